@@ -8,10 +8,10 @@
 //! To add one: write the handler `async fn(State<Api>, Caller, …) -> Result<Json<T>, Problem>`, add a line to `routes()` of
 //! its file (new files: also to [`routes`]) and describe it there for `/v1/openapi.json`, and call it from the noun's file below `cli/` through [`client::Client`].
 
-pub mod audit;
+pub(crate) mod audit;
 mod backups;
 mod body;
-pub mod client;
+pub(crate) mod client;
 mod consortium;
 mod datasets;
 mod evidence;
@@ -24,7 +24,7 @@ mod os_account;
 mod parameters;
 pub(crate) mod parse_message;
 mod policy;
-pub mod queries;
+pub(crate) mod queries;
 mod route;
 mod sessions;
 mod socket;
@@ -38,7 +38,7 @@ use axum::{Router, middleware::map_response, response::Response};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 
-pub use route::{Access, Route};
+pub(crate) use route::Route;
 pub use state::Api;
 
 use crate::shutdown::Stage;
@@ -96,6 +96,7 @@ async fn log_failure(response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use crate::api::route::Access;
     use std::collections::BTreeMap;
 
     use super::*;

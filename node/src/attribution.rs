@@ -6,10 +6,10 @@
 use concordat_protocol::audit::{Cause, NodeTask};
 use concordat_storage::ledger::Attribution;
 
-use crate::network::Session;
+use concordat_network::Session;
 
 /// A peer: the transport's handshake has proved its node key, and its hello, if it is complete, the institution.
-pub fn by_peer(session: &Session) -> Attribution {
+pub(crate) fn by_peer(session: &Session) -> Attribution {
     Attribution::vouch(Cause::Peer {
         node: session.peer(),
         institution: session.attested().map(|attested| attested.institution.clone()),
@@ -18,16 +18,16 @@ pub fn by_peer(session: &Session) -> Attribution {
 }
 
 /// The node itself, when it acts without a request.
-pub const fn by_node(task: NodeTask) -> Attribution {
+pub(crate) const fn by_node(task: NodeTask) -> Attribution {
     Attribution::vouch(Cause::Node { task })
 }
 
 /// A person who is not logged in, identified only by an account of the operating system.
-pub const fn by_os_account(uid: u32) -> Attribution {
+pub(crate) const fn by_os_account(uid: u32) -> Attribution {
     Attribution::vouch(Cause::OsAccount { uid })
 }
 
 /// The account under which this process runs, for commands on the data directory.
-pub fn by_this_account() -> Attribution {
+pub(crate) fn by_this_account() -> Attribution {
     by_os_account(nix::unistd::geteuid().as_raw())
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 const KEY: &str = "version";
 
 /// A value that is bound into the sealed state.
-pub trait Bound: Clone + Serialize + DeserializeOwned {
+pub(crate) trait Bound: Clone + Serialize + DeserializeOwned {
     /// The kind of value, for messages.
     const WHAT: &'static str;
     /// The tree of its record.
@@ -57,7 +57,7 @@ struct Prepared<V> {
 
 /// The versions of one value in the sealed state.
 #[derive(Debug)]
-pub struct Versions<V> {
+pub(crate) struct Versions<V> {
     db: SealedDb,
     record: SealedTree<Record<V>>,
     history: Option<SealedTree<V>>,
@@ -70,7 +70,7 @@ impl<V: Bound> Versions<V> {
     ///
     /// # Errors
     /// If the state cannot be read.
-    pub fn open(meta: &SealedDb) -> Result<Self, MetaError> {
+    pub(crate) fn open(meta: &SealedDb) -> Result<Self, MetaError> {
         Ok(Self {
             db: meta.clone(),
             record: meta.tree(V::TREE)?,
@@ -83,7 +83,7 @@ impl<V: Bound> Versions<V> {
     ///
     /// # Errors
     /// If the state cannot be read.
-    pub fn current(&self) -> Result<Option<V>, MetaError> {
+    pub(crate) fn current(&self) -> Result<Option<V>, MetaError> {
         Ok(self.record.get(KEY)?.and_then(|record| record.current))
     }
 
@@ -91,7 +91,7 @@ impl<V: Bound> Versions<V> {
     ///
     /// # Errors
     /// If the state cannot be read.
-    pub fn history(&self) -> Result<Vec<V>, MetaError> {
+    pub(crate) fn history(&self) -> Result<Vec<V>, MetaError> {
         match &self.history {
             Some(history) => Ok(history.iter()?.map(|(_, value)| value).collect()),
             None => Ok(Vec::new()),
@@ -102,7 +102,7 @@ impl<V: Bound> Versions<V> {
     ///
     /// # Errors
     /// If state or ledger cannot be written. The next start then determines whether the change was made.
-    pub fn adopt(
+    pub(crate) fn adopt(
         &self,
         value: V,
         ledger: &Ledger,
@@ -128,7 +128,7 @@ impl<V: Bound> Versions<V> {
     ///
     /// # Errors
     /// [`BoundStateError::StateOlder`] if the ledger announces a value that the state lacks.
-    pub fn reconcile(&self, ledger: &Ledger) -> Result<(), BoundStateError> {
+    pub(crate) fn reconcile(&self, ledger: &Ledger) -> Result<(), BoundStateError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Record {
             current,

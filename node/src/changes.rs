@@ -20,13 +20,13 @@ use serde::{Deserialize, Serialize};
 use crate::attribution::by_node;
 
 /// The accounts of people, by name.
-pub const ACCOUNTS: TreeId = TreeId::new("accounts");
+pub(crate) const ACCOUNTS: TreeId = TreeId::new("accounts");
 /// The grants, by id.
-pub const GRANTS: TreeId = TreeId::new("grants");
+pub(crate) const GRANTS: TreeId = TreeId::new("grants");
 /// The negotiations, by id.
-pub const NEGOTIATIONS: TreeId = TreeId::new("negotiations");
+pub(crate) const NEGOTIATIONS: TreeId = TreeId::new("negotiations");
 /// The hosts that people allowed, by institution.
-pub const ALLOWED_HOSTS: TreeId = TreeId::new("dialed-hosts");
+pub(crate) const ALLOWED_HOSTS: TreeId = TreeId::new("dialed-hosts");
 
 /// Which value changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ mod files;
 mod grant;
 mod init;
 mod key;
-pub mod output;
+pub(crate) mod output;
 mod policy;
 mod prompt;
 mod query;
@@ -38,7 +38,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use output::{Format, Output};
+pub(crate) use output::{Format, Output};
 
 use context::Context;
 

@@ -6,7 +6,7 @@
 
 mod difference;
 
-pub use difference::ClockDifference;
+pub(crate) use difference::ClockDifference;
 
 use std::{
     sync::{

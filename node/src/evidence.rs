@@ -19,9 +19,8 @@ mod record;
 mod recovery;
 mod retention;
 
-pub use error::EvidenceError;
-pub use record::{Counted, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
-pub use retention::RETENTION_DAYS;
+pub(crate) use error::EvidenceError;
+pub(crate) use record::{Counted, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -46,10 +46,10 @@ use self::report::QueryReport;
 use self::statement::ParsedQuery;
 use crate::iam::{Action, Actor};
 
-pub use answer_stream::AnswerStream;
+pub(crate) use answer_stream::AnswerStream;
 pub use error::FederationError;
-pub use handle::{Federation, FederationParts};
-pub use remote_catalog::RemoteDataset;
+pub(crate) use handle::{Federation, FederationParts};
+pub(crate) use remote_catalog::RemoteDataset;
 
 impl Federation {
     /// Answers one `SELECT` over `institution.dataset` and `consortium.dataset` for `actor`. If no purpose is given and the grant

@@ -18,14 +18,15 @@ mod passwords;
 mod roles;
 mod sessions;
 
-pub use account::{PasswordReset, Training};
-pub use account_change::AccountChange;
-pub use accounts::{AccountView, Accounts, PermittedPerson};
+pub(crate) use account::PasswordReset;
+pub use account::Training;
+pub(crate) use account_change::AccountChange;
+pub(crate) use accounts::{AccountView, Accounts, PermittedPerson};
 pub use actor::Actor;
-pub use error::IamError;
-pub use passwords::MIN_PASSWORD_CHARS;
-pub use roles::{Action, permitted_roles};
-pub use sessions::{ABSOLUTE_MS, IDLE_MS, Login, SessionToken, Sessions};
+pub(crate) use error::IamError;
+pub(crate) use roles::{Action, permitted_roles};
+pub use sessions::SessionToken;
+pub(crate) use sessions::{Login, Sessions};
 
 #[cfg(test)]
 mod tests;

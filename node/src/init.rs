@@ -12,11 +12,9 @@ mod restore;
 mod site;
 mod unlock;
 
-pub use create::{Created, FIRST_ACCOUNT, MADE_KEY_FILE, MADE_PASSWORD_FILE, Plan, init};
-pub use restore::{
-    Hints, OperatorSettings, RestorePlan, RestoredNode, SnapshotSettings, restore, settings_of_snapshot,
-};
-pub use unlock::{Unlock, provider_from_secret};
+pub(crate) use create::{FIRST_ACCOUNT, Plan, init};
+pub(crate) use restore::{Hints, OperatorSettings, RestorePlan, SnapshotSettings, restore, settings_of_snapshot};
+pub(crate) use unlock::{Unlock, provider_from_secret};
 
 #[cfg(test)]
 mod tests;

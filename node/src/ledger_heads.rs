@@ -28,9 +28,9 @@ use concordat_storage::ledger::Ledger;
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use tokio::sync::{Notify, watch};
 
-pub use error::LedgerHeadsError;
-pub use own_ledger::OwnConflict;
-pub use received::PeerConflict;
+pub(crate) use error::LedgerHeadsError;
+pub(crate) use own_ledger::OwnConflict;
+pub(crate) use received::PeerConflict;
 
 use crate::clock::Clock;
 use crate::epoch::Epoch;

@@ -1,33 +1,59 @@
 //! The Concordat node: who may query, and how other programs and nodes connect to it.
+//!
+//! In the order in which a node needs them:
+//!
+//! | modules | what they do |
+//! | --- | --- |
+//! | `clock`, `shutdown`, `telemetry`, `epoch` | time, an orderly end, the log, and the number that ends what is no longer permitted |
+//! | `identity`, `config`, `init`, `start_state`, `bound_state` | keys and settings of an institution, and what a start compares them with |
+//! | `iam`, `attribution`, `refusals` | people: accounts, sessions, training; who caused an entry of the ledger |
+//! | `policies`, `membership`, `negotiation` | what is in force, who belongs to the consortium, and which grants exist |
+//! | `sharing` | the provider's path of a query, from the envelope to the receipt |
+//! | `federation` | the consumer's path, from SQL to the combined answer |
+//! | `ledger_heads`, `evidence` | what proves afterwards what happened |
+//! | `node`, `lifecycle`, `changes` | the parts put together |
+//! | `services` | what people can have the node do, one function per action |
+//! | `api`, `cli` | the doors to the services: HTTP and the command line |
 
-pub use concordat_policy as policy;
-
-pub mod api;
-pub mod attribution;
-pub mod bound_state;
-pub mod changes;
-pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod epoch;
-pub mod evidence;
-pub mod federation;
-pub mod iam;
-pub mod identity;
-pub mod init;
+mod api;
+mod attribution;
+mod bound_state;
+mod changes;
+mod cli;
+mod clock;
+mod config;
+mod epoch;
+mod evidence;
+mod federation;
+mod iam;
+mod identity;
+mod init;
 mod json;
-
-pub mod ledger_heads;
-pub mod lifecycle;
-pub mod membership;
-pub mod negotiation;
-pub mod node;
-pub mod policies;
+mod ledger_heads;
+mod lifecycle;
+mod membership;
+mod negotiation;
+mod node;
+mod policies;
 mod refusals;
-pub mod services;
-pub mod sharing;
-pub mod shutdown;
-pub mod start_state;
-pub mod telemetry;
+mod services;
+mod sharing;
+mod shutdown;
+mod start_state;
+mod telemetry;
 
-pub use concordat_network as network;
+pub use api::client::{Client, Reading};
+pub use api::{Api, routes, serve};
+pub use cli::{Cli, run};
+pub use clock::Clock;
+pub use config::ImportSection;
+pub use federation::FederationError;
+pub use iam::{Actor, SessionToken, Training};
+pub use identity::Identity;
+pub use membership::{Admission, MembershipError};
+pub use negotiation::{NegotiationError, RETRY_INTERVAL, Restriction};
+pub use node::{Node, StartConfig};
+pub use services::evidence::receipt;
+pub use sharing::{DEFAULT_MEMORY, EngineConfig};
+pub use shutdown::Shutdown;
+pub use telemetry::start_quiet;

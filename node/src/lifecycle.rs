@@ -35,8 +35,8 @@ use concordat_storage::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use parts::LifecycleParts;
-pub use rollback::RollbackError;
+pub(crate) use parts::LifecycleParts;
+pub(crate) use rollback::RollbackError;
 
 use crate::shutdown::Stage;
 use reencryption::Reencryption;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use concordat_documents::problem::Problem;
-use concordat_node::cli::{self, Cli};
+use concordat_node::Cli;
 use concordat_protocol::error_kind::ErrorKind;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
@@ -47,5 +47,5 @@ fn run(cli: Cli) -> Result<(), Problem> {
         .enable_all()
         .build()
         .map_err(|error| Problem::new(ErrorKind::Internal, format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(cli::run(cli))
+    runtime.block_on(concordat_node::run(cli))
 }

@@ -38,14 +38,12 @@ mod span;
 
 pub use admission::Admission;
 pub use error::MembershipError;
-pub use handle::{Membership, MembershipParts};
-pub use holders::{Issued, Proposal};
-pub use keys::{NextKey, UnconfirmedKey};
-pub use not_dialed::NotDialed;
-pub use refused::RefusedRoster;
-pub use review::Review;
-pub use roster_sync::ROSTER;
-pub use sealed::SealedRoster;
+pub(crate) use handle::{Membership, MembershipParts};
+pub(crate) use holders::Issued;
+pub(crate) use keys::{NextKey, UnconfirmedKey};
+pub(crate) use not_dialed::NotDialed;
+pub(crate) use review::Review;
+pub(crate) use sealed::SealedRoster;
 pub(crate) use span::session_span;
 
 impl Membership {

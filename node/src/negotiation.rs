@@ -35,11 +35,11 @@ mod store;
 mod transition;
 
 pub use catch_up::RETRY_INTERVAL;
-pub use condition::ConditionError;
-pub use entry::{Entry, NegotiationView};
+pub(crate) use entry::NegotiationView;
 pub use error::NegotiationError;
-pub use facts::{dataset_facts, is_active_side, party};
-pub use grant_request::{GrantRequest, GrantRequestError};
-pub use grants::{ChunkGuard, GrantView, Grants, Lease, PendingNotice};
-pub use handle::{NegotiationParts, Negotiations};
-pub use narrow::{InvalidTransform, NarrowError, RestrictedLimits, Restriction, RestrictionError, TransformName};
+pub(crate) use facts::{dataset_facts, is_active_side, party};
+pub(crate) use grant_request::GrantRequest;
+pub(crate) use grants::{ChunkGuard, GrantView, Grants, Lease};
+pub(crate) use handle::{NegotiationParts, Negotiations};
+pub use narrow::Restriction;
+pub(crate) use narrow::{RestrictedLimits, TransformName};

@@ -3,6 +3,7 @@
 //! Start: storage is unlocked by the caller; then people and policy, the network with a closed gate, the grants, the roster
 //! (which opens the gate), the services that answer peers, and at last the APIs. Stop is the reverse; see [`crate::shutdown`].
 
+use concordat_protocol::wire::streams::{HELLO, ROSTER};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,12 +23,12 @@ use crate::federation::{Federation, FederationParts};
 use crate::iam::{Accounts, Sessions};
 use crate::identity::Identity;
 use crate::lifecycle::{Lifecycle, LifecycleParts, RollbackError};
-use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
+use crate::membership::{Membership, MembershipError, MembershipParts};
 use crate::negotiation::{Grants, NegotiationError, NegotiationParts, Negotiations};
-use crate::network::{DialRange, Limits, Multiaddr, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
 use crate::policies::{PolicyStore, PolicyStoreError, PolicyStoreParts};
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
+use concordat_network::{DialRange, Limits, Multiaddr, Network, NetworkConfig, NetworkError, NetworkHandle};
 
 /// How long services may take to finish running work.
 const SERVICE_GRACE: Duration = Duration::from_secs(5);

@@ -17,11 +17,11 @@ mod live;
 mod sealed;
 mod store;
 
-pub use catalog_facts::catalog_facts;
-pub use error::PolicyStoreError;
-pub use live::LivePolicy;
-pub use sealed::SealedPolicySet;
-pub use store::{Applied, PolicyStore, PolicyStoreParts, Proposal, begin};
+pub(crate) use catalog_facts::catalog_facts;
+pub(crate) use error::PolicyStoreError;
+pub(crate) use live::LivePolicy;
+pub(crate) use sealed::SealedPolicySet;
+pub(crate) use store::{Applied, PolicyStore, PolicyStoreParts, Proposal, begin};
 
 #[cfg(test)]
 mod tests;

@@ -4,20 +4,20 @@
 //! entry needs), writes the entry to the ledger, makes the change, and raises the epoch if running answers depend on it. It takes and
 //! returns the documents of `concordat-documents`. The HTTP API and every other front end only call it, and contain no rules.
 
-pub mod audit;
-pub mod backups;
-pub mod consortium;
-pub mod datasets;
+pub(crate) mod audit;
+pub(crate) mod backups;
+pub(crate) mod consortium;
+pub(crate) mod datasets;
 mod decision;
-pub mod evidence;
-pub mod grants;
-pub mod health;
-pub mod keys;
-pub mod ledger;
-pub mod policy;
-pub mod queries;
+pub(crate) mod evidence;
+pub(crate) mod grants;
+pub(crate) mod health;
+pub(crate) mod keys;
+pub(crate) mod ledger;
+pub(crate) mod policy;
+pub(crate) mod queries;
 mod run;
-pub mod sessions;
-pub mod status;
-pub mod users;
-pub mod why;
+pub(crate) mod sessions;
+pub(crate) mod status;
+pub(crate) mod users;
+pub(crate) mod why;

@@ -31,25 +31,19 @@ mod quota;
 mod refusal;
 mod span;
 
+use concordat_protocol::wire::streams::{CATALOG, QUERY, RECEIPT};
 use tracing::Instrument as _;
 
 use crate::membership::session_span;
-use crate::network::{IncomingStreams, NetworkError, StreamProtocol};
 use crate::shutdown::Stage;
+use concordat_network::{IncomingStreams, NetworkError};
 
-pub use case::LocalQuery;
-pub use concurrency::QuerySlot;
+pub(crate) use case::LocalQuery;
+pub(crate) use concurrency::QuerySlot;
 pub use engine::{DEFAULT_MEMORY, EngineConfig};
-pub use handle::{Sharing, SharingParts};
-pub use local::LocalChunks;
+pub(crate) use handle::{Sharing, SharingParts};
+pub(crate) use local::LocalChunks;
 pub(crate) use span::{describe_query, identify_query, query_span};
-
-/// The datasets that a peer may see.
-pub const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
-/// Queries under a grant.
-pub const QUERY: StreamProtocol = StreamProtocol::new("/concordat/query/1");
-/// Receipts that were not countersigned.
-pub const RECEIPT: StreamProtocol = StreamProtocol::new("/concordat/receipt/1");
 
 impl Sharing {
     /// Answers peers until `stage` stops.

@@ -20,7 +20,7 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{MetaError, SealedDb};
 
-pub use configuration::{AcceptedConfiguration, Difference, configuration_digest};
+pub(crate) use configuration::{AcceptedConfiguration, Difference, configuration_digest};
 
 use crate::bound_state::{BoundStateError, Versions};
 use crate::changes::{ChangeEntryError, Changes};
@@ -31,7 +31,7 @@ use crate::policies::SealedPolicySet;
 
 /// Everything that a start compares.
 #[derive(Debug)]
-pub struct StartState {
+pub(crate) struct StartState {
     configuration: Versions<AcceptedConfiguration>,
     roster: Versions<SealedRoster>,
     policy: Versions<SealedPolicySet>,
@@ -44,7 +44,7 @@ impl StartState {
     ///
     /// # Errors
     /// If the state cannot be read.
-    pub fn open(meta: &SealedDb) -> Result<Self, StartStateError> {
+    pub(crate) fn open(meta: &SealedDb) -> Result<Self, StartStateError> {
         Ok(Self {
             configuration: Versions::open(meta)?,
             roster: Versions::open(meta)?,
@@ -59,7 +59,7 @@ impl StartState {
     ///
     /// # Errors
     /// [`BoundStateError::StateOlder`] if the ledger records something that the state lacks.
-    pub fn reconcile(&self, ledger: &Ledger, now: Timestamp) -> Result<(), StartStateError> {
+    pub(crate) fn reconcile(&self, ledger: &Ledger, now: Timestamp) -> Result<(), StartStateError> {
         self.evidence.compare(ledger)?;
         self.configuration.reconcile(ledger)?;
         self.roster.reconcile(ledger)?;
@@ -72,7 +72,7 @@ impl StartState {
     ///
     /// # Errors
     /// [`StartStateError::Configuration`] with each setting that differs.
-    pub fn check_configuration(&self, config: &Config) -> Result<(), StartStateError> {
+    pub(crate) fn check_configuration(&self, config: &Config) -> Result<(), StartStateError> {
         let differences = self.differences(config)?;
         if differences.is_empty() {
             Ok(())
@@ -85,7 +85,7 @@ impl StartState {
     ///
     /// # Errors
     /// If the state cannot be read.
-    pub fn differences(&self, config: &Config) -> Result<Vec<Difference>, StartStateError> {
+    pub(crate) fn differences(&self, config: &Config) -> Result<Vec<Difference>, StartStateError> {
         let accepted = self.configuration.current()?.map(|accepted| accepted.settings);
         Ok(configuration::differences(
             &accepted.unwrap_or_default(),
@@ -97,7 +97,7 @@ impl StartState {
     ///
     /// # Errors
     /// [`StartStateError::OtherInstitution`] if it is of another institution; otherwise if state or ledger cannot be written.
-    pub fn accept_configuration(
+    pub(crate) fn accept_configuration(
         &self,
         config: &Config,
         ledger: &Ledger,
@@ -124,7 +124,7 @@ impl StartState {
 
 /// Why a start is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum StartStateError {
+pub(crate) enum StartStateError {
     /// The configuration differs from the accepted one.
     #[error("`concordat.toml` differs from the accepted configuration")]
     Configuration {

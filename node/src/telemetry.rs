@@ -10,13 +10,13 @@ use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 use crate::config::{LogFormat, LogLevel, LogSection};
 
 /// The environment variable that takes precedence over `log.level`, in the syntax of `tracing` directives.
-pub const LEVEL_VARIABLE: &str = "CONCORDAT_LOG";
+pub(crate) const LEVEL_VARIABLE: &str = "CONCORDAT_LOG";
 
 /// Libraries that are verbose at `info`.
 const QUIETER: &str = "libp2p=warn,libp2p_swarm=warn,datafusion=warn,sled=warn,hyper=warn,quinn=warn,yamux=warn";
 
 /// Starts logging for the daemon; the second call in a process changes nothing.
-pub fn start(log: &LogSection, color: bool) {
+pub(crate) fn start(log: &LogSection, color: bool) {
     let filter = std::env::var(LEVEL_VARIABLE)
         .ok()
         .and_then(|directives| EnvFilter::try_new(directives).ok())

@@ -1,8 +1,6 @@
 //! Invalid answers from a malicious provider with which a well-behaved member has a grant.
 
-use concordat_node::federation::FederationError;
-use concordat_node::iam::Actor;
-use concordat_node::sharing::QUERY;
+use concordat_node::{Actor, FederationError};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{ActorId, Digest32, QueryId};
@@ -12,6 +10,7 @@ use concordat_protocol::signed::CoSigned;
 use concordat_protocol::wire::messages::{
     AnswerDigest, Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
 };
+use concordat_protocol::wire::streams::QUERY;
 use libp2p_stream::IncomingStreams;
 
 use super::malicious_peer::{MaliciousPeer, Wire, now};

@@ -7,11 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use concordat_node::api::client::{Client, Reading};
-use concordat_node::api::{Api, routes, serve};
-use concordat_node::config::ImportSection;
-use concordat_node::iam::{SessionToken, Training};
-use concordat_node::shutdown::Shutdown;
+use concordat_node::{Api, Client, ImportSection, Reading, SessionToken, Shutdown, Training, routes, serve};
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::identity::PrivateKey as _;

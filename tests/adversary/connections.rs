@@ -3,11 +3,11 @@
 //! Any address of 127.0.0.0/8 can be connected from, so one machine can simulate as many hosts and subnets as a test needs. In
 //! each test a well-behaved member connects and is answered while the attack goes on.
 
+use concordat_protocol::wire::streams::HELLO;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use concordat_node::membership::{Admission, MembershipError};
-use concordat_node::network::hello::HELLO;
+use concordat_node::{Admission, MembershipError};
 use concordat_protocol::audit::{Cause, EntryBody};
 use concordat_protocol::wire::messages::HelloReply;
 use concordat_tests::tester;

@@ -1,10 +1,9 @@
 //! Queries, signatures and heads of ledgers that would make the provider's evidence invalid later.
 
+use concordat_protocol::wire::streams::RECEIPT;
 use std::collections::BTreeSet;
 
-use concordat_node::iam::Actor;
-use concordat_node::services::evidence;
-use concordat_node::sharing::RECEIPT;
+use concordat_node::{Actor, receipt};
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::QueryId;
 use concordat_protocol::query::{Receipt, Role, ValidEvidence};
@@ -126,9 +125,7 @@ async fn reply_to(stream: &mut Wire, signed: &Countersignature) -> Reply {
 
 /// The evidence as an auditor of `target` gives it to others, checked as they check it.
 async fn shown_evidence(target: &InProcessNode, auditor: &Actor, query: QueryId) -> ValidEvidence {
-    let bundle = evidence::receipt(&target.node, auditor, query.to_string())
-        .await
-        .unwrap();
+    let bundle = receipt(&target.node, auditor, query.to_string()).await.unwrap();
     let text = serde_json::to_string(&bundle).unwrap();
     let read: concordat_protocol::query::EvidenceBundle = serde_json::from_str(&text).unwrap();
     read.check().unwrap()

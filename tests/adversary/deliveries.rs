@@ -1,9 +1,10 @@
 //! What is delivered: each message only once whatever triggers its sending, however late, and notices in order.
 
+use concordat_protocol::wire::streams::{NEGOTIATION, NOTICE};
 use std::time::Duration;
 
-use concordat_node::negotiation::Restriction;
-use concordat_node::network::Session;
+use concordat_network::Session;
+use concordat_node::Restriction;
 use concordat_protocol::audit::{EntryBody, LedgerProof};
 use concordat_protocol::grant::{Acknowledgement, Effective, GrantEvent, NoticeEffect};
 use concordat_protocol::ids::NegotiationId;
@@ -16,8 +17,8 @@ use libp2p_stream::IncomingStreams;
 
 use super::malicious_peer::{Wire, empty_ledger, now, sign, soon};
 use super::negotiation::request;
-use super::negotiation_fixture::{NEGOTIATION, change, granted, next_message, send_message};
-use super::notices::{NOTICE, effective_state};
+use super::negotiation_fixture::{change, granted, next_message, send_message};
+use super::notices::effective_state;
 use super::well_behaved::{World, nameless, scope, why, wide};
 
 /// How long no message may arrive: far longer than a message takes.

@@ -1,13 +1,11 @@
 //! Entry points: non-members, borrowed certificates, wrong clocks, and rosters that are not the coordinator's.
 
-use concordat_node::membership::ROSTER;
-use concordat_node::network::hello::HELLO;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::membership::{Charter, Roster};
 use concordat_protocol::wire::messages::{Hello, HelloReply, RosterMessage};
+use concordat_protocol::wire::streams::{HELLO, NEGOTIATION, NOTICE, ROSTER};
 use concordat_tests::tester;
-use libp2p::StreamProtocol;
 
 use super::malicious_peer::{MaliciousPeer, cosign, now, sign};
 use super::well_behaved::{InProcessNode, World};
@@ -141,15 +139,11 @@ async fn hello_overheard_is_useless_to_another_node() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn member_without_a_hello_is_not_served() {
     let world = World::new().await;
-    for protocol in ["/concordat/roster/1", "/concordat/negotiation/1", "/concordat/notice/1"] {
+    for protocol in [ROSTER, NEGOTIATION, NOTICE] {
         // A connection without a hello is cut after a short time.
         world.attacker.until_alone().await;
         world.attacker.dial(&world.provider).await.unwrap();
-        let mut stream = world
-            .attacker
-            .open(&world.provider, StreamProtocol::new(protocol))
-            .await
-            .unwrap();
+        let mut stream = world.attacker.open(&world.provider, protocol).await.unwrap();
         stream.send(&RosterMessage::Request).await.unwrap();
         assert!(stream.is_dropped().await, "{protocol} was served");
     }

@@ -5,10 +5,10 @@
     reason = "a test names the one variant it looks for"
 )]
 
+use concordat_protocol::wire::streams::{QUERY, RECEIPT};
 use std::collections::{BTreeMap, BTreeSet};
 
-use concordat_node::iam::Actor;
-use concordat_node::sharing::{QUERY, RECEIPT};
+use concordat_node::Actor;
 use concordat_protocol::audit::{EntryBody, Outcome};
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{GrantId, QueryId};

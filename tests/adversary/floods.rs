@@ -1,7 +1,7 @@
 //! A member that uses up all the capacity it can get.
 
-use concordat_node::membership::ROSTER;
 use concordat_protocol::wire::messages::RosterMessage;
+use concordat_protocol::wire::streams::ROSTER;
 use concordat_tests::tester;
 
 use super::malicious_peer::MaliciousPeer;

@@ -1,22 +1,14 @@
 //! Bytes that are not messages.
 
-use concordat_node::membership::ROSTER;
 use concordat_protocol::wire::codec;
 use concordat_protocol::wire::messages::RosterMessage;
-use libp2p::StreamProtocol;
+use concordat_protocol::wire::streams::{CATALOG, HELLO, NEGOTIATION, NOTICE, QUERY, RECEIPT, ROSTER, StreamName};
 
 use super::well_behaved::World;
 
 /// All protocols that a member may open after its hello, and hello itself: last, because a peer that fails at it
 /// loses its connection.
-const PROTOCOLS: [&str; 6] = [
-    "/concordat/roster/1",
-    "/concordat/catalog/1",
-    "/concordat/negotiation/1",
-    "/concordat/query/1",
-    "/concordat/notice/1",
-    "/concordat/hello/1",
-];
+const PROTOCOLS: [StreamName; 7] = [ROSTER, CATALOG, NEGOTIATION, QUERY, RECEIPT, NOTICE, HELLO];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_gibibytes_are_refused_at_the_length() {
@@ -72,10 +64,7 @@ async fn frames_that_stop_in_the_middle_delay_no_one() {
     let mut stalled = Vec::new();
     for protocol in PROTOCOLS {
         for started in [&[0][..], &[0, 0, 1, 0], &[0, 0, 1, 0, 0xa1]] {
-            let opened = world
-                .attacker
-                .open(&world.provider, StreamProtocol::new(protocol))
-                .await;
+            let opened = world.attacker.open(&world.provider, protocol).await;
             if let Ok(mut stream) = opened {
                 stream.raw(started).await.unwrap();
                 stalled.push(stream);
@@ -98,10 +87,7 @@ async fn frames_that_stop_in_the_middle_delay_no_one() {
 async fn assert_refused_everywhere(bytes: &[u8]) {
     let world = World::connected().await;
     for protocol in PROTOCOLS {
-        let opened = world
-            .attacker
-            .open(&world.provider, StreamProtocol::new(protocol))
-            .await;
+        let opened = world.attacker.open(&world.provider, protocol).await;
         let mut stream = opened.unwrap();
         // A peer that fails at hello may lose the connection before it has sent everything.
         let dropped = stream.raw(bytes).await.is_err() || stream.is_dropped().await;

@@ -1,8 +1,8 @@
 //! Attacks on identity that succeeded against other systems.
 
+use concordat_protocol::wire::streams::HELLO;
 use std::collections::BTreeSet;
 
-use concordat_node::network::hello::HELLO;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::query::{Factor, Role};

@@ -1,8 +1,8 @@
 //! Ledgers with two histories, shown to one peer one after the other or to two peers at the same time.
 
+use concordat_protocol::wire::streams::{HELLO, QUERY};
 use std::time::Duration;
 
-use concordat_node::sharing::QUERY;
 use concordat_protocol::audit::{LedgerHead, LedgerProof, merkle};
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{Digest32, GrantId};
@@ -186,7 +186,7 @@ async fn pending_ledger_heads_are_bounded_and_requested() {
     let (world, grant) = known_of_nine().await;
     let attacker = &world.attacker;
     let provider = &world.provider;
-    let mut hellos = attacker.accept(concordat_node::network::hello::HELLO);
+    let mut hellos = attacker.accept(HELLO);
     for n in 1..=MANY {
         query_with_head(&world, grant, head(attacker, "one", 9 + n)).await;
     }
@@ -368,10 +368,7 @@ async fn older_node_stops_although_the_peer_that_showed_it_hangs_up() {
     attacker.dial(provider).await.unwrap();
     let mut hello = attacker.hello(provider, |_| (), |_| ());
     hello.known_heads = vec![sign(&later, &key)];
-    let mut stream = attacker
-        .open(provider, concordat_node::network::hello::HELLO)
-        .await
-        .unwrap();
+    let mut stream = attacker.open(provider, HELLO).await.unwrap();
     stream.send(&hello).await.unwrap();
     drop(stream);
     let stopped = async {

@@ -1,11 +1,13 @@
 //! A peer that can send any message.
 
+use concordat_protocol::wire::streams::HELLO;
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
-use concordat_node::clock::Clock;
-use concordat_node::network::{hello::HELLO, node_id, peer_id};
+use concordat_network::{node_id, peer_id};
+use concordat_node::Clock;
 use concordat_protocol::audit::{LedgerHead, LedgerProof, TreeHead, merkle};
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{InstitutionId, Jurisdiction, NodeId, Nonce};
@@ -254,17 +256,25 @@ impl MaliciousPeer {
     }
 
     /// Opens a stream on the open connection.
-    pub(super) async fn open(&self, target: &InProcessNode, protocol: StreamProtocol) -> Result<Wire, OpenStreamError> {
-        soon(self.control.clone().open_stream(peer(target), protocol))
-            .await
-            .map(Wire)
+    pub(super) async fn open(
+        &self,
+        target: &InProcessNode,
+        protocol: impl Borrow<str>,
+    ) -> Result<Wire, OpenStreamError> {
+        soon(
+            self.control
+                .clone()
+                .open_stream(peer(target), stream_protocol(&protocol)),
+        )
+        .await
+        .map(Wire)
     }
 
     /// Opens a stream, sends one frame and reads one.
     pub(super) async fn request<A: Frame>(
         &self,
         target: &InProcessNode,
-        protocol: StreamProtocol,
+        protocol: impl Borrow<str>,
         message: &impl Frame,
     ) -> io::Result<A> {
         let mut stream = self
@@ -276,8 +286,8 @@ impl MaliciousPeer {
     }
 
     /// The streams that others open to it.
-    pub(super) fn accept(&self, protocol: StreamProtocol) -> IncomingStreams {
-        self.control.clone().accept(protocol).unwrap()
+    pub(super) fn accept(&self, protocol: impl Borrow<str>) -> IncomingStreams {
+        self.control.clone().accept(stream_protocol(&protocol)).unwrap()
     }
 
     /// Waits until every connection has been closed.
@@ -458,4 +468,8 @@ impl Wire {
         let mut byte = [0];
         matches!(soon(self.0.read(&mut byte)).await, Ok(0) | Err(_))
     }
+}
+
+fn stream_protocol(name: &impl Borrow<str>) -> StreamProtocol {
+    StreamProtocol::try_from_owned(name.borrow().to_owned()).unwrap()
 }

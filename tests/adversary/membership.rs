@@ -1,9 +1,10 @@
 //! What the holder of the charter key cannot do to members and their grants, and what ends with time.
 
+use concordat_protocol::wire::streams::{HELLO, NEGOTIATION};
 use std::time::Duration;
 
-use concordat_node::membership::MembershipError;
-use concordat_node::network::hello::{Attested, HELLO};
+use concordat_network::hello::Attested;
+use concordat_node::MembershipError;
 use concordat_protocol::audit::{EntryBody, LedgerProof};
 use concordat_protocol::grant::{Effective, GrantEvent};
 use concordat_protocol::identity::{InstitutionKey, PrivateKey};
@@ -16,7 +17,7 @@ use concordat_tests::tester;
 use futures::StreamExt;
 
 use super::malicious_peer::{MaliciousPeer, cosign, empty_ledger, now, soon};
-use super::negotiation_fixture::{NEGOTIATION, change, grant_between_members, granted};
+use super::negotiation_fixture::{change, grant_between_members, granted};
 use super::well_behaved::{InProcessNode, World};
 
 /// How long no message may arrive before it counts as not sent.

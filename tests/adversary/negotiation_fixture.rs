@@ -1,6 +1,6 @@
 //! Negotiations that the attacker conducts by the rules, up to the point where a test breaks them.
 
-use concordat_node::negotiation::{NegotiationError, Restriction};
+use concordat_node::{NegotiationError, Restriction};
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::ids::{Digest32, GrantId, NegotiationId};
 use concordat_protocol::negotiation::Negotiation;
@@ -11,8 +11,8 @@ use concordat_protocol::scope::Scope;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{NegotiationFrame, RefusalCode, Reply};
+use concordat_protocol::wire::streams::NEGOTIATION;
 use concordat_tests::tester;
-use libp2p::StreamProtocol;
 use libp2p_stream::IncomingStreams;
 use std::time::Duration;
 
@@ -20,7 +20,6 @@ use super::malicious_peer::{MaliciousPeer, Wire, now, soon};
 use super::well_behaved::{InProcessNode, World, nameless, scope, why, wide};
 
 /// Messages of negotiations.
-pub(super) const NEGOTIATION: StreamProtocol = StreamProtocol::new("/concordat/negotiation/1");
 
 /// Sends one message as it is.
 pub(super) async fn send_message(

@@ -5,13 +5,11 @@ use concordat_protocol::ids::GrantId;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{NoticeFrame, NoticeReply};
-use libp2p::StreamProtocol;
+use concordat_protocol::wire::streams::NOTICE;
 
 use super::malicious_peer::{MaliciousPeer, now, sign};
 use super::negotiation_fixture::{change, grant_between_members, granted, granted_to_member};
 use super::well_behaved::{InProcessNode, World};
-
-pub(super) const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice/1");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grant_can_be_ended_only_by_its_parties() {

@@ -1,6 +1,6 @@
 //! The next key of an institution, at a node that cannot state where it is reached.
 
-use concordat_node::membership::MembershipError;
+use concordat_node::MembershipError;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::membership::{Enrollment, MemberNode, to_armor};
 use concordat_protocol::text::{Address, ConsortiumName};

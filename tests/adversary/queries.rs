@@ -1,8 +1,8 @@
 //! Queries that are not allowed, from a member that holds a grant.
 
+use concordat_protocol::wire::streams::QUERY;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use concordat_node::sharing::QUERY;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::identity::NodeKey;

@@ -1,6 +1,6 @@
 //! What a holder of the charter who is deceived about a file would sign.
 
-use concordat_node::membership::MembershipError;
+use concordat_node::MembershipError;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::identity::PrivateKey;
 use concordat_protocol::membership::{EarlierKey, Follows, KeySuccession, Member, Roster, to_armor};

@@ -1,5 +1,6 @@
 //! Answers whose rows declare contents that they do not have, from a provider with which a well-behaved member has a grant.
 
+use concordat_protocol::wire::streams::CATALOG;
 use std::path::Path;
 
 use concordat_protocol::error_kind::{ErrorKind, Explain};
@@ -7,7 +8,6 @@ use concordat_protocol::query::Receipt;
 use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::CoSigned;
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest, QueryClosing};
-use libp2p::StreamProtocol;
 
 use super::answers::{Exchange, ProviderFixture};
 use super::malicious_peer::{MaliciousPeer, Wire};
@@ -80,7 +80,7 @@ async fn number_in_an_answer_cannot_break_its_reader() {
 async fn catalog_that_would_fill_the_memory_is_aborted() {
     let world = World::connected().await;
     world.attacker.meet(&world.member).await;
-    let mut incoming = world.attacker.accept(StreamProtocol::new("/concordat/catalog/1"));
+    let mut incoming = world.attacker.accept(CATALOG);
     let column = CatalogColumn {
         name: column("a"),
         kind: "x".repeat(1 << 20),

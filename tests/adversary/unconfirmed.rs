@@ -6,12 +6,12 @@
     reason = "a test names the one variant it looks for"
 )]
 
+use concordat_protocol::wire::streams::{QUERY, RECEIPT};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use concordat_node::network::Session;
-use concordat_node::sharing::{QUERY, RECEIPT};
+use concordat_network::Session;
 use concordat_protocol::audit::{EntryBody, Outcome};
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::ids::GrantId;

@@ -4,6 +4,7 @@
 //! run at the lowest priority, so that the test measures the work that they cause. Meanwhile another member sends one query after
 //! another. An abort of either node ends this process. `.ci/attack` runs it; `CONCORDAT_ATTACK_ONLY` selects one kind of attack.
 
+use concordat_protocol::wire::streams::{CATALOG, HELLO, NEGOTIATION, NOTICE, QUERY, RECEIPT, ROSTER, StreamName};
 use std::num::NonZeroU32;
 use std::ops::AddAssign;
 use std::process::{Command, Stdio};
@@ -12,14 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use concordat_node::iam::Actor;
-use concordat_node::membership::ROSTER;
-use concordat_node::sharing::QUERY;
+use concordat_node::Actor;
 use concordat_protocol::ids::{DatasetName, GrantId};
 use concordat_protocol::membership::Roster;
 use concordat_protocol::release::{ReleaseChange, TierLimits};
 use concordat_protocol::wire::messages::{QueryFrame, RosterMessage};
-use libp2p::StreamProtocol;
 use libp2p::multiaddr::Protocol;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -62,13 +60,7 @@ const COSTLY: [fn() -> String; 8] = [
 ];
 
 /// All protocols that a member may open after its hello.
-const PROTOCOLS: [&str; 5] = [
-    "/concordat/roster/1",
-    "/concordat/catalog/1",
-    "/concordat/negotiation/1",
-    "/concordat/query/1",
-    "/concordat/notice/1",
-];
+const PROTOCOLS: [StreamName; 6] = [ROSTER, CATALOG, NEGOTIATION, QUERY, RECEIPT, NOTICE];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it runs for minutes: `.ci/attack`"]
@@ -77,7 +69,7 @@ async fn node_under_attack_serves_a_third_member() {
         concordat_tests::program::choose(program.as_ref());
     }
     if std::env::var_os("CONCORDAT_LOG").is_some() {
-        concordat_node::telemetry::start_quiet(false);
+        concordat_node::start_quiet(false);
     }
     let whole = Duration::from_secs(setting("CONCORDAT_ATTACK_SECONDS", SECONDS));
     let world = Arc::new(World::connected().await);
@@ -334,8 +326,8 @@ async fn forged(world: Arc<World>, grant: GrantId) {
 }
 
 /// Bytes that are not a message.
-async fn garbage(world: Arc<World>, by: Arc<MaliciousPeer>, protocol: &'static str, number: u32) {
-    if let Ok(mut stream) = by.open(&world.provider, StreamProtocol::new(protocol)).await {
+async fn garbage(world: Arc<World>, by: Arc<MaliciousPeer>, protocol: StreamName, number: u32) {
+    if let Ok(mut stream) = by.open(&world.provider, protocol).await {
         let byte = u8::try_from(number % 256).unwrap();
         let _ = stream.body(&vec![byte; 1 + number as usize % 5000]).await;
         stream.is_dropped().await;
@@ -343,12 +335,8 @@ async fn garbage(world: Arc<World>, by: Arc<MaliciousPeer>, protocol: &'static s
 }
 
 /// A frame that stops in the middle.
-async fn unfinished(world: Arc<World>, protocol: &'static str) {
-    if let Ok(mut stream) = world
-        .attacker
-        .open(&world.provider, StreamProtocol::new(protocol))
-        .await
-    {
+async fn unfinished(world: Arc<World>, protocol: StreamName) {
+    if let Ok(mut stream) = world.attacker.open(&world.provider, protocol).await {
         let _ = stream.raw(&[0, 0, 1, 0, 0xa1]).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
@@ -413,11 +401,8 @@ async fn bad_hello(world: Arc<World>, number: u32) {
     let impostor = MaliciousPeer::numbered("zagreb", number % NON_MEMBERS);
     if impostor.dial(&world.provider).await.is_ok() {
         let hello = impostor.hello(&world.provider, |c| c.institution = "budapest".parse().unwrap(), |_| ());
-        let answered = impostor.request::<concordat_protocol::wire::messages::HelloReply>(
-            &world.provider,
-            concordat_node::network::hello::HELLO,
-            &hello,
-        );
+        let answered =
+            impostor.request::<concordat_protocol::wire::messages::HelloReply>(&world.provider, HELLO, &hello);
         drop(answered.await);
     }
 }

@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use concordat_node::clock::Clock;
-use concordat_node::federation::FederationError;
-use concordat_node::iam::{Actor, Training};
-use concordat_node::identity::Identity;
-use concordat_node::negotiation::RETRY_INTERVAL;
-use concordat_node::network;
-use concordat_node::node::{Node, StartConfig};
-use concordat_node::sharing::{DEFAULT_MEMORY, EngineConfig};
-use concordat_node::shutdown::Shutdown;
+use concordat_network;
+use concordat_node::{
+    Actor, Clock, DEFAULT_MEMORY, EngineConfig, FederationError, Identity, Node, RETRY_INTERVAL, Shutdown, StartConfig,
+    Training,
+};
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{ColumnName, DatasetName, InstitutionId, Jurisdiction};
 use concordat_protocol::membership::{Roster, from_file};
@@ -91,8 +87,8 @@ impl InProcessNode {
             listen,
             announce: Vec::new(),
             // All nodes of a test are on this machine, and none dials anywhere else.
-            dial: vec![network::DialRange::Loopback],
-            limits: network::Limits::default(),
+            dial: vec![concordat_network::DialRange::Loopback],
+            limits: concordat_network::Limits::default(),
             password_cost: Argon2Cost::dangerous_minimum(),
             engine: EngineConfig {
                 program: concordat_tests::program::path().to_owned(),

@@ -14,7 +14,7 @@ const NODE: &str = "concordat-node";
 const TESTS: &str = "concordat-tests";
 
 /// Which crates may name which: `node -> storage -> protocol`; the verifier, the documents, the network and the policy the protocol
-/// alone; the demonstration the protocol and the documents; and the tests all of them. The tests reach the network through the node.
+/// alone; the demonstration the protocol and the documents; and the tests all of them.
 const LAYERS: [(&str, &[&str]); 9] = [
     (PROTOCOL, &[]),
     (VERIFY, &[PROTOCOL]),
@@ -24,7 +24,10 @@ const LAYERS: [(&str, &[&str]); 9] = [
     (POLICY, &[PROTOCOL]),
     (DEMO, &[PROTOCOL, DOCUMENTS]),
     (NODE, &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY, DEMO]),
-    (TESTS, &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, POLICY, DEMO, NODE]),
+    (
+        TESTS,
+        &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, NETWORK, POLICY, DEMO, NODE],
+    ),
 ];
 
 /// Every external library and the crates that may name it. A library that is not in the list has no owner yet: add it

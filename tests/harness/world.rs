@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use concordat_node::clock::Clock;
+use concordat_node::Clock;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use concordat_node::clock::Clock;
+use concordat_node::Clock;
 use concordat_protocol::audit::EntryBody;
 use concordat_storage::{data_dir::Storage, keys::KeyFile};
 use concordat_tests::{Person, TestNode, tester};

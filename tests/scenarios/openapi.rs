@@ -1,6 +1,6 @@
 //! The description of the API, compared with what the node serves.
 
-use concordat_node::api::routes;
+use concordat_node::routes;
 use concordat_tests::{Person, World};
 use serde_json::Value;
 

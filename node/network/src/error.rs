@@ -3,7 +3,10 @@
 use std::{io, sync::Arc, time::Duration};
 
 use concordat_protocol::error_kind::{ErrorKind, Explain};
-use concordat_protocol::{ids::NodeId, wire::codec::WireError};
+use concordat_protocol::{
+    ids::NodeId,
+    wire::{codec::WireError, streams::StreamName},
+};
 use libp2p::{Multiaddr, StreamProtocol, TransportError, swarm::DialError};
 
 /// Who is responsible for an error, which determines what to do next.
@@ -112,7 +115,7 @@ pub enum NetworkError {
     #[error("`{protocol}` is already being served")]
     AlreadyServed {
         /// The protocol in question.
-        protocol: StreamProtocol,
+        protocol: StreamName,
     },
     /// The network has stopped.
     #[error("the network has stopped")]

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use concordat_protocol::ids::NodeId;
+use concordat_protocol::{
+    ids::NodeId,
+    wire::streams::{HELLO, StreamName},
+};
 use libp2p::{Multiaddr, StreamProtocol};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -11,7 +14,6 @@ use crate::{
     dial::Dialing,
     error::NetworkError,
     framed::FramedStream,
-    hello::HELLO,
     incoming::IncomingStreams,
     members::Members,
     message::Message,
@@ -113,11 +115,11 @@ impl NetworkHandle {
     ///
     /// # Errors
     /// If the peer is not a member, cannot be reached, is not attested in time or does not support the protocol.
-    pub async fn open(&self, peer: NodeId, protocol: StreamProtocol) -> Result<FramedStream, NetworkError> {
+    pub async fn open(&self, peer: NodeId, protocol: StreamName) -> Result<FramedStream, NetworkError> {
         let after = self.inner.timeouts.open;
         let opening = async {
             for _ in 1..OPEN_ATTEMPTS {
-                match self.open_once(peer, protocol.clone()).await {
+                match self.open_once(peer, protocol).await {
                     Err(error @ (NetworkError::Cut { .. } | NetworkError::Io(_))) => {
                         tracing::debug!(peer = %peer.short(), %error, "the stream is opened over another connection");
                     }
@@ -130,7 +132,7 @@ impl NetworkHandle {
         opened.unwrap_or(Err(NetworkError::OpenTimeout { peer, after }))
     }
 
-    async fn open_once(&self, peer: NodeId, protocol: StreamProtocol) -> Result<FramedStream, NetworkError> {
+    async fn open_once(&self, peer: NodeId, protocol: StreamName) -> Result<FramedStream, NetworkError> {
         let session = match self.inner.sessions.get(&peer) {
             Some(session) => session,
             None => {
@@ -144,7 +146,10 @@ impl NetworkHandle {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Open {
             peer,
-            request: StreamRequest { protocol, reply },
+            request: StreamRequest {
+                protocol: StreamProtocol::new(protocol.as_str()),
+                reply,
+            },
         })
         .await?;
         let stream = answer.await.map_err(|_| session.ended())??;
@@ -155,7 +160,7 @@ impl NetworkHandle {
     ///
     /// # Errors
     /// [`NetworkError::AlreadyServed`].
-    pub fn accept(&self, protocol: StreamProtocol) -> Result<IncomingStreams, NetworkError> {
+    pub fn accept(&self, protocol: StreamName) -> Result<IncomingStreams, NetworkError> {
         let before_attestation = protocol == HELLO;
         let queue = self.inner.acceptors.serve(protocol)?;
         Ok(IncomingStreams::new(

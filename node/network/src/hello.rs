@@ -3,7 +3,7 @@
 //! The gate admits a node key; `hello` binds that key to an institution. The exchange itself is a service like any other;
 //! the network only delays all other protocols until it is done:
 //!
-//! 1. The dialing side of a [`Session`](crate::Session) opens [`HELLO`] and presents its certificate; the other side accepts.
+//! 1. The dialing side of a [`Session`](crate::Session) opens [`HELLO`](concordat_protocol::wire::streams::HELLO) and presents its certificate; the other side accepts.
 //! 2. Each side checks what it received and calls [`Session::attest`](crate::Session::attest). The accepting side does so
 //!    *before* it answers, because the dialing side may use other protocols as soon as it has the answer.
 //! 3. Until then incoming streams of every other protocol wait, for the attestation timeout at most, and are then reset;
@@ -16,10 +16,6 @@ use concordat_protocol::{
     signed::Signed,
     time::Timestamp,
 };
-use libp2p::StreamProtocol;
-
-/// Mutual attestation, the only protocol served to a peer that has not been attested.
-pub const HELLO: StreamProtocol = StreamProtocol::new("/concordat/hello/1");
 
 /// What a peer has proved in `hello`.
 #[derive(Debug, Clone, PartialEq, Eq)]

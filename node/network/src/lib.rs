@@ -36,8 +36,8 @@ mod streams;
 mod task;
 mod transport;
 
-// The node names these types of libp2p and depends on it only through this crate.
-pub use libp2p::{Multiaddr, StreamProtocol};
+// The node names this type of libp2p and depends on it only through this crate.
+pub use libp2p::Multiaddr;
 
 pub use self::{
     config::{Backoff, Deadlines, Limits, NetworkConfig, Timeouts},

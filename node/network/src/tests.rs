@@ -3,6 +3,7 @@
 mod streams;
 mod unknown;
 
+use concordat_protocol::wire::streams::{CATALOG, HELLO, QUERY};
 use std::{sync::Arc, time::Duration};
 
 use concordat_protocol::{
@@ -17,13 +18,8 @@ use serde::{Deserialize, Serialize};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
-use crate::{
-    hello::{Attested, HELLO},
-    session::Sessions,
-};
+use crate::{hello::Attested, session::Sessions};
 
-const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
-const QUERY: StreamProtocol = StreamProtocol::new("/concordat/query/1");
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 

@@ -206,7 +206,7 @@ fn line_value(line: &[u8]) -> Result<Value, Problem> {
 }
 
 /// One path segment, with special characters escaped (RFC 3986, section 2.1).
-pub fn segment(text: &str) -> String {
+pub(crate) fn segment(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -17,8 +17,8 @@ use crate::{
     clock::Clock,
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
     init::{FIRST_ACCOUNT, Plan, Unlock, init},
-    network::{DialRange, Dialing, Multiaddr},
 };
+use concordat_network::{DialRange, Dialing, Multiaddr};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

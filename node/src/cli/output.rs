@@ -23,7 +23,7 @@ pub enum Format {
 }
 
 /// A column of a table: its heading, and the path of its value in each item, parts joined by dots.
-pub type Column = (&'static str, &'static str);
+pub(crate) type Column = (&'static str, &'static str);
 
 /// Writes the output of a command in the chosen format.
 #[derive(Debug, Clone, Copy)]

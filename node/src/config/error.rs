@@ -9,7 +9,7 @@ use super::names::{CREDENTIALS_VARIABLE, FILE, KEY_FILE_VARIABLE};
 
 /// One mistake in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// The key: `section.key`.
     pub key: String,
     /// The description.
@@ -24,7 +24,7 @@ impl fmt::Display for Mistake {
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// No node was set up here.
     #[error("there is no node in `{}`", dir.display())]
     NoNode {

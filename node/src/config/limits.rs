@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::reader::Section;
-use crate::network::Limits;
+use concordat_network::Limits;
 
 /// Default of `memory_mib`: twenty queries with 256 MiB each for their groupings and sorts, and what their processes need besides.
-pub const DEFAULT_MEMORY_MIB: usize = 20 * 384;
+pub(crate) const DEFAULT_MEMORY_MIB: usize = 20 * 384;
 /// The minimum that is enough for two concurrent remote queries, as a join needs, and one local query.
 const MIN_MEMORY_MIB: usize = 512;
 

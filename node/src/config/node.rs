@@ -9,14 +9,14 @@ use concordat_protocol::{
 
 use super::reader::Section;
 use super::writer::{list, text};
-use crate::network::{DialRange, Dialing, Multiaddr, address};
+use concordat_network::{DialRange, Dialing, Multiaddr, address};
 
 /// The port for peers, TCP and UDP, unless another is set.
-pub const DEFAULT_PORT: u16 = 7400;
+pub(crate) const DEFAULT_PORT: u16 = 7400;
 
 /// `[node]`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NodeSection {
+pub(crate) struct NodeSection {
     /// Short id of the institution.
     pub institution: InstitutionId,
     /// Its legal name.
@@ -33,7 +33,7 @@ pub struct NodeSection {
 
 impl NodeSection {
     /// Addresses to listen on at `port`, over TCP and QUIC, on all interfaces.
-    pub fn listen_at(port: u16) -> Vec<Multiaddr> {
+    pub(crate) fn listen_at(port: u16) -> Vec<Multiaddr> {
         address::on_all_interfaces(port)
     }
 }

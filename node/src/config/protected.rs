@@ -7,17 +7,17 @@
 use std::collections::BTreeMap;
 
 use super::{Config, StorageSection};
-use crate::network::{Multiaddr, address};
+use concordat_network::{Multiaddr, address};
 
 /// Values of the protected settings by key.
-pub type ProtectedSettings = BTreeMap<String, String>;
+pub(crate) type ProtectedSettings = BTreeMap<String, String>;
 
 /// The setting that names the institution; it never changes.
-pub const INSTITUTION_SETTING: &str = "node.institution";
+pub(crate) const INSTITUTION_SETTING: &str = "node.institution";
 
 impl Config {
     /// The protected settings.
-    pub fn protected_settings(&self) -> ProtectedSettings {
+    pub(crate) fn protected_settings(&self) -> ProtectedSettings {
         let Self {
             node,
             keys: _,

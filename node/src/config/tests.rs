@@ -3,6 +3,7 @@
     reason = "a test names only the variant that it expects"
 )]
 
+use crate::config::error::Mistake;
 use concordat_protocol::text::LegalName;
 use concordat_storage::objects::ObjectLocation;
 

@@ -21,7 +21,7 @@ use super::{DAY_MS, Evidence, LISTS, OLDEST, list_name};
 use crate::attribution::by_node;
 
 /// Six years, as 45 CFR 164.316(b)(2)(i) requires for such documents, and some days.
-pub const RETENTION_DAYS: i64 = 2200;
+pub(crate) const RETENTION_DAYS: i64 = 2200;
 /// Newest entries of earlier runs whose times are compared: more than a service manager that restarts a node with a wrong clock writes
 /// before a person notices, and few enough that they reach back no more than months on a node with little to do.
 const COMPARED_ENTRIES: u64 = 64;

@@ -12,7 +12,7 @@ use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use datafusion::error::DataFusionError;
 
 use crate::iam::IamError;
-use crate::network::NetworkError;
+use concordat_network::NetworkError;
 
 /// Why a query failed, before its first row or after its last.
 #[derive(Debug, thiserror::Error)]

@@ -15,6 +15,7 @@ use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{
     AnswerDigest, Countersignature, MAX_RECEIPTS, ReceiptReply, ReceiptRequest, Refusal, Reply,
 };
+use concordat_protocol::wire::streams::RECEIPT;
 use concordat_storage::ledger::Attribution;
 use tracing::Instrument as _;
 
@@ -24,9 +25,8 @@ use crate::attribution::by_peer;
 use crate::evidence::{Counted, EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide};
 use crate::ledger_heads::LedgerHeadsError;
 use crate::membership::session_span;
-use crate::network::Session;
-use crate::sharing::RECEIPT;
 use crate::shutdown::Stage;
+use concordat_network::Session;
 
 /// A query that is in the ledger without its end. It is closed exactly once.
 #[derive(Debug)]
@@ -382,6 +382,6 @@ fn evidence_error(error: EvidenceError) -> FederationError {
     FederationError::machine("the evidence of the query cannot be stored", error)
 }
 
-fn exchange_error(error: crate::network::NetworkError) -> FederationError {
+fn exchange_error(error: concordat_network::NetworkError) -> FederationError {
     FederationError::machine("the exchange of receipts failed", error)
 }

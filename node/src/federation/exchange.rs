@@ -26,7 +26,7 @@ use super::columns::RequestedColumns;
 use super::error::FederationError;
 use super::handle::Federation;
 use crate::evidence::Counted;
-use crate::network::{FramedStream, NetworkError};
+use concordat_network::{FramedStream, NetworkError};
 
 /// A query on its way to a provider, and what its answer has to match.
 #[derive(Debug)]

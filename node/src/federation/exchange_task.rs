@@ -19,7 +19,7 @@ use super::handle::Federation;
 use super::report::QueryReport;
 use super::source::{Answer, Batches};
 use crate::evidence::Counted;
-use crate::network::FramedStream;
+use concordat_network::FramedStream;
 
 /// Batches buffered for the reader: one is read while the next arrives.
 const PREFETCH: usize = 2;

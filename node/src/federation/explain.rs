@@ -9,7 +9,7 @@ use super::report::QueryReport;
 use super::source::{Access, Target};
 use super::statement::{ParsedQuery, TableName};
 use crate::iam::{Action, Actor};
-use crate::policy::Explanation;
+use concordat_policy::Explanation;
 
 impl Federation {
     /// Describes in sentences which members would get which queries for `sql`. No query is sent.

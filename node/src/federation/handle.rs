@@ -11,8 +11,8 @@ use crate::evidence::Evidence;
 use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::negotiation::Grants;
-use crate::network::NetworkHandle;
 use crate::sharing::Sharing;
+use concordat_network::NetworkHandle;
 
 /// A cloneable handle to the federated query service.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use concordat_protocol::ids::{GrantId, InstitutionId, NodeId, QueryId};
 use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::RefusalCode;
+use concordat_protocol::wire::streams::QUERY;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
@@ -24,8 +25,8 @@ use super::source::{Access, Answer, QuerySource, Target};
 use super::statement::table_text;
 use crate::iam::Actor;
 use crate::membership::session_span;
-use crate::network::FramedStream;
-use crate::sharing::{LocalQuery, QUERY, describe_query, identify_query, query_span};
+use crate::sharing::{LocalQuery, describe_query, identify_query, query_span};
+use concordat_network::FramedStream;
 
 /// How long a provider may take for its whole answer, in seconds.
 const DEADLINE_SECONDS: i64 = 600;

@@ -2,12 +2,12 @@
 
 use concordat_protocol::ids::{DatasetRef, InstitutionId};
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest, MAX_CATALOG};
+use concordat_protocol::wire::streams::CATALOG;
 use serde::{Deserialize, Serialize};
 
 use super::error::FederationError;
 use super::handle::Federation;
-use crate::network::NetworkError;
-use crate::sharing::CATALOG;
+use concordat_network::NetworkError;
 
 /// Most pages that are read. A page may be empty, because hidden datasets also count when the holder divides its list into pages.
 const MAX_PAGES: usize = 10_000;

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::IamError;
 
 /// Fewest characters of a password, not counting the account's name.
-pub const MIN_PASSWORD_CHARS: usize = 12;
+pub(crate) const MIN_PASSWORD_CHARS: usize = 12;
 /// Most bytes of a password, so that long input cannot make hashing slow.
 const MAX_PASSWORD_BYTES: usize = 1024;
 

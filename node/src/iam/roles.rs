@@ -96,7 +96,7 @@ impl fmt::Display for Action {
 }
 
 /// The roles that permit `action`. Duties are separated: a role that manages people or the consortium cannot read data.
-pub const fn permitted_roles(action: Action) -> &'static [Role] {
+pub(crate) const fn permitted_roles(action: Action) -> &'static [Role] {
     use Role::{Administrator, Auditor, Coordinator, Researcher, SecurityOfficer, Steward};
     match action {
         Action::ImportDataset => &[Steward],

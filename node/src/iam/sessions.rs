@@ -19,9 +19,9 @@ use zeroize::Zeroizing;
 use super::{Accounts, Actor, IamError, account::Account, accounts::lock, actor::Proven};
 
 /// A session ends after this long without use: 15 minutes.
-pub const IDLE_MS: i64 = 15 * 60 * 1000;
+pub(crate) const IDLE_MS: i64 = 15 * 60 * 1000;
 /// A session ends this long after the login even if it is in use: 8 hours, a working day.
-pub const ABSOLUTE_MS: i64 = 8 * 60 * 60 * 1000;
+pub(crate) const ABSOLUTE_MS: i64 = 8 * 60 * 60 * 1000;
 /// Most sessions of one node; beyond this, the least recently used session ends.
 const MAX_SESSIONS: usize = 4096;
 /// Domain of the hash by which a token is identified.

@@ -1,3 +1,5 @@
+use crate::iam::sessions::ABSOLUTE_MS;
+use crate::iam::sessions::IDLE_MS;
 use std::collections::BTreeSet;
 
 use concordat_protocol::error_kind::{ErrorKind, Explain};

@@ -1,3 +1,5 @@
+use crate::init::create::MADE_KEY_FILE;
+use crate::init::create::MADE_PASSWORD_FILE;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 

@@ -19,7 +19,7 @@ use super::handle::Membership;
 use super::refused::RefusedRoster;
 use super::sealed::SealedRoster;
 use crate::attribution::by_node;
-use crate::network::Members;
+use concordat_network::Members;
 
 impl Membership {
     /// Accepts a newer roster from a peer or a file.

@@ -7,7 +7,7 @@ use concordat_protocol::membership::{Member, MemberStatus, ValidRoster};
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree};
 
 use crate::changes::ALLOWED_HOSTS;
-use crate::network::AllowedHost;
+use concordat_network::AllowedHost;
 
 /// The hosts that people allowed, with their ports, in the sealed state, by institution.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use super::error::MembershipError;
 use super::handle::Membership;
 use super::not_dialed::NotDialed;
 use crate::changes::Subject;
-use crate::network::{DialRefused, Dialing, Multiaddr};
+use concordat_network::{DialRefused, Dialing, Multiaddr};
 
 impl Membership {
     /// The hosts of the applicant that have to be allowed, with the ports that it states.

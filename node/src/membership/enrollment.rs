@@ -8,7 +8,7 @@ use concordat_protocol::time::Timestamp;
 
 use super::error::MembershipError;
 use super::handle::Membership;
-use crate::network::{Multiaddr, address};
+use concordat_network::{Multiaddr, address};
 
 impl Membership {
     /// This institution's application to join, or its newer statement about itself, as text that can be mailed. It lists this node

@@ -13,7 +13,7 @@ use concordat_storage::meta::MetaError;
 use super::not_dialed::NotDialed;
 use crate::bound_state::BoundStateError;
 use crate::changes::ChangeEntryError;
-use crate::network::{DialRefused, NetworkError};
+use concordat_network::{DialRefused, NetworkError};
 
 /// Why the roster was not changed or cannot be used.
 #[derive(Debug, thiserror::Error)]

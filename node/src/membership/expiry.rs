@@ -12,8 +12,8 @@ use concordat_protocol::ids::NodeId;
 use concordat_protocol::time::Timestamp;
 
 use super::handle::Membership;
-use crate::network::{Role, Session};
 use crate::shutdown::Stage;
+use concordat_network::{Role, Session};
 
 /// How often the timer checks the clock: often enough that nothing outlasts its validity noticeably.
 const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(1);

@@ -25,8 +25,8 @@ use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::identity::Identity;
 use crate::ledger_heads::LedgerHeads;
-use crate::network::NetworkHandle;
 use crate::refusals::Refusals;
+use concordat_network::NetworkHandle;
 
 /// The key of the only entry in the tree of pins.
 const CHARTER: &str = "charter";

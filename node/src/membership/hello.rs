@@ -25,8 +25,8 @@ use tracing::Instrument as _;
 
 use super::handle::Membership;
 use super::span::session_span;
-use crate::network::{IncomingStreams, Role, Session};
 use crate::shutdown::Stage;
+use concordat_network::{IncomingStreams, Role, Session};
 
 impl Membership {
     /// Runs the hello protocol on every new session, as dialer or listener, until `stage` stops.

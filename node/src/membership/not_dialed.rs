@@ -5,7 +5,7 @@ use std::fmt;
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::text::Address;
 
-use crate::network::DialRefused;
+use concordat_network::DialRefused;
 
 /// An address of a member that this node does not dial.
 #[derive(Debug, Clone, PartialEq, Eq)]

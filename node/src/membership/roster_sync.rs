@@ -2,18 +2,16 @@
 
 use concordat_protocol::ids::NodeId;
 use concordat_protocol::wire::messages::RosterMessage;
+use concordat_protocol::wire::streams::ROSTER;
 use tracing::Instrument as _;
 
 use super::error::MembershipError;
 use super::handle::Membership;
 use super::span::session_span;
 use crate::attribution::by_peer;
-use crate::network::hello::Attested;
-use crate::network::{FramedStream, IncomingStreams, NetworkError, Session, StreamProtocol};
 use crate::shutdown::Stage;
-
-/// The roster protocol.
-pub const ROSTER: StreamProtocol = StreamProtocol::new("/concordat/roster/1");
+use concordat_network::hello::Attested;
+use concordat_network::{FramedStream, IncomingStreams, NetworkError, Session};
 
 impl Membership {
     /// Serves rosters to peers and announces each new one to them, until `stage` stops.

@@ -12,7 +12,7 @@ use crate::bound_state::Bound;
 /// The roster as signed, and its number.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SealedRoster {
+pub(crate) struct SealedRoster {
     /// Its number.
     pub(super) number: u64,
     /// As signed by holders of the charter.

@@ -6,7 +6,7 @@ use concordat_protocol::time::Timestamp;
 
 use super::error::MembershipError;
 use super::handle::Membership;
-use crate::network::hello::Attested;
+use concordat_network::hello::Attested;
 
 impl Membership {
     /// Closes every session whose peer no longer has the identity that it has presented.

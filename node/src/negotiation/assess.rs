@@ -11,12 +11,12 @@ use concordat_protocol::wire::messages;
 use super::facts::{dataset_facts, party};
 use super::narrow::{BY_STEWARD, Restriction};
 use super::{NegotiationError, Negotiations};
-use crate::policy::{self, DatasetFacts, Explanation, OfferDecision, OfferInput};
+use concordat_policy::{self, DatasetFacts, Explanation, OfferDecision, OfferInput};
 
 /// What may be offered, and why it is narrower than the request.
 pub(super) struct Assessed {
     pub(super) scope: Scope,
-    narrowings: Vec<policy::Narrowing>,
+    narrowings: Vec<concordat_policy::Narrowing>,
     /// Whether the steward narrowed it further.
     by_steward: bool,
 }
@@ -40,7 +40,7 @@ impl Assessed {
 
     /// Names what the policy would have allowed next to what the steward offers.
     fn explain_steward(&self, difference: &Difference) -> (Reason, Option<RuleName>) {
-        let same = |known: &&policy::Narrowing| {
+        let same = |known: &&concordat_policy::Narrowing| {
             known.difference.part == difference.part && known.difference.requested == difference.requested
         };
         let known = self.narrowings.iter().find(same);
@@ -95,7 +95,7 @@ impl Negotiations {
                 ..offer
             });
         }
-        let to_reason = |narrowing: policy::Narrowing| messages::Reason {
+        let to_reason = |narrowing: concordat_policy::Narrowing| messages::Reason {
             text: format!("`{}`: {}", narrowing.difference.requested, narrowing.reason.text),
             remedy: narrowing.reason.remedy,
             rule: Some(narrowing.reason.rule),
@@ -178,7 +178,7 @@ impl Negotiations {
     }
 }
 
-fn to_wire(reason: policy::Reason) -> messages::Reason {
+fn to_wire(reason: concordat_policy::Reason) -> messages::Reason {
     messages::Reason {
         text: reason.text,
         remedy: reason.remedy,

@@ -16,8 +16,8 @@ use super::automatic::Recorded;
 use super::store::Due;
 use super::{NegotiationError, Negotiations, span};
 use crate::attribution::by_node;
-use crate::network::hello::Attested;
 use crate::shutdown::Stage;
+use concordat_network::hello::Attested;
 
 /// How often what a connected peer has not acknowledged is sent again. It may have refused it because it was busy or its disk was full;
 /// and a session can outlast the restart of a peer, which then does not connect again.

@@ -11,13 +11,9 @@ use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeRe
 use super::grants::PendingNotice;
 use super::transition::Outgoing;
 use super::{NegotiationError, Negotiations};
-use crate::network::hello::Attested;
-use crate::network::{FramedStream, StreamProtocol};
-
-/// Messages of negotiations.
-pub(super) const NEGOTIATION: StreamProtocol = StreamProtocol::new("/concordat/negotiation/1");
-/// Changes of grants.
-pub(super) const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice/1");
+use concordat_network::FramedStream;
+use concordat_network::hello::Attested;
+use concordat_protocol::wire::streams::{NEGOTIATION, NOTICE, StreamName};
 
 impl Negotiations {
     /// Sends the message of a step. A peer that is not connected, or not with its key, gets it when it connects.
@@ -133,7 +129,7 @@ impl Negotiations {
 
     /// Opens a stream to a node that has presented the key of `peer`: nothing about an agreement is sent to a different key under the same
     /// name.
-    async fn reach(&self, peer: &Side, protocol: StreamProtocol) -> Result<FramedStream, NegotiationError> {
+    async fn reach(&self, peer: &Side, protocol: StreamName) -> Result<FramedStream, NegotiationError> {
         let away = |source| NegotiationError::Unreachable {
             peer: peer.institution.clone(),
             source,

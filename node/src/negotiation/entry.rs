@@ -1,6 +1,6 @@
 //! A negotiation from the side of this node, whichever side that is.
 
-use concordat_protocol::grant::{Party, ValidGrant};
+use concordat_protocol::grant::Party;
 use concordat_protocol::identity::{InstitutionPublicKey, Side};
 use concordat_protocol::ids::{Digest32, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// A negotiation as seen from the side of this node.
 #[derive(Clone, Debug)]
-pub enum Entry {
+pub(crate) enum Entry {
     /// This node holds the data.
     Provider(ProviderNegotiation),
     /// This node requests the data.
@@ -31,47 +31,42 @@ macro_rules! either {
 
 impl Entry {
     /// The negotiation's number.
-    pub fn id(&self) -> NegotiationId {
+    pub(crate) fn id(&self) -> NegotiationId {
         either!(self, n => n.id())
     }
 
     /// The other institution.
-    pub fn peer(&self) -> &InstitutionId {
+    pub(crate) fn peer(&self) -> &InstitutionId {
         either!(self, n => n.peer())
     }
 
     /// The other institution with the key that the negotiation began with.
-    pub fn peer_side(&self) -> &Side {
+    pub(crate) fn peer_side(&self) -> &Side {
         either!(self, n => n.peer_side())
     }
 
     /// This institution with the key that the negotiation began with.
-    pub fn own_side(&self) -> &Side {
+    pub(crate) fn own_side(&self) -> &Side {
         either!(self, n => n.transcript().parties().side(self.party()))
     }
 
     /// Its state.
-    pub fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &State {
         either!(self, n => n.state())
     }
 
     /// The name of the state.
-    pub fn state_name(&self) -> StateName {
+    pub(crate) fn state_name(&self) -> StateName {
         either!(self, n => n.state_name())
     }
 
-    /// The grant that resulted from it.
-    pub fn grant(&self) -> Option<&ValidGrant> {
-        either!(self, n => n.grant())
-    }
-
     /// Our messages that the other side has not answered.
-    pub fn unanswered(&self) -> Vec<Signed<NegotiationMessage>> {
+    pub(crate) fn unanswered(&self) -> Vec<Signed<NegotiationMessage>> {
         either!(self, n => n.unanswered())
     }
 
     /// Those of [`Entry::unanswered`] with a higher number than `sequence`.
-    pub fn unanswered_after(&self, sequence: u32) -> Vec<Signed<NegotiationMessage>> {
+    pub(crate) fn unanswered_after(&self, sequence: u32) -> Vec<Signed<NegotiationMessage>> {
         let messages = either!(self, n => n.transcript().messages());
         let newer = messages.iter().filter(|message| message.message().sequence > sequence);
         let newer: Vec<_> = newer.map(|message| message.signed().clone()).collect();
@@ -93,7 +88,7 @@ impl Entry {
     }
 
     /// Which side this node is on.
-    pub const fn party(&self) -> Party {
+    pub(crate) const fn party(&self) -> Party {
         match self {
             Self::Provider(_) => Party::Provider,
             Self::Consumer(_) => Party::Consumer,

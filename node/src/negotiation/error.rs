@@ -19,7 +19,7 @@ use concordat_storage::meta::MetaError;
 use super::narrow::{NarrowError, RestrictionError};
 use crate::changes::ChangeEntryError;
 use crate::membership::MembershipError;
-use crate::network::NetworkError;
+use concordat_network::NetworkError;
 
 /// Why a step of a negotiation or a change of a grant failed.
 #[derive(Debug, thiserror::Error)]

@@ -7,13 +7,16 @@ use concordat_storage::{catalog::CatalogError, data_dir::Storage};
 
 use super::NegotiationError;
 use crate::policies::catalog_facts;
-use crate::policy::{self, DatasetFacts};
+use concordat_policy::{self, DatasetFacts};
 
 /// What this node's catalog records about one of its datasets; `None` if there is no dataset with that name.
 ///
 /// # Errors
 /// [`NegotiationError::Catalog`] when the catalog cannot be read.
-pub async fn dataset_facts(storage: &Storage, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationError> {
+pub(crate) async fn dataset_facts(
+    storage: &Storage,
+    dataset: &DatasetRef,
+) -> Result<Option<DatasetFacts>, NegotiationError> {
     let catalog = storage.catalog().clone();
     let dataset = dataset.clone();
     let read = move || match catalog.open_version(&dataset.dataset, None) {
@@ -28,14 +31,14 @@ pub async fn dataset_facts(storage: &Storage, dataset: &DatasetRef) -> Result<Op
 }
 
 /// An institution as listed on the roster.
-pub fn party(roster: &ValidRoster, institution: &InstitutionId) -> Option<policy::Party> {
+pub(crate) fn party(roster: &ValidRoster, institution: &InstitutionId) -> Option<concordat_policy::Party> {
     let Member {
         institution,
         jurisdiction,
         status,
         ..
     } = roster.member(institution)?;
-    Some(policy::Party {
+    Some(concordat_policy::Party {
         institution: institution.clone(),
         jurisdiction: jurisdiction.clone(),
         status: Some(*status),
@@ -43,7 +46,7 @@ pub fn party(roster: &ValidRoster, institution: &InstitutionId) -> Option<policy
 }
 
 /// Whether `who` is an active member of the roster with the key that it has presented.
-pub fn is_active_side(roster: &ValidRoster, who: &Side) -> bool {
+pub(crate) fn is_active_side(roster: &ValidRoster, who: &Side) -> bool {
     roster
         .active_member(&who.institution)
         .is_some_and(|member| member.key == who.key)

@@ -16,7 +16,7 @@ use super::condition::{self, ConditionError};
 /// A request for a grant. Whatever is omitted is requested as wide as possible: all columns in clear, all rows.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GrantRequest {
+pub(crate) struct GrantRequest {
     /// How much an answer may reveal; defaults to records.
     #[serde(default)]
     pub tier: Option<Tier>,
@@ -37,7 +37,7 @@ pub struct GrantRequest {
 
 /// Why a grant request cannot be converted to a scope.
 #[derive(Debug, thiserror::Error)]
-pub enum GrantRequestError {
+pub(crate) enum GrantRequestError {
     /// A part of it is not valid.
     #[error(transparent)]
     Scope(#[from] InvalidScope),
@@ -66,7 +66,7 @@ impl GrantRequest {
     ///
     /// # Errors
     /// [`GrantRequestError`] when a part of it is unknown or cannot be requested.
-    pub fn into_scope(
+    pub(crate) fn into_scope(
         self,
         dataset: DatasetRef,
         listed: Option<&CatalogEntry>,

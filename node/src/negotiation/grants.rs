@@ -22,14 +22,14 @@ use concordat_storage::data_dir::Storage;
 use concordat_storage::meta::SealedTree;
 use tokio::sync::OwnedMutexGuard;
 
-pub use lease::{ChunkGuard, Lease};
-pub use record::{GrantView, PendingNotice};
+pub(crate) use lease::{ChunkGuard, Lease};
+pub(crate) use record::{GrantView, PendingNotice};
 pub(super) use record::{Live, LockedGrant, Record};
 
 use super::NegotiationError;
 use crate::changes::GRANTS;
 use crate::identity::Identity;
-use crate::network::hello::Attested;
+use concordat_network::hello::Attested;
 
 /// A cloneable handle to the register of grants.
 #[derive(Clone, Debug)]

@@ -18,8 +18,8 @@ use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::identity::Identity;
 use crate::membership::Membership;
-use crate::network::NetworkHandle;
 use crate::policies::LivePolicy;
+use concordat_network::NetworkHandle;
 
 /// A cloneable handle to the negotiations of this node.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use concordat_protocol::wire::messages::{CatalogColumn, Reason};
 use serde::Deserialize;
 
 use super::condition::{self, ConditionError};
-use crate::policy::DatasetFacts;
+use concordat_policy::DatasetFacts;
 
 /// The rule named for what the steward narrows.
 pub(super) const BY_STEWARD: &str = "steward-decision";
@@ -179,7 +179,7 @@ impl Restriction {
         let Some(text) = &self.condition else {
             return Ok(Rows::all());
         };
-        let column = |column: &crate::policy::ColumnFacts| CatalogColumn {
+        let column = |column: &concordat_policy::ColumnFacts| CatalogColumn {
             name: column.name.clone(),
             kind: column.kind_label().to_owned(),
             class: String::new(),

@@ -7,20 +7,20 @@ use concordat_protocol::negotiation::{Authentic, Body, NegotiationMessage, Provi
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Reply};
+use concordat_protocol::wire::streams::{NEGOTIATION, NOTICE};
 use concordat_storage::ledger::Attribution;
 use tracing::{Instrument, Span};
 
 use super::automatic::Recorded;
-use super::deliver::{NEGOTIATION, NOTICE};
 use super::entry::Entry;
 use super::sides::owner_of;
 use super::store::LockedSlot;
 use super::transition::{Noticed, Reception, Transition};
 use super::{NegotiationError, Negotiations, span};
 use crate::attribution::by_peer;
-use crate::network::hello::Attested;
-use crate::network::{FramedStream, IncomingStreams, NetworkError, Session};
 use crate::shutdown::Stage;
+use concordat_network::hello::Attested;
+use concordat_network::{FramedStream, IncomingStreams, NetworkError, Session};
 
 impl Negotiations {
     /// Serves peers until `stage` stops.

@@ -26,7 +26,7 @@ use super::NegotiationError;
 use super::admission::{Admission, Admissions};
 use super::entry::Entry;
 use crate::changes::NEGOTIATIONS;
-use crate::network::hello::Attested;
+use concordat_network::hello::Attested;
 
 /// All negotiations of this node.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use concordat_protocol::ids::{DatasetRef, InstitutionId};
 use concordat_storage::catalog::{DatasetRecord, Manifest};
 
 /// A dataset from `holder`'s catalog, as policies see it; system columns are left out.
-pub fn catalog_facts(holder: &InstitutionId, record: &DatasetRecord, manifest: &Manifest) -> DatasetFacts {
+pub(crate) fn catalog_facts(holder: &InstitutionId, record: &DatasetRecord, manifest: &Manifest) -> DatasetFacts {
     let columns = manifest.own_columns().map(|column| {
         ColumnFacts::new(
             column.name.clone(),

@@ -305,7 +305,12 @@ type Signer<'a> = (&'a InstitutionId, &'a InstitutionKey, Timestamp);
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn begin(meta: &SealedDb, ledger: &Ledger, signer: Signer<'_>, by: &Attribution) -> Result<(), PolicyStoreError> {
+pub(crate) fn begin(
+    meta: &SealedDb,
+    ledger: &Ledger,
+    signer: Signer<'_>,
+    by: &Attribution,
+) -> Result<(), PolicyStoreError> {
     adopt_shipped(&Versions::open(meta)?, ledger, signer, by).map(drop)
 }
 

@@ -20,7 +20,7 @@ const MAX_TAIL: u64 = 10_000;
 ///
 /// # Errors
 /// `denied` without the role; `integrity` or `internal` if the ledger cannot be read.
-pub async fn tail(node: &Node, caller: &Actor, count: Option<u64>) -> Result<Items<Entry>, Problem> {
+pub(crate) async fn tail(node: &Node, caller: &Actor, count: Option<u64>) -> Result<Items<Entry>, Problem> {
     caller.require(Action::ReadLedger)?;
     let count = count.unwrap_or(TAIL).min(MAX_TAIL);
     let entries = blocking(node, move |node| node.ledger().tail(count)).await?;
@@ -31,7 +31,7 @@ pub async fn tail(node: &Node, caller: &Actor, count: Option<u64>) -> Result<Ite
 ///
 /// # Errors
 /// `denied` without the role; `internal` if the checkpoint cannot be stored. An invalid ledger is a report, not an error.
-pub async fn verify(node: &Node, caller: &Actor) -> Result<AuditReport, Problem> {
+pub(crate) async fn verify(node: &Node, caller: &Actor) -> Result<AuditReport, Problem> {
     caller.require(Action::VerifyLedger)?;
     blocking(node, |node| {
         let keys = node.storage().identities().institution_keys()?;
@@ -55,7 +55,7 @@ pub async fn verify(node: &Node, caller: &Actor) -> Result<AuditReport, Problem>
 ///
 /// # Errors
 /// `denied` without the role; `not_found` if there is no such entry.
-pub async fn prove(node: &Node, caller: &Actor, sequence: u64) -> Result<InclusionProof, Problem> {
+pub(crate) async fn prove(node: &Node, caller: &Actor, sequence: u64) -> Result<InclusionProof, Problem> {
     caller.require(Action::VerifyLedger)?;
     blocking(node, move |node| {
         sign_with_current_key(node)?;

@@ -11,7 +11,11 @@ use crate::node::Node;
 ///
 /// # Errors
 /// `denied` without the role; `usage` if the path of the repository is not absolute; `internal` if it cannot be written.
-pub async fn create(node: &Node, caller: &Actor, BackupTarget { to }: BackupTarget) -> Result<Snapshot, Problem> {
+pub(crate) async fn create(
+    node: &Node,
+    caller: &Actor,
+    BackupTarget { to }: BackupTarget,
+) -> Result<Snapshot, Problem> {
     let by = caller.authorize(Action::MakeBackup)?;
     if !to.is_absolute() {
         return Err(Problem::usage("the path of the repository must be absolute"));

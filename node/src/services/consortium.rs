@@ -22,7 +22,7 @@ mod view;
 ///
 /// # Errors
 /// `denied` without the role, as for all functions of this file; `usage` if the node belongs to a consortium.
-pub async fn found(node: &Node, caller: &Actor, new: NewConsortium) -> Result<Roster, Problem> {
+pub(crate) async fn found(node: &Node, caller: &Actor, new: NewConsortium) -> Result<Roster, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let roster = node.membership().found(new.name, &by).await?;
     Ok(view::roster(node, &roster))
@@ -32,7 +32,7 @@ pub async fn found(node: &Node, caller: &Actor, new: NewConsortium) -> Result<Ro
 ///
 /// # Errors
 /// `usage` if the node has no address that can be announced.
-pub fn application(node: &Node, caller: &Actor) -> Result<Application, Problem> {
+pub(crate) fn application(node: &Node, caller: &Actor) -> Result<Application, Problem> {
     caller.require(Action::ManageConsortium)?;
     let armor = node.membership().enroll(None)?;
     Ok(Application { armor })
@@ -42,7 +42,11 @@ pub fn application(node: &Node, caller: &Actor) -> Result<Application, Problem> 
 ///
 /// # Errors
 /// `usage` if the file is not a roster that lists the institution.
-pub fn application_of_further_node(node: &Node, caller: &Actor, roster: &FileContent) -> Result<Application, Problem> {
+pub(crate) fn application_of_further_node(
+    node: &Node,
+    caller: &Actor,
+    roster: &FileContent,
+) -> Result<Application, Problem> {
     caller.require(Action::ManageConsortium)?;
     let armor = node.membership().enroll(Some(&content(&roster.file)?))?;
     Ok(Application { armor })
@@ -52,7 +56,7 @@ pub fn application_of_further_node(node: &Node, caller: &Actor, roster: &FileCon
 ///
 /// # Errors
 /// `usage` if the application is not valid or names an address that this node does not dial.
-pub async fn admit(node: &Node, caller: &Actor, new: NewMember) -> Result<Admitted, Problem> {
+pub(crate) async fn admit(node: &Node, caller: &Actor, new: NewMember) -> Result<Admitted, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let admission = Admission {
         allow_hosts: new.allow_hosts,
@@ -67,7 +71,7 @@ pub async fn admit(node: &Node, caller: &Actor, new: NewMember) -> Result<Admitt
 ///
 /// # Errors
 /// `usage` if there is no such member.
-pub async fn remove(node: &Node, caller: &Actor, institution: &str) -> Result<IssuedChange, Problem> {
+pub(crate) async fn remove(node: &Node, caller: &Actor, institution: &str) -> Result<IssuedChange, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let institution: InstitutionId = institution.parse()?;
     let issued = node.membership().remove(&institution, &by).await?;
@@ -78,7 +82,7 @@ pub async fn remove(node: &Node, caller: &Actor, institution: &str) -> Result<Is
 ///
 /// # Errors
 /// `usage` if there is no unconfirmed key with this fingerprint.
-pub async fn confirm_key(
+pub(crate) async fn confirm_key(
     node: &Node,
     caller: &Actor,
     institution: &str,
@@ -100,7 +104,7 @@ pub async fn confirm_key(
 ///
 /// # Errors
 /// `usage` if the roster does not list this node; `integrity` if it is not valid.
-pub async fn join(node: &Node, caller: &Actor, roster: FileContent) -> Result<Roster, Problem> {
+pub(crate) async fn join(node: &Node, caller: &Actor, roster: FileContent) -> Result<Roster, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let roster = node.membership().join(&content(&roster.file)?, &by).await?;
     Ok(view::roster(node, &roster))
@@ -110,7 +114,7 @@ pub async fn join(node: &Node, caller: &Actor, roster: FileContent) -> Result<Ro
 ///
 /// # Errors
 /// `usage` without a consortium.
-pub fn roster(node: &Node, caller: &Actor) -> Result<Roster, Problem> {
+pub(crate) fn roster(node: &Node, caller: &Actor) -> Result<Roster, Problem> {
     caller.require(Action::ReadRoster)?;
     let membership = node.membership();
     let newest = membership.newest().ok_or(MembershipError::NoConsortium)?;
@@ -124,7 +128,7 @@ pub fn roster(node: &Node, caller: &Actor) -> Result<Roster, Problem> {
 ///
 /// # Errors
 /// `integrity` if it is not valid, or older than the present one.
-pub async fn import(node: &Node, caller: &Actor, roster: FileContent) -> Result<Roster, Problem> {
+pub(crate) async fn import(node: &Node, caller: &Actor, roster: FileContent) -> Result<Roster, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let signed = from_file(&content(&roster.file)?).map_err(MembershipError::from)?;
     let roster = node.membership().import(signed, &by).await?;
@@ -135,7 +139,11 @@ pub async fn import(node: &Node, caller: &Actor, roster: FileContent) -> Result<
 ///
 /// # Errors
 /// `integrity` if it would be refused.
-pub async fn review_roster(node: &Node, caller: &Actor, proposal: FileContent) -> Result<DocumentReview, Problem> {
+pub(crate) async fn review_roster(
+    node: &Node,
+    caller: &Actor,
+    proposal: FileContent,
+) -> Result<DocumentReview, Problem> {
     caller.require(Action::ManageConsortium)?;
     let file = content(&proposal.file)?;
     let review = blocking(node, move |node| node.membership().review_roster(&file)).await?;
@@ -146,7 +154,11 @@ pub async fn review_roster(node: &Node, caller: &Actor, proposal: FileContent) -
 ///
 /// # Errors
 /// `usage` if it is not the document that was reviewed; `denied` if this institution is not a holder.
-pub async fn sign_roster(node: &Node, caller: &Actor, request: SignatureRequest) -> Result<IssuedChange, Problem> {
+pub(crate) async fn sign_roster(
+    node: &Node,
+    caller: &Actor,
+    request: SignatureRequest,
+) -> Result<IssuedChange, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let file = content(&request.file)?;
     let issued = node.membership().sign_roster(&file, request.expect, &by).await?;
@@ -157,7 +169,7 @@ pub async fn sign_roster(node: &Node, caller: &Actor, request: SignatureRequest)
 ///
 /// # Errors
 /// `usage` if a holder is not an active member or the charter is not valid.
-pub async fn change_charter(node: &Node, caller: &Actor, new: NewCharter) -> Result<IssuedChange, Problem> {
+pub(crate) async fn change_charter(node: &Node, caller: &Actor, new: NewCharter) -> Result<IssuedChange, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let membership = node.membership();
     let issued = membership.change_charter(new.threshold, &new.holders, &by).await?;
@@ -168,7 +180,11 @@ pub async fn change_charter(node: &Node, caller: &Actor, new: NewCharter) -> Res
 ///
 /// # Errors
 /// `usage` if it changes another charter than the present one.
-pub async fn review_charter(node: &Node, caller: &Actor, proposal: FileContent) -> Result<DocumentReview, Problem> {
+pub(crate) async fn review_charter(
+    node: &Node,
+    caller: &Actor,
+    proposal: FileContent,
+) -> Result<DocumentReview, Problem> {
     caller.require(Action::ManageConsortium)?;
     let file = content(&proposal.file)?;
     let review = blocking(node, move |node| node.membership().review_charter(&file)).await?;
@@ -179,7 +195,11 @@ pub async fn review_charter(node: &Node, caller: &Actor, proposal: FileContent) 
 ///
 /// # Errors
 /// As for [`sign_roster`].
-pub async fn sign_charter(node: &Node, caller: &Actor, request: SignatureRequest) -> Result<IssuedChange, Problem> {
+pub(crate) async fn sign_charter(
+    node: &Node,
+    caller: &Actor,
+    request: SignatureRequest,
+) -> Result<IssuedChange, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let file = content(&request.file)?;
     let issued = node.membership().sign_charter(&file, request.expect, &by).await?;
@@ -190,7 +210,7 @@ pub async fn sign_charter(node: &Node, caller: &Actor, request: SignatureRequest
 ///
 /// # Errors
 /// `denied` without the role.
-pub fn ledger_conflicts(node: &Node, caller: &Actor) -> Result<LedgerConflicts, Problem> {
+pub(crate) fn ledger_conflicts(node: &Node, caller: &Actor) -> Result<LedgerConflicts, Problem> {
     caller.require(Action::ReadStatus)?;
     let heads = node.membership().heads();
     Ok(LedgerConflicts {
@@ -203,7 +223,7 @@ pub fn ledger_conflicts(node: &Node, caller: &Actor) -> Result<LedgerConflicts, 
 ///
 /// # Errors
 /// `not_found` if no such head was shown.
-pub async fn acknowledge_peer(
+pub(crate) async fn acknowledge_peer(
     node: &Node,
     caller: &Actor,
     shown: PeerLedgerHead,
@@ -218,7 +238,11 @@ pub async fn acknowledge_peer(
 ///
 /// # Errors
 /// `not_found` if no peer has shown that head.
-pub async fn acknowledge_own(node: &Node, caller: &Actor, signed: OwnLedgerHead) -> Result<LedgerGeneration, Problem> {
+pub(crate) async fn acknowledge_own(
+    node: &Node,
+    caller: &Actor,
+    signed: OwnLedgerHead,
+) -> Result<LedgerGeneration, Problem> {
     let by = caller.authorize(Action::AcknowledgeLedger)?;
     let generation = node.membership().heads().acknowledge_own(signed.head, by).await?;
     Ok(LedgerGeneration { generation })

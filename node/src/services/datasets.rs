@@ -31,7 +31,7 @@ const RELEASE_RULES: &str = "concordat/release-rules/1";
 ///
 /// # Errors
 /// `denied` without the role; `internal` or `integrity` if the catalog cannot be read. So for all functions of this file.
-pub async fn list(node: &Node, caller: &Actor) -> Result<Items<DatasetSummary>, Problem> {
+pub(crate) async fn list(node: &Node, caller: &Actor) -> Result<Items<DatasetSummary>, Problem> {
     caller.require(Action::ReadDatasets)?;
     blocking(node, |node| {
         let records = node.storage().catalog().datasets().list()?;
@@ -45,7 +45,7 @@ pub async fn list(node: &Node, caller: &Actor) -> Result<Items<DatasetSummary>, 
 ///
 /// # Errors
 /// `not_found` if there is none of that name.
-pub async fn show(node: &Node, caller: &Actor, name: String) -> Result<Dataset, Problem> {
+pub(crate) async fn show(node: &Node, caller: &Actor, name: String) -> Result<Dataset, Problem> {
     caller.require(Action::ReadDatasets)?;
     let name: DatasetName = name.parse()?;
     blocking(node, move |node| {
@@ -58,7 +58,7 @@ pub async fn show(node: &Node, caller: &Actor, name: String) -> Result<Dataset, 
 ///
 /// # Errors
 /// `not_found` if there is none of that name.
-pub async fn versions(node: &Node, caller: &Actor, name: String) -> Result<Items<DatasetVersion>, Problem> {
+pub(crate) async fn versions(node: &Node, caller: &Actor, name: String) -> Result<Items<DatasetVersion>, Problem> {
     caller.require(Action::ReadDatasets)?;
     let name: DatasetName = name.parse()?;
     let manifests = blocking(node, move |node| node.storage().catalog().datasets().versions(&name)).await?;
@@ -69,7 +69,7 @@ pub async fn versions(node: &Node, caller: &Actor, name: String) -> Result<Items
 ///
 /// # Errors
 /// `integrity` names the first object that is not what was written.
-pub async fn verify(node: &Node, caller: &Actor, name: String) -> Result<DatasetCheck, Problem> {
+pub(crate) async fn verify(node: &Node, caller: &Actor, name: String) -> Result<DatasetCheck, Problem> {
     caller.require(Action::ReadDatasets)?;
     let dataset: DatasetName = name.parse()?;
     blocking(node, move |node| {
@@ -89,7 +89,7 @@ pub async fn verify(node: &Node, caller: &Actor, name: String) -> Result<Dataset
 ///
 /// # Errors
 /// `not_found` if there is no dataset of that name.
-pub async fn retain(node: &Node, caller: &Actor, name: String, new: NewRetention) -> Result<Retention, Problem> {
+pub(crate) async fn retain(node: &Node, caller: &Actor, name: String, new: NewRetention) -> Result<Retention, Problem> {
     let by = caller.authorize(Action::ImportDataset)?;
     let dataset: DatasetName = name.parse()?;
     blocking(node, move |node| {
@@ -104,7 +104,12 @@ pub async fn retain(node: &Node, caller: &Actor, name: String, new: NewRetention
 ///
 /// # Errors
 /// `not_found` if there is no dataset of that name.
-pub async fn erase(node: &Node, caller: &Actor, name: String, request: ErasureRequest) -> Result<Erased, Problem> {
+pub(crate) async fn erase(
+    node: &Node,
+    caller: &Actor,
+    name: String,
+    request: ErasureRequest,
+) -> Result<Erased, Problem> {
     let by = caller.authorize(Action::EraseDataset)?;
     let name: DatasetName = name.parse()?;
     blocking(node, move |node| {
@@ -122,7 +127,7 @@ pub async fn erase(node: &Node, caller: &Actor, name: String, request: ErasureRe
 ///
 /// # Errors
 /// As [`list`].
-pub async fn erasures(node: &Node, caller: &Actor) -> Result<Items<Erasure>, Problem> {
+pub(crate) async fn erasures(node: &Node, caller: &Actor) -> Result<Items<Erasure>, Problem> {
     caller.require(Action::ReadDatasets)?;
     let statements = blocking(node, |node| node.storage().catalog().erasures().all()).await?;
     Ok(statements.iter().map(erasure).collect())
@@ -132,7 +137,7 @@ pub async fn erasures(node: &Node, caller: &Actor) -> Result<Items<Erasure>, Pro
 ///
 /// # Errors
 /// `usage` if a column does not exist.
-pub async fn classify(node: &Node, caller: &Actor, name: String, new: NewClasses) -> Result<Dataset, Problem> {
+pub(crate) async fn classify(node: &Node, caller: &Actor, name: String, new: NewClasses) -> Result<Dataset, Problem> {
     let by = caller.authorize(Action::ClassifyDataset)?;
     let name: DatasetName = name.parse()?;
     blocking(node, move |node| {
@@ -157,7 +162,7 @@ pub async fn classify(node: &Node, caller: &Actor, name: String, new: NewClasses
 ///
 /// # Errors
 /// `usage` if a column has no class.
-pub async fn publish(node: &Node, caller: &Actor, name: String) -> Result<DatasetSummary, Problem> {
+pub(crate) async fn publish(node: &Node, caller: &Actor, name: String) -> Result<DatasetSummary, Problem> {
     let by = caller.authorize(Action::PublishDataset)?;
     let dataset: DatasetName = name.parse()?;
     blocking(node, move |node| {
@@ -182,7 +187,7 @@ pub async fn publish(node: &Node, caller: &Actor, name: String) -> Result<Datase
 ///
 /// # Errors
 /// `not_found` if there is no dataset of that name.
-pub async fn withdraw(node: &Node, caller: &Actor, name: String) -> Result<DatasetSummary, Problem> {
+pub(crate) async fn withdraw(node: &Node, caller: &Actor, name: String) -> Result<DatasetSummary, Problem> {
     let by = caller.authorize(Action::PublishDataset)?;
     let dataset: DatasetName = name.parse()?;
     blocking(node, move |node| {
@@ -204,7 +209,7 @@ pub async fn withdraw(node: &Node, caller: &Actor, name: String) -> Result<Datas
 ///
 /// # Errors
 /// `usage` if nothing is set, a column does not exist, or a limit is out of its range.
-pub async fn limit(node: &Node, caller: &Actor, name: String, new: NewLimits) -> Result<Dataset, Problem> {
+pub(crate) async fn limit(node: &Node, caller: &Actor, name: String, new: NewLimits) -> Result<Dataset, Problem> {
     let by = caller.authorize(Action::PublishDataset)?;
     let name: DatasetName = name.parse()?;
     let change = release_change(new)?;

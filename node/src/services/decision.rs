@@ -2,7 +2,7 @@
 
 use concordat_documents::decision::{DecisionRule, DecisionStep, RuleEffect, RuleReason};
 
-use crate::policy::{Effect, Explanation, Reason, Rule};
+use concordat_policy::{Effect, Explanation, Reason, Rule};
 
 /// The steps of a decision, in the order in which they were decided.
 pub(super) fn steps(explanation: Explanation) -> Vec<DecisionStep> {

@@ -29,7 +29,7 @@ const PREFETCH: usize = 2;
 ///
 /// # Errors
 /// `denied` without the role; `not_found` if there is no such query.
-pub async fn show(node: &Node, caller: &Actor, query: String) -> Result<QueryRecord, Problem> {
+pub(crate) async fn show(node: &Node, caller: &Actor, query: String) -> Result<QueryRecord, Problem> {
     caller.require(Action::ReadLedger)?;
     let with_text = caller.may(Action::ReadEvidence);
     blocking(node, move |node| {
@@ -68,7 +68,12 @@ pub async fn receipt(node: &Node, caller: &Actor, query: String) -> Result<Evide
 ///
 /// # Errors
 /// `denied` without the role; `not_found` if no such receipt waits for a signature.
-pub async fn write_off(node: &Node, caller: &Actor, query: String, why: WriteOff) -> Result<WrittenOff, Problem> {
+pub(crate) async fn write_off(
+    node: &Node,
+    caller: &Actor,
+    query: String,
+    why: WriteOff,
+) -> Result<WrittenOff, Problem> {
     let by = caller.authorize(Action::WriteOffReceipt)?;
     blocking(node, move |node| {
         let (query, _) = find(node, &query)?;
@@ -92,7 +97,7 @@ pub async fn write_off(node: &Node, caller: &Actor, query: String, why: WriteOff
 ///
 /// # Errors
 /// `denied` without the role; `integrity` if the ledger is damaged.
-pub fn export(node: &Node, caller: &Actor) -> Result<mpsc::Receiver<String>, Problem> {
+pub(crate) fn export(node: &Node, caller: &Actor) -> Result<mpsc::Receiver<String>, Problem> {
     caller.require(Action::ReadEvidence)?;
     node.ledger().verified()?;
     let (lines, waiting) = mpsc::channel::<String>(PREFETCH);

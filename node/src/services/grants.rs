@@ -24,7 +24,7 @@ const AUTOMATIC_STEPS_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// `denied` without the role; `internal` or `integrity` if the state cannot be read. So for all functions of this file.
-pub async fn list(node: &Node, caller: &Actor) -> Result<Vec<Grant>, Problem> {
+pub(crate) async fn list(node: &Node, caller: &Actor) -> Result<Vec<Grant>, Problem> {
     caller.require(Action::ReadGrants)?;
     let mut grants = Vec::new();
     for negotiation in node.negotiations().list().await? {
@@ -37,7 +37,7 @@ pub async fn list(node: &Node, caller: &Actor) -> Result<Vec<Grant>, Problem> {
 ///
 /// # Errors
 /// `not_found` if there is none. So for all functions that name one.
-pub async fn show(node: &Node, caller: &Actor, id: String) -> Result<Grant, Problem> {
+pub(crate) async fn show(node: &Node, caller: &Actor, id: String) -> Result<Grant, Problem> {
     caller.require(Action::ReadGrants)?;
     document(node, &find(node, &id).await?).await
 }
@@ -46,7 +46,7 @@ pub async fn show(node: &Node, caller: &Actor, id: String) -> Result<Grant, Prob
 ///
 /// # Errors
 /// As [`show`].
-pub async fn transcript(node: &Node, caller: &Actor, id: String) -> Result<Transcript, Problem> {
+pub(crate) async fn transcript(node: &Node, caller: &Actor, id: String) -> Result<Transcript, Problem> {
     caller.require(Action::ReadGrants)?;
     Ok(view::transcript(&find(node, &id).await?))
 }
@@ -55,7 +55,7 @@ pub async fn transcript(node: &Node, caller: &Actor, id: String) -> Result<Trans
 ///
 /// # Errors
 /// `not_found` if the dataset or a column is not in the catalog of its holder; `usage` if it cannot be requested so.
-pub async fn request(node: &Node, caller: &Actor, new: GrantRequest) -> Result<Grant, Problem> {
+pub(crate) async fn request(node: &Node, caller: &Actor, new: GrantRequest) -> Result<Grant, Problem> {
     let by = caller.authorize(Action::RequestGrant)?;
     let GrantRequest {
         dataset,
@@ -80,7 +80,7 @@ pub async fn request(node: &Node, caller: &Actor, new: GrantRequest) -> Result<G
 ///
 /// # Errors
 /// `denied` if the policy allows nothing of the request, or less than is offered.
-pub async fn offer(node: &Node, caller: &Actor, id: String, terms: OfferTerms) -> Result<Grant, Problem> {
+pub(crate) async fn offer(node: &Node, caller: &Actor, id: String, terms: OfferTerms) -> Result<Grant, Problem> {
     let by = caller.authorize(Action::AnswerRequests)?;
     let restriction = restriction(terms)?;
     let id = find(node, &id).await?.id;
@@ -92,7 +92,7 @@ pub async fn offer(node: &Node, caller: &Actor, id: String, terms: OfferTerms) -
 ///
 /// # Errors
 /// `usage` if there is none.
-pub async fn accept(node: &Node, caller: &Actor, id: String) -> Result<Grant, Problem> {
+pub(crate) async fn accept(node: &Node, caller: &Actor, id: String) -> Result<Grant, Problem> {
     let by = caller.authorize(Action::AcceptOffer)?;
     let id = find(node, &id).await?.id;
     node.negotiations().accept(&id, &by).await?;
@@ -103,7 +103,7 @@ pub async fn accept(node: &Node, caller: &Actor, id: String) -> Result<Grant, Pr
 ///
 /// # Errors
 /// `usage` if the provider has not signed them.
-pub async fn verify(node: &Node, caller: &Actor, id: String) -> Result<Grant, Problem> {
+pub(crate) async fn verify(node: &Node, caller: &Actor, id: String) -> Result<Grant, Problem> {
     let by = caller.authorize(Action::AcceptOffer)?;
     let id = find(node, &id).await?.id;
     node.negotiations().verify(&id, &by).await?;
@@ -114,7 +114,7 @@ pub async fn verify(node: &Node, caller: &Actor, id: String) -> Result<Grant, Pr
 ///
 /// # Errors
 /// `usage` if it has ended already, or it is not this side's turn to end it.
-pub async fn reject(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+pub(crate) async fn reject(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
     let negotiation = find(node, &id).await?;
     let by = caller.authorize(match negotiation.party {
         Party::Provider => Action::AnswerRequests,
@@ -129,7 +129,7 @@ pub async fn reject(node: &Node, caller: &Actor, id: String, change: GrantChange
 ///
 /// # Errors
 /// `usage` if there is no grant yet, or this side may not.
-pub async fn revoke(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+pub(crate) async fn revoke(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
     let by = caller.authorize(Action::RevokeGrant)?;
     apply(node, &id, (GrantEvent::Revoke, change), &by).await
 }
@@ -138,7 +138,7 @@ pub async fn revoke(node: &Node, caller: &Actor, id: String, change: GrantChange
 ///
 /// # Errors
 /// As [`revoke`].
-pub async fn suspend(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+pub(crate) async fn suspend(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
     let by = caller.authorize(Action::SuspendGrant)?;
     apply(node, &id, (GrantEvent::Suspend, change), &by).await
 }
@@ -147,7 +147,7 @@ pub async fn suspend(node: &Node, caller: &Actor, id: String, change: GrantChang
 ///
 /// # Errors
 /// As [`revoke`].
-pub async fn resume(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+pub(crate) async fn resume(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
     let by = caller.authorize(Action::SuspendGrant)?;
     apply(node, &id, (GrantEvent::Resume, change), &by).await
 }
@@ -156,7 +156,7 @@ pub async fn resume(node: &Node, caller: &Actor, id: String, change: GrantChange
 ///
 /// # Errors
 /// As [`revoke`].
-pub async fn relinquish(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+pub(crate) async fn relinquish(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
     let by = caller.authorize(Action::RelinquishGrant)?;
     apply(node, &id, (GrantEvent::Relinquish, change), &by).await
 }

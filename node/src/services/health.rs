@@ -8,7 +8,7 @@ use crate::node::Node;
 
 /// A number for monitoring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gauge {
+pub(crate) struct Gauge {
     /// Its name.
     pub name: &'static str,
     /// What it is.
@@ -21,7 +21,7 @@ pub struct Gauge {
 ///
 /// # Errors
 /// `unreachable` with the reasons why a request would not be served.
-pub fn ready(node: &Node) -> Result<Option<String>, Problem> {
+pub(crate) fn ready(node: &Node) -> Result<Option<String>, Problem> {
     let reasons = unready(node);
     if reasons.is_empty() {
         Ok(verification(node))
@@ -31,7 +31,7 @@ pub fn ready(node: &Node) -> Result<Option<String>, Problem> {
 }
 
 /// The metrics.
-pub fn metrics(node: &Node) -> [Gauge; 4] {
+pub(crate) fn metrics(node: &Node) -> [Gauge; 4] {
     [
         Gauge {
             name: "concordat_ready",

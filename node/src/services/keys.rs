@@ -18,7 +18,7 @@ use crate::node::Node;
 ///
 /// # Errors
 /// `denied` without the role; `internal` if the state cannot be read. So for all functions of this file.
-pub async fn status(node: &Node, caller: &Actor) -> Result<KeyStatus, Problem> {
+pub(crate) async fn status(node: &Node, caller: &Actor) -> Result<KeyStatus, Problem> {
     caller.require(Action::ManageKeys)?;
     blocking(node, |node| {
         let keys = node.storage().catalog().keys().status()?;
@@ -53,7 +53,7 @@ pub async fn status(node: &Node, caller: &Actor) -> Result<KeyStatus, Problem> {
 ///
 /// # Errors
 /// `usage` if one of them is not a recovery key.
-pub async fn back_up(node: &Node, caller: &Actor, to: Recipients) -> Result<KeyBackup, Problem> {
+pub(crate) async fn back_up(node: &Node, caller: &Actor, to: Recipients) -> Result<KeyBackup, Problem> {
     let by = caller.authorize(Action::ManageKeys)?;
     blocking(node, move |node| {
         let recipients = to
@@ -74,7 +74,7 @@ pub async fn back_up(node: &Node, caller: &Actor, to: Recipients) -> Result<KeyB
 ///
 /// # Errors
 /// `not_found` if there is no such dataset or segment; `usage` if the institution's key cannot be replaced.
-pub async fn rotate(node: &Node, caller: &Actor, rotation: Rotation) -> Result<Rotated, Problem> {
+pub(crate) async fn rotate(node: &Node, caller: &Actor, rotation: Rotation) -> Result<Rotated, Problem> {
     let by = caller.authorize(Action::ManageKeys)?;
     match rotation {
         Rotation::Institution {} => rotate_institution(node, &by).await,

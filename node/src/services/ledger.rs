@@ -21,7 +21,7 @@ pub(super) fn entry(stored: StoredEntry) -> Entry {
 }
 
 /// The report as a document.
-pub fn report(report: ledger::AuditReport) -> AuditReport {
+pub(crate) fn report(report: ledger::AuditReport) -> AuditReport {
     AuditReport {
         entries: report.entries,
         root: report.root,

@@ -15,13 +15,13 @@ use crate::iam::{Action, Actor};
 use crate::negotiation::party;
 use crate::node::Node;
 use crate::policies::{PolicyStoreError, catalog_facts};
-use crate::policy::{self, Party, RequestSpace, diff, never_allowed, sampled};
+use concordat_policy::{self, Party, RequestSpace, diff, never_allowed, sampled};
 
 /// The current policy set.
 ///
 /// # Errors
 /// `denied` without the role; `integrity` or `internal` if the sets cannot be read. So for all functions of this file.
-pub async fn show(node: &Node, caller: &Actor) -> Result<CurrentPolicySet, Problem> {
+pub(crate) async fn show(node: &Node, caller: &Actor) -> Result<CurrentPolicySet, Problem> {
     caller.require(Action::ReadPolicy)?;
     blocking(node, |node| {
         let store = node.policies();
@@ -37,7 +37,7 @@ pub async fn show(node: &Node, caller: &Actor) -> Result<CurrentPolicySet, Probl
 ///
 /// # Errors
 /// As [`show`].
-pub async fn history(node: &Node, caller: &Actor) -> Result<Items<PolicySetSummary>, Problem> {
+pub(crate) async fn history(node: &Node, caller: &Actor) -> Result<Items<PolicySetSummary>, Problem> {
     caller.require(Action::ReadPolicy)?;
     let sets = blocking(node, |node| node.policies().history()).await?;
     Ok(sets.iter().rev().map(|(set, at)| summary(set, *at)).collect())
@@ -47,7 +47,7 @@ pub async fn history(node: &Node, caller: &Actor) -> Result<Items<PolicySetSumma
 ///
 /// # Errors
 /// `not_found` if there is none of that number.
-pub async fn numbered(node: &Node, caller: &Actor, number: u64) -> Result<PolicySet, Problem> {
+pub(crate) async fn numbered(node: &Node, caller: &Actor, number: u64) -> Result<PolicySet, Problem> {
     caller.require(Action::ReadPolicy)?;
     blocking(node, move |node| {
         let sets = node.policies().history()?;
@@ -62,7 +62,7 @@ pub async fn numbered(node: &Node, caller: &Actor, number: u64) -> Result<Policy
 ///
 /// # Errors
 /// `usage` with everything that is wrong with it; `denied` if it allows what no set may allow.
-pub async fn check(node: &Node, caller: &Actor, new: PolicySources) -> Result<CheckedPolicy, Problem> {
+pub(crate) async fn check(node: &Node, caller: &Actor, new: PolicySources) -> Result<CheckedPolicy, Problem> {
     caller.require(Action::ReadPolicy)?;
     blocking(node, move |node| {
         let policy = sources(new).compile().map_err(PolicyStoreError::from)?;
@@ -84,7 +84,7 @@ pub async fn check(node: &Node, caller: &Actor, new: PolicySources) -> Result<Ch
 ///
 /// # Errors
 /// `usage` if the set is not valid.
-pub async fn test(node: &Node, caller: &Actor, test: PolicyTest) -> Result<PolicyTestReport, Problem> {
+pub(crate) async fn test(node: &Node, caller: &Actor, test: PolicyTest) -> Result<PolicyTestReport, Problem> {
     caller.require(Action::ReadPolicy)?;
     blocking(node, move |node| {
         let policy = match test.sources {
@@ -111,7 +111,7 @@ pub async fn test(node: &Node, caller: &Actor, test: PolicyTest) -> Result<Polic
 ///
 /// # Errors
 /// `not_found` if there is no set of a number; `usage` if a set is not valid.
-pub async fn compare(node: &Node, caller: &Actor, sets: PolicyComparison) -> Result<PolicyDiff, Problem> {
+pub(crate) async fn compare(node: &Node, caller: &Actor, sets: PolicyComparison) -> Result<PolicyDiff, Problem> {
     caller.require(Action::ReadPolicy)?;
     blocking(node, move |node| {
         let from = compared(node, sets.from)?;
@@ -128,11 +128,11 @@ pub async fn compare(node: &Node, caller: &Actor, sets: PolicyComparison) -> Res
 ///
 /// # Errors
 /// `usage` if it is not valid, not the expected one, or fails a case; `denied` if it allows what no set may allow.
-pub async fn apply(node: &Node, caller: &Actor, new: NewPolicySet) -> Result<AppliedPolicy, Problem> {
+pub(crate) async fn apply(node: &Node, caller: &Actor, new: NewPolicySet) -> Result<AppliedPolicy, Problem> {
     caller.require(Action::ManagePolicy)?;
     let caller = caller.clone();
     blocking(node, move |node| {
-        let cases: Vec<policy::Case> = new.cases.into_iter().map(case).collect();
+        let cases: Vec<concordat_policy::Case> = new.cases.into_iter().map(case).collect();
         let store = node.policies();
         let done = store.apply(sources(new.sources), new.expect, &cases, &caller, &request_space(node)?)?;
         Ok::<_, Problem>(applied(done))
@@ -144,7 +144,7 @@ pub async fn apply(node: &Node, caller: &Actor, new: NewPolicySet) -> Result<App
 ///
 /// # Errors
 /// `not_found` if no such proposal waits; `denied` if the same person proposed it.
-pub async fn approve(node: &Node, caller: &Actor, approval: PolicyApproval) -> Result<AppliedPolicy, Problem> {
+pub(crate) async fn approve(node: &Node, caller: &Actor, approval: PolicyApproval) -> Result<AppliedPolicy, Problem> {
     caller.require(Action::ManagePolicy)?;
     let caller = caller.clone();
     blocking(node, move |node| {
@@ -160,7 +160,7 @@ pub async fn approve(node: &Node, caller: &Actor, approval: PolicyApproval) -> R
 ///
 /// # Errors
 /// `not_found` if there is no set of that number; otherwise as [`apply`].
-pub async fn roll_back(node: &Node, caller: &Actor, rollback: PolicyRollback) -> Result<AppliedPolicy, Problem> {
+pub(crate) async fn roll_back(node: &Node, caller: &Actor, rollback: PolicyRollback) -> Result<AppliedPolicy, Problem> {
     caller.require(Action::ManagePolicy)?;
     let caller = caller.clone();
     blocking(node, move |node| {
@@ -173,7 +173,7 @@ pub async fn roll_back(node: &Node, caller: &Actor, rollback: PolicyRollback) ->
     .await
 }
 
-fn compared(node: &Node, set: ComparedSet) -> Result<policy::PolicySources, PolicyStoreError> {
+fn compared(node: &Node, set: ComparedSet) -> Result<concordat_policy::PolicySources, PolicyStoreError> {
     Ok(match set {
         ComparedSet::Number(number) => node.policies().numbered(number)?.sources,
         ComparedSet::Current => node.policies().current()?.sources,

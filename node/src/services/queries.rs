@@ -13,7 +13,7 @@ use crate::node::Node;
 ///
 /// # Errors
 /// `denied` without the role or a grant; `usage` if the text is not a supported query.
-pub async fn run(node: &Node, caller: &Actor, request: QueryRequest) -> Result<AnswerStream, Problem> {
+pub(crate) async fn run(node: &Node, caller: &Actor, request: QueryRequest) -> Result<AnswerStream, Problem> {
     caller.require(Action::Query)?;
     Ok(node.federation().query(caller, &request.sql, request.purpose).await?)
 }
@@ -22,7 +22,7 @@ pub async fn run(node: &Node, caller: &Actor, request: QueryRequest) -> Result<A
 ///
 /// # Errors
 /// `denied` without the role; `unreachable` if only one member was asked for, and it does not answer.
-pub async fn catalog(node: &Node, caller: &Actor, query: CatalogQuery) -> Result<Catalog, Problem> {
+pub(crate) async fn catalog(node: &Node, caller: &Actor, query: CatalogQuery) -> Result<Catalog, Problem> {
     caller.require(Action::ReadCatalog)?;
     let federation = node.federation();
     let mut items = Vec::new();

@@ -18,7 +18,7 @@ use crate::node::Node;
 ///
 /// # Errors
 /// `locked` if the name or the password is wrong, or after too many attempts.
-pub async fn login(node: &Node, uid: u32, request: LoginRequest) -> Result<Session, Problem> {
+pub(crate) async fn login(node: &Node, uid: u32, request: LoginRequest) -> Result<Session, Problem> {
     let login = blocking(node, move |node| {
         let name = request.name;
         let now = node.clock().now();
@@ -42,13 +42,13 @@ pub async fn login(node: &Node, uid: u32, request: LoginRequest) -> Result<Sessi
 }
 
 /// Ends a session.
-pub fn logout(node: &Node, token: &SessionToken) -> LoggedOut {
+pub(crate) fn logout(node: &Node, token: &SessionToken) -> LoggedOut {
     node.sessions().logout(token);
     LoggedOut { logged_in: false }
 }
 
 /// The person behind a session.
-pub fn person(caller: &Actor) -> Person {
+pub(crate) fn person(caller: &Actor) -> Person {
     Person {
         actor: caller.id().clone(),
         roles: caller.roles().clone(),
@@ -64,7 +64,12 @@ pub fn person(caller: &Actor) -> Person {
 ///
 /// # Errors
 /// `locked` if the current password is wrong; `usage` if the new one is unsuitable.
-pub async fn set_own_password(node: &Node, caller: &Actor, uid: u32, new: OwnPassword) -> Result<Session, Problem> {
+pub(crate) async fn set_own_password(
+    node: &Node,
+    caller: &Actor,
+    uid: u32,
+    new: OwnPassword,
+) -> Result<Session, Problem> {
     let actor = caller.id().clone();
     let by = caller.own_account_attribution();
     let login = blocking(node, move |node| {

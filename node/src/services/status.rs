@@ -11,7 +11,7 @@ use crate::membership::UnconfirmedKey;
 use crate::node::Node;
 
 /// The node as it is now. Peers are named only to callers with a role that permits it.
-pub fn show(node: &Node, caller: Option<&Actor>) -> Status {
+pub(crate) fn show(node: &Node, caller: Option<&Actor>) -> Status {
     let may_see_peers = caller.is_some_and(|caller| caller.may(Action::ReadStatus));
     let identity = node.identity();
     let reasons = unready(node);

@@ -23,7 +23,7 @@ use crate::node::Node;
 ///
 /// # Errors
 /// `denied` without the role; `internal` if the state cannot be read.
-pub async fn list(node: &Node, caller: &Actor) -> Result<Items<Account>, Problem> {
+pub(crate) async fn list(node: &Node, caller: &Actor) -> Result<Items<Account>, Problem> {
     caller.require(Action::ManageUsers)?;
     let people = blocking(node, |node| node.accounts().list()).await?;
     Ok(people.into_iter().map(account).collect())
@@ -33,7 +33,7 @@ pub async fn list(node: &Node, caller: &Actor) -> Result<Items<Account>, Problem
 ///
 /// # Errors
 /// `denied` without the role; `usage` if the name is taken or the password unsuitable.
-pub async fn add(node: &Node, caller: &Actor, new: NewAccount) -> Result<Account, Problem> {
+pub(crate) async fn add(node: &Node, caller: &Actor, new: NewAccount) -> Result<Account, Problem> {
     let by = caller.authorize(Action::ManageUsers)?;
     blocking(node, move |node| {
         let NewAccount { name, roles, password } = new;
@@ -53,7 +53,7 @@ pub async fn add(node: &Node, caller: &Actor, new: NewAccount) -> Result<Account
 ///
 /// # Errors
 /// `denied` without the role; `usage` if no administrator would be left.
-pub async fn set_roles(node: &Node, caller: &Actor, name: String, new: NewRoles) -> Result<Account, Problem> {
+pub(crate) async fn set_roles(node: &Node, caller: &Actor, name: String, new: NewRoles) -> Result<Account, Problem> {
     let by = caller.authorize(Action::ManageUsers)?;
     blocking(node, move |node| {
         let labels = labels(&new.roles);
@@ -72,7 +72,7 @@ pub async fn set_roles(node: &Node, caller: &Actor, name: String, new: NewRoles)
 ///
 /// # Errors
 /// `denied` without the role; `usage` if no administrator would be left.
-pub async fn set_access(node: &Node, caller: &Actor, name: String, new: NewAccess) -> Result<Account, Problem> {
+pub(crate) async fn set_access(node: &Node, caller: &Actor, name: String, new: NewAccess) -> Result<Account, Problem> {
     let by = caller.authorize(Action::ManageUsers)?;
     blocking(node, move |node| {
         let (change, entry) = if new.enabled {
@@ -91,7 +91,12 @@ pub async fn set_access(node: &Node, caller: &Actor, name: String, new: NewAcces
 ///
 /// # Errors
 /// `denied` without the role; `usage` if the password is unsuitable.
-pub async fn set_password(node: &Node, caller: &Actor, name: String, new: NewPassword) -> Result<Account, Problem> {
+pub(crate) async fn set_password(
+    node: &Node,
+    caller: &Actor,
+    name: String,
+    new: NewPassword,
+) -> Result<Account, Problem> {
     let by = caller.authorize(Action::ManageUsers)?;
     let setter = caller.id().clone();
     blocking(node, move |node| {
@@ -108,7 +113,7 @@ pub async fn set_password(node: &Node, caller: &Actor, name: String, new: NewPas
 ///
 /// # Errors
 /// `denied` without the role; `usage` if it is over.
-pub async fn record_training(
+pub(crate) async fn record_training(
     node: &Node,
     caller: &Actor,
     name: String,

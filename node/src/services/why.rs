@@ -22,7 +22,7 @@ const SEARCHED: u64 = 10_000;
 ///
 /// # Errors
 /// `denied` without the role; `not_found` if there is neither such a request nor such a grant.
-pub async fn explain(node: &Node, caller: &Actor, request: WhyRequest) -> Result<Why, Problem> {
+pub(crate) async fn explain(node: &Node, caller: &Actor, request: WhyRequest) -> Result<Why, Problem> {
     caller.require(Action::ExplainDecision)?;
     if request.subject.trim().contains(char::is_whitespace) {
         return Ok(Why::Query(of_query(node, caller, request).await));

@@ -16,8 +16,8 @@ use super::pipeline::Admitted;
 use super::refusal::{failed, invalid};
 use super::span;
 use crate::attribution::by_peer;
-use crate::network::Session;
-use crate::network::hello::Attested;
+use concordat_network::Session;
+use concordat_network::hello::Attested;
 
 impl Sharing {
     /// Durable when it returns: the count of queries under the grant. The replay window is locked for the lookup only.

@@ -10,9 +10,9 @@ use concordat_storage::catalog::CatalogError;
 use super::concurrency::Party;
 use super::handle::Sharing;
 use crate::negotiation::{is_active_side, party};
-use crate::network::{FramedStream, NetworkError};
 use crate::policies::catalog_facts;
-use crate::policy::{DatasetFacts, MaxScope};
+use concordat_network::{FramedStream, NetworkError};
+use concordat_policy::{DatasetFacts, MaxScope};
 
 /// Entries in one page: well below the limit of a frame even with hundreds of columns each, and quickly decided.
 const PAGE: usize = 20;

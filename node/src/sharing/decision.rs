@@ -12,7 +12,7 @@ use super::case::Case;
 use super::handle::Sharing;
 use super::refusal::{denied, failed};
 use crate::negotiation::{Lease, dataset_facts, is_active_side, party};
-use crate::policy::{self, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
+use concordat_policy::{self, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
 
 impl Sharing {
     /// The active policy set. A decision and its entry in the ledger use the same one.
@@ -71,7 +71,11 @@ impl Sharing {
     }
 
     /// Consumer and provider, as the roster lists them now.
-    fn parties_of(&self, lease: &Lease, now: Timestamp) -> Result<(policy::Party, policy::Party), Refusal> {
+    fn parties_of(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<(concordat_policy::Party, concordat_policy::Party), Refusal> {
         let parts = &self.0.parts;
         let no_roster = |_| failed("the holder has no valid roster");
         let roster = parts.membership.valid_roster(now).map_err(no_roster)?;
@@ -87,7 +91,7 @@ impl Sharing {
     }
 
     /// This institution as a party for the policy; before it has joined a consortium, from its own configuration.
-    pub(super) fn own_party(&self, now: Timestamp) -> policy::Party {
+    pub(super) fn own_party(&self, now: Timestamp) -> concordat_policy::Party {
         let parts = &self.0.parts;
         let identity = &parts.identity;
         let listed = parts
@@ -95,7 +99,7 @@ impl Sharing {
             .newest()
             .filter(|roster| roster.check_validity(now).is_ok())
             .and_then(|roster| party(&roster, &identity.institution));
-        listed.unwrap_or_else(|| policy::Party {
+        listed.unwrap_or_else(|| concordat_policy::Party {
             institution: identity.institution.clone(),
             jurisdiction: identity.jurisdiction.clone(),
             status: None,

@@ -21,8 +21,8 @@ use tracing::Instrument as _;
 
 use super::case::Case;
 use crate::negotiation::ChunkGuard;
-use crate::network::{Deadlines, FramedStream, MAX_CHUNK, NetworkError, NetworkHandle, Session};
 use crate::shutdown::Stage;
+use concordat_network::{Deadlines, FramedStream, MAX_CHUNK, NetworkError, NetworkHandle, Session};
 
 /// Longest time that an answer may take, whatever deadline the requester sets.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);

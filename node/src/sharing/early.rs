@@ -6,9 +6,9 @@ use concordat_protocol::wire::messages::Refusal;
 
 use super::handle::Sharing;
 use crate::attribution::by_peer;
-use crate::network::Session;
 use crate::refusals::Due;
 use crate::shutdown::Stage;
+use concordat_network::Session;
 
 impl Sharing {
     /// Enters that a query was refused before the policy was evaluated.

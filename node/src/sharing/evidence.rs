@@ -22,7 +22,7 @@ use super::refusal::failed;
 use crate::attribution::by_peer;
 use crate::evidence::{EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
 use crate::ledger_heads::LedgerHeadsError;
-use crate::network::{FramedStream, NetworkError, Session};
+use concordat_network::{FramedStream, NetworkError, Session};
 
 /// Receipts of one institution that may wait for its signature while it is answered: twice the concurrent queries of one peer.
 const MAX_OUTSTANDING: usize = 16;

@@ -20,10 +20,10 @@ use crate::iam::{Actor, Sessions};
 use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::negotiation::Grants;
-use crate::network::NetworkHandle;
 use crate::policies::LivePolicy;
 use crate::refusals::Refusals;
 use crate::shutdown::Stage;
+use concordat_network::NetworkHandle;
 
 /// A cloneable handle to what this node shares.
 #[derive(Clone, Debug)]

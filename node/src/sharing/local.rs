@@ -17,13 +17,13 @@ use super::refusal::failed;
 use super::span::query_span;
 use crate::iam::Actor;
 use crate::negotiation::dataset_facts;
-use crate::policy::Explanation;
+use concordat_policy::Explanation;
 
 /// Chunks that wait for the reader: one is read while the next is computed.
 const PREFETCH: usize = 1;
 
 /// The bytes of a local answer, an Arrow IPC stream; a refusal as the last item means that the answer is incomplete.
-pub type LocalChunks = mpsc::Receiver<Result<Bytes, Refusal>>;
+pub(crate) type LocalChunks = mpsc::Receiver<Result<Bytes, Refusal>>;
 
 impl Sharing {
     /// The scope that `actor` has in a local dataset now; `None` if there is no dataset of that name. For planning: nothing

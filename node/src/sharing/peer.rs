@@ -14,8 +14,8 @@ use super::handle::Sharing;
 use super::outcome::{NotRun, Outcome};
 use super::pipeline::{Closed, Received, Running};
 use super::span::query_span;
-use crate::network::hello::Attested;
-use crate::network::{Deadlines, FramedStream, NetworkError};
+use concordat_network::hello::Attested;
+use concordat_network::{Deadlines, FramedStream, NetworkError};
 
 /// How long the consumer may take to sign the receipt: it has to write its ledger first.
 const SIGNING_DEADLINES: Deadlines = Deadlines {

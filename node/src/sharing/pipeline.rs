@@ -48,9 +48,9 @@ use super::outcome::{NotRun, Outcome, no_answer, unconfirmed};
 use super::permit::open_engine;
 use super::refusal::{failed, refusal_of};
 use super::span;
-use crate::network::Session;
-use crate::network::hello::Attested;
-use crate::policy::Policy;
+use concordat_network::Session;
+use concordat_network::hello::Attested;
+use concordat_policy::Policy;
 
 /// A query as it arrived; nothing in it is believed yet.
 #[derive(Debug)]

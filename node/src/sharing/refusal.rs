@@ -4,8 +4,6 @@ use concordat_protocol::error_kind::Explain;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
 use concordat_storage::engine::QueryError;
 
-use crate::policy;
-
 /// A failure of this node.
 pub(super) fn failed(text: &str) -> Refusal {
     Refusal::because(RefusalCode::Failed, text)
@@ -22,8 +20,8 @@ pub(super) fn refusal_of(error: &QueryError) -> Refusal {
 }
 
 /// A decision of the policy.
-pub(super) fn denied(reasons: Vec<policy::Reason>) -> Refusal {
-    let to_wire = |reason: policy::Reason| Reason {
+pub(super) fn denied(reasons: Vec<concordat_policy::Reason>) -> Refusal {
+    let to_wire = |reason: concordat_policy::Reason| Reason {
         text: reason.text,
         remedy: reason.remedy,
         rule: Some(reason.rule),

@@ -18,7 +18,7 @@ const DIGEST: &str = "concordat/configuration/1";
 /// The protected settings, as they were accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AcceptedConfiguration {
+pub(crate) struct AcceptedConfiguration {
     /// Each setting by its key.
     pub settings: ProtectedSettings,
     /// Who accepted it.
@@ -29,7 +29,7 @@ pub struct AcceptedConfiguration {
 
 impl AcceptedConfiguration {
     /// Digest of the settings.
-    pub fn digest(&self) -> Digest32 {
+    pub(crate) fn digest(&self) -> Digest32 {
         configuration_digest(&self.settings)
     }
 
@@ -39,7 +39,7 @@ impl AcceptedConfiguration {
 }
 
 /// Digest of protected settings.
-pub fn configuration_digest(settings: &ProtectedSettings) -> Digest32 {
+pub(crate) fn configuration_digest(settings: &ProtectedSettings) -> Digest32 {
     let mut bytes = Vec::new();
     for text in settings.iter().flat_map(|(key, value)| [key, value]) {
         bytes.extend_from_slice(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -72,7 +72,7 @@ impl Bound for AcceptedConfiguration {
 
 /// A setting that differs from its accepted value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Its key, `section.key`.
     pub key: String,
     /// The accepted value, if it was set.

@@ -5,14 +5,11 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use concordat_node::clock::Clock;
-use concordat_node::iam::{Actor, Training};
-use concordat_node::identity::Identity;
-use concordat_node::negotiation::{RETRY_INTERVAL, Restriction};
-use concordat_node::network::Limits;
-use concordat_node::node::{Node, StartConfig};
-use concordat_node::sharing::{DEFAULT_MEMORY, EngineConfig};
-use concordat_node::shutdown::Shutdown;
+use concordat_network::Limits;
+use concordat_node::{
+    Actor, Clock, DEFAULT_MEMORY, EngineConfig, Identity, Node, RETRY_INTERVAL, Restriction, Shutdown, StartConfig,
+    Training,
+};
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::ids::{ColumnName, DatasetName, GrantId, InstitutionId, Jurisdiction};
@@ -190,7 +187,7 @@ async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempD
         ledger,
         clock: Clock::system(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
-        dial: vec![concordat_node::network::DialRange::Loopback],
+        dial: vec![concordat_network::DialRange::Loopback],
         announce: Vec::new(),
         limits: Limits::default(),
         password_cost: Argon2Cost::dangerous_minimum(),

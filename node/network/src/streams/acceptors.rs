@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use concordat_protocol::wire::streams::StreamName;
 use libp2p::{Stream, StreamProtocol};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -31,7 +32,7 @@ pub(crate) struct StreamPermit {
 /// The servers of incoming streams, by protocol.
 #[derive(Debug)]
 pub(crate) struct Acceptors {
-    queues: Mutex<HashMap<StreamProtocol, mpsc::Sender<Inbound>>>,
+    queues: Mutex<HashMap<StreamName, mpsc::Sender<Inbound>>>,
     permits: Arc<Semaphore>,
     streams: usize,
 }
@@ -47,7 +48,7 @@ impl Acceptors {
     }
 
     /// Starts to accept streams of `protocol` until the receiver is dropped.
-    pub(crate) fn serve(&self, protocol: StreamProtocol) -> Result<mpsc::Receiver<Inbound>, NetworkError> {
+    pub(crate) fn serve(&self, protocol: StreamName) -> Result<mpsc::Receiver<Inbound>, NetworkError> {
         let mut queues = self.queues();
         queues.retain(|_, queue| !queue.is_closed());
         if queues.contains_key(&protocol) {
@@ -63,7 +64,7 @@ impl Acceptors {
         self.queues()
             .iter()
             .filter(|(_, queue)| !queue.is_closed())
-            .map(|(protocol, _)| protocol.clone())
+            .map(|(protocol, _)| StreamProtocol::new(protocol.as_str()))
             .collect()
     }
 
@@ -80,7 +81,7 @@ impl Acceptors {
         };
         let delivered = self
             .queues()
-            .get(protocol)
+            .get(protocol.as_ref())
             .is_some_and(|queue| queue.try_send(inbound).is_ok());
         if !delivered {
             tracing::debug!(%protocol, "the protocol is no longer served; a stream is reset");
@@ -96,7 +97,7 @@ impl Acceptors {
         })
     }
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<StreamProtocol, mpsc::Sender<Inbound>>> {
+    fn queues(&self) -> MutexGuard<'_, HashMap<StreamName, mpsc::Sender<Inbound>>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,7 @@
 //! Streams of attested peers: permits, servers, dead connections, and traffic in both directions.
 
 use bytes::Bytes;
+use concordat_protocol::wire::streams::{HELLO, QUERY};
 
 use super::*;
 
@@ -50,7 +51,7 @@ async fn a_protocol_has_one_server_and_may_have_none() {
     introduce(&[&one, &two]).await;
     attest(&one, &two).await;
     let refused = one.net.open(two.id(), QUERY).await.unwrap_err();
-    assert!(matches!(refused, NetworkError::Unsupported { protocol, .. } if protocol == QUERY));
+    assert!(matches!(refused, NetworkError::Unsupported { protocol, .. } if protocol.as_ref() == QUERY.as_str()));
 
     let serving = two.net.accept(QUERY).unwrap();
     assert!(matches!(two.net.accept(QUERY), Err(NetworkError::AlreadyServed { .. })));

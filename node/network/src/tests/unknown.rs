@@ -1,6 +1,7 @@
 //! Before a peer is identified: its sockets, its handshake, its introduction, and the addresses that it announces.
 
 use super::*;
+use concordat_protocol::wire::streams::HELLO;
 
 #[test]
 fn streams_nodes_of_one_institution_share_limit() {

@@ -17,7 +17,7 @@ use crate::cli::unlock;
 use crate::clock::Clock;
 use crate::config::{self, Config, KeysFrom, NodeSection};
 use crate::init::{Hints, OperatorSettings, RestorePlan, SnapshotSettings, Unlock, restore, settings_of_snapshot};
-use crate::network::{DialRange, Multiaddr};
+use concordat_network::{DialRange, Multiaddr};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Restore {

@@ -1,6 +1,7 @@
 //! Which records are removed when their retention has ended.
 
 use super::*;
+use crate::evidence::retention::RETENTION_DAYS;
 
 fn day(days: i64) -> Timestamp {
     NOON.plus_seconds(days * 86_400)

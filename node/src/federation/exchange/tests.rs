@@ -1,3 +1,4 @@
+use concordat_protocol::wire::streams::HELLO;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::federation::table::tests::{batch, ints};
-use crate::network::hello::HELLO;
-use crate::network::{Deadlines, DialRange, Members, Network, NetworkConfig, NetworkHandle};
+use concordat_network::{Deadlines, DialRange, Members, Network, NetworkConfig, NetworkHandle};
 
 const LONG_DEADLINES: Deadlines = Deadlines {
     quiet: Duration::from_secs(60),

@@ -6,7 +6,7 @@ use concordat_protocol::time::Staleness;
 
 use crate::ledger_heads::LedgerHeadsError;
 use crate::membership::error::MembershipError;
-use crate::network::NetworkError;
+use concordat_network::NetworkError;
 
 /// Why a hello failed.
 #[derive(Debug, thiserror::Error)]

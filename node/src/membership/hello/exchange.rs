@@ -1,5 +1,6 @@
 //! One exchange of hellos, from either side.
 
+use concordat_protocol::wire::streams::HELLO;
 use std::time::Duration;
 
 use concordat_protocol::audit::{LedgerHead, LedgerProof};
@@ -9,8 +10,8 @@ use concordat_protocol::wire::messages::{Hello, HelloReply};
 use super::error::HelloError;
 use crate::attribution::by_peer;
 use crate::membership::handle::Membership;
-use crate::network::hello::{Attested, HELLO};
-use crate::network::{FramedStream, Session};
+use concordat_network::hello::Attested;
+use concordat_network::{FramedStream, Session};
 
 /// How long to wait for a rejected dialer to read the answer and close the connection.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);

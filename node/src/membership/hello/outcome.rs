@@ -6,8 +6,8 @@ use super::error::HelloError;
 use crate::attribution::by_peer;
 use crate::ledger_heads::LedgerHeadsError;
 use crate::membership::handle::Membership;
-use crate::network::Session;
-use crate::network::hello::Attested;
+use concordat_network::Session;
+use concordat_network::hello::Attested;
 
 impl Membership {
     /// After a successful hello the rosters are compared; a failed one is recorded and the peer is disconnected.

@@ -9,7 +9,7 @@ use concordat_protocol::wire::messages::{Hello, HelloStatement};
 use super::error::HelloError;
 use crate::membership::error::MembershipError;
 use crate::membership::handle::Membership;
-use crate::network::hello::Attested;
+use concordat_network::hello::Attested;
 
 /// Maximum age of a hello in milliseconds; the allowed clock skew is added to it.
 const MAX_HELLO_AGE_MS: i64 = 30_000;

@@ -249,7 +249,7 @@ impl GrantView {
 
 /// A notice that has to reach the other side.
 #[derive(Clone, Debug)]
-pub struct PendingNotice {
+pub(crate) struct PendingNotice {
     /// The grant that changed.
     pub grant: GrantId,
     /// The recipient.

@@ -8,7 +8,7 @@ use concordat_protocol::{
 
 use super::*;
 use crate::negotiation::NegotiationError;
-use crate::policy::ColumnFacts;
+use concordat_policy::ColumnFacts;
 
 const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const DAY_S: i64 = 86_400;

@@ -13,7 +13,7 @@ use crate::identity::Identity;
 use crate::negotiation::NegotiationError;
 use crate::negotiation::grants::{Grants, Live, LockedGrant, Record};
 use crate::negotiation::store::LockedSlot;
-use crate::network::hello::Attested;
+use concordat_network::hello::Attested;
 
 /// What a notice of the other side does.
 #[derive(Debug)]

@@ -12,15 +12,15 @@ use concordat_protocol::ids::Digest32;
 use concordat_protocol::time::Timestamp;
 
 use crate::policies::{Applied, Proposal, SealedPolicySet};
-use crate::policy::{self, Case, Expected, Settings};
+use concordat_policy::{self, Case, Expected, Settings};
 
 /// The sources of a request.
-pub(super) fn sources(new: PolicySources) -> policy::PolicySources {
+pub(super) fn sources(new: PolicySources) -> concordat_policy::PolicySources {
     let files = new
         .files
         .into_iter()
-        .map(|PolicyFile { name, text }| policy::PolicyFile { name, text });
-    policy::PolicySources {
+        .map(|PolicyFile { name, text }| concordat_policy::PolicyFile { name, text });
+    concordat_policy::PolicySources {
         files: files.collect(),
         settings: settings(new.settings),
     }
@@ -64,9 +64,9 @@ pub(super) fn case(case: PolicyCase) -> Case {
         tier,
         purpose,
         reveal: match reveal {
-            Reveal::Clear => policy::Reveal::Clear,
-            Reveal::Generalized => policy::Reveal::Generalized,
-            Reveal::Pseudonym => policy::Reveal::Pseudonym,
+            Reveal::Clear => concordat_policy::Reveal::Clear,
+            Reveal::Generalized => concordat_policy::Reveal::Generalized,
+            Reveal::Pseudonym => concordat_policy::Reveal::Pseudonym,
         },
         expect: match expect {
             Decision::Permit => Expected::Permit,
@@ -139,7 +139,7 @@ pub(super) fn current(
     }
 }
 
-fn files(sources: &policy::PolicySources) -> Vec<PolicyFile> {
+fn files(sources: &concordat_policy::PolicySources) -> Vec<PolicyFile> {
     let files = sources.files.iter().map(|file| PolicyFile {
         name: file.name.clone(),
         text: file.text.clone(),
@@ -165,14 +165,14 @@ fn settings_document(settings: Settings) -> PolicySettings {
 }
 
 /// The result of a case.
-pub(super) fn outcome(outcome: policy::CaseOutcome) -> CaseOutcome {
-    let policy::CaseOutcome { case, passed, found } = outcome;
+pub(super) fn outcome(outcome: concordat_policy::CaseOutcome) -> CaseOutcome {
+    let concordat_policy::CaseOutcome { case, passed, found } = outcome;
     CaseOutcome { case, passed, found }
 }
 
 /// The difference between the sets with the digests `from` and `to`.
-pub(super) fn difference(found: policy::PolicyDiff, from: Digest32, to: Digest32) -> PolicyDiff {
-    let policy::PolicyDiff {
+pub(super) fn difference(found: concordat_policy::PolicyDiff, from: Digest32, to: Digest32) -> PolicyDiff {
+    let concordat_policy::PolicyDiff {
         opens,
         closes,
         opens_in_all,
@@ -186,7 +186,7 @@ pub(super) fn difference(found: policy::PolicyDiff, from: Digest32, to: Digest32
     } = found;
     let text = text
         .into_iter()
-        .map(|policy::FileDiff { file, lines }| PolicyFileDiff { file, lines });
+        .map(|concordat_policy::FileDiff { file, lines }| PolicyFileDiff { file, lines });
     PolicyDiff {
         opens,
         closes,
@@ -224,8 +224,8 @@ pub(super) fn applied(applied: Applied) -> AppliedPolicy {
 }
 
 /// What was sampled.
-pub(super) fn sample(contents: policy::Sampled) -> PolicySample {
-    let policy::Sampled {
+pub(super) fn sample(contents: concordat_policy::Sampled) -> PolicySample {
+    let concordat_policy::Sampled {
         institutions,
         datasets,
         columns,
@@ -268,7 +268,7 @@ mod tests {
     /// The files that stewards write are read as documents and sealed as values of the policy.
     #[test]
     fn policy_documents_have_the_keys_of_the_sealed_sources() {
-        let shipped = policy::PolicySources::shipped();
+        let shipped = concordat_policy::PolicySources::shipped();
         let document = PolicySources {
             files: files(&shipped),
             settings: settings_document(shipped.settings),

@@ -1,0 +1,47 @@
+//! The names by which nodes open streams to each other: the protocols that multistream-select negotiates
+//! (<https://github.com/libp2p/specs/blob/master/connections/README.md#protocol-negotiation>).
+
+use std::{borrow::Borrow, fmt};
+
+/// The name of one protocol: `/concordat/PROTOCOL/VERSION`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamName(&'static str);
+
+/// Mutual attestation, the only protocol served to a peer that has not been attested.
+pub const HELLO: StreamName = StreamName("/concordat/hello/1");
+/// Newer rosters.
+pub const ROSTER: StreamName = StreamName("/concordat/roster/1");
+/// Which datasets a provider lists.
+pub const CATALOG: StreamName = StreamName("/concordat/catalog/1");
+/// Steps of negotiations.
+pub const NEGOTIATION: StreamName = StreamName("/concordat/negotiation/1");
+/// Changes of grants that the other side must learn of.
+pub const NOTICE: StreamName = StreamName("/concordat/notice/1");
+/// Queries and their answers.
+pub const QUERY: StreamName = StreamName("/concordat/query/1");
+/// Receipts that still lack the consumer's signature.
+pub const RECEIPT: StreamName = StreamName("/concordat/receipt/1");
+
+/// Every protocol between nodes.
+pub const ALL: [StreamName; 7] = [HELLO, ROSTER, CATALOG, NEGOTIATION, NOTICE, QUERY, RECEIPT];
+
+impl StreamName {
+    /// The name as it is negotiated.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+// Its hash and equality are those of the text.
+impl Borrow<str> for StreamName {
+    fn borrow(&self) -> &str {
+        self.0
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
