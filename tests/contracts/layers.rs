@@ -86,7 +86,7 @@ const CRATES: &[Crate] = &[
         src: "node/network/src",
         layers: &[
             &["address", "error", "hello", "members", "reset", "resolve"],
-            &["dial"],
+            &["dial", "port"],
             &["config"],
             &["redial", "session", "source"],
             &["gate", "transport"],
