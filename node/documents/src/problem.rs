@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn status_shows_on_whose_side_the_fault_is() {
+    fn status_shows_which_side_is_responsible() {
         let status = |kind| Problem::new(kind, "").status;
         assert_eq!(status(ErrorKind::Unverified), 422);
         for kind in [

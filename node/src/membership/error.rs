@@ -223,7 +223,7 @@ fn list(addresses: &[NotDialed]) -> String {
 mod tests {
     use super::*;
 
-    /// The same defect is a fault of the sender in a file, and one of this node in what it has stored.
+    /// The sender is responsible for a defect of a file, and this node for the same defect of what it has stored.
     #[test]
     fn kind_of_a_defect_depends_on_whose_document_it_is() {
         let defect = || SignatureError::WrongSignature;
