@@ -28,7 +28,6 @@ mod federation;
 mod iam;
 mod identity;
 mod init;
-mod json;
 mod ledger_heads;
 mod lifecycle;
 mod membership;
