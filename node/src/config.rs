@@ -27,6 +27,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use concordat_storage::fs::read_regular_text;
+
 pub(crate) use error::ConfigError;
 pub use import::ImportSection;
 pub(crate) use keys::{KeysFrom, PinFrom, credential};
@@ -37,6 +39,9 @@ pub(crate) use node::{DEFAULT_PORT, NodeSection};
 pub(crate) use protected::{INSTITUTION_SETTING, ProtectedSettings};
 use reader::Reader;
 pub(crate) use storage::StorageSection;
+
+/// Most bytes of the file.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// Everything that an operator can set.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +67,7 @@ impl Config {
     /// If the file cannot be read, is not TOML or contains mistakes; all of them are named.
     pub(crate) fn load(dir: &Path) -> Result<Self, ConfigError> {
         let path = dir.join(FILE);
-        let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+        let text = read_regular_text(&path, MAX_FILE).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => ConfigError::NoNode { dir: dir.to_owned() },
             _ => ConfigError::Unreadable {
                 path: path.clone(),

@@ -1,4 +1,6 @@
-//! Files that commands write for people.
+//! Files that commands read and write for people.
+//!
+//! What is read is a regular file, up to a limit: a pipe would wait, and a device may have no end. What is written:
 //!
 //! 1. They are written under an unpredictable name, newly created (`O_EXCL`, which follows no link), with mode 0600.
 //! 2. Once the complete file is on disk, it is renamed atomically. A command that fails leaves no file behind.
@@ -16,7 +18,7 @@ use std::{
 };
 
 use concordat_documents::problem::Problem;
-use concordat_storage::fs::sync_dir;
+use concordat_storage::fs::{read_regular, read_regular_text, sync_dir};
 use data_encoding::HEXLOWER;
 
 /// Any user may write.
@@ -112,6 +114,26 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     file.finish()
 }
 
+/// Reads a complete file of at most `most` bytes.
+///
+/// # Errors
+/// If it is longer, is not a regular file, or cannot be read.
+pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Problem> {
+    read_regular(path, most).map_err(|error| unreadable(path, &error))
+}
+
+/// Reads a complete file with at most `most` bytes of text.
+///
+/// # Errors
+/// As [`read`], and if it is not UTF-8.
+pub(super) fn read_text(path: &Path, most: u64) -> Result<String, Problem> {
+    read_regular_text(path, most).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    Problem::usage(format!("cannot read `{}`: {error}", path.display()))
+}
+
 fn folder(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -152,6 +174,21 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn input_file_is_regular_and_within_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.toml");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read_text(&path, 5).unwrap(), "12345");
+        assert!(read(&path, 4).unwrap_err().detail.contains("more than 4 bytes"));
+        for device in ["/dev/zero", "/dev/null"] {
+            let refused = read(Path::new(device), 5).unwrap_err();
+            assert!(refused.detail.contains("not a regular file"), "{refused:?}");
+        }
+        let absent = read(&dir.path().join("absent"), 5).unwrap_err();
+        assert!(absent.detail.contains("cannot read"), "{absent:?}");
     }
 
     #[test]

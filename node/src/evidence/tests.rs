@@ -121,7 +121,7 @@ fn evidence_entry_without_a_record_shows_an_older_state() {
 
         fixture.copy_meta(&earlier, &fixture.meta());
         for _ in 0..2 {
-            let (evidence, ledger) = fixture.open_anchored();
+            let (evidence, _ledger) = fixture.open_anchored();
             let refused = evidence.compare().unwrap_err();
             assert!(
                 matches!(refused, EvidenceError::StateOlder { entry: 1, .. }),
@@ -131,6 +131,32 @@ fn evidence_entry_without_a_record_shows_an_older_state() {
             assert!(refused.help().is_some());
         }
     }
+}
+
+/// An older copy of the ledger alone lacks an entry that the record of a query names.
+#[test]
+fn ledger_older_than_the_evidence_of_a_query_does_not_open() {
+    let fixture = Fixture::new();
+    let by = by_node(NodeTask::Start);
+    let (_, ledger) = fixture.open_anchored();
+    let version = concordat_protocol::text::Label::sanitized("1");
+    let _ = ledger.append(EntryBody::NodeStarted { version }, &by, NOON).unwrap();
+    drop(ledger);
+    let folder = fixture.dir.path().join("ledger");
+    let earlier = fixture.dir.path().join("earlier");
+    fixture.copy_meta(&folder, &earlier);
+
+    let (evidence, ledger) = fixture.open_anchored();
+    evidence.begin(query(1), &record(EvidenceSide::Local, NOON)).unwrap();
+    let [decision, ..] = about(1);
+    let entry = ledger.append(decision, &by, NOON).unwrap().sequence();
+    evidence.update(query(1), |record| record.note(entry)).unwrap();
+    drop((evidence, ledger));
+    fixture.copy_meta(&earlier, &folder);
+    let db = SealedDb::open(&fixture.meta(), fixture.master.state()).unwrap();
+    let refused = Ledger::open_anchored(&folder, fixture.master.ledger(), budapest(), &db).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Integrity, "{refused}");
+    assert!(refused.to_string().contains("`ledger` was replaced"), "{refused}");
 }
 
 #[test]
@@ -150,7 +176,7 @@ fn evidence_record_without_entries_is_left_by_a_crash() {
     let [decision, ..] = about(2);
     let _ = ledger.append(decision, &by, NOON).unwrap();
     drop((evidence, ledger));
-    let (evidence, ledger) = fixture.open_anchored();
+    let (evidence, _ledger) = fixture.open_anchored();
     evidence.compare().unwrap();
     assert_eq!(evidence.get(query(1)).unwrap().unwrap().entries, [0_u64; 0]);
     assert_eq!(evidence.get(query(2)).unwrap().unwrap().entries, [1]);

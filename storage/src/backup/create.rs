@@ -26,7 +26,7 @@ use super::{
 use crate::{
     catalog::PinnedObjects,
     data_dir::Storage,
-    fs::{create_dir_private, sync_dir, write_private},
+    fs::{create_dir_private, open_regular, sync_dir, write_private},
     keys::KeyError,
     ledger::Ledger,
     objects::DurableStore,
@@ -252,7 +252,7 @@ async fn copy_bytes(
 
 /// Copies a file of the data directory.
 fn copy_data_file(from: &Path, to: &Path) -> Result<(), BackupError> {
-    let copied = fs::File::open(from).and_then(|file| copy_file(file, to, None));
+    let copied = open_regular(from).and_then(|file| copy_file(file, to, None));
     copied.map(drop).map_err(BackupError::io("copy", from))
 }
 
@@ -290,7 +290,7 @@ impl Draft {
         create_dir_private(&folder).map_err(BackupError::io("create", &folder))?;
         // The log only grows, so its first bytes can be copied afterwards.
         let log = folder.join("entries.log");
-        fs::File::open(source.join("ledger/entries.log"))
+        open_regular(&source.join("ledger/entries.log"))
             .and_then(|file| copy_file(file, &log, Some(frozen.length)))
             .map_err(BackupError::io("copy", &log))?;
         write_private(&folder.join("head"), &frozen.head).map_err(BackupError::io("write", &folder))?;
@@ -358,7 +358,7 @@ impl Draft {
                     folders.push(path);
                     continue;
                 }
-                let (len, hash) = fs::File::open(&path)
+                let (len, hash) = open_regular(&path)
                     .and_then(hash_file)
                     .map_err(BackupError::io("read", &path))?;
                 let below = path.strip_prefix(&self.dir).unwrap_or(&path);

@@ -17,7 +17,8 @@ use crate::{
     meta::{Batch, MetaError, SealedDb, SealedTree, TreeId},
 };
 
-const SEGMENTS: TreeId = TreeId::new("segments");
+/// The keys of segments, by name.
+pub const SEGMENTS: TreeId = TreeId::new("segments");
 
 /// The keys of a dataset, opened.
 pub(super) struct OpenKeys {
@@ -110,6 +111,12 @@ impl Keyring {
             segments,
             datasets,
         })
+    }
+
+    /// Whether a rotation of the master key has begun that is not finished: the next start finishes it.
+    #[must_use]
+    pub fn is_rotating_master(&self) -> bool {
+        self.master.is_rotating()
     }
 
     /// Replaces the master key with a new one. Data and state are not touched.

@@ -15,6 +15,7 @@ use super::format::{Head, MAGIC};
 use super::record::{BadRecord, Reader, Record};
 use super::shared::Shared;
 use super::tip::Tip;
+use crate::fs::open_regular;
 use crate::keys::LedgerKey;
 
 /// Reads the entries that `head` covers, calls `each` with each, and checks that they are the ones that were acknowledged.
@@ -70,7 +71,7 @@ fn log_from(dir: &Path, offset: u64) -> Result<BufReader<File>, LedgerError> {
         }
         _ => LedgerError::io("read", &path, source),
     };
-    let mut file = File::open(&path).map_err(failed)?;
+    let mut file = open_regular(&path).map_err(failed)?;
     let mut magic = [0; MAGIC.len()];
     file.read_exact(&mut magic).map_err(failed)?;
     if magic != MAGIC {

@@ -1,8 +1,6 @@
 //! The institution that must have signed a snapshot.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use concordat_documents::problem::Problem;
@@ -11,6 +9,7 @@ use concordat_protocol::error_kind::ErrorKind;
 use concordat_storage::backup::{InvalidOwner, Owner};
 
 use crate::cli::context::Context;
+use crate::cli::files;
 
 /// The key of the node that runs in the data directory, which has decrypted it; a file there could have been replaced.
 ///
@@ -45,9 +44,7 @@ pub(super) fn given(given: &OsStr) -> Result<Owner, Problem> {
         return Err(Problem::usage(format!("`{shown}` {InvalidOwner}, nor a file with one"))
             .help("`concordat status` of the node, and the roster of its consortium, show the fingerprint"));
     }
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_KEY_FILE).read_to_string(&mut text));
-    read.map_err(|error| Problem::internal(&format!("cannot read `{shown}`"), &error))?;
+    let text = files::read_text(path, MAX_KEY_FILE)?;
     text.parse()
         .map_err(|error: InvalidOwner| Problem::usage(format!("what is in `{shown}` {error}")))
 }

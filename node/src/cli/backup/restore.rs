@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::owner;
 use crate::cli::context::Context;
+use crate::cli::files;
 use crate::cli::init::dial_ranges;
 use crate::cli::unlock;
 use crate::clock::Clock;
@@ -193,9 +194,11 @@ impl Restore {
     }
 }
 
+/// Most bytes of a configuration.
+const MAX_CONFIG: u64 = 1024 * 1024;
+
 fn given_configuration(path: &Path) -> Result<Config, Problem> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Problem::usage(format!("cannot read `{}`: {error}", path.display())))?;
+    let text = files::read_text(path, MAX_CONFIG)?;
     Ok(Config::parse(&text, path)?)
 }
 

@@ -13,7 +13,11 @@ use zeroize::Zeroizing;
 use super::new_unlock::{NewUnlock, save_unlock_setting};
 use super::record::record_recovery;
 use crate::cli::context::Context;
+use crate::cli::files;
 use crate::config::Config;
+
+/// Most bytes of an escrow, a recovery key or a share; an escrow has the keys of all segments.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -77,6 +81,5 @@ fn wrong_escrow(error: KeyError, escrow: &Path) -> Problem {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let read = std::fs::read(path).map(Zeroizing::new);
-    read.map_err(|error| Problem::internal(&format!("cannot read `{}`", path.display()), &error))
+    files::read(path, MAX_FILE).map(Zeroizing::new)
 }
