@@ -7,7 +7,8 @@
 //! Times are text in RFC 3339, in UTC. Binary data is base64. Identifiers are in their text form. Lists are in `items`, but for
 //! that of the grants.
 //!
-//! This crate contains no behavior: what the documents say is decided in the node.
+//! This crate contains no behavior, except for the sentence about a document that cannot be parsed ([`parse_message`]): what the
+//! documents say is decided in the node.
 
 pub mod audit;
 pub mod backup;
@@ -18,6 +19,7 @@ pub mod evidence;
 pub mod grant;
 pub mod key;
 pub mod openapi;
+pub mod parse_message;
 pub mod policy;
 pub mod problem;
 pub mod query;
@@ -32,6 +34,9 @@ use utoipa::ToSchema;
 
 /// The socket of the daemon's API, below the data directory.
 pub const SOCKET: &str = "run/api.sock";
+
+/// The media type of an import: a line of JSON, and the bytes of a file.
+pub const UPLOAD: &str = "application/vnd.concordat.import";
 
 /// A list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

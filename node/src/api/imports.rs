@@ -25,6 +25,7 @@ use axum::{
     routing::post,
 };
 use bytes::Bytes;
+use concordat_documents::UPLOAD;
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
@@ -48,9 +49,6 @@ use super::parameters::Path;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::{iam::Action, node::Node};
-
-/// A line of JSON, and the bytes of a file.
-pub(super) const UPLOAD: &str = "application/vnd.concordat.import";
 
 /// Lines that wait for the client: enough that the import seldom waits, few enough to use little memory.
 const LINES: usize = 256;
