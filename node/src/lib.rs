@@ -7,13 +7,13 @@
 //! | `clock`, `shutdown`, `telemetry`, `epoch` | time, an orderly end, the log, and the number that ends what is no longer permitted |
 //! | `identity`, `config`, `init`, `start_state`, `bound_state` | keys and settings of an institution, and what a start compares them with |
 //! | `iam`, `attribution`, `refusals` | people: accounts, sessions, training; who caused an entry of the ledger |
-//! | `policies`, `membership`, `negotiation` | which policy set applies, who belongs to the consortium, and which grants exist |
+//! | `policies`, `membership`, `negotiation` | what is in force, who belongs to the consortium, and which grants exist |
 //! | `sharing` | the provider's path of a query, from the envelope to the receipt |
 //! | `federation` | the consumer's path, from SQL to the combined answer |
 //! | `ledger_heads`, `evidence` | what proves afterwards what happened |
 //! | `node`, `lifecycle`, `changes` | the parts put together |
 //! | `services` | what people can have the node do, one function per action |
-//! | `api`, `cli` | how people reach the services: HTTP and the command line |
+//! | `api`, `cli` | the doors to the services: HTTP and the command line |
 
 mod api;
 mod attribution;
