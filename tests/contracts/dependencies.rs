@@ -102,10 +102,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("http-body-util", &[STORAGE, CLIENT]),
     ("hyper", &[CLIENT]),
     ("hyper-util", &[CLIENT]),
-    (
-        "serde_json",
-        &[VERIFY, DOCUMENTS, CLIENT, CLI, POLICY, DEMO, NODE, PROGRAM],
-    ),
+    ("serde_json", &[VERIFY, DOCUMENTS, CLIENT, CLI, POLICY, DEMO, NODE]),
     // which field of a request's body, or of a file, is wrong
     ("serde_path_to_error", &[DOCUMENTS, CLI, NODE]),
     // the documents of the API: their description, and errors as responses of the server

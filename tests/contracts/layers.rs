@@ -78,12 +78,19 @@ const CRATES: &[Crate] = &[
                 "decision",
                 "key",
                 "openapi",
-                "parse_message",
                 "problem",
                 "secret",
                 "status",
             ],
-            &["evidence", "grant", "policy", "query", "user"],
+            &[
+                "evidence",
+                "grant",
+                "import",
+                "parse_message",
+                "policy",
+                "query",
+                "user",
+            ],
             &["session", "why"],
         ],
         upward: &[],
@@ -98,7 +105,7 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "node/cli/src",
         layers: &[
-            &["files", "json", "prompt", "session_store", "text"],
+            &["files", "prompt", "session_store", "text"],
             &["output"],
             &["answer", "context"],
             &[
@@ -126,7 +133,7 @@ const CRATES: &[Crate] = &[
         src: "node/network/src",
         layers: &[
             &["address", "error", "hello", "members", "reset", "resolve"],
-            &["dial"],
+            &["dial", "port"],
             &["config"],
             &["redial", "session", "source"],
             &["gate", "transport"],

@@ -25,7 +25,6 @@ mod consortium;
 mod context;
 mod dataset;
 mod grant;
-mod json;
 mod key;
 mod policy;
 mod query;

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use concordat_documents::SOCKET;
+use concordat_documents::import::UPLOAD;
 use concordat_documents::problem::Problem;
-use concordat_documents::{SOCKET, UPLOAD};
 use concordat_protocol::error_kind::ErrorKind;
 use futures::StreamExt;
 use http_body_util::{Full, StreamBody, combinators::UnsyncBoxBody};
@@ -63,7 +64,7 @@ impl Client {
         read_json(response).await
     }
 
-    /// Sends a line of JSON and the bytes of a file to `path`, as [`UPLOAD`] describes it, and reads the response line by line.
+    /// Sends a line of JSON and the bytes of a file to `path`, as [`UPLOAD`] describes it, and reads the report line by line.
     ///
     /// # Errors
     /// The problem that the daemon returned, that it does not respond, or that the file could not be read completely.
@@ -156,14 +157,15 @@ fn encode(body: &impl Serialize) -> Result<Bytes, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     #[tokio::test]
     async fn client_without_daemon_suggests_starting_it() {
         let dir = tempfile::tempdir().unwrap();
-        let problem = Client::new(dir.path()).get::<Value>("/v1/status").await.unwrap_err();
+        let problem = Client::new(dir.path())
+            .get::<serde_json::Value>("/v1/status")
+            .await
+            .unwrap_err();
         assert_eq!(problem.code, ErrorKind::Unreachable);
         assert_eq!(problem.help.as_deref(), Some("start it with `concordat serve`"));
     }

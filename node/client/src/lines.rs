@@ -1,18 +1,18 @@
-//! Responses that arrive line by line.
+//! The report of an import, line by line.
 
 use bytes::BytesMut;
+use concordat_documents::import::{ImportEvent, ImportLine};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use serde_json::Value;
 
-use crate::response::{broken, decode, unreadable};
+use crate::response::{broken, decode};
 
 /// The longest line of a streamed response: 1 MiB, far above what the daemon writes.
 const MAX_LINE: usize = 1024 * 1024;
 
-/// The lines of a streamed response (NDJSON).
+/// The report of an import, line by line.
 #[derive(Debug)]
 pub struct Lines {
     body: Incoming,
@@ -27,15 +27,15 @@ impl Lines {
         }
     }
 
-    /// The next line; `None` at the end.
+    /// The next event; `None` at the end.
     ///
     /// # Errors
-    /// A problem that the daemon reports in the stream, or a broken stream.
-    pub async fn next(&mut self) -> Result<Option<Value>, Problem> {
+    /// The problem with which the import failed, or a broken stream.
+    pub async fn next(&mut self) -> Result<Option<ImportEvent>, Problem> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line = self.buffer.split_to(end.saturating_add(1));
-                return line_value(&line).map(Some);
+                return event(&line).map(Some);
             }
             if self.buffer.len() > MAX_LINE {
                 return Err(Problem::new(
@@ -56,22 +56,23 @@ impl Lines {
     }
 }
 
-fn line_value(line: &[u8]) -> Result<Value, Problem> {
-    let mut value: Value = decode(line)?;
-    match value.get_mut("problem") {
-        Some(problem) => Err(serde_json::from_value(problem.take()).unwrap_or_else(|_| unreadable())),
-        None => Ok(value),
+fn event(line: &[u8]) -> Result<ImportEvent, Problem> {
+    match decode(line)? {
+        ImportLine::Event(event) => Ok(event),
+        ImportLine::Failed { problem } => Err(problem),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::response::unreadable;
 
     #[test]
     fn a_problem_in_a_stream_is_an_error() {
         let problem = Problem::new(ErrorKind::Denied, "no");
         let line = serde_json::json!({ "problem": problem }).to_string();
-        assert_eq!(line_value(line.as_bytes()).unwrap_err(), problem);
+        assert_eq!(event(line.as_bytes()).unwrap_err(), problem);
+        assert_eq!(event(b"{}").unwrap_err(), unreadable());
     }
 }

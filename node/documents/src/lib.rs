@@ -17,6 +17,7 @@ pub mod dataset;
 pub mod decision;
 pub mod evidence;
 pub mod grant;
+pub mod import;
 pub mod key;
 pub mod openapi;
 pub mod parse_message;
@@ -34,9 +35,6 @@ use utoipa::ToSchema;
 
 /// The socket of the daemon's API, below the data directory.
 pub const SOCKET: &str = "run/api.sock";
-
-/// The media type of an import: a line of JSON, and the bytes of a file.
-pub const UPLOAD: &str = "application/vnd.concordat.import";
 
 /// A list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use concordat_documents::problem::Problem;
 use concordat_node::config::Config;
 use concordat_node::offline::StoppedNode;
 use concordat_protocol::ids::Digest32;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::{secrets, unlock};
 
@@ -37,16 +37,12 @@ impl ConfigCommand {
         let node = StoppedNode::open(config, storage)?;
         let differences = node.differences()?;
         match self {
-            Self::Diff => {
-                let items = serde_json::to_value(&differences);
-                let items = items.map_err(|error| Problem::internal("cannot write the differences", &error))?;
-                context.out.list(&items, &COLUMNS)
-            }
+            Self::Diff => context.out.list(&differences, &COLUMNS),
             Self::Accept { name, expect } => {
                 if differences.is_empty() {
                     return context.out.done(
                         "the configuration is the one that was accepted",
-                        &json!({ "accepted": Value::Null }),
+                        &Accepted { accepted: None },
                     );
                 }
                 for difference in &differences {
@@ -55,8 +51,15 @@ impl ConfigCommand {
                 let password = secrets::secret(&format!("password of {name}"))?;
                 let digest = node.accept_configuration(name, password, expect).await?;
                 let sentence = format!("accepted the configuration {digest}");
-                context.out.done(&sentence, &json!({ "accepted": digest }))
+                let accepted = Some(digest);
+                context.out.done(&sentence, &Accepted { accepted })
             }
         }
     }
+}
+
+/// The digest of the configuration that was accepted, for programs; `None` if it was accepted before.
+#[derive(Serialize)]
+struct Accepted {
+    accepted: Option<Digest32>,
 }

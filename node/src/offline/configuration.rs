@@ -5,12 +5,12 @@ use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::Digest32;
 use concordat_storage::data_dir::Storage;
 use concordat_storage::keys::{Argon2Cost, Secret};
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{Attribution, Ledger};
 
 use super::reconcile::open_reconciled;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::iam::{Accounts, Action, Actor, Sessions};
+use crate::iam::{Accounts, Action, Sessions};
 use crate::start_state::{Difference, StartState, configuration_digest};
 
 /// A node that is not running, with its configuration as it is now.
@@ -57,7 +57,7 @@ impl StoppedNode {
         password: Secret,
         expected: Option<Digest32>,
     ) -> Result<Digest32, Problem> {
-        let by = self.authenticated(name, password).await?.own_account_attribution();
+        let by = self.authorized(name, password).await?;
         if let Some(expected) = expected {
             self.matches_expected(expected)?;
         }
@@ -67,16 +67,14 @@ impl StoppedNode {
     }
 
     /// Authenticates the person who accepts with their password: only an authorized person can change what the node starts with.
-    async fn authenticated(&self, name: String, password: Secret) -> Result<Actor, Problem> {
+    async fn authorized(&self, name: String, password: Secret) -> Result<Attribution, Problem> {
         let institution = self.config.node.institution.clone();
         let accounts = Accounts::open(self.storage.meta(), institution, Argon2Cost::default())?;
         let now = Clock::system().now();
         let login = move || Sessions::new(accounts).login(&name, &password, now);
         let login = tokio::task::spawn_blocking(login).await;
         let login = login.map_err(|error| Problem::internal("the operation was interrupted", &error))?;
-        let actor = login?.actor;
-        actor.require(Action::AcceptConfiguration)?;
-        Ok(actor)
+        Ok(login?.actor.authorize(Action::AcceptConfiguration)?)
     }
 
     fn matches_expected(&self, expected: Digest32) -> Result<(), Problem> {
