@@ -16,11 +16,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first.
-const MEMBERS: [&str; 13] = [
+const MEMBERS: [&str; 15] = [
     "protocol",
     "protocol/verify",
     "storage/arrow-stream",
+    "storage/keys",
     "storage",
+    "storage/engine",
     "node/documents",
     "node/client",
     "node/cli",
@@ -124,7 +126,9 @@ fn shipped_sources() -> Vec<Source> {
         "protocol/src",
         "protocol/verify/src",
         "storage/arrow-stream/src",
+        "storage/keys/src",
         "storage/src",
+        "storage/engine/src",
         "node/documents/src",
         "node/client/src",
         "node/cli/src",

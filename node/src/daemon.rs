@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use concordat_documents::problem::Problem;
+use concordat_keys::Argon2Cost;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
     audit::{EntryBody, NodeTask},
     text::{Address, Label},
 };
-use concordat_storage::{data_dir::Storage, keys::Argon2Cost, ledger::LedgerError};
+use concordat_storage::{data_dir::Storage, ledger::LedgerError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{

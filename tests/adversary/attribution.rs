@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use concordat_client::{Client, Reading};
+use concordat_keys::Secret;
 use concordat_node::config::ImportSection;
 use concordat_node::{Api, SessionToken, Shutdown, Training, routes, serve};
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry};
@@ -17,7 +18,6 @@ use concordat_protocol::ids::ActorId;
 use concordat_protocol::membership::{ValidEnrollment, admit, from_file, to_armor};
 use concordat_protocol::query::Role;
 use concordat_protocol::text::Text;
-use concordat_storage::keys::Secret;
 use concordat_tests::tester;
 use serde_json::{Value, json};
 use tempfile::TempDir;

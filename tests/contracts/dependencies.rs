@@ -6,7 +6,9 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const PROTOCOL: &str = "concordat-protocol";
 const VERIFY: &str = "concordat-verify";
 const ARROW_STREAM: &str = "concordat-arrow-stream";
+const KEYS: &str = "concordat-keys";
 const STORAGE: &str = "concordat-storage";
+const ENGINE: &str = "concordat-engine";
 const DOCUMENTS: &str = "concordat-documents";
 const CLIENT: &str = "concordat-client";
 const CLI: &str = "concordat-cli";
@@ -17,29 +19,48 @@ const NODE: &str = "concordat-node";
 const PROGRAM: &str = "concordat-program";
 const TESTS: &str = "concordat-tests";
 
-/// Which crates may name which: `node -> storage -> protocol`; the verifier, the documents, the network and the policy the protocol
+/// Which crates may name which: `node -> engine -> storage -> keys -> protocol`; the reader of rows none, the engine it too; the verifier, the documents, the network and the policy the protocol
 /// alone; the client and the demonstration the protocol and the documents; the command line what the client may name, the client, and
 /// the reader of rows; the program puts node and command line together; and the tests all of them.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     (PROTOCOL, &[]),
     (VERIFY, &[PROTOCOL]),
     (ARROW_STREAM, &[]),
-    (STORAGE, &[PROTOCOL, ARROW_STREAM]),
+    (KEYS, &[PROTOCOL]),
+    (STORAGE, &[PROTOCOL, KEYS]),
+    (ENGINE, &[PROTOCOL, ARROW_STREAM, KEYS, STORAGE]),
     (DOCUMENTS, &[PROTOCOL]),
     (CLIENT, &[PROTOCOL, DOCUMENTS]),
     (CLI, &[PROTOCOL, ARROW_STREAM, DOCUMENTS, CLIENT]),
     (NETWORK, &[PROTOCOL]),
     (POLICY, &[PROTOCOL]),
     (DEMO, &[PROTOCOL, DOCUMENTS]),
-    (NODE, &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY]),
-    (PROGRAM, &[PROTOCOL, STORAGE, DOCUMENTS, CLI, NETWORK, DEMO, NODE]),
+    (
+        NODE,
+        &[
+            PROTOCOL,
+            ARROW_STREAM,
+            KEYS,
+            STORAGE,
+            ENGINE,
+            DOCUMENTS,
+            NETWORK,
+            POLICY,
+        ],
+    ),
+    (
+        PROGRAM,
+        &[PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLI, NETWORK, DEMO, NODE],
+    ),
     (
         TESTS,
         &[
             PROTOCOL,
             VERIFY,
             ARROW_STREAM,
+            KEYS,
             STORAGE,
+            ENGINE,
             DOCUMENTS,
             CLIENT,
             CLI,
@@ -62,37 +83,37 @@ const OWNERS: &[(&str, &[&str])] = &[
     // signatures and what they cover
     ("ed25519-dalek", &[PROTOCOL]),
     ("coset", &[PROTOCOL]),
-    ("ciborium", &[PROTOCOL, STORAGE]),
-    ("blake3", &[PROTOCOL, STORAGE]),
-    ("sha2", &[PROTOCOL, STORAGE]),
+    ("ciborium", &[PROTOCOL, KEYS, STORAGE, ENGINE]),
+    ("blake3", &[PROTOCOL, KEYS, STORAGE, ENGINE]),
+    ("sha2", &[PROTOCOL, KEYS, ENGINE]),
     // sealing, key wrapping, key derivation
-    ("aes-gcm", &[STORAGE]),
-    ("age", &[STORAGE]),
-    ("argon2", &[STORAGE]),
-    ("chacha20poly1305", &[STORAGE]),
-    ("hkdf", &[STORAGE]),
+    ("aes-gcm", &[KEYS]),
+    ("age", &[KEYS]),
+    ("argon2", &[KEYS]),
+    ("chacha20poly1305", &[KEYS]),
+    ("hkdf", &[KEYS]),
     // keys that do not leave a hardware token
-    ("cryptoki", &[STORAGE]),
+    ("cryptoki", &[KEYS]),
     // secret sharing
-    ("blahaj", &[STORAGE]),
+    ("blahaj", &[KEYS]),
     // memory that is not swapped
-    ("region", &[STORAGE]),
-    // access to key files; privileges that the engine process drops
-    ("rustix", &[STORAGE]),
-    ("seccompiler", &[STORAGE]),
+    ("region", &[KEYS]),
+    // access to key files; files below a folder; privileges that the engine process drops
+    ("rustix", &[KEYS, STORAGE, ENGINE]),
+    ("seccompiler", &[ENGINE]),
     // state, bulk data, import
     ("sled", &[STORAGE]),
-    ("object_store", &[STORAGE]),
+    ("object_store", &[STORAGE, ENGINE]),
     ("encoding_rs", &[STORAGE]),
     ("arrow-json", &[STORAGE]),
     ("flate2", &[STORAGE]),
     // the limits under which messages of rows are verified
     ("flatbuffers", &[ARROW_STREAM]),
     ("memchr", &[STORAGE]),
-    // queries: the provider's engine in storage, the consumer's planner in node, and what the command line writes
-    ("arrow", &[ARROW_STREAM, STORAGE, CLI, NODE]),
-    ("datafusion", &[STORAGE, NODE]),
-    ("parquet", &[STORAGE, CLI, NODE]),
+    // rows in storage; queries: the provider's engine, the consumer's planner in node, and what the command line writes
+    ("arrow", &[ARROW_STREAM, STORAGE, ENGINE, CLI, NODE]),
+    ("datafusion", &[ENGINE, NODE]),
+    ("parquet", &[STORAGE, ENGINE, CLI, NODE]),
     // the network
     ("libp2p", &[NETWORK]),
     // the decision point
@@ -120,21 +141,21 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("toml", &[CLI, NODE]),
     ("tracing-subscriber", &[NODE]),
     // tasks and streams: everywhere but in protocol, which does no I/O
-    ("async-trait", &[STORAGE, NODE]),
-    ("bytes", &[ARROW_STREAM, STORAGE, CLIENT, CLI, NETWORK, NODE]),
-    ("futures", &[STORAGE, CLIENT, NETWORK, NODE]),
-    ("getrandom", &[STORAGE, CLI, NETWORK, DEMO, NODE]),
-    ("tokio", &[STORAGE, CLIENT, NETWORK, DEMO, NODE, PROGRAM]),
-    ("tokio-util", &[STORAGE, NETWORK, NODE]),
+    ("async-trait", &[STORAGE, ENGINE, NODE]),
+    ("bytes", &[ARROW_STREAM, STORAGE, ENGINE, CLIENT, CLI, NETWORK, NODE]),
+    ("futures", &[STORAGE, ENGINE, CLIENT, NETWORK, NODE]),
+    ("getrandom", &[KEYS, STORAGE, CLI, NETWORK, DEMO, NODE]),
+    ("tokio", &[STORAGE, ENGINE, CLIENT, NETWORK, DEMO, NODE, PROGRAM]),
+    ("tokio-util", &[NETWORK, NODE]),
     // system calls
-    ("nix", &[STORAGE, CLI, DEMO, NODE, PROGRAM]),
+    ("nix", &[KEYS, ENGINE, CLI, DEMO, NODE, PROGRAM]),
     // types that all layers share
-    ("chrono", &[PROTOCOL, STORAGE, POLICY, NODE]),
-    ("data-encoding", &[PROTOCOL, STORAGE, CLI, DEMO, NODE]),
+    ("chrono", &[PROTOCOL, STORAGE, ENGINE, POLICY, NODE]),
+    ("data-encoding", &[PROTOCOL, KEYS, STORAGE, CLI, DEMO, NODE]),
     (
         "serde",
         &[
-            PROTOCOL, STORAGE, DOCUMENTS, CLIENT, CLI, NETWORK, POLICY, DEMO, NODE, PROGRAM,
+            PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NETWORK, POLICY, DEMO, NODE, PROGRAM,
         ],
     ),
     (
@@ -143,24 +164,35 @@ const OWNERS: &[(&str, &[&str])] = &[
             PROTOCOL,
             VERIFY,
             ARROW_STREAM,
+            KEYS,
             STORAGE,
+            ENGINE,
             DOCUMENTS,
             NETWORK,
             POLICY,
             NODE,
         ],
     ),
-    ("tracing", &[PROTOCOL, STORAGE, NETWORK, POLICY, DEMO, NODE, PROGRAM]),
-    ("zeroize", &[PROTOCOL, STORAGE, DOCUMENTS, CLIENT, CLI, NODE, PROGRAM]),
+    (
+        "tracing",
+        &[PROTOCOL, KEYS, STORAGE, ENGINE, NETWORK, POLICY, DEMO, NODE, PROGRAM],
+    ),
+    (
+        "zeroize",
+        &[PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NODE, PROGRAM],
+    ),
 ];
 
 /// Libraries that only check the others.
 const TEST_TOOLS: &[&str] = &[
     "cargo_metadata",
     "csv",
+    "flate2",
     "libp2p-stream",
+    "nix",
     "proptest",
     "serde_json",
+    "sha2",
     "tempfile",
 ];
 
@@ -295,6 +327,20 @@ const HEAVY: [&str; 9] = [
     NODE,
 ];
 
+/// What touches keys is audited by itself, and stays small enough for that.
+#[test]
+fn the_keys_are_built_without_engine_network_or_runtime() {
+    assert_small(KEYS, "argon2", &HEAVY);
+}
+
+/// Storage is built and tested without the query engine.
+#[test]
+fn storage_is_built_without_the_query_engine() {
+    assert_small(STORAGE, "sled", &["datafusion", "libp2p", "axum", ENGINE, NODE]);
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    assert!(built_from(&lock, ENGINE).contains("datafusion"));
+}
+
 /// `package` is built from `part`, and from nothing heavy.
 fn assert_small(package: &str, part: &str, heavy: &[&str]) {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
@@ -333,6 +379,8 @@ fn built_from(lock: &str, package: &str) -> std::collections::BTreeSet<String> {
 fn upward_dependency_is_reported() {
     assert!(check(&edge(PROTOCOL, STORAGE)).is_some());
     assert!(check(&edge(STORAGE, NODE)).is_some());
+    assert!(check(&edge(KEYS, STORAGE)).is_some());
+    assert!(check(&edge(STORAGE, ENGINE)).is_some());
     assert!(check(&edge(VERIFY, STORAGE)).is_some());
     assert!(check(&edge(NETWORK, STORAGE)).is_some());
     assert!(check(&edge(NETWORK, NODE)).is_some());
@@ -354,6 +402,9 @@ fn library_used_outside_its_owner_is_reported() {
     assert!(check(&edge(CLI, "hyper")).is_some());
     assert!(check(&edge(NODE, "cedar-policy")).is_some());
     assert!(check(&edge(STORAGE, "libp2p")).is_some());
+    assert!(check(&edge(STORAGE, "datafusion")).is_some());
+    assert!(check(&edge(ENGINE, "aes-gcm")).is_some());
+    assert!(check(&edge(NODE, "seccompiler")).is_some());
     assert!(check(&edge(NODE, "libp2p")).is_some());
     assert!(check(&edge(STORAGE, "ed25519-dalek")).is_some());
     assert!(check(&edge(PROTOCOL, "tokio")).is_some());

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use concordat_keys::KeyFile;
 use concordat_node::Clock;
 use concordat_protocol::audit::EntryBody;
-use concordat_storage::{data_dir::Storage, keys::KeyFile};
+use concordat_storage::data_dir::Storage;
 use concordat_tests::{Person, TestNode, tester};
 
 use super::assert_ledger_valid;

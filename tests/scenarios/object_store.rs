@@ -12,12 +12,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_protocol::identity::InstitutionKey;
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::backup::BackupError;
 use concordat_storage::ingest::{Source, SubjectRule};
-use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::objects::{Endpoint, LocationError, ObjectLocation, PlainHttp, Region, S3Location};
 use concordat_storage::{
     catalog::{Catalog, CatalogError, ImportError, ImportMode, ImportRequest, Imported, Progress, Verification},

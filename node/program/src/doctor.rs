@@ -13,13 +13,11 @@ use concordat_cli::Context;
 use concordat_cli::doctor::{Finding, report, running};
 use concordat_documents::problem::Problem;
 use concordat_documents::status::Status;
+use concordat_keys::TokenLocation;
 use concordat_node::Clock;
 use concordat_node::config::{Config, KeysFrom, PinFrom, StorageSection};
 use concordat_protocol::error_kind::chain;
-use concordat_storage::{
-    keys::TokenLocation,
-    objects::{PlainHttp, check_credentials},
-};
+use concordat_storage::objects::{PlainHttp, check_credentials};
 use nix::sys::statvfs::statvfs;
 
 /// Free space below which a node may soon be unable to write its ledger: 1 GiB.

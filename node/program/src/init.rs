@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use concordat_cli::Context;
 use concordat_documents::problem::Problem;
+use concordat_keys::Argon2Cost;
 use concordat_network::{DialRange, Dialing, Multiaddr};
 use concordat_node::Clock;
 use concordat_node::config::{
@@ -15,7 +16,6 @@ use concordat_protocol::{
     ids::{InstitutionId, Jurisdiction, NodeId},
     text::LegalName,
 };
-use concordat_storage::keys::Argon2Cost;
 use serde::Serialize;
 
 use crate::{secrets, unlock};

@@ -2,7 +2,7 @@
 
 use concordat_cli::prompt;
 use concordat_documents::problem::Problem;
-use concordat_storage::keys::Secret;
+use concordat_keys::Secret;
 
 /// Prompts for an existing secret.
 ///

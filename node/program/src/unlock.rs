@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use concordat_documents::problem::Problem;
+use concordat_keys::{Argon2Cost, KeyError, Secret, TokenLocation};
 use concordat_node::config::{self, Config, KeysFrom, PinFrom};
 use concordat_node::init::{Unlock, provider_from_secret};
 use concordat_protocol::error_kind::ErrorKind;
-use concordat_storage::{
-    data_dir::Storage,
-    keys::{Argon2Cost, KeyError, Secret, TokenLocation},
-};
+use concordat_storage::data_dir::Storage;
 
 use crate::secrets;
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_storage::keys::TokenLocation;
+use concordat_keys::TokenLocation;
 
 use super::error::ConfigError;
 use super::names::CREDENTIALS_VARIABLE;

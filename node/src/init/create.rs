@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use concordat_documents::problem::Problem;
+use concordat_keys::{Argon2Cost, KeyFile, KeyProvider, Secret};
 use concordat_protocol::{
     audit::EntryBody,
     identity::{InstitutionKey, InstitutionPublicKey, NodeKey, PrivateKey},
@@ -11,10 +12,7 @@ use concordat_protocol::{
     text::Label,
     time::Timestamp,
 };
-use concordat_storage::{
-    data_dir::Storage,
-    keys::{Argon2Cost, KeyFile, KeyProvider, Secret},
-};
+use concordat_storage::data_dir::Storage;
 use data_encoding::{BASE32_NOPAD, BASE64};
 use zeroize::Zeroizing;
 

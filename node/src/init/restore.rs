@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use concordat_documents::problem::Problem;
+use concordat_keys::Argon2Cost;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
     audit::EntryBody,
@@ -16,7 +17,6 @@ use concordat_protocol::{
 };
 use concordat_storage::{
     backup::{self, Repository, SnapshotInfo},
-    keys::Argon2Cost,
     ledger::Ledger,
 };
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use concordat_documents::problem::Problem;
-use concordat_storage::keys::{Argon2Cost, KeyFile, KeyProvider, Passphrase, Secret, TokenKey, TokenLocation};
+use concordat_keys::{Argon2Cost, KeyFile, KeyProvider, Passphrase, Secret, TokenKey, TokenLocation};
 
 use crate::config::{self, KeysFrom, PinFrom};
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use concordat_keys::Identities;
 use concordat_protocol::ids::NodeId;
 use concordat_protocol::membership::{PinnedCharter, ValidRoster, to_armor};
 use concordat_protocol::text::Address;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::data_dir::Storage;
-use concordat_storage::keys::Identities;
 use concordat_storage::ledger::Ledger;
 use concordat_storage::meta::{SealedTree, TreeId};
 use tokio::sync::{Mutex, watch};

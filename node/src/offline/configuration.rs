@@ -1,10 +1,10 @@
 //! The accepted configuration of a stopped node, and a changed one to be accepted.
 
 use concordat_documents::problem::Problem;
+use concordat_keys::{Argon2Cost, Secret};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::Digest32;
 use concordat_storage::data_dir::Storage;
-use concordat_storage::keys::{Argon2Cost, Secret};
 use concordat_storage::ledger::{Attribution, Ledger};
 
 use super::reconcile::open_reconciled;

@@ -1,11 +1,11 @@
 //! The ledger entries of a new unlock secret. The node is stopped, so there is no session: the person proves only that they can unlock it.
 
 use concordat_documents::problem::Problem;
+use concordat_keys::KeyProvider;
 use concordat_protocol::audit::{EntryBody, KeyChange};
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::text::Label;
 use concordat_storage::data_dir::Storage;
-use concordat_storage::keys::KeyProvider;
 use concordat_storage::ledger::Ledger;
 
 use super::reconcile::open_reconciled;

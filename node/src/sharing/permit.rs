@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use concordat_engine::{Cut, IpcAnswer, Permit};
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::{Columns, Scope};
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use concordat_storage::catalog::{CatalogError, OpenVersion};
-use concordat_storage::engine::{Cut, IpcAnswer, Permit};
 use concordat_storage::ledger::LedgerReceipt;
 
 use super::case::Case;

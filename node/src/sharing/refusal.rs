@@ -1,8 +1,8 @@
 //! Refusals as requesters receive them.
 
+use concordat_engine::QueryError;
 use concordat_protocol::error_kind::Explain;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
-use concordat_storage::engine::QueryError;
 
 /// A failure of this node.
 pub(super) fn failed(text: &str) -> Refusal {

@@ -12,6 +12,7 @@ use arrow::{
     datatypes::Int64Type,
     util::display::array_value_to_string,
 };
+use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     identity::InstitutionKey,
@@ -29,7 +30,6 @@ use super::*;
 use crate::{
     data_dir::Storage,
     ingest::{IngestError, Refused, SUBJECT_COLUMN, Source, SubjectRule, TableOptions},
-    keys::{Argon2Cost, Passphrase, Secret},
     objects::ObjectLocation,
     seal::store_error_kind,
 };

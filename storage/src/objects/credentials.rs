@@ -20,11 +20,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use concordat_keys::fs::{PrivateFileError, read_private};
 use object_store::{CredentialProvider, aws::AwsCredential};
 use zeroize::Zeroizing;
 
 use super::{CredentialsError, LocationError};
-use crate::fs::{PrivateFileError, read_private};
 
 /// Checks that a file contains a key in the right format, and discards the key.
 ///

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use concordat_cli::Context;
 use concordat_documents::problem::Problem;
+use concordat_keys::Argon2Cost;
 use concordat_network::{DialRange, Multiaddr};
 use concordat_node::Clock;
 use concordat_node::config::{self, Config, KeysFrom, NodeSection};
@@ -14,7 +15,6 @@ use concordat_node::init::{
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::{DatasetName, InstitutionId, Nonce};
 use concordat_storage::backup::Repository;
-use concordat_storage::keys::Argon2Cost;
 use serde::Serialize;
 
 use super::owner;

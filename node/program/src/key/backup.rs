@@ -9,7 +9,7 @@ use concordat_cli::Context;
 use concordat_cli::files::write;
 use concordat_documents::key::{KeyBackup, Recipients};
 use concordat_documents::problem::Problem;
-use concordat_storage::keys::{RecoveryKey, Share, SharePlan};
+use concordat_keys::{RecoveryKey, Share, SharePlan};
 use serde::Serialize;
 use zeroize::Zeroizing;
 

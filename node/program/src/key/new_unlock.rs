@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use concordat_cli::Context;
 use concordat_documents::problem::Problem;
+use concordat_keys::fs::write_private;
+use concordat_keys::{Argon2Cost, KeyProvider};
 use concordat_node::config::{self, Config, KeysFrom};
 use concordat_node::init::{Unlock, provider_from_secret};
-use concordat_storage::fs::write_private;
-use concordat_storage::keys::{Argon2Cost, KeyProvider};
 use serde::Serialize;
 
 use crate::{secrets, unlock};

@@ -4,13 +4,11 @@ use std::path::{Path, PathBuf};
 
 use concordat_cli::Context;
 use concordat_documents::problem::Problem;
+use concordat_keys::{Escrow, KeyError, RecoveryKey, Share};
 use concordat_node::config::Config;
 use concordat_node::offline::record_recovery;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
-use concordat_storage::{
-    data_dir::Storage,
-    keys::{Escrow, KeyError, RecoveryKey, Share},
-};
+use concordat_storage::data_dir::Storage;
 use zeroize::Zeroizing;
 
 use super::new_unlock::{NewUnlock, save_unlock_setting};
