@@ -7,11 +7,12 @@ use concordat_protocol::wire::streams::{HELLO, ROSTER};
 use std::sync::Arc;
 use std::time::Duration;
 
+use concordat_keys::Argon2Cost;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::text::Address;
+use concordat_storage::data_dir::Storage;
 use concordat_storage::ledger::{Ledger, Verification};
-use concordat_storage::{data_dir::Storage, keys::Argon2Cost};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

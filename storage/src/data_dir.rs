@@ -36,6 +36,7 @@ use std::{
     sync::Arc,
 };
 
+use concordat_keys::{Escrow, Identities, KeyProvider, LedgerKey, MasterKey, fs::create_dir_private};
 use concordat_protocol::ids::InstitutionId;
 use object_store::ObjectStore;
 
@@ -46,9 +47,7 @@ pub use master_file::{MASTER_KEY_FILE, MASTER_KEY_RECORD};
 
 use crate::{
     catalog::Catalog,
-    fs::create_dir_private,
     ingest::{Upload, UploadWriter},
-    keys::{Escrow, Identities, KeyProvider, LedgerKey, MasterKey},
     ledger::{Ledger, LedgerError},
     meta::SealedDb,
     objects::{DurableStore, LocationError, ObjectLocation, RemoteStore},
@@ -75,7 +74,7 @@ impl Storage {
     /// is made private; one that is not empty must already be private.
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::Exists`] if there is already one; otherwise as [`Storage::open`].
+    /// [`concordat_keys::KeyError::Exists`] if there is already one; otherwise as [`Storage::open`].
     pub fn init(dir: &Path, provider: &dyn KeyProvider) -> Result<Self, StorageError> {
         files::create(dir)?;
         let lock = files::lock(dir)?;
@@ -107,7 +106,7 @@ impl Storage {
     /// no other key opens. If that or anything else fails, what unlocks the directory is unchanged. Blocks while the keys are derived.
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of
+    /// [`concordat_keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of
     /// [`concordat_protocol::error_kind::ErrorKind::Integrity`] if the escrow belongs to another node; that of `record`; otherwise as
     /// [`Storage::open`].
     pub fn recover<E: From<StorageError>>(
@@ -120,7 +119,7 @@ impl Storage {
         let path = master_key(dir);
         let replaced = {
             let _lock = files::lock(dir)?;
-            let master = MasterKey::of_escrow(&path, escrow.material(), provider).map_err(StorageError::from)?;
+            let master = escrow.master_key(&path, provider).map_err(StorageError::from)?;
             Replaced::with(&master, dir, &path)?
         };
         let opened = Self::open_at(dir, provider, location).and_then(|storage| {
@@ -161,8 +160,11 @@ impl Storage {
         Self::open_at(dir, provider, location)
     }
 
-    /// As [`Storage::open_at`], with a layer around the store of sealed objects.
-    pub(crate) fn open_over(
+    /// As [`Storage::open_at`], with a layer around the store of sealed objects: what it is given, and can read, is sealed.
+    ///
+    /// # Errors
+    /// As [`Storage::open_at`].
+    pub fn open_over(
         dir: &Path,
         provider: &dyn KeyProvider,
         location: &ObjectLocation,

@@ -50,7 +50,7 @@ fn what_is_written_is_read_back() {
     config.log.format = LogFormat::Json;
     config.limits.streams = 7;
     assert_eq!(parse(&config.to_string()).unwrap(), config);
-    let location = concordat_storage::keys::TokenLocation {
+    let location = concordat_keys::TokenLocation {
         module: "/usr/lib/softhsm/libsofthsm2.so".into(),
         token: "a \"vault\"".into(),
         key: "concordat".into(),

@@ -18,8 +18,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use concordat_engine::{visit, visit_mut};
 use concordat_protocol::ids::DatasetName;
-use concordat_storage::engine::{visit, visit_mut};
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart,

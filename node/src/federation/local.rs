@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use concordat_storage::engine::{QueryError, admitted, rows_per_batch};
+use concordat_engine::{QueryError, admitted, rows_per_batch};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemTable, MemorySchemaProvider, TableProvider};

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::ControlFlow;
 
+use concordat_engine::{on_large_stack, parse, version_number, visit, visit_mut};
 use concordat_protocol::{
     ids::{DatasetName, InstitutionId},
     schema::VersionNumber,
 };
-use concordat_storage::engine::{on_large_stack, parse, version_number, visit, visit_mut};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
     Statement, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,

@@ -6,15 +6,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use concordat_keys::{Argon2Cost, PasswordHash, Secret, verify_absent};
 use concordat_protocol::{
     ids::{ActorId, InstitutionId},
     query::Role,
     time::Timestamp,
 };
-use concordat_storage::{
-    keys::{Argon2Cost, PasswordHash, Secret, verify_absent},
-    meta::{SealedDb, SealedTree},
-};
+use concordat_storage::meta::{SealedDb, SealedTree};
 use serde::Serialize;
 use tokio::sync::watch;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use concordat_keys::{Argon2Cost, KeyFile, Secret};
 use concordat_policy::{
     Case, ColumnFacts, DatasetFacts, Expected, Party, Policy, PolicyFile, PolicySources, RequestSpace, Reveal,
     Settings, never_allowed,
@@ -15,11 +16,8 @@ use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::schema::{ColumnClass, ColumnKind};
 use concordat_protocol::scope::Tier;
 use concordat_protocol::time::Timestamp;
+use concordat_storage::data_dir::Storage;
 use concordat_storage::ledger::Ledger;
-use concordat_storage::{
-    data_dir::Storage,
-    keys::{Argon2Cost, KeyFile, Secret},
-};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -47,7 +45,7 @@ impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
-        concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
+        concordat_keys::fs::write_private(&key, &[b'k'; 64]).unwrap();
         let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
         let ledger = storage.open_ledger(budapest().institution).unwrap();
         Self {
@@ -150,7 +148,7 @@ impl Stewards {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
-        concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
+        concordat_keys::fs::write_private(&key, &[b'k'; 64]).unwrap();
         let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
         let cost = Argon2Cost::dangerous_minimum();
         let accounts = Accounts::open(storage.meta(), budapest().institution, cost).unwrap();

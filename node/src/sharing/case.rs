@@ -1,12 +1,13 @@
 //! A query and what permits it.
 
+use concordat_engine::Holder;
 use concordat_protocol::ids::{DatasetName, DatasetRef, GrantId, QueryId};
 use concordat_protocol::query::{ActorAssertion, ValidQuery};
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Purpose;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::Refusal;
-use concordat_storage::{engine::Holder, ledger::Attribution};
+use concordat_storage::ledger::Attribution;
 use tokio::sync::watch;
 
 use super::requester::Requester;

@@ -30,13 +30,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use concordat_engine::{AnswerTotals, IpcAnswer, QueryError};
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::scope::{Scope, Tier};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::Refusal;
-use concordat_storage::engine::{AnswerTotals, IpcAnswer, QueryError};
 use concordat_storage::ledger::{LedgerError, LedgerReceipt};
 use tokio::time::Instant;
 

@@ -8,12 +8,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use concordat_keys::fs::{read_regular, write_private};
+use concordat_keys::{FileRegister, MasterKey, StateKey};
 use concordat_protocol::ids::Digest32;
 use serde::{Deserialize, Serialize};
 
 use super::StorageError;
-use crate::fs::{read_regular, write_private};
-use crate::keys::{FileRegister, MasterKey, StateKey};
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
 
 /// The tree with the record about the master key file; it changes whenever the file is replaced.

@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use concordat_keys::{Argon2Cost, FileRegister, IdentityError, KeyError, Passphrase, Secret, fs::write_private};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
@@ -19,10 +20,6 @@ use zeroize::Zeroizing;
 
 use super::master_file::MasterKeyFile;
 use super::{Storage, StorageError};
-use crate::{
-    fs::write_private,
-    keys::{Argon2Cost, FileRegister, IdentityError, KeyError, Passphrase, Secret},
-};
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
 

@@ -22,6 +22,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use concordat_keys::LedgerKey;
 use concordat_protocol::audit::merkle::CompactTree;
 use concordat_protocol::audit::{EntryBody, TreeHead};
 use concordat_protocol::ids::Digest32;
@@ -31,7 +32,6 @@ use super::medium::MAX_GROUP;
 use super::segments::Segments;
 use super::shared::{Shared, locked};
 use super::{AnchorError, LedgerError, log};
-use crate::keys::LedgerKey;
 use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
 /// Entries about queries by which the anchor may lag behind.

@@ -9,14 +9,15 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use concordat_keys::LedgerKey;
+use concordat_keys::fs::open_regular;
+
 use super::LedgerError;
 use super::files::log_path;
 use super::format::{Head, MAGIC};
 use super::record::{BadRecord, Reader, Record};
 use super::shared::Shared;
 use super::tip::Tip;
-use crate::fs::open_regular;
-use crate::keys::LedgerKey;
 
 /// Reads the entries that `head` covers, calls `each` with each, and checks that they are the ones that were acknowledged.
 pub(super) fn replay(dir: &Path, key: &LedgerKey, head: &Head, each: impl FnMut(&Record)) -> Result<(), LedgerError> {
