@@ -299,7 +299,7 @@ fn lost_key_file_is_recovered_with_enough_shares() {
     assert_ledger_valid(&node);
 }
 
-/// After the unlock secret was replaced, the previous one does not start the node, also if its master key file is put back with it.
+/// After the unlock secret was replaced, the previous one does not start the node, also if its master key file is restored with it.
 #[test]
 fn unlock_secret_that_was_replaced_starts_nothing() {
     let _slots = Slots::take(1);

@@ -112,7 +112,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     file.finish()
 }
 
-/// Reads a complete file of at most `most` bytes. A link is followed: whoever names a file may name a link to it.
+/// Reads a complete file of at most `most` bytes. A link is followed: the person who names a file may name a link to it.
 ///
 /// # Errors
 /// If it is longer, is not a regular file, or cannot be read.

@@ -16,12 +16,14 @@ use crate::changes::Subject;
 pub(super) fn rotate_master(parts: &LifecycleParts, by: &Attribution) -> Result<(), Problem> {
     let keys = parts.storage.catalog().keys();
     let entry = rotated("master key");
+    let was_rotating = keys.is_rotating_master();
     let open = parts
         .changes
         .begin(Subject::MasterKey, entry, (by, parts.clock.now()))?;
     let done = keys.rotate_master();
-    // A rotation that has begun is finished by the next start: the new key is in use.
-    parts.changes.end(open, done.is_ok() || keys.is_rotating_master())?;
+    // One that has begun is finished by the next start at the latest: the new key is in use.
+    let has_begun = !was_rotating && keys.is_rotating_master();
+    parts.changes.end(open, done.is_ok() || has_begun)?;
     Ok(done?)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The root keys stay the same when the master key, or what unlocks it, is replaced. So an earlier file, with the secret that belonged
 //! to it, still opens the state and the ledger. The state therefore knows the digest of the current file, and of the one that is about
-//! to replace it ([`FileRegister`]). A start accepts these two and settles on the one that is there; any other file is refused.
+//! to replace it ([`FileRegister`]). A start accepts these two and from then on only the one that is there; any other file is refused.
 
 use std::io;
 use std::path::Path;

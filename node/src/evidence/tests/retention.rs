@@ -114,7 +114,7 @@ fn evidence_that_is_still_needed_is_not_removed() {
     drop((evidence, ledger));
 
     let later = day(RETENTION_DAYS + 2);
-    let (evidence, ledger) = fixture.open_after_runs_at(later);
+    let (evidence, _ledger) = fixture.open_after_runs_at(later);
     assert_eq!(evidence.remove_expired(later).unwrap(), 2);
     assert_eq!(left(&evidence), [false, false, true, false]);
     let reason = Reason::sanitized("the consumer has lost its record");

@@ -1,7 +1,7 @@
 //! Files that a person or a setting names: a configuration, a policy, a key.
 //!
 //! Only regular files are opened: opening a pipe waits for a writer, and a device may have no end. Each is read up to a limit, and a
-//! longer one is refused and not cut. A link is followed, because whoever names a file may name a link to it, as platforms do that
+//! longer one is refused and not cut. A link is followed, because the person who names a file may name a link to it, as platforms do that
 //! mount secrets. Folders whose contents others may have written are read in another way, which follows none.
 
 use std::{
