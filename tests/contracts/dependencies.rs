@@ -83,8 +83,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("serde_json", &[VERIFY, DOCUMENTS, POLICY, DEMO, NODE]),
     // which field of a request's body is wrong
     ("serde_path_to_error", &[NODE]),
-    // the documents of the API: their description, and errors as responses of the server
-    ("utoipa", &[DOCUMENTS]),
+    // the documents of the API: their description (in the protocol a feature, for values that are documents too), and errors as
+    // responses of the server
+    ("utoipa", &[PROTOCOL, DOCUMENTS]),
     ("axum-core", &[DOCUMENTS]),
     ("http", &[DOCUMENTS]),
     // the command line and the daemon's shell, and what the demonstration shows
@@ -109,7 +110,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     // types that all layers share
     ("chrono", &[PROTOCOL, STORAGE, POLICY, NODE]),
     ("data-encoding", &[PROTOCOL, STORAGE, DEMO, NODE]),
-    ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY, DEMO, NODE]),
+    ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, DEMO, NODE]),
     (
         "thiserror",
         &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, NETWORK, POLICY, NODE],

@@ -32,12 +32,12 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "protocol/src",
         layers: &[
-            &["error_kind"],
+            &["decision", "error_kind"],
             &["ids", "labels", "schema", "text", "time"],
             &["identity"],
             &["signed"],
-            &["membership", "policy_set", "scope"],
-            &["audit", "grant", "release"],
+            &["membership", "scope"],
+            &["audit", "grant", "policy_set", "release"],
             &["negotiation", "query"],
             &["wire"],
         ],
@@ -102,7 +102,7 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "node/policy/src",
         layers: &[
-            &["facts", "reason"],
+            &["explanation", "facts"],
             &["load", "prohibited", "rows"],
             &["authorize", "named", "sources"],
             &["offer", "sample"],

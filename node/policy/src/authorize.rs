@@ -18,17 +18,18 @@ use cedar_policy::{
     PolicySet, Request, Response, RestrictedExpression as Value,
 };
 
+use concordat_protocol::decision::{DecisionRule, DecisionStep, RuleEffect, RuleReason};
 use concordat_protocol::{
     membership::MemberStatus,
+    policy_set::Reveal,
     schema::ColumnClass,
     scope::{Purpose, Tier},
 };
 
 use crate::{
-    facts::{self, ColumnFacts, DatasetFacts, Party, Reveal},
+    facts::{self, ColumnFacts, DatasetFacts, Party},
     load::{Loaded, Named, Policy},
     prohibited,
-    reason::{Effect, Reason, Rule, Step},
 };
 
 /// The name and the value of a record attribute.
@@ -72,7 +73,7 @@ pub(crate) struct AuthorizationRequest {
     /// What the request is about, in explanations.
     about: String,
     /// Why no set may allow it.
-    prohibited: Option<Reason>,
+    prohibited: Option<RuleReason>,
 }
 
 /// The decision, with the rules that led to it.
@@ -81,8 +82,8 @@ pub(crate) struct Verdict {
     /// Whether the rules permit it although no set may.
     pub(crate) overruled: bool,
     /// The permits that took effect. For a denial: the rules that forbid, then, if nothing permits, the permits that would apply.
-    pub(crate) reasons: Vec<Reason>,
-    pub(crate) step: Step,
+    pub(crate) reasons: Vec<RuleReason>,
+    pub(crate) step: DecisionStep,
 }
 
 impl Policy {
@@ -148,25 +149,25 @@ impl Loaded {
         let took_effect: HashSet<&PolicyId> = responses.set.diagnostics().reason().chain(permits).collect();
         let is_permitted = |permits: &Response| permits.decision() == Decision::Allow;
         let permitted = responses.permits.as_ref().map_or(allowed, is_permitted);
-        let rules: Vec<Rule> = self
+        let rules: Vec<DecisionRule> = self
             .applicable(request.action)
             .map(|named| rule(named, &took_effect))
             .collect();
-        let decides = |rule: &Rule| match rule.effect {
-            Effect::Permit => rule.met == allowed && (allowed || !permitted),
-            Effect::Forbid => rule.met,
+        let decides = |rule: &DecisionRule| match rule.effect {
+            RuleEffect::Permit => rule.met == allowed && (allowed || !permitted),
+            RuleEffect::Forbid => rule.met,
         };
-        let (forbids, permits): (Vec<&Rule>, Vec<&Rule>) = rules
+        let (forbids, permits): (Vec<&DecisionRule>, Vec<&DecisionRule>) = rules
             .iter()
             .filter(|rule| decides(rule))
-            .partition(|rule| rule.effect == Effect::Forbid);
-        let mut reasons: Vec<Reason> = forbids
+            .partition(|rule| rule.effect == RuleEffect::Forbid);
+        let mut reasons: Vec<RuleReason> = forbids
             .into_iter()
             .chain(permits)
             .map(|rule| rule.reason.clone())
             .collect();
         if reasons.is_empty() {
-            reasons.push(Reason::new(
+            reasons.push(RuleReason::new(
                 "no-permit",
                 format!("no rule permits `{}`", request.action),
                 "the data steward of the holder can add one",
@@ -198,8 +199,8 @@ impl Loaded {
     }
 }
 
-fn rule(named: &Named, took_effect: &HashSet<&PolicyId>) -> Rule {
-    Rule {
+fn rule(named: &Named, took_effect: &HashSet<&PolicyId>) -> DecisionRule {
+    DecisionRule {
         reason: named.reason.clone(),
         effect: named.effect,
         met: took_effect.contains(&named.id),
@@ -207,7 +208,7 @@ fn rule(named: &Named, took_effect: &HashSet<&PolicyId>) -> Rule {
 }
 
 fn policy_error(request: &AuthorizationRequest, what: &str) -> Verdict {
-    let reason = Reason::new(
+    let reason = RuleReason::new(
         "policy-error",
         what,
         "the holder's log names it; its data steward can fix it",
@@ -222,16 +223,16 @@ fn policy_error(request: &AuthorizationRequest, what: &str) -> Verdict {
 
 impl Verdict {
     /// The denial of what no set may allow. The reasons of rules that deny it as well stay.
-    fn prohibited(mut self, reason: &Reason) -> Self {
+    fn prohibited(mut self, reason: &RuleReason) -> Self {
         self.overruled = self.allowed;
         if self.allowed {
             self.reasons = vec![reason.clone()];
         }
         self.allowed = false;
         self.step.allowed = false;
-        let prohibition = Rule {
+        let prohibition = DecisionRule {
             reason: reason.clone(),
-            effect: Effect::Forbid,
+            effect: RuleEffect::Forbid,
             met: true,
         };
         self.step.rules.insert(0, prohibition);
@@ -272,7 +273,7 @@ impl AuthorizationRequest {
         let to_institution = prohibited::to_institution(parties.consumer, parties.holder);
         Self {
             principal: institution(parties),
-            action: reveal.action(),
+            action: facts::reveal_action(reveal),
             resource: column(requested, facts),
             others: vec![dataset(facts, parties.holder)],
             context,
@@ -311,8 +312,8 @@ impl AuthorizationRequest {
         self.prohibited.is_some()
     }
 
-    fn step(&self, allowed: bool, rules: Vec<Rule>) -> Step {
-        Step {
+    fn step(&self, allowed: bool, rules: Vec<DecisionRule>) -> DecisionStep {
+        DecisionStep {
             action: self.action.to_owned(),
             about: self.about.clone(),
             allowed,

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use concordat_protocol::ids::{ActorId, Jurisdiction};
 use concordat_protocol::membership::MemberStatus;
+use concordat_protocol::policy_set::Reveal;
 use concordat_protocol::query::Role;
 use concordat_protocol::schema::ColumnClass;
 use concordat_protocol::scope::{Purpose, Tier};
 
 use crate::authorize::{self, AuthorizationRequest, Expr, Pair, Parties, Requester, pair, text};
-use crate::facts::{self, ColumnFacts, DatasetFacts, Party, Reveal};
+use crate::facts::{self, ColumnFacts, DatasetFacts, Party};
 use crate::load::Policy;
 use crate::sample::{RequestSpace, Sample};
 
@@ -123,7 +124,7 @@ pub(crate) fn reveal(
 ) -> (String, AuthorizationRequest) {
     let line = format!(
         "{} of {}.{} ({}, {}) at {tier} for {purpose} to {}",
-        form.action(),
+        facts::reveal_action(form),
         dataset.reference.dataset,
         column.name,
         column.class.map_or("unclassified", ColumnClass::as_str),

@@ -20,8 +20,8 @@ pub(super) fn refusal_of(error: &QueryError) -> Refusal {
 }
 
 /// A decision of the policy.
-pub(super) fn denied(reasons: Vec<concordat_policy::Reason>) -> Refusal {
-    let to_wire = |reason: concordat_policy::Reason| Reason {
+pub(super) fn denied(reasons: Vec<concordat_protocol::decision::RuleReason>) -> Refusal {
+    let to_wire = |reason: concordat_protocol::decision::RuleReason| Reason {
         text: reason.text,
         remedy: reason.remedy,
         rule: Some(reason.rule),

@@ -75,7 +75,7 @@ fn prohibited_institutions_get_nothing_whatever_rules_permit() {
 /// A member's request, its query under a grant that has the names in clear, and a query of the holder's own people.
 #[test]
 fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
-    let policy = names_for_one_disease().compile().unwrap();
+    let policy = Policy::compile(&names_for_one_disease()).unwrap();
     let consumer = zurich();
     let provider = budapest();
     let dataset = heart();
