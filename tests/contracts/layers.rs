@@ -103,7 +103,7 @@ const CRATES: &[Crate] = &[
         src: "node/policy/src",
         layers: &[
             &["explanation", "facts"],
-            &["load", "prohibited", "rows"],
+            &["entities", "load", "prohibited", "rows"],
             &["authorize", "named", "sources"],
             &["offer", "sample"],
             &["matrix"],

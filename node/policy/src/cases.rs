@@ -6,8 +6,7 @@ use concordat_protocol::policy_set::{Case, CaseOutcome, Decision};
 use concordat_protocol::schema::ColumnKind;
 use concordat_protocol::scope::Purpose;
 
-use crate::authorize::Parties;
-use crate::facts::{ColumnFacts, Party};
+use crate::facts::{ColumnFacts, Parties, Party};
 use crate::load::Policy;
 use crate::matrix;
 use crate::sample::RequestSpace;

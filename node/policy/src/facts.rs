@@ -132,6 +132,13 @@ pub struct Party {
     pub status: Option<MemberStatus>,
 }
 
+/// Who requests, and who holds the data.
+#[derive(Clone, Copy)]
+pub(crate) struct Parties<'a> {
+    pub(crate) consumer: &'a Party,
+    pub(crate) holder: &'a Party,
+}
+
 /// The action in policies that releases a column in this form.
 pub(crate) const fn reveal_action(reveal: Reveal) -> &'static str {
     match reveal {

@@ -18,7 +18,7 @@
 //! | `facts`, `explanation` | the input of a decision, and the way to it |
 //! | `prohibited` | what no policy set may allow |
 //! | `load`, `sources` | a policy set as a steward writes it: compiled, validated, and with a digest |
-//! | `authorize` | one authorization request: first to the prohibitions, then to Cedar |
+//! | `entities`, `authorize` | facts as values of Cedar; one authorization request: first to the prohibitions, then to Cedar |
 //! | `rows` | row conditions, compared with how their columns are shown |
 //! | `offer`, `max_scope`, `query` | the decisions |
 //! | `named`, `sample` | the values that rules name, and the requests that represent all that are possible |
@@ -36,6 +36,7 @@
 mod authorize;
 mod cases;
 mod diff;
+mod entities;
 mod explanation;
 mod facts;
 mod load;

@@ -8,9 +8,10 @@ use concordat_protocol::{
 };
 
 use crate::{
-    authorize::{self, AuthorizationRequest, Expr, Parties, Requester, pair},
+    authorize::{AuthorizationRequest, Requester},
+    entities::{self, Expr, pair},
     explanation::Explanation,
-    facts::{DatasetFacts, Party},
+    facts::{DatasetFacts, Parties, Party},
     load::Policy,
     max_scope::whole,
     offer::{Narrowing, OfferDecision, OfferInput},
@@ -311,7 +312,7 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> DecisionStep {
 fn authorization_request(input: &QueryInput<'_>, facts: &DatasetFacts, now: Timestamp) -> AuthorizationRequest {
     let requester = input.requester;
     let seconds = |milliseconds: i64| Expr::Long(milliseconds.div_euclid(1000));
-    let mut context = authorize::purpose(input.purpose);
+    let mut context = entities::purpose(input.purpose);
     context.push(pair("tier", Expr::Entity("Tier", input.granted.tier.to_string())));
     context.push(pair(
         "factors",

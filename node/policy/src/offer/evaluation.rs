@@ -15,9 +15,10 @@ use concordat_protocol::{
 use super::ceiling::{Ceiling, ONE_AGE};
 use super::decision::{Offer, OfferDecision, OfferInput, Refusal};
 use crate::{
-    authorize::{self, AuthorizationRequest, Parties, Verdict, pair, text},
+    authorize::{AuthorizationRequest, Verdict},
+    entities::{self, pair, text},
     explanation::Explanation,
-    facts::{ColumnFacts, DatasetFacts},
+    facts::{ColumnFacts, DatasetFacts, Parties},
     load::Policy,
     rows,
 };
@@ -130,7 +131,7 @@ impl<'a> OfferEvaluation<'a> {
         let mut allowed = Vec::new();
         let mut denied = Reasons::new();
         for purpose in self.input.request.purposes.iter() {
-            match self.dataset("use-for-purpose", authorize::purpose(purpose), purpose) {
+            match self.dataset("use-for-purpose", entities::purpose(purpose), purpose) {
                 Ok(()) => allowed.push(purpose.clone()),
                 Err(reasons) => denied.extend(reasons.into_iter().map(|reason| reason.about(purpose))),
             }
@@ -148,7 +149,7 @@ impl<'a> OfferEvaluation<'a> {
         for (tier, action) in TIERS.into_iter().filter(|(tier, _)| *tier <= self.input.request.tier) {
             let answers = purposes
                 .iter()
-                .map(|purpose| self.dataset(action, authorize::purpose(purpose), purpose));
+                .map(|purpose| self.dataset(action, entities::purpose(purpose), purpose));
             let reasons: Reasons = answers.filter_map(Result::err).flatten().collect();
             if reasons.is_empty() {
                 withheld.extend(denied.into_iter().next().map(|reason| (Part::Tier, reason)));
@@ -328,7 +329,7 @@ impl<'a> OfferEvaluation<'a> {
     pub(super) fn dataset(
         &mut self,
         action: &'static str,
-        context: Vec<authorize::Pair>,
+        context: Vec<entities::Pair>,
         about: &impl ToString,
     ) -> Result<(), Reasons> {
         let request = AuthorizationRequest::for_dataset(self.parties(), action, self.facts, context, about.to_string());
