@@ -11,6 +11,7 @@ pub(crate) mod datasets;
 pub(crate) mod evidence;
 pub(crate) mod grants;
 pub(crate) mod health;
+pub(crate) mod imports;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod policy;

@@ -10,7 +10,8 @@
 //! | `denied` | 3 | 403 | a rule forbids it |
 //! | `not_found` | 4 | 404 | it does not exist, or the caller may not know that it does |
 //! | `unreachable` | 5 | 503 | a peer or service did not answer |
-//! | `integrity` | 6 | 500 | stored bytes are not the bytes that were written |
+//! | `unverified` | 2 | 422 | a document that was given does not pass verification |
+//! | `integrity` | 6 | 500 | stored bytes are not the bytes that were written, or a peer's are not what it signed |
 //! | `locked` | 7 | 401 | a key, a login or a lock is missing |
 
 use std::error::Error;
@@ -26,7 +27,7 @@ pub struct Problem {
     /// Names the kind of problem, for programs.
     #[serde(rename = "type")]
     uri: String,
-    /// The kind, as a code: `internal`, `usage`, `denied`, `not_found`, `unreachable`, `integrity` or `locked`.
+    /// The kind, as a code: `internal`, `usage`, `denied`, `not_found`, `unreachable`, `unverified`, `integrity` or `locked`.
     #[schema(value_type = String)]
     pub code: ErrorKind,
     /// The kind, as a sentence.
@@ -35,6 +36,10 @@ pub struct Problem {
     pub status: u16,
     /// What happened this time.
     pub detail: String,
+    /// The part of the request that is wrong, if it is one: a part of the path, a parameter, or a field of the body such as
+    /// `request.purposes[0]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// Why, one reason each.
     #[serde(default)]
     pub reasons: Vec<String>,
@@ -57,7 +62,8 @@ const fn facts(kind: ErrorKind) -> Facts {
         ErrorKind::Denied => (3, 403, "this is not permitted"),
         ErrorKind::NotFound => (4, 404, "nothing with that name exists here"),
         ErrorKind::Unreachable => (5, 503, "no answer"),
-        ErrorKind::Integrity => (6, 500, "stored data is not what was written"),
+        ErrorKind::Unverified => (2, 422, "the document that was given does not pass verification"),
+        ErrorKind::Integrity => (6, 500, "data is not what was written or signed"),
         ErrorKind::Locked => (7, 401, "a key or a login is missing"),
     };
     Facts { exit, status, title }
@@ -73,6 +79,7 @@ impl Problem {
             title: facts.title.to_owned(),
             status: facts.status,
             detail: detail.into(),
+            field: None,
             reasons: Vec::new(),
             help: None,
         }
@@ -86,6 +93,13 @@ impl Problem {
     /// The program or the machine failed while it did `what`.
     pub fn internal(what: &str, error: &dyn Error) -> Self {
         Self::new(ErrorKind::Internal, format!("{what}: {}", chain(error)))
+    }
+
+    /// Adds which part of the request is wrong.
+    #[must_use]
+    pub fn at(mut self, field: Option<String>) -> Self {
+        self.field = field;
+        self
     }
 
     /// Adds what to do.
@@ -167,11 +181,29 @@ mod tests {
             (ErrorKind::Denied, 3),
             (ErrorKind::NotFound, 4),
             (ErrorKind::Unreachable, 5),
+            (ErrorKind::Unverified, 2),
             (ErrorKind::Integrity, 6),
             (ErrorKind::Locked, 7),
         ];
         for (kind, exit) in kinds {
             assert_eq!(Problem::new(kind, "").exit_code(), exit, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn status_shows_which_side_is_responsible() {
+        let status = |kind| Problem::new(kind, "").status;
+        assert_eq!(status(ErrorKind::Unverified), 422);
+        for kind in [
+            ErrorKind::Usage,
+            ErrorKind::Denied,
+            ErrorKind::NotFound,
+            ErrorKind::Unverified,
+        ] {
+            assert!((400..500).contains(&status(kind)), "{kind:?}");
+        }
+        for kind in [ErrorKind::Internal, ErrorKind::Integrity, ErrorKind::Unreachable] {
+            assert!(status(kind) >= 500, "{kind:?}");
         }
     }
 
@@ -187,10 +219,12 @@ mod tests {
     #[test]
     fn problem_json_round_trip_keeps_all_fields() {
         let problem = Problem::new(ErrorKind::Denied, "no").because(["a", "b"]).help("ask");
+        let problem = problem.at(Some("request.purposes[0]".to_owned()));
         let json = serde_json::to_value(&problem).unwrap();
         assert_eq!(json["type"], "urn:concordat:problem:denied");
         assert_eq!(json["code"], "denied");
         assert_eq!(json["status"], 403);
+        assert_eq!(json["field"], "request.purposes[0]");
         assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
     }
 }

@@ -41,6 +41,12 @@ pub enum NetworkError {
         #[source]
         source: TransportError<io::Error>,
     },
+    /// Another program listens on the port.
+    #[error("cannot listen on `{address}`: another program uses the port")]
+    PortInUse {
+        /// The address as configured.
+        address: Multiaddr,
+    },
     /// An address was accepted, but no socket was bound in time.
     #[error("no listener came up within {after:?}")]
     ListenTimeout {
@@ -130,9 +136,8 @@ impl NetworkError {
             Self::Unreachable { .. } | Self::OpenTimeout { .. } | Self::Cut { .. } | Self::Io(_) | Self::Stopped => {
                 Responsibility::Outside
             }
-            Self::Key(_) | Self::Listen { .. } | Self::ListenTimeout { .. } | Self::NotMember { .. } => {
-                Responsibility::Operator
-            }
+            Self::Key(_) | Self::Listen { .. } | Self::PortInUse { .. } => Responsibility::Operator,
+            Self::ListenTimeout { .. } | Self::NotMember { .. } => Responsibility::Operator,
             Self::Transport(_) | Self::Unsendable(_) | Self::OutOfSync => Responsibility::Bug,
             Self::AlreadyServed { .. } | Self::NotReset { .. } => Responsibility::Bug,
         }
@@ -157,5 +162,12 @@ impl Explain for NetworkError {
             Responsibility::Operator => ErrorKind::Usage,
             Responsibility::Bug => ErrorKind::Internal,
         }
+    }
+
+    fn help(&self) -> Option<String> {
+        matches!(self, Self::PortInUse { .. }).then(|| {
+            "stop the other program, or set another port under `node.listen` and tell the other members of it"
+                .to_owned()
+        })
     }
 }

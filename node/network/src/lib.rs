@@ -26,6 +26,7 @@ pub mod hello;
 mod incoming;
 mod members;
 mod message;
+mod port;
 mod redial;
 mod reset;
 mod resolve;

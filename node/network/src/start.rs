@@ -14,6 +14,7 @@ use crate::{
     error::NetworkError,
     handle::{NetworkHandle, Shared},
     members::node_id,
+    port,
     redial::Redial,
     reset::Resets,
     session::Sessions,
@@ -87,6 +88,7 @@ impl Network {
 async fn listen(swarm: &mut Swarm<Behavior>, addresses: &[Multiaddr]) -> Result<Vec<Multiaddr>, NetworkError> {
     let mut pending = HashSet::new();
     for address in addresses {
+        port::until_free(address).await?;
         let listener = swarm.listen_on(address.clone());
         pending.insert(listener.map_err(|source| NetworkError::Listen {
             address: address.clone(),

@@ -211,6 +211,21 @@ async fn a_stopped_network_leaves_nothing_behind() {
     assert!(matches!(net.open(two.id(), HELLO).await, Err(NetworkError::Stopped)));
 }
 
+#[tokio::test]
+async fn a_port_that_another_node_listens_on_is_refused() {
+    for listen in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"] {
+        let one = Node::start(1, listen).await;
+        let taken = one.net.listen_addrs()[0].to_string();
+        let second = Node::try_start(2, &taken).await.map(|_| ()).unwrap_err();
+        assert!(
+            matches!(second, NetworkError::PortInUse { .. } | NetworkError::Listen { .. }),
+            "{taken}: {second:?}"
+        );
+        one.stop().await;
+        Node::restart(2, &taken).await.stop().await;
+    }
+}
+
 const TEST_STREAMS_PER_PEER: usize = 16;
 const TEST_ATTEST_TIMEOUT: Duration = Duration::from_millis(100);
 const TEST_INTRODUCTION_TIMEOUT: Duration = Duration::from_secs(3);

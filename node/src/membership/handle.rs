@@ -17,7 +17,7 @@ use super::allowed_hosts::AllowedHosts;
 use super::confirmations::Confirmations;
 use super::error::MembershipError;
 use super::refused::{RefusedRoster, RefusedRosters};
-use super::rejected_peers::RejectedPeers;
+use super::rejected_peers::{RejectedPeers, Rejection};
 use super::sealed::SealedRoster;
 use crate::bound_state::Versions;
 use crate::changes::Changes;
@@ -151,11 +151,11 @@ impl Membership {
     /// The roster, if it is valid at `now`.
     ///
     /// # Errors
-    /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::Roster`] when it has expired;
+    /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::StoredRoster`] when it has expired;
     /// [`MembershipError::OwnLedger`] while this node is an older copy of itself: it then neither serves nor sends requests.
     pub fn valid_roster(&self, now: Timestamp) -> Result<Arc<ValidRoster>, MembershipError> {
         let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
-        roster.check_validity(now)?;
+        roster.check_validity(now).map_err(MembershipError::StoredRoster)?;
         if self.0.heads.own_conflict().is_some() {
             return Err(MembershipError::OwnLedger);
         }
@@ -176,7 +176,7 @@ impl Membership {
     }
 
     /// The members whose last hello was rejected, each with the reason.
-    pub fn rejected_peers(&self) -> BTreeMap<NodeId, String> {
+    pub(crate) fn rejected_peers(&self) -> BTreeMap<NodeId, Rejection> {
         self.0.rejected_peers.all()
     }
 

@@ -230,10 +230,12 @@ impl NegotiationError {
                 reasons: reasons.clone(),
             },
             Self::TooManyOpen { .. } | Self::TooManyBegun { .. } | Self::TooManyResumptions { .. } => {
-                Refusal::because(RefusalCode::Busy, self.to_string())
+                Refusal::of_rule(RefusalCode::Busy, self.rule(), self.to_string())
             }
             // The peer's own bytes are invalid, not those of this node.
-            Self::Protocol(ProtocolError::Peer(rule)) => Refusal::because(RefusalCode::Invalid, rule.to_string()),
+            Self::Protocol(ProtocolError::Peer(broken)) => {
+                Refusal::of_rule(RefusalCode::Invalid, self.rule(), broken.to_string())
+            }
             Self::ForeignGrant { .. } | Self::Protocol(_) | Self::Grant(_) | Self::Notice(_) | Self::Signature(_) => {
                 Refusal::because(RefusalCode::Invalid, self.to_string())
             }
@@ -271,7 +273,47 @@ impl NegotiationError {
         if code == RefusalCode::Failed {
             Refusal::because(code, "the other node could not record the message; try again later")
         } else {
-            Refusal::because(code, self.to_string())
+            Refusal::of_rule(code, self.rule(), self.to_string())
+        }
+    }
+
+    /// The name of the rule that a peer's message broke, as it is sent to that peer.
+    const fn rule(&self) -> Option<&'static str> {
+        match self {
+            Self::Protocol(ProtocolError::Peer(broken)) | Self::Rule(broken) => Some(broken.rule()),
+            Self::NoDataset { .. } => Some("dataset-known"),
+            Self::TooManyOpen { .. } => Some("open-negotiations"),
+            Self::TooManyBegun { .. } => Some("negotiations-a-day"),
+            Self::TooManyResumptions { .. } => Some("resumptions-an-hour"),
+            Self::UnknownNegotiation { .. }
+            | Self::UnknownGrant { .. }
+            | Self::ForeignGrant { .. }
+            | Self::NotMember { .. }
+            | Self::OtherKey { .. }
+            | Self::ForeignSender { .. }
+            | Self::NotProvider
+            | Self::NotConsumer
+            | Self::WrongState { .. }
+            | Self::Readmitted { .. }
+            | Self::Denied { .. }
+            | Self::ExceedsPolicy { .. }
+            | Self::Restriction(_)
+            | Self::NothingLeft(_)
+            | Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::NoRoster
+            | Self::Protocol(_)
+            | Self::Grant(_)
+            | Self::Lifecycle(_)
+            | Self::Notice(_)
+            | Self::Signature(_)
+            | Self::Membership(_)
+            | Self::Network(_)
+            | Self::Catalog(_)
+            | Self::Ledger(_)
+            | Self::Meta(_)
+            | Self::Random(_)
+            | Self::Stopping(_) => None,
         }
     }
 }

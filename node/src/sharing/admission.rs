@@ -38,14 +38,15 @@ impl Sharing {
             consumer: consumer.institution.clone(),
             provider: parts.identity.institution.clone(),
         };
-        let query = ValidQuery::check(envelope, &parties, now).map_err(|error| invalid(error.to_string()))?;
+        let query =
+            ValidQuery::check(envelope, &parties, now).map_err(|error| invalid(error.rule(), error.to_string()))?;
         let envelope = query.envelope();
         span::identify_query(&envelope.query);
         let admitted = {
             let mut replay = self.0.replay.lock().unwrap_or_else(PoisonError::into_inner);
             replay.admit(peer, envelope.query, now)
         };
-        admitted.map_err(|error| invalid(error.to_string()))?;
+        admitted.map_err(|error| invalid(error.rule(), error.to_string()))?;
         self.is_new(envelope.query).await?;
         self.require_countersigned_receipts(&consumer.institution, now).await?;
         let lease = parts.grants.lease(&envelope.grant, consumer, now).await?;
@@ -84,7 +85,7 @@ impl Sharing {
     /// The case of a local query; its number is random and its assertion lasts as long as an answer may take.
     pub(super) fn local_case(&self, query: LocalQuery) -> Result<Case, Refusal> {
         let LocalQuery {
-            actor,
+            requester,
             purpose,
             dataset,
             version,
@@ -96,9 +97,11 @@ impl Sharing {
         let institution = parts.identity.institution.clone();
         let lifetime = i64::try_from(ANSWER_TIMEOUT.as_secs()).unwrap_or(i64::MAX);
         let expires = parts.clock.now().plus_seconds(lifetime);
-        let assertion = actor.assert_for(institution.clone(), QueryId::from_bytes(id), expires);
+        let assertion = requester
+            .actor()
+            .assert_for(institution.clone(), QueryId::from_bytes(id), expires);
         Ok(Case::Local {
-            actor: Box::new(actor),
+            requester: Box::new(requester),
             assertion: Box::new(assertion),
             purpose,
             dataset: DatasetRef { institution, dataset },

@@ -41,7 +41,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`IamError::WrongLogin`], or what is wrong with the new password.
-    pub fn check_own_password(
+    pub(in crate::iam) fn check_own_password(
         &self,
         name: &str,
         current: &Secret,

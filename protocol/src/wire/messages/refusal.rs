@@ -17,12 +17,17 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with one reason.
     pub fn because(code: RefusalCode, text: impl Into<String>) -> Self {
+        Self::of_rule(code, None, text)
+    }
+
+    /// A refusal with one reason, and the rule behind it if it has a name.
+    pub fn of_rule(code: RefusalCode, rule: Option<&'static str>, text: impl Into<String>) -> Self {
         Self {
             code,
             reasons: vec![Reason {
                 text: text.into(),
                 remedy: None,
-                rule: None,
+                rule: rule.map(str::to_owned),
             }],
         }
     }
@@ -62,7 +67,7 @@ impl From<ErrorKind> for RefusalCode {
     /// What the peer learns of an error of this side: whether it lies with the request; nothing about a fault of this side.
     fn from(kind: ErrorKind) -> Self {
         match kind {
-            ErrorKind::Usage => Self::Invalid,
+            ErrorKind::Usage | ErrorKind::Unverified => Self::Invalid,
             ErrorKind::Denied => Self::Denied,
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Unreachable | ErrorKind::Integrity | ErrorKind::Locked | ErrorKind::Internal => Self::Failed,
