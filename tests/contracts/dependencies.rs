@@ -126,8 +126,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("serde_json", &[VERIFY, DOCUMENTS, CLIENT, CLI, POLICY, DEMO, NODE]),
     // which field of a request's body, or of a file, is wrong
     ("serde_path_to_error", &[DOCUMENTS, CLI, NODE]),
-    // the documents of the API: their description, and errors as responses of the server
-    ("utoipa", &[DOCUMENTS]),
+    // the documents of the API: their description (in the protocol a feature, for values that are documents too), and errors as
+    // responses of the server
+    ("utoipa", &[PROTOCOL, DOCUMENTS]),
     ("axum-core", &[DOCUMENTS]),
     ("http", &[DOCUMENTS]),
     // the command line and the daemon's shell, and what the demonstration shows
@@ -155,7 +156,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "serde",
         &[
-            PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NETWORK, POLICY, DEMO, NODE, PROGRAM,
+            PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NETWORK, DEMO, NODE, PROGRAM,
         ],
     ),
     (
