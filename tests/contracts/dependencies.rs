@@ -67,6 +67,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     // the limits under which messages of rows are verified
     ("flatbuffers", &[STORAGE]),
     ("memchr", &[STORAGE]),
+    // times of files whose zone the steward states
+    ("chrono-tz", &[STORAGE]),
+    // names of columns in any script, with one spelling each
+    ("unicode-ident", &[PROTOCOL]),
+    ("unicode-normalization", &[PROTOCOL, STORAGE]),
     // queries: the provider's engine in storage, the consumer's planner and `query --out` in node
     ("arrow", &[STORAGE, NODE]),
     ("datafusion", &[STORAGE, NODE]),

@@ -1,6 +1,6 @@
 //! Blocks of rows of equal width, read by column.
 
-use super::{rejects::Reject, row::Row};
+use super::{rejects::Reject, row::Row, values::trim};
 
 /// Maximum rows in a block.
 pub(super) const BLOCK_ROWS: usize = 8192;
@@ -14,6 +14,8 @@ pub(super) struct Block {
     ends: Vec<u32>,
     lines: Vec<u64>,
     width: usize,
+    /// Rows that were left out because no field has a value.
+    pub(super) without_values: u64,
     pub(super) rejects: Vec<Reject>,
 }
 
@@ -35,11 +37,16 @@ impl Block {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.rejects.is_empty()
+        self.lines.is_empty() && self.rejects.is_empty() && self.without_values == 0
     }
 
-    /// Adds a row; it must be as wide as the block.
+    /// Adds a row; it must be as wide as the block. A row of several columns without a single value is only counted: it is a line of a
+    /// spreadsheet that nobody filled in, and would count as a person.
     pub(super) fn push(&mut self, row: &Row) {
+        if self.width > 1 && row.fields().all(|field| trim(field).is_empty()) {
+            self.without_values += 1;
+            return;
+        }
         let before = self.text.len();
         self.text.push_str(&row.text);
         // A block is full long before 4 GiB, however long the last row is.

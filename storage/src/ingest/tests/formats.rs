@@ -121,7 +121,7 @@ proptest! {
         let text = writer.into_inner().unwrap();
         let missing = [Missing::Auto, Missing::Everywhere, Missing::BlankOnly][choice];
         let options = TableOptions { missing, ..TableOptions::default() };
-        let of_csv = TableOptions { delimiter: Some(b','), header: Header::Present, ..options.clone() };
+        let of_csv = TableOptions { delimiter: Some(Delimiter::Byte(b',')), header: Header::Present, ..options.clone() };
         let (expected, batches) = import(&text, &of_csv).unwrap();
         let imported = whole(&batches);
         // The rows without the numbers of the subjects, as the other formats store them.
