@@ -44,7 +44,8 @@ use self::plan::{Plan, plan};
 use self::provider_client::ProviderClient;
 use self::report::QueryReport;
 use self::statement::ParsedQuery;
-use crate::iam::{Action, Actor};
+use crate::iam::Actor;
+use crate::sharing::Requester;
 
 pub(crate) use answer_stream::AnswerStream;
 pub use error::FederationError;
@@ -63,13 +64,13 @@ impl Federation {
         sql: &str,
         purpose: Option<Purpose>,
     ) -> Result<AnswerStream, FederationError> {
-        actor.require(Action::Query)?;
+        let requester = Requester::authorize(actor)?;
         let parsed = ParsedQuery::parse(sql)?;
         let report = QueryReport::default();
-        let targets = self.targets(&parsed, actor, purpose.as_ref(), &report).await?;
+        let targets = self.targets(&parsed, &requester, purpose.as_ref(), &report).await?;
         let plan = plan(parsed, &targets)?;
         let tasks = TaskTracker::new();
-        let client = ProviderClient::new(self.clone(), actor.clone(), report.clone(), tasks.clone());
+        let client = ProviderClient::new(self.clone(), requester, report.clone(), tasks.clone());
         let sharing = &self.0.parts.sharing;
         let slot = match &plan {
             Plan::Whole { .. } => None,

@@ -7,7 +7,7 @@
 //! | `clock`, `shutdown`, `telemetry`, `epoch` | time, an orderly end, the log, and the number that ends what is no longer permitted |
 //! | `identity`, `config`, `init`, `start_state`, `bound_state` | keys and settings of an institution, and what a start compares them with |
 //! | `iam`, `attribution`, `refusals` | people: accounts, sessions, training; who caused an entry of the ledger |
-//! | `policies`, `membership`, `negotiation` | what is in force, who belongs to the consortium, and which grants exist |
+//! | `policies`, `membership`, `negotiation` | which policies apply, who belongs to the consortium, and which grants exist |
 //! | `sharing` | the provider's path of a query, from the envelope to the receipt |
 //! | `federation` | the consumer's path, from SQL to the combined answer |
 //! | `ledger_heads`, `evidence` | what proves afterwards what happened |
@@ -28,7 +28,6 @@ mod federation;
 mod iam;
 mod identity;
 mod init;
-mod json;
 mod ledger_heads;
 mod lifecycle;
 mod membership;

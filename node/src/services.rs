@@ -12,6 +12,7 @@ mod decision;
 pub(crate) mod evidence;
 pub(crate) mod grants;
 pub(crate) mod health;
+pub(crate) mod imports;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod policy;

@@ -29,6 +29,7 @@ mod permit;
 mod pipeline;
 mod quota;
 mod refusal;
+mod requester;
 mod span;
 
 use concordat_protocol::wire::streams::{CATALOG, QUERY, RECEIPT};
@@ -43,6 +44,7 @@ pub(crate) use concurrency::QuerySlot;
 pub use engine::{DEFAULT_MEMORY, EngineConfig};
 pub(crate) use handle::{Sharing, SharingParts};
 pub(crate) use local::LocalChunks;
+pub(crate) use requester::Requester;
 pub(crate) use span::{describe_query, identify_query, query_span};
 
 impl Sharing {

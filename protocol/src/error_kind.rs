@@ -19,6 +19,8 @@ pub enum ErrorKind {
     NotFound,
     /// A peer or service did not answer.
     Unreachable,
+    /// A document that a person gave does not pass verification: its signature, or what it continues from.
+    Unverified,
     /// Stored bytes are not the bytes that were written, or a peer's bytes are not what it signed.
     Integrity,
     /// A key, a login or a lock is missing.
@@ -35,6 +37,7 @@ impl ErrorKind {
             Self::Denied => "denied",
             Self::NotFound => "not_found",
             Self::Unreachable => "unreachable",
+            Self::Unverified => "unverified",
             Self::Integrity => "integrity",
             Self::Locked => "locked",
             Self::Internal => "internal",
@@ -86,6 +89,7 @@ mod tests {
             ErrorKind::Denied,
             ErrorKind::NotFound,
             ErrorKind::Unreachable,
+            ErrorKind::Unverified,
             ErrorKind::Integrity,
             ErrorKind::Locked,
             ErrorKind::Internal,

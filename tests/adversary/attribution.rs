@@ -94,8 +94,8 @@ impl ApiFixture {
                 let file = Reading::open(&self.socket.path().join("study.csv"), |_| ()).unwrap();
                 let mut lines = client.upload(&path, &body, Some(file)).await.unwrap();
                 let mut last = Value::Null;
-                while let Some(line) = lines.next().await.unwrap() {
-                    last = line;
+                while let Some(event) = lines.next().await.unwrap() {
+                    last = serde_json::to_value(event).unwrap();
                 }
                 last
             }

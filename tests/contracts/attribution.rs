@@ -1,5 +1,7 @@
 //! Which code may attribute ledger entries to whom.
 
+use std::collections::BTreeSet;
+
 use super::{Source, Violation, assert_none, shipped_sources};
 
 /// Where an [`Attribution`](concordat_storage::ledger::Attribution) is made, and after which proof.
@@ -8,7 +10,18 @@ const VOUCHERS: &[(&str, &str)] = &[
         "node/src/attribution.rs",
         "a peer, from the transport's handshake and its hello; the node itself, and accounts of the operating system",
     ),
-    ("node/src/iam/actor.rs", "a person, from a session"),
+    (
+        "node/src/iam/actor.rs",
+        "a person, from a session and a decision of `DECISIONS`",
+    ),
+];
+
+/// The functions by which `iam` gives an attribution of a person, and what each has decided. No other code has one without them.
+const DECISIONS: &[(&str, &str)] = &[
+    ("authorize", "a role of the person permits the action"),
+    ("authorize_own_password", "the current password is right"),
+    ("authorize_second", "a role of each of two people permits the action"),
+    ("entry", "the person has logged in, and this is the entry of it"),
 ];
 
 /// Which files may attribute an entry to the node or to an account of the operating system, and why there is no session.
@@ -85,6 +98,36 @@ fn attribution_is_made_for_authenticated_callers_only() {
         text: "let by = Attribution::vouch(Cause::Person { actor });\n".to_owned(),
     };
     assert_eq!(calls(&[planted], &vouch, VOUCHERS).len(), 1);
+}
+
+/// The functions of these sources that others can call and that return an attribution.
+fn attributing(sources: &[Source]) -> BTreeSet<String> {
+    let signatures = |source: &Source| {
+        let code: Vec<&str> = source.production_lines().map(|(_, line)| line).collect();
+        let code = code.join("\n").replace("pub(crate) fn ", "pub fn ");
+        let functions = code.split("pub fn ").skip(1);
+        let signatures = functions.filter_map(|function| function.split('{').next().map(str::to_owned));
+        signatures.collect::<Vec<_>>()
+    };
+    let returning = sources.iter().flat_map(signatures).filter_map(|signature| {
+        let (function, returned) = signature.split_once("->")?;
+        let name = function.split('(').next()?;
+        returned.contains("Attribution").then(|| name.to_owned())
+    });
+    returning.collect()
+}
+
+#[test]
+fn attribution_of_a_person_comes_with_a_decision() {
+    let in_iam = |source: &Source| source.path.starts_with("node/src/iam");
+    let sources: Vec<Source> = shipped_sources().into_iter().filter(in_iam).collect();
+    let decisions: BTreeSet<String> = DECISIONS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(attributing(&sources), decisions);
+    let planted = Source {
+        path: "node/src/iam/actor.rs".to_owned(),
+        text: "    pub(crate) fn attribution(\n        &self,\n    ) -> Attribution {\n".to_owned(),
+    };
+    assert_eq!(attributing(&[planted]), BTreeSet::from(["attribution".to_owned()]));
 }
 
 #[test]

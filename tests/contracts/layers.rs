@@ -76,7 +76,7 @@ const CRATES: &[Crate] = &[
                 "secret",
                 "status",
             ],
-            &["evidence", "grant", "policy", "query", "user"],
+            &["evidence", "grant", "import", "policy", "query", "user"],
             &["session", "why"],
         ],
         upward: &[],
@@ -127,15 +127,7 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "node/src",
         layers: &[
-            &[
-                "attribution",
-                "bound_state",
-                "clock",
-                "epoch",
-                "identity",
-                "json",
-                "shutdown",
-            ],
+            &["attribution", "bound_state", "clock", "epoch", "identity", "shutdown"],
             &["changes"],
             &["iam", "refusals"],
             &["config"],

@@ -16,6 +16,7 @@ pub mod dataset;
 pub mod decision;
 pub mod evidence;
 pub mod grant;
+pub mod import;
 pub mod key;
 pub mod openapi;
 pub mod policy;

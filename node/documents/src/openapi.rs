@@ -68,17 +68,15 @@ impl Operation {
         self
     }
 
-    /// A JSON object.
+    /// A line of JSON and then the bytes of a file, with a media type of their own.
     #[must_use]
-    pub fn accepts_object(mut self) -> Self {
-        self.request = Some((JSON, object()));
-        self
-    }
-
-    /// A body that is not JSON.
-    #[must_use]
-    pub fn accepts_bytes(mut self, media: &'static str) -> Self {
-        self.request = Some((media, string(Some(KnownFormat::Binary))));
+    pub fn accepts_line_and_bytes<T: ToSchema>(mut self, media: &'static str) -> Self {
+        drop(self.reference::<T>());
+        let bytes = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .description(Some(format!("a line of JSON, `{}`, and then the bytes", T::name())));
+        self.request = Some((media, RefOr::T(Schema::Object(bytes.build()))));
         self
     }
 
@@ -112,6 +110,13 @@ impl Operation {
     #[must_use]
     pub fn returns_object(mut self) -> Self {
         self.response = (JSON, object());
+        self
+    }
+
+    /// Lines of JSON; each is described by the schema of `T`.
+    #[must_use]
+    pub fn returns_lines<T: ToSchema>(mut self, media: &'static str) -> Self {
+        self.response = (media, self.reference::<T>());
         self
     }
 

@@ -10,7 +10,8 @@
 //! | `denied` | 3 | 403 | a rule forbids it |
 //! | `not_found` | 4 | 404 | it does not exist, or the caller may not know that it does |
 //! | `unreachable` | 5 | 503 | a peer or service did not answer |
-//! | `integrity` | 6 | 500 | stored bytes are not the bytes that were written |
+//! | `unverified` | 2 | 422 | a document that was given does not pass verification |
+//! | `integrity` | 6 | 500 | stored bytes are not the bytes that were written, or a peer's are not what it signed |
 //! | `locked` | 7 | 401 | a key, a login or a lock is missing |
 
 use std::error::Error;
@@ -26,7 +27,7 @@ pub struct Problem {
     /// Names the kind of problem, for programs.
     #[serde(rename = "type")]
     uri: String,
-    /// The kind, as a code: `internal`, `usage`, `denied`, `not_found`, `unreachable`, `integrity` or `locked`.
+    /// The kind, as a code: `internal`, `usage`, `denied`, `not_found`, `unreachable`, `unverified`, `integrity` or `locked`.
     #[schema(value_type = String)]
     pub code: ErrorKind,
     /// The kind, as a sentence.
@@ -57,7 +58,8 @@ const fn facts(kind: ErrorKind) -> Facts {
         ErrorKind::Denied => (3, 403, "this is not permitted"),
         ErrorKind::NotFound => (4, 404, "nothing with that name exists here"),
         ErrorKind::Unreachable => (5, 503, "no answer"),
-        ErrorKind::Integrity => (6, 500, "stored data is not what was written"),
+        ErrorKind::Unverified => (2, 422, "the document that was given does not pass verification"),
+        ErrorKind::Integrity => (6, 500, "data is not what was written or signed"),
         ErrorKind::Locked => (7, 401, "a key or a login is missing"),
     };
     Facts { exit, status, title }
@@ -167,11 +169,29 @@ mod tests {
             (ErrorKind::Denied, 3),
             (ErrorKind::NotFound, 4),
             (ErrorKind::Unreachable, 5),
+            (ErrorKind::Unverified, 2),
             (ErrorKind::Integrity, 6),
             (ErrorKind::Locked, 7),
         ];
         for (kind, exit) in kinds {
             assert_eq!(Problem::new(kind, "").exit_code(), exit, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn status_shows_which_side_is_responsible() {
+        let status = |kind| Problem::new(kind, "").status;
+        assert_eq!(status(ErrorKind::Unverified), 422);
+        for kind in [
+            ErrorKind::Usage,
+            ErrorKind::Denied,
+            ErrorKind::NotFound,
+            ErrorKind::Unverified,
+        ] {
+            assert!((400..500).contains(&status(kind)), "{kind:?}");
+        }
+        for kind in [ErrorKind::Internal, ErrorKind::Integrity, ErrorKind::Unreachable] {
+            assert!(status(kind) >= 500, "{kind:?}");
         }
     }
 

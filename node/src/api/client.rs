@@ -14,13 +14,12 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use concordat_documents::SOCKET;
 
-use super::imports::UPLOAD;
+use concordat_documents::import::{ImportEvent, ImportLine, UPLOAD};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 
@@ -72,7 +71,7 @@ impl Client {
         read_json(response).await
     }
 
-    /// Sends a line of JSON and the bytes of a file to `path`, as [`UPLOAD`] describes it, and reads the response line by line.
+    /// Sends a line of JSON and the bytes of a file to `path`, as [`UPLOAD`] describes it, and reads the report line by line.
     ///
     /// # Errors
     /// The problem that the daemon returned, that it does not respond, or that the file could not be read completely.
@@ -160,7 +159,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// The lines of a streamed response (NDJSON).
+/// The report of an import, line by line.
 #[derive(Debug)]
 pub struct Lines {
     body: Incoming,
@@ -168,15 +167,15 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// The next line; `None` at the end.
+    /// The next event; `None` at the end.
     ///
     /// # Errors
-    /// A problem that the daemon reports in the stream, or a broken stream.
-    pub async fn next(&mut self) -> Result<Option<Value>, Problem> {
+    /// The problem with which the import failed, or a broken stream.
+    pub async fn next(&mut self) -> Result<Option<ImportEvent>, Problem> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line = self.buffer.split_to(end.saturating_add(1));
-                return line_value(&line).map(Some);
+                return event(&line).map(Some);
             }
             if self.buffer.len() > MAX_LINE {
                 return Err(Problem::new(
@@ -197,11 +196,10 @@ impl Lines {
     }
 }
 
-fn line_value(line: &[u8]) -> Result<Value, Problem> {
-    let mut value: Value = decode(line)?;
-    match value.get_mut("problem") {
-        Some(problem) => Err(serde_json::from_value(problem.take()).unwrap_or_else(|_| unreadable())),
-        None => Ok(value),
+fn event(line: &[u8]) -> Result<ImportEvent, Problem> {
+    match decode(line)? {
+        ImportLine::Event(event) => Ok(event),
+        ImportLine::Failed { problem } => Err(problem),
     }
 }
 
@@ -272,7 +270,10 @@ mod tests {
     #[tokio::test]
     async fn client_without_daemon_suggests_starting_it() {
         let dir = tempfile::tempdir().unwrap();
-        let problem = Client::new(dir.path()).get::<Value>("/v1/status").await.unwrap_err();
+        let problem = Client::new(dir.path())
+            .get::<serde_json::Value>("/v1/status")
+            .await
+            .unwrap_err();
         assert_eq!(problem.code, ErrorKind::Unreachable);
         assert_eq!(problem.help.as_deref(), Some("start it with `concordat serve`"));
     }
@@ -287,6 +288,7 @@ mod tests {
     fn a_problem_in_a_stream_is_an_error() {
         let problem = Problem::new(ErrorKind::Denied, "no");
         let line = serde_json::json!({ "problem": problem }).to_string();
-        assert_eq!(line_value(line.as_bytes()).unwrap_err(), problem);
+        assert_eq!(event(line.as_bytes()).unwrap_err(), problem);
+        assert_eq!(event(b"{}").unwrap_err(), unreadable());
     }
 }

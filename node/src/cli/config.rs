@@ -6,8 +6,8 @@ use clap::Subcommand;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::Digest32;
-use concordat_storage::{data_dir::Storage, keys::Argon2Cost};
-use serde_json::{Value, json};
+use concordat_storage::{data_dir::Storage, keys::Argon2Cost, ledger::Attribution};
+use serde::Serialize;
 
 use super::context::Context;
 use super::output::Column;
@@ -15,7 +15,7 @@ use super::{prompt, unlock};
 use crate::{
     clock::Clock,
     config::Config,
-    iam::{Accounts, Action, Actor, Sessions},
+    iam::{Accounts, Action, Sessions},
     start_state::{StartState, configuration_digest},
 };
 
@@ -46,32 +46,36 @@ impl Verb {
         match self {
             Self::Diff => {
                 let differences = bound.differences(&config)?;
-                let items = serde_json::to_value(&differences);
-                let items = items.map_err(|error| Problem::internal("cannot write the differences", &error))?;
-                context.out.list(&items, &COLUMNS)
+                context.out.list(&differences, &COLUMNS)
             }
             Self::Accept { name, expect } => {
                 let differences = bound.differences(&config)?;
                 if differences.is_empty() {
                     return context.out.done(
                         "the configuration is the one that was accepted",
-                        &json!({ "accepted": Value::Null }),
+                        &Accepted { accepted: None },
                     );
                 }
                 for difference in &differences {
                     context.out.note(&difference.to_string());
                 }
-                let actor = authenticated(&name, &config, &storage).await?;
-                let by = actor.own_account_attribution();
+                let by = authorized(&name, &config, &storage).await?;
                 if let Some(expect) = expect {
                     matches_expected(&config, expect)?;
                 }
                 let accepted = bound.accept_configuration(&config, &ledger, &by, Clock::system().now())?;
                 let sentence = format!("accepted the configuration {}", accepted.digest());
-                context.out.done(&sentence, &json!({ "accepted": accepted.digest() }))
+                let accepted = Some(accepted.digest());
+                context.out.done(&sentence, &Accepted { accepted })
             }
         }
     }
+}
+
+/// The digest of the configuration that was accepted, for programs; `None` if it was accepted before.
+#[derive(Serialize)]
+struct Accepted {
+    accepted: Option<Digest32>,
 }
 
 fn matches_expected(config: &Config, expected: Digest32) -> Result<(), Problem> {
@@ -84,7 +88,7 @@ fn matches_expected(config: &Config, expected: Digest32) -> Result<(), Problem> 
 }
 
 /// Authenticates the person who accepts with their password: only an authorized person can change what the node starts with.
-async fn authenticated(name: &str, config: &Config, storage: &Storage) -> Result<Actor, Problem> {
+async fn authorized(name: &str, config: &Config, storage: &Storage) -> Result<Attribution, Problem> {
     let password = prompt::secret(&format!("password of {name}"))?;
     let accounts = Accounts::open(storage.meta(), config.node.institution.clone(), Argon2Cost::default())?;
     let name = name.to_owned();
@@ -92,7 +96,5 @@ async fn authenticated(name: &str, config: &Config, storage: &Storage) -> Result
     let login = move || Sessions::new(accounts).login(&name, &password, now);
     let login = tokio::task::spawn_blocking(login).await;
     let login = login.map_err(|error| Problem::internal("the operation was interrupted", &error))?;
-    let actor = login?.actor;
-    actor.require(Action::AcceptConfiguration)?;
-    Ok(actor)
+    Ok(login?.actor.authorize(Action::AcceptConfiguration)?)
 }

@@ -1,15 +1,15 @@
 //! `concordat init`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
-    ids::{InstitutionId, Jurisdiction},
+    ids::{InstitutionId, Jurisdiction, NodeId},
     text::LegalName,
 };
 use concordat_storage::keys::Argon2Cost;
-use serde_json::json;
+use serde::Serialize;
 
 use super::context::Context;
 use super::{prompt, unlock};
@@ -135,16 +135,28 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         "{institution} is set up in {}; its key has the fingerprint {fingerprint}. Run `concordat serve`.",
         context.dir.display()
     );
-    let value = json!({
-        "institution": institution,
-        "node": created.node,
-        "fingerprint": fingerprint,
-        "dir": context.dir,
-        "administrator": FIRST_ACCOUNT,
-        "key_file": created.made_key_file,
-        "password_file": created.made_password_file,
-    });
-    context.out.done(&sentence, &value)
+    let report = CreatedNode {
+        institution,
+        node: created.node,
+        fingerprint,
+        dir: &context.dir,
+        administrator: FIRST_ACCOUNT,
+        key_file: created.made_key_file,
+        password_file: created.made_password_file,
+    };
+    context.out.done(&sentence, &report)
+}
+
+/// The new node, for programs.
+#[derive(Serialize)]
+struct CreatedNode<'a> {
+    institution: InstitutionId,
+    node: NodeId,
+    fingerprint: String,
+    dir: &'a Path,
+    administrator: &'static str,
+    key_file: Option<PathBuf>,
+    password_file: Option<PathBuf>,
 }
 
 /// The given ranges, or the default ranges if none were given.

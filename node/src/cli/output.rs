@@ -5,10 +5,11 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::text::{escaped_json, for_terminal, lines_for_terminal};
 use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 
 /// How data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -124,7 +125,7 @@ impl Output {
     pub fn note(&self, text: &str) {
         match self.format {
             Format::Table | Format::Csv => write_error_line(&clean(text)),
-            Format::Json => write_error_line(&escaped_json(&json!({ "note": text }).to_string())),
+            Format::Json => write_error_object(&Note { note: text }),
         }
     }
 
@@ -139,8 +140,13 @@ impl Output {
                 help,
                 ..
             } = problem;
-            let object = json!({ "code": code, "title": title, "detail": detail, "reasons": reasons, "help": help });
-            write_error_line(&escaped_json(&object.to_string()));
+            write_error_object(&Failure {
+                code: *code,
+                title,
+                detail,
+                reasons,
+                help: help.as_deref(),
+            });
             return;
         }
         let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
@@ -155,6 +161,28 @@ impl Output {
             write_error_line(&format!("{bold}What to do:{bold:#} {}", clean(help)));
         }
     }
+}
+
+/// A note for programs.
+#[derive(Serialize)]
+struct Note<'a> {
+    note: &'a str,
+}
+
+/// A problem for programs, without what concerns HTTP.
+#[derive(Serialize)]
+struct Failure<'a> {
+    code: ErrorKind,
+    title: &'a str,
+    detail: &'a str,
+    reasons: &'a [String],
+    help: Option<&'a str>,
+}
+
+/// Writes an object on one line of standard error.
+fn write_error_object(object: &impl Serialize) {
+    let object = serde_json::to_value(object).unwrap_or_default();
+    write_error_line(&escaped_json(&object.to_string()));
 }
 
 /// Writes a line to standard error. A failure is ignored, because there is no other place to report it.
@@ -282,6 +310,8 @@ fn clean(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -8,7 +8,8 @@ use super::plan::{Plan, plan};
 use super::report::QueryReport;
 use super::source::{Access, Target};
 use super::statement::{ParsedQuery, TableName};
-use crate::iam::{Action, Actor};
+use crate::iam::Actor;
+use crate::sharing::Requester;
 use concordat_policy::Explanation;
 
 impl Federation {
@@ -22,10 +23,10 @@ impl Federation {
         sql: &str,
         purpose: Option<Purpose>,
     ) -> Result<Vec<String>, FederationError> {
-        actor.require(Action::Query)?;
+        let requester = Requester::authorize(actor)?;
         let parsed = ParsedQuery::parse(sql)?;
         let report = QueryReport::default();
-        let targets = self.targets(&parsed, actor, purpose.as_ref(), &report).await?;
+        let targets = self.targets(&parsed, &requester, purpose.as_ref(), &report).await?;
         let mut steps = match plan(parsed, &targets)? {
             Plan::Whole { target, sql } => vec![describe_query(&target, &sql)],
             Plan::Local {
@@ -64,7 +65,7 @@ impl Federation {
         sql: &str,
         purpose: Option<&Purpose>,
     ) -> Result<Explanation, FederationError> {
-        actor.require(Action::Query)?;
+        let requester = Requester::authorize(actor)?;
         let parts = &self.0.parts;
         let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
         let ours = |table: &&TableName| {
@@ -75,7 +76,7 @@ impl Federation {
         };
         let mut explanation = Explanation::default();
         for table in ParsedQuery::parse(sql)?.tables.iter().filter(ours) {
-            let own = parts.sharing.explain_local(actor, &purpose, &table.dataset).await;
+            let own = parts.sharing.explain_local(&requester, &purpose, &table.dataset).await;
             explanation.steps.extend(own.steps);
         }
         Ok(explanation)

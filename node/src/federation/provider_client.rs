@@ -23,9 +23,8 @@ use super::local_answer::query_local;
 use super::report::QueryReport;
 use super::source::{Access, Answer, QuerySource, Target};
 use super::statement::table_text;
-use crate::iam::Actor;
 use crate::membership::session_span;
-use crate::sharing::{LocalQuery, describe_query, identify_query, query_span};
+use crate::sharing::{LocalQuery, Requester, describe_query, identify_query, query_span};
 use concordat_network::FramedStream;
 
 /// How long a provider may take for its whole answer, in seconds.
@@ -35,16 +34,16 @@ const DEADLINE_SECONDS: i64 = 600;
 #[derive(Debug)]
 pub(super) struct ProviderClient {
     federation: Federation,
-    actor: Actor,
+    requester: Requester,
     report: QueryReport,
     tasks: TaskTracker,
 }
 
 impl ProviderClient {
-    pub(super) fn new(federation: Federation, actor: Actor, report: QueryReport, tasks: TaskTracker) -> Self {
+    pub(super) fn new(federation: Federation, requester: Requester, report: QueryReport, tasks: TaskTracker) -> Self {
         Self {
             federation,
-            actor,
+            requester,
             report,
             tasks,
         }
@@ -80,7 +79,7 @@ impl ProviderClient {
         };
         let open = self
             .federation
-            .open_query(intent, stream.session(), self.actor.own_account_attribution())
+            .open_query(intent, stream.session(), self.requester.by().clone())
             .await?;
         identify_query(&open.id);
         let outgoing = match self.signed(target, grant, sql, (node, open.id)).await {
@@ -169,9 +168,8 @@ impl ProviderClient {
         let columns = RequestedColumns::for_query(&sql, &target.columns)
             .ok_or_else(|| FederationError::usage("only one plain SELECT can be sent to a provider"))?;
         let unsigned = |error| FederationError::machine("the query cannot be signed", error);
-        let assertion = self
-            .actor
-            .assert_for(target.dataset.institution.clone(), query, deadline);
+        let actor = self.requester.actor();
+        let assertion = actor.assert_for(target.dataset.institution.clone(), query, deadline);
         let envelope = QueryEnvelope {
             query,
             grant,
@@ -188,8 +186,8 @@ impl ProviderClient {
         Ok(OutgoingQuery {
             envelope,
             signed,
-            actor: self.actor.id().clone(),
-            by: self.actor.own_account_attribution(),
+            actor: actor.id().clone(),
+            by: self.requester.by().clone(),
             node,
             tier: target.tier,
             columns,
@@ -204,7 +202,7 @@ impl QuerySource for ProviderClient {
             Access::Grant(grant) => self.query_peer(target, grant, sql).await,
             Access::Own => {
                 let query = LocalQuery {
-                    actor: self.actor.clone(),
+                    requester: self.requester.clone(),
                     purpose: target.purpose.clone(),
                     dataset: target.dataset.dataset.clone(),
                     version: target.version,

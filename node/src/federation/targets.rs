@@ -11,7 +11,7 @@ use super::report::QueryReport;
 use super::resolve::{ResolveContext, target_of};
 use super::source::{Access, Target};
 use super::statement::{ParsedQuery, TableName};
-use crate::iam::Actor;
+use crate::sharing::Requester;
 
 impl Federation {
     /// The targets of each table of the query.
@@ -21,7 +21,7 @@ impl Federation {
     pub(super) async fn targets(
         &self,
         parsed: &ParsedQuery,
-        actor: &Actor,
+        requester: &Requester,
         purpose: Option<&Purpose>,
         report: &QueryReport,
     ) -> Result<Targets, FederationError> {
@@ -36,9 +36,11 @@ impl Federation {
         let mut targets = Targets::new();
         for table in &parsed.tables {
             let found = match &table.institution {
-                Some(institution) if institution == context.institution => {
-                    self.own(actor, purpose, &table.dataset).await?.into_iter().collect()
-                }
+                Some(institution) if institution == context.institution => self
+                    .own(requester, purpose, &table.dataset)
+                    .await?
+                    .into_iter()
+                    .collect(),
                 Some(institution) => {
                     let dataset = table.dataset.clone();
                     vec![context.remote(&DatasetRef {
@@ -46,7 +48,7 @@ impl Federation {
                         dataset,
                     })?]
                 }
-                None => self.all_members(&context, table, actor, report).await?,
+                None => self.all_members(&context, table, requester, report).await?,
             };
             if found.is_empty() {
                 return Err(context.no_provider(table));
@@ -63,7 +65,7 @@ impl Federation {
         &self,
         context: &ResolveContext<'_>,
         table: &TableName,
-        actor: &Actor,
+        requester: &Requester,
         report: &QueryReport,
     ) -> Result<Vec<Target>, FederationError> {
         let mut targets = context.all_members(&table.dataset, report)?;
@@ -71,7 +73,7 @@ impl Federation {
             .purpose
             .cloned()
             .or_else(|| targets.first().map(|target| target.purpose.clone()));
-        match self.own(actor, purpose.as_ref(), &table.dataset).await {
+        match self.own(requester, purpose.as_ref(), &table.dataset).await {
             Ok(own) => targets.extend(own),
             Err(FederationError::Refused { refusal, .. }) => {
                 let reasons: Vec<_> = refusal.reasons.into_iter().map(|reason| reason.text).collect();
@@ -98,12 +100,12 @@ impl Federation {
     /// Our own dataset, if there is one of that name.
     async fn own(
         &self,
-        actor: &Actor,
+        requester: &Requester,
         purpose: Option<&Purpose>,
         dataset: &DatasetName,
     ) -> Result<Option<Target>, FederationError> {
         let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
-        let scope = self.0.parts.sharing.local_scope(actor, &purpose, dataset).await;
+        let scope = self.0.parts.sharing.local_scope(requester, &purpose, dataset).await;
         let scope = scope.map_err(|refusal| self.refused_locally(refusal))?;
         Ok(scope.map(|scope| target_of(&scope, Access::Own, purpose)))
     }

@@ -45,12 +45,20 @@ pub struct AccountView {
 
 /// A person whose account permits an action now, checked without a session of theirs ([`Accounts::permitted_now`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PermittedPerson(ActorId);
+pub struct PermittedPerson {
+    id: ActorId,
+    action: Action,
+}
 
 impl PermittedPerson {
     /// The person.
     pub fn id(&self) -> &ActorId {
-        &self.0
+        &self.id
+    }
+
+    /// What the account permits.
+    pub fn action(&self) -> Action {
+        self.action
     }
 }
 
@@ -205,7 +213,10 @@ impl Accounts {
         if account.disabled {
             Err(IamError::Disabled { name: name.to_owned() })
         } else if needed.iter().any(|role| account.roles.contains(role)) {
-            Ok(PermittedPerson(person.clone()))
+            Ok(PermittedPerson {
+                id: person.clone(),
+                action,
+            })
         } else {
             Err(IamError::NotPermitted { action, needed })
         }
@@ -272,7 +283,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`IamError::WrongLogin`], or what is wrong with the new password.
-    pub fn check_own_password(
+    pub(super) fn check_own_password(
         &self,
         name: &str,
         current: &Secret,

@@ -8,9 +8,9 @@ use concordat_protocol::{
     query::{ActorAssertion, Factor, Role},
     time::Timestamp,
 };
-use concordat_storage::ledger::Attribution;
+use concordat_storage::{keys::Secret, ledger::Attribution};
 
-use super::{Action, IamError, PasswordReset, PermittedPerson, Training, permitted_roles};
+use super::{Accounts, Action, IamError, PasswordReset, PermittedPerson, Training, permitted_roles};
 
 /// An authenticated person with roles, assurance and training. Only a session creates one.
 #[derive(Clone, Debug)]
@@ -62,46 +62,6 @@ impl Actor {
         }
     }
 
-    /// The attribution of what this person does with their own account: login, and their own password. It needs no role; every other
-    /// action needs [`Self::authorize`].
-    pub fn own_account_attribution(&self) -> Attribution {
-        Attribution::vouch(Cause::Person { actor: self.id.clone() })
-    }
-
-    /// The attribution of an action that needs the consent of a second person, who has a session of their own.
-    ///
-    /// # Errors
-    /// [`IamError::SamePerson`] if both are the same person.
-    pub fn attribution_with(&self, second: &Self) -> Result<Attribution, IamError> {
-        if self.id == second.id {
-            return Err(IamError::SamePerson {
-                name: self.id.name().to_owned(),
-            });
-        }
-        Ok(Attribution::vouch(Cause::TwoPeople {
-            first: self.id.clone(),
-            second: second.id.clone(),
-        }))
-    }
-
-    /// As [`Self::attribution_with`], if the first person requested the action in an earlier session that may have ended since, as the
-    /// sealed state and the ledger show. That person must still be permitted to.
-    ///
-    /// # Errors
-    /// [`IamError::SamePerson`] if both are the same person.
-    pub fn attribution_after(&self, first: &PermittedPerson) -> Result<Attribution, IamError> {
-        let first = first.id();
-        if self.id == *first {
-            return Err(IamError::SamePerson {
-                name: self.id.name().to_owned(),
-            });
-        }
-        Ok(Attribution::vouch(Cause::TwoPeople {
-            first: first.clone(),
-            second: self.id.clone(),
-        }))
-    }
-
     /// The person's id.
     pub fn id(&self) -> &ActorId {
         &self.id
@@ -148,7 +108,47 @@ impl Actor {
     /// As for [`Self::require`].
     pub fn authorize(&self, action: Action) -> Result<Attribution, IamError> {
         self.require(action)?;
-        Ok(self.own_account_attribution())
+        Ok(self.attribution())
+    }
+
+    /// The attribution of an action that needs two people, of whom this one is the second. The first requested it in an earlier session
+    /// that may have ended since, as the sealed state and the ledger show, and is still permitted to.
+    ///
+    /// # Errors
+    /// As for [`Self::require`]; [`IamError::SamePerson`] if both are the same person.
+    pub fn authorize_second(&self, first: &PermittedPerson) -> Result<Attribution, IamError> {
+        self.require(first.action())?;
+        let first = first.id();
+        if self.id == *first {
+            return Err(IamError::SamePerson {
+                name: self.id.name().to_owned(),
+            });
+        }
+        Ok(Attribution::vouch(Cause::TwoPeople {
+            first: first.clone(),
+            second: self.id.clone(),
+        }))
+    }
+
+    /// The attribution of a change of this person's own password from `current` to `password`. It needs no role, but the current
+    /// password, also in a session; a wrong one counts as a failed login.
+    ///
+    /// # Errors
+    /// [`IamError::WrongLogin`], or what is wrong with the new password.
+    pub fn authorize_own_password(
+        &self,
+        accounts: &Accounts,
+        current: &Secret,
+        password: &Secret,
+        now: Timestamp,
+    ) -> Result<Attribution, IamError> {
+        accounts.check_own_password(self.id.name(), current, password, now)?;
+        Ok(self.attribution())
+    }
+
+    /// The attribution of what this person does. Every caller has decided that the person may do it.
+    pub(super) fn attribution(&self) -> Attribution {
+        Attribution::vouch(Cause::Person { actor: self.id.clone() })
     }
 
     /// Checks that one of the person's roles permits `action`.

@@ -8,11 +8,12 @@ use std::{
 };
 
 use concordat_protocol::{
+    audit::EntryBody,
     ids::{ActorId, Digest32},
     query::Factor,
     time::Timestamp,
 };
-use concordat_storage::keys::Secret;
+use concordat_storage::{keys::Secret, ledger::Attribution};
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
@@ -94,6 +95,14 @@ pub struct Login {
     pub actor: Actor,
     /// When the session ends at the latest.
     pub until: Timestamp,
+}
+
+impl Login {
+    /// The entry of the login in the ledger, for which the person has just been authenticated.
+    pub fn entry(&self) -> (EntryBody, Attribution) {
+        let one_time = self.actor.is_only_to_set_password();
+        (EntryBody::LoginSucceeded { one_time }, self.actor.attribution())
+    }
 }
 
 /// The open sessions; clones share them.

@@ -397,14 +397,20 @@ fn account_is_created_once_with_a_valid_name_and_password() {
 #[test]
 fn attribution_of_two_people_needs_two_people() {
     let fixture = Fixture::new();
-    let (_, sessions) = fixture.with_eva();
+    let (accounts, sessions) = fixture.with_eva();
     let login = |name| sessions.login(name, &secret(GOOD), NOON).unwrap().actor;
     let eva = login("eva");
     let root = login("root");
-    let both = eva.attribution_with(&root).unwrap();
+    let first = accounts.permitted_now(eva.id(), Action::ReadRoster).unwrap();
+    let both = root.authorize_second(&first).unwrap();
     assert_eq!(both.cause().to_string(), "eva@budapest and root@budapest");
-    let refused = eva.attribution_with(&login("eva")).unwrap_err();
+    let refused = eva.authorize_second(&first).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Denied);
+    assert!(matches!(refused, IamError::SamePerson { .. }), "{refused}");
+    // The second person needs a role that permits what the first requested.
+    let first = accounts.permitted_now(eva.id(), Action::Query).unwrap();
+    let refused = root.authorize_second(&first).unwrap_err();
+    assert!(matches!(refused, IamError::NotPermitted { .. }), "{refused}");
 }
 
 #[test]
@@ -430,13 +436,14 @@ fn password_set_by_another_person_only_allows_changing_it() {
         let again = sessions.login(name, &secret(GIVEN), after(3));
         assert!(matches!(again, Err(IamError::OneTimeUsed { .. })), "{name}");
 
-        let same = accounts.check_own_password(name, &secret(GIVEN), &secret(GIVEN), after(3));
-        assert!(matches!(same, Err(IamError::SamePassword)));
-        let wrong = accounts.check_own_password(name, &secret("wrong"), &secret(GOOD), after(3));
-        assert!(matches!(wrong, Err(IamError::WrongLogin)));
-        accounts
-            .check_own_password(name, &secret(GIVEN), &secret(GOOD), after(3))
-            .unwrap();
+        let authorize = |current: &str, password: &str| {
+            let actor = &login.actor;
+            actor.authorize_own_password(&accounts, &secret(current), &secret(password), after(3))
+        };
+        assert!(matches!(authorize(GIVEN, GIVEN), Err(IamError::SamePassword)));
+        assert!(matches!(authorize("wrong", GOOD), Err(IamError::WrongLogin)));
+        let by = authorize(GIVEN, GOOD).unwrap();
+        assert_eq!(by.cause().actor(), Some(login.actor.id()));
         accounts.set_own_password(name, &secret(GOOD)).unwrap();
         assert!(sessions.recheck(&login.actor, after(3)).is_err());
         let own = sessions.login(name, &secret(GOOD), after(4)).unwrap().actor;

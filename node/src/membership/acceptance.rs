@@ -117,9 +117,11 @@ impl Membership {
             return Ok(());
         };
         // An expired roster is checked as of the time it was issued: its members' keys are still needed to accept the next one.
-        let issued_at = signed.peek_unverified()?.issued_at;
-        let roster = Arc::new(ValidRoster::check(signed, &pinned, None, issued_at)?);
-        let current = roster.roster().pinned_charter()?;
+        let stored = signed.peek_unverified().map_err(MembershipError::OwnDocument)?;
+        let roster = ValidRoster::check(signed, &pinned, None, stored.issued_at);
+        let roster = Arc::new(roster.map_err(MembershipError::StoredRoster)?);
+        let current = roster.roster().pinned_charter();
+        let current = current.map_err(MembershipError::OwnDocument)?;
         if current != pinned {
             // The node stopped between the roster and the pin.
             self.pin(current).await?;

@@ -61,7 +61,8 @@ impl Membership {
             issued_at,
             succeeds,
         };
-        Ok(Signed::sign(&enrollment, key)?.signed().clone())
+        let signed = Signed::sign(&enrollment, key).map_err(MembershipError::OwnDocument)?;
+        Ok(signed.signed().clone())
     }
 
     /// What this institution has stated about its nodes on the roster in `file`, verified by its own signature.

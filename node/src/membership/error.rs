@@ -102,9 +102,15 @@ pub enum MembershipError {
         /// The maximum number.
         max: usize,
     },
-    /// The roster is not acceptable.
+    /// A roster that was received is not acceptable.
     #[error(transparent)]
     Roster(#[from] RosterError),
+    /// The stored roster is not valid, or no longer.
+    #[error(transparent)]
+    StoredRoster(RosterError),
+    /// Every member would refuse the roster that a change makes.
+    #[error(transparent)]
+    NotIssued(RosterError),
     /// The application is not acceptable.
     #[error(transparent)]
     Enrollment(#[from] EnrollmentError),
@@ -114,9 +120,12 @@ pub enum MembershipError {
     /// The file does not have the expected format.
     #[error(transparent)]
     Armor(#[from] ArmorError),
-    /// Signed bytes are malformed.
+    /// A document that was received is malformed, or not signed as required.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// A document of this node cannot be signed, or is not what was stored.
+    #[error(transparent)]
+    OwnDocument(SignatureError),
     /// The ledger could not record it.
     #[error("the ledger could not record the change, so it was not made")]
     Ledger(#[from] LedgerError),
@@ -159,16 +168,20 @@ impl Explain for MembershipError {
             | Self::NoHolder { .. }
             | Self::HolderKey
             | Self::NotReplaced { .. }
+            | Self::NotIssued(_)
             | Self::Charter(_)
             | Self::Armor(_)
-            | Self::Enrollment(_)
+            | Self::Enrollment(EnrollmentError::WrongNumberOfNodes { .. } | EnrollmentError::TooManyAddresses { .. })
             | Self::Change(_) => ErrorKind::Usage,
             Self::NotCoordinator => ErrorKind::Denied,
             Self::Roster(_)
             | Self::Signature(_)
-            | Self::OwnLedger
+            | Self::Enrollment(
+                EnrollmentError::Signature(_) | EnrollmentError::Stale(_) | EnrollmentError::Succession(_),
+            )
             | Self::NotDescribed { .. }
-            | Self::NotRemoved { .. } => ErrorKind::Integrity,
+            | Self::NotRemoved { .. } => ErrorKind::Unverified,
+            Self::StoredRoster(_) | Self::OwnDocument(_) | Self::OwnLedger => ErrorKind::Integrity,
             Self::Identity(source) => source.kind(),
             Self::Ledger(source) => source.kind(),
             Self::Meta(source) => source.kind(),
@@ -204,4 +217,27 @@ impl Explain for MembershipError {
 fn list(addresses: &[NotDialed]) -> String {
     let each: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     each.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sender is responsible for a defect of a file, and this node for the same defect of what it has stored.
+    #[test]
+    fn kind_of_a_defect_depends_on_whose_document_it_is() {
+        let defect = || SignatureError::WrongSignature;
+        let roster = || RosterError::Signature(defect());
+        let enrollment = MembershipError::from(EnrollmentError::Signature(defect()));
+        for given in [defect().into(), roster().into(), enrollment] {
+            let given: MembershipError = given;
+            assert_eq!(given.kind(), ErrorKind::Unverified, "{given}");
+        }
+        for own in [
+            MembershipError::OwnDocument(defect()),
+            MembershipError::StoredRoster(roster()),
+        ] {
+            assert_eq!(own.kind(), ErrorKind::Integrity, "{own}");
+        }
+    }
 }

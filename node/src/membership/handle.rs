@@ -151,11 +151,11 @@ impl Membership {
     /// The roster, if it is valid at `now`.
     ///
     /// # Errors
-    /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::Roster`] when it has expired;
+    /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::StoredRoster`] when it has expired;
     /// [`MembershipError::OwnLedger`] while this node is an older copy of itself: it then neither serves nor sends requests.
     pub fn valid_roster(&self, now: Timestamp) -> Result<Arc<ValidRoster>, MembershipError> {
         let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
-        roster.check_validity(now)?;
+        roster.check_validity(now).map_err(MembershipError::StoredRoster)?;
         if self.0.heads.own_conflict().is_some() {
             return Err(MembershipError::OwnLedger);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::membership::{Charter, CharterChange, Roster, ValidRoster, from_file, renew, to_armor};
-use concordat_protocol::signed::CoSigned;
+use concordat_protocol::signed::{CoSigned, Document};
 use concordat_protocol::text::Label;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
@@ -68,8 +68,9 @@ impl Membership {
     pub(super) fn check_to_issue(&self, roster: &Roster, now: Timestamp) -> Result<RosterToIssue, MembershipError> {
         let known = self.newest().ok_or(MembershipError::NoConsortium)?;
         let pinned = self.pinned_charter()?.ok_or(MembershipError::NoConsortium)?;
-        let proposed = CoSigned::propose(roster)?;
-        let roster = ValidRoster::check_proposal(&proposed, &pinned, Some(&known), now)?;
+        let proposed = CoSigned::propose(roster).map_err(MembershipError::OwnDocument)?;
+        let roster = ValidRoster::check_proposal(&proposed, &pinned, Some(&known), now);
+        let roster = roster.map_err(MembershipError::NotIssued)?;
         Ok(RosterToIssue { proposed, roster })
     }
 
@@ -82,12 +83,20 @@ impl Membership {
     ) -> Result<Issued, MembershipError> {
         tracing::info!(number = roster.number, members = roster.members.len(), at = %now, "signing a roster");
         if roster.charter.holds(&self.0.identity.institution_public()) {
-            let signed = proposed.add_signature(&self.0.identity.institution_key())?;
+            let signed = proposed.add_signature(&self.0.identity.institution_key());
+            let signed = signed.map_err(MembershipError::OwnDocument)?;
             self.record("roster", signed.payload_digest()?, by, now).await?;
             self.advance(signed, &roster.charter, by).await
         } else {
             Ok(Issued::Proposed(roster_proposal(&proposed, &roster.charter)?))
         }
+    }
+
+    /// A document that this institution has made, with its signature.
+    pub(super) fn sign_own<T: Document>(&self, document: &T) -> Result<CoSigned<T>, MembershipError> {
+        let proposed = CoSigned::propose(document).map_err(MembershipError::OwnDocument)?;
+        let signed = proposed.add_signature(&self.0.identity.institution_key());
+        signed.map_err(MembershipError::OwnDocument)
     }
 
     /// Adds this institution's signature to the proposed roster in `file`, if every member would accept it once enough holders
@@ -144,7 +153,7 @@ impl Membership {
         let roster = current.roster();
         let to = Charter::new(keys, threshold)?;
         let change = roster.change_charter(to, now)?;
-        let signed = CoSigned::propose(&change)?.add_signature(&self.0.identity.institution_key())?;
+        let signed = self.sign_own(&change)?;
         self.record("charter", signed.payload_digest()?, by, now).await?;
         self.advance_charter_change(signed, &current, by, now).await
     }

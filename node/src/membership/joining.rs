@@ -26,9 +26,9 @@ impl Membership {
         let now = self.0.clock.now();
         let founder = ValidEnrollment::check(self.statement(None)?, now)?;
         let roster = Roster::found(name, &founder, now, after(now, ROSTER_VALIDITY));
-        let pinned = roster.pinned_charter()?;
+        let pinned = roster.pinned_charter().map_err(MembershipError::OwnDocument)?;
         self.pin(pinned.clone()).await?;
-        let signed = CoSigned::propose(&roster)?.add_signature(&self.0.identity.institution_key())?;
+        let signed = self.sign_own(&roster)?;
         self.accept_roster(signed, &pinned, by).await
     }
 

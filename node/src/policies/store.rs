@@ -18,7 +18,7 @@ use crate::attribution::by_node;
 use crate::bound_state::Versions;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
-use crate::iam::{Accounts, Action, Actor};
+use crate::iam::{Accounts, Action, Actor, IamError};
 use crate::identity::Identity;
 
 /// The tree of the one proposal.
@@ -203,9 +203,13 @@ impl PolicyStore {
             person: proposal.by.clone(),
             source,
         })?;
-        let both = by.attribution_after(&proposer);
-        let both = both.map_err(|_| PolicyStoreError::SamePerson {
-            person: proposal.by.clone(),
+        let both = by.authorize_second(&proposer).map_err(|error| {
+            if matches!(error, IamError::SamePerson { .. }) {
+                let person = proposal.by.clone();
+                PolicyStoreError::SamePerson { person }
+            } else {
+                error.into()
+            }
         })?;
         let current = self.current()?;
         if current.digest() != proposal.based_on {

@@ -224,7 +224,13 @@ fn policy_store_activates_a_sealed_signed_and_recorded_set() {
         fixture.applied(),
         [
             (1, shipped().digest(), by_node(NodeTask::Start).cause().clone()),
-            (2, expect, stella().own_account_attribution().cause().clone())
+            (
+                2,
+                expect,
+                Cause::Person {
+                    actor: stella().id().clone()
+                }
+            )
         ]
     );
     let history = again.history().unwrap();
@@ -256,8 +262,11 @@ fn policy_store_needs_two_people_if_the_settings_require_it() {
     ));
     store.approve(expect, &stefan(), accounts, &request_space()).unwrap();
     assert_eq!(store.live().current().digest(), expect);
-    let both = stella().attribution_with(&stefan()).unwrap();
-    assert_eq!(fixture.applied()[1], (2, expect, both.cause().clone()));
+    let both = Cause::TwoPeople {
+        first: stella().id().clone(),
+        second: stefan().id().clone(),
+    };
+    assert_eq!(fixture.applied()[1], (2, expect, both));
     // Switching off the second person takes two people as well.
     let alone = with(NO_RECORDS, false);
     let applied = store

@@ -41,7 +41,7 @@ pub(crate) fn application(node: &Node, caller: &Actor) -> Result<Application, Pr
 /// The application of a further node of a member, which is not on the roster yet.
 ///
 /// # Errors
-/// `usage` if the file is not a roster that lists the institution.
+/// `usage` if the file is not a roster that lists the institution; `unverified` if the institution has not signed its entry.
 pub(crate) fn application_of_further_node(
     node: &Node,
     caller: &Actor,
@@ -55,7 +55,7 @@ pub(crate) fn application_of_further_node(
 /// Admits an applicant, or proposes it to the other holders of the charter.
 ///
 /// # Errors
-/// `usage` if the application is not valid or names an address that this node does not dial.
+/// `unverified` if the application is not valid; `usage` if it names an address that this node does not dial.
 pub(crate) async fn admit(node: &Node, caller: &Actor, new: NewMember) -> Result<Admitted, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let admission = Admission {
@@ -103,7 +103,7 @@ pub(crate) async fn confirm_key(
 /// Joins the consortium whose roster is in a file.
 ///
 /// # Errors
-/// `usage` if the roster does not list this node; `integrity` if it is not valid.
+/// `usage` if the roster does not list this node; `unverified` if it is not valid.
 pub(crate) async fn join(node: &Node, caller: &Actor, roster: FileContent) -> Result<Roster, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let roster = node.membership().join(&content(&roster.file)?, &by).await?;
@@ -127,7 +127,7 @@ pub(crate) fn roster(node: &Node, caller: &Actor) -> Result<Roster, Problem> {
 /// Imports a newer roster.
 ///
 /// # Errors
-/// `integrity` if it is not valid, or older than the present one.
+/// `unverified` if it is not valid, or older than the present one.
 pub(crate) async fn import(node: &Node, caller: &Actor, roster: FileContent) -> Result<Roster, Problem> {
     let by = caller.authorize(Action::ManageConsortium)?;
     let signed = from_file(&content(&roster.file)?).map_err(MembershipError::from)?;
@@ -138,7 +138,7 @@ pub(crate) async fn import(node: &Node, caller: &Actor, roster: FileContent) -> 
 /// What a proposed roster would change.
 ///
 /// # Errors
-/// `integrity` if it would be refused.
+/// `unverified` if it would be refused.
 pub(crate) async fn review_roster(
     node: &Node,
     caller: &Actor,
@@ -153,7 +153,7 @@ pub(crate) async fn review_roster(
 /// Signs a proposed roster as a holder of its charter.
 ///
 /// # Errors
-/// `usage` if it is not the document that was reviewed; `denied` if this institution is not a holder.
+/// `usage` if it is not the document that was reviewed; `unverified` if it would be refused; `denied` if this institution is not a holder.
 pub(crate) async fn sign_roster(
     node: &Node,
     caller: &Actor,
@@ -179,7 +179,7 @@ pub(crate) async fn change_charter(node: &Node, caller: &Actor, new: NewCharter)
 /// What a proposed change of the charter would change.
 ///
 /// # Errors
-/// `usage` if it changes another charter than the present one.
+/// `usage` if it changes another charter than the present one; `unverified` if it is malformed.
 pub(crate) async fn review_charter(
     node: &Node,
     caller: &Actor,

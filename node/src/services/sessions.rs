@@ -1,4 +1,5 @@
-//! Logging in and out, and what people do with their own account. No action is checked here: any person may do this.
+//! Logging in and out, and what people do with their own account. No role is needed: the password decides ([`Login::entry`],
+//! [`Actor::authorize_own_password`]).
 
 use concordat_documents::problem::Problem;
 use concordat_documents::secret::SecretText;
@@ -25,10 +26,7 @@ pub(crate) async fn login(node: &Node, uid: u32, request: LoginRequest) -> Resul
         let result = node.sessions().login_at(&name, &secret(&request.password), uid, now);
         // Recorded before the person learns the outcome: a login that cannot be recorded is not valid.
         let (entry, by) = match &result {
-            Ok(Login { actor, .. }) => {
-                let one_time = actor.is_only_to_set_password();
-                (EntryBody::LoginSucceeded { one_time }, actor.own_account_attribution())
-            }
+            Ok(login) => login.entry(),
             Err(_) => {
                 let actor = known(node, &name);
                 (EntryBody::LoginFailed { actor }, by_os_account(uid))
@@ -70,16 +68,15 @@ pub(crate) async fn set_own_password(
     uid: u32,
     new: OwnPassword,
 ) -> Result<Session, Problem> {
-    let actor = caller.id().clone();
-    let by = caller.own_account_attribution();
+    let caller = caller.clone();
     let login = blocking(node, move |node| {
         let current = secret(&new.current);
         let password = secret(&new.password);
-        let name = actor.name().to_owned();
+        let name = caller.id().name().to_owned();
         let now = node.clock().now();
-        node.accounts().check_own_password(&name, &current, &password, now)?;
+        let by = caller.authorize_own_password(node.accounts(), &current, &password, now)?;
         let entry = EntryBody::UserChanged {
-            actor,
+            actor: caller.id().clone(),
             change: Label::sanitized("password"),
             roles: Vec::new(),
         };

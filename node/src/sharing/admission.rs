@@ -84,7 +84,7 @@ impl Sharing {
     /// The case of a local query; its number is random and its assertion lasts as long as an answer may take.
     pub(super) fn local_case(&self, query: LocalQuery) -> Result<Case, Refusal> {
         let LocalQuery {
-            actor,
+            requester,
             purpose,
             dataset,
             version,
@@ -96,9 +96,11 @@ impl Sharing {
         let institution = parts.identity.institution.clone();
         let lifetime = i64::try_from(ANSWER_TIMEOUT.as_secs()).unwrap_or(i64::MAX);
         let expires = parts.clock.now().plus_seconds(lifetime);
-        let assertion = actor.assert_for(institution.clone(), QueryId::from_bytes(id), expires);
+        let assertion = requester
+            .actor()
+            .assert_for(institution.clone(), QueryId::from_bytes(id), expires);
         Ok(Case::Local {
-            actor: Box::new(actor),
+            requester: Box::new(requester),
             assertion: Box::new(assertion),
             purpose,
             dataset: DatasetRef { institution, dataset },

@@ -9,15 +9,15 @@ use concordat_protocol::wire::messages::Refusal;
 use concordat_storage::{engine::Holder, ledger::Attribution};
 use tokio::sync::watch;
 
+use super::requester::Requester;
 use crate::evidence::EvidencePeer;
-use crate::iam::Actor;
 use crate::negotiation::{ChunkGuard, Lease};
 
 /// A query of one of this institution's own people.
 #[derive(Clone, Debug)]
 pub struct LocalQuery {
-    /// The person, with a session that was checked by the caller.
-    pub actor: Actor,
+    /// The person.
+    pub requester: Requester,
     /// The purpose of the query.
     pub purpose: Purpose,
     /// The dataset.
@@ -45,7 +45,7 @@ pub(super) enum Case {
     /// One of this institution's own people queries one of its datasets.
     Local {
         /// The requester.
-        actor: Box<Actor>,
+        requester: Box<Requester>,
         /// The assertion about the requester for this query.
         assertion: Box<ActorAssertion>,
         /// The purpose.
@@ -101,7 +101,7 @@ impl Case {
     pub(super) fn attribution(&self) -> Attribution {
         match self {
             Self::Peer { by, .. } => by.clone(),
-            Self::Local { actor, .. } => actor.own_account_attribution(),
+            Self::Local { requester, .. } => requester.by().clone(),
         }
     }
 

@@ -50,12 +50,12 @@ impl Sharing {
                 policy.explain(&input, now)
             }
             Case::Local {
-                actor,
+                requester,
                 assertion,
                 purpose,
                 ..
             } => {
-                let known = parts.sessions.recheck(actor, now);
+                let known = parts.sessions.recheck(requester.actor(), now);
                 known.map_err(|error| Refusal::because(RefusalCode::Denied, error.to_string()))?;
                 let holder = self.own_party(now);
                 let input = LocalInput {

@@ -14,8 +14,8 @@ use super::handle::Sharing;
 use super::outcome::{NotRun, Outcome};
 use super::pipeline::{Received, Running};
 use super::refusal::failed;
+use super::requester::Requester;
 use super::span::query_span;
-use crate::iam::Actor;
 use crate::negotiation::dataset_facts;
 use concordat_policy::Explanation;
 
@@ -26,18 +26,18 @@ const PREFETCH: usize = 1;
 pub(crate) type LocalChunks = mpsc::Receiver<Result<Bytes, Refusal>>;
 
 impl Sharing {
-    /// The scope that `actor` has in a local dataset now; `None` if there is no dataset of that name. For planning: nothing
+    /// The scope that the requester has in a local dataset now; `None` if there is no dataset of that name. For planning: nothing
     /// is shown and nothing recorded.
     ///
     /// # Errors
     /// [`Refusal`] with every reason.
     pub async fn local_scope(
         &self,
-        actor: &Actor,
+        requester: &Requester,
         purpose: &Purpose,
         dataset: &DatasetName,
     ) -> Result<Option<Scope>, Refusal> {
-        let case = self.planned_case(actor, purpose, dataset)?;
+        let case = self.planned_case(requester, purpose, dataset)?;
         let known = dataset_facts(&self.0.parts.storage, case.dataset()).await;
         match known.map_err(|_| failed("the catalog cannot be read"))? {
             Some(_) => self.decide(&case, &self.policy()).await.map(Some),
@@ -45,18 +45,18 @@ impl Sharing {
         }
     }
 
-    /// The decision about `actor` and a local dataset, rule by rule; empty if something before the rules refuses it.
-    pub async fn explain_local(&self, actor: &Actor, purpose: &Purpose, dataset: &DatasetName) -> Explanation {
-        let Ok(case) = self.planned_case(actor, purpose, dataset) else {
+    /// The decision about the requester and a local dataset, rule by rule; empty if something before the rules refuses it.
+    pub async fn explain_local(&self, requester: &Requester, purpose: &Purpose, dataset: &DatasetName) -> Explanation {
+        let Ok(case) = self.planned_case(requester, purpose, dataset) else {
             return Explanation::default();
         };
         let evaluated = self.evaluate(&case, &self.policy()).await;
         evaluated.map(|(_, explanation)| explanation).unwrap_or_default()
     }
 
-    fn planned_case(&self, actor: &Actor, purpose: &Purpose, dataset: &DatasetName) -> Result<Case, Refusal> {
+    fn planned_case(&self, requester: &Requester, purpose: &Purpose, dataset: &DatasetName) -> Result<Case, Refusal> {
         self.local_case(LocalQuery {
-            actor: actor.clone(),
+            requester: requester.clone(),
             purpose: purpose.clone(),
             dataset: dataset.clone(),
             version: None,

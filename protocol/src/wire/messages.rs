@@ -248,7 +248,7 @@ impl From<ErrorKind> for RefusalCode {
     /// What the peer learns of an error of this side: whether it lies with the request; nothing about a fault of this side.
     fn from(kind: ErrorKind) -> Self {
         match kind {
-            ErrorKind::Usage => Self::Invalid,
+            ErrorKind::Usage | ErrorKind::Unverified => Self::Invalid,
             ErrorKind::Denied => Self::Denied,
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Unreachable | ErrorKind::Integrity | ErrorKind::Locked | ErrorKind::Internal => Self::Failed,

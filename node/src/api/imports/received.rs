@@ -4,13 +4,15 @@
 //!    them twice. A client that disconnects, or a process that dies, leaves no data behind.
 //! 2. A body is read to its end even if it is refused: a client that is still writing does not read the response.
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::BodyDataStream;
+use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
 use bytes::{Bytes, BytesMut};
+use concordat_documents::import::{ImportOptions, UPLOAD};
 use concordat_documents::problem::{FREE_DISK_SPACE, Problem};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_storage::ingest::{Upload, UploadWriter};
 use futures::StreamExt;
-use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::node::Node;
@@ -22,17 +24,23 @@ const MAX_HEAD: usize = 1024 * 1024;
 const CHUNKS: usize = 16;
 
 /// What was received.
-pub(super) struct Received<T> {
-    pub(super) head: T,
+pub(super) struct Received {
+    pub(super) options: ImportOptions,
     pub(super) upload: Upload,
 }
 
 /// Receives a complete body.
 ///
 /// # Errors
-/// If it is cut off, its first line is invalid, or it cannot be written to disk.
-pub(super) async fn receive<T: DeserializeOwned>(node: &Node, body: Body) -> Result<Received<T>, Problem> {
-    let mut stream = body.into_data_stream();
+/// If it has another media type, is cut off, its first line is invalid, or it cannot be written to disk.
+pub(super) async fn receive(node: &Node, request: Request) -> Result<Received, Problem> {
+    let media = request.headers().get(CONTENT_TYPE);
+    if media.and_then(|value| value.to_str().ok()) != Some(UPLOAD) {
+        return Err(Problem::usage(format!(
+            "an import is sent as `{UPLOAD}`: a line of JSON, then the file"
+        )));
+    }
+    let mut stream = request.into_body().into_data_stream();
     let received = receive_all(node, &mut stream).await;
     if received.is_err() {
         while let Some(Ok(_)) = stream.next().await {}
@@ -40,9 +48,9 @@ pub(super) async fn receive<T: DeserializeOwned>(node: &Node, body: Body) -> Res
     received
 }
 
-async fn receive_all<T: DeserializeOwned>(node: &Node, stream: &mut BodyDataStream) -> Result<Received<T>, Problem> {
-    let (head, first) = head(stream).await?;
-    let head = serde_json::from_slice(&head)
+async fn receive_all(node: &Node, stream: &mut BodyDataStream) -> Result<Received, Problem> {
+    let (line, first) = first_line(stream).await?;
+    let options = serde_json::from_slice(&line)
         .map_err(|error| Problem::usage(format!("the first line of an import is invalid: {error}")))?;
     let writer = node.storage().begin_upload()?;
     let (chunks, waiting) = mpsc::channel(CHUNKS);
@@ -51,11 +59,11 @@ async fn receive_all<T: DeserializeOwned>(node: &Node, stream: &mut BodyDataStre
     drop(chunks);
     let upload = ended(writing).await?;
     sent?;
-    Ok(Received { head, upload })
+    Ok(Received { options, upload })
 }
 
 /// The first line, and the part of the file that was received with it.
-async fn head(stream: &mut BodyDataStream) -> Result<(Bytes, Bytes), Problem> {
+async fn first_line(stream: &mut BodyDataStream) -> Result<(Bytes, Bytes), Problem> {
     let mut buffer = BytesMut::new();
     loop {
         if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {

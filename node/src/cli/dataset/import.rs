@@ -1,19 +1,20 @@
 //! `concordat dataset import`: progress on a terminal, refused rows in a file.
 
-use crate::json::Field as _;
 use std::{
     io::Write,
     path::{Path, PathBuf},
 };
 
+use concordat_documents::import::{
+    HeaderLine, ImportEvent, ImportMode, ImportOptions, ImportPermission, Imported, MissingValues, RefusedRow,
+};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
 
 use crate::{
-    api::client::{Client, Reading},
+    api::client::{Client, Lines, Reading},
     cli::context::Context,
     cli::files::NewFile,
     cli::output::quoted,
@@ -54,37 +55,59 @@ pub(crate) struct Args {
     #[arg(long)]
     encoding: Option<String>,
     /// Whether the first line of a CSV file contains the names of the columns
-    #[arg(long, value_parser = ["auto", "present", "absent"], default_value = "auto")]
-    header: String,
+    #[arg(long, value_enum, default_value = "auto")]
+    header: Header,
     /// Where markers such as `?` and `NA` mean that a value is missing
-    #[arg(long, value_parser = ["auto", "everywhere", "blank-only"], default_value = "auto")]
-    missing: String,
+    #[arg(long, value_enum, default_value = "auto")]
+    missing: Missing,
     /// Import these columns as text regardless of their contents
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     text_columns: Vec<String>,
 }
 
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Header {
+    Auto,
+    Present,
+    Absent,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Missing {
+    Auto,
+    Everywhere,
+    BlankOnly,
+}
+
 impl Args {
-    fn head(&self) -> Value {
-        let mode = match (self.append, self.replace) {
-            (true, _) => "append",
-            (false, true) => "replace",
-            (false, false) => "create",
-        };
-        json!({
-            "name": self.from.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy()).unwrap_or_default(),
-            "inbox": self.from_inbox,
-            "kind": self.kind,
-            "mode": mode,
-            "segment": self.segment,
-            "subject_column": self.subject_column,
-            "each_row_is_a_subject": self.each_row_is_a_subject,
-            "skip_refused": self.skip_refused,
-            "encoding": self.encoding,
-            "header": self.header,
-            "missing": self.missing.replace('-', "_"),
-            "text_columns": self.text_columns,
-        })
+    fn options(&self) -> ImportOptions {
+        let name = self.from.as_ref().and_then(|path| path.file_name());
+        ImportOptions {
+            name: name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            inbox: self.from_inbox.clone(),
+            kind: self.kind.clone(),
+            mode: match (self.append, self.replace) {
+                (true, _) => ImportMode::Append,
+                (false, true) => ImportMode::Replace,
+                (false, false) => ImportMode::Create,
+            },
+            segment: self.segment.clone(),
+            subject_column: self.subject_column.clone(),
+            each_row_is_a_subject: self.each_row_is_a_subject,
+            skip_refused: self.skip_refused,
+            encoding: self.encoding.clone(),
+            header: match self.header {
+                Header::Auto => HeaderLine::Auto,
+                Header::Present => HeaderLine::Present,
+                Header::Absent => HeaderLine::Absent,
+            },
+            missing: match self.missing {
+                Missing::Auto => MissingValues::Auto,
+                Missing::Everywhere => MissingValues::Everywhere,
+                Missing::BlankOnly => MissingValues::BlankOnly,
+            },
+            text_columns: self.text_columns.clone(),
+        }
     }
 }
 
@@ -93,59 +116,58 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
     let path = format!("/v1/datasets/{}/import", args.name);
     let file = args.from.as_deref().map(|from| open_file(from, &bar)).transpose()?;
     // A person without permission learns it before a file is uploaded.
-    let _: Value = client.get(&path).await?;
-    let mut lines = client.upload(&path, &args.head(), file).await?;
+    let _: ImportPermission = client.get(&path).await?;
+    let lines = client.upload(&path, &args.options(), file).await?;
     bar.reset();
     bar.set_style(style("{bar:40} {human_pos} of {human_len} rows"));
     let mut rejects = Rejects::new(&args.name);
-    let imported = loop {
-        let Some(line) = lines.next().await.map_err(|problem| rejects.explain(problem))? else {
-            return Err(
-                Problem::new(ErrorKind::Unreachable, "the node stopped in the middle of the import")
-                    .help("the dataset is unchanged, or the import is complete: see `concordat dataset show`"),
-            );
-        };
-        if let Some(done) = line.get("imported") {
-            break done.clone();
-        }
-        rejects.record(line.at("refused"))?;
-        if let (Some(rows), Some(of)) = (
-            line.at("written").at("rows").as_u64(),
-            line.at("written").at("of").as_u64(),
-        ) {
-            bar.set_length(of);
-            bar.set_position(rows);
-        }
-    };
+    let imported = follow(lines, &bar, &mut rejects).await?;
     bar.finish_and_clear();
     rejects.finish()?;
-    for note in imported
-        .at("notes")
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
-        context.out.note(&format!("note: {note}"));
+    conclude(&imported, &rejects, context)
+}
+
+/// Reads the report of the import to its end.
+async fn follow(mut lines: Lines, bar: &ProgressBar, rejects: &mut Rejects) -> Result<Imported, Problem> {
+    loop {
+        match lines.next().await.map_err(|problem| rejects.explain(problem))? {
+            Some(ImportEvent::Inspecting(_) | ImportEvent::Committing(_)) => {}
+            Some(ImportEvent::Refused(row)) => rejects.record(&row)?,
+            Some(ImportEvent::Written(written)) => {
+                bar.set_length(written.of);
+                bar.set_position(written.rows);
+            }
+            Some(ImportEvent::Imported(imported)) => return Ok(imported),
+            None => {
+                return Err(
+                    Problem::new(ErrorKind::Unreachable, "the node stopped in the middle of the import")
+                        .help("the dataset is unchanged, or the import is complete: see `concordat dataset show`"),
+                );
+            }
+        }
+    }
+}
+
+fn conclude(imported: &Imported, rejects: &Rejects, context: &Context) -> Result<(), Problem> {
+    let out = &context.out;
+    for note in &imported.notes {
+        out.note(&format!("note: {note}"));
     }
     if let Some(file) = rejects.file() {
-        context
-            .out
-            .note(&format!("the rows that could not be imported are listed in `{file}`"));
+        out.note(&format!("the rows that could not be imported are listed in `{file}`"));
     }
-    if *imported.at("withdrawn") == Value::Bool(true) {
-        context
-            .out
-            .note("the dataset is no longer published: classify its new columns, then publish it again");
+    if imported.withdrawn {
+        out.note("the dataset is no longer published: classify its new columns, then publish it again");
     }
-    let sentence = format!(
-        "{} rows imported as version {} of {}, {} refused",
-        imported.at("rows"),
-        imported.at("version"),
-        args.name,
-        imported.at("refused")
-    );
-    context.out.done(&sentence, &imported)
+    let Imported {
+        dataset,
+        version,
+        rows,
+        refused,
+        ..
+    } = imported;
+    let sentence = format!("{rows} rows imported as version {version} of {dataset}, {refused} refused");
+    out.done(&sentence, imported)
 }
 
 /// Opens the file; the bar follows what is sent of it.
@@ -186,10 +208,7 @@ impl Rejects {
     }
 
     /// Records a refused row; the file is created with the first.
-    fn record(&mut self, refused: &Value) -> Result<(), Problem> {
-        let (Some(line), Some(reason)) = (refused.at("line").as_u64(), refused.at("reason").as_str()) else {
-            return Ok(());
-        };
+    fn record(&mut self, row: &RefusedRow) -> Result<(), Problem> {
         let unwritable = |error: std::io::Error| Problem::internal(&format!("cannot write `{}`", self.name), &error);
         let file = match &mut self.file {
             Some(file) => file,
@@ -199,7 +218,7 @@ impl Rejects {
                 file
             }
         };
-        writeln!(file, "{line},{}", quoted(reason)).map_err(unwritable)
+        writeln!(file, "{},{}", row.line, quoted(&row.reason)).map_err(unwritable)
     }
 
     /// Completes the list after the last refused row: the file appears.

@@ -61,6 +61,6 @@ pub enum EvidenceError {
 
 impl Explain for EvidenceError {
     fn kind(&self) -> ErrorKind {
-        ErrorKind::Integrity
+        ErrorKind::Unverified
     }
 }

@@ -59,7 +59,7 @@ impl Explain for ShareError {
                 ErrorKind::Usage
             }
             Self::TooFew { .. } => ErrorKind::Locked,
-            Self::Damaged | Self::Forged => ErrorKind::Integrity,
+            Self::Damaged | Self::Forged => ErrorKind::Unverified,
             Self::Unshareable => ErrorKind::Internal,
         }
     }

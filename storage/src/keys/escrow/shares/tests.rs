@@ -112,7 +112,7 @@ fn forged_share_recovers_nothing() {
         let forged: Share = shares[1].line().parse().unwrap();
         shares[1] = forged;
         assert_eq!(RecoveryKey::from_shares(&shares).unwrap_err(), ShareError::Forged);
-        assert_eq!(ShareError::Forged.kind(), ErrorKind::Integrity);
+        assert_eq!(ShareError::Forged.kind(), ErrorKind::Unverified);
     }
     let (_, others) = split(3, 2);
     let mut foreign = read(&others[..2]);

@@ -1,0 +1,167 @@
+//! Importing a table as a new dataset, or as a new version of one.
+
+use std::io;
+use std::path::Path;
+
+use concordat_documents::import::{ImportEvent, ImportLine, ImportOptions, ImportPermission, Imported};
+use concordat_documents::problem::Problem;
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::error_kind::ErrorKind;
+use concordat_protocol::ids::DatasetName;
+use concordat_storage::catalog::{self, ImportRequest, Progress};
+use concordat_storage::fs::open_beneath;
+use concordat_storage::ingest::{Source, Upload};
+use concordat_storage::ledger::Attribution;
+use tokio::sync::mpsc;
+
+use self::view::{event, import_request, imported};
+use crate::config::ImportSection;
+use crate::iam::{Action, Actor};
+use crate::node::Node;
+
+mod view;
+
+/// Lines that wait for the client: enough that the import seldom waits, few enough to use little memory.
+const LINES: usize = 256;
+
+/// What is imported: the options, the bytes that were sent with them, and where the node may read a file itself.
+#[derive(Debug)]
+pub(crate) struct NewImport<'a> {
+    /// How.
+    pub(crate) options: ImportOptions,
+    /// The bytes; empty if the options name a file in an inbox.
+    pub(crate) upload: Upload,
+    /// The configuration, with the inboxes.
+    pub(crate) config: &'a ImportSection,
+}
+
+/// Whether the caller may import a dataset of this name, before a file is received.
+///
+/// # Errors
+/// `denied` without the role; `usage` if the name is invalid.
+pub(crate) fn check(caller: &Actor, name: &str) -> Result<ImportPermission, Problem> {
+    caller.require(Action::ImportDataset)?;
+    Ok(ImportPermission {
+        dataset: name.parse()?,
+        may_import: true,
+    })
+}
+
+/// Starts an import. The lines end with the result; the import continues if they are not read: a partial import would be discarded,
+/// and the ledger names who started it.
+///
+/// # Errors
+/// `denied` without the role, or if a file outside the inboxes is named; `not_found` if there is no such file; `usage` if the options
+/// contradict each other. Every later failure is the last line.
+pub(crate) fn start(
+    node: &Node,
+    caller: &Actor,
+    dataset: DatasetName,
+    new: NewImport<'_>,
+) -> Result<mpsc::Receiver<ImportLine>, Problem> {
+    let by = caller.authorize(Action::ImportDataset)?;
+    let source = source(&new.options, new.upload, new.config)?;
+    let request = ImportRequest {
+        by: Some(caller.id().clone()),
+        ..import_request(new.options, dataset, source)?
+    };
+    let (lines, waiting) = mpsc::channel(LINES);
+    let node = node.clone();
+    tokio::task::spawn_blocking(move || {
+        let last = match import(&node, &request, &by, &lines) {
+            Ok(done) => ImportLine::Event(ImportEvent::Imported(done)),
+            Err(problem) => ImportLine::Failed { problem },
+        };
+        send(&lines, last);
+    });
+    Ok(waiting)
+}
+
+/// The bytes that were sent, or the file in an inbox.
+fn source(options: &ImportOptions, upload: Upload, config: &ImportSection) -> Result<Source, Problem> {
+    match &options.inbox {
+        None => Ok(Source::sent(&options.name, upload)),
+        Some(_) if !upload.is_empty() => Err(Problem::usage("a file in an inbox was named, and bytes were sent too")),
+        Some(path) => in_inbox(config, path),
+    }
+}
+
+/// Opens a file below an inbox; symbolic links that lead out of the inbox are not followed.
+fn in_inbox(config: &ImportSection, path: &Path) -> Result<Source, Problem> {
+    let shown = path.display();
+    let found = config.inboxes.iter().find_map(|inbox| inbox.of(path));
+    let Some((inbox, below)) = found else {
+        return Err(
+            Problem::new(ErrorKind::Denied, format!("`{shown}` is not in an inbox of this node"))
+                .help("send the file with `--from`; an administrator can configure inboxes as `import.inboxes`"),
+        );
+    };
+    match open_beneath(inbox, below) {
+        Ok(file) => Ok(Source::opened(path, file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Problem::new(ErrorKind::NotFound, format!("there is no file `{shown}`")))
+        }
+        Err(error) => Err(Problem::usage(format!("`{shown}` cannot be imported: {error}"))),
+    }
+}
+
+fn import(
+    node: &Node,
+    request: &ImportRequest,
+    by: &Attribution,
+    lines: &mpsc::Sender<ImportLine>,
+) -> Result<Imported, Problem> {
+    // What cannot be recorded must not be done.
+    node.ledger().ready()?;
+    let now = node.clock().now();
+    let signer = &node.identity().institution_key();
+    let done = node
+        .storage()
+        .catalog()
+        .import(request, signer, now, &mut |progress| report(lines, progress))?;
+    record(node, &request.name, &done, by)?;
+    node.epoch().raise();
+    // The new version is valid if this fails; what could not be removed is removed after the next import.
+    if let Err(problem) = node.lifecycle().trim(&request.name, by) {
+        tracing::warn!(
+            error = problem.detail,
+            dataset = %request.name,
+            "older versions beyond the retention rule were not removed"
+        );
+    }
+    Ok(imported(request.name.clone(), done))
+}
+
+/// Enters the new version in the ledger, and that the dataset is no longer published if that is so.
+fn record(node: &Node, dataset: &DatasetName, done: &catalog::Imported, by: &Attribution) -> Result<(), Problem> {
+    let entry = EntryBody::DatasetImported {
+        dataset: dataset.clone(),
+        version: done.version.get(),
+        rows: done.total_rows,
+        manifest: done.manifest,
+    };
+    drop(node.ledger().append(entry, by, node.clock().now())?);
+    if done.withdrawn {
+        let entry = EntryBody::DatasetWithdrawn {
+            dataset: dataset.clone(),
+        };
+        drop(node.ledger().append(entry, by, node.clock().now())?);
+    }
+    Ok(())
+}
+
+/// Every refused row is delivered; other progress lines are dropped if the client is too slow.
+fn report(lines: &mpsc::Sender<ImportLine>, progress: Progress) {
+    let line = ImportLine::Event(event(progress));
+    match progress {
+        Progress::Refused(_) => send(lines, line),
+        Progress::Inspecting | Progress::Writing { .. } | Progress::Committing => {
+            lines.try_send(line).ok();
+        }
+    }
+}
+
+/// Waits for space in the channel; a disconnected client misses only what is also in the ledger.
+fn send(lines: &mpsc::Sender<ImportLine>, line: ImportLine) {
+    lines.blocking_send(line).ok();
+}
