@@ -44,7 +44,7 @@ pub fn batches(source: &Source, inspection: &Inspection) -> Result<Batches, Inge
     }
     let typing = Typing {
         path: path.to_owned(),
-        chunks: Some(chunks(rows, path)?),
+        chunks: Some(chunks(rows, MissingRule::of(&inspection.options), path)?),
         schema: inspection.schema(),
         subjects: *inspection.subject() == Subject::Assigned,
         columns: inspection.columns().to_vec(),

@@ -1,6 +1,6 @@
 //! Blocks of rows of equal width, read by column.
 
-use super::{rejects::Reject, row::Row, values::trim};
+use super::{missing::MissingRule, rejects::Reject, row::Row, values::trim};
 
 /// Maximum rows in a block.
 pub(super) const BLOCK_ROWS: usize = 8192;
@@ -40,13 +40,39 @@ impl Block {
         self.lines.is_empty() && self.rejects.is_empty() && self.without_values == 0
     }
 
-    /// Adds a row; it must be as wide as the block. A row of several columns without a single value is only counted: it is a line of a
-    /// spreadsheet that nobody filled in, and would count as a person.
-    pub(super) fn push(&mut self, row: &Row) {
-        if self.width > 1 && row.fields().all(|field| trim(field).is_empty()) {
-            self.without_values += 1;
-            return;
+    /// Leaves out the rows of several columns without a single value, and counts them: they are lines of a spreadsheet that nobody filled
+    /// in, and each would count as a person.
+    pub(super) fn without_empty_rows(self, missing: &MissingRule) -> Self {
+        let is_empty = |row: &usize| self.fields(*row).all(|field| missing.is_no_value_in_a_row(trim(field)));
+        let empty: Vec<usize> = match self.width {
+            0 | 1 => Vec::new(),
+            _ => (0..self.rows()).filter(is_empty).collect(),
+        };
+        if empty.is_empty() {
+            return self;
         }
+        let mut kept = Self::new(self.width);
+        kept.without_values = empty.len() as u64;
+        let mut row = Row::default();
+        for (number, line) in self
+            .lines()
+            .enumerate()
+            .filter(|(number, _)| empty.binary_search(number).is_err())
+        {
+            row.clear(line);
+            self.fields(number).for_each(|field| row.push_field(field));
+            kept.push(&row);
+        }
+        kept.rejects = self.rejects;
+        kept
+    }
+
+    fn fields(&self, row: usize) -> impl Iterator<Item = &str> {
+        (0..self.width).map(move |column| self.field(row * self.width + column))
+    }
+
+    /// Adds a row; it must be as wide as the block.
+    pub(super) fn push(&mut self, row: &Row) {
         let before = self.text.len();
         self.text.push_str(&row.text);
         // A block is full long before 4 GiB, however long the last row is.

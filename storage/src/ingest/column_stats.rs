@@ -18,6 +18,7 @@ pub(super) struct ColumnStats {
     missing: u64,
     markers: u64,
     decimals: Decimals,
+    like_code: bool,
     alternatives: Alternatives,
     became_text: Option<(ColumnKind, u64)>,
     unfit: Unfit,
@@ -58,6 +59,7 @@ impl ColumnStats {
                 differ: false,
                 padded: false,
             },
+            like_code: false,
             alternatives: Alternatives::new(),
             became_text: None,
             unfit: Unfit::default(),
@@ -93,12 +95,21 @@ impl ColumnStats {
         }
         self.alternatives.observe(value, reading);
         self.decimals.observe(reading);
+        self.like_code |= reading.like_code;
         if !self.kinds.is_none() {
             let narrowed = self.kinds.and(reading.kinds);
             if narrowed.is_none() && self.values > 1 {
                 self.became_text = Some((self.kinds.best(), line));
             }
             self.kinds = narrowed;
+        }
+    }
+
+    /// Every field was added; `is_typed` if the file states that its values are numbers.
+    pub(super) fn finish(&mut self, is_typed: bool) {
+        if is_typed {
+            self.decimals.padded = false;
+            self.like_code = false;
         }
     }
 
@@ -114,9 +125,11 @@ impl ColumnStats {
         }
     }
 
-    /// Whether the column is text because its numbers differ in the zeros at their ends, as codes do: `250.0` and `250.00`.
+    /// Whether the column is text because its numbers are written as codes are: with zeros at their ends that differ (`250.0` and
+    /// `250.00`), or as whole numbers with an exponent (`12E4`).
     pub(super) fn keeps_digits(&self) -> bool {
-        self.stated.is_none() && self.is_fractions() && self.decimals.padded && self.decimals.differ
+        let differs = self.decimals.padded && self.decimals.differ;
+        self.stated.is_none() && self.is_fractions() && (differs || self.like_code)
     }
 
     /// The number of decimals, if all numbers are filled up with zeros to it. The numbers are read without these zeros.

@@ -110,6 +110,14 @@ impl Count {
         }
     }
 
+    /// All rows were read.
+    pub(super) fn finish(&mut self, ending: &Ending) {
+        let may_state_types = self.format != Format::Csv;
+        for (stats, is_text) in self.stats.iter_mut().zip(&ending.stored_as_text) {
+            stats.finish(may_state_types && !is_text);
+        }
+    }
+
     pub(super) fn check_subjects(&self, names: &[Name]) -> Result<(), IngestError> {
         let Subject::Column(column) = self.subject(names) else {
             return Ok(());

@@ -10,6 +10,7 @@ use super::{
     error::IngestError,
     fingerprint::Fingerprint,
     format::Format,
+    missing::MissingRule,
     names::{SUBJECT_COLUMN, name_columns},
     note::Note,
     open::Layout,
@@ -64,13 +65,14 @@ pub fn infer_schema_into(
     )?;
     let mut count = Count::new(&names, options, layout.format());
     let mut ending = None;
-    for chunk in chunks(rows, path)? {
+    for chunk in chunks(rows, MissingRule::of(options), path)? {
         match chunk? {
             Chunk::Rows(block) => count.block(&block, sink)?,
             Chunk::End(end) => ending = Some(end),
         }
     }
     let ending = ending.ok_or_else(|| IngestError::Changed { path: path.to_owned() })?;
+    count.finish(&ending);
     if names.len() == 1 && count.rows() == 0 {
         // A key file may also have one line: it must not become the name of a column, which more people can see.
         return Err(IngestError::NotATable { path: path.to_owned() });

@@ -39,6 +39,11 @@ impl MissingRule {
         }
     }
 
+    /// Whether a trimmed field does not make its row one with values: a marker alone does not.
+    pub(super) fn is_no_value_in_a_row(&self, trimmed: &str) -> bool {
+        self.is_without_value(trimmed) || self.is_marker(trimmed)
+    }
+
     /// Whether a trimmed field has no value in any column, whatever its kind.
     pub(super) fn is_without_value(&self, trimmed: &str) -> bool {
         trimmed.is_empty() || self.is_stated(trimmed)

@@ -20,7 +20,7 @@ pub enum Note {
         /// What to state.
         proposal: Proposal,
     },
-    /// A column is text because its numbers are written with different zeros at their ends.
+    /// A column is text because its numbers are written as codes are.
     KeptDigits {
         /// The column.
         column: String,
@@ -114,8 +114,8 @@ impl fmt::Display for Note {
             Self::Proposal { column, proposal } => write!(f, "column `{column}` is text; to have it typed, {proposal}"),
             Self::KeptDigits { column } => write!(
                 f,
-                "column `{column}` is text because its numbers end with different zeros, as codes do; `--type {column}=number` reads them \
-                 as numbers"
+                "column `{column}` is text because its numbers are written as codes are, such as `250.0` beside `250.00`, or `12E4`; \
+                 `--type {column}=number` reads them as numbers"
             ),
             Self::FixedDecimals { column, decimals } => write!(
                 f,

@@ -176,6 +176,12 @@ impl Alternatives {
                 .map(|(_, way)| way.option.as_str())
                 .collect(),
         };
+        // Of two ways of which one states more, the one that states less fits too.
+        let ways: Vec<&'static str> = ways
+            .iter()
+            .filter(|way| !ways.iter().any(|other| way.starts_with(&format!("{other} --"))))
+            .copied()
+            .collect();
         (as_stated || !ways.is_empty()).then_some(Proposal {
             ways,
             markers,

@@ -103,6 +103,9 @@ pub(super) struct Reading {
     pub(super) decimals: Option<usize>,
     /// Whether the last of several decimals is a zero, which a number does not keep.
     pub(super) padded: bool,
+    /// Whether it is a number only if the file says so: codes such as `12E4` are written like whole numbers with an exponent, which no
+    /// program writes without a sign.
+    pub(super) like_code: bool,
 }
 
 impl Reading {
@@ -113,6 +116,7 @@ impl Reading {
             kinds,
             decimals: None,
             padded: false,
+            like_code: false,
         }
     }
 }
@@ -167,11 +171,11 @@ pub(super) fn number(value: &str) -> Reading {
         kinds,
         decimals: Some(0),
         padded: false,
+        like_code: false,
     }
 }
 
-/// A number with a point or an exponent. Floating point keeps 17 digits, so a field with more is text, and so is an exponent that no
-/// program writes for a number but that codes such as `12E4` have: one without a sign after a whole number.
+/// A number with a point or an exponent. Floating point keeps 17 digits, so a field with more is text.
 fn fraction(value: &str, body: &str, whole: usize) -> Reading {
     /// Significant digits that a 64-bit number needs at most to be restored (IEEE 754-2019, 5.12.2).
     const DIGITS: usize = 17;
@@ -187,7 +191,7 @@ fn fraction(value: &str, body: &str, whole: usize) -> Reading {
         .count();
     let decimals = rest.strip_prefix('.').filter(|_| exponent.is_none());
     let is_number = match (exponent, decimals) {
-        (Some(power), _) => (power.starts_with(['+', '-']) || mantissa.contains('.')) && float(value).is_some(),
+        (Some(_), _) => float(value).is_some(),
         // At most 17 digits are always finite, so they do not have to be parsed.
         (None, Some(decimals)) => body.len() > 1 && decimals.bytes().all(|byte| byte.is_ascii_digit()),
         (None, None) => false,
@@ -199,6 +203,7 @@ fn fraction(value: &str, body: &str, whole: usize) -> Reading {
         kinds: Kinds::FLOAT,
         decimals: decimals.map(str::len),
         padded: decimals.is_some_and(|decimals| decimals.len() > 1 && decimals.ends_with('0')),
+        like_code: exponent.is_some_and(|power| !power.starts_with(['+', '-'])) && !mantissa.contains('.'),
     }
 }
 
@@ -375,8 +380,6 @@ mod tests {
             "1 2",
             "2020-01-01T10:00:00+25:00",
             "é020-01-01",
-            "1E5",
-            "12e4",
             "0.123456789012345678",
             "123456789.0123456789",
             "2020-é1-01",
@@ -402,6 +405,15 @@ mod tests {
             "0.10000000000000001",
         ] {
             assert_eq!(kind(value), ColumnKind::Float, "{value}");
+        }
+        for (value, like_code) in [
+            ("1E5", true),
+            ("-12e4", true),
+            ("1.0E5", false),
+            ("1e+5", false),
+            ("15", false),
+        ] {
+            assert_eq!(classify(value).like_code, like_code, "{value}");
         }
         assert_eq!(kind("TRUE"), ColumnKind::Boolean);
         assert_eq!(kind("2020-02-29"), ColumnKind::Date);

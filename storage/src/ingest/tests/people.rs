@@ -218,6 +218,6 @@ fn names_of_any_script_stay_and_others_can_be_stated() {
     };
     assert_eq!(
         names(&inspect(twice, &options).unwrap()),
-        ["record_id", "complete", "bp", "bp_complete"]
+        ["record_id", "complete", "BP", "bp_complete"]
     );
 }
