@@ -33,6 +33,7 @@ mod source;
 mod statement;
 mod text;
 mod transform;
+mod visit;
 mod worker;
 
 pub use dialect::{on_large_stack, parse, version_number};
@@ -44,6 +45,7 @@ pub use run::answer;
 pub use session::{Bounds, allowed_functions};
 pub use size::{admitted, rows_per_batch};
 pub use source::Source;
+pub use visit::{visit, visit_mut};
 pub use worker::{Workers, serve};
 
 /// Whether a statement over `dataset` with these columns is passed to the planner; for the fuzz targets, which are

@@ -1,11 +1,34 @@
 //! What is wrong with a document, in plain words: the messages of `serde` name types of the program, and quote what they found.
 
+use concordat_documents::problem::Problem;
 use serde_path_to_error::{Path, Segment};
+
+const DOCUMENT: &str = "the document";
 
 /// The message of a parser about the part of a document at `path`, as a sentence. What was found is described, not quoted: it may be a
 /// secret in the wrong place.
 pub(crate) fn sentence(path: &Path, message: &str) -> String {
-    about(&name(path), message)
+    about(DOCUMENT, &name(path), message)
+}
+
+/// A problem document about the message of a parser; `whole` is what was parsed, such as `the query string`.
+pub(super) fn problem(whole: &str, path: &Path, message: &str) -> Problem {
+    let path = name(path);
+    Problem::usage(about(whole, &path, message)).at(field(&path, message))
+}
+
+/// The part that is wrong: the one at `path`, or the one that is missing there.
+fn field(path: &str, message: &str) -> Option<String> {
+    let named = |before| {
+        let rest: &str = message.strip_prefix(before)?;
+        rest.split_once('`').map(|(field, _)| field)
+    };
+    match (path, named("missing field `"), named("unknown field `")) {
+        ("", Some(field), _) | ("", None, Some(field)) => Some(field.to_owned()),
+        ("", None, None) => None,
+        (path, Some(missing), _) => Some(format!("{path}.{missing}")),
+        (path, None, _) => Some(path.to_owned()),
+    }
 }
 
 /// The name of a part, such as `request.purposes[0]`; empty for the document itself.
@@ -26,15 +49,16 @@ fn name(path: &Path) -> String {
     name
 }
 
-fn about(path: &str, message: &str) -> String {
+fn about(whole: &str, path: &str, message: &str) -> String {
     let place = match path {
-        "" => "the document".to_owned(),
+        "" => whole.to_owned(),
         path => format!("`{path}`"),
     };
     missing(&place, message)
         .or_else(|| unknown_field(path, message))
         .or_else(|| unknown_value(&place, message))
         .or_else(|| wrong_kind(&place, message))
+        .or_else(|| not_a_number(&place, message))
         .unwrap_or_else(|| other(&place, message))
 }
 
@@ -55,8 +79,8 @@ fn unknown_field(path: &str, message: &str) -> Option<String> {
 
 fn unknown_value(place: &str, message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown variant `")?;
-    let (value, known) = rest.split_once("`, expected ")?;
-    Some(format!("{place}: `{value}` is not known; write {known}"))
+    let (_, known) = rest.split_once("`, expected ")?;
+    Some(format!("{place} has a value that is not known; write {known}"))
 }
 
 fn wrong_kind(place: &str, message: &str) -> Option<String> {
@@ -69,6 +93,19 @@ fn wrong_kind(place: &str, message: &str) -> Option<String> {
         (None, Some(_)) => format!("{place} cannot be {}", found_kind(found)),
         (None, None) => format!("{place} has a value that is not accepted here"),
     })
+}
+
+/// The messages of the standard library about a number that is written as text, as in a query string.
+fn not_a_number(place: &str, message: &str) -> Option<String> {
+    const MESSAGES: [&str; 4] = [
+        "cannot parse integer from empty string",
+        "invalid digit found in string",
+        "number too large to fit in target type",
+        "number too small to fit in target type",
+    ];
+    MESSAGES
+        .contains(&message)
+        .then(|| format!("{place} must be a whole number, neither negative nor too large"))
 }
 
 /// Messages of our own types are sentences already; the rest is rare.
@@ -98,7 +135,8 @@ fn found_kind(found: &str) -> &'static str {
     }
 }
 
-fn expected_kind(expected: &str) -> Option<&'static str> {
+/// What a parser expected, as it names the type.
+pub(super) fn expected_kind(expected: &str) -> Option<&'static str> {
     let kinds = [
         (&["a string", "a borrowed string", "a character"][..], "text"),
         (&["a boolean"], "`true` or `false`"),
@@ -157,7 +195,7 @@ mod tests {
             ),
             (
                 ("request.tier", request(json!({ "tier": "all" }))),
-                "`request.tier`: `all` is not known; write one of `exists`, `count`, `aggregate`, `records`",
+                "`request.tier` has a value that is not known; write one of `exists`, `count`, `aggregate`, `records`",
             ),
             (
                 ("request.color", request(json!({ "color": 1 }))),
@@ -187,7 +225,25 @@ mod tests {
             ),
         ];
         for ((path, message), expected) in cases {
-            assert_eq!(about(path, &message), expected, "{message}");
+            assert_eq!(about(DOCUMENT, path, &message), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn parser_messages_name_the_field_that_is_wrong() {
+        for (path, message, expected) in [
+            ("", "missing field `dataset`", Some("dataset")),
+            ("request", "missing field `purposes`", Some("request.purposes")),
+            ("", "unknown field `color`, expected `tier`", Some("color")),
+            (
+                "request.color",
+                "unknown field `color`, expected `tier`",
+                Some("request.color"),
+            ),
+            ("tier", "unknown variant `all`, expected `count`", Some("tier")),
+            ("", "invalid type: null, expected struct GrantRequest", None),
+        ] {
+            assert_eq!(field(path, message).as_deref(), expected, "{path}: {message}");
         }
     }
 
@@ -197,8 +253,9 @@ mod tests {
             "invalid type: string \"correct horse\", expected u32",
             "invalid value: string \"correct horse\", expected something new",
             "invalid type: integer `4711`, expected a string",
+            "unknown variant `correct horse`, expected one of `count`, `records`",
         ] {
-            let sentence = about("password", message);
+            let sentence = about(DOCUMENT, "password", message);
             assert!(!sentence.contains("horse") && !sentence.contains("4711"), "{sentence}");
         }
     }

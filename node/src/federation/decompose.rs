@@ -19,10 +19,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use concordat_protocol::ids::DatasetName;
+use concordat_storage::engine::{visit, visit_mut};
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -129,6 +130,7 @@ pub(super) fn decompose(query: &Query, table: &TableName, into: &str) -> Result<
         partials: Vec::new(),
         aliases,
         inside: 0,
+        outcome: Ok(()),
     };
     merge.query(&mut local)?;
     if merge.groups.is_empty() && merge.partials.is_empty() {
@@ -198,7 +200,7 @@ pub(super) fn is_summary(query: &Query) -> bool {
     }
     let Ok(select) = select_of(query) else { return false };
     let mut aggregates = Aggregates(false);
-    let _ = select.projection.visit(&mut aggregates);
+    let _ = visit(&select.projection, &mut aggregates);
     let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
     aggregates.0 || grouped
 }
@@ -266,6 +268,8 @@ struct Merge {
     aliases: Vec<(String, Expr)>,
     /// Depth of the visit inside an expression that has been replaced.
     inside: usize,
+    /// Why the visit ended early.
+    outcome: Result<(), String>,
 }
 
 impl Merge {
@@ -299,10 +303,8 @@ impl Merge {
         {
             return Ok(());
         }
-        match expr.visit(self) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(reason) => Err(reason),
-        }
+        let _ = visit_mut(expr, self);
+        std::mem::replace(&mut self.outcome, Ok(()))
     }
 
     fn replacement(&mut self, expr: &Expr) -> Result<Option<Expr>, String> {
@@ -359,9 +361,9 @@ impl Merge {
 }
 
 impl VisitorMut for Merge {
-    type Break = String;
+    type Break = ();
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if self.inside > 0 {
             self.inside = self.inside.saturating_add(1);
             return ControlFlow::Continue(());
@@ -373,11 +375,14 @@ impl VisitorMut for Merge {
                 ControlFlow::Continue(())
             }
             Ok(None) => ControlFlow::Continue(()),
-            Err(reason) => ControlFlow::Break(reason),
+            Err(reason) => {
+                self.outcome = Err(reason);
+                ControlFlow::Break(())
+            }
         }
     }
 
-    fn post_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<String> {
+    fn post_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<()> {
         self.inside = self.inside.saturating_sub(1);
         ControlFlow::Continue(())
     }
@@ -445,7 +450,7 @@ fn finish(select: &mut Select, names: &[Ident], groups: usize, into: &str) -> Re
 
 /// Removes the table from qualified columns, because there is only one table, and quotes all columns.
 fn unqualify(query: &mut Query, table: &TableName, alias: Option<&str>) {
-    let _ = query.visit(&mut Unqualify { table, alias });
+    let _ = visit_mut(query, &mut Unqualify { table, alias });
 }
 
 struct Unqualify<'a> {
@@ -499,7 +504,7 @@ fn columns_of(expr: &Expr) -> BTreeSet<String> {
         }
     }
     let mut columns = Columns(BTreeSet::new());
-    let _ = expr.visit(&mut columns);
+    let _ = visit(expr, &mut columns);
     columns.0
 }
 
@@ -513,7 +518,7 @@ fn count_queries(query: &Query) -> usize {
         }
     }
     let mut count = Count(0);
-    let _ = query.visit(&mut count);
+    let _ = visit(query, &mut count);
     count.0
 }
 

@@ -13,7 +13,7 @@ use concordat_protocol::{
     ids::{DatasetName, InstitutionId},
     schema::VersionNumber,
 };
-use concordat_storage::engine::{on_large_stack, parse, version_number};
+use concordat_storage::engine::{on_large_stack, parse, version_number, visit, visit_mut};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
     Statement, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
@@ -155,15 +155,17 @@ pub(super) fn tables_of<V: Visit>(node: &V) -> Result<BTreeSet<TableName>, Feder
 /// The tables that `node` names, once per mention.
 pub(super) fn occurrences<V: Visit>(node: &V) -> Result<Vec<TableName>, FederationError> {
     let mut defined = Defined::default();
-    let _ = node.visit(&mut defined);
+    let _ = visit(node, &mut defined);
     let mut named = Named {
         defined: defined.0,
         version: None,
         tables: Vec::new(),
+        refused: None,
     };
-    match node.visit(&mut named) {
-        ControlFlow::Continue(()) => Ok(named.tables),
-        ControlFlow::Break(error) => Err(error),
+    let _ = visit(node, &mut named);
+    match named.refused {
+        None => Ok(named.tables),
+        Some(error) => Err(error),
     }
 }
 
@@ -186,27 +188,36 @@ struct Named {
     /// The version of the table whose name is visited next.
     version: Option<VersionNumber>,
     tables: Vec<TableName>,
+    /// Why the visit ended early.
+    refused: Option<FederationError>,
+}
+
+impl Named {
+    fn refuse(&mut self, error: FederationError) -> ControlFlow<()> {
+        self.refused = Some(error);
+        ControlFlow::Break(())
+    }
 }
 
 impl Visitor for Named {
-    type Break = FederationError;
+    type Break = ();
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<FederationError> {
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         let unsupported = query.for_clause.is_some() || !query.locks.is_empty() || !query.pipe_operators.is_empty();
         if unsupported || !only_reads(&query.body) {
-            return ControlFlow::Break(FederationError::usage("only `SELECT` is answered"));
+            return self.refuse(FederationError::usage("only `SELECT` is answered"));
         }
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<FederationError> {
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         match factor {
             TableFactor::Table {
                 args: None, version, ..
             } => {
                 self.version = version.as_ref().and_then(version_number);
                 match version {
-                    Some(other) if self.version.is_none() => ControlFlow::Break(FederationError::usage_with(
+                    Some(other) if self.version.is_none() => self.refuse(FederationError::usage_with(
                         format!("`{other}` is not a version that can be queried"),
                         "write `VERSION AS OF` and its number; `concordat dataset versions` lists them",
                     )),
@@ -214,13 +225,13 @@ impl Visitor for Named {
                 }
             }
             TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
-            other => ControlFlow::Break(FederationError::usage(format!(
+            other => self.refuse(FederationError::usage(format!(
                 "`{other}` is not a table that can be queried"
             ))),
         }
     }
 
-    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<FederationError> {
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
         let single = match name.0.as_slice() {
             [part] => part.as_ident().map(|ident| ident.value.as_str()),
             _ => None,
@@ -234,7 +245,7 @@ impl Visitor for Named {
                 self.tables.push(table);
                 ControlFlow::Continue(())
             }
-            Err(error) => ControlFlow::Break(error),
+            Err(error) => self.refuse(error),
         }
     }
 }
@@ -251,7 +262,7 @@ fn only_reads(body: &SetExpr) -> bool {
 
 /// Rewrites a node that names only `table` to the provider's name for it: the dataset alone, without the institution.
 pub(super) fn use_provider_table_name<V: VisitMut>(node: &mut V, table: &TableName) {
-    let _ = node.visit(&mut Shorten(table));
+    let _ = visit_mut(node, &mut Shorten(table));
 }
 
 struct Shorten<'a>(&'a TableName);
@@ -304,7 +315,7 @@ impl VisitorMut for Shorten<'_> {
 
 /// Rewrites versions to the names in the local engine, where each is a table of its own; an alias keeps the name used in the query.
 pub(super) fn use_local_version_names(query: &mut Query) {
-    let _ = query.visit(&mut Rename);
+    let _ = visit_mut(query, &mut Rename);
 }
 
 struct Rename;

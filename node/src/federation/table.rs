@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
@@ -12,6 +11,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use futures::future::{BoxFuture, ready};
 use futures::{StreamExt, TryStreamExt};
 
 use super::error::FederationError;
@@ -68,42 +68,9 @@ impl RemoteTable {
         };
         filter::as_text(filter).is_some() && filter.column_refs().iter().all(|column| same_everywhere(&column.name))
     }
-}
 
-/// Types whose values can be written exactly as literals.
-fn is_comparable(kind: &DataType) -> bool {
-    matches!(
-        kind,
-        DataType::Boolean
-            | DataType::Int64
-            | DataType::Float64
-            | DataType::Date32
-            | DataType::Utf8
-            | DataType::Utf8View
-    )
-}
-
-#[async_trait]
-impl TableProvider for RemoteTable {
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let answer = |filter: &&Expr| match self.can_send(filter) {
-            true => TableProviderFilterPushDown::Exact,
-            false => TableProviderFilterPushDown::Unsupported,
-        };
-        Ok(filters.iter().map(answer).collect())
-    }
-
-    async fn scan(
+    fn planned(
         &self,
-        _: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
@@ -132,6 +99,55 @@ impl TableProvider for RemoteTable {
             false,
             limit,
         )?))
+    }
+}
+
+/// Types whose values can be written exactly as literals.
+fn is_comparable(kind: &DataType) -> bool {
+    matches!(
+        kind,
+        DataType::Boolean
+            | DataType::Int64
+            | DataType::Float64
+            | DataType::Date32
+            | DataType::Utf8
+            | DataType::Utf8View
+    )
+}
+
+impl TableProvider for RemoteTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let answer = |filter: &&Expr| match self.can_send(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(answer).collect())
+    }
+
+    // Not an `async fn`: its future would hold `filters`, and a proof that an `Expr` is `Send` takes the compiler seconds.
+    fn scan<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        _: &'life1 dyn Session,
+        projection: Option<&'life2 Vec<usize>>,
+        filters: &'life3 [Expr],
+        limit: Option<usize>,
+    ) -> BoxFuture<'async_trait, Result<Arc<dyn ExecutionPlan>>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(ready(self.planned(projection, filters, limit)))
     }
 }
 

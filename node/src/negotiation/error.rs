@@ -212,13 +212,25 @@ impl NegotiationError {
                 reasons: reasons.clone(),
             },
             Self::TooManyOpen { .. } | Self::TooManyBegun { .. } | Self::TooManyResumptions { .. } => {
-                Refusal::because(RefusalCode::Busy, self.to_string())
+                Refusal::of_rule(RefusalCode::Busy, self.rule(), self.to_string())
             }
-            Self::Protocol(ProtocolError::Peer(rule)) => Refusal::because(code, rule.to_string()),
+            Self::Protocol(ProtocolError::Peer(broken)) => Refusal::of_rule(code, self.rule(), broken.to_string()),
             _ if code == RefusalCode::Failed => {
                 Refusal::because(code, "the other node could not record the message; try again later")
             }
-            other => Refusal::because(code, other.to_string()),
+            other => Refusal::of_rule(code, other.rule(), other.to_string()),
+        }
+    }
+
+    /// The name of the rule that a peer's message broke, as it is sent to that peer.
+    const fn rule(&self) -> Option<&'static str> {
+        match self {
+            Self::Protocol(ProtocolError::Peer(broken)) | Self::Rule(broken) => Some(broken.rule()),
+            Self::NoDataset { .. } => Some("dataset-known"),
+            Self::TooManyOpen { .. } => Some("open-negotiations"),
+            Self::TooManyBegun { .. } => Some("negotiations-a-day"),
+            Self::TooManyResumptions { .. } => Some("resumptions-an-hour"),
+            _ => None,
         }
     }
 }

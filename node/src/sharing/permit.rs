@@ -64,7 +64,7 @@ async fn open_version(
     let opened = tokio::task::spawn_blocking(move || catalog.open_version(&name, number)).await;
     match opened {
         Ok(Ok(version)) => Ok(version),
-        Ok(Err(error @ CatalogError::NoSuchVersion { .. })) => Err(invalid(error.to_string())),
+        Ok(Err(error @ CatalogError::NoSuchVersion { .. })) => Err(invalid("version-exists", error.to_string())),
         Ok(Err(error)) => {
             tracing::warn!(%error, "a dataset cannot be opened");
             Err(failed("the stored data cannot be read"))

@@ -9,14 +9,28 @@ pub(super) fn failed(text: &str) -> Refusal {
     Refusal::because(RefusalCode::Failed, text)
 }
 
-/// A mistake in the query.
-pub(super) fn invalid(text: impl Into<String>) -> Refusal {
-    Refusal::because(RefusalCode::Invalid, text)
+/// A mistake in the query, which breaks `rule`.
+pub(super) fn invalid(rule: &'static str, text: impl Into<String>) -> Refusal {
+    Refusal::of_rule(RefusalCode::Invalid, Some(rule), text)
 }
 
 /// An error of the engine as a refusal for the requester; its text reveals no value of the data.
 pub(super) fn refusal_of(error: &QueryError) -> Refusal {
-    Refusal::because(error.kind().into(), error.to_string())
+    Refusal::of_rule(error.kind().into(), limit_of(error), error.to_string())
+}
+
+/// The rule behind an error of the engine, if it is a limit or a rule about what a query may state; the others are in its text.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most errors are about one query's text")]
+fn limit_of(error: &QueryError) -> Option<&'static str> {
+    match error {
+        QueryError::OtherVersion => Some("version-as-stated"),
+        QueryError::TooManyRows { .. } => Some("rows-an-answer"),
+        QueryError::TooManyGroups { .. } => Some("groups-a-query"),
+        QueryError::Memory => Some("memory-a-query"),
+        QueryError::Ended => Some("engine-limits"),
+        QueryError::Deadline => Some("time-a-query"),
+        _ => None,
+    }
 }
 
 /// A decision of the policy.

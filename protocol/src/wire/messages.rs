@@ -203,12 +203,17 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with one reason.
     pub fn because(code: RefusalCode, text: impl Into<String>) -> Self {
+        Self::of_rule(code, None, text)
+    }
+
+    /// A refusal with one reason, and the rule behind it if it has a name.
+    pub fn of_rule(code: RefusalCode, rule: Option<&'static str>, text: impl Into<String>) -> Self {
         Self {
             code,
             reasons: vec![Reason {
                 text: text.into(),
                 remedy: None,
-                rule: None,
+                rule: rule.map(str::to_owned),
             }],
         }
     }

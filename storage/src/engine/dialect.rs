@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 
 use concordat_protocol::schema::VersionNumber;
 use datafusion::sql::sqlparser::{
-    ast::{
-        Expr, Select, Statement, TableFactor, TableVersion, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
-    },
+    ast::{Expr, Select, Statement, TableFactor, TableVersion, Value, ValueWithSpan, Visitor, VisitorMut},
     dialect::GenericDialect,
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer},
 };
+
+use super::visit::{visit, visit_mut};
 
 /// How deeply calls, lists and `CASE` may be nested, counted in tokens before they are parsed: where the parser fails,
 /// it tries some of them a second way, so that its work doubles with every level.
@@ -50,7 +50,7 @@ fn read(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
         .with_tokens_with_locations(tokens)
         .parse_statements()?;
     let mut attacher = VersionAttacher(named);
-    let _ = VisitMut::visit(&mut statements, &mut attacher);
+    let _ = visit_mut(&mut statements, &mut attacher);
     match attacher.0.as_slice() {
         [] => Ok(statements),
         [..] => Err(ParserError::ParserError(
@@ -108,7 +108,7 @@ fn set_operations(tokens: &[TokenWithSpan]) -> usize {
 /// statement recursively.
 fn is_shallow(statements: &Vec<Statement>, most: usize) -> bool {
     let mut nesting = Nesting { most, depth: 0 };
-    Visit::visit(statements, &mut nesting).is_continue()
+    visit(statements, &mut nesting).is_continue()
 }
 
 struct Nesting {

@@ -15,7 +15,6 @@ mod shuffle;
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use async_trait::async_trait;
 use concordat_protocol::scope::Scope;
 use datafusion::{
     catalog::{Session, TableProvider},
@@ -31,6 +30,7 @@ use datafusion::{
     logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType, utils::conjunction},
     physical_plan::{ExecutionPlan, PhysicalExpr, empty::EmptyExec},
 };
+use futures::future::BoxFuture;
 use object_store::ObjectMeta;
 use parquet::arrow::RowNumber;
 
@@ -244,6 +244,38 @@ impl View {
         Ok(indices.iter().filter_map(field).collect())
     }
 
+    fn boxed_scan<'a>(
+        &'a self,
+        session: &'a dyn Session,
+        projection: Option<&'a Vec<usize>>,
+        filters: &'a [Expr],
+        limit: Option<usize>,
+    ) -> BoxFuture<'a, Result<Arc<dyn ExecutionPlan>>> {
+        Box::pin(self.scan_rows(session, projection, filters, limit))
+    }
+
+    async fn scan_rows(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all: Vec<usize> = (0..self.shown.len()).collect();
+        let wanted = projection.unwrap_or(&all);
+        let shown: Option<Vec<Shown>> = wanted.iter().map(|at| self.shown.get(*at).cloned()).collect();
+        let shown = shown.ok_or_else(|| DataFusionError::Internal("a column that the view lacks".to_owned()))?;
+        let schema = Arc::new(self.schema.project(wanted)?);
+        if let Some(order) = self.order.as_ref().filter(|_| !self.objects.is_empty()) {
+            return self.scan_in_order(session, shown, filters, schema, order).await;
+        }
+        let indices = self.indices(&shown)?;
+        let input = self.read(session, &indices, filters, limit)?;
+        let condition = self.physical_condition(session, &input)?;
+        let read: Vec<Shown> = shown.into_iter().filter_map(|shown| shown.within(&indices)).collect();
+        Ok(Arc::new(Guard::new(input, condition, read, schema)))
+    }
+
     async fn scan_in_order(
         &self,
         session: &dyn Session,
@@ -309,7 +341,6 @@ fn shown_schema(read: &Schema, shown: &[Shown]) -> Result<SchemaRef, QueryError>
     )))
 }
 
-#[async_trait]
 impl TableProvider for View {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -330,26 +361,23 @@ impl TableProvider for View {
         Ok(filters.iter().map(pushed).collect())
     }
 
-    async fn scan(
-        &self,
-        session: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
+    // Not an `async fn`: in a method with conditions on lifetimes the compiler caches no proof that a future is `Send`, and
+    // repeats it, for seconds, in each of its steps, because an `Expr` is made of some hundred types.
+    fn scan<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        session: &'life1 dyn Session,
+        projection: Option<&'life2 Vec<usize>>,
+        filters: &'life3 [Expr],
         limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let all: Vec<usize> = (0..self.shown.len()).collect();
-        let wanted = projection.unwrap_or(&all);
-        let shown: Option<Vec<Shown>> = wanted.iter().map(|at| self.shown.get(*at).cloned()).collect();
-        let shown = shown.ok_or_else(|| DataFusionError::Internal("a column that the view lacks".to_owned()))?;
-        let schema = Arc::new(self.schema.project(wanted)?);
-        if let Some(order) = self.order.as_ref().filter(|_| !self.objects.is_empty()) {
-            return self.scan_in_order(session, shown, filters, schema, order).await;
-        }
-        let indices = self.indices(&shown)?;
-        let input = self.read(session, &indices, filters, limit)?;
-        let condition = self.physical_condition(session, &input)?;
-        let read: Vec<Shown> = shown.into_iter().filter_map(|shown| shown.within(&indices)).collect();
-        Ok(Arc::new(Guard::new(input, condition, read, schema)))
+    ) -> BoxFuture<'async_trait, Result<Arc<dyn ExecutionPlan>>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
+        self.boxed_scan(session, projection, filters, limit)
     }
 }
 

@@ -228,7 +228,16 @@ mod tests {
         fs::write(&path, WHOLE).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = check(&path).unwrap_err();
-        assert!(error.to_string().contains("run `chmod 600`"), "{error}");
+        assert!(
+            matches!(
+                &error,
+                LocationError::Credentials {
+                    reason: CredentialsError::Exposed,
+                    ..
+                }
+            ),
+            "{error}"
+        );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let credentials = FileCredentials::open(&path).unwrap();
         assert_eq!(credentials.current().unwrap().secret_key, "wJalr/+=x");

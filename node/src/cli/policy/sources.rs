@@ -178,7 +178,7 @@ mod tests {
             ("[other]\n", "contains no `[[case]]`"),
             (
                 &CASE.replace("records", "all"),
-                "`case[0].tier`: `all` is not known; write one of `exists`",
+                "`case[0].tier` has a value that is not known; write one of `exists`",
             ),
             (&CASE.replace("tier", "class"), "`case[0].class`"),
             (&format!("{CASE}color = 1\n"), "`case[0].color` does not exist"),

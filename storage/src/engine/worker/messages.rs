@@ -129,6 +129,8 @@ pub(super) struct ReadRequest {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Failure {
     Memory,
+    Deadline,
+    OtherVersion,
     Stored(ErrorKind),
     Reported(ErrorKind, String),
 }
@@ -141,6 +143,8 @@ impl From<&QueryError> for Failure {
     fn from(error: &QueryError) -> Self {
         match error {
             QueryError::Memory => Self::Memory,
+            QueryError::Deadline => Self::Deadline,
+            QueryError::OtherVersion => Self::OtherVersion,
             QueryError::Stored { kind } => Self::Stored(*kind),
             other => Self::Reported(other.kind(), other.to_string()),
         }
@@ -151,6 +155,8 @@ impl From<Failure> for QueryError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Memory => Self::Memory,
+            Failure::Deadline => Self::Deadline,
+            Failure::OtherVersion => Self::OtherVersion,
             Failure::Stored(kind) => Self::Stored { kind },
             Failure::Reported(kind, text) => Self::Reported {
                 kind,

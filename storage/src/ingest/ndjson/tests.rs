@@ -140,9 +140,11 @@ fn lines_that_are_not_objects_are_refused_with_their_place() {
 fn nested_values_are_refused_by_their_name() {
     let text = "{\"id\":1,\"codes\":[1,2],\"note\":\"[\"}\n{\"id\":2,\"address\":{\"a\":\"}\"},\"codes\":null}\n";
     let error = read_with(text, &skipping()).unwrap_err();
-    assert!(matches!(&error, IngestError::Unsupported { columns } if columns.len() == 2));
-    let message = error.to_string();
-    assert!(message.contains("`codes` (lists), `address` (structures)"), "{message}");
+    let expected = [("codes", "lists"), ("address", "structures")].map(|(name, what)| (name.to_owned(), what));
+    assert!(
+        matches!(&error, IngestError::Unsupported { columns } if *columns == expected),
+        "{error}"
+    );
 }
 
 #[test]

@@ -266,13 +266,13 @@ fn format_is_recognized_or_must_be_the_stated_one() {
             );
         }
     }
-    let error = inspect(&files[1].1, &stated(Format::Csv)).unwrap_err().to_string();
-    assert!(
-        error.contains("a Parquet file; import it with `--kind parquet`"),
-        "{error}"
-    );
-    let error = inspect(&files[2].1, &stated(Format::Csv)).unwrap_err().to_string();
-    assert!(error.contains("`--kind ndjson`"), "{error}");
+    for (format, bytes) in &files[1..] {
+        let error = inspect(bytes, &stated(Format::Csv)).unwrap_err();
+        assert!(
+            matches!(&error, IngestError::OtherFormat { format: found, .. } if found == format),
+            "{error}"
+        );
+    }
     for (bytes, format) in [
         ("PAR1,PAR2\n1,2\n", Format::Csv),
         ("\n \t{ \"a\": 1, \"b\": 2}\n", Format::Ndjson),
@@ -331,11 +331,16 @@ fn files_of_other_kinds_are_named() {
         ("BZh91AY&SY", "a bzip2 file"),
     ] {
         let error = inspect(bytes, &TableOptions::default()).unwrap_err();
-        assert!(error.to_string().contains(what), "{error}");
-        assert!(error.to_string().contains("NDJSON"), "{error}");
+        assert!(
+            matches!(&error, IngestError::NotText { what: found, .. } if found.starts_with(what)),
+            "{error}"
+        );
     }
     let xz = inspect(b"\xfd7zXZ\0", &TableOptions::default()).unwrap_err();
-    assert!(xz.to_string().contains("an xz file"), "{xz}");
+    assert!(
+        matches!(&xz, IngestError::NotText { what, .. } if what.starts_with("an xz file")),
+        "{xz}"
+    );
 }
 
 #[test]

@@ -103,8 +103,10 @@ mod tests {
     #[track_caller]
     fn rejected(module: &Path, expected: &str) {
         let error = TrustedModule::check(module).unwrap_err();
-        assert!(matches!(error, TokenError::UntrustedModule { .. }), "{error}");
-        assert!(error.to_string().contains(expected), "{expected}: {error}");
+        assert!(
+            matches!(&error, TokenError::UntrustedModule { what, .. } if what.contains(expected)),
+            "{expected}: {error}"
+        );
     }
 
     #[test]
