@@ -110,6 +110,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     // the limits under which messages of rows are verified
     ("flatbuffers", &[ARROW_STREAM]),
     ("memchr", &[STORAGE]),
+    // times of files whose zone the steward states
+    ("chrono-tz", &[STORAGE]),
+    // names of columns in any script, with one spelling each
+    ("unicode-ident", &[PROTOCOL]),
+    ("unicode-normalization", &[PROTOCOL, STORAGE]),
     // rows in storage; queries: the provider's engine, the consumer's planner in node, and what the command line writes
     ("arrow", &[ARROW_STREAM, STORAGE, ENGINE, CLI, NODE]),
     ("datafusion", &[ENGINE, NODE]),
