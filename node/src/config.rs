@@ -4,11 +4,6 @@
 //! it is usually a known one mistyped. Relative paths are resolved from the data directory. One setting can come from the
 //! environment instead: [`KEY_FILE_VARIABLE`] names the key file, so that a container can provide its own.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "all variants that are not named are handled alike"
-)]
-
 mod choice;
 mod error;
 mod import;
@@ -68,12 +63,15 @@ impl Config {
     /// If the file cannot be read, is not TOML or contains mistakes; all of them are named.
     pub fn load(dir: &Path) -> Result<Self, ConfigError> {
         let path = dir.join(FILE);
-        let text = read_regular_text(&path, MAX_FILE).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => ConfigError::NoNode { dir: dir.to_owned() },
-            _ => ConfigError::Unreadable {
-                path: path.clone(),
-                source,
-            },
+        let text = read_regular_text(&path, MAX_FILE).map_err(|source| {
+            if source.kind() == std::io::ErrorKind::NotFound {
+                ConfigError::NoNode { dir: dir.to_owned() }
+            } else {
+                ConfigError::Unreadable {
+                    path: path.clone(),
+                    source,
+                }
+            }
         })?;
         Self::parse(&text, &path)
     }

@@ -110,6 +110,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     // the limits under which messages of rows are verified
     ("flatbuffers", &[ARROW_STREAM]),
     ("memchr", &[STORAGE]),
+    // times of files whose zone the steward states
+    ("chrono-tz", &[STORAGE]),
+    // names of columns in any script, with one spelling each
+    ("unicode-ident", &[PROTOCOL]),
+    ("unicode-normalization", &[PROTOCOL, STORAGE]),
     // rows in storage; queries: the provider's engine, the consumer's planner in node, and what the command line writes
     ("arrow", &[ARROW_STREAM, STORAGE, ENGINE, CLI, NODE]),
     ("datafusion", &[ENGINE, NODE]),
@@ -126,8 +131,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("serde_json", &[VERIFY, DOCUMENTS, CLIENT, CLI, POLICY, DEMO, NODE]),
     // which field of a request's body, or of a file, is wrong
     ("serde_path_to_error", &[DOCUMENTS, CLI, NODE]),
-    // the documents of the API: their description, and errors as responses of the server
-    ("utoipa", &[DOCUMENTS]),
+    // the documents of the API: their description (in the protocol a feature, for values that are documents too), and errors as
+    // responses of the server
+    ("utoipa", &[PROTOCOL, DOCUMENTS]),
     ("axum-core", &[DOCUMENTS]),
     ("http", &[DOCUMENTS]),
     // the command line and the daemon's shell, and what the demonstration shows
@@ -155,7 +161,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "serde",
         &[
-            PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NETWORK, POLICY, DEMO, NODE, PROGRAM,
+            PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NETWORK, DEMO, NODE, PROGRAM,
         ],
     ),
     (

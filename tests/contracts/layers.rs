@@ -32,12 +32,12 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "protocol/src",
         layers: &[
-            &["error_kind"],
+            &["decision", "error_kind"],
             &["ids", "labels", "schema", "text", "time"],
             &["identity"],
             &["signed"],
-            &["membership", "policy_set", "scope"],
-            &["audit", "grant", "release"],
+            &["membership", "scope"],
+            &["audit", "grant", "policy_set", "release"],
             &["negotiation", "query"],
             &["wire"],
         ],
@@ -176,8 +176,8 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "node/policy/src",
         layers: &[
-            &["facts", "reason"],
-            &["load", "prohibited", "rows"],
+            &["explanation", "facts"],
+            &["entities", "load", "prohibited", "rows"],
             &["authorize", "named", "sources"],
             &["offer", "sample"],
             &["matrix"],

@@ -8,8 +8,8 @@ use clap::Subcommand;
 use concordat_documents::Items;
 use concordat_documents::policy::{
     AppliedPolicy, CheckedPolicy, ComparedSet, CurrentPolicySet, NewPolicySet, PolicyApproval, PolicyComparison,
-    PolicyDiff, PolicyProposal, PolicyRollback, PolicySample, PolicySet, PolicySetSummary, PolicyState, PolicyTest,
-    PolicyTestReport,
+    PolicyDiff, PolicyProposal, PolicyRollback, PolicySet, PolicySetSummary, PolicyState, PolicyTest, PolicyTestReport,
+    Sampled,
 };
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
@@ -254,7 +254,7 @@ fn sources_text(diff: &PolicyDiff) -> String {
 }
 
 /// What was sampled, for people.
-fn sample_text(sample: &PolicySample) -> String {
+fn sample_text(sample: &Sampled) -> String {
     let mut text = format!(
         "a sample of the possible requests, not all of them ({} institutions, {} datasets with {} columns, {})",
         sample.institutions,

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use concordat_keys::{Argon2Cost, KeyFile, Secret};
-use concordat_policy::{
-    Case, ColumnFacts, DatasetFacts, Expected, Party, Policy, PolicyFile, PolicySources, RequestSpace, Reveal,
-    Settings, never_allowed,
-};
+use concordat_policy::{ColumnFacts, DatasetFacts, Party, Policy, RequestSpace, never_allowed, shipped_sources};
 use concordat_protocol::audit::{Cause, EntryBody, NodeTask};
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::ids::{ColumnName, Digest32, InstitutionId, Jurisdiction, SegmentName};
 use concordat_protocol::membership::MemberStatus;
+use concordat_protocol::policy_set::{Case, Decision, PolicyFile, PolicySources, Reveal, Settings};
 use concordat_protocol::query::Role;
 use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::schema::{ColumnClass, ColumnKind};
@@ -182,7 +180,7 @@ fn stefan() -> Actor {
 }
 
 fn with(rule: &str, two_people: bool) -> PolicySources {
-    let mut sources = PolicySources::shipped();
+    let mut sources = shipped_sources();
     sources.files.push(PolicyFile {
         name: "more.cedar".to_owned(),
         text: rule.to_owned(),
@@ -192,7 +190,7 @@ fn with(rule: &str, two_people: bool) -> PolicySources {
 }
 
 fn digest(sources: &PolicySources) -> Digest32 {
-    sources.compile().unwrap().digest()
+    Policy::compile(sources).unwrap().digest()
 }
 
 #[test]
@@ -284,7 +282,7 @@ fn policy_proposal_is_checked_again_when_approved() {
     let expect = digest(&sources);
     let cases = [Case {
         institution: Some(zurich().institution),
-        ..case(ColumnClass::Ordinary, Expected::Permit)
+        ..case(ColumnClass::Ordinary, Decision::Permit)
     }];
     let stella = stewards.login("stella");
     let stefan = stewards.login("stefan");
@@ -313,7 +311,7 @@ fn policy_proposal_is_checked_again_when_approved() {
 }
 
 /// A case about a column of this class at tier `records`, in clear.
-fn case(class: ColumnClass, expect: Expected) -> Case {
+fn case(class: ColumnClass, expect: Decision) -> Case {
     Case {
         institution: None,
         jurisdiction: None,
@@ -359,12 +357,12 @@ fn policy_store_refuses_a_set_with_failing_cases() {
     let store = fixture.store();
     let sources = with(NO_RECORDS, false);
     let expect = digest(&sources);
-    let wrong = [case(ColumnClass::DirectIdentifier, Expected::Permit)];
+    let wrong = [case(ColumnClass::DirectIdentifier, Decision::Permit)];
     let refused = store.apply(sources.clone(), expect, &wrong, &stella(), &request_space());
     assert!(matches!(refused, Err(PolicyStoreError::Cases { .. })), "{refused:?}");
     let right = [
-        case(ColumnClass::DirectIdentifier, Expected::Deny),
-        case(ColumnClass::Ordinary, Expected::Permit),
+        case(ColumnClass::DirectIdentifier, Decision::Deny),
+        case(ColumnClass::Ordinary, Decision::Permit),
     ];
     store
         .apply(sources, expect, &right, &stella(), &request_space())

@@ -34,8 +34,8 @@ fn limit_of(error: &QueryError) -> Option<&'static str> {
 }
 
 /// A decision of the policy.
-pub(super) fn denied(reasons: Vec<concordat_policy::Reason>) -> Refusal {
-    let to_wire = |reason: concordat_policy::Reason| Reason {
+pub(super) fn denied(reasons: Vec<concordat_protocol::decision::RuleReason>) -> Refusal {
+    let to_wire = |reason: concordat_protocol::decision::RuleReason| Reason {
         text: reason.text,
         remedy: reason.remedy,
         rule: Some(reason.rule),

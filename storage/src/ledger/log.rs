@@ -1,10 +1,5 @@
 //! Reading the log.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "all other sources are handled the same here"
-)]
-
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -66,6 +61,10 @@ pub(super) fn read(
 
 fn log_from(dir: &Path, offset: u64) -> Result<BufReader<File>, LedgerError> {
     let path = log_path(dir);
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the kinds of I/O errors are open; all others are handled alike"
+    )]
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
             LedgerError::damaged(0, "the log is missing or empty")

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use concordat_documents::policy::{ComparedSet, PolicyCase, PolicyFile, PolicySettings, PolicySources};
+use concordat_documents::policy::{Case, ComparedSet, PolicyFile, PolicySources, Settings};
 use concordat_documents::problem::Problem;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -40,7 +40,7 @@ pub(super) fn sources(path: &Path) -> Result<PolicySources, Problem> {
     let settings = if settings.is_file() {
         table(&settings)?
     } else {
-        PolicySettings::default()
+        Settings::default()
     };
     Ok(PolicySources { files, settings })
 }
@@ -62,13 +62,13 @@ fn rules(path: &Path) -> Result<Vec<PathBuf>, Problem> {
 }
 
 /// The cases beside the rules of a folder; none if there are none.
-pub(super) fn cases_beside(path: &Path) -> Result<Vec<PolicyCase>, Problem> {
+pub(super) fn cases_beside(path: &Path) -> Result<Vec<Case>, Problem> {
     let file = path.join(CASES);
     if file.is_file() { cases(&file) } else { Ok(Vec::new()) }
 }
 
 /// The cases of a file.
-pub(super) fn cases(path: &Path) -> Result<Vec<PolicyCase>, Problem> {
+pub(super) fn cases(path: &Path) -> Result<Vec<Case>, Problem> {
     let file: CaseFile = table(path)?;
     let none = || Problem::usage(format!("`{}` contains no `[[case]]`", path.display()));
     file.case.ok_or_else(none)
@@ -76,7 +76,7 @@ pub(super) fn cases(path: &Path) -> Result<Vec<PolicyCase>, Problem> {
 
 #[derive(Deserialize)]
 struct CaseFile {
-    case: Option<Vec<PolicyCase>>,
+    case: Option<Vec<Case>>,
 }
 
 fn table<T: DeserializeOwned>(path: &Path) -> Result<T, Problem> {
@@ -99,7 +99,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
 }
 
 /// Writes the files and settings of a set into the new folder `dir`.
-pub(super) fn export(dir: &Path, sources: &[PolicyFile], settings: &PolicySettings) -> Result<(), Problem> {
+pub(super) fn export(dir: &Path, sources: &[PolicyFile], settings: &Settings) -> Result<(), Problem> {
     fs::create_dir(dir)
         .map_err(|error| Problem::internal(&format!("cannot write into `{}`", dir.display()), &error))?;
     for file in sources {
@@ -108,27 +108,19 @@ pub(super) fn export(dir: &Path, sources: &[PolicyFile], settings: &PolicySettin
     files::write(&dir.join(SETTINGS), settings_text(settings).as_bytes())
 }
 
-/// Settings in the format of `settings.toml`; settings without a value are omitted.
-pub(super) fn settings_text(settings: &PolicySettings) -> String {
-    let PolicySettings {
+/// Settings in the format of `settings.toml`.
+pub(super) fn settings_text(settings: &Settings) -> String {
+    let Settings {
         max_days,
         min_cell,
         max_rows,
         max_queries_per_day,
         two_people,
     } = settings;
-    let lines = [
-        line("max_days", max_days.as_ref()),
-        line("min_cell", min_cell.as_ref()),
-        line("max_rows", max_rows.as_ref()),
-        line("max_queries_per_day", max_queries_per_day.as_ref()),
-        line("two_people", two_people.as_ref()),
-    ];
-    lines.into_iter().flatten().collect()
-}
-
-fn line(name: &str, value: Option<&impl std::fmt::Display>) -> Option<String> {
-    value.map(|value| format!("{name} = {value}\n"))
+    format!(
+        "max_days = {max_days}\nmin_cell = {min_cell}\nmax_rows = {max_rows}\nmax_queries_per_day = {max_queries_per_day}\n\
+         two_people = {two_people}\n"
+    )
 }
 
 #[cfg(test)]
@@ -152,15 +144,20 @@ mod tests {
         write(dir.path().join(CASES), CASE).unwrap();
         let cases = cases_beside(dir.path()).unwrap();
         assert_eq!((cases.len(), cases[0].expect), (1, Decision::Deny));
-        let settings = PolicySettings {
-            min_cell: Some(20),
-            two_people: Some(true),
-            ..PolicySettings::default()
+        let settings = Settings {
+            min_cell: 20,
+            two_people: true,
+            ..Settings::default()
         };
-        assert_eq!(settings_text(&settings), "min_cell = 20\ntwo_people = true\n");
-        write(dir.path().join(SETTINGS), settings_text(&settings)).unwrap();
+        assert_eq!(
+            settings_text(&settings),
+            "max_days = 365\nmin_cell = 20\nmax_rows = 1000000\nmax_queries_per_day = 1000\ntwo_people = true\n"
+        );
+        for text in ["min_cell = 20\ntwo_people = true\n", &settings_text(&settings)] {
+            write(dir.path().join(SETTINGS), text).unwrap();
+            assert_eq!(sources(dir.path()).unwrap().settings, settings, "{text}");
+        }
         let read = sources(dir.path()).unwrap();
-        assert_eq!(read.settings, settings);
         let names: Vec<&str> = read.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["a.cedar", "b.cedar"]);
         let again = dir.path().join("again");

@@ -1,8 +1,3 @@
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a test names the one variant it looks for"
-)]
-
 use super::*;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 
@@ -152,6 +147,10 @@ async fn everything_but_one_plain_select_is_denied() {
     ] {
         for scope in [visible(), clear(Tier::Aggregate, &["age", "sex"])] {
             let error = fixture.refused(scope, sql).await;
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "a test names the variant that it looks for"
+            )]
             let known = match &error {
                 QueryError::Refused { .. } | QueryError::Function { .. } => error.kind() == ErrorKind::Denied,
                 QueryError::Syntax { .. } | QueryError::UnknownColumn { .. } | QueryError::UnknownTable { .. } => true,

@@ -59,14 +59,12 @@ fn some(cells: &[&str]) -> Vec<Option<String>> {
 fn names_that_differ_between_lines_are_nullable_columns() {
     let found = read("{\"a\":1}\n\n{\"b\":\"x\",\"a\":null}\r\n{ }\n \t{\"c\":true , \"a\":2}");
     assert_eq!(found.names, ["a whole numbers", "b text", "c true or false"]);
-    let expected = [
-        some(&["1", "", ""]),
-        some(&["", "x", ""]),
-        some(&["", "", ""]),
-        some(&["2", "", "true"]),
-    ];
+    let expected = [some(&["1", "", ""]), some(&["", "x", ""]), some(&["2", "", "true"])];
     assert_eq!(found.cells, expected);
-    assert_eq!(found.notes, [Note::BlankLines { count: 1 }]);
+    assert_eq!(
+        found.notes,
+        [Note::BlankLines { count: 1 }, Note::RowsWithoutValues { count: 1 }]
+    );
 }
 
 #[test]
