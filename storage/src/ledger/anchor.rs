@@ -94,14 +94,16 @@ impl Anchor {
         }))
     }
 
-    /// The head that the state covers.
-    pub(super) fn covered(&self) -> AnchoredHead {
-        AnchoredHead(*locked(&self.0.covered))
+    /// The longest head that the state covers and that is not longer than `present`. An entry is covered a moment before it is
+    /// acknowledged, so the present head may be shorter, and then it is covered as well.
+    pub(super) fn covered_up_to(&self, present: TreeHead) -> AnchoredHead {
+        let covered = *locked(&self.0.covered);
+        AnchoredHead(if covered.size < present.size { covered } else { present })
     }
 
     /// Entries that the state covers.
     pub(super) fn size(&self) -> u64 {
-        self.covered().tree().size
+        locked(&self.0.covered).size
     }
 
     /// Compares a ledger that was just read with the state.
@@ -146,7 +148,7 @@ impl Anchor {
         }
     }
 
-    /// Updates the anchor to the head that `present` returns, unless the state covers it already.
+    /// Updates the anchor to the head that `present` returns, unless the state covers it already. Returns that head.
     pub(super) fn cover(&self, present: impl FnOnce() -> TreeHead) -> Result<AnchoredHead, MetaError> {
         let _writing = locked(&self.0.writing);
         let present = present();
@@ -154,10 +156,10 @@ impl Anchor {
             self.0.tree.put(KEY, &present)?;
             *locked(&self.0.covered) = present;
         }
-        Ok(self.covered())
+        Ok(AnchoredHead(present))
     }
 
-    /// Commits what `make` adds to the batch, and the head that `present` returns, in one transaction. `make` gets the head that the
+    /// Commits what `make` adds to the batch, and the head that `present` returns, in one transaction. `make` gets that head, which the
     /// state covers with this transaction.
     pub(super) fn commit<T, E: From<MetaError>>(
         &self,
@@ -166,17 +168,17 @@ impl Anchor {
         make: impl FnOnce(AnchoredHead, &mut Batch) -> Result<T, E>,
     ) -> Result<T, E> {
         let _writing = locked(&self.0.writing);
-        let covered = self.covered().tree();
         let present = present();
-        let is_longer = present.size > covered.size;
-        let head = if is_longer { present } else { covered };
+        let is_longer = present.size > self.size();
         let mut batch = Batch::new();
-        let made = make(AnchoredHead(head), &mut batch)?;
+        let made = make(AnchoredHead(present), &mut batch)?;
         if is_longer {
-            batch.put(&self.0.tree, KEY, &head)?;
+            batch.put(&self.0.tree, KEY, &present)?;
         }
         db.commit(batch)?;
-        *locked(&self.0.covered) = head;
+        if is_longer {
+            *locked(&self.0.covered) = present;
+        }
         Ok(made)
     }
 }

@@ -8,11 +8,11 @@ use super::handle::Ledger;
 use crate::meta::{Batch, MetaError, SealedDb};
 
 impl Ledger {
-    /// The newest head that the sealed state covers. Writes nothing; entries about queries may be missing from it that no value of
+    /// The newest acknowledged head that the sealed state covers. Writes nothing; entries about queries may be missing from it that no value of
     /// the state names yet.
     pub fn anchored_head(&self) -> AnchoredHead {
         match &self.0.anchor {
-            Some(anchor) => anchor.covered(),
+            Some(anchor) => anchor.covered_up_to(self.head()),
             None => AnchoredHead::without_state(self.head()),
         }
     }

@@ -299,10 +299,14 @@ fn anchor_is_never_set_back() {
     drop(ledger.append(change(1), &Attribution::eva(), NOW).unwrap());
     let longer = ledger.head();
     let anchor = ledger.0.anchor.as_ref().unwrap();
-    assert_eq!(anchor.cover(|| shorter).unwrap().tree(), longer);
-    let committed = anchor.commit(&meta, || shorter, |head, _| Ok::<_, MetaError>(head));
-    assert_eq!(committed.unwrap().tree(), longer);
+    assert_eq!(anchor.cover(|| shorter).unwrap().tree(), shorter);
     assert_eq!(known(&meta).unwrap(), Some(longer));
+    let committed = anchor.commit(&meta, || shorter, |head, _| Ok::<_, MetaError>(head));
+    assert_eq!(committed.unwrap().tree(), shorter);
+    assert_eq!(known(&meta).unwrap(), Some(longer));
+    // Entries that are covered and not acknowledged yet cannot be read, so nothing is signed over them.
+    assert_eq!(anchor.covered_up_to(shorter).tree(), shorter);
+    assert_eq!(ledger.anchored_head().tree(), longer);
     // Changes of the state and entries of both kinds at the same time.
     std::thread::scope(|scope| {
         scope.spawn(|| (0..50).for_each(|n| drop(ledger.append(change(n), &Attribution::eva(), NOW).unwrap())));
