@@ -4,14 +4,14 @@ mod acl;
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
 
-use super::regular::{open_regular, read_up_to};
+use super::regular::open_regular;
 
 /// The most a key or master key file may hold: 64 KiB.
 const MAX_FILE: u64 = 64 * 1024;
@@ -55,7 +55,9 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError>
         return Err(PrivateFileError::Exposed { path: path.to_owned() });
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-    read_up_to(file, MAX_FILE, &mut bytes).map_err(PrivateFileError::io("read", path))?;
+    file.take(MAX_FILE)
+        .read_to_end(&mut bytes)
+        .map_err(PrivateFileError::io("read", path))?;
     Ok(bytes)
 }
 

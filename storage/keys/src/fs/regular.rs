@@ -45,7 +45,7 @@ pub fn read_regular_text(path: &Path, most: u64) -> io::Result<String> {
 }
 
 /// Adds the whole file to `bytes`.
-pub(super) fn read_up_to(file: File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+fn read_up_to(file: File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
     let read = file.take(most.saturating_add(1)).read_to_end(bytes)?;
     if u64::try_from(read).is_ok_and(|read| read <= most) {
         Ok(())
