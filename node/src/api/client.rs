@@ -76,6 +76,31 @@ impl Client {
     /// # Errors
     /// The problem that the daemon returned, that it does not respond, or that the file could not be read completely.
     pub async fn upload(&self, path: &str, head: &impl Serialize, file: Option<Reading>) -> Result<Lines, Problem> {
+        Ok(Lines {
+            body: self.send_file(path, head, file).await?.into_body(),
+            buffer: BytesMut::new(),
+        })
+    }
+
+    /// Sends a line of JSON and the bytes of a file to `path`, as [`Self::upload`] does, and reads the document that it returns.
+    ///
+    /// # Errors
+    /// As [`Self::upload`].
+    pub async fn upload_for<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        head: &impl Serialize,
+        file: Option<Reading>,
+    ) -> Result<T, Problem> {
+        decode(&collect(self.send_file(path, head, file).await?).await?)
+    }
+
+    async fn send_file(
+        &self,
+        path: &str,
+        head: &impl Serialize,
+        file: Option<Reading>,
+    ) -> Result<Response<Incoming>, Problem> {
         let mut line = encode(head)?.to_vec();
         line.push(b'\n');
         let first = futures::stream::iter([Ok(Frame::data(Bytes::from(line)))]);
@@ -91,10 +116,7 @@ impl Client {
             // The reason why the file could not be read is more useful than the aborted request.
             reading.check()?;
         }
-        Ok(Lines {
-            body: checked(sent?).await?.into_body(),
-            buffer: BytesMut::new(),
-        })
+        checked(sent?).await
     }
 
     /// Sends `body` to `path` and returns the response body as a stream.

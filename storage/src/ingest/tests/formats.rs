@@ -321,8 +321,9 @@ fn files_of_other_kinds_are_named() {
         ("[\n {\"a\": 1}\n]\n", "a list of JSON objects"),
         (
             "{\n \"resourceType\": \"Bundle\",\n \"entry\": []\n}\n",
-            "JSON that spans lines",
+            "a FHIR bundle",
         ),
+        ("{\n \"a\": 1\n}\n", "JSON that spans lines"),
         ("<?xml version=\"1.0\"?>\n", "an XML document"),
         ("<!DOCTYPE html>\n", "an HTML document"),
         ("##fileformat=VCFv4.2\n", "a VCF file"),
