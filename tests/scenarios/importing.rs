@@ -91,7 +91,7 @@ fn a_field_over_many_lines_is_one_refused_row() {
 }
 
 #[test]
-fn rows_without_a_value_are_no_persons() {
+fn rows_without_any_value_are_left_out() {
     let world = world();
     let imported = import(&world, "blank", "id,age\n1,50\n2,51\n,\n,\n", &[]);
     assert_eq!(imported["rows"], 2, "{imported}");

@@ -1,4 +1,4 @@
-//! Files that are no table, as they are sent by mistake: what they are, and how to bring in what they contain.
+//! Files that are not tables, as they are sent by mistake: what they are, and how to bring in what they contain.
 //!
 //! They are recognized by their first bytes, before and after decompression and decoding. Key files are among them, so that no line of a
 //! key is read as the names of columns.

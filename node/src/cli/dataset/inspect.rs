@@ -26,7 +26,7 @@ const COLUMNS: [Column; 4] = [
 const REFUSED: [Column; 2] = [("line", "line"), ("reason", "reason")];
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The file; it is read with your own permissions, and uploaded
     #[arg(required_unless_present = "from_inbox")]
     file: Option<PathBuf>,

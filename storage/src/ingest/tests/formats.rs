@@ -345,6 +345,23 @@ fn files_of_other_kinds_are_named() {
 }
 
 #[test]
+fn other_formats_are_named_after_decompression() {
+    for (text, what) in [
+        (&b"-----BEGIN PRIVATE KEY-----\nx,y\n1,2\n"[..], "a key"),
+        (b"X\n\0\0\0\x03\0\x04", "an R object"),
+        (b"##fileformat=VCFv4.2\n", "a VCF file"),
+    ] {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(text).unwrap();
+        let error = inspect(gzip.finish().unwrap(), &TableOptions::default()).unwrap_err();
+        assert!(
+            matches!(&error, IngestError::NotText { what: found, .. } if found.starts_with(what)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn other_formats_that_change_between_the_passes_are_detected() {
     let batch = |values: Vec<u64>| {
         let number: ArrayRef = Arc::new(UInt64Array::from(values));
