@@ -21,7 +21,7 @@ pub mod seal;
 pub mod ledger;
 pub mod meta;
 
-pub mod arrow_stream;
+pub use concordat_arrow_stream as arrow_stream;
 pub mod engine;
 pub mod ingest;
 

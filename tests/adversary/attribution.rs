@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use concordat_node::{Api, Client, ImportSection, Reading, SessionToken, Shutdown, Training, routes, serve};
+use concordat_client::{Client, Reading};
+use concordat_node::config::ImportSection;
+use concordat_node::{Api, SessionToken, Shutdown, Training, routes, serve};
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::identity::PrivateKey as _;
@@ -104,10 +106,15 @@ impl ApiFixture {
                 client.upload_for(&path, &body, Some(file)).await.unwrap()
             }
             "/v1/query" => {
-                use http_body_util::BodyExt as _;
-                let answer = client.raw(&path, &body).await.unwrap();
-                let bytes = soon(answer.collect()).await.unwrap().to_bytes();
-                Value::from(bytes.len())
+                let mut answer = client.raw(&path, &body).await.unwrap();
+                let length = async {
+                    let mut length = 0;
+                    while let Some(bytes) = answer.next().await.unwrap() {
+                        length += bytes.len();
+                    }
+                    length
+                };
+                Value::from(soon(length).await)
             }
             _ => soon(client.post(&path, &body))
                 .await

@@ -43,8 +43,8 @@ const UNBOUNDED_READERS: &[&str] = &[
     "disable_recursion_limit",
 ];
 
-/// The module that reads rows from other processes, after the checks.
-const CHECKED_READER: &str = "storage/src/arrow_stream/";
+/// The crate that reads rows from other processes, after the checks.
+const CHECKED_READER: &str = "storage/arrow-stream/src/";
 
 fn path_is_mod_rs(source: &Source) -> Option<Violation> {
     let is_mod = source.path.ends_with("/mod.rs");
@@ -157,10 +157,10 @@ fn peer_input_is_read_in_one_checked_module() {
     assert_none(&shipped_sources().iter().flat_map(unbounded_readers).collect::<Vec<_>>());
     let violation = "use arrow::ipc::reader::StreamDecoder;\n";
     assert_eq!(
-        unbounded_readers(&planted("node/src/cli/answer.rs", violation)).len(),
+        unbounded_readers(&planted("node/cli/src/answer.rs", violation)).len(),
         1
     );
-    assert!(unbounded_readers(&planted("storage/src/arrow_stream/reader.rs", violation)).is_empty());
+    assert!(unbounded_readers(&planted("storage/arrow-stream/src/reader.rs", violation)).is_empty());
 }
 
 /// Cedar decides in node and the permit opens the engine in storage; the types cannot enforce this one link, so its uses are counted.

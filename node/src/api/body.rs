@@ -4,12 +4,11 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
+use concordat_documents::parse_message;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::sources;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Error as Located;
-
-use super::parse_message;
 
 /// Most bytes in a request body: the longest roster file, encoded in JSON. JSON parsers stop at a depth of 128.
 const MAX_BODY: usize = 4 << 20;

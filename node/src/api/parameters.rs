@@ -6,12 +6,11 @@ use axum::extract::path::ErrorKind as PathError;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{self, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use concordat_documents::parse_message::{self, expected_kind};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::{ErrorKind, sources};
 use serde::de::{DeserializeOwned, value};
 use serde_path_to_error::Error as Located;
-
-use super::parse_message::{self, expected_kind};
 
 /// Where all paths and parameters are described.
 const SEE_ROUTES: &str = "`GET /v1/openapi.json` describes every path and its parameters";

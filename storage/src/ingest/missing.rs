@@ -39,9 +39,9 @@ impl MissingRule {
         }
     }
 
-    /// Whether a trimmed field does not make its row one with values: a marker alone does not.
+    /// Whether a trimmed field is missing before the kind of its column is known. A marker may be a value in a column of text.
     pub(super) fn is_no_value_in_a_row(&self, trimmed: &str) -> bool {
-        self.is_without_value(trimmed) || self.is_marker(trimmed)
+        self.is_without_value(trimmed) || (self.markers == Missing::Everywhere && self.is_marker(trimmed))
     }
 
     /// Whether a trimmed field has no value in any column, whatever its kind.

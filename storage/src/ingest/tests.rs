@@ -429,7 +429,7 @@ proptest! {
         let (inspection, batches) = import(&text, &options).unwrap();
         let found = cells(&batches);
         let has_values = |record: &::csv::StringRecord| {
-            record.iter().any(|cell| !matches!(cell.trim_matches(' '), "" | "?" | "NA"))
+            record.iter().any(|cell| !cell.trim_matches(' ').is_empty())
         };
         let plain: Vec<::csv::StringRecord> =
             ::csv::Reader::from_reader(&text[..]).records().map(Result::unwrap).filter(has_values).collect();

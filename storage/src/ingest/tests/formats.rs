@@ -117,7 +117,10 @@ proptest! {
     fn same_table_in_each_format_is_imported_alike(rows in rows(), choice in 0..3_usize) {
         let mut writer = ::csv::Writer::from_writer(Vec::new());
         writer.write_record(["alike", "b", "c"]).unwrap();
-        rows.iter().for_each(|row| writer.write_record(row).unwrap());
+        // A row of markers alone is a row without values once they were stored as missing.
+        let has_values = |row: &&Vec<String>| row.iter().any(|cell| !matches!(cell.trim(), "" | "?" | "NA"));
+        rows.iter().filter(has_values).for_each(|row| writer.write_record(row).unwrap());
+        writer.write_record(["", "last", ""]).unwrap();
         let text = writer.into_inner().unwrap();
         let missing = [Missing::Auto, Missing::Everywhere, Missing::BlankOnly][choice];
         let options = TableOptions { missing, ..TableOptions::default() };
