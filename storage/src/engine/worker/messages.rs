@@ -130,6 +130,7 @@ pub(super) struct ReadRequest {
 pub(super) enum Failure {
     Memory,
     Stored(ErrorKind),
+    OnValue,
     Reported(ErrorKind, String),
 }
 
@@ -142,6 +143,7 @@ impl From<&QueryError> for Failure {
         match error {
             QueryError::Memory => Self::Memory,
             QueryError::Stored { kind } => Self::Stored(*kind),
+            QueryError::FailedOnValue => Self::OnValue,
             other => Self::Reported(other.kind(), other.to_string()),
         }
     }
@@ -152,6 +154,7 @@ impl From<Failure> for QueryError {
         match failure {
             Failure::Memory => Self::Memory,
             Failure::Stored(kind) => Self::Stored { kind },
+            Failure::OnValue => Self::FailedOnValue,
             Failure::Reported(kind, text) => Self::Reported {
                 kind,
                 text: text.chars().take(MAX_TEXT).collect(),
