@@ -269,7 +269,13 @@ impl Engine {
         let invalid = |error: DataFusionError| QueryError::planning(&error, &self.scope.dataset);
         let optimized = state.optimize(plan).map_err(invalid)?;
         let physical = state.create_physical_plan(&optimized).await;
-        physical.map_err(|error| QueryError::running(&error, &self.seen))
+        // Nothing was computed from rows so far. The message may contain what a file states about its values.
+        physical.map_err(|error| match QueryError::running(&error, &self.seen) {
+            QueryError::Computation => QueryError::Invalid {
+                detail: "it cannot be planned".to_owned(),
+            },
+            other => other,
+        })
     }
 }
 

@@ -184,6 +184,20 @@ mod tests {
     }
 
     #[test]
+    fn values_are_hidden_where_few_subjects_have_none() {
+        let hidden = |with: &[u64], without: &[u64]| {
+            let groups = vec![false; with.len()];
+            withhold_values(&line(with), &line(without), &groups, 10, Subjects::InOneCell)
+        };
+        assert_eq!(hidden(&[90], &[0]), [false]);
+        assert_eq!(hidden(&[90], &[10]), [false]);
+        assert_eq!(hidden(&[90], &[1]), [true]);
+        // The total would reveal the hidden one.
+        assert_eq!(hidden(&[90, 50, 40], &[3, 0, 0]), [true, false, true]);
+        assert_eq!(hidden(&[90, 50, 40], &[30, 20, 0]), [false, false, false]);
+    }
+
+    #[test]
     fn counting_up_to_the_minimum_hides_the_same_cells() {
         for counts in [
             [40, 3, 25, 90].as_slice(),
