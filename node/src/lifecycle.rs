@@ -21,6 +21,7 @@ use std::{
 };
 
 use concordat_documents::problem::Problem;
+use concordat_keys::Recipient;
 use concordat_protocol::error_kind::chain;
 use concordat_protocol::{
     audit::{EntryBody, KeyChange},
@@ -30,7 +31,6 @@ use concordat_protocol::{
 use concordat_storage::{
     backup::CreatedSnapshot,
     catalog::{ErasureStatement, Reencrypted},
-    keys::Recipient,
     ledger::Attribution,
 };
 use tokio_util::sync::CancellationToken;

@@ -20,7 +20,8 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{MetaError, SealedDb};
 
-pub(crate) use configuration::{AcceptedConfiguration, Difference, configuration_digest};
+pub use configuration::Difference;
+pub(crate) use configuration::{AcceptedConfiguration, configuration_digest};
 
 use crate::bound_state::{BoundStateError, Versions};
 use crate::changes::{ChangeEntryError, Changes};

@@ -46,6 +46,7 @@ mod writer;
 
 use std::{fmt, sync::Arc};
 
+use concordat_keys::{Identities, MasterKey};
 use concordat_protocol::{identity::InstitutionKey, ids::DatasetName, schema::VersionNumber, time::Timestamp};
 use object_store::ObjectStore;
 
@@ -68,7 +69,6 @@ use objects::StoredObjects;
 use versions::Versions;
 
 use crate::{
-    keys::{Identities, MasterKey},
     meta::SealedDb,
     objects::{RemoteStore, RequiredObjects},
 };

@@ -35,6 +35,10 @@ use std::{
     sync::Arc,
 };
 
+use concordat_keys::{
+    Escrow, Identities, KeyProvider, LedgerKey, MasterKey,
+    fs::{create_dir_private, write_private},
+};
 use concordat_protocol::ids::InstitutionId;
 use object_store::ObjectStore;
 
@@ -42,9 +46,7 @@ pub use error::StorageError;
 
 use crate::{
     catalog::Catalog,
-    fs::{create_dir_private, write_private},
     ingest::{Upload, UploadWriter},
-    keys::{Escrow, Identities, KeyProvider, LedgerKey, MasterKey},
     ledger::{Ledger, LedgerError},
     meta::SealedDb,
     objects::{DurableStore, LocationError, ObjectLocation, RemoteStore},
@@ -70,7 +72,7 @@ impl Storage {
     /// is made private; one that is not empty must already be private.
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::Exists`] if there is already one; otherwise as [`Storage::open`].
+    /// [`concordat_keys::KeyError::Exists`] if there is already one; otherwise as [`Storage::open`].
     pub fn init(dir: &Path, provider: &dyn KeyProvider) -> Result<Self, StorageError> {
         files::create(dir)?;
         let lock = files::lock(dir)?;
@@ -102,7 +104,7 @@ impl Storage {
     /// no other key opens. If that or anything else fails, what unlocks the directory is unchanged. Blocks while the keys are derived.
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of
+    /// [`concordat_keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of
     /// [`concordat_protocol::error_kind::ErrorKind::Integrity`] if the escrow belongs to another node; that of `record`; otherwise as
     /// [`Storage::open`].
     pub fn recover<E: From<StorageError>>(
@@ -116,7 +118,7 @@ impl Storage {
         let before = {
             let _lock = files::lock(dir)?;
             let before = std::fs::read(&path).ok();
-            MasterKey::restore(&path, escrow.material(), provider).map_err(StorageError::from)?;
+            escrow.restore_master(&path, provider).map_err(StorageError::from)?;
             before
         };
         let opened = Self::open_at(dir, provider, location).and_then(|storage| {
@@ -154,8 +156,11 @@ impl Storage {
         Self::open_at(dir, provider, location)
     }
 
-    /// As [`Storage::open_at`], with a layer around the store of sealed objects.
-    pub(crate) fn open_over(
+    /// As [`Storage::open_at`], with a layer around the store of sealed objects: what it is given, and can read, is sealed.
+    ///
+    /// # Errors
+    /// As [`Storage::open_at`].
+    pub fn open_over(
         dir: &Path,
         provider: &dyn KeyProvider,
         location: &ObjectLocation,

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use concordat_node::{Api, Client, ImportSection, Reading, SessionToken, Shutdown, Training, routes, serve};
+use concordat_client::{Client, Reading};
+use concordat_keys::Secret;
+use concordat_node::config::ImportSection;
+use concordat_node::{Api, SessionToken, Shutdown, Training, routes, serve};
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::identity::PrivateKey as _;
@@ -15,7 +18,6 @@ use concordat_protocol::ids::ActorId;
 use concordat_protocol::membership::{ValidEnrollment, admit, from_file, to_armor};
 use concordat_protocol::query::Role;
 use concordat_protocol::text::Text;
-use concordat_storage::keys::Secret;
 use concordat_tests::tester;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -100,10 +102,15 @@ impl ApiFixture {
                 last
             }
             "/v1/query" => {
-                use http_body_util::BodyExt as _;
-                let answer = client.raw(&path, &body).await.unwrap();
-                let bytes = soon(answer.collect()).await.unwrap().to_bytes();
-                Value::from(bytes.len())
+                let mut answer = client.raw(&path, &body).await.unwrap();
+                let length = async {
+                    let mut length = 0;
+                    while let Some(bytes) = answer.next().await.unwrap() {
+                        length += bytes.len();
+                    }
+                    length
+                };
+                Value::from(soon(length).await)
             }
             _ => soon(client.post(&path, &body))
                 .await

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_network;
 use concordat_node::{
     Actor, Clock, DEFAULT_MEMORY, EngineConfig, FederationError, Identity, Node, RETRY_INTERVAL, Shutdown, StartConfig,
@@ -22,7 +23,6 @@ use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
 use concordat_protocol::{grant::Party, schema::ColumnClass};
 use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
-use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::{
     catalog::{ImportMode, ImportRequest},

@@ -1,5 +1,5 @@
+use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_protocol::text::Label;
-use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use tempfile::TempDir;
 
 use super::*;

@@ -1,10 +1,10 @@
 mod retention;
 mod signed;
 
+use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_protocol::audit::{Cause, EntryBody, LedgerHead, NodeTask, Outcome};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::{ActorId, Digest32, GrantId};
-use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_storage::ledger::{Attribution, Ledger};
 use tempfile::TempDir;
 

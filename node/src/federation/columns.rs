@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use concordat_storage::engine::parse;
+use concordat_engine::parse;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::{
     Expr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Statement, WildcardAdditionalOptions,

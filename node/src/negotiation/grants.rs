@@ -30,6 +30,7 @@ use super::NegotiationError;
 use crate::changes::GRANTS;
 use crate::identity::Identity;
 use concordat_network::hello::Attested;
+use lease::SUSPENDED;
 
 /// A cloneable handle to the register of grants.
 #[derive(Clone, Debug)]
@@ -94,8 +95,9 @@ impl Grants {
             peer: consumer.side(),
         };
         if lease.live.shared().await.peer_since != consumer.member_since {
-            return Err(Refusal::because(
+            return Err(Refusal::of_rule(
                 RefusalCode::Denied,
+                Some(SUSPENDED),
                 "the grant is suspended: its consumer was removed from the consortium in the meantime; the provider has to resume it",
             ));
         }

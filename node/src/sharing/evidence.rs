@@ -34,9 +34,10 @@ fn not_awaited() -> Refusal {
 }
 
 fn used_before() -> Refusal {
-    Refusal::because(
+    Refusal::of_rule(
         RefusalCode::Invalid,
-        "the id of this query was used before; send the query again with a new one".to_owned(),
+        Some("query-id-unused"),
+        "the id of this query was used before; send the query again with a new one",
     )
 }
 

@@ -7,6 +7,10 @@ use std::{
     sync::Arc,
 };
 
+use concordat_keys::{
+    KeyError,
+    fs::{create_dir_private, sync_dir, write_private},
+};
 use concordat_protocol::{
     identity::{InstitutionKey, InstitutionPublicKey, PrivateKey},
     ids::{Digest32, InstitutionId, Nonce},
@@ -23,14 +27,7 @@ use super::{
     files::{copy_file, hash_file},
     repository::SIGNER,
 };
-use crate::{
-    catalog::PinnedObjects,
-    data_dir::Storage,
-    fs::{create_dir_private, sync_dir, write_private},
-    keys::KeyError,
-    ledger::Ledger,
-    objects::DurableStore,
-};
+use crate::{catalog::PinnedObjects, data_dir::Storage, ledger::Ledger, objects::DurableStore};
 
 /// Objects are read in chunks of this size: in a remote store each is one request with its own timeout.
 const CHUNK: u64 = 8 * 1024 * 1024;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use concordat_keys::Identities;
 use concordat_protocol::{
     identity::InstitutionPublicKey,
     ids::{ColumnName, DatasetName, Digest32},
@@ -11,10 +12,7 @@ use concordat_protocol::{
 };
 
 use super::{CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry};
-use crate::{
-    keys::Identities,
-    meta::{Batch, MetaError, SealedDb, SealedTree, TreeId},
-};
+use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
 /// The records of datasets, under their names.
 pub const DATASETS: TreeId = TreeId::new("datasets");

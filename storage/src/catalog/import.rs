@@ -11,6 +11,7 @@ mod shape;
 
 use std::sync::Arc;
 
+use concordat_keys::DatasetKey;
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
     time::Timestamp,
@@ -31,10 +32,7 @@ use super::{
     runtime::runtime,
     writer::{Target, VersionWriter},
 };
-use crate::{
-    ingest::{Inspection, Refused, Reject, RejectSink, TableOptions, batches, infer_schema_into},
-    keys::DatasetKey,
-};
+use crate::ingest::{Inspection, Refused, Reject, RejectSink, TableOptions, batches, infer_schema_into};
 
 /// Creates versions from files.
 #[derive(Debug)]

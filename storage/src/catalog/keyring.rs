@@ -6,16 +6,14 @@
 
 use std::sync::Arc;
 
+use concordat_keys::{DatasetKey, Escrow, KeyError, MasterKey, PseudonymSecret, Recipient, SegmentKey, Wrapped};
 use concordat_protocol::{
     audit::MAX_KEYS,
     ids::{DatasetName, KeyId, SegmentName},
 };
 
 use super::{CatalogError, DatasetRecord, datasets::Datasets, record::DatasetKeys};
-use crate::{
-    keys::{DatasetKey, Escrow, KeyError, MasterKey, PseudonymSecret, Recipient, SegmentKey, Wrapped},
-    meta::{Batch, MetaError, SealedDb, SealedTree, TreeId},
-};
+use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
 const SEGMENTS: TreeId = TreeId::new("segments");
 
@@ -213,7 +211,7 @@ impl Keyring {
     /// Encrypts the keys of this node to recovery keys; see [`Escrow`].
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::NoRecipient`] if there is none.
+    /// [`concordat_keys::KeyError::NoRecipient`] if there is none.
     pub fn escrow(&self, recipients: &[Recipient]) -> Result<String, CatalogError> {
         let _changes = self.datasets.lock_changes();
         let mut segments = Vec::new();

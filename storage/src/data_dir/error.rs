@@ -2,13 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{
-    catalog::CatalogError,
-    keys::{IdentityError, KeyError},
-    meta::MetaError,
-    objects::LocationError,
-    seal::store_error_kind,
-};
+use concordat_keys::{IdentityError, KeyError};
+
+use crate::{catalog::CatalogError, meta::MetaError, objects::LocationError, seal::store_error_kind};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why the data directory cannot be opened.

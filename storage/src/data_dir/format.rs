@@ -5,8 +5,9 @@
 
 use std::{io, path::Path};
 
+use concordat_keys::fs::write_private;
+
 use super::StorageError;
-use crate::fs::write_private;
 
 /// The format that this program writes.
 ///

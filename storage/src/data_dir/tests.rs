@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use concordat_keys::{Argon2Cost, IdentityError, KeyError, Passphrase, Secret, fs::write_private};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
@@ -18,10 +19,6 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{Storage, StorageError};
-use crate::{
-    fs::write_private,
-    keys::{Argon2Cost, IdentityError, KeyError, Passphrase, Secret},
-};
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
 

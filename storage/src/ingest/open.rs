@@ -149,6 +149,9 @@ fn check_options(options: &TableOptions, format: Format) -> Result<(), IngestErr
     let stated = [
         ("--header", options.header != Header::Auto, format != Format::Csv),
         ("--delimiter", options.delimiter.is_some(), format != Format::Csv),
+        ("--quote", !options.quotes, format != Format::Csv),
+        ("--comment", options.comment.is_some(), format != Format::Csv),
+        ("--skip-lines", options.skip_lines > 0, format != Format::Csv),
         ("--encoding", options.encoding.is_some(), format == Format::Parquet),
     ];
     match stated

@@ -13,6 +13,7 @@
 
 use std::path::Path;
 
+use concordat_keys::LedgerKey;
 use concordat_protocol::audit::{EntryBody, TreeHead};
 use concordat_protocol::ids::Digest32;
 
@@ -21,7 +22,6 @@ use super::medium::MAX_GROUP;
 use super::segments::Segments;
 use super::shared::Shared;
 use super::{AnchorError, LedgerError, log};
-use crate::keys::LedgerKey;
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
 
 /// Entries about queries by which the anchor may lag behind.

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use concordat_keys::LedgerKey;
 use concordat_protocol::audit::Checkpoint;
 use concordat_protocol::signed::{MAX_DOCUMENT, Signed};
 
 use super::LedgerError;
 use super::format::Head;
-use crate::keys::LedgerKey;
 
 /// Longest sealed head that is read; a real one takes about 130 bytes.
 const MAX_HEAD: u64 = 4096;

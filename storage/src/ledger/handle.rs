@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
+use concordat_keys::LedgerKey;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::time::Timestamp;
@@ -20,7 +21,6 @@ use super::tip::Tip;
 use super::verification::{DamageNote, Older, Reading, Verification, Verifier};
 use super::writer::{Command, Reply, Writer};
 use super::{AnchorError, LedgerError, LedgerReceipt};
-use crate::keys::LedgerKey;
 use crate::meta::SealedDb;
 
 /// A handle to the ledger; clones share it. The files are closed when the last one is dropped.

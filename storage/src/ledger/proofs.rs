@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use concordat_keys::{LedgerKey, fs::write_private};
 use concordat_protocol::audit::{Checkpoint, InclusionProof, merkle};
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey};
 use concordat_protocol::ids::Digest32;
@@ -14,8 +15,6 @@ use super::shared::locked;
 use super::tip::Tip;
 use super::verify::{self, AuditReport};
 use super::{LedgerError, files, log};
-use crate::fs::write_private;
-use crate::keys::LedgerKey;
 
 impl Ledger {
     /// Checks that the stored checkpoint, if there is one, is signed by one of the institution's keys. Its entries need no

@@ -11,11 +11,9 @@ use std::{
     path::Path,
 };
 
+use concordat_keys::{StateKey, fs::sync_dir};
+
 use super::MetaError;
-use crate::{
-    fs::sync_dir,
-    keys::{META_HEAD, StateKey, context, open, seal},
-};
 
 /// The file `head`, open for writing.
 #[derive(Debug)]
@@ -88,7 +86,7 @@ impl Head {
     }
 
     fn write(&mut self, path: &Path, key: &StateKey, count: u64) -> Result<(), MetaError> {
-        let sealed = seal(key.values(), &context(META_HEAD, &[]), &count.to_be_bytes()).map_err(MetaError::Key)?;
+        let sealed = key.seal_head(count).map_err(MetaError::Key)?;
         let io = |source| MetaError::Io {
             action: "write",
             path: path.to_owned(),
@@ -102,8 +100,7 @@ impl Head {
 }
 
 fn decode(key: &StateKey, sealed: &[u8]) -> Result<u64, MetaError> {
-    let plain =
-        open(key.values(), &context(META_HEAD, &[]), sealed, "head").map_err(|_| MetaError::Value { tree: "head" })?;
+    let plain = key.open_head(sealed).map_err(|_| MetaError::Value { tree: "head" })?;
     let bytes = plain
         .as_slice()
         .try_into()

@@ -4,6 +4,7 @@
 //! current values are kept; the import fails only if there is a new version, or if its key or its dataset no longer
 //! exists.
 
+use concordat_keys::{KeyError, PseudonymSecret, SegmentKey};
 use concordat_protocol::{
     identity::InstitutionKey,
     ids::Digest32,
@@ -28,7 +29,6 @@ use super::{
 };
 use crate::{
     ingest::Inspection,
-    keys::{KeyError, PseudonymSecret, SegmentKey},
     meta::{Batch, MetaError},
 };
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use concordat_keys::DatasetKey;
 use concordat_protocol::ids::SegmentName;
 
 use super::{
@@ -11,7 +12,6 @@ use super::{
 use crate::{
     catalog::{DatasetRecord, Manifest},
     ingest::SubjectRule,
-    keys::DatasetKey,
 };
 
 /// The destination of an import, with the key that seals its objects.
