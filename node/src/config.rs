@@ -22,6 +22,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use concordat_keys::fs::read_regular_text;
+
 pub use error::ConfigError;
 pub use import::ImportSection;
 pub use keys::{KeysFrom, PinFrom, credential};
@@ -33,6 +35,9 @@ pub use node::{DEFAULT_PORT, NodeSection};
 pub(crate) use protected::{INSTITUTION_SETTING, ProtectedSettings};
 use reader::Reader;
 pub use storage::StorageSection;
+
+/// Most bytes of the file.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// Everything that an operator can set.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +63,7 @@ impl Config {
     /// If the file cannot be read, is not TOML or contains mistakes; all of them are named.
     pub fn load(dir: &Path) -> Result<Self, ConfigError> {
         let path = dir.join(FILE);
-        let text = std::fs::read_to_string(&path).map_err(|source| {
+        let text = read_regular_text(&path, MAX_FILE).map_err(|source| {
             if source.kind() == std::io::ErrorKind::NotFound {
                 ConfigError::NoNode { dir: dir.to_owned() }
             } else {

@@ -126,9 +126,9 @@ impl Node {
             epoch: epoch.clone(),
         })
         .await?;
-        let evidence = Evidence::open(storage.meta()).map_err(EvidenceError::from)?;
+        let evidence = Evidence::open(storage.meta(), ledger.clone()).map_err(EvidenceError::from)?;
         let clock_difference = compare_clock(&ledger, &clock).await?;
-        close_last_run(&evidence, &ledger, &clock).await?;
+        close_last_run(&evidence, &clock).await?;
         let accounts = Accounts::open(storage.meta(), identity.institution.clone(), password_cost)?;
         let policies = PolicyStoreParts {
             identity: identity.clone(),
@@ -337,11 +337,10 @@ async fn compare_clock(ledger: &Ledger, clock: &Clock) -> Result<Option<ClockDif
 }
 
 /// Records in the ledger that queries which the last stop interrupted have ended, before any query is sent or answered.
-async fn close_last_run(evidence: &Evidence, ledger: &Ledger, clock: &Clock) -> Result<(), EvidenceError> {
+async fn close_last_run(evidence: &Evidence, clock: &Clock) -> Result<(), EvidenceError> {
     let evidence = evidence.clone();
-    let ledger = ledger.clone();
     let now = clock.now();
-    let closed = tokio::task::spawn_blocking(move || evidence.recover(&ledger, now)).await??;
+    let closed = tokio::task::spawn_blocking(move || evidence.recover(now)).await??;
     if closed > 0 {
         tracing::warn!(closed, "queries that the last stop interrupted were recorded as ended");
     }

@@ -56,7 +56,7 @@ pub use datasets::{DATASETS, Datasets};
 pub use erase::{ErasureOrder, ErasureStatement, Erasures};
 pub use error::CatalogError;
 pub use import::{ImportError, ImportMode, ImportRequest, Imported, MAIN_SEGMENT, Progress, ROWS_PER_OBJECT};
-pub use keyring::{DatasetKeyStatus, KeyStatus, Keyring};
+pub use keyring::{DatasetKeyStatus, KeyStatus, Keyring, SEGMENTS};
 pub use latest_import::LatestImport;
 pub use maintenance::{Maintenance, Verification};
 pub use pinned_objects::PinnedObjects;

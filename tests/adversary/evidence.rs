@@ -114,10 +114,10 @@ async fn receipt_that_is_written_off_no_longer_blocks_its_consumer() {
 
     let node = world.provider.node.clone();
     let written_off = tokio::task::spawn_blocking(move || {
-        let ledger = (node.ledger(), &tester(), now());
+        let by = (&tester(), now());
         let reason = || Reason::new("its state was restored from before the query").unwrap();
-        let first = node.evidence().write_off(query, reason(), ledger).unwrap();
-        (first, node.evidence().write_off(query, reason(), ledger).unwrap())
+        let first = node.evidence().write_off(query, reason(), by).unwrap();
+        (first, node.evidence().write_off(query, reason(), by).unwrap())
     });
     assert_eq!(written_off.await.unwrap(), (true, false), "it is written off once");
     let entries = world.provider.node.ledger().tail(1).unwrap();

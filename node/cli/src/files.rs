@@ -1,4 +1,6 @@
-//! Files that commands write for people.
+//! Files that commands read and write for people.
+//!
+//! What is read is a regular file, up to a limit: a pipe would wait, and a device may have no end. What is written:
 //!
 //! 1. They are written under an unpredictable name, newly created (`O_EXCL`, which follows no link), with mode 0600.
 //! 2. Once the complete file is on disk, it is renamed atomically. A command that fails leaves no file behind.
@@ -8,13 +10,14 @@
 
 use std::{
     fs::{self, File, Metadata},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use concordat_documents::problem::Problem;
 use data_encoding::HEXLOWER;
+use nix::fcntl::OFlag;
 
 /// Any user may write.
 const ALL_WRITE: u32 = 0o002;
@@ -109,6 +112,55 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     file.finish()
 }
 
+/// Reads a complete file of at most `most` bytes. A link is followed: the person who names a file may name a link to it.
+///
+/// # Errors
+/// If it is longer, is not a regular file, or cannot be read.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Problem> {
+    read_regular(path, most).map_err(|error| unreadable(path, &error))
+}
+
+/// Reads a complete file with at most `most` bytes of text.
+///
+/// # Errors
+/// As [`read`], and if it is not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> Result<String, Problem> {
+    let text = String::from_utf8(read(path, most)?);
+    text.map_err(|_| Problem::usage(format!("cannot read `{}`: it is not UTF-8 text", path.display())))
+}
+
+/// The type is checked before the file is opened, so that nothing else is opened, and after, because the file may have been replaced in
+/// between; nothing waits.
+fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    require_regular(&fs::metadata(path)?)?;
+    let file = File::options()
+        .read(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .open(path)?;
+    require_regular(&file.metadata()?)?;
+    let mut bytes = Vec::new();
+    let read = file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read <= most) {
+        Ok(bytes)
+    } else {
+        let what = format!("it has more than {most} bytes");
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, what))
+    }
+}
+
+fn require_regular(found: &Metadata) -> io::Result<()> {
+    if found.is_file() {
+        Ok(())
+    } else {
+        let what = "it is not a regular file; pipes, devices and folders are not read";
+        Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    Problem::usage(format!("cannot read `{}`: {error}", path.display()))
+}
+
 /// Makes the names in a folder durable.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
@@ -154,6 +206,23 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn input_file_is_regular_and_within_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.toml");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read_text(&path, 5).unwrap(), "12345");
+        assert!(read(&path, 4).unwrap_err().detail.contains("more than 4 bytes"));
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for device in ["/dev/zero", "/dev/null", pipe.to_str().unwrap()] {
+            let refused = read(Path::new(device), 5).unwrap_err();
+            assert!(refused.detail.contains("not a regular file"), "{refused:?}");
+        }
+        let absent = read(&dir.path().join("absent"), 5).unwrap_err();
+        assert!(absent.detail.contains("cannot read"), "{absent:?}");
     }
 
     #[test]

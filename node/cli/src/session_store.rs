@@ -81,7 +81,7 @@ impl SessionStore {
     pub(crate) fn get(&self) -> io::Result<Option<Zeroizing<String>>> {
         let opened = OpenOptions::new()
             .read(true)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
             .open(self.path());
         let file: File = match opened {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

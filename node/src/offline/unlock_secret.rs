@@ -10,9 +10,11 @@ use concordat_storage::ledger::Ledger;
 
 use super::reconcile::open_reconciled;
 use crate::attribution::by_this_account;
+use crate::changes::{Changes, Subject};
 use crate::clock::Clock;
 
-/// Enters in the ledger that the unlock secret is replaced, and replaces it. If that fails, it is entered that the change was not made.
+/// Enters in the ledger that the unlock secret is replaced, and replaces it. If that fails, or the process is killed in between, it is entered
+/// that the change was not made.
 ///
 /// # Errors
 /// If ledger and state do not match, or one of them or the key cannot be written.
@@ -22,16 +24,14 @@ pub fn change_unlock_secret(
     provider: &dyn KeyProvider,
 ) -> Result<(), Problem> {
     let ledger = reconciled(storage, institution)?;
+    let changes = Changes::open(storage.meta(), ledger)?;
     let by = by_this_account();
-    let entry = ledger.append(entry(KeyChange::Rotated), &by, Clock::system().now())?;
-    let made = storage.change_provider(provider);
-    if made.is_err() {
-        let denied = EntryBody::ChangeNotMade {
-            entry: entry.sequence(),
-        };
-        drop(ledger.append(denied, &by, Clock::system().now())?);
-    }
-    Ok(made?)
+    changes.make(
+        Subject::MasterKey,
+        entry(KeyChange::Rotated),
+        (&by, Clock::system().now()),
+        || Ok::<_, Problem>(storage.change_provider(provider)?),
+    )
 }
 
 /// Enters in the ledger that the unlock secret is replaced by means of a backup.

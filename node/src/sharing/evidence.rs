@@ -211,12 +211,11 @@ impl Sharing {
     ) -> Result<(), Refusal> {
         let parts = &self.0.parts;
         self.note_ledger((consumer, node), &signed.ledger, by).await?;
-        let ledger = parts.ledger.clone();
         let by = by.clone();
         let now = parts.clock.now();
         let stored = parts
             .evidence
-            .run(move |evidence| evidence.receive_countersignature(query, signed, (&ledger, &by, now)));
+            .run(move |evidence| evidence.receive_countersignature(query, signed, (&by, now)));
         match stored.await {
             Ok(true) => Ok(()),
             Ok(false) => Err(not_awaited()),

@@ -119,12 +119,13 @@ impl Escrow {
         decode(&plain).ok_or(KeyError::Unopenable { what: "escrow of keys" })
     }
 
-    /// Stores the keys above those of segments at `path`, for `provider` to unlock; an existing file is replaced.
+    /// The keys above those of segments, which [`MasterKey::rewrite`] stores at `path` for `provider` to unlock; an existing file is
+    /// replaced.
     ///
     /// # Errors
-    /// As for [`MasterKey::create`], except that the file is replaced.
-    pub fn restore_master(&self, path: &Path, provider: &dyn KeyProvider) -> Result<(), KeyError> {
-        MasterKey::restore(path, &self.material, provider)
+    /// As for the provider.
+    pub fn master_key(&self, path: &Path, provider: &dyn KeyProvider) -> Result<MasterKey, KeyError> {
+        MasterKey::of_escrow(path, &self.material, provider)
     }
 
     /// The key of a segment at the time of the escrow.

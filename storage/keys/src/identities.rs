@@ -17,8 +17,10 @@ use concordat_protocol::{
 use zeroize::Zeroizing;
 
 use super::{IdentityKey, KeyError, Secret, Wrapped};
-use crate::fs::{sync_dir, write_private};
+use crate::fs::{read_regular, sync_dir, write_private};
 
+/// Most bytes of a sealed file: the statements of thousands of earlier keys.
+const MAX_SEALED: u64 = 16 * 1024 * 1024;
 /// The name of the institution's key.
 const INSTITUTION: &str = "institution";
 /// The name of the key that replaces the institution's key once the consortium knows it.
@@ -69,7 +71,7 @@ impl Identities {
     /// [`IdentityError::Missing`] if there is none with this name; [`crate::KeyError::Unopenable`] if it was changed.
     pub fn get(&self, name: &str) -> Result<Secret, IdentityError> {
         let path = self.path(name)?;
-        let sealed = fs::read(&path).map_err(|source| {
+        let sealed = read_regular(&path, MAX_SEALED).map_err(|source| {
             if source.kind() == io::ErrorKind::NotFound {
                 IdentityError::Missing { name: name.to_owned() }
             } else {

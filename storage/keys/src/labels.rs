@@ -12,6 +12,8 @@ pub(crate) const SHARE_NAME: &str = "concordat/1 share of escrow";
 pub(crate) const SHARE_CHECK: &str = "concordat/1 share checksum";
 /// Checksum of `master.key`.
 pub(crate) const MASTER_CHECK: &str = "concordat/1 master key checksum";
+/// Digest of `master.key`, by which the state knows the current file.
+pub(crate) const MASTER_FILE: &str = "concordat/1 master key file";
 /// The master key, wrapped under the key-encrypting key.
 pub(crate) const MASTER_WRAP: &str = "concordat/1 master key wrap";
 /// Master key to the key that wraps the root keys: the keys of state, ledger and identity.

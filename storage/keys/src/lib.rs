@@ -56,7 +56,7 @@ pub use error::KeyError;
 pub use escrow::{Escrow, Recipient, RecoveryKey, Share, ShareError, SharePlan};
 pub use identities::{Identities, IdentityError};
 pub use labels::{OBJECT_CONTENT, OBJECT_HEADER};
-pub use master::MasterKey;
+pub use master::{FileRegister, MasterKey};
 pub use password::{PasswordHash, verify_absent};
 pub use provider::{Argon2Cost, KeyEncryptingKey, KeyFile, KeyProvider, Parameters, Passphrase, TokenKey};
 pub use secret::Secret;

@@ -10,14 +10,20 @@
 //!    process is killed there, the rotation continues at the next start.
 //!
 //! In format 1 there are no wrapped root keys; they are derived from the master key.
+//!
+//! Earlier copies of the file still open: with the secret that unlocked the node then, they lead to the same root keys. So the state
+//! knows which file is the current one ([`FileRegister`]), and a start refuses any other.
 
 mod file;
 mod roots;
 
 use std::{
+    fmt, io,
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
+
+use concordat_protocol::ids::Digest32;
 
 use super::{
     IdentityKey, KeyEncryptingKey, KeyError, KeyProvider, LedgerKey, Parameters, SegmentKey, StateKey, Wrapped, labels,
@@ -27,12 +33,31 @@ use file::Stored;
 pub(crate) use roots::Material;
 use roots::Roots;
 
+/// Where it is recorded, apart from the file itself, which master key file is the current one.
+///
+/// A file is replaced in three steps, each durable before the next: the new one is prepared, it is written, it is confirmed. A stop
+/// in between leaves one of the two files, and both are known.
+pub trait FileRegister: fmt::Debug + Send + Sync {
+    /// Durably records that the file with the digest `next` is about to replace the current one.
+    ///
+    /// # Errors
+    /// If that cannot be recorded. The file must not be written then.
+    fn prepare(&self, next: Digest32) -> io::Result<()>;
+
+    /// Durably records that the file with the digest `current` is the only one that may unlock the node.
+    ///
+    /// # Errors
+    /// If that cannot be recorded.
+    fn confirm(&self, current: Digest32) -> io::Result<()>;
+}
+
 /// The top-level key of a node: random, and stored only wrapped. It can be rotated while in use.
 #[derive(Debug)]
 pub struct MasterKey {
     path: PathBuf,
     roots: Roots,
     chain: RwLock<Chain>,
+    register: OnceLock<Arc<dyn FileRegister>>,
 }
 
 /// What a rotation replaces.
@@ -44,6 +69,8 @@ struct Chain {
     wrapping: KeyEncryptingKey,
     master: RawKey,
     previous: Option<RawKey>,
+    /// The digest of the file that holds this; `None` before it is written.
+    file: Option<Digest32>,
 }
 
 impl MasterKey {
@@ -61,22 +88,25 @@ impl MasterKey {
             wrapping,
             master: RawKey::random()?,
             previous: None,
+            file: None,
         };
         let created = Self {
             path: path.to_owned(),
             roots: Roots::random()?,
             chain: RwLock::new(chain),
+            register: OnceLock::new(),
         };
-        created.save(&created.chain())?;
+        created.rewrite()?;
         Ok(created)
     }
 
-    /// Opens the master key stored at `path`, and stores it again if its key-encrypting key is weaker than one derived today.
+    /// Opens the master key stored at `path`. If its key-encrypting key is weaker than one derived today, it should be stored again
+    /// with [`MasterKey::strengthen`].
     ///
     /// # Errors
     /// A wrong passphrase, a damaged file, a file that other accounts can read and a missing file are distinct errors.
     pub fn unlock(path: &Path, provider: &dyn KeyProvider) -> Result<Self, KeyError> {
-        let stored = Stored::read(path)?;
+        let (stored, file) = Stored::read(path)?;
         let wrapping = provider.rederive(&stored.kdf, path)?;
         let opened = wrapping.unwrap(&stored.kdf, &stored.wrapped);
         let master = opened.map_err(|_| provider.unlock_error(path))?;
@@ -88,8 +118,7 @@ impl MasterKey {
             Some(wrapped) => Roots::unwrap(&master, wrapped)?,
             None => Roots::of_format_1(&master),
         };
-        let is_outdated = provider.is_outdated(&stored.kdf);
-        let unlocked = Self {
+        Ok(Self {
             path: path.to_owned(),
             roots,
             chain: RwLock::new(Chain {
@@ -97,18 +126,32 @@ impl MasterKey {
                 wrapping,
                 master,
                 previous: previous.transpose()?,
+                file: Some(file),
             }),
-        };
-        if is_outdated {
-            unlocked.strengthen(provider);
-        }
-        Ok(unlocked)
+            register: OnceLock::new(),
+        })
     }
 
-    /// Wraps the master key under a key that is as strong as one derived today. The file is replaced atomically, so after a
-    /// crash either the old or the new one unlocks. If the file cannot be written, the node is still unlocked.
-    fn strengthen(&self, provider: &dyn KeyProvider) {
+    /// From now on, each file is recorded before and after it is written. The present one is already known there.
+    pub fn bind(&self, register: Arc<dyn FileRegister>) {
+        // A second register would be of the same state: a master key is opened with one data directory.
+        drop(self.register.set(register));
+    }
+
+    /// The digest of the file that was read or written last; `None` before it is written.
+    #[must_use]
+    pub fn file(&self) -> Option<Digest32> {
+        self.chain().file
+    }
+
+    /// If the key that wraps the master key is weaker than one derived today from `provider`, which has unlocked it, wraps it again.
+    /// The file is replaced atomically, so after a crash either the old or the new one unlocks. If the file cannot be written, the
+    /// node is still unlocked.
+    pub fn strengthen(&self, provider: &dyn KeyProvider) {
         let before = self.chain().kdf.clone();
+        if !provider.is_outdated(&before) {
+            return;
+        }
         match self.change_provider(provider) {
             Ok(()) => {
                 let now = self.chain().kdf.clone();
@@ -118,19 +161,21 @@ impl MasterKey {
         }
     }
 
-    /// Stores the keys of an escrow, `material`, at `path` for `provider` to unlock; an existing file is replaced.
+    /// The keys of an escrow, `material`, which [`MasterKey::rewrite`] stores at `path` for `provider` to unlock; an existing file is
+    /// replaced.
     ///
     /// # Errors
-    /// As for [`MasterKey::create`], except that the file is replaced.
-    pub(super) fn restore(path: &Path, material: &Material, provider: &dyn KeyProvider) -> Result<(), KeyError> {
+    /// As for the provider.
+    pub(super) fn of_escrow(path: &Path, material: &Material, provider: &dyn KeyProvider) -> Result<Self, KeyError> {
         let (wrapping, kdf) = provider.fresh()?;
         let chain = Chain {
             kdf,
             wrapping,
             master: material.master.copy(),
             previous: None,
+            file: None,
         };
-        let restored = Self {
+        Ok(Self {
             path: path.to_owned(),
             roots: Roots {
                 state: material.state.copy(),
@@ -138,8 +183,8 @@ impl MasterKey {
                 identity: material.identity.copy(),
             },
             chain: RwLock::new(chain),
-        };
-        restored.save(&restored.chain())
+            register: OnceLock::new(),
+        })
     }
 
     /// The keys themselves, for an escrow.
@@ -164,18 +209,19 @@ impl MasterKey {
             wrapping,
             master: chain.master.copy(),
             previous: chain.previous.as_ref().map(RawKey::copy),
+            file: chain.file,
         };
-        self.save(&changed)?;
-        *chain = changed;
-        Ok(())
+        self.replace(&mut chain, changed)
     }
 
     /// Writes the file in the current format; migrates one of format 1.
     ///
     /// # Errors
-    /// If the file cannot be written; it is then unchanged.
+    /// If the file cannot be written.
     pub fn rewrite(&self) -> Result<(), KeyError> {
-        self.save(&self.chain())
+        let mut chain = self.chain_mut();
+        chain.file = Some(self.save(&chain)?);
+        Ok(())
     }
 
     /// Replaces the master key with a new one; the previous one still opens segment keys until
@@ -193,10 +239,9 @@ impl MasterKey {
             wrapping: chain.wrapping.copy(),
             master: RawKey::random()?,
             previous: Some(chain.master.copy()),
+            file: chain.file,
         };
-        self.save(&changed)?;
-        *chain = changed;
-        Ok(())
+        self.replace(&mut chain, changed)
     }
 
     /// Discards the previous master key; nothing may still be wrapped under it.
@@ -210,10 +255,9 @@ impl MasterKey {
             wrapping: chain.wrapping.copy(),
             master: chain.master.copy(),
             previous: None,
+            file: chain.file,
         };
-        self.save(&changed)?;
-        *chain = changed;
-        Ok(())
+        self.replace(&mut chain, changed)
     }
 
     /// Whether a rotation is in progress.
@@ -275,18 +319,50 @@ impl MasterKey {
         key.wrap(&segments(&self.chain().master))
     }
 
-    fn save(&self, chain: &Chain) -> Result<(), KeyError> {
+    /// Stores `changed`, and uses it from then on.
+    fn replace(&self, chain: &mut Chain, changed: Chain) -> Result<(), KeyError> {
+        let file = Some(self.save(&changed)?);
+        *chain = Chain { file, ..changed };
+        Ok(())
+    }
+
+    /// Writes the file of `chain`, whose `file` is the digest of the present one, and returns the digest of the new one.
+    fn save(&self, chain: &Chain) -> Result<Digest32, KeyError> {
         let previous = chain
             .previous
             .as_ref()
             .map(|previous| Wrapped::seal(&chain.master, &context_of(labels::PREVIOUS_WRAP), previous.bytes()));
-        Stored::new(
+        let stored = Stored::new(
             chain.kdf.clone(),
             chain.wrapping.wrap(&chain.kdf, &chain.master)?,
             self.roots.wrap(&chain.master)?,
             previous.transpose()?,
-        )
-        .write(&self.path)
+        );
+        let bytes = stored.to_bytes()?;
+        let next = file::digest(&bytes);
+        self.registered(|register| register.prepare(next))?;
+        let written = file::write(&self.path, &bytes);
+        if written.is_err() {
+            // Which of the two is there is known only if it can be read; otherwise the next start determines it.
+            let found = file::digest_at(&self.path).ok();
+            if let Some(found) = found.filter(|found| *found == next || Some(*found) == chain.file) {
+                self.registered(|register| register.confirm(found))?;
+            }
+        }
+        written?;
+        self.registered(|register| register.confirm(next))?;
+        Ok(next)
+    }
+
+    fn registered(&self, step: impl FnOnce(&dyn FileRegister) -> io::Result<()>) -> Result<(), KeyError> {
+        let Some(register) = self.register.get() else {
+            return Ok(());
+        };
+        step(register.as_ref()).map_err(|source| KeyError::Io {
+            action: "record in the sealed state the replacement of",
+            path: self.path.clone(),
+            source,
+        })
     }
 
     fn chain(&self) -> RwLockReadGuard<'_, Chain> {

@@ -2,14 +2,17 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
 use tempfile::TempDir;
 
 use super::{
-    Argon2Cost, KeyError, KeyFile, KeyProvider, MasterKey, Passphrase, PasswordHash, Secret, Wrapped, verify_absent,
+    Argon2Cost, FileRegister, KeyError, KeyFile, KeyProvider, MasterKey, Passphrase, PasswordHash, Secret, Wrapped,
+    verify_absent,
 };
 use concordat_protocol::error_kind::{ErrorKind, Explain};
+use concordat_protocol::ids::Digest32;
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
 
@@ -149,6 +152,46 @@ fn wrong_provider_error_names_the_right_one() {
     let source = KeyFile::new(key_file(dir.path(), &[1; 32], 0o600));
     let error = MasterKey::unlock(&path, &source).unwrap_err();
     assert!(error.to_string().ends_with("is opened with a passphrase"), "{error}");
+}
+
+/// The calls of a register, and whether the file on the disk had that digest at the time.
+#[derive(Debug)]
+struct Observed {
+    path: PathBuf,
+    steps: Mutex<Vec<(&'static str, bool)>>,
+}
+
+impl Observed {
+    fn note(&self, step: &'static str, digest: Digest32, secret: &str) -> std::io::Result<()> {
+        let there = MasterKey::unlock(&self.path, &passphrase(secret)).ok();
+        let is_there = there.and_then(|there| there.file()) == Some(digest);
+        self.steps.lock().unwrap().push((step, is_there));
+        Ok(())
+    }
+}
+
+impl FileRegister for Observed {
+    fn prepare(&self, next: Digest32) -> std::io::Result<()> {
+        self.note("prepare", next, "new")
+    }
+
+    fn confirm(&self, current: Digest32) -> std::io::Result<()> {
+        self.note("confirm", current, "new")
+    }
+}
+
+#[test]
+fn master_key_file_is_registered_before_and_after_it_is_written() {
+    let (_dir, path, master) = created(&passphrase("old"));
+    let steps = Mutex::default();
+    let observed = Arc::new(Observed { path, steps });
+    let register: Arc<dyn FileRegister> = observed.clone();
+    master.bind(register);
+    master.change_provider(&passphrase("new")).unwrap();
+    master.begin_rotation().unwrap();
+    master.finish_rotation().unwrap();
+    let steps = observed.steps.lock().unwrap();
+    assert_eq!(*steps, [("prepare", false), ("confirm", true)].repeat(3));
 }
 
 #[test]

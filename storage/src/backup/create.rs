@@ -9,7 +9,7 @@ use std::{
 
 use concordat_keys::{
     KeyError,
-    fs::{create_dir_private, sync_dir, write_private},
+    fs::{create_dir_private, open_regular, sync_dir, write_private},
 };
 use concordat_protocol::{
     identity::{InstitutionKey, InstitutionPublicKey, PrivateKey},
@@ -249,7 +249,7 @@ async fn copy_bytes(
 
 /// Copies a file of the data directory.
 fn copy_data_file(from: &Path, to: &Path) -> Result<(), BackupError> {
-    let copied = fs::File::open(from).and_then(|file| copy_file(file, to, None));
+    let copied = open_regular(from).and_then(|file| copy_file(file, to, None));
     copied.map(drop).map_err(BackupError::io("copy", from))
 }
 
@@ -287,7 +287,7 @@ impl Draft {
         create_dir_private(&folder).map_err(BackupError::io("create", &folder))?;
         // The log only grows, so its first bytes can be copied afterwards.
         let log = folder.join("entries.log");
-        fs::File::open(source.join("ledger/entries.log"))
+        open_regular(&source.join("ledger/entries.log"))
             .and_then(|file| copy_file(file, &log, Some(frozen.length)))
             .map_err(BackupError::io("copy", &log))?;
         write_private(&folder.join("head"), &frozen.head).map_err(BackupError::io("write", &folder))?;
@@ -355,7 +355,7 @@ impl Draft {
                     folders.push(path);
                     continue;
                 }
-                let (len, hash) = fs::File::open(&path)
+                let (len, hash) = open_regular(&path)
                     .and_then(hash_file)
                     .map_err(BackupError::io("read", &path))?;
                 let below = path.strip_prefix(&self.dir).unwrap_or(&path);

@@ -15,7 +15,8 @@ use concordat_protocol::{
 use super::{CatalogError, DatasetRecord, datasets::Datasets, record::DatasetKeys};
 use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
-const SEGMENTS: TreeId = TreeId::new("segments");
+/// The keys of segments, by name.
+pub const SEGMENTS: TreeId = TreeId::new("segments");
 
 /// The keys of a dataset, opened.
 pub(super) struct OpenKeys {
@@ -108,6 +109,12 @@ impl Keyring {
             segments,
             datasets,
         })
+    }
+
+    /// Whether a rotation of the master key has begun that is not finished: the next start finishes it.
+    #[must_use]
+    pub fn is_rotating_master(&self) -> bool {
+        self.master.is_rotating()
     }
 
     /// Replaces the master key with a new one. Data and state are not touched.

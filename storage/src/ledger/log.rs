@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use concordat_keys::LedgerKey;
+use concordat_keys::fs::open_regular;
 
 use super::LedgerError;
 use super::files::log_path;
@@ -70,7 +71,7 @@ fn log_from(dir: &Path, offset: u64) -> Result<BufReader<File>, LedgerError> {
         }
         _ => LedgerError::io("read", &path, source),
     };
-    let mut file = File::open(&path).map_err(failed)?;
+    let mut file = open_regular(&path).map_err(failed)?;
     let mut magic = [0; MAGIC.len()];
     file.read_exact(&mut magic).map_err(failed)?;
     if magic != MAGIC {

@@ -72,6 +72,12 @@ impl Fixture {
     }
 }
 
+impl Ledger {
+    fn root(&self) -> Digest32 {
+        self.head().root
+    }
+}
+
 fn institution() -> InstitutionId {
     InstitutionId::new("budapest").unwrap()
 }

@@ -159,7 +159,7 @@ impl<M: Medium> Writer<M> {
         }
         self.medium.append(&group.records)?;
         self.medium.put_head(&sealed)?;
-        match &mut self.anchor {
+        match &self.anchor {
             Some(anchor) => anchor.follow(&head, group.anchored_first).map_err(io::Error::other),
             None => Ok(()),
         }

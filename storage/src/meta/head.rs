@@ -15,6 +15,9 @@ use concordat_keys::{StateKey, fs::sync_dir};
 
 use super::MetaError;
 
+/// Most bytes of the file that are read; what is longer does not open. A real one takes about 50.
+const MAX_SEALED: u64 = 4096;
+
 /// The file `head`, open for writing.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -40,7 +43,7 @@ impl Head {
             .open(path)
             .map_err(io)?;
         let mut sealed = Vec::new();
-        file.read_to_end(&mut sealed).map_err(io)?;
+        (&mut file).take(MAX_SEALED).read_to_end(&mut sealed).map_err(io)?;
         let fresh = sealed.is_empty();
         let count = if fresh { 0 } else { decode(key, &sealed)? };
         Ok(Self { file, count, fresh })

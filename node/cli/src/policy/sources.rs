@@ -16,6 +16,9 @@ const SETTINGS: &str = "settings.toml";
 /// Name of the file with the cases of a set, beside its rules.
 const CASES: &str = "cases.toml";
 
+/// Most bytes of one of these files: as many as a request may have.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
 /// The number of a set, or files.
 pub(super) fn compared(text: &str) -> Result<ComparedSet, Problem> {
     match text.parse::<u64>() {
@@ -88,7 +91,7 @@ fn table<T: DeserializeOwned>(path: &Path) -> Result<T, Problem> {
 }
 
 fn read(path: &Path) -> Result<String, Problem> {
-    fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+    files::read_text(path, MAX_FILE)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {

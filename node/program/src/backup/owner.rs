@@ -1,11 +1,9 @@
 //! The institution that must have signed a snapshot.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use concordat_cli::Context;
+use concordat_cli::{Context, files};
 use concordat_documents::problem::Problem;
 use concordat_documents::status::Status;
 use concordat_protocol::error_kind::ErrorKind;
@@ -44,9 +42,7 @@ pub(super) fn given(given: &OsStr) -> Result<Owner, Problem> {
         return Err(Problem::usage(format!("`{shown}` {InvalidOwner}, nor a file with one"))
             .help("`concordat status` of the node, and the roster of its consortium, show the fingerprint"));
     }
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_KEY_FILE).read_to_string(&mut text));
-    read.map_err(|error| Problem::internal(&format!("cannot read `{shown}`"), &error))?;
+    let text = files::read_text(path, MAX_KEY_FILE)?;
     text.parse()
         .map_err(|error: InvalidOwner| Problem::usage(format!("what is in `{shown}` {error}")))
 }

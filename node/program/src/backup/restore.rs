@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use concordat_cli::Context;
+use concordat_cli::{Context, files};
 use concordat_documents::problem::Problem;
 use concordat_keys::Argon2Cost;
 use concordat_network::{DialRange, Multiaddr};
@@ -195,9 +195,11 @@ impl Restore {
     }
 }
 
+/// Most bytes of a configuration.
+const MAX_CONFIG: u64 = 1024 * 1024;
+
 fn given_configuration(path: &Path) -> Result<Config, Problem> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Problem::usage(format!("cannot read `{}`: {error}", path.display())))?;
+    let text = files::read_text(path, MAX_CONFIG)?;
     Ok(Config::parse(&text, path)?)
 }
 

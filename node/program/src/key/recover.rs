@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use concordat_cli::Context;
+use concordat_cli::{Context, files};
 use concordat_documents::problem::Problem;
 use concordat_keys::{Escrow, KeyError, RecoveryKey, Share};
 use concordat_node::config::Config;
@@ -12,6 +12,9 @@ use concordat_storage::data_dir::Storage;
 use zeroize::Zeroizing;
 
 use super::new_unlock::{NewUnlock, save_unlock_setting};
+
+/// Most bytes of an escrow, a recovery key or a share; an escrow has the keys of all segments.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -75,6 +78,5 @@ fn wrong_escrow(error: KeyError, escrow: &Path) -> Problem {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let read = std::fs::read(path).map(Zeroizing::new);
-    read.map_err(|error| Problem::internal(&format!("cannot read `{}`", path.display()), &error))
+    files::read(path, MAX_FILE).map(Zeroizing::new)
 }

@@ -27,14 +27,14 @@ fn path_through_blocks_is_the_path_over_all_entries() {
     let ledger = storage.open_ledger(InstitutionId::new("budapest").unwrap()).unwrap();
     let by = crate::attribution::by_this_account();
     let mut blocks = Blocks::default();
-    let mut heads = vec![head(0, ledger.root())];
+    let mut heads = vec![head(0, ledger.anchored_head().tree().root)];
     let checked_sizes = [1, 2, 3, 100, 255, 256, 257, 300, 511, 512, 513, 530];
     for size in 1..=530 {
         drop(ledger.append(EntryBody::LoginFailed { actor: None }, &by, NOW).unwrap());
         if !checked_sizes.contains(&size) {
             continue;
         }
-        let present = ledger.head();
+        let present = ledger.anchored_head().tree();
         for earlier in &heads {
             let path = blocks
                 .path(&ledger, earlier, present)

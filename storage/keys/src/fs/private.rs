@@ -4,12 +4,14 @@ mod acl;
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
+
+use super::regular::{open_regular, read_up_to};
 
 /// The most a key or master key file may hold: 64 KiB.
 const MAX_FILE: u64 = 64 * 1024;
@@ -48,14 +50,12 @@ impl PrivateFileError {
 /// # Errors
 /// [`PrivateFileError`]; what was read is wiped.
 pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
-    let file = File::open(path).map_err(PrivateFileError::io("open", path))?;
+    let file = open_regular(path).map_err(PrivateFileError::io("open", path))?;
     if !is_private(&file).map_err(PrivateFileError::io("inspect", path))? {
         return Err(PrivateFileError::Exposed { path: path.to_owned() });
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-    file.take(MAX_FILE)
-        .read_to_end(&mut bytes)
-        .map_err(PrivateFileError::io("read", path))?;
+    read_up_to(file, MAX_FILE, &mut bytes).map_err(PrivateFileError::io("read", path))?;
     Ok(bytes)
 }
 

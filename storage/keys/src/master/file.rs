@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use concordat_protocol::ids::Digest32;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -41,7 +42,8 @@ impl Stored {
         }
     }
 
-    pub(super) fn read(path: &Path) -> Result<Self, KeyError> {
+    /// Reads the file, and computes its digest.
+    pub(super) fn read(path: &Path) -> Result<(Self, Digest32), KeyError> {
         let damaged = |what| KeyError::Damaged {
             path: path.to_owned(),
             what,
@@ -55,18 +57,34 @@ impl Stored {
         }
         let stored: Self = ciborium::from_reader(body).map_err(|_| damaged("it is not a master key file"))?;
         match (stored.version, &stored.roots) {
-            (VERSION, Some(_)) | (WITHOUT_ROOTS, None) => Ok(stored),
+            (VERSION, Some(_)) | (WITHOUT_ROOTS, None) => Ok((stored, digest(&bytes))),
             (VERSION | WITHOUT_ROOTS, _) => Err(damaged("its parts do not match its version")),
             (version, _) => Err(KeyError::Version { what: WHAT, version }),
         }
     }
 
-    pub(super) fn write(&self, path: &Path) -> Result<(), KeyError> {
+    /// The bytes of the file.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, KeyError> {
         let mut bytes = to_cbor(self, WHAT)?;
         let check = checksum(&bytes);
         bytes.extend_from_slice(&check);
-        write_private(path, &bytes).map_err(|source| KeyError::io("write", path, source))
+        Ok(bytes)
     }
+}
+
+/// Replaces the file atomically.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    write_private(path, bytes).map_err(|source| KeyError::io("write", path, source))
+}
+
+/// The digest of the file that is there.
+pub(super) fn digest_at(path: &Path) -> Result<Digest32, KeyError> {
+    Ok(digest(&read_private(path)?))
+}
+
+/// The digest by which the state knows the file.
+pub(super) fn digest(bytes: &[u8]) -> Digest32 {
+    Digest32::from_bytes(blake3::derive_key(labels::MASTER_FILE, bytes))
 }
 
 fn checksum(body: &[u8]) -> [u8; CHECK_LEN] {

@@ -44,6 +44,13 @@ fn cost(path: &Path) -> Argon2Cost {
     }
 }
 
+/// Unlocks and stores the key again if it is protected too weakly.
+fn unlock_as_at_a_start(path: &Path, provider: &dyn KeyProvider) -> MasterKey {
+    let master = MasterKey::unlock(path, provider).unwrap();
+    master.strengthen(provider);
+    master
+}
+
 /// The files were written by a version of the program before this trait existed.
 #[test]
 fn files_of_earlier_versions_still_unlock() {
@@ -62,7 +69,7 @@ fn files_of_earlier_versions_still_unlock() {
     for (name, provider) in providers {
         let path = dir.path().join(name);
         private(&path, &hex(name, "master_key"));
-        let master = MasterKey::unlock(&path, provider.as_ref()).unwrap();
+        let master = unlock_as_at_a_start(&path, provider.as_ref());
         let sealed = Wrapped::from_bytes(hex(name, "sealed_secret"));
         let secret = master.identity().open_secret("node", &sealed).unwrap();
         assert_eq!(secret.expose(), b"one small secret");
@@ -85,12 +92,12 @@ fn weaker_cost_is_raised_when_the_passphrase_unlocks() {
     MasterKey::unlock(&path, &wrong).unwrap_err();
     assert_eq!(stored(&path), before, "a wrong passphrase changes nothing");
 
-    let unlocked = MasterKey::unlock(&path, &passphrase(HIGHER)).unwrap();
+    let unlocked = unlock_as_at_a_start(&path, &passphrase(HIGHER));
     unlocked.open_segment("main", &segment).unwrap();
     assert_eq!(cost(&path), HIGHER);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let strengthened = fs::read(&path).unwrap();
-    let again = MasterKey::unlock(&path, &passphrase(HIGHER)).unwrap();
+    let again = unlock_as_at_a_start(&path, &passphrase(HIGHER));
     again.open_segment("main", &segment).unwrap();
     assert_eq!(fs::read(&path).unwrap(), strengthened, "it is not written again");
 }
@@ -100,7 +107,7 @@ fn stronger_cost_is_not_lowered() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("master.key");
     MasterKey::create(&path, &passphrase(HIGHER)).unwrap();
-    MasterKey::unlock(&path, &passphrase(CHEAP)).unwrap();
+    unlock_as_at_a_start(&path, &passphrase(CHEAP));
     assert_eq!(cost(&path), HIGHER);
 }
 
@@ -113,8 +120,8 @@ fn weaker_cost_is_raised_during_a_rotation() {
     let (_, segment) = master.create_segment("main").unwrap();
     master.begin_rotation().unwrap();
     drop(master);
-    MasterKey::unlock(&path, &passphrase(HIGHER)).unwrap();
-    let again = MasterKey::unlock(&path, &passphrase(HIGHER)).unwrap();
+    unlock_as_at_a_start(&path, &passphrase(HIGHER));
+    let again = unlock_as_at_a_start(&path, &passphrase(HIGHER));
     assert!(again.is_rotating());
     again.open_segment("main", &segment).unwrap();
 }
@@ -126,7 +133,7 @@ fn weaker_cost_still_unlocks_if_the_file_cannot_be_written() {
     let path = dir.path().join("master.key");
     MasterKey::create(&path, &passphrase(CHEAP)).unwrap();
     fs::create_dir(dir.path().join("master.key.new")).unwrap();
-    MasterKey::unlock(&path, &passphrase(HIGHER)).unwrap();
+    unlock_as_at_a_start(&path, &passphrase(HIGHER));
     assert_eq!(cost(&path), CHEAP);
 }
 

@@ -338,6 +338,8 @@ fn format_1_directory_is_migrated_with_data_and_pseudonyms() {
     };
     for _ in 0..2 {
         migrate::write_format_1(node.catalog().datasets(), &people());
+        // The state of format 1 does not know the master key file.
+        crate::data_dir::forget_master_key_file(node.storage.as_ref().unwrap().meta()).unwrap();
         node.storage = None;
         fs::write(node.dir.path().join("identity/master.key"), &master_of_format_1).unwrap();
         fs::remove_file(node.dir.path().join("format")).unwrap();
@@ -454,6 +456,52 @@ fn any_recovery_key_recovers_from_a_lost_passphrase() {
     assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
     node.reopen(|objects| objects);
     assert_eq!(node.ids(), ["1", "2", "3"]);
+}
+
+/// Each of these replaces the master key file; the previous file with its secret still opens the root keys.
+#[test]
+fn master_key_file_from_before_a_change_is_refused() {
+    type Change = fn(&mut TestNode);
+    let changes: [(&str, Change); 4] = [
+        ("a rotation", |node| node.catalog().keys().rotate_master().unwrap()),
+        ("another secret", |node| {
+            let other = Passphrase::new(Secret::from("new".to_owned()), Argon2Cost::dangerous_minimum());
+            node.storage.as_ref().unwrap().change_provider(&other).unwrap();
+        }),
+        ("the same secret again", |node| {
+            node.storage.as_ref().unwrap().change_provider(&secret()).unwrap();
+        }),
+        ("a recovery", |node| {
+            let key = RecoveryKey::random();
+            let escrow = node.catalog().keys().escrow(&[key.recipient()]).unwrap();
+            let escrow = Escrow::open(escrow.as_bytes(), &key).unwrap();
+            node.storage = None;
+            drop(recover(node, &escrow, &secret()).unwrap());
+        }),
+    ];
+    for (what, change) in changes {
+        let mut node = TestNode::new();
+        node.import_text(PEOPLE, ImportMode::Create);
+        let path = node.dir.path().join("identity/master.key");
+        let before = fs::read(&path).unwrap();
+        change(&mut node);
+        node.storage = None;
+        let now = fs::read(&path).unwrap();
+        fs::write(&path, before).unwrap();
+        for _ in 0..2 {
+            let refused = Storage::open(node.dir.path(), &secret()).unwrap_err();
+            assert!(
+                matches!(refused, StorageError::MasterKeyReplaced { .. }),
+                "{what}: {refused}"
+            );
+            assert_eq!(refused.kind(), ErrorKind::Integrity);
+        }
+        fs::write(&path, now).unwrap();
+        if what != "another secret" {
+            node.reopen(|objects| objects);
+            assert_eq!(node.ids(), ["1", "2", "3"], "{what}");
+        }
+    }
 }
 
 #[test]
