@@ -101,6 +101,10 @@ impl ApiFixture {
                 }
                 last
             }
+            "/v1/imports/inspect" => {
+                let file = Reading::open(&self.socket.path().join("study.csv"), |_| ()).unwrap();
+                client.upload_for(&path, &body, Some(file)).await.unwrap()
+            }
             "/v1/query" => {
                 let mut answer = client.raw(&path, &body).await.unwrap();
                 let length = async {
@@ -425,8 +429,11 @@ fn data_encoding(text: &str) -> String {
 async fn datasets(fixture: &mut ApiFixture) {
     use Leaves::{Entries, Nothing};
     fixture.file("study.csv", "id,age\n1,40\n2,50\n");
+    let inspected = json!({ "name": "study.csv", "reading": { "subject_column": "id" } });
+    fixture.post("/v1/imports/inspect", "", inspected, Nothing).await;
     for mode in ["create", "append"] {
-        let import = json!({ "name": "study.csv", "mode": mode, "subject_column": "id" });
+        let reading = json!({ "subject_column": "id" });
+        let import = json!({ "name": "study.csv", "mode": mode, "again": true, "reading": reading });
         fixture
             .post("/v1/datasets/{name}/import", "study", import, Entries)
             .await;

@@ -379,6 +379,7 @@ fn import(node: &Node, name: &str, file: &Path, mode: ImportMode) {
     let request = ImportRequest {
         options,
         mode,
+        again: true,
         ..ImportRequest::new(name.clone(), Source::at_path(file))
     };
     let catalog = node.storage().catalog();

@@ -40,7 +40,7 @@ fn rows(numbers: std::ops::Range<u32>) -> String {
 pub(super) fn append(world: &World, numbers: std::ops::Range<u32>) {
     let file = world.file("more.csv", rows(numbers));
     let path = file.to_str().unwrap();
-    let args = ["dataset", "import", "heart", "--from", path, "--append"];
+    let args = ["dataset", "import", "heart", "--from", path, "--append", "--again"];
     world.nodes[0].run_as(Person::Steward, &args).ok();
 }
 

@@ -84,6 +84,7 @@ impl Vault {
         fs::write(&path, contents).unwrap();
         let mut request = ImportRequest {
             mode,
+            again: true,
             ..ImportRequest::new(people(), Source::at_path(path))
         };
         request.options.subject = SubjectRule::EachRow;

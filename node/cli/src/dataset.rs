@@ -1,6 +1,9 @@
 //! `concordat dataset …`: datasets of this institution.
 
 mod import;
+mod inspect;
+mod notes;
+mod reading;
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
@@ -26,7 +29,14 @@ use concordat_client::Client;
 #[derive(Debug, Subcommand)]
 pub enum DatasetCommand {
     /// Import a file, as a new dataset or as a new version of one
-    Import(import::Args),
+    Import(Box<import::Args>),
+    /// What would be imported of a file; nothing is stored
+    Inspect(Box<inspect::Args>),
+    /// What to know about the latest import of a dataset: what was guessed, and what can be stated instead
+    Notes {
+        /// The dataset
+        name: DatasetName,
+    },
     /// All datasets
     List,
     /// One dataset with its columns
@@ -192,7 +202,9 @@ impl DatasetCommand {
         let client = context.client()?;
         let out = &context.out;
         match self {
-            Self::Import(args) => import::run(args, &client, context).await,
+            Self::Import(args) => import::run(*args, &client, context).await,
+            Self::Inspect(args) => inspect::run(*args, &client, context).await,
+            Self::Notes { name } => notes::run(&name, &client, context).await,
             Self::Limits(args) => args.run(&client, context).await,
             Self::List => {
                 let datasets: Items<DatasetSummary> = client.get("/v1/datasets").await?;
@@ -207,7 +219,10 @@ impl DatasetCommand {
                 let dataset: Dataset = client.post(&format!("/v1/datasets/{name}/classify"), &new).await?;
                 out.done(&format!("{count} columns of {name} classified"), &dataset)
             }
-            Self::Publish { name } => change_visibility(&client, context, &name, "publish", "published").await,
+            Self::Publish { name } => {
+                notes::point_to(&name, &client, context).await;
+                change_visibility(&client, context, &name, "publish", "published").await
+            }
             Self::Withdraw { name } => change_visibility(&client, context, &name, "withdraw", "withdrawn").await,
             Self::Versions { name } => {
                 let versions: Items<DatasetVersion> = client.get(&format!("/v1/datasets/{name}/versions")).await?;

@@ -69,6 +69,29 @@ impl Client {
     /// # Errors
     /// The problem that the daemon returned, that it does not respond, or that the file could not be read completely.
     pub async fn upload(&self, path: &str, head: &impl Serialize, file: Option<Reading>) -> Result<Lines, Problem> {
+        let response = self.send_file(path, head, file).await?;
+        Ok(Lines::new(checked(response).await?.into_body()))
+    }
+
+    /// Sends a line of JSON and the bytes of a file to `path`, as [`Self::upload`] does, and reads the document that it returns.
+    ///
+    /// # Errors
+    /// As [`Self::upload`].
+    pub async fn upload_for<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        head: &impl Serialize,
+        file: Option<Reading>,
+    ) -> Result<T, Problem> {
+        read_json(self.send_file(path, head, file).await?).await
+    }
+
+    async fn send_file(
+        &self,
+        path: &str,
+        head: &impl Serialize,
+        file: Option<Reading>,
+    ) -> Result<Response<Incoming>, Problem> {
         let mut line = encode(head)?.to_vec();
         line.push(b'\n');
         let first = futures::stream::iter([Ok(Frame::data(Bytes::from(line)))]);
@@ -84,7 +107,7 @@ impl Client {
             // The reason why the file could not be read is more useful than the aborted request.
             reading.check()?;
         }
-        Ok(Lines::new(checked(sent?).await?.into_body()))
+        sent
     }
 
     /// Sends `body` to `path` and returns the response as it arrives.

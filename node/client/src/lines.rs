@@ -9,8 +9,8 @@ use hyper::body::Incoming;
 
 use crate::response::{broken, decode};
 
-/// The longest line of a streamed response: 1 MiB, far above what the daemon writes.
-const MAX_LINE: usize = 1024 * 1024;
+/// The longest line of a streamed response: 16 MiB, for several notes on each of 4,096 columns.
+const MAX_LINE: usize = 16 * 1024 * 1024;
 
 /// The report of an import, line by line.
 #[derive(Debug)]

@@ -2,12 +2,13 @@
 //!
 //! The plan of such a query is a chain: expressions, `HAVING`, order and limit above exactly one grouping, conditions
 //! and the table below it. The grouping runs over a table that also has the subject (`View::with_subject`). For the
-//! group, and for each aggregated column over the rows in which it has a value, it counts the subjects up to the
-//! minimum, and the rows. The chain above is then computed from the cells that
-//! [`disclosure::cells`](crate::disclosure::cells) releases.
+//! group, and for each operand of an aggregate over the rows in which it has a value and over those in which it has
+//! none, it counts the subjects up to the minimum, and the rows. The counting function takes the operand itself: what
+//! the operand is computed from does not matter, only whether there is a value. The chain above is then computed from
+//! the cells that [`disclosure::cells`](crate::disclosure::cells) releases.
 //!
-//! Aggregates take bare columns only: `sum(CASE WHEN id = 7 THEN x ELSE 0 END)` covers every subject and still shows a
-//! single value.
+//! Aggregates take bare columns and casts of them only: `sum(CASE WHEN id = 7 THEN x ELSE 0 END)` covers every subject
+//! and still shows a single value.
 
 mod cells;
 mod subject_overlap;
@@ -18,20 +19,23 @@ use std::sync::Arc;
 
 use concordat_protocol::scope::Tier;
 use datafusion::{
+    arrow::datatypes::DataType,
     catalog::TableProvider,
-    common::Column,
+    common::{Column, DFSchema},
     datasource::provider_as_source,
     error::{DataFusionError, Result as PlanResult},
     functions_aggregate::count::count_udaf,
     logical_expr::{
-        Aggregate, AggregateUDF, Expr, Filter, LogicalPlan, LogicalPlanBuilder, SubqueryAlias,
+        Aggregate, AggregateUDF, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, SubqueryAlias,
         expr::{AggregateFunction, AggregateFunctionParams},
+        utils::conjunction,
     },
 };
 
-use super::{QueryError, guard};
+use super::{QueryError, calculation::cast_operand, guard};
 pub(super) use cells::{Cells, MEASURED};
 pub(super) use subject_overlap::SubjectOverlap;
+use subjects::CountedRows;
 
 /// Statistics that do not show a single value: no minimum, maximum, median or n-th value.
 const STATISTICS: [&str; 11] = [
@@ -55,7 +59,8 @@ const MAX_DIMENSIONS: usize = 6;
 pub(super) struct Split {
     whole: LogicalPlan,
     grouping: Aggregate,
-    columns: Vec<Option<Column>>,
+    /// For each aggregate its operands; `None` if it counts rows.
+    operands: Vec<Option<Vec<Expr>>>,
 }
 
 impl Split {
@@ -82,18 +87,17 @@ impl Split {
                 needs: "group by at most six columns",
             });
         }
-        if let Some(name) = total::first_fallible(&grouping) {
-            return Err(QueryError::Function { name });
-        }
-        let columns: Result<Vec<_>, _> = grouping
+        let operands: Result<Vec<_>, _> = grouping
             .aggr_expr
             .iter()
-            .map(|measure| measured(measure, tier))
+            .map(|measure| operands(measure, grouping.input.schema(), tier))
             .collect();
+        let operands = operands?;
+        total::check(&grouping)?;
         Ok(Self {
             whole: plan,
             grouping,
-            columns: columns?,
+            operands,
         })
     }
 
@@ -102,32 +106,32 @@ impl Split {
         self.grouping.group_expr.len()
     }
 
-    /// For each aggregate of the query, which column of [`Split::counted`] it aggregates, if it aggregates a column.
+    /// For each aggregate of the query, which item of [`Split::counted`] are its operands, if it has any.
     pub(super) fn measures(&self) -> Vec<Option<usize>> {
         let counted = self.counted();
-        self.columns
+        self.operands
             .iter()
-            .map(|column| {
-                column
+            .map(|operands| {
+                operands
                     .as_ref()
-                    .and_then(|column| counted.iter().position(|known| *known == column))
+                    .and_then(|operands| counted.iter().position(|known| *known == operands))
             })
             .collect()
     }
 
-    /// The aggregated columns, each once.
-    fn counted(&self) -> Vec<&Column> {
+    /// The operands of the aggregates, each once.
+    fn counted(&self) -> Vec<&Vec<Expr>> {
         let mut counted = Vec::new();
-        for column in self.columns.iter().flatten() {
-            if !counted.contains(&column) {
-                counted.push(column);
+        for operands in self.operands.iter().flatten() {
+            if !counted.contains(&operands) {
+                counted.push(operands);
             }
         }
         counted
     }
 
-    /// The grouping with counts for its cells: dimensions, measures, then subjects and rows of the group and of each
-    /// counted column. Subjects are counted up to `enough`.
+    /// The grouping with counts for its cells: dimensions, measures, then subjects and rows of the group, and for each
+    /// counted item subjects and rows with a value, and without. Subjects are counted up to `enough`.
     pub(super) fn measured(
         &self,
         table: &Arc<dyn TableProvider>,
@@ -136,15 +140,16 @@ impl Split {
     ) -> PlanResult<LogicalPlan> {
         let input = with_subject(&self.grouping.input, table)?;
         let subject = subject_of(&input)?;
-        let functions = [subjects::up_to(enough), count_udaf()];
-        let with_value = |column: &Column| Box::new(Expr::Column(column.clone()).is_not_null());
-        let filters = std::iter::once(None).chain(self.counted().into_iter().map(|column| Some(with_value(column))));
-        let counts = filters
-            .flat_map(|filter| {
-                functions
-                    .each_ref()
-                    .map(|function| counted(function, &subject, filter.clone()))
-            })
+        let all_rows = counts(&subject, &[], CountedRows::WithValue, enough);
+        let of_items = self.counted().into_iter().flat_map(|operands| {
+            [CountedRows::WithValue, CountedRows::WithoutValue]
+                .map(|rows| counts(&subject, operands, rows, enough))
+                .into_iter()
+                .flatten()
+        });
+        let counts = all_rows
+            .into_iter()
+            .chain(of_items)
             .enumerate()
             .map(|(at, count)| count.alias(format!("{MEASURED}{at}")));
         let measures: Vec<Expr> = self.grouping.aggr_expr.iter().cloned().chain(counts).collect();
@@ -225,8 +230,8 @@ fn is_plain_count(measure: &Expr) -> bool {
     function(measure).is_some_and(|count| count.func.name() == "count" && !count.params.distinct)
 }
 
-/// The column that is aggregated; `None` for `count(*)`.
-fn measured(measure: &Expr, tier: Tier) -> Result<Option<Column>, QueryError> {
+/// The operands of an aggregate; `None` for `count(*)`.
+fn operands(measure: &Expr, schema: &DFSchema, tier: Tier) -> Result<Option<Vec<Expr>>, QueryError> {
     let denied = |needs| Err(QueryError::Tier { tier, needs });
     let Some(AggregateFunction { func, params }) = function(measure) else {
         return denied("select aggregates of columns");
@@ -244,24 +249,37 @@ fn measured(measure: &Expr, tier: Tier) -> Result<Option<Column>, QueryError> {
     }
     match args.as_slice() {
         [Expr::Literal(..)] if func.name() == "count" => Ok(None),
-        [argument] => match bare(argument) {
-            Some(column) => Ok(Some(column.clone())),
-            None => denied("aggregate plain columns and compute with the result, as in `avg(chol) / 38.67`"),
-        },
+        [argument] if !is_column(argument) => {
+            denied("aggregate plain columns and compute with the result, as in `avg(chol) / 38.67`")
+        }
+        [argument] if func.name() != "count" && has_boolean_step(argument, schema) => {
+            denied("count truth values instead of computing with them as numbers")
+        }
+        [_] => Ok(Some(args.clone())),
         _ => denied("aggregate one column at a time"),
     }
 }
 
-/// The column under the casts that the planner added.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a plan or expression that is not listed is refused"
-)]
-fn bare(argument: &Expr) -> Option<&Column> {
+/// Whether it is a column, or casts of one.
+fn is_column(argument: &Expr) -> bool {
+    matches!(argument, Expr::Column(_)) || operand_of_cast(argument).is_some_and(is_column)
+}
+
+/// Whether the argument is cast to a truth value on the way: then one value that is not zero would be a sum of one.
+fn has_boolean_step(argument: &Expr, schema: &DFSchema) -> bool {
+    operand_of_cast(argument).is_some_and(|operand| {
+        let is_boolean = matches!(operand.get_type(schema), Ok(DataType::Boolean));
+        is_boolean && !matches!(operand, Expr::Column(_)) || has_boolean_step(operand, schema)
+    })
+}
+
+/// What is cast.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other expression is not a cast")]
+fn operand_of_cast(argument: &Expr) -> Option<&Expr> {
     match argument {
-        Expr::Column(column) => Some(column),
-        Expr::Cast(cast) => bare(&cast.expr),
-        Expr::TryCast(cast) => bare(&cast.expr),
+        Expr::Cast(cast) => Some(&cast.expr),
+        Expr::TryCast(cast) => Some(&cast.expr),
+        Expr::ScalarFunction(function) => cast_operand(function),
         _ => None,
     }
 }
@@ -296,10 +314,25 @@ fn subject_of(plan: &LogicalPlan) -> PlanResult<Expr> {
     subject.ok_or_else(|| DataFusionError::Internal("no subject to count".to_owned()))
 }
 
-fn counted(function: &Arc<AggregateUDF>, subject: &Expr, filter: Option<Box<Expr>>) -> Expr {
+/// The subjects, up to `enough`, and the number of those rows in which the operands have a value, or have none. Only the
+/// subjects decide whether a cell is released; the rows order cells by their size.
+fn counts(subject: &Expr, operands: &[Expr], rows: CountedRows, enough: usize) -> [Expr; 2] {
+    let with_operands = std::iter::once(subject).chain(operands).cloned().collect();
+    let condition = conjunction(operands.iter().map(|operand| operand.clone().is_not_null()));
+    let condition = condition.map(|condition| match rows {
+        CountedRows::WithValue => condition,
+        CountedRows::WithoutValue => Expr::Not(Box::new(condition)),
+    });
+    [
+        aggregate(subjects::up_to(enough, rows), with_operands, None),
+        aggregate(count_udaf(), vec![subject.clone()], condition.map(Box::new)),
+    ]
+}
+
+fn aggregate(function: Arc<AggregateUDF>, arguments: Vec<Expr>, filter: Option<Box<Expr>>) -> Expr {
     Expr::AggregateFunction(AggregateFunction::new_udf(
-        Arc::clone(function),
-        vec![subject.clone()],
+        function,
+        arguments,
         false,
         filter,
         vec![],

@@ -8,7 +8,7 @@ pub(crate) mod cells;
 mod ipc;
 mod release;
 
-pub(crate) use cells::{Cell, Subjects, withhold};
+pub(crate) use cells::{Cell, Subjects, withhold, withhold_values};
 pub use ipc::{AnswerTotals, IpcAnswer};
 pub use release::{Cut, ReleasedAnswer, ReleasedBatch, StillPermitted};
 pub(crate) use release::{RawAnswer, rows_in_a_chunk};

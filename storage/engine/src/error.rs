@@ -10,6 +10,8 @@ use super::{error_capture::CapturedError, store_error::store_error_kind};
 
 /// Maximum length of a repeated planner message about the query, in characters.
 const MAX_DETAIL: usize = 300;
+/// What the engine does while it reads and computes rows.
+const ANSWERING: &str = "answering";
 
 /// Why a query was not answered, or why its answer ended early.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,16 @@ pub enum QueryError {
         /// Its name as in the query.
         name: String,
     },
+    /// An operation that may fail on a value, below tier `records`, where whether it fails would reveal the value.
+    #[error("the query uses `{what}`, which can fail on a value; this is not allowed below tier `records`")]
+    Fallible {
+        /// The operation as planned.
+        what: String,
+    },
+    /// An operation of a query below tier `records` failed on a value, although none should. The message is that of
+    /// [`QueryError::Fallible`].
+    #[error("the query uses `an expression`, which can fail on a value; this is not allowed below tier `records`")]
+    FailedOnValue,
     /// The tier of the permission does not allow this kind of query.
     #[error("the permission is for tier `{tier}`: {needs}")]
     Tier {
@@ -154,6 +166,7 @@ impl Explain for QueryError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused { .. } | Self::Function { .. } | Self::Tier { .. } => ErrorKind::Denied,
+            Self::Fallible { .. } | Self::FailedOnValue => ErrorKind::Denied,
             Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => ErrorKind::Denied,
             Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => ErrorKind::Usage,
             Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => ErrorKind::Usage,
@@ -200,6 +213,15 @@ impl QueryError {
         }
     }
 
+    /// The same error, as it may be reported if it happened while rows were read below tier `records`: an error about
+    /// values is a refusal.
+    pub(super) fn below_records(self) -> Self {
+        if matches!(self, Self::Computation | Self::Engine { step: ANSWERING }) {
+            return Self::FailedOnValue;
+        }
+        self
+    }
+
     /// An error of the running engine. Its message may quote values (`cannot cast 'Smith'`), so only its kind is kept.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind may quote a value")]
     pub(super) fn running(error: &DataFusionError, seen: &CapturedError) -> Self {
@@ -211,7 +233,7 @@ impl QueryError {
             DataFusionError::IoError(_) => Self::Stored {
                 kind: ErrorKind::Internal,
             },
-            DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => Self::Engine { step: "answering" },
+            DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => Self::Engine { step: ANSWERING },
             _ => Self::Computation,
         }
     }

@@ -8,7 +8,7 @@
 //!    ([`Source`]). What is not permitted does not exist in it.
 //! 2. The statement is parsed and checked: one plain `SELECT`, allowed functions, visible columns, and the version of
 //!    the dataset that the caller has opened. Then it is planned.
-//! 3. Casts that fail and divisions by zero give NULL, so that no error reveals anything about a single row.
+//! 3. Casts and arithmetic without a result give NULL, so that no error reveals anything about a single row.
 //! 4. At tier `records` the rows are streamed, in a keyed order that is specific to the grant. At lower tiers the
 //!    grouping also counts the *subjects* in every cell, [`disclosure`] withholds the cells that are too small, and
 //!    only then is the rest of the query (`HAVING`, expressions over aggregates, order, limit) computed, from released
@@ -20,6 +20,7 @@
 //! an error of that query.
 
 mod aggregate;
+mod calculation;
 mod dialect;
 mod disclosure;
 mod divide;

@@ -8,13 +8,14 @@ use datafusion::{
     },
     error::Result,
     execution::context::SessionState,
-    logical_expr::{
-        BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, expr_rewriter::NamePreserver, lit,
-    },
+    logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TryCast, expr_rewriter::NamePreserver, lit},
     sql::{parser, sqlparser::ast::Statement},
 };
 
-use super::{QueryError, divide::divided};
+use super::{
+    QueryError,
+    calculation::{arithmetic, converted, negated},
+};
 
 /// The analyzed plan of `statement`, made infallible by [`infallible`].
 ///
@@ -35,8 +36,8 @@ pub(super) async fn planned(
     infallible(plan).map_err(refused)
 }
 
-/// Replaces what can fail on a value: a cast becomes one that returns NULL, a quotient by zero becomes NULL. Otherwise
-/// `1 / (age - 47)` would reveal whether anyone is 47. No operand is repeated, so the plan does not grow.
+/// Replaces what can fail on a value by what returns NULL: otherwise `1 / (age - 47)` would reveal whether anyone is 47.
+/// No operand is repeated, so the plan does not grow.
 fn infallible(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up(|node| {
         let names = NamePreserver::new(&node);
@@ -54,29 +55,24 @@ fn infallible(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(plan.data)
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "every other expression is infallible")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other expression is left as it is; below tier `records`, only listed ones are admitted"
+)]
 fn infallible_expression(expression: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
     match expression {
         Expr::Cast(cast) => match cast.expr.as_ref() {
             // Whether a literal can be cast does not depend on any row, so this error is reported immediately.
             Expr::Literal(value, _) => Ok(Transformed::yes(lit(value.cast_to(cast.field.data_type())?))),
-            _ => Ok(Transformed::yes(Expr::TryCast(TryCast {
-                expr: cast.expr,
-                field: cast.field,
-            }))),
+            _ => converted(*cast.expr, cast.field.data_type(), schema).map(Transformed::yes),
         },
+        Expr::TryCast(TryCast { expr, field }) => converted(*expr, field.data_type(), schema).map(Transformed::yes),
+        Expr::Negative(operand) => negated(*operand, schema).map(Transformed::yes),
         Expr::BinaryExpr(BinaryExpr {
             left,
-            op: op @ (Operator::Divide | Operator::Modulo),
+            op: op @ (Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo),
             right,
-        }) => {
-            let divisor = right.get_type(schema)?;
-            Ok(Transformed::yes(if divisor.is_integer() || divisor.is_decimal() {
-                divided(*left, op, *right)
-            } else {
-                Expr::BinaryExpr(BinaryExpr { left, op, right })
-            }))
-        }
+        }) => arithmetic(*left, op, *right, schema).map(Transformed::yes),
         other => Ok(Transformed::no(other)),
     }
 }

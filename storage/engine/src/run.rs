@@ -149,7 +149,8 @@ impl Engine {
     async fn aggregate(&self, state: &SessionState, plan: LogicalPlan) -> Result<RawAnswer, QueryError> {
         let split = Split::new(plan, self.scope.tier)?;
         let cells = self.cells(state, &split).await?;
-        let subjects = self.overlap(state, &split, &cells).await?;
+        let subjects = self.overlap(state, &split, &cells).await;
+        let subjects = subjects.map_err(QueryError::below_records)?;
         let (released, suppressed_cells) = cells.release(self.min_cell(), subjects)?;
         let table = MemTable::try_new(released.schema(), vec![vec![released]]).map_err(planning)?;
         let rest = split.rest(Arc::new(table)).map_err(planning)?;
@@ -185,7 +186,7 @@ impl Engine {
         let enough = usize::try_from(self.min_cell()).unwrap_or(usize::MAX);
         let counted: Arc<dyn TableProvider> = Arc::new(self.view.clone().with_subject()?);
         let plan = split.measured(&counted, enough, self.bounds.groups).map_err(planning)?;
-        let table = self.collect(state, &plan).await?;
+        let table = self.collect(state, &plan).await.map_err(QueryError::below_records)?;
         if table.num_rows() > self.bounds.groups {
             return Err(QueryError::TooManyGroups {
                 limit: self.bounds.groups,
@@ -268,7 +269,13 @@ impl Engine {
         let invalid = |error: DataFusionError| QueryError::planning(&error, &self.scope.dataset);
         let optimized = state.optimize(plan).map_err(invalid)?;
         let physical = state.create_physical_plan(&optimized).await;
-        physical.map_err(|error| QueryError::running(&error, &self.seen))
+        // Nothing was computed from rows so far. The message may contain what a file states about its values.
+        physical.map_err(|error| match QueryError::running(&error, &self.seen) {
+            QueryError::Computation => QueryError::Invalid {
+                detail: "it cannot be planned".to_owned(),
+            },
+            other => other,
+        })
     }
 }
 

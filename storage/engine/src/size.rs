@@ -17,7 +17,10 @@ use datafusion::{
     scalar::ScalarValue,
 };
 
-use super::QueryError;
+use super::{
+    QueryError,
+    calculation::{cast_operand, is_calculation},
+};
 
 /// Maximum nodes of all expressions of a plan together, after expansion.
 pub(super) const MAX_NODES: usize = 50_000;
@@ -117,7 +120,7 @@ fn written_out(expression: &Expr) -> usize {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
             // `date_part('year', a) = 2024` becomes a range of `a`; a literal is compared with each result of a `CASE`.
             let factor = |side: &Expr, other: &Expr| match (side, other) {
-                (Expr::ScalarFunction(_), _) => 2,
+                (Expr::ScalarFunction(function), _) if !is_calculation(function) => 2,
                 (_, Expr::Case(case)) => case.when_then_expr.len().saturating_add(1),
                 _ => 1,
             };
@@ -145,7 +148,7 @@ fn below(expression: &Expr) -> usize {
 /// A short list becomes comparisons joined by `OR`; a function is compared with each item as a range.
 fn in_list(list: &InList) -> usize {
     let items = list.list.len();
-    let factor = if matches!(list.expr.as_ref(), Expr::ScalarFunction(_)) {
+    let factor = if matches!(list.expr.as_ref(), Expr::ScalarFunction(function) if !is_calculation(function)) {
         items.saturating_mul(2)
     } else {
         items.min(3)
@@ -217,6 +220,7 @@ fn text_bytes(expression: &Expr) -> (usize, usize) {
         Expr::Literal(value, _) => return (text_of(value).map_or(VALUE_BYTES, str::len), 0),
         Expr::Alias(_) => return (widest, computed),
         Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => together,
+        Expr::ScalarFunction(function) if cast_operand(function).is_some() => widest,
         Expr::ScalarFunction(function) => match function.func.name() {
             "concat" => together,
             // One letter may become three.

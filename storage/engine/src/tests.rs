@@ -5,6 +5,7 @@ mod messages;
 mod order;
 mod records;
 mod sizes;
+mod total;
 
 use std::{
     collections::BTreeMap,

@@ -87,6 +87,7 @@ impl TestNode {
         fs::write(&path, rows).unwrap();
         let mut request = ImportRequest {
             mode,
+            again: true,
             ..ImportRequest::new(people(), Source::at_path(path))
         };
         request.options.subject = SubjectRule::EachRow;

@@ -34,6 +34,7 @@ use crate::{
     seal::store_error_kind,
 };
 
+mod appending;
 mod damage;
 mod erasing;
 mod failures;
@@ -83,6 +84,7 @@ impl TestNode {
         fs::write(&path, contents).unwrap();
         ImportRequest {
             mode,
+            again: true,
             options: each_row(mode),
             ..ImportRequest::new(people(), Source::at_path(path))
         }

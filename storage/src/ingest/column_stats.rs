@@ -14,6 +14,7 @@ use super::{
 pub(super) struct ColumnStats {
     kinds: Kinds,
     stated: Option<ColumnKind>,
+    existing: Option<ColumnKind>,
     values: u64,
     missing: u64,
     markers: u64,
@@ -46,11 +47,13 @@ pub(super) struct Unfit {
 const SHOWN_LINES: usize = 10;
 
 impl ColumnStats {
-    /// No fields yet. `stated` is the kind that the steward states.
-    pub(super) fn new(stated: Option<ColumnKind>) -> Self {
+    /// No fields yet. `stated` is the kind that the steward states; `existing` is that of the column to which the values are added, and
+    /// one of text takes them as they are written.
+    pub(super) fn new(stated: Option<ColumnKind>, existing: Option<ColumnKind>) -> Self {
         Self {
             kinds: Kinds::ALL,
-            stated,
+            stated: stated.or(existing.filter(|kind| *kind == ColumnKind::Text)),
+            existing,
             values: 0,
             missing: 0,
             markers: 0,
@@ -118,6 +121,9 @@ impl ColumnStats {
         if let Some(stated) = self.stated {
             return stated;
         }
+        if let Some(existing) = self.fitting() {
+            return existing;
+        }
         if self.values == 0 || self.keeps_digits() {
             ColumnKind::Text
         } else {
@@ -125,16 +131,23 @@ impl ColumnStats {
         }
     }
 
+    /// The kind of the column to which the values are added, if all of them have it.
+    fn fitting(&self) -> Option<ColumnKind> {
+        self.existing
+            .filter(|existing| self.values > 0 && !self.kinds.and(Kinds::only(*existing)).is_none())
+    }
+
     /// Whether the column is text because its numbers are written as codes are: with zeros at their ends that differ (`250.0` and
     /// `250.00`), or as whole numbers with an exponent (`12E4`).
     pub(super) fn keeps_digits(&self) -> bool {
         let differs = self.decimals.padded && self.decimals.differ;
-        self.stated.is_none() && self.is_fractions() && (differs || self.like_code)
+        self.stated.is_none() && self.fitting().is_none() && self.is_fractions() && (differs || self.like_code)
     }
 
     /// The number of decimals, if all numbers are filled up with zeros to it. The numbers are read without these zeros.
     pub(super) fn fixed_decimals(&self) -> Option<usize> {
-        let fixed = self.stated.is_none() && self.is_fractions() && self.decimals.padded && !self.decimals.differ;
+        let is_free = self.stated.is_none() && self.fitting().is_none();
+        let fixed = is_free && self.is_fractions() && self.decimals.padded && !self.decimals.differ;
         self.decimals.each.filter(|_| fixed)
     }
 

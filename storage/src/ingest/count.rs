@@ -61,8 +61,11 @@ pub(super) struct Count {
 
 impl Count {
     pub(super) fn new(names: &[Name], options: &TableOptions, format: Format) -> Self {
-        let stated = |column: &Name| options.stated_kind(|name| is_called(column, name));
-        let stats = names.iter().map(|column| ColumnStats::new(stated(column))).collect();
+        let stats = |column: &Name| {
+            let stated = options.stated_kind(|name| is_called(column, name));
+            ColumnStats::new(stated, options.existing_kind(&column.name))
+        };
+        let stats = names.iter().map(stats).collect();
         let subject = options.subject.column();
         let subject = subject.and_then(|name| names.iter().position(|column| is_called(column, name)));
         Self {

@@ -62,15 +62,14 @@ pub enum IngestError {
         path: PathBuf,
     },
     /// The file is of a kind that cannot be imported.
-    #[error(
-        "`{}` is {what}, which cannot be imported; export it as CSV, as Parquet, or as NDJSON (a JSON object on each line)",
-        path.display()
-    )]
+    #[error("`{}` is {what}, which cannot be imported; {remedy}", path.display())]
     NotText {
         /// The path as given.
         path: PathBuf,
         /// What it looks like.
         what: &'static str,
+        /// How to bring in what it contains.
+        remedy: &'static str,
     },
     /// The file has another format than the stated one.
     #[error("`{}` is {what}; import it with `--kind {}`", path.display(), format.label())]
@@ -161,7 +160,7 @@ pub enum IngestError {
         encoding: &'static str,
     },
     /// The delimiter cannot separate fields.
-    #[error("the delimiter cannot be a quote, a line end or a character outside ASCII")]
+    #[error("a delimiter is `tab`, `blanks` or one ASCII character, and not a quote or a line end")]
     Delimiter,
     /// An option for the notation of values is not understood.
     #[error("`{option}` needs {expected}")]
@@ -281,6 +280,20 @@ pub enum IngestError {
         /// What its number counts.
         numbering: Numbering,
     },
+    /// No row of the file can be imported.
+    #[error(
+        "none of the {count} rows can be imported, so nothing was imported; the first is on {numbering} {}: {}",
+        first.line,
+        first.reason
+    )]
+    AllRowsRefused {
+        /// Rows refused.
+        count: u64,
+        /// The first of them.
+        first: Reject,
+        /// What its number counts.
+        numbering: Numbering,
+    },
     /// The list of refused rows cannot be written.
     #[error("cannot write the list of refused rows")]
     RejectSink {
@@ -333,7 +346,8 @@ impl Explain for IngestError {
             | Self::NewName { .. }
             | Self::NoSuchColumn { .. }
             | Self::SubjectMissing { .. }
-            | Self::RowsRefused { .. } => ErrorKind::Usage,
+            | Self::RowsRefused { .. }
+            | Self::AllRowsRefused { .. } => ErrorKind::Usage,
         }
     }
 }

@@ -171,15 +171,25 @@ impl Inspection {
         Arc::new(Schema::new(assigned.into_iter().chain(columns).collect::<Vec<_>>()))
     }
 
-    /// Returns an error if there are refused rows and the options do not allow skipping them.
+    /// Returns an error if there are refused rows and the options do not allow skipping them, or if every row is refused.
     pub(super) fn check_rejects(&self) -> Result<(), IngestError> {
-        match self.rejects.listed().first() {
-            Some(first) if self.options.refused == Refused::Stop => Err(IngestError::RowsRefused {
-                count: self.rejects.count(),
-                first: *first,
-                numbering: self.format().numbering(),
+        let Some(first) = self.rejects.listed().first().copied() else {
+            return Ok(());
+        };
+        let count = self.rejects.count();
+        let numbering = self.format().numbering();
+        match self.options.refused {
+            Refused::Stop => Err(IngestError::RowsRefused {
+                count,
+                first,
+                numbering,
             }),
-            _ => Ok(()),
+            Refused::Skip if self.rows == 0 => Err(IngestError::AllRowsRefused {
+                count,
+                first,
+                numbering,
+            }),
+            Refused::Skip => Ok(()),
         }
     }
 }

@@ -98,6 +98,7 @@ fn recognize(source: &Source, options: &TableOptions) -> Result<Format, IngestEr
         (Start::Objects, _) => Err(IngestError::NotText {
             path: path(),
             what: "a list of JSON objects",
+            remedy: "write each object on a line of its own, with `jq -c '.[]' FILE > FILE.ndjson`",
         }),
         (Start::Object | Start::Other, _) => Ok(Format::Csv),
     }

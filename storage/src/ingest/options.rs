@@ -39,6 +39,9 @@ pub struct TableOptions {
     pub kinds: Vec<(String, ColumnKind)>,
     /// New names of columns: the name in the file, and the one in the dataset.
     pub rename: Vec<(String, String)>,
+    /// The columns of the dataset to which the rows are added: a column keeps its kind if all values have it, and one of text takes them
+    /// as they are written.
+    pub existing: Vec<(String, ColumnKind)>,
 }
 
 impl Default for TableOptions {
@@ -59,6 +62,7 @@ impl Default for TableOptions {
             text_columns: Vec::new(),
             kinds: Vec::new(),
             rename: Vec::new(),
+            existing: Vec::new(),
         }
     }
 }
@@ -73,6 +77,12 @@ impl TableOptions {
             .iter()
             .find(|(name, _)| is_called(name))
             .map(|(_, kind)| *kind)
+    }
+
+    /// The kind of the existing column with this name in the dataset.
+    pub(super) fn existing_kind(&self, name: &str) -> Option<ColumnKind> {
+        let mut existing = self.existing.iter();
+        existing.find(|(known, _)| known == name).map(|(_, kind)| *kind)
     }
 }
 

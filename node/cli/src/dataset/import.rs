@@ -5,14 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_documents::import::{
-    HeaderLine, ImportEvent, ImportMode, ImportOptions, ImportPermission, Imported, MissingValues, RefusedRow,
-};
+use concordat_documents::import::{ImportEvent, ImportMode, ImportOptions, ImportPermission, Imported, RefusedRow};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::reading::ReadingArgs;
 use crate::context::Context;
 use crate::files::NewFile;
 use crate::output::quoted;
@@ -28,18 +27,9 @@ pub struct Args {
     /// A file below one of the node's inboxes (`import.inboxes`), which the node opens itself
     #[arg(long, value_name = "PATH", conflicts_with = "from")]
     from_inbox: Option<PathBuf>,
-    /// Format of the file [default: recognized by its contents]
-    #[arg(long, value_parser = ["csv", "parquet", "ndjson"])]
-    kind: Option<String>,
     /// Store the dataset in this segment
     #[arg(long)]
     segment: Option<SegmentName>,
-    /// The column that identifies the subject of a row; an existing dataset keeps its own
-    #[arg(long, value_name = "COLUMN", conflicts_with = "each_row_is_a_subject")]
-    subject_column: Option<String>,
-    /// No subject has more than one row
-    #[arg(long)]
-    each_row_is_a_subject: bool,
     /// Add the rows to the dataset
     #[arg(long, conflicts_with = "replace")]
     append: bool,
@@ -49,79 +39,51 @@ pub struct Args {
     /// Import the other rows if some are invalid
     #[arg(long)]
     skip_refused: bool,
-    /// Encoding of the text, such as `windows-1252`
+    /// Add the rows even if the dataset has those of this file already
     #[arg(long)]
-    encoding: Option<String>,
-    /// Whether the first line of a CSV file contains the names of the columns
-    #[arg(long, value_enum, default_value = "auto")]
-    header: Header,
-    /// Where markers such as `?` and `NA` mean that a value is missing
-    #[arg(long, value_enum, default_value = "auto")]
-    missing: Missing,
-    /// Import these columns as text regardless of their contents
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
-    text_columns: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Header {
-    Auto,
-    Present,
-    Absent,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Missing {
-    Auto,
-    Everywhere,
-    BlankOnly,
+    again: bool,
+    /// Do not use the options of the latest import of the dataset
+    #[arg(long)]
+    without_kept_options: bool,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 impl Args {
-    fn options(&self) -> ImportOptions {
+    fn options(&self) -> Result<ImportOptions, Problem> {
         let name = self.from.as_ref().and_then(|path| path.file_name());
-        ImportOptions {
+        Ok(ImportOptions {
             name: name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             inbox: self.from_inbox.clone(),
-            kind: self.kind.clone(),
             mode: match (self.append, self.replace) {
                 (true, _) => ImportMode::Append,
                 (false, true) => ImportMode::Replace,
                 (false, false) => ImportMode::Create,
             },
             segment: self.segment.clone(),
-            subject_column: self.subject_column.clone(),
-            each_row_is_a_subject: self.each_row_is_a_subject,
             skip_refused: self.skip_refused,
-            encoding: self.encoding.clone(),
-            header: match self.header {
-                Header::Auto => HeaderLine::Auto,
-                Header::Present => HeaderLine::Present,
-                Header::Absent => HeaderLine::Absent,
-            },
-            missing: match self.missing {
-                Missing::Auto => MissingValues::Auto,
-                Missing::Everywhere => MissingValues::Everywhere,
-                Missing::BlankOnly => MissingValues::BlankOnly,
-            },
-            text_columns: self.text_columns.clone(),
-        }
+            again: self.again,
+            without_kept_options: self.without_kept_options,
+            reading: self.reading.reading()?,
+        })
     }
 }
 
 pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Result<(), Problem> {
+    let options = args.options()?;
     let bar = bar(context);
     let path = format!("/v1/datasets/{}/import", args.name);
     let file = args.from.as_deref().map(|from| open_file(from, &bar)).transpose()?;
     // A person without permission learns it before a file is uploaded.
     let _: ImportPermission = client.get(&path).await?;
-    let lines = client.upload(&path, &args.options(), file).await?;
+    let lines = client.upload(&path, &options, file).await?;
     bar.reset();
     bar.set_style(style("{bar:40} {human_pos} of {human_len} rows"));
-    let mut rejects = Rejects::new(&args.name);
+    let mut rejects = Rejects::new(&args.name, args.skip_refused);
     let imported = follow(lines, &bar, &mut rejects).await?;
     bar.finish_and_clear();
     rejects.finish()?;
+    args.reading.write(&imported.reading)?;
     conclude(&imported, &rejects, context)
 }
 
@@ -191,15 +153,18 @@ fn style(template: &str) -> ProgressStyle {
 /// The list of refused rows: line numbers and reasons, never the contents of a row.
 struct Rejects {
     name: String,
+    /// Whether the other rows are imported.
+    are_skipped: bool,
     /// Created with the first refused row.
     file: Option<NewFile>,
     is_written: bool,
 }
 
 impl Rejects {
-    fn new(name: &DatasetName) -> Self {
+    fn new(name: &DatasetName, are_skipped: bool) -> Self {
         Self {
             name: format!("{name}.rejects.csv"),
+            are_skipped,
             file: None,
             is_written: false,
         }
@@ -238,6 +203,7 @@ impl Rejects {
             return unwritten;
         }
         match self.file() {
+            Some(file) if self.are_skipped => problem.help(format!("`{file}` lists every such line")),
             Some(file) => {
                 let help =
                     format!("`{file}` lists every such line; fix them, or import the other rows with `--skip-refused`");

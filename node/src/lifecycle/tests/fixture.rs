@@ -71,6 +71,7 @@ impl Fixture {
         std::fs::write(&path, "record,chol\n1,233\n").unwrap();
         let mut request = ImportRequest {
             mode,
+            again: true,
             ..ImportRequest::new(heart(), Source::at_path(path))
         };
         request.options.subject = SubjectRule::EachRow;

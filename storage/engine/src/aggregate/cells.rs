@@ -12,13 +12,19 @@ use datafusion::scalar::ScalarValue;
 
 use crate::{
     QueryError,
-    disclosure::{Cell, Subjects, withhold},
+    disclosure::{Cell, Subjects, withhold, withhold_values},
 };
 
 /// Prefix of the names of the counts that are added to a grouping.
 pub(crate) const MEASURED: &str = "__concordat_cell_";
 
-/// One row for each group: dimensions, measures, then subjects and rows of the group and of each counted column.
+/// Counts of the whole group, before those of the counted items: subjects and rows.
+const GROUP_COUNTS: usize = 2;
+/// Counts of each counted item: subjects and rows with a value, then without.
+const ITEM_COUNTS: usize = 4;
+
+/// One row for each group: dimensions, measures, then subjects and rows of the group, and for each counted item subjects
+/// and rows with a value, and without.
 #[derive(Debug)]
 pub(crate) struct Cells {
     table: RecordBatch,
@@ -27,7 +33,7 @@ pub(crate) struct Cells {
 }
 
 impl Cells {
-    /// `measures` has, for each measure, the counted column that it aggregates.
+    /// `measures` has, for each measure, the counted item that it aggregates.
     pub(crate) const fn new(table: RecordBatch, dimensions: usize, measures: Vec<Option<usize>>) -> Self {
         Self {
             table,
@@ -46,26 +52,23 @@ impl Cells {
         self.counts(0)
     }
 
-    /// The cells that may be released, with plain names, and how many were withheld.
+    /// The cells that may be released, with plain names, and how many values of a row without groups were withheld.
     ///
-    /// A withheld group has no row. Without `GROUP BY`, there is always one row, which is empty if it is withheld.
+    /// A withheld group has no row, and the number is 0: it would count groups that the requester does not see. Without
+    /// `GROUP BY`, there is always one row, in which a withheld value is missing, whether few subjects match or none.
     pub(crate) fn release(&self, min_cell: u64, subjects: Subjects) -> Result<(RecordBatch, u64), QueryError> {
         let keys = self.keys()?;
-        let cells = |counted: usize| {
-            let counts = self.counts(counted * 2)?.into_iter().zip(self.counts(counted * 2 + 1)?);
-            let cells = keys.iter().zip(counts).map(|(key, (subjects, rows))| Cell {
-                key: key.clone(),
-                subjects,
-                rows,
-            });
-            Ok::<_, QueryError>(cells.collect::<Vec<_>>())
-        };
-        let groups = withhold(&cells(0)?, &vec![false; keys.len()], min_cell, subjects);
+        let groups = withhold(&self.cells(&keys, 0)?, &vec![false; keys.len()], min_cell, subjects);
         let mut columns = self.table.columns().get(..self.dimensions).unwrap_or_default().to_vec();
         let mut withheld = 0_u64;
-        for (index, counted) in self.measures.iter().enumerate() {
-            let hidden = match counted {
-                Some(counted) => withhold(&cells(counted.saturating_add(1))?, &groups, min_cell, subjects),
+        for (index, item) in self.measures.iter().enumerate() {
+            let hidden = match item {
+                Some(item) => {
+                    let first = GROUP_COUNTS.saturating_add(item.saturating_mul(ITEM_COUNTS));
+                    let with = self.cells(&keys, first)?;
+                    let without = self.cells(&keys, first.saturating_add(GROUP_COUNTS))?;
+                    withhold_values(&with, &without, &groups, min_cell, subjects)
+                }
                 None => groups.clone(),
             };
             withheld = withheld.saturating_add(count(&hidden));
@@ -77,15 +80,26 @@ impl Cells {
                 .map_err(failed)?,
             );
         }
-        if self.measures.is_empty() {
-            withheld = count(&groups);
-        }
         let released = named(columns, keys.len()).map_err(failed)?;
         if self.dimensions == 0 {
             return Ok((released, withheld));
         }
         let shown: BooleanArray = groups.iter().map(|withheld| Some(!withheld)).collect();
-        Ok((filter_record_batch(&released, &shown).map_err(failed)?, withheld))
+        Ok((filter_record_batch(&released, &shown).map_err(failed)?, 0))
+    }
+
+    /// The cells whose subjects and rows are the counts at `first` and after it.
+    fn cells(&self, keys: &[Vec<u32>], first: usize) -> Result<Vec<Cell>, QueryError> {
+        let counts = self
+            .counts(first)?
+            .into_iter()
+            .zip(self.counts(first.saturating_add(1))?);
+        let cells = keys.iter().zip(counts).map(|(key, (subjects, rows))| Cell {
+            key: key.clone(),
+            subjects,
+            rows,
+        });
+        Ok(cells.collect())
     }
 
     /// Each group's coordinate along each dimension.

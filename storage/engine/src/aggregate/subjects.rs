@@ -8,6 +8,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListBuilder, UInt32Array, UInt64Builder},
+    buffer::NullBuffer,
     compute::take,
     datatypes::{DataType, Field, FieldRef, UInt64Type},
 };
@@ -28,17 +29,46 @@ const GROUP_BYTES: usize = size_of::<HashSet<u64>>();
 /// Memory of one hash in a set that has just grown, in bytes.
 const HASH_BYTES: usize = 32;
 
-/// An aggregate function of one column: the number of its distinct values without missing ones, but at most `enough`.
-pub(super) fn up_to(enough: usize) -> Arc<AggregateUDF> {
+/// Which rows count: those in which all operands of an aggregate have a value, or the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum CountedRows {
+    WithValue,
+    WithoutValue,
+}
+
+impl CountedRows {
+    /// Whether each of these rows counts: the first column has the subjects, the others are the operands.
+    fn counting<'a>(
+        self,
+        values: &'a [ArrayRef],
+        filter: Option<&'a BooleanArray>,
+    ) -> Result<impl Fn(usize) -> bool + use<'a>> {
+        let (subjects, operands) = values.split_first().ok_or_else(not_a_state)?;
+        let missing = operands.iter().fold(None, |missing: Option<NullBuffer>, operand| {
+            NullBuffer::union(missing.as_ref(), operand.logical_nulls().as_ref())
+        });
+        let without = self == Self::WithoutValue;
+        Ok(move |row: usize| {
+            let is_missing = missing.as_ref().is_some_and(|missing| missing.is_null(row));
+            subjects.is_valid(row) && is_missing == without && filter.is_none_or(|filter| is_set(filter, row))
+        })
+    }
+}
+
+/// An aggregate function of a subject and of the operands of another aggregate: the number of distinct subjects of
+/// those rows, but at most `enough`. It sees the operands as that aggregate does, after they have been computed.
+pub(super) fn up_to(enough: usize, rows: CountedRows) -> Arc<AggregateUDF> {
     Arc::new(AggregateUDF::new_from_impl(SubjectsUpTo {
         enough: enough.max(1),
-        signature: Signature::any(1, Volatility::Immutable),
+        rows,
+        signature: Signature::variadic_any(Volatility::Immutable),
     }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct SubjectsUpTo {
     enough: usize,
+    rows: CountedRows,
     signature: Signature,
 }
 
@@ -72,7 +102,7 @@ impl AggregateUDFImpl for SubjectsUpTo {
     }
 
     fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(SingleGroup(SeenSubjects::new(self.enough))))
+        Ok(Box::new(SingleGroup(SeenSubjects::new(self.enough, self.rows))))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs<'_>) -> bool {
@@ -80,7 +110,7 @@ impl AggregateUDFImpl for SubjectsUpTo {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(SeenSubjects::new(self.enough)))
+        Ok(Box::new(SeenSubjects::new(self.enough, self.rows)))
     }
 }
 
@@ -92,14 +122,16 @@ fn hash_field() -> Field {
 #[derive(Debug)]
 struct SeenSubjects {
     enough: usize,
+    rows: CountedRows,
     groups: Vec<HashSet<u64>>,
     hashes: usize,
 }
 
 impl SeenSubjects {
-    const fn new(enough: usize) -> Self {
+    const fn new(enough: usize, rows: CountedRows) -> Self {
         Self {
             enough,
+            rows,
             groups: Vec::new(),
             hashes: 0,
         }
@@ -134,8 +166,8 @@ impl GroupsAccumulator for SeenSubjects {
         total_num_groups: usize,
     ) -> Result<()> {
         self.groups.resize_with(total_num_groups, HashSet::new);
-        let subjects = single_column(values)?;
-        let counts = |row: usize| subjects.is_valid(row) && opt_filter.is_none_or(|filter| is_set(filter, row));
+        let subjects = first_column(values)?;
+        let counts = self.rows.counting(values, opt_filter)?;
         let wanted = (0_u32..).zip(group_indices).enumerate();
         let wanted = wanted.filter(|(row, (_, group))| self.wants_more(**group) && counts(*row));
         let (rows, groups): (Vec<u32>, Vec<usize>) = wanted.map(|(_, (row, group))| (row, *group)).unzip();
@@ -160,7 +192,7 @@ impl GroupsAccumulator for SeenSubjects {
 
     fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
         self.groups.resize_with(total_num_groups, HashSet::new);
-        let states = single_column(values)?.as_list_opt::<i32>().ok_or_else(not_a_state)?;
+        let states = first_column(values)?.as_list_opt::<i32>().ok_or_else(not_a_state)?;
         for (state, group) in states.iter().zip(group_indices) {
             let Some(state) = state else { continue };
             let hashes = state.as_primitive_opt::<UInt64Type>().ok_or_else(not_a_state)?;
@@ -170,8 +202,8 @@ impl GroupsAccumulator for SeenSubjects {
     }
 
     fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let subjects = single_column(values)?;
-        let counts = |row: usize| subjects.is_valid(row) && opt_filter.is_none_or(|filter| is_set(filter, row));
+        let subjects = first_column(values)?;
+        let counts = self.rows.counting(values, opt_filter)?;
         let hashes = hashes(subjects)?.into_iter().enumerate();
         Ok(lists(hashes.map(|(row, hash)| counts(row).then_some([hash]))))
     }
@@ -187,12 +219,12 @@ struct SingleGroup(SeenSubjects);
 
 impl Accumulator for SingleGroup {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let rows = single_column(values)?.len();
+        let rows = first_column(values)?.len();
         self.0.update_batch(values, &vec![0; rows], None, 1)
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let rows = single_column(states)?.len();
+        let rows = first_column(states)?.len();
         self.0.merge_batch(states, &vec![0; rows], 1)
     }
 
@@ -215,7 +247,7 @@ impl Accumulator for SingleGroup {
     }
 }
 
-fn single_column(values: &[ArrayRef]) -> Result<&ArrayRef> {
+fn first_column(values: &[ArrayRef]) -> Result<&ArrayRef> {
     values.first().ok_or_else(not_a_state)
 }
 
@@ -244,7 +276,7 @@ fn lists<H: IntoIterator<Item = u64>>(groups: impl IntoIterator<Item = Option<H>
 }
 
 fn not_a_state() -> DataFusionError {
-    DataFusionError::Internal("subjects are counted over one column".to_owned())
+    DataFusionError::Internal("subjects are counted over a column".to_owned())
 }
 
 #[cfg(test)]
@@ -265,7 +297,7 @@ mod tests {
     /// The state of a part of the rows: counted, or each row separately, as when partial aggregation is not worthwhile.
     fn state(enough: usize, rows: &[Row], counted: bool) -> (Vec<ArrayRef>, Vec<usize>) {
         let (subjects, groups, filter) = columns(rows);
-        let mut seen = SeenSubjects::new(enough);
+        let mut seen = SeenSubjects::new(enough, CountedRows::WithValue);
         if counted {
             seen.update_batch(&[subjects], &groups, Some(&filter), 4).unwrap();
             (seen.state(EmitTo::All).unwrap(), (0..4).collect())
@@ -283,7 +315,7 @@ mod tests {
             ),
             enough in 1_usize..15,
         ) {
-            let mut whole = SeenSubjects::new(enough);
+            let mut whole = SeenSubjects::new(enough, CountedRows::WithValue);
             for (counted, rows) in &parts {
                 let (states, groups) = state(enough, rows, *counted);
                 whole.merge_batch(&states, &groups, 4).unwrap();
@@ -305,7 +337,7 @@ mod tests {
     #[test]
     fn a_group_takes_no_more_memory_than_enough_subjects() {
         let subjects: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100_000));
-        let mut seen = SeenSubjects::new(10);
+        let mut seen = SeenSubjects::new(10, CountedRows::WithValue);
         seen.update_batch(&[subjects], &vec![0; 100_000], None, 1).unwrap();
         assert_eq!(seen.groups[0].len(), 10);
     }

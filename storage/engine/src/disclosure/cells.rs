@@ -59,6 +59,32 @@ pub(crate) fn withhold(cells: &[Cell], already: &[bool], min_cell: u64, subjects
     }
 }
 
+/// Returns for each group whether the value of an aggregate is withheld, given the cells of the rows in which its operands
+/// have a value and of those in which they have none.
+///
+/// The number of rows in a group is easy to query, so the rows without a value are what is left of it. They are cells
+/// like the others: having a value or not is one more dimension of the table. The groups in `groups` stay withheld.
+pub(crate) fn withhold_values(
+    with: &[Cell],
+    without: &[Cell],
+    groups: &[bool],
+    min_cell: u64,
+    subjects: Subjects,
+) -> Vec<bool> {
+    let part = |cell: &Cell, coordinate: u32| Cell {
+        key: cell.key.iter().copied().chain([coordinate]).collect(),
+        ..cell.clone()
+    };
+    // A cell without any subject protects no other and needs no protection.
+    let rest = without.iter().zip(groups).filter(|(cell, _)| cell.subjects > 0);
+    let (rest, rest_hidden): (Vec<Cell>, Vec<bool>) = rest.map(|(cell, hidden)| (part(cell, 1), *hidden)).unzip();
+    let cells: Vec<Cell> = with.iter().map(|cell| part(cell, 0)).chain(rest).collect();
+    let already: Vec<bool> = groups.iter().copied().chain(rest_hidden).collect();
+    let mut hidden = withhold(&cells, &already, min_cell, subjects);
+    hidden.truncate(with.len());
+    hidden
+}
+
 /// The cell to hide next, if the hidden cells of the slice could be computed from the visible ones.
 fn exposed(slice: &[usize], cells: &[Cell], hidden: &[bool], min_cell: u64, subjects: Subjects) -> Option<usize> {
     let is_hidden = |at: &&usize| hidden.get(**at).copied().unwrap_or(true);
@@ -155,6 +181,20 @@ mod tests {
             withhold(&cells, &[], 10, Subjects::InSeveral),
             [true, true, true, false]
         );
+    }
+
+    #[test]
+    fn values_are_hidden_where_few_subjects_have_none() {
+        let hidden = |with: &[u64], without: &[u64]| {
+            let groups = vec![false; with.len()];
+            withhold_values(&line(with), &line(without), &groups, 10, Subjects::InOneCell)
+        };
+        assert_eq!(hidden(&[90], &[0]), [false]);
+        assert_eq!(hidden(&[90], &[10]), [false]);
+        assert_eq!(hidden(&[90], &[1]), [true]);
+        // The total would reveal the hidden one.
+        assert_eq!(hidden(&[90, 50, 40], &[3, 0, 0]), [true, false, true]);
+        assert_eq!(hidden(&[90, 50, 40], &[30, 20, 0]), [false, false, false]);
     }
 
     #[test]

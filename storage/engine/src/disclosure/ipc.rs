@@ -20,7 +20,7 @@ pub struct AnswerTotals {
     pub bytes: u64,
     /// Hash of exactly these bytes: SHA-256 with the domain separation label of answers.
     pub answer: Digest32,
-    /// Cells withheld.
+    /// Values withheld in the one row of an answer without groups; 0 for every other answer.
     pub suppressed_cells: u64,
     /// Whether the complete answer was released, with its end marker.
     pub complete: bool,

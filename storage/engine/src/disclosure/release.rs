@@ -96,7 +96,7 @@ impl ReleasedAnswer {
         Arc::clone(&self.raw.schema)
     }
 
-    /// How many cells were withheld.
+    /// How many values of the one row of an answer without groups were withheld; 0 for every other answer.
     #[must_use]
     pub fn suppressed_cells(&self) -> u64 {
         self.raw.suppressed_cells

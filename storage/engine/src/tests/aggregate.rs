@@ -31,7 +31,8 @@ async fn small_groups_are_withheld_with_another_to_protect_them() {
     let sql =
         "SELECT CASE WHEN age < 23 THEN 'a' WHEN age < 60 THEN 'b' ELSE 'c' END AS g, count(*) FROM heart GROUP BY g";
     let mut answer = fixture.query(aggregate(), sql).await.unwrap();
-    assert_eq!(answer.suppressed_cells(), 2);
+    // The number of withheld groups would be an answer about them.
+    assert_eq!(answer.suppressed_cells(), 0);
     let batch = answer.next_batch().await.unwrap().unwrap();
     assert_eq!(batch.records().num_rows(), 1);
     assert_eq!(batch.records().column(0).as_string::<i32>().value(0), "c");

@@ -121,6 +121,7 @@ pub(super) enum Failure {
     Deadline,
     OtherVersion,
     Stored(ErrorKind),
+    OnValue,
     Reported(ErrorKind, String),
 }
 
@@ -135,6 +136,7 @@ impl From<&QueryError> for Failure {
             QueryError::Deadline => Self::Deadline,
             QueryError::OtherVersion => Self::OtherVersion,
             QueryError::Stored { kind } => Self::Stored(*kind),
+            QueryError::FailedOnValue => Self::OnValue,
             other => Self::Reported(other.kind(), other.to_string()),
         }
     }
@@ -147,6 +149,7 @@ impl From<Failure> for QueryError {
             Failure::Deadline => Self::Deadline,
             Failure::OtherVersion => Self::OtherVersion,
             Failure::Stored(kind) => Self::Stored { kind },
+            Failure::OnValue => Self::FailedOnValue,
             Failure::Reported(kind, text) => Self::Reported {
                 kind,
                 text: text.chars().take(MAX_TEXT).collect(),

@@ -108,7 +108,7 @@ impl Pump {
                         Kind::Columns => self.open(body)?,
                         Kind::Rows => self.rows(body, rows).await?,
                         Kind::Done if self.opened.is_none() => return Ok(None),
-                        Kind::Failed => return Ok(Some(decode::<Failure>(&body)?.into())),
+                        Kind::Failed => return failure(&body).map(Some),
                         Kind::Done | Kind::Task | Kind::Data | Kind::ReadFailed => return Err(failed()),
                     }
                 }
@@ -198,4 +198,13 @@ impl Pump {
         }
         QueryError::Ended
     }
+}
+
+/// The error of a query, as its process reports it.
+fn failure(body: &[u8]) -> Result<QueryError, QueryError> {
+    let error = QueryError::from(decode::<Failure>(body)?);
+    if matches!(error, QueryError::FailedOnValue) {
+        tracing::error!("a query below tier `records` failed on a value, which the check of queries should prevent");
+    }
+    Ok(error)
 }

@@ -17,7 +17,7 @@ use concordat_protocol::{
 
 use super::{
     super::{
-        CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance,
+        CatalogError, Classification, DatasetRecord, LatestImport, Manifest, ObjectEntry, Provenance,
         datasets::{Datasets, manifest_key},
         keyring::Keyring,
         record::DatasetKeys,
@@ -28,7 +28,7 @@ use super::{
     shape::Shape,
 };
 use crate::{
-    ingest::Inspection,
+    ingest::{Inspection, Note},
     meta::{Batch, MetaError},
 };
 
@@ -67,6 +67,13 @@ impl Commit<'_> {
             None => self.new_keys(draft, &mut batch)?,
         };
         let record = draft.record(&manifest, old.as_ref(), keys);
+        batch
+            .put(
+                &self.datasets.imports,
+                record.name.as_str(),
+                &draft.latest(manifest.version),
+            )
+            .map_err(CatalogError::from)?;
         let stored = self.store(batch, old.as_ref(), &record, &signed);
         stored.map_err(|error| {
             if matches!(error, MetaError::Conflict { .. }) {
@@ -81,6 +88,7 @@ impl Commit<'_> {
             total_rows: manifest.rows,
             refused: draft.inspection.rejects().count(),
             notes: draft.inspection.notes().to_vec(),
+            repeats: draft.repeats(),
             manifest: signed.digest(),
             withdrawn: old.is_some_and(|old| old.published) && !record.published,
         })
@@ -139,6 +147,21 @@ impl Draft<'_> {
     fn concurrent_change(&self) -> ImportError {
         ImportError::ConcurrentChange {
             name: self.request.name.clone(),
+        }
+    }
+
+    /// The version that has the rows of the same file already.
+    fn repeats(&self) -> Option<VersionNumber> {
+        let file = Digest32::from_bytes(self.inspection.fingerprint().blake3);
+        self.destination.repeats(self.request.mode, file)
+    }
+
+    /// What is kept of this import.
+    fn latest(&self, version: VersionNumber) -> LatestImport {
+        LatestImport {
+            version,
+            options: self.request.kept_options.clone(),
+            notes: self.inspection.notes().iter().map(Note::to_string).collect(),
         }
     }
 

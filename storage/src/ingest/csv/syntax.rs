@@ -1,5 +1,9 @@
 //! How delimited text is divided into lines and fields.
 
+use std::str::FromStr;
+
+use crate::ingest::error::IngestError;
+
 /// What separates fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delimiter {
@@ -15,6 +19,19 @@ impl std::fmt::Display for Delimiter {
             Self::Byte(b'\t') => f.write_str("tab"),
             Self::Byte(byte) => write!(f, "{}", char::from(*byte)),
             Self::Blanks => f.write_str("blanks"),
+        }
+    }
+}
+
+impl FromStr for Delimiter {
+    type Err = IngestError;
+
+    fn from_str(text: &str) -> Result<Self, IngestError> {
+        match (text, text.as_bytes()) {
+            ("tab" | "\\t", _) => Ok(Self::Byte(b'\t')),
+            ("blanks", _) => Ok(Self::Blanks),
+            (_, [byte]) if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Ok(Self::Byte(*byte)),
+            _ => Err(IngestError::Delimiter),
         }
     }
 }
@@ -91,7 +108,24 @@ impl Blanks {
 
 #[cfg(test)]
 mod tests {
-    use super::Blanks;
+    use super::{Blanks, Delimiter};
+
+    #[test]
+    fn delimiters_are_characters_or_words() {
+        for (text, delimiter) in [
+            (",", Delimiter::Byte(b',')),
+            ("^", Delimiter::Byte(b'^')),
+            ("tab", Delimiter::Byte(b'\t')),
+            ("\\t", Delimiter::Byte(b'\t')),
+            ("\t", Delimiter::Byte(b'\t')),
+            ("blanks", Delimiter::Blanks),
+        ] {
+            assert_eq!(text.parse::<Delimiter>().unwrap(), delimiter, "{text}");
+        }
+        for text in ["", "\"", "::", "\n", "¦", "comma"] {
+            assert!(text.parse::<Delimiter>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn runs_of_blanks_become_one_tab_wherever_the_text_is_cut() {

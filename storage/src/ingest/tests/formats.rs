@@ -324,8 +324,9 @@ fn files_of_other_kinds_are_named() {
         ("[\n {\"a\": 1}\n]\n", "a list of JSON objects"),
         (
             "{\n \"resourceType\": \"Bundle\",\n \"entry\": []\n}\n",
-            "JSON that spans lines",
+            "a FHIR bundle",
         ),
+        ("{\n \"a\": 1\n}\n", "JSON that spans lines"),
         ("<?xml version=\"1.0\"?>\n", "an XML document"),
         ("<!DOCTYPE html>\n", "an HTML document"),
         ("##fileformat=VCFv4.2\n", "a VCF file"),
@@ -344,6 +345,23 @@ fn files_of_other_kinds_are_named() {
         matches!(&xz, IngestError::NotText { what, .. } if what.starts_with("an xz file")),
         "{xz}"
     );
+}
+
+#[test]
+fn other_formats_are_named_after_decompression() {
+    for (text, what) in [
+        (&b"-----BEGIN PRIVATE KEY-----\nx,y\n1,2\n"[..], "a key"),
+        (b"X\n\0\0\0\x03\0\x04", "an R object"),
+        (b"##fileformat=VCFv4.2\n", "a VCF file"),
+    ] {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(text).unwrap();
+        let error = inspect(gzip.finish().unwrap(), &TableOptions::default()).unwrap_err();
+        assert!(
+            matches!(&error, IngestError::NotText { what: found, .. } if found.starts_with(what)),
+            "{error}"
+        );
+    }
 }
 
 #[test]
