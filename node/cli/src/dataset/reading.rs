@@ -8,6 +8,8 @@ use concordat_protocol::error_kind::ErrorKind;
 
 use crate::files;
 
+/// Most bytes of a file of options.
+const MAX_FILE: u64 = 1024 * 1024;
 /// The word of `--missing` for markers in every column.
 const EVERYWHERE: &str = "everywhere";
 /// The word of `--missing` for blank fields alone.
@@ -178,13 +180,10 @@ impl ReadingArgs {
 /// Reads a file of options.
 fn read(path: &Path) -> Result<ReadingOptions, Problem> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            Problem::new(ErrorKind::NotFound, format!("there is no file `{shown}`"))
-        } else {
-            Problem::usage(format!("cannot read `{shown}`: {error}"))
-        }
-    })?;
+    if !path.exists() {
+        return Err(Problem::new(ErrorKind::NotFound, format!("there is no file `{shown}`")));
+    }
+    let text = files::read_text(path, MAX_FILE)?;
     toml::from_str(&text).map_err(|error| {
         Problem::usage(format!("`{shown}` is not a file of options: {}", error.message()))
             .help("write one with `concordat dataset inspect FILE --write-options OPTIONS.toml`")
