@@ -7,4 +7,4 @@ pub use names::{
     ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, InvalidName, Jurisdiction, RESERVED_PREFIX,
     SegmentName,
 };
-pub use random::{Digest32, GrantId, InvalidId, KeyId, NegotiationId, NodeId, Nonce, QueryId};
+pub use random::{CreationId, Digest32, GrantId, InvalidId, KeyId, NegotiationId, NodeId, Nonce, QueryId};

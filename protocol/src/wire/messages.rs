@@ -9,13 +9,14 @@
 //! | `/concordat/query/1` | [`QueryFrame`], later [`Countersignature`] | [`QueryOpening`], Arrow IPC in chunks, [`QueryClosing`] |
 //! | `/concordat/receipt/1` | [`ReceiptRequest`], then [`Countersignature`]s | [`ReceiptReply`], then a [`Reply`] for each |
 //! | `/concordat/notice/1` | [`NoticeFrame`] | [`NoticeReply`] |
+//! | `/concordat/grant-heads/1` | [`GrantHeadsFrame`] | [`GrantHeadsReply`] |
 
 use serde::{Deserialize, Serialize};
 
 use super::codec::Frame;
 use crate::audit::{LedgerHead, LedgerProof};
 use crate::error_kind::ErrorKind;
-use crate::grant::{Acknowledgement, Notice};
+use crate::grant::{Acknowledgement, GrantHeads, NewerNotices, Notice};
 use crate::ids::{ColumnName, DatasetName, Digest32, NodeId, Nonce, QueryId};
 use crate::labels::{self, DomainLabel};
 use crate::membership::{NodeCertificate, Roster};
@@ -386,6 +387,32 @@ pub enum NoticeReply {
 }
 
 impl Frame for NoticeReply {
+    const MAX: usize = SMALL_FRAME;
+}
+
+/// The notices about one grant that the sender knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantHeadsFrame {
+    /// The newest of each side.
+    pub heads: GrantHeads,
+}
+
+impl Frame for GrantHeadsFrame {
+    const MAX: usize = 1024;
+}
+
+/// Answer to the heads of a grant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum GrantHeadsReply {
+    /// What the sender of the heads lacks; nothing if both sides know the same.
+    Newer(NewerNotices),
+    /// Not accepted.
+    Refused(Refusal),
+}
+
+impl Frame for GrantHeadsReply {
     const MAX: usize = SMALL_FRAME;
 }
 
