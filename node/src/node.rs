@@ -26,6 +26,7 @@ use crate::lifecycle::{Lifecycle, LifecycleParts, RollbackError};
 use crate::membership::{Membership, MembershipError, MembershipParts};
 use crate::negotiation::{Grants, NegotiationError, NegotiationParts, Negotiations};
 use crate::policies::{PolicyStore, PolicyStoreError, PolicyStoreParts};
+use crate::restorations::Restorations;
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
 use concordat_network::{DialRange, Limits, Multiaddr, Network, NetworkConfig, NetworkError, NetworkHandle};
@@ -178,7 +179,8 @@ impl Node {
         let hellos = network.accept(HELLO)?;
         let rosters = network.accept(ROSTER)?;
 
-        let grants = Grants::open(identity.clone(), &storage)?;
+        let restorations = Restorations::open(storage.meta())?;
+        let grants = Grants::open(identity.clone(), &storage, restorations.clone())?;
         let membership = Membership::open(MembershipParts {
             identity: identity.clone(),
             storage: storage.clone(),
@@ -187,6 +189,7 @@ impl Node {
             network: network.clone(),
             epoch: epoch.clone(),
             announced: announce,
+            restorations: restorations.clone(),
         })
         .await?;
         membership.serve_hello(hellos, &services);
@@ -203,6 +206,8 @@ impl Node {
             membership: membership.clone(),
             grants: grants.clone(),
             policy: policy.clone(),
+            accounts: accounts.clone(),
+            restorations,
             retry_interval,
         })?;
         negotiations.serve(&services)?;

@@ -6,7 +6,7 @@ use super::{GrantEvent, GrantState, GrantTerms, Party};
 use crate::identity::Side;
 use crate::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use crate::labels::{self, DomainLabel};
-use crate::signed::{Document, Verified};
+use crate::signed::{Document, Signed, Verified};
 use crate::text::Reason;
 use crate::time::{MAX_CLOCK_SKEW_MS, Staleness, Timestamp};
 
@@ -120,6 +120,11 @@ impl ValidNotice {
         self.verified.document()
     }
 
+    /// The notice with its signature, to be stored.
+    pub fn signed(&self) -> &Signed<Notice> {
+        self.verified.signed()
+    }
+
     /// Which side made it.
     pub fn by(&self) -> Party {
         self.by
@@ -225,7 +230,6 @@ mod tests {
     use super::*;
     use crate::grant::GrantStatus;
     use crate::grant::testing::{T0, node, side, terms};
-    use crate::signed::Signed;
 
     fn revocation() -> Notice {
         let terms = terms();

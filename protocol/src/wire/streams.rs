@@ -25,16 +25,7 @@ pub const QUERY: StreamName = StreamName("/concordat/query/1");
 pub const RECEIPT: StreamName = StreamName("/concordat/receipt/1");
 
 /// Every protocol between nodes.
-pub const ALL: [StreamName; 8] = [
-    HELLO,
-    ROSTER,
-    CATALOG,
-    NEGOTIATION,
-    NOTICE,
-    GRANT_HEADS,
-    QUERY,
-    RECEIPT,
-];
+pub const ALL: [StreamName; 8] = [HELLO, ROSTER, CATALOG, NEGOTIATION, NOTICE, GRANT_HEADS, QUERY, RECEIPT];
 
 impl StreamName {
     /// The name as it is negotiated.
