@@ -12,7 +12,7 @@
 //! 5. An offer becomes a grant only if it could be made at that moment, too.
 //! 6. When the two sides of a grant connect, they compare their notices.
 //!
-//! From the bottom up: `bound_dataset` tells datasets of one name apart; `grant_request`, `condition` and `narrow` read what people write; `facts` and `assess` ask the policy; `entry`,
+//! From the bottom up: `bound_dataset` distinguishes datasets of one name; `grant_request`, `condition` and `narrow` read what people write; `facts` and `assess` ask the policy; `entry`,
 //! `store`, `admission` and `grants` keep the records; `transition` checks what changes them, and is the only code that does; `deliver`
 //! sends; `standing` and `outdated` check what steps depend on; `automatic`, `catch_up`, `compare` and `members` act by themselves; `steps` and `serve` act for people and for peers.
 

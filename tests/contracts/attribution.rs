@@ -79,7 +79,7 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
     ),
     (
         "node/src/negotiation/compare.rs",
-        "what this node had done itself is learnt again from the other side",
+        "what this node had done itself is learned again from the other side",
     ),
 ];
 

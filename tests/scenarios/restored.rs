@@ -59,7 +59,7 @@ fn grant_from_before_a_restore_waits_for_a_steward() {
 }
 
 #[test]
-fn grant_revoked_after_a_backup_is_learnt_from_the_consumer() {
+fn grant_revoked_after_a_backup_is_learned_from_the_consumer() {
     let mut world = world_with_lab();
     let grant = world.grant("budapest", "cleveland", "lab", &["--tier", "records"]);
     let restore = Restore::prepare(&world);

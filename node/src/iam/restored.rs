@@ -2,7 +2,7 @@
 //!
 //! A snapshot contains the accounts as they were: with passwords that were changed since because somebody knew them, roles that were taken
 //! away, trainings that have ended, and accounts that were disabled. So after a restore no account can be used as it was. The password of one
-//! administrator opens one session, in which it is changed; everybody else gets a new password from an administrator, who decides for each
+//! administrator opens one session, in which it is changed; all others get a new password from an administrator, who decides for each
 //! whether and with which roles.
 
 use concordat_storage::meta::{SealedDb, SealedTree};

@@ -524,7 +524,7 @@ fn restored_accounts_are_locked_except_one_administrator() {
         .unwrap();
     drop((accounts, sessions));
     let open = || SealedDb::open(&fixture.dir.path().join("meta"), fixture.master.state()).unwrap();
-    for named in [None, Some("eva"), Some("nobody")] {
+    for named in [None, Some("eva"), Some("absent")] {
         let error = void_passwords(&open(), named).unwrap_err();
         assert!(matches!(error, IamError::WhichAdministrator { .. }), "{named:?}");
     }

@@ -97,7 +97,7 @@ impl Negotiations {
             let locked = self.0.grants.lock(id).await?;
             let now = self.0.clock.now();
             if let Some(transition) = Transition::remember(locked, &ours, &self.0.identity, (&by, now))? {
-                tracing::warn!("a change of a grant that this node had made was learnt again from the other side");
+                tracing::warn!("a change of a grant that this node had made was learned again from the other side");
                 self.apply(transition).await?;
             }
         }

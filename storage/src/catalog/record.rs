@@ -34,7 +34,7 @@ pub struct DatasetRecord {
     /// The steward's decisions about its answers.
     #[serde(default)]
     pub release: ReleaseRules,
-    /// Tells it from other datasets that had or will have its name; `None` if it was imported by a version that did not record it.
+    /// Distinguishes it from other datasets that had or will have its name; `None` if it was imported by a version that did not record it.
     #[serde(default)]
     pub created: Option<CreationId>,
     pub(super) keys: DatasetKeys,

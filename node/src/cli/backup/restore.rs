@@ -118,7 +118,7 @@ impl Restored<'_> {
         ));
         if let Some(administrator) = &self.administrator {
             context.out.note(&format!(
-                "the password of `{administrator}` opens one session, in which it is changed; for everybody else an administrator checks the \
+                "the password of `{administrator}` opens one session, in which it is changed; for all others an administrator checks the \
                  roles and sets a password with `concordat user password NAME`, and records trainings again: {}",
                 self.locked_accounts.join(", ")
             ));

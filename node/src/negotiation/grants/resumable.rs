@@ -34,7 +34,7 @@ impl Resumable {
         self.restorations
     }
 
-    /// Checks that what this node did to the grant and does not know any more was learnt from the other side.
+    /// Checks that what this node did to the grant and does not know any more was learned from the other side.
     ///
     /// # Errors
     /// [`NegotiationError::NotCompared`] as long as the other side has not connected since the last restoration.
