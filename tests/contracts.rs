@@ -16,15 +16,21 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first.
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 15] = [
     "protocol",
     "protocol/verify",
+    "storage/arrow-stream",
+    "storage/keys",
     "storage",
+    "storage/engine",
     "node/documents",
+    "node/client",
+    "node/cli",
     "node/network",
     "node/policy",
     "node/demo",
     "node",
+    "node/program",
     "tests",
 ];
 
@@ -119,12 +125,18 @@ fn shipped_sources() -> Vec<Source> {
     [
         "protocol/src",
         "protocol/verify/src",
+        "storage/arrow-stream/src",
+        "storage/keys/src",
         "storage/src",
+        "storage/engine/src",
         "node/documents/src",
+        "node/client/src",
+        "node/cli/src",
         "node/network/src",
         "node/policy/src",
         "node/demo/src",
         "node/src",
+        "node/program/src",
     ]
     .into_iter()
     .flat_map(sources)

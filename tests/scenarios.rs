@@ -13,6 +13,7 @@ mod evidence;
 mod failed_starts;
 mod history;
 mod hospitals;
+mod importing;
 mod imports;
 mod institution_keys;
 mod ledger_heads;

@@ -6,12 +6,11 @@
 //! 3. A handler returns a value or a [`Problem`], which is written as an RFC 9457 problem document.
 //!
 //! To add one: write the handler `async fn(State<Api>, Caller, …) -> Result<Json<T>, Problem>`, add a line to `routes()` of
-//! its file (new files: also to [`routes`]) and describe it there for `/v1/openapi.json`, and call it from the noun's file below `cli/` through [`client::Client`].
+//! its file (new files: also to [`routes`]) and describe it there for `/v1/openapi.json`, and call it from the noun's file in `concordat-cli` through its client.
 
 pub(crate) mod audit;
 mod backups;
 mod body;
-pub(crate) mod client;
 mod consortium;
 mod datasets;
 mod evidence;
@@ -22,7 +21,6 @@ mod keys;
 mod openapi;
 mod os_account;
 mod parameters;
-pub(crate) mod parse_message;
 mod policy;
 pub(crate) mod queries;
 mod route;

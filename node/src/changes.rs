@@ -11,7 +11,8 @@ use concordat_protocol::audit::{EntryBody, NodeTask};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::catalog::DATASETS;
+use concordat_storage::catalog::{DATASETS, SEGMENTS};
+use concordat_storage::data_dir::{MASTER_KEY_FILE, MASTER_KEY_RECORD};
 use concordat_storage::ledger::{Attribution, Ledger, LedgerError, StoredEntry};
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use data_encoding::HEXLOWER;
@@ -42,6 +43,10 @@ pub enum Subject {
     Negotiation(String),
     /// The hosts that are dialed for an institution.
     AllowedHosts(String),
+    /// The key of a segment.
+    Segment(String),
+    /// The master key.
+    MasterKey,
 }
 
 impl Subject {
@@ -52,6 +57,8 @@ impl Subject {
             Self::Grant(key) => (GRANTS, key),
             Self::Negotiation(key) => (NEGOTIATIONS, key),
             Self::AllowedHosts(key) => (ALLOWED_HOSTS, key),
+            Self::Segment(key) => (SEGMENTS, key),
+            Self::MasterKey => (MASTER_KEY_FILE, MASTER_KEY_RECORD),
         }
     }
 }

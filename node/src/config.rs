@@ -4,11 +4,6 @@
 //! it is usually a known one mistyped. Relative paths are resolved from the data directory. One setting can come from the
 //! environment instead: [`KEY_FILE_VARIABLE`] names the key file, so that a container can provide its own.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "all variants that are not named are handled alike"
-)]
-
 mod choice;
 mod error;
 mod import;
@@ -27,20 +22,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) use error::ConfigError;
+use concordat_keys::fs::read_regular_text;
+
+pub use error::ConfigError;
 pub use import::ImportSection;
-pub(crate) use keys::{KeysFrom, PinFrom, credential};
-pub(crate) use limits::{DEFAULT_MEMORY_MIB, LimitsSection};
-pub(crate) use log::{LogFormat, LogLevel, LogSection};
-pub(crate) use names::{FILE, KEY_FILE_VARIABLE};
-pub(crate) use node::{DEFAULT_PORT, NodeSection};
+pub use keys::{KeysFrom, PinFrom, credential};
+pub(crate) use limits::DEFAULT_MEMORY_MIB;
+pub use limits::LimitsSection;
+pub use log::{LogFormat, LogLevel, LogSection};
+pub use names::{FILE, KEY_FILE_VARIABLE};
+pub use node::{DEFAULT_PORT, NodeSection};
 pub(crate) use protected::{INSTITUTION_SETTING, ProtectedSettings};
 use reader::Reader;
-pub(crate) use storage::StorageSection;
+pub use storage::StorageSection;
+
+/// Most bytes of the file.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// Everything that an operator can set.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Config {
+pub struct Config {
     /// `[node]`: the institution and the addresses of the node.
     pub node: NodeSection,
     /// `[keys]`: what unlocks the master key.
@@ -60,14 +61,17 @@ impl Config {
     ///
     /// # Errors
     /// If the file cannot be read, is not TOML or contains mistakes; all of them are named.
-    pub(crate) fn load(dir: &Path) -> Result<Self, ConfigError> {
+    pub fn load(dir: &Path) -> Result<Self, ConfigError> {
         let path = dir.join(FILE);
-        let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => ConfigError::NoNode { dir: dir.to_owned() },
-            _ => ConfigError::Unreadable {
-                path: path.clone(),
-                source,
-            },
+        let text = read_regular_text(&path, MAX_FILE).map_err(|source| {
+            if source.kind() == std::io::ErrorKind::NotFound {
+                ConfigError::NoNode { dir: dir.to_owned() }
+            } else {
+                ConfigError::Unreadable {
+                    path: path.clone(),
+                    source,
+                }
+            }
         })?;
         Self::parse(&text, &path)
     }
@@ -76,7 +80,7 @@ impl Config {
     ///
     /// # Errors
     /// If it is not TOML or contains mistakes; all of them are named.
-    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let table = text.parse::<toml::Table>().map_err(|source| ConfigError::Syntax {
             path: path.to_owned(),
             source,
@@ -107,7 +111,7 @@ impl Config {
 
     /// What unlocks the node in `dir`: the key file that the environment names, otherwise the setting in `[keys]`. Relative paths are
     /// resolved from `dir`.
-    pub(crate) fn keys_from(&self, dir: &Path) -> KeysFrom {
+    pub fn keys_from(&self, dir: &Path) -> KeysFrom {
         if let Some(path) = std::env::var_os(KEY_FILE_VARIABLE) {
             return KeysFrom::File(PathBuf::from(path));
         }

@@ -10,7 +10,9 @@
 //!    ([`AttestedQuery`]), and a countersignature is entered once.
 //! 4. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]). A steward can write off one
 //!    that the consumer cannot sign ([`Evidence::write_off`]).
-//! 5. Records older than [`RETENTION_DAYS`] are removed at the start, as the ledger and the clock agree on the time
+//! 5. Whatever is stored here is committed together with the present head of the ledger ([`Ledger::commit`]), because records name
+//!    entries: a ledger that lacks one of them does not open.
+//! 6. Records older than [`RETENTION_DAYS`] are removed at the start, as the ledger and the clock agree on the time
 //!    ([`Evidence::remove_expired`]).
 
 mod countersignature;
@@ -31,7 +33,7 @@ use concordat_protocol::query::{AttestedQuery, QueryEnvelope, Receipt};
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::{Attribution, Ledger};
+use concordat_storage::ledger::{AnchoredHead, Attribution, Ledger};
 use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
 const DAY_MS: i64 = 86_400_000;
@@ -47,6 +49,7 @@ pub struct Evidence(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     db: SealedDb,
+    ledger: Ledger,
     records: SealedTree<EvidenceRecord>,
     open: SealedTree<EvidenceSide>,
     outstanding: SealedTree<Vec<Outstanding>>,
@@ -57,13 +60,14 @@ struct Inner {
 }
 
 impl Evidence {
-    /// Opens the evidence in `db`.
+    /// Opens the evidence in `db` of queries that are in `ledger`.
     ///
     /// # Errors
     /// If the database fails.
-    pub fn open(db: &SealedDb) -> Result<Self, MetaError> {
+    pub fn open(db: &SealedDb, ledger: Ledger) -> Result<Self, MetaError> {
         Ok(Self(Arc::new(Inner {
             db: db.clone(),
+            ledger,
             records: db.tree(TreeId::new("evidence"))?,
             open: db.tree(TreeId::new("evidence-open"))?,
             outstanding: db.tree(TreeId::new("evidence-outstanding"))?,
@@ -113,15 +117,16 @@ impl Evidence {
         let list = list_name(day, list_of(query));
         let mut listed = inner.days.get(&list)?.unwrap_or_default();
         listed.insert(query);
-        let mut batch = Batch::new();
-        batch.put(&inner.records, &query.to_string(), record)?;
-        batch.put(&inner.open, &query.to_string(), &record.side)?;
-        batch.put(&inner.days, &list, &listed)?;
-        if inner.oldest.get(OLDEST)?.is_none_or(|oldest| day < oldest) {
-            batch.put(&inner.oldest, OLDEST, &day)?;
-        }
-        inner.db.commit(batch)?;
-        Ok(true)
+        let is_oldest = inner.oldest.get(OLDEST)?.is_none_or(|oldest| day < oldest);
+        self.commit(|_, batch| {
+            batch.put(&inner.records, &query.to_string(), record)?;
+            batch.put(&inner.open, &query.to_string(), &record.side)?;
+            batch.put(&inner.days, &list, &listed)?;
+            if is_oldest {
+                batch.put(&inner.oldest, OLDEST, &day)?;
+            }
+            Ok(true)
+        })
     }
 
     /// Whether there is a record of the query, on either side.
@@ -142,7 +147,7 @@ impl Evidence {
             return Ok(());
         };
         change(&mut record);
-        self.0.records.put(&query.to_string(), &record)
+        self.put(query, &record)
     }
 
     /// Stores the query that this node has signed as the consumer, if it can be shown as evidence.
@@ -158,7 +163,7 @@ impl Evidence {
             AttestedQuery::check(certificates, signed.clone())?;
         }
         record.envelope = Some(signed);
-        Ok(self.0.records.put(&query.to_string(), &record)?)
+        Ok(self.put(query, &record)?)
     }
 
     /// Closes a record: `entry` is the ledger entry of the end. `counted` is what a consumer received.
@@ -167,14 +172,18 @@ impl Evidence {
     /// If it cannot be made durable.
     pub fn close(&self, query: QueryId, entry: u64, counted: Option<Counted>) -> Result<(), MetaError> {
         let _changing = self.changing();
-        let mut batch = Batch::new();
-        if let Some(mut record) = self.get(query)? {
+        let mut found = self.get(query)?;
+        if let Some(record) = &mut found {
             record.note(entry);
             record.counted = counted;
-            batch.put(&self.0.records, &query.to_string(), &record)?;
         }
-        batch.remove(&self.0.open, &query.to_string());
-        self.0.db.commit(batch)
+        self.commit(|_, batch| {
+            if let Some(record) = &found {
+                batch.put(&self.0.records, &query.to_string(), record)?;
+            }
+            batch.remove(&self.0.open, &query.to_string());
+            Ok(())
+        })
     }
 
     /// Stores a receipt that this node has signed as the provider, as waiting for the signature of `consumer`.
@@ -196,10 +205,7 @@ impl Evidence {
         record.receipt = Some(receipt);
         let mut waiting = self.outstanding(consumer)?;
         waiting.push(Outstanding { query, since: now });
-        let mut batch = Batch::new();
-        batch.put(&self.0.records, &query.to_string(), &record)?;
-        batch.put(&self.0.outstanding, consumer.as_str(), &waiting)?;
-        Ok(self.0.db.commit(batch)?)
+        Ok(self.put_with_waiting(query, &record, (consumer, &waiting))?)
     }
 
     /// Writes off a receipt that its consumer cannot sign: it no longer waits for the signature. The entry names the person who decided
@@ -211,7 +217,7 @@ impl Evidence {
         &self,
         query: QueryId,
         reason: Reason,
-        (ledger, by, now): (&Ledger, &Attribution, Timestamp),
+        (by, now): (&Attribution, Timestamp),
     ) -> Result<bool, EvidenceError> {
         let _changing = self.changing();
         let Some((mut record, peer)) = self.get(query)?.and_then(|record| {
@@ -230,12 +236,9 @@ impl Evidence {
             consumer: consumer.clone(),
             reason,
         };
-        record.note(ledger.append(entry, by, now)?.sequence());
+        record.note(self.0.ledger.append(entry, by, now)?.sequence());
         waiting.retain(|one| one.query != query);
-        let mut batch = Batch::new();
-        batch.put(&self.0.records, &query.to_string(), &record)?;
-        batch.put(&self.0.outstanding, consumer.as_str(), &waiting)?;
-        self.0.db.commit(batch)?;
+        self.put_with_waiting(query, &record, (&consumer, &waiting))?;
         Ok(true)
     }
 
@@ -261,6 +264,33 @@ impl Evidence {
     /// If the database fails.
     pub fn is_open(&self, query: QueryId) -> Result<bool, MetaError> {
         self.0.open.contains(&query.to_string())
+    }
+
+    /// The only way in which this module changes the state: together with the present head of the ledger, of which records name
+    /// entries.
+    fn commit<T, E: From<MetaError>>(
+        &self,
+        make: impl FnOnce(AnchoredHead, &mut Batch) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.0.ledger.commit(&self.0.db, make)
+    }
+
+    fn put(&self, query: QueryId, record: &EvidenceRecord) -> Result<(), MetaError> {
+        self.commit(|_, batch| batch.put(&self.0.records, &query.to_string(), record).map(drop))
+    }
+
+    /// Stores a record together with the receipts that wait for the signature of its consumer.
+    fn put_with_waiting(
+        &self,
+        query: QueryId,
+        record: &EvidenceRecord,
+        (consumer, waiting): (&InstitutionId, &Vec<Outstanding>),
+    ) -> Result<(), MetaError> {
+        self.commit(|_, batch| {
+            batch.put(&self.0.records, &query.to_string(), record)?;
+            batch.put(&self.0.outstanding, consumer.as_str(), waiting)?;
+            Ok(())
+        })
     }
 
     fn changing(&self) -> MutexGuard<'_, ()> {

@@ -12,9 +12,9 @@ mod restore;
 mod site;
 mod unlock;
 
-pub(crate) use create::{FIRST_ACCOUNT, Plan, init};
-pub(crate) use restore::{Hints, OperatorSettings, RestorePlan, SnapshotSettings, restore, settings_of_snapshot};
-pub(crate) use unlock::{Unlock, provider_from_secret};
+pub use create::{FIRST_ACCOUNT, Plan, init};
+pub use restore::{Hints, OperatorSettings, RestorePlan, SnapshotSettings, restore, settings_of_snapshot};
+pub use unlock::{Unlock, provider_from_secret};
 
 #[cfg(test)]
 mod tests;

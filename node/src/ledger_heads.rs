@@ -9,7 +9,8 @@
 //! 4. The other side's hello contains the heads that this node had signed. If the present ledger does not extend one, the data
 //!    directory is an older copy: from then on the node neither serves nor sends requests (`own.rs`). Only this node's own signature
 //!    counts, so no peer can stop it by inventing a head.
-//! 5. A signed head covers only acknowledged entries, and these are on the disk. So a crash never looks like an older copy.
+//! 5. A signed head is covered by the sealed state ([`AnchoredHead`]), and its entries are on the disk. So a crash never looks like an
+//!    older copy, and the ledger alone cannot be set back to before a head that was signed.
 
 mod error;
 mod own;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use concordat_protocol::audit::LedgerHead;
 use concordat_protocol::ids::{Digest32, NodeId};
 use concordat_protocol::signed::{SignatureError, Signed};
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{AnchoredHead, Ledger};
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use tokio::sync::{Notify, watch};
 
@@ -140,17 +141,25 @@ impl LedgerHeads {
         }
     }
 
-    /// The durable head of this node's ledger, signed.
+    /// The newest head of this node's ledger that the sealed state covers, signed.
     ///
     /// # Errors
     /// [`SignatureError`] if it cannot be encoded.
     pub fn signed(&self) -> Result<Signed<LedgerHead>, SignatureError> {
+        self.sign(self.0.ledger.anchored_head())
+    }
+
+    /// Signs a head of this node's ledger.
+    ///
+    /// # Errors
+    /// [`SignatureError`] if it cannot be encoded.
+    pub fn sign(&self, head: AnchoredHead) -> Result<Signed<LedgerHead>, SignatureError> {
         let inner = &self.0;
         let head = LedgerHead {
             institution: inner.identity.institution.clone(),
             node: inner.identity.node(),
             generation: self.state().own.generation,
-            tree: inner.ledger.head(),
+            tree: head.tree(),
             at: inner.clock.now(),
         };
         Ok(Signed::sign(&head, &inner.identity.node_key)?.signed().clone())

@@ -1,33 +1,37 @@
 //! The Concordat node: who may query, and how other programs and nodes connect to it.
 //!
+//! The program that runs it is `concordat-program`, and what people type is in `concordat-cli`.
+//!
 //! In the order in which a node needs them:
 //!
 //! | modules | what they do |
 //! | --- | --- |
 //! | `clock`, `shutdown`, `telemetry`, `epoch` | time, an orderly end, the log, and the number that ends what is no longer permitted |
-//! | `identity`, `config`, `init`, `start_state`, `bound_state` | keys and settings of an institution, and what a start compares them with |
+//! | `identity`, [`config`], [`init`], `start_state`, `bound_state` | keys and settings of an institution, and what a start compares them with |
 //! | `iam`, `attribution`, `refusals`, `restorations` | people: accounts, sessions, training; who caused an entry of the ledger |
 //! | `policies`, `membership`, `negotiation` | which policies apply, who belongs to the consortium, and which grants exist |
 //! | `sharing` | the provider's path of a query, from the envelope to the receipt |
 //! | `federation` | the consumer's path, from SQL to the combined answer |
 //! | `ledger_heads`, `evidence` | what proves afterwards what happened |
 //! | `node`, `lifecycle`, `changes` | the parts put together |
-//! | `services` | what people can have the node do, one function per action |
-//! | `api`, `cli` | the doors to the services: HTTP and the command line |
+//! | `services`, [`offline`] | what people can have the node do, one function per action: a running one, and one that is stopped |
+//! | `api`, `daemon` | HTTP, through which clients call the services; the daemon from start to stop |
+
+pub mod config;
+pub mod init;
+pub mod offline;
 
 mod api;
 mod attribution;
 mod bound_state;
 mod changes;
-mod cli;
 mod clock;
-mod config;
+mod daemon;
 mod epoch;
 mod evidence;
 mod federation;
 mod iam;
 mod identity;
-mod init;
 mod ledger_heads;
 mod lifecycle;
 mod membership;
@@ -42,11 +46,9 @@ mod shutdown;
 mod start_state;
 mod telemetry;
 
-pub use api::client::{Client, Reading};
 pub use api::{Api, routes, serve};
-pub use cli::{Cli, run};
 pub use clock::Clock;
-pub use config::ImportSection;
+pub use daemon::run_daemon;
 pub use federation::FederationError;
 pub use iam::{Actor, SessionToken, Training};
 pub use identity::Identity;
@@ -56,4 +58,4 @@ pub use node::{Node, StartConfig};
 pub use services::evidence::receipt;
 pub use sharing::{DEFAULT_MEMORY, EngineConfig};
 pub use shutdown::Shutdown;
-pub use telemetry::start_quiet;
+pub use telemetry::{start_logging, start_quiet};

@@ -12,6 +12,7 @@ mod parts;
 mod reencryption;
 mod retention;
 mod rollback;
+mod rotation;
 mod store;
 
 use std::{
@@ -21,6 +22,7 @@ use std::{
 };
 
 use concordat_documents::problem::Problem;
+use concordat_keys::Recipient;
 use concordat_protocol::error_kind::chain;
 use concordat_protocol::{
     audit::{EntryBody, KeyChange},
@@ -30,7 +32,6 @@ use concordat_protocol::{
 use concordat_storage::{
     backup::CreatedSnapshot,
     catalog::{ErasureStatement, Reencrypted},
-    keys::Recipient,
     ledger::Attribution,
 };
 use tokio_util::sync::CancellationToken;
@@ -165,8 +166,7 @@ impl Lifecycle {
     /// # Errors
     /// If it cannot be recorded or performed.
     pub fn rotate_master(&self, by: &Attribution) -> Result<(), Problem> {
-        self.record_key("master key", KeyChange::Rotated, by)?;
-        Ok(self.0.parts.storage.catalog().keys().rotate_master()?)
+        rotation::rotate_master(&self.0.parts, by)
     }
 
     /// Rotates the key of a segment and returns the number of datasets that it wraps. Blocks.
@@ -174,18 +174,7 @@ impl Lifecycle {
     /// # Errors
     /// `not_found` if there is no such segment.
     pub fn rotate_segment(&self, segment: &SegmentName, by: &Attribution) -> Result<u64, Problem> {
-        let catalog = self.0.parts.storage.catalog();
-        if !catalog
-            .keys()
-            .status()?
-            .segments
-            .iter()
-            .any(|(known, _)| known == segment)
-        {
-            return Ok(catalog.keys().rotate_segment(segment)?);
-        }
-        self.record_key(&format!("key of segment {segment}"), KeyChange::Rotated, by)?;
-        Ok(catalog.keys().rotate_segment(segment)?)
+        rotation::rotate_segment(&self.0.parts, segment, by)
     }
 
     /// Gives a dataset a new key; with `reencrypt`, its data is re-encrypted in the background. Blocks.
@@ -193,10 +182,7 @@ impl Lifecycle {
     /// # Errors
     /// `not_found` if there is no such dataset.
     pub fn rotate_dataset(&self, dataset: &DatasetName, reencrypt: bool, by: &Attribution) -> Result<KeyId, Problem> {
-        let catalog = self.0.parts.storage.catalog();
-        catalog.keys().check_rotation(dataset)?;
-        self.record_key(&format!("key of dataset {dataset}"), KeyChange::Rotated, by)?;
-        let id = catalog.keys().rotate_dataset(dataset, reencrypt)?;
+        let id = rotation::rotate_dataset(&self.0.parts, dataset, reencrypt, by)?;
         if reencrypt {
             self.0.reencryption.wake();
         }
@@ -247,18 +233,12 @@ impl Lifecycle {
     /// `usage` if there is no recipient.
     pub fn back_up_keys(&self, recipients: &[Recipient], by: &Attribution) -> Result<String, Problem> {
         let escrow = self.0.parts.storage.catalog().keys().escrow(recipients)?;
-        self.record_key("keys of the node", KeyChange::BackedUp, by)?;
+        let entry = EntryBody::KeyChanged {
+            key: Label::sanitized("keys of the node"),
+            change: KeyChange::BackedUp,
+        };
+        self.0.parts.record(entry, by)?;
         Ok(escrow)
-    }
-
-    fn record_key(&self, key: &str, change: KeyChange, by: &Attribution) -> Result<(), Problem> {
-        self.0.parts.record(
-            EntryBody::KeyChanged {
-                key: Label::sanitized(key),
-                change,
-            },
-            by,
-        )
     }
 }
 

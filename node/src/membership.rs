@@ -42,6 +42,7 @@ pub(crate) use handle::{Membership, MembershipParts};
 pub(crate) use holders::Issued;
 pub(crate) use keys::{NextKey, UnconfirmedKey};
 pub(crate) use not_dialed::NotDialed;
+pub(crate) use rejected_peers::Rejection;
 pub(crate) use review::Review;
 pub(crate) use sealed::SealedRoster;
 pub(crate) use span::session_span;

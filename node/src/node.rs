@@ -3,18 +3,21 @@
 //! Start: storage is unlocked by the caller; then people and policy, the network with a closed gate, the grants, the roster
 //! (which opens the gate), the services that answer peers, and at last the APIs. Stop is the reverse; see [`crate::shutdown`].
 
-use concordat_protocol::wire::streams::{HELLO, ROSTER};
+mod error;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use concordat_protocol::error_kind::{ErrorKind, Explain};
+use concordat_keys::Argon2Cost;
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::text::Address;
+use concordat_protocol::wire::streams::{HELLO, ROSTER};
+use concordat_storage::data_dir::Storage;
 use concordat_storage::ledger::{Ledger, Verification};
-use concordat_storage::{data_dir::Storage, keys::Argon2Cost};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::error::StartError;
 use crate::changes::Changes;
 use crate::clock::{Clock, ClockDifference};
 use crate::epoch::Epoch;
@@ -22,14 +25,14 @@ use crate::evidence::{Evidence, EvidenceError};
 use crate::federation::{Federation, FederationParts};
 use crate::iam::{Accounts, Sessions};
 use crate::identity::Identity;
-use crate::lifecycle::{Lifecycle, LifecycleParts, RollbackError};
-use crate::membership::{Membership, MembershipError, MembershipParts};
-use crate::negotiation::{Grants, NegotiationError, NegotiationParts, Negotiations};
-use crate::policies::{PolicyStore, PolicyStoreError, PolicyStoreParts};
+use crate::lifecycle::{Lifecycle, LifecycleParts};
+use crate::membership::{Membership, MembershipParts};
+use crate::negotiation::{Grants, NegotiationParts, Negotiations};
+use crate::policies::{PolicyStore, PolicyStoreParts};
 use crate::restorations::Restorations;
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
-use concordat_network::{DialRange, Limits, Multiaddr, Network, NetworkConfig, NetworkError, NetworkHandle};
+use concordat_network::{DialRange, Limits, Multiaddr, Network, NetworkConfig, NetworkHandle};
 
 /// How long services may take to finish running work.
 const SERVICE_GRACE: Duration = Duration::from_secs(5);
@@ -89,38 +92,6 @@ pub struct StartConfig {
     pub retry_interval: Duration,
 }
 
-/// Why a node does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// People's accounts cannot be read.
-    #[error("the accounts cannot be opened")]
-    Accounts(#[from] crate::iam::IamError),
-    /// The catalog does not match the ledger.
-    #[error(transparent)]
-    Lifecycle(#[from] RollbackError),
-    /// The policies are not valid.
-    #[error(transparent)]
-    Policy(#[from] PolicyStoreError),
-    /// The network cannot be started.
-    #[error("the network cannot be started")]
-    Network(#[from] NetworkError),
-    /// The roster cannot be used.
-    #[error(transparent)]
-    Membership(#[from] MembershipError),
-    /// The grants cannot be used.
-    #[error(transparent)]
-    Negotiation(#[from] NegotiationError),
-    /// The queries that the last stop interrupted cannot be closed.
-    #[error(transparent)]
-    Evidence(#[from] EvidenceError),
-    /// The state of queries cannot be used.
-    #[error("the state of queries cannot be opened")]
-    Sharing(#[from] concordat_storage::meta::MetaError),
-    /// The start of a part was interrupted.
-    #[error("the start was interrupted")]
-    Interrupted(#[from] tokio::task::JoinError),
-}
-
 impl Node {
     /// Starts the node's parts in order and adds their stages to `shutdown`, so that they stop in reverse order. The API
     /// stages must have been added before.
@@ -156,9 +127,9 @@ impl Node {
             epoch: epoch.clone(),
         })
         .await?;
-        let evidence = Evidence::open(storage.meta()).map_err(EvidenceError::from)?;
+        let evidence = Evidence::open(storage.meta(), ledger.clone()).map_err(EvidenceError::from)?;
         let clock_difference = compare_clock(&ledger, &clock).await?;
-        close_last_run(&evidence, &ledger, &clock).await?;
+        close_last_run(&evidence, &clock).await?;
         let accounts = Accounts::open(storage.meta(), identity.institution.clone(), password_cost)?;
         let policies = PolicyStoreParts {
             identity: identity.clone(),
@@ -371,11 +342,10 @@ async fn compare_clock(ledger: &Ledger, clock: &Clock) -> Result<Option<ClockDif
 }
 
 /// Records in the ledger that queries which the last stop interrupted have ended, before any query is sent or answered.
-async fn close_last_run(evidence: &Evidence, ledger: &Ledger, clock: &Clock) -> Result<(), EvidenceError> {
+async fn close_last_run(evidence: &Evidence, clock: &Clock) -> Result<(), EvidenceError> {
     let evidence = evidence.clone();
-    let ledger = ledger.clone();
     let now = clock.now();
-    let closed = tokio::task::spawn_blocking(move || evidence.recover(&ledger, now)).await??;
+    let closed = tokio::task::spawn_blocking(move || evidence.recover(now)).await??;
     if closed > 0 {
         tracing::warn!(closed, "queries that the last stop interrupted were recorded as ended");
     }
@@ -395,49 +365,5 @@ async fn cut_on_damage(mut found: watch::Receiver<Verification>, epoch: Epoch, s
 async fn follow(mut changes: watch::Receiver<u64>, epoch: Epoch, stop: CancellationToken) {
     while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
         epoch.raise();
-    }
-}
-
-impl Explain for StartError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Accounts(source) => source.kind(),
-            Self::Lifecycle(source) => source.kind(),
-            Self::Policy(source) => source.kind(),
-            Self::Network(source) => source.kind(),
-            Self::Membership(source) => source.kind(),
-            Self::Negotiation(source) => source.kind(),
-            Self::Sharing(source) => source.kind(),
-            Self::Evidence(source) => source.kind(),
-            Self::Interrupted(_) => ErrorKind::Internal,
-        }
-    }
-
-    fn reasons(&self) -> Vec<String> {
-        match self {
-            Self::Policy(source) => source.reasons(),
-            Self::Lifecycle(_)
-            | Self::Accounts(_)
-            | Self::Network(_)
-            | Self::Membership(_)
-            | Self::Negotiation(_)
-            | Self::Sharing(_)
-            | Self::Evidence(_)
-            | Self::Interrupted(_) => Vec::new(),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Lifecycle(source) => source.help(),
-            Self::Evidence(source) => source.help(),
-            Self::Policy(source) => source.help(),
-            Self::Accounts(_)
-            | Self::Interrupted(_)
-            | Self::Network(_)
-            | Self::Membership(_)
-            | Self::Negotiation(_)
-            | Self::Sharing(_) => None,
-        }
     }
 }

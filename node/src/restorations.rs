@@ -66,7 +66,7 @@ impl Restorations {
 
 #[cfg(test)]
 mod tests {
-    use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
+    use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 
     use super::*;
 

@@ -8,7 +8,6 @@ pub(crate) mod audit;
 pub(crate) mod backups;
 pub(crate) mod consortium;
 pub(crate) mod datasets;
-mod decision;
 pub(crate) mod evidence;
 pub(crate) mod grants;
 pub(crate) mod health;

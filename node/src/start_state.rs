@@ -5,7 +5,7 @@
 //! | roster | sealed state | the state itself, and the ledger's entries |
 //! | policy set | sealed state | the state itself, its signature, and the ledger's entries |
 //! | configuration | `concordat.toml` | the protected settings, in the state |
-//! | evidence of queries | sealed state | the ledger's entries about each query |
+//! | evidence of queries | sealed state | the ledger's entries about each query; each change of it is stored with the ledger's head |
 //! | ledger | `ledger/` | its size and root, in the state ([`concordat_storage::ledger::AnchorError`]) |
 //!
 //! A start compares all of it before anything is served. Any difference ends the start with the exit code for integrity, and
@@ -20,7 +20,8 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{MetaError, SealedDb};
 
-pub(crate) use configuration::{AcceptedConfiguration, Difference, configuration_digest};
+pub use configuration::Difference;
+pub(crate) use configuration::{AcceptedConfiguration, configuration_digest};
 
 use crate::bound_state::{BoundStateError, Versions};
 use crate::changes::{ChangeEntryError, Changes};
@@ -35,7 +36,6 @@ pub(crate) struct StartState {
     configuration: Versions<AcceptedConfiguration>,
     roster: Versions<SealedRoster>,
     policy: Versions<SealedPolicySet>,
-    evidence: Evidence,
     meta: SealedDb,
 }
 
@@ -49,7 +49,6 @@ impl StartState {
             configuration: Versions::open(meta)?,
             roster: Versions::open(meta)?,
             policy: Versions::open(meta)?,
-            evidence: Evidence::open(meta)?,
             meta: meta.clone(),
         })
     }
@@ -60,7 +59,7 @@ impl StartState {
     /// # Errors
     /// [`BoundStateError::StateOlder`] if the ledger records something that the state lacks.
     pub(crate) fn reconcile(&self, ledger: &Ledger, now: Timestamp) -> Result<(), StartStateError> {
-        self.evidence.compare(ledger)?;
+        Evidence::open(&self.meta, ledger.clone())?.compare()?;
         self.configuration.reconcile(ledger)?;
         self.roster.reconcile(ledger)?;
         self.policy.reconcile(ledger)?;

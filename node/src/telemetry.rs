@@ -16,7 +16,7 @@ pub(crate) const LEVEL_VARIABLE: &str = "CONCORDAT_LOG";
 const QUIETER: &str = "libp2p=warn,libp2p_swarm=warn,datafusion=warn,sled=warn,hyper=warn,quinn=warn,yamux=warn";
 
 /// Starts logging for the daemon; the second call in a process changes nothing.
-pub(crate) fn start(log: &LogSection, color: bool) {
+pub fn start_logging(log: &LogSection, color: bool) {
     let filter = std::env::var(LEVEL_VARIABLE)
         .ok()
         .and_then(|directives| EnvFilter::try_new(directives).ok())
@@ -46,5 +46,5 @@ pub fn start_quiet(color: bool) {
         format: LogFormat::Text,
         level: LogLevel::Warn,
     };
-    start(&log, color);
+    start_logging(&log, color);
 }

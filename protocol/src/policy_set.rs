@@ -1,28 +1,15 @@
-//! The statement that a policy set was applied.
+//! Policy sets: the files and settings that a steward writes, the cases and differences that are reviewed, and the statement that a set
+//! was applied.
+//!
+//! `concordat-policy` evaluates the rules. These values are what it shares with the node, which stores and signs them, and with the
+//! documents of the API.
 
-use serde::{Deserialize, Serialize};
+mod case;
+mod diff;
+mod sources;
+mod statement;
 
-use crate::ids::{Digest32, InstitutionId};
-use crate::labels::{self, DomainLabel};
-use crate::signed::Document;
-use crate::time::Timestamp;
-
-/// A policy set was applied at an institution; signed by the institution's key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicySetStatement {
-    /// Whose policies these are.
-    pub institution: InstitutionId,
-    /// The number of the set, counting from 1.
-    pub number: u64,
-    /// Digest of the set: schema, rules and settings.
-    pub digest: Digest32,
-    /// Digest of the set before it; `None` for the first.
-    pub previous: Option<Digest32>,
-    /// When it was applied.
-    pub at: Timestamp,
-}
-
-impl Document for PolicySetStatement {
-    const LABEL: DomainLabel = labels::POLICY_SET;
-}
+pub use case::{Case, CaseOutcome, Decision, Reveal};
+pub use diff::{FileDiff, PolicyDiff, Sampled};
+pub use sources::{PolicyFile, PolicySources, Settings};
+pub use statement::PolicySetStatement;

@@ -20,7 +20,7 @@
 //!    is only used to report whose snapshot it may be instead. A snapshot that is signed with an earlier key of the institution is
 //!    used only by its id. Then every hash is checked, and restoring needs what unlocked the master key at that time.
 //! 4. A repository is untrusted data. Files in it are opened only by a path that [`FileEntry`] accepts, without following links
-//!    ([`crate::fs::open_beneath`]); the configuration in a snapshot is not restored, and nothing that it names is used.
+//!    ([`crate::beneath::open_beneath`]); the configuration in a snapshot is not restored, and nothing that it names is used.
 //! 5. A restore goes into a new folder. Objects are copied out of the store and restored to a separate location, so neither a
 //!    failing store nor a node that is still running loses anything through a backup.
 //! 6. An erased dataset is also erased in the repositories that the node knows, and a restore erases again every dataset in an

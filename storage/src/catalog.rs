@@ -31,6 +31,7 @@ mod erase;
 mod error;
 mod import;
 mod keyring;
+mod latest_import;
 mod maintenance;
 mod migrate;
 mod objects;
@@ -46,6 +47,7 @@ mod writer;
 
 use std::{fmt, sync::Arc};
 
+use concordat_keys::{Identities, MasterKey};
 use concordat_protocol::{identity::InstitutionKey, ids::DatasetName, schema::VersionNumber, time::Timestamp};
 use object_store::ObjectStore;
 
@@ -54,7 +56,8 @@ pub use datasets::{DATASETS, Datasets};
 pub use erase::{ErasureOrder, ErasureStatement, Erasures};
 pub use error::CatalogError;
 pub use import::{ImportError, ImportMode, ImportRequest, Imported, MAIN_SEGMENT, Progress, ROWS_PER_OBJECT};
-pub use keyring::{DatasetKeyStatus, KeyStatus, Keyring};
+pub use keyring::{DatasetKeyStatus, KeyStatus, Keyring, SEGMENTS};
+pub use latest_import::LatestImport;
 pub use maintenance::{Maintenance, Verification};
 pub use pinned_objects::PinnedObjects;
 pub use read::OpenVersion;
@@ -68,7 +71,6 @@ use objects::StoredObjects;
 use versions::Versions;
 
 use crate::{
-    keys::{Identities, MasterKey},
     meta::SealedDb,
     objects::{RemoteStore, RequiredObjects},
 };

@@ -18,7 +18,7 @@
 //! 2. Files that a killed process had only partly written are removed; they were never objects.
 //! 3. Every file must be 0600 and every folder 0700.
 //! 4. The format must be known; a newer one is rejected before anything is changed.
-//! 5. The master key is unlocked, and the state database is opened with its key.
+//! 5. The master key is unlocked, and the state database is opened with its key. The state must know the master key file.
 //! 6. An older format is migrated.
 //!
 //! Nothing is requested from a remote store before it is used, so a node starts while its store is down.
@@ -26,6 +26,7 @@
 mod error;
 mod files;
 mod format;
+mod master_file;
 mod object_location;
 
 use std::{
@@ -35,20 +36,23 @@ use std::{
     sync::Arc,
 };
 
+use concordat_keys::{Escrow, Identities, KeyProvider, LedgerKey, MasterKey, fs::create_dir_private};
 use concordat_protocol::ids::InstitutionId;
 use object_store::ObjectStore;
 
 pub use error::StorageError;
+#[cfg(test)]
+pub(crate) use master_file::forget as forget_master_key_file;
+pub use master_file::{MASTER_KEY_FILE, MASTER_KEY_RECORD};
 
 use crate::{
     catalog::Catalog,
-    fs::{create_dir_private, write_private},
     ingest::{Upload, UploadWriter},
-    keys::{Escrow, Identities, KeyProvider, LedgerKey, MasterKey},
     ledger::{Ledger, LedgerError},
     meta::SealedDb,
     objects::{DurableStore, LocationError, ObjectLocation, RemoteStore},
 };
+use master_file::{MasterKeyFile, Replaced};
 
 /// The opened data directory of one node; clones are handles to the same one.
 #[derive(Clone)]
@@ -70,7 +74,7 @@ impl Storage {
     /// is made private; one that is not empty must already be private.
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::Exists`] if there is already one; otherwise as [`Storage::open`].
+    /// [`concordat_keys::KeyError::Exists`] if there is already one; otherwise as [`Storage::open`].
     pub fn init(dir: &Path, provider: &dyn KeyProvider) -> Result<Self, StorageError> {
         files::create(dir)?;
         let lock = files::lock(dir)?;
@@ -102,7 +106,7 @@ impl Storage {
     /// no other key opens. If that or anything else fails, what unlocks the directory is unchanged. Blocks while the keys are derived.
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of
+    /// [`concordat_keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of
     /// [`concordat_protocol::error_kind::ErrorKind::Integrity`] if the escrow belongs to another node; that of `record`; otherwise as
     /// [`Storage::open`].
     pub fn recover<E: From<StorageError>>(
@@ -113,11 +117,10 @@ impl Storage {
         record: impl FnOnce(&Self) -> Result<(), E>,
     ) -> Result<Self, E> {
         let path = master_key(dir);
-        let before = {
+        let replaced = {
             let _lock = files::lock(dir)?;
-            let before = std::fs::read(&path).ok();
-            MasterKey::restore(&path, escrow.material(), provider).map_err(StorageError::from)?;
-            before
+            let master = escrow.master_key(&path, provider).map_err(StorageError::from)?;
+            Replaced::with(&master, dir, &path)?
         };
         let opened = Self::open_at(dir, provider, location).and_then(|storage| {
             storage.catalog().keys().adopt(escrow)?;
@@ -127,8 +130,9 @@ impl Storage {
             record(&storage)?;
             Ok(storage)
         });
-        if let (Err(_), Some(before)) = (&opened, before) {
-            write_private(&path, &before).map_err(|source| StorageError::io("write", &path, source))?;
+        if opened.is_err() {
+            let _lock = files::lock(dir)?;
+            replaced.undo(dir, &path)?;
         }
         opened
     }
@@ -149,13 +153,18 @@ impl Storage {
     ) -> Result<Self, StorageError> {
         {
             let master = MasterKey::unlock(&master_key(dir), provider)?;
-            object_location::forget(&SealedDb::open(&dir.join("meta"), master.state())?)?;
+            let meta = SealedDb::open(&dir.join("meta"), master.state())?;
+            object_location::forget(&meta)?;
+            master_file::forget(&meta)?;
         }
         Self::open_at(dir, provider, location)
     }
 
-    /// As [`Storage::open_at`], with a layer around the store of sealed objects.
-    pub(crate) fn open_over(
+    /// As [`Storage::open_at`], with a layer around the store of sealed objects: what it is given, and can read, is sealed.
+    ///
+    /// # Errors
+    /// As [`Storage::open_at`].
+    pub fn open_over(
         dir: &Path,
         provider: &dyn KeyProvider,
         location: &ObjectLocation,
@@ -171,6 +180,7 @@ impl Storage {
         let found = format::read(dir)?;
         let master = MasterKey::unlock(&master_key(dir), provider)?;
         let storage = Self::start(dir, master, lock, location, layer)?;
+        storage.0.master.strengthen(provider);
         if found < format::CURRENT {
             storage.migrate(found)?;
         }
@@ -189,6 +199,9 @@ impl Storage {
             create_dir_private(&part).map_err(|source| StorageError::io("create", &part, source))?;
         }
         let meta = SealedDb::open(&dir.join("meta"), master.state())?;
+        let file = MasterKeyFile::open(&meta)?;
+        file.check(&master_key(dir), master.file())?;
+        master.bind(Arc::new(file));
         files::tighten(&dir.join(files::SLED))?;
         let folder = dir.join("objects");
         let remote = match location {

@@ -26,21 +26,26 @@
 //! # Rules
 //!
 //! - **Records** of CSV follow RFC 4180, with LF, CRLF or CR line ends. A quote inside an unquoted field is an ordinary character.
-//!   Lines with nothing on them are skipped and counted.
+//!   Lines with nothing on them are skipped and counted, and so are rows without any value. Options change delimiter and quotes, and
+//!   leave out comments and first lines.
 //! - **Types.** Whole numbers (64 bit), numbers (64-bit floating point), `true`/`false`, `yyyy-mm-dd`, ISO 8601
 //!   date-times (to the millisecond; with `Z` or an offset they become UTC), else text. A value that could not be
 //!   restored as it was written is text: leading zeros, a leading `+`, whole numbers that do not fit, times with more
-//!   precision than a millisecond. Blanks around a typed value are removed; text is not changed.
+//!   precision than a millisecond. A column whose numbers have zeros at their ends that differ (`250.0`, `250.00`) is text too.
+//!   Blanks around a typed value are removed; text is not changed. [`Notation`] states other ways of writing, and
+//!   [`Note::Proposal`] names those that would make a column typed. A kind that is stated is checked against every value. Values for
+//!   [`TableOptions::existing`] columns get the kind of the column if they have it.
 //! - **Missing values.** An empty or blank field is missing in every column, as are a null and a name that an object lacks. The markers `?`, `NA`, `NaN`, `NULL`,
 //!   `null`, `N/A` and `.` are missing in a typed column, where they cannot be values, and in a column without any
 //!   value. In a text column they may be a person's initials or a country, so they stay text and
-//!   [`Note::MarkersAsText`] states how many. [`Missing`] changes the rule. In the subject column a marker is always
+//!   [`Note::MarkersAsText`] states how many. [`Missing`] changes the rule, and further words can be stated. In the subject column a marker is always
 //!   missing.
 //! - **Subjects.** A named subject column stays an ordinary column and must have a value in every row. Otherwise each
 //!   row is its own subject, numbered from 1 in the `Int64` column [`SUBJECT_COLUMN`], which comes first. A note
 //!   reports a column that looks like a person's number and has repeated values that do not match the rule.
 //! - **Refused rows** are never dropped silently. Each becomes a [`Reject`], and [`batches()`] refuses to start while
-//!   there are any, unless the caller chose [`Refused::Skip`].
+//!   there are any, unless the caller chose [`Refused::Skip`] and some rows are left.
+//! - **Other formats** are named by their first bytes, before and after decompression, with the way to bring in what they contain.
 //! - **Privacy.** Errors, notes and rejects contain the numbers of lines or rows, column names and reasons, never the contents of a
 //!   cell.
 
@@ -51,16 +56,21 @@ mod count;
 mod csv;
 mod error;
 mod fingerprint;
+mod foreign;
 mod format;
 mod inspection;
+mod labels;
 mod limits;
+mod missing;
 mod names;
 mod ndjson;
+mod notation;
 mod note;
 mod open;
 mod options;
 mod parquet;
 mod prefetch;
+mod proposal;
 mod rejects;
 mod repeats;
 mod row;
@@ -74,14 +84,18 @@ mod values;
 
 pub use batches::{Batches, batches};
 pub use count::{Column, Subject};
+pub use csv::Delimiter;
 pub use error::IngestError;
 pub use fingerprint::Fingerprint;
 pub use format::{Format, Numbering};
 pub use inspection::{Inspection, infer_schema, infer_schema_into};
+pub use labels::{column_kind, comment_sign};
 pub use limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
 pub use names::SUBJECT_COLUMN;
+pub use notation::{BooleanWords, DateFormat, DecimalSign, Notation, ThousandsSign, TimeZoneName};
 pub use note::Note;
 pub use options::{Header, Missing, Refused, SubjectRule, TableOptions, TextEncoding};
+pub use proposal::Proposal;
 pub use rejects::{Discard, MAX_LISTED_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
 pub use source::Source;
 pub use upload::{Upload, UploadWriter};

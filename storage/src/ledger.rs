@@ -26,6 +26,7 @@
 //! by peers.
 
 mod anchor;
+mod anchored;
 mod attribution;
 mod disk;
 mod error;
@@ -47,6 +48,7 @@ mod verification;
 mod verify;
 mod writer;
 
+pub use anchor::AnchoredHead;
 pub use attribution::Attribution;
 pub use error::{AnchorError, LedgerError};
 pub use handle::Ledger;

@@ -1,19 +1,18 @@
-//! How data is stored, queried and released. Everything at rest is sealed here, and every answer is released here.
+//! How data is stored. Everything at rest is sealed here, with keys of `concordat-keys`.
 //!
 //! The modules, in order; each uses only those before it:
 //!
-//! 1. Files are durable and private ([`fs`]), and keys are unlocked ([`keys`]).
+//! 1. Files that others may have written are opened without leaving their folder ([`beneath`]).
 //! 2. Objects are stored locally or in a remote store ([`objects`]), and they are always sealed ([`seal`]). Small state is sealed
 //!    too ([`meta`]), and every decision is recorded ([`ledger`]).
-//! 3. Data is imported ([`ingest`]). A permit opens the [`engine`] once, and only a released answer leaves it, as a stream of
-//!    rows ([`arrow_stream`]).
+//! 3. Data is imported ([`ingest`]).
 //! 4. Datasets and their immutable versions are in the [`catalog`]. [`data_dir::Storage`] opens the data directory and gives
 //!    access to its parts; [`backup`] saves and restores it.
 //!
-//! This crate never decides who may query. The node does.
+//! This crate answers no query: `concordat-engine` reads a version and releases what a permit covers. Neither decides who may query. The
+//! node does.
 
-pub mod fs;
-pub mod keys;
+pub mod beneath;
 
 pub mod objects;
 pub mod seal;
@@ -21,8 +20,6 @@ pub mod seal;
 pub mod ledger;
 pub mod meta;
 
-pub mod arrow_stream;
-pub mod engine;
 pub mod ingest;
 
 pub mod backup;
@@ -31,5 +28,3 @@ pub mod data_dir;
 
 #[cfg(test)]
 mod fault_injection;
-#[cfg(test)]
-mod vectors;

@@ -25,18 +25,12 @@ mod object;
 mod openers;
 mod read;
 mod store;
-mod suite;
 mod upload;
 
-pub(crate) use error::Reported;
 pub use error::{SealError, store_error_kind};
 pub use object::{BLOCK_LEN, HEADER_LEN, Opener, Sealer, open, plain_len, seal, sealed_len};
 pub use store::SealedStore;
-pub use suite::Suite;
 pub(crate) use upload::PART_LEN;
-
-#[cfg(test)]
-pub(crate) use suite::Cipher;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use concordat_node::{Api, Client, ImportSection, Reading, SessionToken, Shutdown, Training, routes, serve};
+use concordat_client::{Client, Reading};
+use concordat_keys::Secret;
+use concordat_node::config::ImportSection;
+use concordat_node::{Api, SessionToken, Shutdown, Training, routes, serve};
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::identity::PrivateKey as _;
@@ -15,7 +18,6 @@ use concordat_protocol::ids::ActorId;
 use concordat_protocol::membership::{ValidEnrollment, admit, from_file, to_armor};
 use concordat_protocol::query::Role;
 use concordat_protocol::text::Text;
-use concordat_storage::keys::Secret;
 use concordat_tests::tester;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -99,11 +101,20 @@ impl ApiFixture {
                 }
                 last
             }
+            "/v1/imports/inspect" => {
+                let file = Reading::open(&self.socket.path().join("study.csv"), |_| ()).unwrap();
+                client.upload_for(&path, &body, Some(file)).await.unwrap()
+            }
             "/v1/query" => {
-                use http_body_util::BodyExt as _;
-                let answer = client.raw(&path, &body).await.unwrap();
-                let bytes = soon(answer.collect()).await.unwrap().to_bytes();
-                Value::from(bytes.len())
+                let mut answer = client.raw(&path, &body).await.unwrap();
+                let length = async {
+                    let mut length = 0;
+                    while let Some(bytes) = answer.next().await.unwrap() {
+                        length += bytes.len();
+                    }
+                    length
+                };
+                Value::from(soon(length).await)
             }
             _ => soon(client.post(&path, &body))
                 .await
@@ -418,8 +429,11 @@ fn data_encoding(text: &str) -> String {
 async fn datasets(fixture: &mut ApiFixture) {
     use Leaves::{Entries, Nothing};
     fixture.file("study.csv", "id,age\n1,40\n2,50\n");
+    let inspected = json!({ "name": "study.csv", "reading": { "subject_column": "id" } });
+    fixture.post("/v1/imports/inspect", "", inspected, Nothing).await;
     for mode in ["create", "append"] {
-        let import = json!({ "name": "study.csv", "mode": mode, "subject_column": "id" });
+        let reading = json!({ "subject_column": "id" });
+        let import = json!({ "name": "study.csv", "mode": mode, "again": true, "reading": reading });
         fixture
             .post("/v1/datasets/{name}/import", "study", import, Entries)
             .await;

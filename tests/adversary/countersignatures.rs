@@ -3,13 +3,13 @@
 use concordat_protocol::wire::streams::RECEIPT;
 use std::collections::BTreeSet;
 
+use concordat_keys::Secret;
 use concordat_node::{Actor, receipt};
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::QueryId;
 use concordat_protocol::query::{Receipt, Role, ValidEvidence};
 use concordat_protocol::signed::CoSigned;
 use concordat_protocol::wire::messages::{Countersignature, ReceiptReply, ReceiptRequest, Reply};
-use concordat_storage::keys::Secret;
 use concordat_tests::tester;
 
 use super::evidence::query_without_signing;

@@ -17,7 +17,7 @@ use concordat_protocol::signed::{CoSigned, Document, Signed};
 use concordat_protocol::text::{Address, LegalName};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::codec::{self, Frame, HEADER_LEN};
-use concordat_protocol::wire::messages::{ChunkAccepted, Countersignature, Hello, HelloReply, HelloStatement};
+use concordat_protocol::wire::messages::{ChunkAccepted, Countersignature, Hello, HelloReply, HelloStatement, Refusal};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
@@ -320,6 +320,11 @@ pub(super) fn ledger_head(institution: &InstitutionId, node: &NodeKey, tree: Tre
 }
 
 /// The time, for messages.
+/// The name of the rule behind a refusal.
+pub(super) fn rule(refusal: &Refusal) -> Option<&str> {
+    refusal.reasons.first()?.rule.as_deref()
+}
+
 pub(super) fn now() -> Timestamp {
     Clock::system().now()
 }

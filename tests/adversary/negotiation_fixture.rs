@@ -10,7 +10,7 @@ use concordat_protocol::negotiation::{
 use concordat_protocol::scope::Scope;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
-use concordat_protocol::wire::messages::{NegotiationFrame, RefusalCode, Reply};
+use concordat_protocol::wire::messages::{NegotiationFrame, Refusal, Reply};
 use concordat_protocol::wire::streams::NEGOTIATION;
 use concordat_tests::tester;
 use libp2p_stream::IncomingStreams;
@@ -18,8 +18,6 @@ use std::time::Duration;
 
 use super::malicious_peer::{MaliciousPeer, Wire, now, soon};
 use super::well_behaved::{InProcessNode, World, nameless, scope, why, wide};
-
-/// Messages of negotiations.
 
 /// Sends one message as it is.
 pub(super) async fn send_message(
@@ -33,14 +31,14 @@ pub(super) async fn send_message(
         .expect("every message is answered")
 }
 
-/// Sends one message that must be refused, and returns the code and the reason.
+/// Sends one message that must be refused, and returns the refusal.
 pub(super) async fn refused(
     attacker: &MaliciousPeer,
     target: &InProcessNode,
     message: Signed<NegotiationMessage>,
-) -> (RefusalCode, String) {
+) -> Refusal {
     match send_message(attacker, target, message).await {
-        Reply::Refused(refusal) => (refusal.code, refusal.reasons[0].text.clone()),
+        Reply::Refused(refusal) => refusal,
         Reply::Accepted => panic!("the message was accepted"),
     }
 }

@@ -1,11 +1,6 @@
 //! Consumers that receive a part of an answer and do not confirm it: what was on its way counts as released, and nothing of it is
 //! delivered after the grant was revoked.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a test names the one variant it looks for"
-)]
-
 use concordat_protocol::wire::streams::{QUERY, RECEIPT};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -135,6 +130,10 @@ async fn answer_that_its_reader_ends_early_is_confirmed_exactly() {
     let received = async {
         loop {
             let entries = world.member.node.ledger().range(0, u64::MAX).unwrap();
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "a test names the variant that it looks for"
+            )]
             let closed = entries.into_iter().find_map(|stored| match stored.entry.body {
                 EntryBody::QueryClosed { bytes, .. } => Some(bytes),
                 _ => None,
@@ -174,6 +173,10 @@ async fn first_chunk(world: &World, grant: GrantId) -> (Wire, usize) {
 /// The outcomes of answers in the ledger of a provider.
 fn ends(target: &InProcessNode) -> Vec<(u64, u64, Outcome)> {
     let entries = target.node.ledger().range(0, u64::MAX).unwrap();
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a test names the variant that it looks for"
+    )]
     let ended = entries.into_iter().filter_map(|stored| match stored.entry.body {
         EntryBody::AnswerReleased {
             rows, bytes, outcome, ..
@@ -310,6 +313,10 @@ async fn relay(near: TcpStream, far: Arc<TcpStream>, mut paused: watch::Receiver
 }
 
 fn socket_address(address: &Multiaddr) -> SocketAddr {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a test names the variant that it looks for"
+    )]
     let port = address.iter().find_map(|part| match part {
         Protocol::Tcp(port) => Some(port),
         _ => None,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_network;
 use concordat_node::{
     Actor, Clock, DEFAULT_MEMORY, EngineConfig, FederationError, Identity, Node, RETRY_INTERVAL, Shutdown, StartConfig,
@@ -23,7 +24,6 @@ use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_protocol::{grant::Party, schema::ColumnClass};
 use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
-use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::{
     catalog::{ErasureOrder, ImportMode, ImportRequest},
@@ -424,6 +424,7 @@ fn import(node: &Node, name: &str, file: &Path, mode: ImportMode) {
     let request = ImportRequest {
         options,
         mode,
+        again: true,
         ..ImportRequest::new(name.clone(), Source::at_path(file))
     };
     let catalog = node.storage().catalog();

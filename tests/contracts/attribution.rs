@@ -33,10 +33,10 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "a change interrupted by a stop is recorded at the start",
     ),
     (
-        "node/src/cli/key/record.rs",
+        "node/src/offline/unlock_secret.rs",
         "a command on a directory that is not being served, by a person who can unlock it",
     ),
-    ("node/src/cli/serve.rs", "the start"),
+    ("node/src/daemon.rs", "the start"),
     (
         "node/src/lifecycle/rollback.rs",
         "a rollback interrupted by a stop is completed at the start",

@@ -5,28 +5,71 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 const PROTOCOL: &str = "concordat-protocol";
 const VERIFY: &str = "concordat-verify";
+const ARROW_STREAM: &str = "concordat-arrow-stream";
+const KEYS: &str = "concordat-keys";
 const STORAGE: &str = "concordat-storage";
+const ENGINE: &str = "concordat-engine";
 const DOCUMENTS: &str = "concordat-documents";
+const CLIENT: &str = "concordat-client";
+const CLI: &str = "concordat-cli";
 const NETWORK: &str = "concordat-network";
 const POLICY: &str = "concordat-policy";
 const DEMO: &str = "concordat-demo";
 const NODE: &str = "concordat-node";
+const PROGRAM: &str = "concordat-program";
 const TESTS: &str = "concordat-tests";
 
-/// Which crates may name which: `node -> storage -> protocol`; the verifier, the documents, the network and the policy the protocol
-/// alone; the demonstration the protocol and the documents; and the tests all of them.
-const LAYERS: [(&str, &[&str]); 9] = [
+/// Which crates may name which: `node -> engine -> storage -> keys -> protocol`; the reader of rows none, the engine it too; the verifier, the documents, the network and the policy the protocol
+/// alone; the client and the demonstration the protocol and the documents; the command line what the client may name, the client, and
+/// the reader of rows; the program puts node and command line together; and the tests all of them.
+const LAYERS: [(&str, &[&str]); 15] = [
     (PROTOCOL, &[]),
     (VERIFY, &[PROTOCOL]),
-    (STORAGE, &[PROTOCOL]),
+    (ARROW_STREAM, &[]),
+    (KEYS, &[PROTOCOL]),
+    (STORAGE, &[PROTOCOL, KEYS]),
+    (ENGINE, &[PROTOCOL, ARROW_STREAM, KEYS, STORAGE]),
     (DOCUMENTS, &[PROTOCOL]),
+    (CLIENT, &[PROTOCOL, DOCUMENTS]),
+    (CLI, &[PROTOCOL, ARROW_STREAM, DOCUMENTS, CLIENT]),
     (NETWORK, &[PROTOCOL]),
     (POLICY, &[PROTOCOL]),
     (DEMO, &[PROTOCOL, DOCUMENTS]),
-    (NODE, &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY, DEMO]),
+    (
+        NODE,
+        &[
+            PROTOCOL,
+            ARROW_STREAM,
+            KEYS,
+            STORAGE,
+            ENGINE,
+            DOCUMENTS,
+            NETWORK,
+            POLICY,
+        ],
+    ),
+    (
+        PROGRAM,
+        &[PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLI, NETWORK, DEMO, NODE],
+    ),
     (
         TESTS,
-        &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, NETWORK, POLICY, DEMO, NODE],
+        &[
+            PROTOCOL,
+            VERIFY,
+            ARROW_STREAM,
+            KEYS,
+            STORAGE,
+            ENGINE,
+            DOCUMENTS,
+            CLIENT,
+            CLI,
+            NETWORK,
+            POLICY,
+            DEMO,
+            NODE,
+            PROGRAM,
+        ],
     ),
 ];
 
@@ -40,91 +83,122 @@ const OWNERS: &[(&str, &[&str])] = &[
     // signatures and what they cover
     ("ed25519-dalek", &[PROTOCOL]),
     ("coset", &[PROTOCOL]),
-    ("ciborium", &[PROTOCOL, STORAGE]),
-    ("blake3", &[PROTOCOL, STORAGE]),
-    ("sha2", &[PROTOCOL, STORAGE]),
+    ("ciborium", &[PROTOCOL, KEYS, STORAGE, ENGINE]),
+    ("blake3", &[PROTOCOL, KEYS, STORAGE, ENGINE]),
+    ("sha2", &[PROTOCOL, KEYS, ENGINE]),
     // sealing, key wrapping, key derivation
-    ("aes-gcm", &[STORAGE]),
-    ("age", &[STORAGE]),
-    ("argon2", &[STORAGE]),
-    ("chacha20poly1305", &[STORAGE]),
-    ("hkdf", &[STORAGE]),
+    ("aes-gcm", &[KEYS]),
+    ("age", &[KEYS]),
+    ("argon2", &[KEYS]),
+    ("chacha20poly1305", &[KEYS]),
+    ("hkdf", &[KEYS]),
     // keys that do not leave a hardware token
-    ("cryptoki", &[STORAGE]),
+    ("cryptoki", &[KEYS]),
     // secret sharing
-    ("blahaj", &[STORAGE]),
+    ("blahaj", &[KEYS]),
     // memory that is not swapped
-    ("region", &[STORAGE]),
-    // access to key files; privileges that the engine process drops
-    ("rustix", &[STORAGE]),
-    ("seccompiler", &[STORAGE]),
+    ("region", &[KEYS]),
+    // access to key files; files below a folder; privileges that the engine process drops
+    ("rustix", &[KEYS, STORAGE, ENGINE]),
+    ("seccompiler", &[ENGINE]),
     // state, bulk data, import
     ("sled", &[STORAGE]),
-    ("object_store", &[STORAGE]),
+    ("object_store", &[STORAGE, ENGINE]),
     ("encoding_rs", &[STORAGE]),
     ("arrow-json", &[STORAGE]),
     ("flate2", &[STORAGE]),
     // the limits under which messages of rows are verified
-    ("flatbuffers", &[STORAGE]),
+    ("flatbuffers", &[ARROW_STREAM]),
     ("memchr", &[STORAGE]),
-    // queries: the provider's engine in storage, the consumer's planner and `query --out` in node
-    ("arrow", &[STORAGE, NODE]),
-    ("datafusion", &[STORAGE, NODE]),
-    ("parquet", &[STORAGE, NODE]),
+    // times of files whose zone the steward states
+    ("chrono-tz", &[STORAGE]),
+    // names of columns in any script, with one spelling each
+    ("unicode-ident", &[PROTOCOL]),
+    ("unicode-normalization", &[PROTOCOL, STORAGE]),
+    // rows in storage; queries: the provider's engine, the consumer's planner in node, and what the command line writes
+    ("arrow", &[ARROW_STREAM, STORAGE, ENGINE, CLI, NODE]),
+    ("datafusion", &[ENGINE, NODE]),
+    ("parquet", &[STORAGE, ENGINE, CLI, NODE]),
     // the network
     ("libp2p", &[NETWORK]),
     // the decision point
     ("cedar-policy", &[POLICY]),
     // the HTTP API and its client on the Unix socket
     ("axum", &[NODE]),
-    ("http-body-util", &[STORAGE, NODE]),
-    ("hyper", &[NODE]),
-    ("hyper-util", &[NODE]),
-    ("serde_json", &[VERIFY, DOCUMENTS, POLICY, DEMO, NODE]),
-    // which field of a request's body is wrong
-    ("serde_path_to_error", &[NODE]),
-    // the documents of the API: their description, and errors as responses of the server
-    ("utoipa", &[DOCUMENTS]),
+    ("http-body-util", &[STORAGE, CLIENT]),
+    ("hyper", &[CLIENT]),
+    ("hyper-util", &[CLIENT]),
+    ("serde_json", &[VERIFY, DOCUMENTS, CLIENT, CLI, POLICY, DEMO, NODE]),
+    // which field of a request's body, or of a file, is wrong
+    ("serde_path_to_error", &[DOCUMENTS, CLI, NODE]),
+    // the documents of the API: their description (in the protocol a feature, for values that are documents too), and errors as
+    // responses of the server
+    ("utoipa", &[PROTOCOL, DOCUMENTS]),
     ("axum-core", &[DOCUMENTS]),
     ("http", &[DOCUMENTS]),
     // the command line and the daemon's shell, and what the demonstration shows
-    ("anstream", &[NODE]),
-    ("anstyle", &[DEMO, NODE]),
+    ("anstream", &[CLI]),
+    ("anstyle", &[CLI, DEMO]),
     ("anyhow", &[DEMO]),
-    ("clap", &[NODE]),
-    ("comfy-table", &[NODE]),
-    ("indicatif", &[DEMO, NODE]),
-    ("rpassword", &[NODE]),
-    ("toml", &[NODE]),
+    ("clap", &[CLI, PROGRAM]),
+    ("comfy-table", &[CLI]),
+    ("indicatif", &[CLI, DEMO]),
+    ("rpassword", &[CLI]),
+    ("toml", &[CLI, NODE]),
     ("tracing-subscriber", &[NODE]),
     // tasks and streams: everywhere but in protocol, which does no I/O
-    ("async-trait", &[STORAGE, NODE]),
-    ("bytes", &[STORAGE, NETWORK, NODE]),
-    ("futures", &[STORAGE, NETWORK, NODE]),
-    ("getrandom", &[STORAGE, NETWORK, DEMO, NODE]),
-    ("tokio", &[STORAGE, NETWORK, DEMO, NODE]),
-    ("tokio-util", &[STORAGE, NETWORK, NODE]),
+    ("async-trait", &[STORAGE, ENGINE, NODE]),
+    ("bytes", &[ARROW_STREAM, STORAGE, ENGINE, CLIENT, CLI, NETWORK, NODE]),
+    ("futures", &[STORAGE, ENGINE, CLIENT, NETWORK, NODE]),
+    ("getrandom", &[KEYS, STORAGE, CLI, NETWORK, DEMO, NODE]),
+    ("tokio", &[STORAGE, ENGINE, CLIENT, NETWORK, DEMO, NODE, PROGRAM]),
+    ("tokio-util", &[NETWORK, NODE]),
     // system calls
-    ("nix", &[STORAGE, DEMO, NODE]),
+    ("nix", &[KEYS, ENGINE, CLI, DEMO, NODE, PROGRAM]),
     // types that all layers share
-    ("chrono", &[PROTOCOL, STORAGE, POLICY, NODE]),
-    ("data-encoding", &[PROTOCOL, STORAGE, DEMO, NODE]),
-    ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY, DEMO, NODE]),
+    ("chrono", &[PROTOCOL, STORAGE, ENGINE, POLICY, NODE]),
+    ("data-encoding", &[PROTOCOL, KEYS, STORAGE, CLI, DEMO, NODE]),
+    (
+        "serde",
+        &[
+            PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NETWORK, DEMO, NODE, PROGRAM,
+        ],
+    ),
     (
         "thiserror",
-        &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, NETWORK, POLICY, NODE],
+        &[
+            PROTOCOL,
+            VERIFY,
+            ARROW_STREAM,
+            KEYS,
+            STORAGE,
+            ENGINE,
+            DOCUMENTS,
+            NETWORK,
+            POLICY,
+            NODE,
+        ],
     ),
-    ("tracing", &[PROTOCOL, STORAGE, NETWORK, POLICY, DEMO, NODE]),
-    ("zeroize", &[PROTOCOL, STORAGE, DOCUMENTS, NODE]),
+    (
+        "tracing",
+        &[PROTOCOL, KEYS, STORAGE, ENGINE, NETWORK, POLICY, DEMO, NODE, PROGRAM],
+    ),
+    (
+        "zeroize",
+        &[PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NODE, PROGRAM],
+    ),
 ];
 
 /// Libraries that only check the others.
 const TEST_TOOLS: &[&str] = &[
     "cargo_metadata",
     "csv",
+    "flate2",
     "libp2p-stream",
+    "nix",
     "proptest",
     "serde_json",
+    "sha2",
     "tempfile",
 ];
 
@@ -218,32 +292,68 @@ fn dependencies_run_one_way_and_each_library_has_one_owner() {
 /// The verifier must stay small enough to be reviewed whole, with everything it is built from.
 #[test]
 fn the_verifier_is_built_without_engine_network_or_runtime() {
-    assert_small(VERIFY, "ed25519-dalek");
+    assert_small(VERIFY, "ed25519-dalek", &HEAVY);
 }
 
 /// The decision point is audited by itself, and its tests are built without the rest of the node.
 #[test]
 fn the_policy_is_built_without_engine_network_or_runtime() {
-    assert_small(POLICY, "cedar-policy");
+    assert_small(POLICY, "cedar-policy", &HEAVY);
+}
+
+/// A changed message of the command line does not need the engine to be tested, and other programs can use the client.
+#[test]
+fn the_command_line_is_built_without_engine_or_network() {
+    let heavy = ["libp2p", "datafusion", "sled", "axum", "cedar-policy", STORAGE, NODE];
+    assert_small(CLIENT, "hyper", &[&heavy[..], &["arrow", "clap"]].concat());
+    assert_small(CLI, "clap", &heavy);
+}
+
+/// Cargo builds the library of a package again when one of the package's dependencies changes, so the program is another package.
+#[test]
+fn the_node_is_built_without_the_command_line() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let built = built_from(&lock, NODE);
+    for part in ["clap", CLI, CLIENT, DEMO] {
+        assert!(!built.contains(part), "the node is built from `{part}`");
+    }
+    assert!(built_from(&lock, PROGRAM).contains(CLI));
+}
+
+/// What takes minutes to build, or is not needed to check what others have signed.
+const HEAVY: [&str; 9] = [
+    "tokio",
+    "libp2p",
+    "datafusion",
+    "arrow",
+    "sled",
+    "axum",
+    "hyper",
+    STORAGE,
+    NODE,
+];
+
+/// What touches keys is audited by itself, and stays small enough for that.
+#[test]
+fn the_keys_are_built_without_engine_network_or_runtime() {
+    assert_small(KEYS, "argon2", &HEAVY);
+}
+
+/// Storage is built and tested without the query engine.
+#[test]
+fn storage_is_built_without_the_query_engine() {
+    assert_small(STORAGE, "sled", &["datafusion", "libp2p", "axum", ENGINE, NODE]);
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    assert!(built_from(&lock, ENGINE).contains("datafusion"));
 }
 
 /// `package` is built from `part`, and from nothing heavy.
-fn assert_small(package: &str, part: &str) {
+fn assert_small(package: &str, part: &str, heavy: &[&str]) {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
     let built = built_from(&lock, package);
     assert!(built.contains(part), "the lock file was not read: {built:?}");
-    for heavy in [
-        "tokio",
-        "libp2p",
-        "datafusion",
-        "arrow",
-        "sled",
-        "axum",
-        "hyper",
-        STORAGE,
-        NODE,
-    ] {
-        assert!(!built.contains(heavy), "`{package}` is built from `{heavy}`");
+    for heavy in heavy {
+        assert!(!built.contains(*heavy), "`{package}` is built from `{heavy}`");
     }
     assert!(built_from(&lock, NODE).contains("libp2p"));
 }
@@ -275,19 +385,32 @@ fn built_from(lock: &str, package: &str) -> std::collections::BTreeSet<String> {
 fn upward_dependency_is_reported() {
     assert!(check(&edge(PROTOCOL, STORAGE)).is_some());
     assert!(check(&edge(STORAGE, NODE)).is_some());
+    assert!(check(&edge(KEYS, STORAGE)).is_some());
+    assert!(check(&edge(STORAGE, ENGINE)).is_some());
     assert!(check(&edge(VERIFY, STORAGE)).is_some());
     assert!(check(&edge(NETWORK, STORAGE)).is_some());
     assert!(check(&edge(NETWORK, NODE)).is_some());
     assert!(check(&edge(POLICY, STORAGE)).is_some());
     assert!(check(&edge(DEMO, NODE)).is_some());
+    assert!(check(&edge(CLIENT, STORAGE)).is_some());
+    assert!(check(&edge(CLI, STORAGE)).is_some());
+    assert!(check(&edge(CLI, NODE)).is_some());
+    assert!(check(&edge(NODE, CLI)).is_some());
+    assert!(check(&edge(NODE, PROGRAM)).is_some());
     assert!(check(&edge(NODE, TESTS)).is_some());
 }
 
 #[test]
 fn library_used_outside_its_owner_is_reported() {
     assert!(check(&edge(NODE, "sled")).is_some());
+    assert!(check(&edge(NODE, "clap")).is_some());
+    assert!(check(&edge(CLI, "datafusion")).is_some());
+    assert!(check(&edge(CLI, "hyper")).is_some());
     assert!(check(&edge(NODE, "cedar-policy")).is_some());
     assert!(check(&edge(STORAGE, "libp2p")).is_some());
+    assert!(check(&edge(STORAGE, "datafusion")).is_some());
+    assert!(check(&edge(ENGINE, "aes-gcm")).is_some());
+    assert!(check(&edge(NODE, "seccompiler")).is_some());
     assert!(check(&edge(NODE, "libp2p")).is_some());
     assert!(check(&edge(STORAGE, "ed25519-dalek")).is_some());
     assert!(check(&edge(PROTOCOL, "tokio")).is_some());

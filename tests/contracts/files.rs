@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{Source, Violation, assert_none, root, sources};
+use super::{Source, Violation, assert_none, root, shipped_sources, sources};
 
 /// Calls that create a file.
 const MAKERS: &[&str] = &[
@@ -20,10 +20,10 @@ const MAKERS: &[&str] = &[
 /// Commands that write into the data directory, which no other account can access.
 const OF_THE_DATA_DIRECTORY: &[(&str, &str)] = &[
     // The user's own folder and file, opened without following links.
-    ("node/src/cli/session_store.rs", "OpenOptions"),
-    ("node/src/cli/session_store.rs", "create_new"),
-    ("node/src/cli/session_store.rs", "fs::rename"),
-    ("node/src/cli/key/new_unlock.rs", "write_private"),
+    ("node/cli/src/session_store.rs", "OpenOptions"),
+    ("node/cli/src/session_store.rs", "create_new"),
+    ("node/cli/src/session_store.rs", "fs::rename"),
+    ("node/program/src/key/new_unlock.rs", "write_private"),
 ];
 
 fn lines_with(source: &Source, needles: &[&str]) -> Vec<(usize, String)> {
@@ -42,7 +42,7 @@ fn lines_with(source: &Source, needles: &[&str]) -> Vec<(usize, String)> {
 #[test]
 fn files_that_are_made_are_found() {
     let source = Source {
-        path: "node/src/cli/x.rs".to_owned(),
+        path: "node/cli/src/x.rs".to_owned(),
         text: "let a = 1;\nlet file = File::create(path)?;\n// File::create\n".to_owned(),
     };
     assert_eq!(lines_with(&source, MAKERS), [(2, "File::create".to_owned())]);
@@ -51,15 +51,15 @@ fn files_that_are_made_are_found() {
 #[test]
 fn commands_make_files_in_one_way() {
     let mut violations = Vec::new();
-    for source in sources("node/src/cli") {
-        if source.path == "node/src/cli/files.rs" {
+    for source in sources("node/cli/src").into_iter().chain(sources("node/program/src")) {
+        if source.path == "node/cli/src/files.rs" {
             continue;
         }
         for (number, needle) in lines_with(&source, MAKERS) {
             if !OF_THE_DATA_DIRECTORY.contains(&(source.path.as_str(), needle.as_str())) {
                 violations.push(Violation::new(
                     format!("{}:{number}", source.path),
-                    format!("`{needle}`: files for users are created by `cli/files.rs`"),
+                    format!("`{needle}`: files for users are created by `node/cli/src/files.rs`"),
                 ));
             }
         }
@@ -79,10 +79,6 @@ fn no_request_names_a_file_that_the_node_opens() {
     ];
     let mut violations = Vec::new();
     for source in sources("node/src/api").into_iter().chain(sources("node/src/services")) {
-        // The client is the command line's: it reads with the rights of the user who runs it.
-        if source.path.starts_with("node/src/api/client") {
-            continue;
-        }
         let found = lines_with(&source, &openers).into_iter();
         violations.extend(found.map(|(number, needle)| Violation::new(format!("{}:{number}", source.path), needle)));
     }
@@ -91,6 +87,120 @@ fn no_request_names_a_file_that_the_node_opens() {
         violations.extend(found.map(|(number, needle)| Violation::new(format!("{}:{number}", source.path), needle)));
     }
     assert_none(&violations);
+}
+
+/// Calls that open a file without checking that it is a regular one, or read to an end that may not come.
+const READING: &[&str] = &[
+    "fs::read(",
+    "fs::read_to_string(",
+    "File::open(",
+    "read_to_end(",
+    "read_to_string(",
+];
+
+/// Where such a call is allowed: a folder, the end of the path, and what bounds it. All other code reads with `concordat_keys::fs`, and
+/// commands with `cli/files.rs`.
+const BOUNDED: &[(&str, &str, &str)] = &[
+    (
+        "storage",
+        "/fs/regular.rs",
+        "the reader itself: a limit, after the type was checked",
+    ),
+    ("storage", "/fs/durable.rs", "a folder, to sync it"),
+    (
+        "protocol",
+        "/verify/src/command.rs",
+        "a limit, after the type was checked; the crate has no others to use",
+    ),
+    ("storage", "/ledger/files.rs", "a limit; opened as a regular file"),
+    ("storage", "/meta/head.rs", "a limit; in the data directory"),
+    ("storage", "/meta/database.rs", "opened to be locked, not read"),
+    ("storage", "/meta/export.rs", "the length of a chunk, 32 bits"),
+    ("storage", "/objects/durable.rs", "opened to be synced, not read"),
+    ("storage", "/backup/files.rs", "a limit; opened beneath the repository"),
+    (
+        "storage",
+        "/backup/repository.rs",
+        "a limit; opened beneath the repository",
+    ),
+    (
+        "storage",
+        "/backup/restore_upload.rs",
+        "the length of a part; opened beneath the repository",
+    ),
+    ("engine", "/isolation.rs", "of the kernel, about this process"),
+    (
+        "keys",
+        "/raw.rs",
+        "of the kernel, about this process, and only in tests",
+    ),
+    ("keys", "/escrow.rs", "decrypts bytes that were read up to a limit"),
+    ("ingest", "/open.rs", "the first bytes of data that is streamed"),
+    (
+        "ingest",
+        "/source.rs",
+        "data that is streamed, after the type was checked",
+    ),
+    ("ingest", "/text.rs", "a limit; data that is streamed"),
+    (
+        "client",
+        "/reading.rs",
+        "data that is streamed, after the type was checked",
+    ),
+    (
+        "cli",
+        "/session_store.rs",
+        "a limit; a file of this account, not through a link",
+    ),
+    ("node", "/demo/src/reader.rs", "the output of the program's own process"),
+    ("node", "/demo/src/cohorts.rs", "the data of the demonstration"),
+];
+
+fn is_at(source: &Source, folder: &str, end: &str) -> bool {
+    source.path.contains(folder) && source.path.ends_with(end)
+}
+
+fn unbounded(source: &Source) -> Vec<Violation> {
+    if BOUNDED.iter().any(|(folder, end, _)| is_at(source, folder, end)) {
+        return Vec::new();
+    }
+    let is_call = |line: &str, call: &str| {
+        let found = line.match_indices(call).next();
+        found.is_some_and(|(at, _)| !line[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_'))
+    };
+    let violation = |(number, line): (usize, &str)| {
+        let call = READING.iter().find(|call| is_call(line, call))?;
+        let what = format!("`{call}`: read a regular file up to a limit, with `fs::read_regular`");
+        Some(Violation::new(format!("{}:{number}", source.path), what))
+    };
+    source.production_lines().filter_map(violation).collect()
+}
+
+/// What a person, a setting or another program puts at a path may be a pipe, a device without an end, or gigabytes.
+#[test]
+fn files_are_read_up_to_a_limit() {
+    let all = shipped_sources();
+    // Code that only tests use, in files of their own.
+    let product = all
+        .iter()
+        .filter(|source| !source.path.ends_with("/vectors.rs") && !source.path.ends_with("/fault_injection.rs"));
+    assert_none(&product.flat_map(unbounded).collect::<Vec<_>>());
+    for (folder, end, _) in BOUNDED {
+        let found = all.iter().any(|source| is_at(source, folder, end));
+        assert!(found, "{folder} {end} is not a file");
+    }
+    let planted = |text: &str| Source {
+        path: "node/src/cli/x.rs".to_owned(),
+        text: text.to_owned(),
+    };
+    for text in [
+        "let a = std::fs::read(path)?;\n",
+        "let a = File::open(path)?;\n",
+        "file.read_to_end(&mut bytes)?;\n",
+    ] {
+        assert_eq!(unbounded(&planted(text)).len(), 1, "{text}");
+    }
+    assert!(unbounded(&planted("MasterKeyFile::open(&meta)?;\n")).is_empty());
 }
 
 /// Settings of the service that the rating alone does not enforce.

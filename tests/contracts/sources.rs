@@ -43,8 +43,18 @@ const UNBOUNDED_READERS: &[&str] = &[
     "disable_recursion_limit",
 ];
 
-/// The module that reads rows from other processes, after the checks.
-const CHECKED_READER: &str = "storage/src/arrow_stream/";
+/// The crate that reads rows from other processes, after the checks.
+const CHECKED_READER: &str = "storage/arrow-stream/src/";
+
+/// Calls with which the bytes of a key leave the crate of keys, or enter it.
+const KEY_TRANSITS: &[&str] = &["to_transit(", "from_transit("];
+
+/// The files that may make them: the keys of one answer are sent to the process that computes it.
+const KEY_TRANSIT_FILES: &[&str] = &[
+    "storage/keys/src/data.rs",
+    "storage/engine/src/source.rs",
+    "storage/engine/src/worker/messages.rs",
+];
 
 fn path_is_mod_rs(source: &Source) -> Option<Violation> {
     let is_mod = source.path.ends_with("/mod.rs");
@@ -92,6 +102,19 @@ fn unbounded_readers(source: &Source) -> Vec<Violation> {
     } else {
         lines_with(source, UNBOUNDED_READERS).collect()
     }
+}
+
+fn key_transits(source: &Source) -> Vec<Violation> {
+    if KEY_TRANSIT_FILES.contains(&source.path.as_str()) {
+        Vec::new()
+    } else {
+        lines_with(source, KEY_TRANSITS).collect()
+    }
+}
+
+/// Calls of constructors that are weak on purpose; their definitions are not calls.
+fn weak_constructors(source: &Source) -> Vec<Violation> {
+    lines_with(source, &["::dangerous_", ".dangerous_"]).collect()
 }
 
 fn permit_callers(sources: &[Source]) -> Vec<Violation> {
@@ -157,13 +180,42 @@ fn peer_input_is_read_in_one_checked_module() {
     assert_none(&shipped_sources().iter().flat_map(unbounded_readers).collect::<Vec<_>>());
     let violation = "use arrow::ipc::reader::StreamDecoder;\n";
     assert_eq!(
-        unbounded_readers(&planted("node/src/cli/answer.rs", violation)).len(),
+        unbounded_readers(&planted("node/cli/src/answer.rs", violation)).len(),
         1
     );
-    assert!(unbounded_readers(&planted("storage/src/arrow_stream/reader.rs", violation)).is_empty());
+    assert!(unbounded_readers(&planted("storage/arrow-stream/src/reader.rs", violation)).is_empty());
 }
 
-/// Cedar decides in node and the permit opens the engine in storage; the types cannot enforce this one link, so its uses are counted.
+#[test]
+fn keys_leave_their_crate_for_the_engine_process_only() {
+    assert_none(&shipped_sources().iter().flat_map(key_transits).collect::<Vec<_>>());
+    let violation = "let bytes = key.to_transit();\n";
+    assert_eq!(
+        key_transits(&planted("storage/src/catalog/read.rs", violation)),
+        [Violation::new("storage/src/catalog/read.rs:1", "`to_transit(`")]
+    );
+    assert!(key_transits(&planted("storage/keys/src/data.rs", violation)).is_empty());
+}
+
+#[test]
+fn weak_keys_and_costs_are_made_in_tests_only() {
+    assert_none(&shipped_sources().iter().flat_map(weak_constructors).collect::<Vec<_>>());
+    let violation = planted(
+        "node/src/init.rs",
+        "let key = DatasetKey::dangerous_of_vector(bytes);\n",
+    );
+    assert_eq!(
+        weak_constructors(&violation),
+        [Violation::new("node/src/init.rs:1", "`::dangerous_`")]
+    );
+    let definition = planted(
+        "storage/keys/src/data.rs",
+        "pub fn dangerous_of_vector(bytes: [u8; 32]) -> Self {\n",
+    );
+    assert!(weak_constructors(&definition).is_empty());
+}
+
+/// Cedar decides in node and the permit opens the engine; the types cannot enforce this one link, so its uses are counted.
 #[test]
 fn permit_has_a_single_constructor() {
     let callers = permit_callers(&shipped_sources());

@@ -1,10 +1,5 @@
 //! The binary under test: built once in a test run, by the cargo that runs the tests.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a test names the one variant it looks for"
-)]
-
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -54,6 +49,10 @@ fn build() -> PathBuf {
     }
     let mut child = command.spawn().expect("cargo starts");
     let messages = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "cargo adds messages; only those about artifacts are relevant here"
+    )]
     let built = Message::parse_stream(messages).filter_map(|message| match message.expect("a message of cargo") {
         Message::CompilerArtifact(artifact) if artifact.target.name == "concordat" => artifact.executable,
         _ => None,

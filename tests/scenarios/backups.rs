@@ -12,8 +12,8 @@ use concordat_tests::shared::skip;
 use concordat_tests::{Person, TestNode, World};
 use tempfile::TempDir;
 
-use super::assert_ledger_valid;
 use super::lifecycle::{SQL, answer, append, node_with_dataset};
+use super::{assert_ledger_valid, entries};
 
 /// Copies the key file out of the data directory, as an operator would.
 fn copy_key(node: &TestNode, folder: &Path) -> PathBuf {
@@ -113,15 +113,11 @@ fn lost_machine_is_restored_from_a_snapshot() {
 
     // Failures first: a folder that is not empty, no key file, another key file.
     let restore = restore_args(&backups, &owner);
-    let full = node
-        .run(&[&restore[..], &["--key-file", text(&key)]].concat())
-        .exits(2)
-        .problem();
-    assert!(full["detail"].to_string().contains("not empty"), "{full}");
+    let complete = [&restore[..], &["--key-file", text(&key)]].concat();
+    node.run(&complete).exits(2).problem();
     let lost = node.dir.clone();
     node.dir = lost.with_file_name("restored");
-    let missing = node.run(&restore).exits(7).problem();
-    assert!(missing["help"].to_string().contains("--key-file"), "{missing}");
+    node.run(&restore).exits(7).problem();
     let other = lost.with_file_name("other.key");
     fs::write(&other, [7; 32]).unwrap();
     fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
@@ -129,18 +125,15 @@ fn lost_machine_is_restored_from_a_snapshot() {
         .exits(7);
     assert!(!node.dir.exists(), "the failed restores leave nothing behind");
 
-    node.run(&[&restore[..], &["--key-file", text(&key)]].concat()).ok();
+    // The same command is carried out once the folder does not exist and the key is the right one.
+    node.run(&complete).ok();
     fs::remove_dir_all(&lost).unwrap();
     node.start();
     node.readmit_users();
     assert_eq!(answer(node), right);
     node.run_as(Person::Steward, &["dataset", "verify", "heart"]).ok();
     assert_ledger_valid(node);
-    let entries = node
-        .run_as(Person::Administrator, &["audit", "tail", "-n", "60"])
-        .ok()
-        .stdout;
-    assert!(entries.contains("the node was restored from snapshot"), "{entries}");
+    assert_eq!(entries(node, "snapshot_restored").len(), 1);
     append(&world, 2000..2050);
     back_up(&world.nodes[0], &backups);
 }
@@ -250,10 +243,7 @@ fn a_damaged_repository_is_refused() {
         ])
         .exits(6)
         .problem();
-    assert!(
-        damaged["detail"].to_string().contains("is not what was written"),
-        "{damaged}"
-    );
+    assert_eq!(damaged["code"], "integrity", "{damaged}");
     node.run(&[&restore_args(&backups, &owner)[..], &["--key-file", text(&key)]].concat())
         .exits(6);
     assert!(!node.dir.exists());

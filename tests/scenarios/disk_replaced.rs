@@ -281,13 +281,11 @@ fn disk_policy_file_decides_nothing() {
     assert_eq!(node.status()["policy"]["digest"], shown["digest"]);
 }
 
-/// The entries about queries are in the ledger before the anchor of the state is updated; the record of each query is in the state before that.
-#[test]
-fn disk_older_state_with_only_queries_since_stops_the_start() {
-    let mut world = World::unconnected(1);
+/// A node with a dataset, on which a researcher has run the query that is returned, and is still logged in.
+fn node_that_was_queried() -> (World, String) {
+    let world = World::unconnected(1);
     let file = world.file("patients.csv", "record,sex\n1,0\n2,1\n3,1\n");
-    let earlier = world.dir().join("earlier");
-    let node = &mut world.nodes[0];
+    let node = &world.nodes[0];
     node.create_users();
     node.run_as(Person::Administrator, &["consortium", "found", "--name", "Heart Study"])
         .ok();
@@ -314,6 +312,15 @@ fn disk_older_state_with_only_queries_since_stops_the_start() {
     node.run_as(Person::Steward, &["dataset", "publish", "heart"]).ok();
     let sql = format!("SELECT count(sex) FROM {}.heart", node.id);
     node.run_as(Person::Researcher, &["query", &sql]).ok();
+    (world, sql)
+}
+
+/// The entries about queries are in the ledger before the anchor of the state is updated; the record of each query is in the state before that.
+#[test]
+fn disk_older_state_with_only_queries_since_stops_the_start() {
+    let (mut world, sql) = node_that_was_queried();
+    let earlier = world.dir().join("earlier");
+    let node = &mut world.nodes[0];
     // The copy is made of a running, idle node.
     copy(&node.dir.join("meta"), &earlier);
     node.run_as(Person::Researcher, &["query", &sql]).ok();
@@ -330,6 +337,33 @@ fn disk_older_state_with_only_queries_since_stops_the_start() {
     }
     remove(&node.dir.join("meta"));
     fs::rename(&newest, node.dir.join("meta")).unwrap();
+    node.start();
+    node.forget_login();
+    assert_ledger_valid(node);
+}
+
+/// The state covers the entries about a query as soon as its record names them, so that the ledger alone cannot be set back to before it.
+/// Otherwise what was exported in between would be signed, and so would another history with the same numbers.
+#[test]
+fn disk_older_ledger_with_only_queries_since_stops_the_start() {
+    let (mut world, sql) = node_that_was_queried();
+    let earlier = world.dir().join("earlier");
+    let newest = world.dir().join("newest");
+    let node = &mut world.nodes[0];
+    // Logged in before the copy is made: no entry but those about the query is in the newer ledger.
+    copy(&node.dir.join("ledger"), &earlier);
+    node.run_as(Person::Researcher, &["query", &sql]).ok();
+    node.kill();
+    copy(&node.dir.join("ledger"), &newest);
+    replace(&earlier, &node.dir.join("ledger"));
+    for _ in 0..2 {
+        let refused = node.try_start().expect_err("an older ledger started the node");
+        assert_eq!(refused.code, Some(6), "{}", refused.report());
+        for expected in ["`ledger` was replaced", "restore the newest copy", "restore a backup"] {
+            assert!(refused.stderr.contains(expected), "{expected}: {}", refused.report());
+        }
+    }
+    replace(&newest, &node.dir.join("ledger"));
     node.start();
     node.forget_login();
     assert_ledger_valid(node);

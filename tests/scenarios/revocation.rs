@@ -83,9 +83,8 @@ fn released_until_the_cut(provider: &TestNode) -> (u64, u64) {
         !answers_released(node).is_empty()
     });
     let last = answers_released(provider).pop().expect("the answer is in the ledger");
-    let outcome = last["outcome"].to_string();
     // Whether the last chunk was confirmed depends on where the revocation met the answer.
-    assert!(outcome.contains("cut"), "{last}");
+    assert!(last["outcome"]["cut"].is_object(), "{last}");
     let number = |key: &str| last[key].as_u64().expect("a number");
     assert!(number("rows") < PATIENTS, "{last}");
     (number("rows"), number("bytes"))

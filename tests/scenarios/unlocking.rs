@@ -298,3 +298,34 @@ fn lost_key_file_is_recovered_with_enough_shares() {
     node.forget_login();
     assert_ledger_valid(&node);
 }
+
+/// After the unlock secret was replaced, the previous one does not start the node, also if its master key file is restored with it.
+#[test]
+fn unlock_secret_that_was_replaced_starts_nothing() {
+    let _slots = Slots::take(1);
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = TestNode::create("cleveland", "US", dir.path().join("cleveland"));
+    assert_eq!(node.stop(), Some(0));
+    let files = ["identity/master.key", "concordat.toml"].map(|name| node.dir.join(name));
+    let contents = || files.clone().map(|file| fs::read(file).unwrap());
+    let put = |contents: &[Vec<u8>; 2]| {
+        for (file, bytes) in files.iter().zip(contents) {
+            fs::write(file, bytes).unwrap();
+        }
+    };
+    let previous = contents();
+    let key = dir.path().join("new.key");
+    private(&key, &"a5".repeat(32));
+    node.run(&["key", "change-unlock", "--new-key-file", key.to_str().unwrap()])
+        .ok();
+    let current = contents();
+    put(&previous);
+    for _ in 0..2 {
+        let expected = ["master.key` was replaced", "restore the newest copy", "key recover"];
+        refused(&mut node, 6, &expected);
+    }
+    put(&current);
+    node.start();
+    node.forget_login();
+    assert_ledger_valid(&node);
+}

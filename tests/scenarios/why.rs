@@ -24,17 +24,22 @@ fn why_names_the_rules_of_a_grant_a_query_and_a_refusal() {
     assert_eq!(age["allowed"], false, "{age}");
     let received = budapest.json_as(Person::Researcher, &["why", &grant]);
     assert_eq!(received["policy"], Value::Null, "{received}");
-    assert!(received["narrowings"].to_string().contains("age"), "{received}");
+    let narrowings = received["narrowings"].as_array().unwrap();
+    let of_age = |narrowing: &&Value| {
+        let requested = narrowing["requested"].as_str();
+        narrowing["part"] == "columns" && requested.is_some_and(|column| column.starts_with("age "))
+    };
+    assert!(narrowings.iter().any(|narrowing| of_age(&narrowing)), "{received}");
     let text = cleveland.run_as(Person::Steward, &["why", &grant]).ok().stdout;
-    assert!(text.contains("no: reveal-clear of"), "{text}");
+    let shown = |line: &str| line.contains("reveal-clear") && line.contains("age");
+    assert!(text.lines().any(shown), "{text}");
 
     // A query to another member is decided there; one on local data is decided by the local rules.
     let remote = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
     assert_eq!(remote["decision"], "permit", "{remote}");
-    assert!(
-        remote["steps"].to_string().contains("is queried under grant"),
-        "{remote}"
-    );
+    let short = grant.get(..8).expect("an id");
+    assert!(remote["steps"][0].to_string().contains(short), "{remote}");
+    assert_eq!(remote["policy"], serde_json::json!([]), "{remote}");
     let own = cleveland.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
     assert_eq!(own["decision"], "permit", "{own}");
     assert_eq!(step(&own, "reveal-clear", "sex")["allowed"], true, "{own}");

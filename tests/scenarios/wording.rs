@@ -89,6 +89,10 @@ const NOUNS: [(&str, &[Step]); 9] = [
             (Researcher, "query \"SELECT count(*) AS n FROM budapest.unknown\""),
             (Researcher, "query \"SELECT street FROM cleveland.stays\""),
             (Researcher, "query \"DELETE FROM cleveland.stays\""),
+            (Researcher, "query \"SELECT 1; SELECT 2\""),
+            (Researcher, "query \"SELECT * FROM stays\""),
+            (Researcher, "query \"SELECT * FROM a.b.c\""),
+            (Researcher, "query \"SELECT * FROM consortium.stays VERSION AS OF 3\""),
             (
                 Researcher,
                 "query \"SELECT count(*) AS n FROM budapest.stays\" --purpose ancestry",

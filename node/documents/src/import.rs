@@ -5,6 +5,9 @@
 //! {"imported":{…}}    or    {"problem":{…}}
 //! ```
 
+mod inspection;
+mod reading;
+
 use std::path::PathBuf;
 
 use concordat_protocol::ids::{DatasetName, SegmentName};
@@ -13,6 +16,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
+
+pub use inspection::{
+    ColumnProposal, InspectedColumn, Inspection, InspectionPermission, InspectionRequest, RefusedRow,
+};
+pub use reading::{HeaderLine, MissingValues, QuoteSign, ReadingOptions};
 
 /// Media type of the request: the [`ImportOptions`] as one line of JSON, and the bytes of the file.
 pub const UPLOAD: &str = "application/vnd.concordat.import";
@@ -41,36 +49,24 @@ pub struct ImportOptions {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub inbox: Option<PathBuf>,
-    /// The format of the file, `csv`, `parquet` or `ndjson`; it is recognized if none is stated.
-    #[serde(default)]
-    pub kind: Option<String>,
     /// What happens to the existing rows.
     pub mode: ImportMode,
     /// The segment of a new dataset.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub segment: Option<SegmentName>,
-    /// The column that identifies the subject of a row; an existing dataset keeps its own.
-    #[serde(default)]
-    pub subject_column: Option<String>,
-    /// Whether each row is a subject of its own.
-    #[serde(default)]
-    pub each_row_is_a_subject: bool,
     /// Whether the other rows are imported if some are invalid.
     #[serde(default)]
     pub skip_refused: bool,
-    /// The encoding of the text, such as `windows-1252`; it is recognized if none is stated.
+    /// Whether rows may be added from a file whose rows the dataset has already.
     #[serde(default)]
-    pub encoding: Option<String>,
-    /// Whether the first line of a CSV file contains the names of the columns.
+    pub again: bool,
+    /// Whether the options of the latest import of the dataset are left out; otherwise they are in use where `reading` states nothing.
     #[serde(default)]
-    pub header: HeaderLine,
-    /// Where markers such as `?` and `NA` mean that a value is missing.
+    pub without_kept_options: bool,
+    /// How the file is read.
     #[serde(default)]
-    pub missing: MissingValues,
-    /// Columns that are imported as text regardless of their contents.
-    #[serde(default)]
-    pub text_columns: Vec<String>,
+    pub reading: ReadingOptions,
 }
 
 /// What an import does with the existing rows.
@@ -83,32 +79,6 @@ pub enum ImportMode {
     Append,
     /// The new version contains only the rows of the file.
     Replace,
-}
-
-/// Whether the first line contains the names of the columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HeaderLine {
-    /// It is recognized by the contents.
-    #[default]
-    Auto,
-    /// It does.
-    Present,
-    /// It is a row.
-    Absent,
-}
-
-/// Where markers mean that a value is missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MissingValues {
-    /// In columns whose other values are not text.
-    #[default]
-    Auto,
-    /// In every column.
-    Everywhere,
-    /// Nowhere: only a blank field is a missing value.
-    BlankOnly,
 }
 
 /// One line of the report: an event, or why the import failed.
@@ -140,16 +110,6 @@ pub enum ImportEvent {
     Imported(Imported),
 }
 
-/// A row that cannot be imported; never its contents.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RefusedRow {
-    /// The line, counted from 1; the number of the row in a file without lines, such as Parquet.
-    pub line: u64,
-    /// Why it cannot be imported.
-    pub reason: String,
-}
-
 /// How many rows have been written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -178,8 +138,26 @@ pub struct Imported {
     pub refused: u64,
     /// What the steward should know, one sentence each.
     pub notes: Vec<String>,
+    /// The options in use, of the request and of the import before.
+    pub reading: ReadingOptions,
     /// Whether the dataset was published and no longer is, because the new version has columns without a class.
     pub withdrawn: bool,
+}
+
+/// What is kept of the latest import of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetNotes {
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// The version that the import created.
+    #[schema(value_type = u64)]
+    pub version: VersionNumber,
+    /// What the steward should know, one sentence each.
+    pub notes: Vec<String>,
+    /// The options that the next import of the dataset uses where it states none.
+    pub reading: ReadingOptions,
 }
 
 #[cfg(test)]
@@ -221,8 +199,8 @@ mod tests {
     fn import_options_need_only_the_mode() {
         let options: ImportOptions = serde_json::from_str(r#"{"mode":"create"}"#).unwrap();
         assert_eq!(
-            (options.header, options.missing, options.mode),
-            (HeaderLine::Auto, MissingValues::Auto, ImportMode::Create)
+            (options.reading.clone(), options.mode),
+            (ReadingOptions::default(), ImportMode::Create)
         );
         let written = serde_json::to_string(&options).unwrap();
         assert_eq!(serde_json::from_str::<ImportOptions>(&written).unwrap(), options);

@@ -7,7 +7,8 @@
 //! Times are text in RFC 3339, in UTC. Binary data is base64. Identifiers are in their text form. Lists are in `items`, but for
 //! that of the grants.
 //!
-//! This crate contains no behavior: what the documents say is decided in the node.
+//! This crate contains no behavior, except for the sentence about a document that cannot be parsed ([`parse_message`]): what the
+//! documents say is decided in the node.
 
 pub mod audit;
 pub mod backup;
@@ -19,6 +20,7 @@ pub mod grant;
 pub mod import;
 pub mod key;
 pub mod openapi;
+pub mod parse_message;
 pub mod policy;
 pub mod problem;
 pub mod query;

@@ -36,6 +36,10 @@ pub struct Problem {
     pub status: u16,
     /// What happened this time.
     pub detail: String,
+    /// The part of the request that is wrong, if it is one: a part of the path, a parameter, or a field of the body such as
+    /// `request.purposes[0]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// Why, one reason each.
     #[serde(default)]
     pub reasons: Vec<String>,
@@ -75,6 +79,7 @@ impl Problem {
             title: facts.title.to_owned(),
             status: facts.status,
             detail: detail.into(),
+            field: None,
             reasons: Vec::new(),
             help: None,
         }
@@ -88,6 +93,13 @@ impl Problem {
     /// The program or the machine failed while it did `what`.
     pub fn internal(what: &str, error: &dyn Error) -> Self {
         Self::new(ErrorKind::Internal, format!("{what}: {}", chain(error)))
+    }
+
+    /// Adds which part of the request is wrong.
+    #[must_use]
+    pub fn at(mut self, field: Option<String>) -> Self {
+        self.field = field;
+        self
     }
 
     /// Adds what to do.
@@ -207,10 +219,12 @@ mod tests {
     #[test]
     fn problem_json_round_trip_keeps_all_fields() {
         let problem = Problem::new(ErrorKind::Denied, "no").because(["a", "b"]).help("ask");
+        let problem = problem.at(Some("request.purposes[0]".to_owned()));
         let json = serde_json::to_value(&problem).unwrap();
         assert_eq!(json["type"], "urn:concordat:problem:denied");
         assert_eq!(json["code"], "denied");
         assert_eq!(json["status"], 403);
+        assert_eq!(json["field"], "request.purposes[0]");
         assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
     }
 }

@@ -75,7 +75,7 @@ pub struct AnswerReceipt {
     pub rows: u64,
     /// Bytes transferred.
     pub bytes: u64,
-    /// Cells withheld because they cover too few subjects.
+    /// Values withheld in the one row of an answer without groups, because they cover too few subjects. It is 0 for groups.
     pub suppressed_cells: u64,
     /// How it ended: `completed`, `cut` or `failed`.
     #[schema(value_type = String)]

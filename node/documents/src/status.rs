@@ -39,7 +39,7 @@ pub struct Status {
     pub ledger_entries: u64,
     /// How far the ledger has been verified since the start; absent once it is completely verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ledger_verification: Option<String>,
+    pub ledger_verification: Option<LedgerVerification>,
     /// Connected peers.
     pub connected: usize,
     /// Who is connected; only for logged-in users.
@@ -58,6 +58,16 @@ pub struct Status {
     /// How far the clock was from the newest entry of the ledger when the node started; absent if it was a day or less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockStatus>,
+}
+
+/// The verification of the ledger since the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerVerification {
+    /// Whether it failed, so that the ledger is not used; otherwise it is not finished.
+    pub failed: bool,
+    /// How far it is, or what was found.
+    pub note: String,
 }
 
 /// A clock that is far from the newest entry of the ledger.
@@ -145,4 +155,6 @@ pub struct RejectedPeer {
     pub institution: Option<InstitutionId>,
     /// Why.
     pub reason: String,
+    /// Whether a wrong clock, here or at the peer, is the likely cause.
+    pub clock: bool,
 }

@@ -7,52 +7,24 @@
 //! 3. Requests are built against the schema; a request that does not match it is an internal error and is denied. A request is also
 //!    denied if any policy could not be evaluated: the rule that failed might be one that forbids.
 
-use std::{
-    collections::{HashMap, HashSet},
-    error::Error,
-    str::FromStr,
-};
+use std::{collections::HashSet, error::Error};
 
 use cedar_policy::{
-    ActionConstraint, Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId,
-    PolicySet, Request, Response, RestrictedExpression as Value,
+    ActionConstraint, Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet, Request, Response,
 };
 
+use concordat_protocol::decision::{DecisionRule, DecisionStep, RuleEffect, RuleReason};
 use concordat_protocol::{
-    membership::MemberStatus,
-    schema::ColumnClass,
+    policy_set::Reveal,
     scope::{Purpose, Tier},
 };
 
 use crate::{
-    facts::{self, ColumnFacts, DatasetFacts, Party, Reveal},
+    entities::{self, EntityValue, Expr, Pair, column, dataset, institution, pair, pairs, uid},
+    facts::{self, ColumnFacts, DatasetFacts, Parties},
     load::{Loaded, Named, Policy},
     prohibited,
-    reason::{Effect, Reason, Rule, Step},
 };
-
-/// The name and the value of a record attribute.
-pub(crate) type Pair = (String, Expr);
-
-/// A value from which a Cedar expression is built. Building it may fail, because Cedar parses the names.
-pub(crate) enum Expr {
-    Text(String),
-    Bool(bool),
-    Long(i64),
-    /// An entity by type and id; enum values are entities too.
-    Entity(&'static str, String),
-    Entities(&'static str, Vec<String>),
-}
-
-/// An entity: type, id, attributes.
-struct EntityValue(&'static str, String, Vec<Pair>);
-
-/// Who requests, and who holds the data.
-#[derive(Clone, Copy)]
-pub(crate) struct Parties<'a> {
-    pub(crate) consumer: &'a Party,
-    pub(crate) holder: &'a Party,
-}
 
 /// A person of the consumer.
 pub(crate) struct Requester {
@@ -72,7 +44,7 @@ pub(crate) struct AuthorizationRequest {
     /// What the request is about, in explanations.
     about: String,
     /// Why no set may allow it.
-    prohibited: Option<Reason>,
+    prohibited: Option<RuleReason>,
 }
 
 /// The decision, with the rules that led to it.
@@ -81,8 +53,8 @@ pub(crate) struct Verdict {
     /// Whether the rules permit it although no set may.
     pub(crate) overruled: bool,
     /// The permits that took effect. For a denial: the rules that forbid, then, if nothing permits, the permits that would apply.
-    pub(crate) reasons: Vec<Reason>,
-    pub(crate) step: Step,
+    pub(crate) reasons: Vec<RuleReason>,
+    pub(crate) step: DecisionStep,
 }
 
 impl Policy {
@@ -148,25 +120,25 @@ impl Loaded {
         let took_effect: HashSet<&PolicyId> = responses.set.diagnostics().reason().chain(permits).collect();
         let is_permitted = |permits: &Response| permits.decision() == Decision::Allow;
         let permitted = responses.permits.as_ref().map_or(allowed, is_permitted);
-        let rules: Vec<Rule> = self
+        let rules: Vec<DecisionRule> = self
             .applicable(request.action)
             .map(|named| rule(named, &took_effect))
             .collect();
-        let decides = |rule: &Rule| match rule.effect {
-            Effect::Permit => rule.met == allowed && (allowed || !permitted),
-            Effect::Forbid => rule.met,
+        let decides = |rule: &DecisionRule| match rule.effect {
+            RuleEffect::Permit => rule.met == allowed && (allowed || !permitted),
+            RuleEffect::Forbid => rule.met,
         };
-        let (forbids, permits): (Vec<&Rule>, Vec<&Rule>) = rules
+        let (forbids, permits): (Vec<&DecisionRule>, Vec<&DecisionRule>) = rules
             .iter()
             .filter(|rule| decides(rule))
-            .partition(|rule| rule.effect == Effect::Forbid);
-        let mut reasons: Vec<Reason> = forbids
+            .partition(|rule| rule.effect == RuleEffect::Forbid);
+        let mut reasons: Vec<RuleReason> = forbids
             .into_iter()
             .chain(permits)
             .map(|rule| rule.reason.clone())
             .collect();
         if reasons.is_empty() {
-            reasons.push(Reason::new(
+            reasons.push(RuleReason::new(
                 "no-permit",
                 format!("no rule permits `{}`", request.action),
                 "the data steward of the holder can add one",
@@ -198,8 +170,8 @@ impl Loaded {
     }
 }
 
-fn rule(named: &Named, took_effect: &HashSet<&PolicyId>) -> Rule {
-    Rule {
+fn rule(named: &Named, took_effect: &HashSet<&PolicyId>) -> DecisionRule {
+    DecisionRule {
         reason: named.reason.clone(),
         effect: named.effect,
         met: took_effect.contains(&named.id),
@@ -207,7 +179,7 @@ fn rule(named: &Named, took_effect: &HashSet<&PolicyId>) -> Rule {
 }
 
 fn policy_error(request: &AuthorizationRequest, what: &str) -> Verdict {
-    let reason = Reason::new(
+    let reason = RuleReason::new(
         "policy-error",
         what,
         "the holder's log names it; its data steward can fix it",
@@ -222,16 +194,16 @@ fn policy_error(request: &AuthorizationRequest, what: &str) -> Verdict {
 
 impl Verdict {
     /// The denial of what no set may allow. The reasons of rules that deny it as well stay.
-    fn prohibited(mut self, reason: &Reason) -> Self {
+    fn prohibited(mut self, reason: &RuleReason) -> Self {
         self.overruled = self.allowed;
         if self.allowed {
             self.reasons = vec![reason.clone()];
         }
         self.allowed = false;
         self.step.allowed = false;
-        let prohibition = Rule {
+        let prohibition = DecisionRule {
             reason: reason.clone(),
-            effect: Effect::Forbid,
+            effect: RuleEffect::Forbid,
             met: true,
         };
         self.step.rules.insert(0, prohibition);
@@ -267,12 +239,12 @@ impl AuthorizationRequest {
         tier: Tier,
         purpose: &Purpose,
     ) -> Self {
-        let mut context = self::purpose(purpose);
+        let mut context = entities::purpose(purpose);
         context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
         let to_institution = prohibited::to_institution(parties.consumer, parties.holder);
         Self {
             principal: institution(parties),
-            action: reveal.action(),
+            action: facts::reveal_action(reveal),
             resource: column(requested, facts),
             others: vec![dataset(facts, parties.holder)],
             context,
@@ -311,117 +283,12 @@ impl AuthorizationRequest {
         self.prohibited.is_some()
     }
 
-    fn step(&self, allowed: bool, rules: Vec<Rule>) -> Step {
-        Step {
+    fn step(&self, allowed: bool, rules: Vec<DecisionRule>) -> DecisionStep {
+        DecisionStep {
             action: self.action.to_owned(),
             about: self.about.clone(),
             allowed,
             rules,
         }
     }
-}
-
-impl EntityValue {
-    fn uid(&self) -> Result<EntityUid, Box<dyn Error>> {
-        uid(self.0, &self.1)
-    }
-
-    fn entity(&self) -> Result<Entity, Box<dyn Error>> {
-        let attributes: HashMap<String, Value> = pairs(&self.2)?.into_iter().collect();
-        Ok(Entity::new(self.uid()?, attributes, HashSet::new())?)
-    }
-}
-
-fn uid(kind: &str, id: &str) -> Result<EntityUid, Box<dyn Error>> {
-    Ok(EntityUid::from_type_name_and_id(
-        EntityTypeName::from_str(kind)?,
-        EntityId::new(id),
-    ))
-}
-
-fn pairs(pairs: &[Pair]) -> Result<Vec<(String, Value)>, Box<dyn Error>> {
-    pairs
-        .iter()
-        .map(|(name, expr)| Ok((name.clone(), expr.value()?)))
-        .collect()
-}
-
-impl Expr {
-    fn value(&self) -> Result<Value, Box<dyn Error>> {
-        let entity = |kind: &str, id: &str| Ok::<_, Box<dyn Error>>(Value::new_entity_uid(uid(kind, id)?));
-        Ok(match self {
-            Self::Text(text) => Value::new_string(text.clone()),
-            Self::Bool(truth) => Value::new_bool(*truth),
-            Self::Long(number) => Value::new_long(*number),
-            Self::Entity(kind, id) => entity(kind, id)?,
-            Self::Entities(kind, ids) => {
-                Value::new_set(ids.iter().map(|id| entity(kind, id)).collect::<Result<Vec<_>, _>>()?)
-            }
-        })
-    }
-}
-
-/// One attribute of a record.
-pub(crate) fn pair(name: &str, expr: Expr) -> Pair {
-    (name.to_owned(), expr)
-}
-
-/// A string in a record.
-#[expect(clippy::needless_pass_by_value, reason = "callers pass values created for this call")]
-pub(crate) fn text(value: impl ToString) -> Expr {
-    Expr::Text(value.to_string())
-}
-
-/// The consumer as the principal of a request to the holder.
-fn institution(Parties { consumer, holder }: Parties<'_>) -> EntityValue {
-    let status = consumer.status.map_or("unknown", MemberStatus::as_str);
-    let attributes = vec![
-        pair("name", text(&consumer.institution)),
-        pair("jurisdiction", text(&consumer.jurisdiction)),
-        pair("status", Expr::Entity("Status", status.to_owned())),
-        pair("own", Expr::Bool(consumer.institution == holder.institution)),
-    ];
-    EntityValue("Institution", consumer.institution.to_string(), attributes)
-}
-
-/// A dataset of `holder`.
-fn dataset(facts: &DatasetFacts, holder: &Party) -> EntityValue {
-    let attributes = vec![
-        pair("name", text(&facts.reference.dataset)),
-        pair("segment", text(&facts.segment)),
-        pair("jurisdiction", text(&holder.jurisdiction)),
-        pair("published", Expr::Bool(facts.published)),
-        pair("sensitive", Expr::Entities("Tier", sensitive_tiers(facts))),
-    ];
-    EntityValue("Dataset", facts.reference.to_string(), attributes)
-}
-
-/// The tiers at which the steward releases sensitive columns.
-fn sensitive_tiers(facts: &DatasetFacts) -> Vec<String> {
-    let tiers = [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records].into_iter();
-    let allowed = tiers.filter(|tier| facts.release.sensitive.is_some_and(|highest| *tier <= highest));
-    allowed.map(|tier| tier.to_string()).collect()
-}
-
-/// A column of a dataset.
-fn column(column: &ColumnFacts, facts: &DatasetFacts) -> EntityValue {
-    let class = column.class.map_or("unclassified", ColumnClass::as_str);
-    let attributes = vec![
-        pair("name", text(&column.name)),
-        pair("class", Expr::Entity("Class", class.to_owned())),
-        pair("kind", Expr::Entity("Kind", facts::kind_name(column.kind).to_owned())),
-        pair("dataset", Expr::Entity("Dataset", facts.reference.to_string())),
-    ];
-    EntityValue("Column", format!("{}.{}", facts.reference, column.name), attributes)
-}
-
-/// The purpose in the terms of the policies, with its disease if there is one.
-pub(crate) fn purpose(purpose: &Purpose) -> Vec<Pair> {
-    let named = purpose.to_string();
-    let (name, disease) = named
-        .split_once(':')
-        .map_or((named.as_str(), None), |(name, code)| (name, Some(code)));
-    let mut context = vec![pair("purpose", Expr::Entity("Purpose", name.to_owned()))];
-    context.extend(disease.map(|code| pair("disease", text(code))));
-    context
 }

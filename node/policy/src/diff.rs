@@ -2,76 +2,47 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use concordat_protocol::policy_set::{FileDiff, PolicyDiff, PolicyFile, PolicySources};
 
 use crate::load::Policy;
 use crate::matrix;
-use crate::sample::{RequestSpace, Sample, Sampled};
-use crate::sources::{PolicyFile, PolicySources};
+use crate::sample::{RequestSpace, Sample};
 
 /// Most lines of each list that are shown.
 const MAX_SHOWN: usize = 500;
-
-/// The difference between two sets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PolicyDiff {
-    /// What was denied and is now permitted.
-    pub opens: Vec<String>,
-    /// What was permitted and is now denied.
-    pub closes: Vec<String>,
-    /// The total number of added permissions; the list may be shorter.
-    pub opens_in_all: usize,
-    /// The total number of removed permissions; the list may be shorter.
-    pub closes_in_all: usize,
-    /// What the rules of the second set permit although no set may: it stays denied, and the set is refused.
-    pub never_allowed: Vec<String>,
-    /// How many requests were evaluated under both.
-    pub compared: usize,
-    /// What these requests are: a sample of those that are possible.
-    pub sample: Sampled,
-    /// Whether there were more requests in the sample than were evaluated.
-    pub incomplete: bool,
-    /// Settings that differ.
-    pub settings: Vec<String>,
-    /// The texts, line by line: ` ` for both, `-` for the first, `+` for the second. Files without a difference are left out.
-    pub text: Vec<FileDiff>,
-}
-
-/// The difference in one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FileDiff {
-    /// The file.
-    pub file: String,
-    /// Its lines.
-    pub lines: Vec<String>,
-}
 
 /// Compares two sets over `space`.
 pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy), space: &RequestSpace) -> PolicyDiff {
     let sample = Sample::new(space, &[before.1, after.1]);
     let (old, cut) = matrix::permitted(before.1, &sample);
     let (new, _) = matrix::permitted(after.1, &sample);
-    let mut diff = PolicyDiff {
-        never_allowed: matrix::overruled(after.1, &sample),
-        compared: new.len(),
-        incomplete: cut,
-        settings: settings(before.0, after.0),
-        text: texts(&before.0.files, &after.0.files),
-        ..PolicyDiff::default()
-    };
+    let compared = new.len();
+    let (mut opens, mut closes) = (Vec::new(), Vec::new());
     for (line, allowed) in new {
         let was = old.get(&line).copied().unwrap_or(false);
         match (was, allowed) {
-            (false, true) => diff.opens.push(line),
-            (true, false) => diff.closes.push(line),
+            (false, true) => opens.push(line),
+            (true, false) => closes.push(line),
             (true, true) | (false, false) => {}
         }
     }
-    diff.sample = sample.contents;
-    (diff.opens_in_all, diff.closes_in_all) = (diff.opens.len(), diff.closes.len());
-    diff.opens.truncate(MAX_SHOWN);
-    diff.closes.truncate(MAX_SHOWN);
-    diff
+    let (opens_in_all, closes_in_all) = (opens.len(), closes.len());
+    opens.truncate(MAX_SHOWN);
+    closes.truncate(MAX_SHOWN);
+    PolicyDiff {
+        opens,
+        closes,
+        opens_in_all,
+        closes_in_all,
+        never_allowed: matrix::overruled(after.1, &sample),
+        compared,
+        sample: sample.contents,
+        incomplete: cut,
+        settings: settings(before.0, after.0),
+        text: texts(&before.0.files, &after.0.files),
+        from: before.1.digest(),
+        to: after.1.digest(),
+    }
 }
 
 fn settings(before: &PolicySources, after: &PolicySources) -> Vec<String> {
@@ -92,6 +63,7 @@ fn settings(before: &PolicySources, after: &PolicySources) -> Vec<String> {
         .collect()
 }
 
+/// Files without a difference are left out.
 fn texts(before: &[PolicyFile], after: &[PolicyFile]) -> Vec<FileDiff> {
     let names: BTreeSet<&String> = before.iter().chain(after).map(|file| &file.name).collect();
     let find = |files: &[PolicyFile], name: &String| {

@@ -3,11 +3,11 @@
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     membership::MemberStatus,
+    policy_set::Reveal,
     release::ReleaseRules,
     schema::{ColumnClass, ColumnKind, is_age, is_birth},
     scope::{BandWidth, Generalization, Kind, Transform},
 };
-use serde::{Deserialize, Serialize};
 
 /// The name of a kind of column in policies.
 pub(crate) const fn kind_name(kind: ColumnKind) -> &'static str {
@@ -132,28 +132,18 @@ pub struct Party {
     pub status: Option<MemberStatus>,
 }
 
-/// How a column would be released.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reveal {
-    /// Unchanged.
-    Clear,
-    /// Generalized.
-    Generalized,
-    /// As a pseudonym.
-    Pseudonym,
+/// Who requests, and who holds the data.
+#[derive(Clone, Copy)]
+pub(crate) struct Parties<'a> {
+    pub(crate) consumer: &'a Party,
+    pub(crate) holder: &'a Party,
 }
 
-impl Reveal {
-    /// All of them, from the full value down.
-    pub(crate) const ALL: [Self; 3] = [Self::Clear, Self::Generalized, Self::Pseudonym];
-
-    /// The action in policies.
-    pub(crate) const fn action(self) -> &'static str {
-        match self {
-            Self::Clear => "reveal-clear",
-            Self::Generalized => "reveal-generalized",
-            Self::Pseudonym => "reveal-pseudonym",
-        }
+/// The action in policies that releases a column in this form.
+pub(crate) const fn reveal_action(reveal: Reveal) -> &'static str {
+    match reveal {
+        Reveal::Clear => "reveal-clear",
+        Reveal::Generalized => "reveal-generalized",
+        Reveal::Pseudonym => "reveal-pseudonym",
     }
 }

@@ -15,10 +15,10 @@
 //!
 //! | part | contents |
 //! | --- | --- |
-//! | `facts`, `reason` | the input of a decision, and its reasons |
+//! | `facts`, `explanation` | the input of a decision, and the way to it |
 //! | `prohibited` | what no policy set may allow |
 //! | `load`, `sources` | a policy set as a steward writes it: compiled, validated, and with a digest |
-//! | `authorize` | one authorization request: first to the prohibitions, then to Cedar |
+//! | `entities`, `authorize` | facts as values of Cedar; one authorization request: first to the prohibitions, then to Cedar |
 //! | `rows` | row conditions, compared with how their columns are shown |
 //! | `offer`, `max_scope`, `query` | the decisions |
 //! | `named`, `sample` | the values that rules name, and the requests that represent all that are possible |
@@ -27,12 +27,17 @@
 //! Peers get the same answer about a hidden column or dataset as about one that does not exist. The [`Explanation`] shows the
 //! difference and is for the holder's own people.
 //!
+//! The values that others share are in `concordat-protocol`: policy sets and their cases in [`policy_set`](concordat_protocol::policy_set),
+//! the steps of a decision in [`decision`](concordat_protocol::decision).
+//!
 //! This crate does no I/O, reads no clock and stores nothing: which set is active, and which sets were, is known to the node
 //! (`policies`). It alone uses Cedar.
 
 mod authorize;
 mod cases;
 mod diff;
+mod entities;
+mod explanation;
 mod facts;
 mod load;
 mod matrix;
@@ -41,22 +46,20 @@ mod named;
 mod offer;
 mod prohibited;
 mod query;
-mod reason;
 mod rows;
 mod sample;
 mod sources;
 
-pub use cases::{Case, CaseOutcome, Expected};
-pub use diff::{FileDiff, PolicyDiff, diff};
-pub use facts::{ColumnFacts, DatasetFacts, Party, Reveal};
-pub use load::{Policy, PolicyErrors, Settings};
+pub use diff::diff;
+pub use explanation::Explanation;
+pub use facts::{ColumnFacts, DatasetFacts, Party};
+pub use load::{Policy, PolicyErrors};
 pub use matrix::never_allowed;
 pub use max_scope::MaxScope;
 pub use offer::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
 pub use query::{LocalInput, QueryDecision, QueryInput};
-pub use reason::{Effect, Explanation, Reason, Rule, Step};
-pub use sample::{RequestSpace, Sampled, sampled};
-pub use sources::{PolicyFile, PolicySources, schema_digest};
+pub use sample::{RequestSpace, sampled};
+pub use sources::{schema_digest, shipped_sources};
 
 #[cfg(test)]
 mod tests;

@@ -9,15 +9,14 @@ use std::{
 };
 
 use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use concordat_protocol::decision::{RuleEffect, RuleReason};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::Digest32,
+    policy_set::Settings,
     release::{ReleaseRules, TierLimits},
-    scope::{DEFAULT_MIN_CELL, Tier},
+    scope::Tier,
 };
-use serde::{Deserialize, Serialize};
-
-use crate::reason::{Effect, Reason};
 
 /// The schema of policies; shipped and not replaceable, because the authorization requests are built against it.
 pub(crate) const SCHEMA: &str = include_str!("../cedar/concordat.cedarschema");
@@ -25,47 +24,6 @@ pub(crate) const SCHEMA: &str = include_str!("../cedar/concordat.cedarschema");
 pub(crate) const DEFAULT: &str = include_str!("../cedar/default.cedar");
 /// Domain of the policy set's digest.
 const DIGEST: &str = "concordat/policy-set/1";
-
-/// The numeric limits of a ceiling, where a steward has set no others for the dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// Longest duration of a grant, in days.
-    pub max_days: u16,
-    /// Fewest subjects behind a released cell.
-    pub min_cell: u32,
-    /// Most rows in one answer.
-    pub max_rows: u64,
-    /// Most queries of one grant in 24 hours.
-    pub max_queries_per_day: u32,
-    /// Whether a policy set is activated only after a second person has approved it.
-    pub two_people: bool,
-}
-
-impl Settings {
-    /// The settings of a dataset at one tier: those that its steward has set, and these otherwise.
-    pub fn under(self, set: TierLimits) -> Self {
-        Self {
-            max_days: set.days.map_or(self.max_days, NonZeroU16::get),
-            min_cell: set.min_cell.map_or(self.min_cell, NonZeroU32::get),
-            max_rows: set.max_rows.map_or(self.max_rows, NonZeroU64::get),
-            max_queries_per_day: set.queries_per_day.map_or(self.max_queries_per_day, NonZeroU32::get),
-            ..self
-        }
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_days: 365,
-            min_cell: DEFAULT_MIN_CELL,
-            max_rows: 1_000_000,
-            max_queries_per_day: 1000,
-            two_people: false,
-        }
-    }
-}
 
 /// A loaded policy set; clones share it.
 #[derive(Clone)]
@@ -86,8 +44,8 @@ pub(crate) struct Loaded {
 /// A policy and its annotations.
 pub(crate) struct Named {
     pub(crate) id: PolicyId,
-    pub(crate) effect: Effect,
-    pub(crate) reason: Reason,
+    pub(crate) effect: RuleEffect,
+    pub(crate) reason: RuleReason,
     pub(crate) policy: cedar_policy::Policy,
 }
 
@@ -118,7 +76,10 @@ impl Policy {
             }
         }
         let set = collect(rules.iter(), &mut errors);
-        let permits = collect(rules.iter().filter(|rule| rule.effect == Effect::Permit), &mut errors);
+        let permits = collect(
+            rules.iter().filter(|rule| rule.effect == RuleEffect::Permit),
+            &mut errors,
+        );
         let checked = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
         errors.extend(checked.validation_errors().map(ToString::to_string));
         errors.extend(checked.validation_warnings().map(ToString::to_string));
@@ -152,12 +113,25 @@ impl Policy {
 
     /// The limits of a dataset's answers at one tier.
     pub fn limits(&self, release: &ReleaseRules, tier: Tier) -> Settings {
-        self.0.settings.under(release.at(tier))
+        under(self.0.settings, release.at(tier))
     }
 
     /// The number of rules.
     pub fn rule_count(&self) -> usize {
         self.0.rules.len()
+    }
+}
+
+/// The settings of a dataset at one tier: those that its steward has set, and those of the policy set otherwise.
+fn under(settings: Settings, set: TierLimits) -> Settings {
+    Settings {
+        max_days: set.days.map_or(settings.max_days, NonZeroU16::get),
+        min_cell: set.min_cell.map_or(settings.min_cell, NonZeroU32::get),
+        max_rows: set.max_rows.map_or(settings.max_rows, NonZeroU64::get),
+        max_queries_per_day: set
+            .queries_per_day
+            .map_or(settings.max_queries_per_day, NonZeroU32::get),
+        ..settings
     }
 }
 
@@ -195,15 +169,15 @@ fn named(policy: &cedar_policy::Policy) -> Result<Named, String> {
     let text = get("reason").ok_or_else(|| format!("`{id}` has no `@reason(\"…\")`"))?;
     let remedy = get("remedy").ok_or_else(|| format!("`{id}` has no `@remedy(\"…\")`"))?;
     let effect = match policy.effect() {
-        cedar_policy::Effect::Permit => Effect::Permit,
-        cedar_policy::Effect::Forbid => Effect::Forbid,
+        cedar_policy::Effect::Permit => RuleEffect::Permit,
+        cedar_policy::Effect::Forbid => RuleEffect::Forbid,
     };
     let name = PolicyId::new(id);
     Ok(Named {
         policy: policy.new_id(name.clone()),
         id: name,
         effect,
-        reason: Reason::new(id, text, remedy),
+        reason: RuleReason::new(id, text, remedy),
     })
 }
 

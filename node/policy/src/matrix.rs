@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use concordat_protocol::ids::{ActorId, Jurisdiction};
 use concordat_protocol::membership::MemberStatus;
+use concordat_protocol::policy_set::Reveal;
 use concordat_protocol::query::Role;
 use concordat_protocol::schema::ColumnClass;
 use concordat_protocol::scope::{Purpose, Tier};
 
-use crate::authorize::{self, AuthorizationRequest, Expr, Pair, Parties, Requester, pair, text};
-use crate::facts::{self, ColumnFacts, DatasetFacts, Party, Reveal};
+use crate::authorize::{AuthorizationRequest, Requester};
+use crate::entities::{self, Expr, Pair, pair, text};
+use crate::facts::{self, ColumnFacts, DatasetFacts, Parties, Party};
 use crate::load::Policy;
 use crate::sample::{RequestSpace, Sample};
 
@@ -123,7 +125,7 @@ pub(crate) fn reveal(
 ) -> (String, AuthorizationRequest) {
     let line = format!(
         "{} of {}.{} ({}, {}) at {tier} for {purpose} to {}",
-        form.action(),
+        facts::reveal_action(form),
         dataset.reference.dataset,
         column.name,
         column.class.map_or("unclassified", ColumnClass::as_str),
@@ -153,9 +155,9 @@ fn of_dataset(sample: &Sample, parties: Parties<'_>, dataset: &DatasetFacts) -> 
     }
     for purpose in &sample.purposes {
         let detail = format!(" for {purpose}");
-        requests.push(about(dataset, "use-for-purpose", authorize::purpose(purpose), &detail));
+        requests.push(about(dataset, "use-for-purpose", entities::purpose(purpose), &detail));
         for (_, action) in TIERS {
-            requests.push(about(dataset, action, authorize::purpose(purpose), &detail));
+            requests.push(about(dataset, action, entities::purpose(purpose), &detail));
         }
     }
     let of_the_parties: [&Jurisdiction; 2] = [&parties.holder.jurisdiction, &member.jurisdiction];
@@ -230,7 +232,7 @@ impl Login {
     fn context(&self, purpose: &Purpose) -> Vec<Pair> {
         let factors: &[&str] = if self.has_factor { &["password"] } else { &[] };
         let factors = factors.iter().map(ToString::to_string).collect();
-        let mut context = authorize::purpose(purpose);
+        let mut context = entities::purpose(purpose);
         context.push(pair("tier", Expr::Entity("Tier", Tier::Records.to_string())));
         context.push(pair("factors", Expr::Entities("Factor", factors)));
         context.push(pair("login_age_s", Expr::Long(self.age_s)));

@@ -7,12 +7,13 @@ mod ceiling;
 mod decision;
 mod evaluation;
 
+use concordat_protocol::decision::RuleReason;
 use concordat_protocol::time::Timestamp;
 
 pub use decision::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
 
+use crate::explanation::Explanation;
 use crate::load::Policy;
-use crate::reason::{Explanation, Reason};
 use decision::not_visible;
 use evaluation::OfferEvaluation;
 
@@ -30,7 +31,7 @@ impl Policy {
             return evaluation.refused(vec![not_visible(input)]);
         }
         if input.request.window.not_after() <= now {
-            return evaluation.refused(vec![Reason::new(
+            return evaluation.refused(vec![RuleReason::new(
                 "window-over",
                 "the requested time is over",
                 "request a time in the future",

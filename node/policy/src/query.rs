@@ -1,5 +1,6 @@
 //! Decides whether one person may run one query now.
 
+use concordat_protocol::decision::{DecisionRule, DecisionStep, RuleEffect, RuleReason};
 use concordat_protocol::{
     query::{ActorAssertion, Factor},
     scope::{InvalidScope, Part, People, Places, Purpose, Purposes, Scope, Window},
@@ -7,12 +8,13 @@ use concordat_protocol::{
 };
 
 use crate::{
-    authorize::{self, AuthorizationRequest, Expr, Parties, Requester, pair},
-    facts::{DatasetFacts, Party},
+    authorize::{AuthorizationRequest, Requester},
+    entities::{self, Expr, pair},
+    explanation::Explanation,
+    facts::{DatasetFacts, Parties, Party},
     load::Policy,
     max_scope::whole,
     offer::{Narrowing, OfferDecision, OfferInput},
-    reason::{Effect, Explanation, Reason, Rule, Step},
 };
 
 /// How long the scope of a local query is valid: 15 minutes, as long as an idle session.
@@ -60,7 +62,7 @@ pub enum QueryDecision {
     /// It may not.
     Deny {
         /// Every reason at once.
-        reasons: Vec<Reason>,
+        reasons: Vec<RuleReason>,
     },
 }
 
@@ -78,7 +80,7 @@ impl Policy {
     /// Decides a query by one of the holder's own people, who need no grant but pass all other checks.
     pub fn decide_local(&self, input: &LocalInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
         let Some(facts) = input.dataset else {
-            let reason = Reason::new(
+            let reason = RuleReason::new(
                 "dataset-not-visible",
                 "there is no such dataset",
                 "see `concordat dataset list`",
@@ -88,7 +90,7 @@ impl Policy {
         let request = match full_scope(input, facts, now) {
             Ok(request) => request,
             Err(error) => {
-                let reason = Reason::new("invalid-request", error.to_string(), "change the query");
+                let reason = RuleReason::new("invalid-request", error.to_string(), "change the query");
                 return (QueryDecision::Deny { reasons: vec![reason] }, Explanation::default());
             }
         };
@@ -124,14 +126,14 @@ impl Policy {
         let mut explanation = Explanation {
             steps: vec![guards(input, now)],
         };
-        let violated = |step: &Step| {
+        let violated = |step: &DecisionStep| {
             step.rules
                 .iter()
                 .filter(|rule| rule.met)
                 .map(|rule| rule.reason.clone())
                 .collect()
         };
-        let mut reasons: Vec<Reason> = explanation.steps.first().map(violated).unwrap_or_default();
+        let mut reasons: Vec<RuleReason> = explanation.steps.first().map(violated).unwrap_or_default();
         if let Some(facts) = input.dataset {
             let verdict = self.authorize(&authorization_request(input, facts, now));
             if !verdict.allowed {
@@ -145,8 +147,8 @@ impl Policy {
             Ok(scope) if reasons.is_empty() => (QueryDecision::Permit(scope), explanation),
             Ok(_) => (QueryDecision::Deny { reasons }, explanation),
             Err(more) => {
-                let new = |reason: &Reason| !reasons.iter().any(|known| known.text == reason.text);
-                let more: Vec<Reason> = more.into_iter().filter(new).collect();
+                let new = |reason: &RuleReason| !reasons.iter().any(|known| known.text == reason.text);
+                let more: Vec<RuleReason> = more.into_iter().filter(new).collect();
                 reasons.extend(more);
                 (QueryDecision::Deny { reasons }, explanation)
             }
@@ -155,11 +157,15 @@ impl Policy {
 
     /// Compares the grant, for this person and purpose, with what policies allow now. Limits that have become narrower apply
     /// immediately. Any other part that has become narrower makes the grant unusable until it is amended.
-    fn current_scope(&self, input: &QueryInput<'_>, now: Timestamp) -> (Result<Box<Scope>, Vec<Reason>>, Explanation) {
+    fn current_scope(
+        &self,
+        input: &QueryInput<'_>,
+        now: Timestamp,
+    ) -> (Result<Box<Scope>, Vec<RuleReason>>, Explanation) {
         let request = match used_scope(input) {
             Ok(request) => request,
             Err(error) => {
-                let reason = Reason::new("invalid-request", error.to_string(), "change the query");
+                let reason = RuleReason::new("invalid-request", error.to_string(), "change the query");
                 return (Err(vec![reason]), Explanation::default());
             }
         };
@@ -186,7 +192,7 @@ impl Policy {
                         "the grant has `{requested}`, and policy now allows `{offered}`: {}",
                         narrowing.reason.text
                     );
-                    Reason::new(&narrowing.reason.rule, text, "ask the holder to amend the grant")
+                    RuleReason::new(&narrowing.reason.rule, text, "ask the holder to amend the grant")
                 });
                 (Err(reasons.collect()), offer.explanation)
             }
@@ -225,7 +231,7 @@ fn full_scope(input: &LocalInput<'_>, facts: &DatasetFacts, now: Timestamp) -> R
 }
 
 /// The checks that follow from the agreement itself; no policy can disable them.
-fn guards(input: &QueryInput<'_>, now: Timestamp) -> Step {
+fn guards(input: &QueryInput<'_>, now: Timestamp) -> DecisionStep {
     let grant = input.granted;
     let requester = input.requester;
     let actor = &requester.actor;
@@ -283,19 +289,19 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> Step {
             "ask the holder whether the dataset was erased",
         ),
     ];
-    let rules: Vec<Rule> = checks
+    let rules: Vec<DecisionRule> = checks
         .into_iter()
         .map(|(rule, passed, text, remedy)| {
-            let reason = Reason::new(rule, text, remedy);
-            Rule {
+            let reason = RuleReason::new(rule, text, remedy);
+            DecisionRule {
                 reason,
-                effect: Effect::Forbid,
+                effect: RuleEffect::Forbid,
                 met: !passed,
             }
         })
         .collect();
     let allowed = rules.iter().all(|rule| !rule.met);
-    Step {
+    DecisionStep {
         action: "use-grant".to_owned(),
         about: grant.dataset.to_string(),
         allowed,
@@ -306,7 +312,7 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> Step {
 fn authorization_request(input: &QueryInput<'_>, facts: &DatasetFacts, now: Timestamp) -> AuthorizationRequest {
     let requester = input.requester;
     let seconds = |milliseconds: i64| Expr::Long(milliseconds.div_euclid(1000));
-    let mut context = authorize::purpose(input.purpose);
+    let mut context = entities::purpose(input.purpose);
     context.push(pair("tier", Expr::Entity("Tier", input.granted.tier.to_string())));
     context.push(pair(
         "factors",

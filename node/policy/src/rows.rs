@@ -6,20 +6,20 @@
 use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
+use concordat_protocol::decision::RuleReason;
 use concordat_protocol::{
     ids::ColumnName,
     scope::{Constraint, Generalization, Transform, Value, Values},
 };
 
 use crate::facts::{self, ColumnFacts};
-use crate::reason::Reason;
 
 /// From this age on there is a single band (45 CFR 164.514(b)(2)(i)(C)).
 const OPEN_BAND: i64 = 90;
 
 /// The reason for a column that does not exist and for one that is not shown.
-pub(crate) fn unavailable(column: &ColumnName) -> Reason {
-    Reason::new(
+pub(crate) fn unavailable(column: &ColumnName) -> RuleReason {
+    RuleReason::new(
         "column-unavailable",
         format!("`{column}`: this column does not exist here, or it is not shown at this tier for this purpose"),
         "leave it out, or see what `concordat catalog` lists",
@@ -33,7 +33,7 @@ pub(crate) fn check(
     transform: Transform,
     constraint: &Constraint,
     oldest_year: i32,
-) -> Result<(), Reason> {
+) -> Result<(), RuleReason> {
     match transform {
         Transform::Removed => Err(unavailable(&column.name)),
         Transform::Pseudonym => Err(unavailable(&column.name)),
@@ -49,9 +49,9 @@ pub(crate) fn check(
     }
 }
 
-fn kind(column: &ColumnFacts, constraint: &Constraint) -> Result<(), Reason> {
+fn kind(column: &ColumnFacts, constraint: &Constraint) -> Result<(), RuleReason> {
     match constraint.kind() {
-        Some(kind) if !facts::comparable(column.kind).contains(&kind) => Err(Reason::new(
+        Some(kind) if !facts::comparable(column.kind).contains(&kind) => Err(RuleReason::new(
             "condition-kind",
             format!(
                 "`{}` is of kind {} and is compared with a value of another kind",
@@ -64,7 +64,7 @@ fn kind(column: &ColumnFacts, constraint: &Constraint) -> Result<(), Reason> {
     }
 }
 
-fn misaligned(column: &ColumnFacts, generalization: Generalization, oldest_year: i32) -> Reason {
+fn misaligned(column: &ColumnFacts, generalization: Generalization, oldest_year: i32) -> RuleReason {
     let name = &column.name;
     let (text, remedy) = match generalization {
         Generalization::Year => (
@@ -84,7 +84,7 @@ fn misaligned(column: &ColumnFacts, generalization: Generalization, oldest_year:
             )
         }
     };
-    Reason::new("condition-inside-band", text, remedy)
+    RuleReason::new("condition-inside-band", text, remedy)
 }
 
 fn aligned(generalization: Generalization, values: &Values, oldest_year: i32) -> bool {

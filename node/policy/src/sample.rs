@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use concordat_protocol::membership::MemberStatus;
+use concordat_protocol::policy_set::Sampled;
 use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::{
     ids::{ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     schema::{ColumnClass, ColumnKind},
 };
-use serde::Serialize;
 
 use crate::facts::{self, ColumnFacts, DatasetFacts, Party};
 use crate::load::Policy;
@@ -118,23 +118,6 @@ fn columns_of(kinds: &[ColumnKind]) -> Vec<ColumnFacts> {
         .collect()
 }
 
-/// What a sample contains, for people who rely on it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Sampled {
-    /// The number of requesting institutions, the holder included.
-    pub institutions: usize,
-    /// The number of datasets.
-    pub datasets: usize,
-    /// The number of columns in them.
-    pub columns: usize,
-    /// The purposes.
-    pub purposes: Vec<String>,
-    /// The values that are in it because rules name them.
-    pub named: Vec<String>,
-    /// The number of values that rules name and that are not in it.
-    pub left_out: usize,
-}
-
 /// What the sample for one set contains.
 pub fn sampled(policy: &Policy, space: &RequestSpace) -> Sampled {
     Sample::new(space, &[policy]).contents
@@ -162,13 +145,13 @@ impl Sample {
         let is_known = |name: &DatasetName| space.datasets.iter().any(|known| known.reference.dataset == *name);
         named.datasets.retain(|name| !is_known(name));
         let mut contents = Sampled::default();
-        let places = contents.take(named.jurisdictions);
-        let institutions = contents.take(named.institutions);
+        let places = take(&mut contents, named.jurisdictions);
+        let institutions = take(&mut contents, named.institutions);
         let consumers = consumers(space, &institutions, &places);
-        let columns = contents.take(named.columns);
+        let columns = take(&mut contents, named.columns);
         let kinds: Vec<ColumnKind> = named.kinds.into_iter().filter(|kind| !KINDS.contains(kind)).collect();
-        let names = contents.take(named.datasets);
-        let segments = contents.take(named.segments);
+        let names = take(&mut contents, named.datasets);
+        let segments = take(&mut contents, named.segments);
         let mut datasets = space.datasets.clone();
         if let Some(any) = datasets.first_mut() {
             any.columns.splice(0..0, columns_named(&columns, &kinds));
@@ -176,8 +159,8 @@ impl Sample {
             let variants = variants(any, names, segments);
             datasets.extend(variants);
         }
-        let diseases = contents.take(named.diseases);
-        let people = contents.take(named.people);
+        let diseases = take(&mut contents, named.diseases);
+        let people = take(&mut contents, named.people);
         let general = PURPOSES.iter().filter_map(|purpose| purpose.parse().ok());
         let purposes: Vec<Purpose> = diseases.iter().cloned().chain(general).collect();
         contents.institutions = consumers.len();
@@ -197,14 +180,12 @@ impl Sample {
     }
 }
 
-impl Sampled {
-    /// The values that are added, as many as are allowed; the rest is counted.
-    fn take<T: Display>(&mut self, values: BTreeSet<T>) -> Vec<T> {
-        self.left_out = self.left_out.saturating_add(values.len().saturating_sub(MAX_NAMED));
-        let taken: Vec<T> = values.into_iter().take(MAX_NAMED).collect();
-        self.named.extend(taken.iter().map(ToString::to_string));
-        taken
-    }
+/// Notes the values that are added to the sample, as many as are allowed; the rest is counted.
+fn take<T: Display>(contents: &mut Sampled, values: BTreeSet<T>) -> Vec<T> {
+    contents.left_out = contents.left_out.saturating_add(values.len().saturating_sub(MAX_NAMED));
+    let taken: Vec<T> = values.into_iter().take(MAX_NAMED).collect();
+    contents.named.extend(taken.iter().map(ToString::to_string));
+    taken
 }
 
 /// The institutions that rules name, as members in the holder's jurisdiction and in each that rules name; members in these

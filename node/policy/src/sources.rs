@@ -1,11 +1,11 @@
-//! The sources of a policy set, as written by a steward.
+//! From the sources of a policy set, as a steward writes them, to a compiled one.
 
 use std::collections::BTreeSet;
 
 use concordat_protocol::ids::Digest32;
-use serde::{Deserialize, Serialize};
+use concordat_protocol::policy_set::{PolicyFile, PolicySources, Settings};
 
-use crate::load::{self, Policy, PolicyErrors, Settings};
+use crate::load::{self, Policy, PolicyErrors};
 
 /// Most files of a set.
 const MAX_FILES: usize = 64;
@@ -14,51 +14,30 @@ const MAX_BYTES: usize = 512 * 1024;
 /// Longest name of a file.
 const MAX_NAME: usize = 64;
 
-/// A file of policies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyFile {
-    /// Its name, as shown in errors.
-    pub name: String,
-    /// Its text.
-    pub text: String,
-}
-
-/// The files of a policy set and its settings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicySources {
-    /// The files, in the order in which their rules are shown.
-    pub files: Vec<PolicyFile>,
-    /// The settings.
-    #[serde(default)]
-    pub settings: Settings,
-}
-
-impl PolicySources {
-    /// The set that is shipped with the program.
-    pub fn shipped() -> Self {
-        Self {
-            files: vec![PolicyFile {
-                name: "default.cedar".to_owned(),
-                text: load::DEFAULT.to_owned(),
-            }],
-            settings: Settings::default(),
-        }
+/// The set that is shipped with the program.
+pub fn shipped_sources() -> PolicySources {
+    PolicySources {
+        files: vec![PolicyFile {
+            name: "default.cedar".to_owned(),
+            text: load::DEFAULT.to_owned(),
+        }],
+        settings: Settings::default(),
     }
+}
 
-    /// Parses the rules and validates them against the schema.
+impl Policy {
+    /// Parses the rules of a set and validates them against the schema.
     ///
     /// # Errors
     /// Everything that is wrong with the set, at once.
-    pub fn compile(&self) -> Result<Policy, PolicyErrors> {
-        let mut errors = self.check_form();
-        let files: Vec<(String, String)> = self
+    pub fn compile(sources: &PolicySources) -> Result<Self, PolicyErrors> {
+        let mut errors = form_errors(&sources.files);
+        let files: Vec<(String, String)> = sources
             .files
             .iter()
             .map(|file| (file.name.clone(), file.text.clone()))
             .collect();
-        match Policy::from_sources(&files, self.settings) {
+        match Self::from_sources(&files, sources.settings) {
             Ok(policy) if errors.is_empty() => Ok(policy),
             Ok(_) => Err(PolicyErrors::new(errors)),
             Err(more) => {
@@ -67,38 +46,35 @@ impl PolicySources {
             }
         }
     }
+}
 
-    fn check_form(&self) -> Vec<String> {
-        let mut errors = Vec::new();
-        if self.files.is_empty() || self.files.len() > MAX_FILES {
-            errors.push(format!(
-                "a policy set has 1 to {MAX_FILES} files, not {}",
-                self.files.len()
-            ));
-        }
-        let bytes: usize = self.files.iter().map(|file| file.text.len()).sum();
-        if bytes > MAX_BYTES {
-            errors.push(format!(
-                "the files have {bytes} bytes in total, and {MAX_BYTES} are allowed"
-            ));
-        }
-        let mut names = BTreeSet::new();
-        for PolicyFile { name, .. } in &self.files {
-            let plain = name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
-            if name.is_empty() || name.len() > MAX_NAME || !plain {
-                errors.push(format!(
-                    "`{}` is not a valid file name; use up to {MAX_NAME} of `a-z`, `A-Z`, `0-9`, `.`, `-` and `_`",
-                    name.escape_debug()
-                ));
-            }
-            if !names.insert(name) {
-                errors.push(format!("there are two files `{}`", name.escape_debug()));
-            }
-        }
-        errors
+fn form_errors(files: &[PolicyFile]) -> Vec<String> {
+    let mut errors = Vec::new();
+    if files.is_empty() || files.len() > MAX_FILES {
+        errors.push(format!("a policy set has 1 to {MAX_FILES} files, not {}", files.len()));
     }
+    let bytes: usize = files.iter().map(|file| file.text.len()).sum();
+    if bytes > MAX_BYTES {
+        errors.push(format!(
+            "the files have {bytes} bytes in total, and {MAX_BYTES} are allowed"
+        ));
+    }
+    let mut names = BTreeSet::new();
+    for PolicyFile { name, .. } in files {
+        let plain = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+        if name.is_empty() || name.len() > MAX_NAME || !plain {
+            errors.push(format!(
+                "`{}` is not a valid file name; use up to {MAX_NAME} of `a-z`, `A-Z`, `0-9`, `.`, `-` and `_`",
+                name.escape_debug()
+            ));
+        }
+        if !names.insert(name) {
+            errors.push(format!("there are two files `{}`", name.escape_debug()));
+        }
+    }
+    errors
 }
 
 /// The digest of the program's schema.

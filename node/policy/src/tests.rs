@@ -11,8 +11,10 @@ mod query;
 mod sample;
 
 use concordat_protocol::{
+    decision::RuleReason,
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, QueryId, SegmentName},
     membership::MemberStatus,
+    policy_set::{PolicyFile, PolicySources, Reveal, Settings},
     query::{ActorAssertion, Factor, Role},
     release::{ReleaseChange, ReleaseRules, TierLimits},
     schema::{ColumnClass, ColumnKind},
@@ -148,7 +150,7 @@ fn eva() -> ActorAssertion {
     }
 }
 
-fn rules(reasons: &[Reason]) -> Vec<&str> {
+fn rules(reasons: &[RuleReason]) -> Vec<&str> {
     reasons.iter().map(|reason| reason.rule.as_str()).collect()
 }
 

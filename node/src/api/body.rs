@@ -4,12 +4,11 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
+use concordat_documents::parse_message;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::sources;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Error as Located;
-
-use super::parse_message::sentence;
 
 /// Most bytes in a request body: the longest roster file, encoded in JSON. JSON parsers stop at a depth of 128.
 const MAX_BODY: usize = 4 << 20;
@@ -25,22 +24,28 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(Problem::usage(detail(&rejection))),
+            Err(rejection) => Err(problem(&rejection)),
         }
     }
 }
 
 /// What is wrong with the body.
-fn detail(rejection: &JsonRejection) -> String {
-    if let JsonRejection::JsonDataError(error) = rejection {
-        let located = |source: &(dyn std::error::Error + 'static)| {
-            let located: &Located<serde_json::Error> = source.downcast_ref()?;
-            Some(sentence(located.path(), &without_position(located.inner())))
-        };
-        return sources(error)
-            .find_map(located)
-            .unwrap_or_else(|| "the body is not the document that is accepted here".to_owned());
-    }
+fn problem(rejection: &JsonRejection) -> Problem {
+    let JsonRejection::JsonDataError(error) = rejection else {
+        return Problem::usage(not_json(rejection));
+    };
+    let located = |source: &(dyn std::error::Error + 'static)| {
+        let located: &Located<serde_json::Error> = source.downcast_ref()?;
+        let message = without_position(located.inner());
+        Some(parse_message::problem("the document", located.path(), &message))
+    };
+    sources(error)
+        .find_map(located)
+        .unwrap_or_else(|| Problem::usage("the body is not the document that is accepted here"))
+}
+
+/// Why the body is not JSON that could be read.
+fn not_json(rejection: &JsonRejection) -> String {
     match rejection.status() {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "the body must have the media type `application/json`".to_owned(),
         StatusCode::PAYLOAD_TOO_LARGE => format!("the body is longer than {MAX_BODY} bytes"),
@@ -115,29 +120,38 @@ mod tests {
         let cases = [
             (
                 request("\"purposes\":[\"war\"]"),
+                Some("request.purposes[0]"),
                 "`request.purposes[0]`: invalid purposes: `war` is not a known purpose; write ",
             ),
             (
                 request("\"tier\":\"count\""),
+                Some("request.purposes"),
                 "the field `purposes` is missing in `request`",
             ),
             (
                 request("\"purposes\":[],\"color\":1"),
+                Some("request.color"),
                 "`request.color` does not exist; write one of `tier`, ",
             ),
             (
                 request("\"purposes\":{}"),
+                Some("request.purposes"),
                 "`request.purposes` must be a list, not an object",
             ),
             (
                 "[".to_owned(),
+                None,
                 "the body is not JSON, or nested too deeply, at line 1, ",
             ),
-            ("{} {}".to_owned(), "the field `dataset` is missing in the document"),
+            (
+                "{} {}".to_owned(),
+                Some("dataset"),
+                "the field `dataset` is missing in the document",
+            ),
         ];
-        for (body, expected) in cases {
+        for (body, field, expected) in cases {
             let problem = read_as::<GrantRequest>(body).await.unwrap_err();
-            assert_eq!(problem.code, ErrorKind::Usage);
+            assert_eq!((problem.code, problem.field.as_deref()), (ErrorKind::Usage, field));
             assert!(problem.detail.starts_with(expected), "{}", problem.detail);
             for word in ["deserialize", "target type", "at line 1 column"] {
                 assert!(!problem.detail.contains(word), "{}", problem.detail);

@@ -12,10 +12,13 @@ use axum::{
     extract::{Request, State},
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use bytes::Bytes;
-use concordat_documents::import::{ImportLine, ImportOptions, ImportPermission, REPORT, UPLOAD};
+use concordat_documents::import::{
+    DatasetNotes, ImportLine, ImportOptions, ImportPermission, Inspection, InspectionPermission, InspectionRequest,
+    REPORT, UPLOAD,
+};
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 use tokio::sync::mpsc;
@@ -26,7 +29,7 @@ use super::parameters::Path;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;
-use crate::services::imports::{self, NewImport};
+use crate::services::imports::{self, NewImport, NewInspection};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -40,6 +43,25 @@ pub(super) fn routes() -> Vec<Route> {
             Operation::post("Import a table: a line of JSON, then the bytes of the file")
                 .accepts_line_and_bytes::<ImportOptions>(UPLOAD)
                 .returns_lines::<ImportLine>(REPORT),
+        ]),
+        Route::new(
+            "/v1/imports/inspect",
+            Access::Needs(Action::ImportDataset),
+            post(inspect).get(check_inspection),
+        )
+        .describe([
+            Operation::get("Whether the caller may inspect a file").returns::<InspectionPermission>(),
+            Operation::post("Show what would be imported: a line of JSON, then the bytes of the file")
+                .accepts_line_and_bytes::<InspectionRequest>(UPLOAD)
+                .returns::<Inspection>(),
+        ]),
+        Route::new(
+            "/v1/datasets/{name}/notes",
+            Access::Needs(Action::ReadDatasets),
+            get(notes),
+        )
+        .describe([
+            Operation::get("The notes and the options of the latest import of a dataset").returns::<DatasetNotes>(),
         ]),
     ]
 }
@@ -56,14 +78,42 @@ async fn import(
     request: Request,
 ) -> Result<Response, Problem> {
     let ImportPermission { dataset, .. } = imports::check(&caller, &name)?;
-    let Received { options, upload } = receive(api.node(), request).await?;
+    let Received { head: options, upload } = receive::<ImportOptions>(api.node(), request).await?;
     let new = NewImport {
         options,
         upload,
         config: api.import(),
     };
-    let lines = imports::start(api.node(), &caller, dataset, new)?;
+    let lines = imports::start(api.node(), &caller, dataset, new).await?;
     Ok(([(CONTENT_TYPE, REPORT)], report(lines)).into_response())
+}
+
+/// Succeeds if the caller may inspect a file.
+async fn check_inspection(Caller(caller): Caller) -> Result<Json<InspectionPermission>, Problem> {
+    imports::check_inspection(&caller).map(Json)
+}
+
+async fn inspect(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    request: Request,
+) -> Result<Json<Inspection>, Problem> {
+    imports::check_inspection(&caller)?;
+    let Received { head, upload } = receive::<InspectionRequest>(api.node(), request).await?;
+    let new = NewInspection {
+        request: head,
+        upload,
+        config: api.import(),
+    };
+    imports::inspect(api.node(), &caller, new).await.map(Json)
+}
+
+async fn notes(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Path(name): Path<String>,
+) -> Result<Json<DatasetNotes>, Problem> {
+    imports::notes(api.node(), &caller, name).await.map(Json)
 }
 
 /// The lines as the body of a response.

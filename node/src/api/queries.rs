@@ -9,11 +9,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::{BufMut, Bytes, BytesMut};
+use concordat_arrow_stream::{EncodeError, StreamEncoder};
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 use concordat_documents::query::{ARROW, AnswerEnd, Catalog, CatalogQuery, END, MAX_PART, PARTS, QueryRequest};
 use concordat_documents::why::{Why, WhyRequest};
-use concordat_storage::arrow_stream::{EncodeError, StreamEncoder};
 
 use super::body::Body;
 use super::parameters::Query;

@@ -1,5 +1,5 @@
+use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_protocol::text::Label;
-use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use tempfile::TempDir;
 
 use super::*;
@@ -31,7 +31,7 @@ impl Fixture {
     }
 }
 
-fn subjects() -> [Subject; 5] {
+fn subjects() -> [Subject; 7] {
     let key = || "one".to_owned();
     [
         Subject::Account(key()),
@@ -39,6 +39,8 @@ fn subjects() -> [Subject; 5] {
         Subject::Grant(key()),
         Subject::Negotiation(key()),
         Subject::AllowedHosts(key()),
+        Subject::Segment(key()),
+        Subject::MasterKey,
     ]
 }
 

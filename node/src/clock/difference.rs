@@ -63,9 +63,9 @@ impl fmt::Display for ClockDifference {
 
 #[cfg(test)]
 mod tests {
+    use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
     use concordat_protocol::audit::{EntryBody, NodeTask};
     use concordat_protocol::text::Label;
-    use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 
     use super::*;
     use crate::attribution::by_node;

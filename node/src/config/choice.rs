@@ -3,7 +3,7 @@
 /// Text that is not a valid value of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be one of {choices}")]
-pub(crate) struct InvalidChoice {
+pub struct InvalidChoice {
     /// The values, for the message.
     pub(super) choices: &'static str,
 }

@@ -9,7 +9,7 @@ use super::names::{CREDENTIALS_VARIABLE, FILE, KEY_FILE_VARIABLE};
 
 /// One mistake in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mistake {
+pub struct Mistake {
     /// The key: `section.key`.
     pub key: String,
     /// The description.
@@ -24,7 +24,7 @@ impl fmt::Display for Mistake {
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
+pub enum ConfigError {
     /// No node was set up here.
     #[error("there is no node in `{}`", dir.display())]
     NoNode {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_storage::keys::TokenLocation;
+use concordat_keys::TokenLocation;
 
 use super::error::ConfigError;
 use super::names::CREDENTIALS_VARIABLE;
@@ -14,7 +14,7 @@ use super::writer::text;
 
 /// `[keys] source`: what unlocks the master key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum KeysFrom {
+pub enum KeysFrom {
     /// A person types it when the node starts.
     Passphrase,
     /// A file that only its owner can read.
@@ -33,7 +33,7 @@ pub(crate) enum KeysFrom {
 
 /// Where the PIN of a token comes from; never from an argument or the environment, which other users can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PinFrom {
+pub enum PinFrom {
     /// A person types it when the node starts.
     Prompt,
     /// The first line of a file that only its owner can read.
@@ -146,7 +146,7 @@ pub(super) fn is_credential(section: &mut Section<'_>, key: &str, name: &str) ->
 ///
 /// # Errors
 /// [`ConfigError::NoCredentials`] when it does not provide any.
-pub(crate) fn credential(name: &str) -> Result<PathBuf, ConfigError> {
+pub fn credential(name: &str) -> Result<PathBuf, ConfigError> {
     match std::env::var_os(CREDENTIALS_VARIABLE) {
         Some(folder) => Ok(Path::new(&folder).join(name)),
         None => Err(ConfigError::NoCredentials { name: name.to_owned() }),

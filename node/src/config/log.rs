@@ -8,7 +8,7 @@ use super::writer::text;
 
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct LogSection {
+pub struct LogSection {
     /// The format of a line.
     pub format: LogFormat,
     /// The lowest level that is written.
@@ -17,7 +17,7 @@ pub(crate) struct LogSection {
 
 /// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum LogFormat {
+pub enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -27,7 +27,7 @@ pub(crate) enum LogFormat {
 
 /// The lowest level that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum LogLevel {
+pub enum LogLevel {
     /// Only what needs attention now.
     Error,
     /// What may need attention soon.

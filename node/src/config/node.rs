@@ -12,11 +12,11 @@ use super::writer::{list, text};
 use concordat_network::{DialRange, Dialing, Multiaddr, address};
 
 /// The port for peers, TCP and UDP, unless another is set.
-pub(crate) const DEFAULT_PORT: u16 = 7400;
+pub const DEFAULT_PORT: u16 = 7400;
 
 /// `[node]`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct NodeSection {
+pub struct NodeSection {
     /// Short id of the institution.
     pub institution: InstitutionId,
     /// Its legal name.
@@ -33,7 +33,7 @@ pub(crate) struct NodeSection {
 
 impl NodeSection {
     /// Addresses to listen on at `port`, over TCP and QUIC, on all interfaces.
-    pub(crate) fn listen_at(port: u16) -> Vec<Multiaddr> {
+    pub fn listen_at(port: u16) -> Vec<Multiaddr> {
         address::on_all_interfaces(port)
     }
 }

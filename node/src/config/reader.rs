@@ -1,10 +1,5 @@
 //! Reads a TOML table key by key and collects all mistakes.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "all variants that are not named are handled alike"
-)]
-
 use std::{fmt::Display, str::FromStr};
 
 use toml::{Table, Value};
@@ -84,34 +79,32 @@ impl Section<'_> {
 
     /// The list of texts at `key`, each parsed; a mistake for each that is wrong.
     pub(super) fn list<T: FromStr<Err: Display>>(&mut self, key: &str) -> Option<Vec<T>> {
-        match self.left.remove(key)? {
-            Value::Array(values) => {
-                let element = |index| format!("{key}[{index}]");
-                let parsed = values
-                    .iter()
-                    .enumerate()
-                    .map(|(index, value)| self.text(&element(index), value));
-                // Collected before the `None`s are dropped, so that every mistake is seen.
-                let parsed: Vec<Option<T>> = parsed.collect();
-                Some(parsed.into_iter().flatten().collect())
-            }
-            _ => self.mistake(key, "must be a list"),
-        }
+        let Value::Array(values) = self.left.remove(key)? else {
+            return self.mistake(key, "must be a list");
+        };
+        let element = |index| format!("{key}[{index}]");
+        let parsed = values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| self.text(&element(index), value));
+        // Collected before the `None`s are dropped, so that every mistake is seen.
+        let parsed: Vec<Option<T>> = parsed.collect();
+        Some(parsed.into_iter().flatten().collect())
     }
 
     /// The whole number above zero at `key`.
     pub(super) fn count(&mut self, key: &str) -> Option<usize> {
-        match self.left.remove(key)? {
-            Value::Integer(number) if number > 0 => usize::try_from(number).ok(),
-            _ => self.mistake(key, "must be a whole number above zero"),
+        match self.left.remove(key)?.as_integer() {
+            Some(number) if number > 0 => usize::try_from(number).ok(),
+            Some(_) | None => self.mistake(key, "must be a whole number above zero"),
         }
     }
 
     /// The whole number at `key`, zero included.
     pub(super) fn number(&mut self, key: &str) -> Option<usize> {
-        match self.left.remove(key)? {
-            Value::Integer(number) if number >= 0 => usize::try_from(number).ok(),
-            _ => self.mistake(key, "must be a whole number"),
+        match self.left.remove(key)?.as_integer() {
+            Some(number) if number >= 0 => usize::try_from(number).ok(),
+            Some(_) | None => self.mistake(key, "must be a whole number"),
         }
     }
 

@@ -24,7 +24,7 @@ const RETRIES: usize = 4;
 
 /// `[storage]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum StorageSection {
+pub enum StorageSection {
     /// In the data directory.
     #[default]
     Local,
@@ -34,7 +34,7 @@ pub(crate) enum StorageSection {
 
 /// `[storage]` with a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoreSection {
+pub struct StoreSection {
     /// The bucket and the prefix.
     pub url: S3Url,
     /// The server; `None` for Amazon S3.
@@ -53,7 +53,7 @@ pub(crate) struct StoreSection {
 
 /// Where the key of a store comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CredentialsFrom {
+pub enum CredentialsFrom {
     /// A file that only its owner can read.
     File(PathBuf),
     /// What the service manager provides under this name.
@@ -62,7 +62,7 @@ pub(crate) enum CredentialsFrom {
 
 /// `plain_http` as written in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct PlainHttpSetting(pub PlainHttp);
+pub struct PlainHttpSetting(pub PlainHttp);
 
 impl FromStr for PlainHttpSetting {
     type Err = InvalidChoice;
@@ -188,7 +188,7 @@ impl StorageSection {
     ///
     /// # Errors
     /// [`ConfigError::NoCredentials`] when the key of a store should come from a service manager that does not provide it.
-    pub(crate) fn location(&self, dir: &Path) -> Result<ObjectLocation, ConfigError> {
+    pub fn location(&self, dir: &Path) -> Result<ObjectLocation, ConfigError> {
         match self {
             Self::Local => Ok(ObjectLocation::Local),
             Self::S3(store) => Ok(ObjectLocation::S3(Box::new(S3Location {
@@ -208,7 +208,7 @@ impl StoreSection {
     ///
     /// # Errors
     /// As [`StorageSection::location`].
-    pub(crate) fn key_file(&self, dir: &Path) -> Result<PathBuf, ConfigError> {
+    pub fn key_file(&self, dir: &Path) -> Result<PathBuf, ConfigError> {
         match &self.credentials {
             CredentialsFrom::File(path) => Ok(dir.join(path)),
             CredentialsFrom::Credential(name) => credential(name),

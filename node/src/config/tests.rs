@@ -1,8 +1,3 @@
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a test names only the variant that it expects"
-)]
-
 use crate::config::error::Mistake;
 use concordat_protocol::text::LegalName;
 use concordat_storage::objects::ObjectLocation;
@@ -25,10 +20,11 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
 }
 
 fn mistakes(text: &str) -> Vec<String> {
-    match parse(text).unwrap_err() {
-        ConfigError::Mistakes { mistakes, .. } => mistakes.iter().map(Mistake::to_string).collect(),
-        other => panic!("{other}"),
-    }
+    let error = parse(text).unwrap_err();
+    let ConfigError::Mistakes { mistakes, .. } = &error else {
+        panic!("{error}")
+    };
+    mistakes.iter().map(Mistake::to_string).collect()
 }
 
 #[test]
@@ -50,7 +46,7 @@ fn what_is_written_is_read_back() {
     config.log.format = LogFormat::Json;
     config.limits.streams = 7;
     assert_eq!(parse(&config.to_string()).unwrap(), config);
-    let location = concordat_storage::keys::TokenLocation {
+    let location = concordat_keys::TokenLocation {
         module: "/usr/lib/softhsm/libsofthsm2.so".into(),
         token: "a \"vault\"".into(),
         key: "concordat".into(),

@@ -11,8 +11,7 @@ use concordat_protocol::query::Receipt;
 use concordat_protocol::signed::{CoSigned, SignatureError, Signed};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::Countersignature;
-use concordat_storage::ledger::{Attribution, Ledger};
-use concordat_storage::meta::Batch;
+use concordat_storage::ledger::{AnchoredHead, Attribution};
 
 use super::{Evidence, EvidenceError, EvidenceRecord, EvidenceSide};
 
@@ -26,7 +25,7 @@ impl Evidence {
         &self,
         query: QueryId,
         signed: Countersignature,
-        by: (&Ledger, &Attribution, Timestamp),
+        by: (&Attribution, Timestamp),
     ) -> Result<bool, EvidenceError> {
         let _changing = self.changing();
         let provided = self.get(query)?.filter(|record| record.side == EvidenceSide::Provider);
@@ -48,18 +47,15 @@ impl Evidence {
             return Ok(false);
         }
         record.check_receipt(&signed.receipt, Some(&signed.ledger))?;
-        enter(&mut record, entry(query, &signed.receipt, true)?, by)?;
+        self.enter(&mut record, entry(query, &signed.receipt, true)?, by)?;
         store(&mut record, signed);
         waiting.retain(|one| one.query != query);
-        let mut batch = Batch::new();
-        batch.put(&self.0.records, &query.to_string(), &record)?;
-        batch.put(&self.0.outstanding, peer.institution.as_str(), &waiting)?;
-        self.0.db.commit(batch)?;
+        self.put_with_waiting(query, &record, (&peer.institution, &waiting))?;
         Ok(true)
     }
 
-    /// Enters that this node signs the receipt of a provider, and stores what it signed with `head`, the head of this node's ledger
-    /// after that entry. The result may then be sent. A receipt that was signed before is returned as it was; `None` if another one was,
+    /// Enters that this node signs the receipt of a provider, and stores it with the head of this node's ledger after that entry, which
+    /// `sign` signs. The state covers the head in the same transaction, so the result may then be sent. A receipt that was signed before is returned as it was; `None` if another one was,
     /// or this node did not send the query.
     ///
     /// # Errors
@@ -68,8 +64,8 @@ impl Evidence {
         &self,
         query: QueryId,
         (receipt, counted): (CoSigned<Receipt>, bool),
-        head: impl Fn() -> Result<Signed<LedgerHead>, SignatureError>,
-        by: (&Ledger, &Attribution, Timestamp),
+        sign: impl Fn(AnchoredHead) -> Result<Signed<LedgerHead>, SignatureError>,
+        by: (&Attribution, Timestamp),
     ) -> Result<Option<Countersignature>, EvidenceError> {
         let _changing = self.changing();
         let sent = self.get(query)?.filter(|record| record.side == EvidenceSide::Consumer);
@@ -78,15 +74,27 @@ impl Evidence {
             return Ok(Some(before).filter(|before| is_same(&before.receipt, &receipt)));
         }
         // The head that is stored is signed in the same way, after the entry.
-        record.check_receipt(&receipt, Some(&head()?))?;
-        enter(&mut record, entry(query, &receipt, counted)?, by)?;
-        let signed = Countersignature {
-            receipt,
-            ledger: head()?,
-        };
-        store(&mut record, signed.clone());
-        self.0.records.put(&query.to_string(), &record)?;
-        Ok(Some(signed))
+        record.check_receipt(&receipt, Some(&sign(self.0.ledger.anchored_head())?))?;
+        self.enter(&mut record, entry(query, &receipt, counted)?, by)?;
+        self.commit(|head, batch| {
+            let signed = Countersignature {
+                receipt,
+                ledger: sign(head)?,
+            };
+            store(&mut record, signed.clone());
+            batch.put(&self.0.records, &query.to_string(), &record)?;
+            Ok(Some(signed))
+        })
+    }
+
+    fn enter(
+        &self,
+        record: &mut EvidenceRecord,
+        entry: EntryBody,
+        (by, now): (&Attribution, Timestamp),
+    ) -> Result<(), EvidenceError> {
+        record.note(self.0.ledger.append(entry, by, now)?.sequence());
+        Ok(())
     }
 }
 
@@ -104,15 +112,6 @@ fn is_same(one: &CoSigned<Receipt>, other: &CoSigned<Receipt>) -> bool {
 fn entry(query: QueryId, receipt: &CoSigned<Receipt>, counted: bool) -> Result<EntryBody, SignatureError> {
     let digest = receipt.payload_digest()?;
     Ok(EntryBody::ReceiptCountersigned { query, digest, counted })
-}
-
-fn enter(
-    record: &mut EvidenceRecord,
-    entry: EntryBody,
-    (ledger, by, now): (&Ledger, &Attribution, Timestamp),
-) -> Result<(), EvidenceError> {
-    record.note(ledger.append(entry, by, now)?.sequence());
-    Ok(())
 }
 
 fn store(record: &mut EvidenceRecord, Countersignature { receipt, ledger }: Countersignature) {

@@ -1,7 +1,8 @@
 //! Recovery of the evidence at a start: compares it with the ledger, and closes the records that a stop left open.
 //!
 //! The record of a query is durable before the first entry about it. So an entry without a record shows that the sealed state is an
-//! older copy: no crash can cause this. A crash can leave a record without its entries.
+//! older copy: no crash can cause this. A crash can leave a record without its entries. An entry that a record names is covered by the
+//! state ([`Ledger::commit`](concordat_storage::ledger::Ledger::commit)), so a ledger without it did not open.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,8 @@ impl Evidence {
     ///
     /// # Errors
     /// [`EvidenceError::StateOlder`] if there is an entry about a query of which there is no record.
-    pub fn compare(&self, ledger: &Ledger) -> Result<(), EvidenceError> {
+    pub fn compare(&self) -> Result<(), EvidenceError> {
+        let ledger = &self.0.ledger;
         for stored in ledger.range_for_start(ledger.anchored(), ledger.size())? {
             let entry = stored.entry.sequence;
             let about = query_of(&stored.entry.body);
@@ -40,7 +42,8 @@ impl Evidence {
     ///
     /// # Errors
     /// [`EvidenceError`]; calling it again continues where it failed.
-    pub fn recover(&self, ledger: &Ledger, now: Timestamp) -> Result<usize, EvidenceError> {
+    pub fn recover(&self, now: Timestamp) -> Result<usize, EvidenceError> {
+        let ledger = &self.0.ledger;
         let open = self.0.open.iter()?;
         let mut closed = 0;
         let ended = if open.len() == 0 {
@@ -73,7 +76,7 @@ impl Evidence {
             self.close(query, entry.sequence(), None)?;
             closed += 1;
         }
-        self.remove_expired(ledger, now)?;
+        self.remove_expired(now)?;
         Ok(closed)
     }
 }

@@ -14,7 +14,7 @@ use concordat_protocol::ids::QueryId;
 use concordat_protocol::query::query_of;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Ledger, LedgerError};
-use concordat_storage::meta::{Batch, MetaError};
+use concordat_storage::meta::MetaError;
 
 use super::error::EvidenceError;
 use super::{DAY_MS, Evidence, LISTS, OLDEST, list_name};
@@ -38,13 +38,14 @@ impl Evidence {
     ///
     /// # Errors
     /// If the removal cannot be entered: nothing is removed then. Otherwise if the database fails; calling it again continues.
-    pub fn remove_expired(&self, ledger: &Ledger, now: Timestamp) -> Result<u64, EvidenceError> {
+    pub fn remove_expired(&self, now: Timestamp) -> Result<u64, EvidenceError> {
         let _changing = self.changing();
+        let ledger = &self.0.ledger;
         let until = first_retained_day(ledger, now)?;
         let Some(oldest) = self.0.oldest.get(OLDEST)?.filter(|oldest| *oldest < until) else {
             return Ok(0);
         };
-        let retained = self.retained(ledger)?;
+        let retained = self.retained()?;
         let lists = self.lists(oldest, until)?;
         let expired = lists.iter().flat_map(|list| &list.queries);
         let records = expired.filter(|query| !retained.contains(*query)).count() as u64;
@@ -56,12 +57,15 @@ impl Evidence {
         for list in lists {
             self.remove_list(list, until, &retained)?;
         }
-        self.0.oldest.put(OLDEST, &until)?;
-        Ok(records)
+        self.commit(|_, batch| {
+            batch.put(&self.0.oldest, OLDEST, &until)?;
+            Ok(records)
+        })
     }
 
     /// The queries whose records stay, however old they are.
-    fn retained(&self, ledger: &Ledger) -> Result<BTreeSet<QueryId>, EvidenceError> {
+    fn retained(&self) -> Result<BTreeSet<QueryId>, EvidenceError> {
+        let ledger = &self.0.ledger;
         let open = self.0.open.iter()?.filter_map(|(query, _)| query.parse().ok());
         let mut retained: BTreeSet<QueryId> = open.collect();
         for (_, waiting) in self.0.outstanding.iter()? {
@@ -88,20 +92,21 @@ impl Evidence {
     /// Removes the records of a list; those that stay are listed under day `until`, so that the next start examines them.
     fn remove_list(&self, expired: DayList, until: i64, retained: &BTreeSet<QueryId>) -> Result<(), MetaError> {
         let DayList { day, list, queries } = expired;
-        let mut batch = Batch::new();
         let (stay, removed): (BTreeSet<_>, BTreeSet<_>) =
             queries.into_iter().partition(|query| retained.contains(query));
-        for query in removed {
-            batch.remove(&self.0.records, &query.to_string());
-        }
-        batch.remove(&self.0.days, &list_name(day, list));
-        if !stay.is_empty() {
-            let name = list_name(until, list);
-            let mut listed = self.0.days.get(&name)?.unwrap_or_default();
-            listed.extend(stay);
-            batch.put(&self.0.days, &name, &listed)?;
-        }
-        self.0.db.commit(batch)
+        self.commit(|_, batch| {
+            for query in removed {
+                batch.remove(&self.0.records, &query.to_string());
+            }
+            batch.remove(&self.0.days, &list_name(day, list));
+            if !stay.is_empty() {
+                let name = list_name(until, list);
+                let mut listed = self.0.days.get(&name)?.unwrap_or_default();
+                listed.extend(stay);
+                batch.put(&self.0.days, &name, &listed)?;
+            }
+            Ok(())
+        })
     }
 }
 

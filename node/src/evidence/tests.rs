@@ -1,10 +1,10 @@
 mod retention;
 mod signed;
 
+use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_protocol::audit::{Cause, EntryBody, LedgerHead, NodeTask, Outcome};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::{ActorId, Digest32, GrantId};
-use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_storage::ledger::{Attribution, Ledger};
 use tempfile::TempDir;
 
@@ -30,7 +30,7 @@ impl Fixture {
     fn open(&self) -> (Evidence, Ledger) {
         let db = SealedDb::open(&self.dir.path().join("meta"), self.master.state()).unwrap();
         let ledger = Ledger::open(&self.dir.path().join("ledger"), self.master.ledger(), budapest()).unwrap();
-        (Evidence::open(&db).unwrap(), ledger)
+        (Evidence::open(&db, ledger.clone()).unwrap(), ledger)
     }
 }
 
@@ -40,7 +40,7 @@ impl Fixture {
         let db = SealedDb::open(&self.meta(), self.master.state()).unwrap();
         let ledger = self.dir.path().join("ledger");
         let ledger = Ledger::open_anchored(&ledger, self.master.ledger(), budapest(), &db).unwrap();
-        (Evidence::open(&db).unwrap(), ledger)
+        (Evidence::open(&db, ledger.clone()).unwrap(), ledger)
     }
 
     fn meta(&self) -> std::path::PathBuf {
@@ -111,18 +111,18 @@ fn evidence_entry_without_a_record_shows_an_older_state() {
         fixture.copy_meta(&fixture.meta(), &earlier);
 
         let (evidence, ledger) = fixture.open_anchored();
-        evidence.compare(&ledger).unwrap();
+        evidence.compare().unwrap();
         evidence.begin(query(1), &record(EvidenceSide::Provider, NOON)).unwrap();
         let _ = ledger.append(entry.clone(), &by, NOON).unwrap();
         drop((evidence, ledger));
         let (evidence, ledger) = fixture.open_anchored();
-        evidence.compare(&ledger).expect("the newest state has the record");
+        evidence.compare().expect("the newest state has the record");
         drop((evidence, ledger));
 
         fixture.copy_meta(&earlier, &fixture.meta());
         for _ in 0..2 {
-            let (evidence, ledger) = fixture.open_anchored();
-            let refused = evidence.compare(&ledger).unwrap_err();
+            let (evidence, _ledger) = fixture.open_anchored();
+            let refused = evidence.compare().unwrap_err();
             assert!(
                 matches!(refused, EvidenceError::StateOlder { entry: 1, .. }),
                 "{entry:?}: {refused}"
@@ -131,6 +131,32 @@ fn evidence_entry_without_a_record_shows_an_older_state() {
             assert!(refused.help().is_some());
         }
     }
+}
+
+/// An older copy of the ledger alone lacks an entry that the record of a query names.
+#[test]
+fn ledger_older_than_the_evidence_of_a_query_does_not_open() {
+    let fixture = Fixture::new();
+    let by = by_node(NodeTask::Start);
+    let (_, ledger) = fixture.open_anchored();
+    let version = concordat_protocol::text::Label::sanitized("1");
+    let _ = ledger.append(EntryBody::NodeStarted { version }, &by, NOON).unwrap();
+    drop(ledger);
+    let folder = fixture.dir.path().join("ledger");
+    let earlier = fixture.dir.path().join("earlier");
+    fixture.copy_meta(&folder, &earlier);
+
+    let (evidence, ledger) = fixture.open_anchored();
+    evidence.begin(query(1), &record(EvidenceSide::Local, NOON)).unwrap();
+    let [decision, ..] = about(1);
+    let entry = ledger.append(decision, &by, NOON).unwrap().sequence();
+    evidence.update(query(1), |record| record.note(entry)).unwrap();
+    drop((evidence, ledger));
+    fixture.copy_meta(&earlier, &folder);
+    let db = SealedDb::open(&fixture.meta(), fixture.master.state()).unwrap();
+    let refused = Ledger::open_anchored(&folder, fixture.master.ledger(), budapest(), &db).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Integrity, "{refused}");
+    assert!(refused.to_string().contains("`ledger` was replaced"), "{refused}");
 }
 
 #[test]
@@ -150,11 +176,11 @@ fn evidence_record_without_entries_is_left_by_a_crash() {
     let [decision, ..] = about(2);
     let _ = ledger.append(decision, &by, NOON).unwrap();
     drop((evidence, ledger));
-    let (evidence, ledger) = fixture.open_anchored();
-    evidence.compare(&ledger).unwrap();
+    let (evidence, _ledger) = fixture.open_anchored();
+    evidence.compare().unwrap();
     assert_eq!(evidence.get(query(1)).unwrap().unwrap().entries, [0_u64; 0]);
     assert_eq!(evidence.get(query(2)).unwrap().unwrap().entries, [1]);
-    assert_eq!(evidence.recover(&ledger, NOON).unwrap(), 2);
+    assert_eq!(evidence.recover(NOON).unwrap(), 2);
 }
 
 fn budapest() -> InstitutionId {
@@ -208,7 +234,7 @@ fn evidence_open_queries_are_closed_once_at_the_next_start() {
     drop((evidence, ledger));
 
     let (evidence, ledger) = fixture.open();
-    assert_eq!(evidence.recover(&ledger, NOON).unwrap(), 3);
+    assert_eq!(evidence.recover(NOON).unwrap(), 3);
     let ends: Vec<EntryBody> = ledger.tail(3).unwrap().into_iter().map(|e| e.entry.body).collect();
     let lost = |n| ends.contains(&EntryBody::AnswerLost { query: query(n) });
     assert!(lost(1) && lost(2), "{ends:?}");
@@ -216,7 +242,7 @@ fn evidence_open_queries_are_closed_once_at_the_next_start() {
     assert!(ends.iter().any(failed), "{ends:?}");
     assert_eq!(evidence.get(query(9)).unwrap().unwrap().entries, [0]);
     assert!((0..10).all(|n| !evidence.is_open(query(n)).unwrap()));
-    assert_eq!(evidence.recover(&ledger, NOON).unwrap(), 0);
+    assert_eq!(evidence.recover(NOON).unwrap(), 0);
     assert_eq!(ledger.size(), 4);
 }
 
@@ -236,7 +262,7 @@ fn evidence_receipt_waits_for_countersignature_over_restart() {
     let signed = countersignature(&receipt(1), [CONSUMER; 2], 7);
     assert!(
         evidence
-            .receive_countersignature(query(1), signed, (&ledger, &by, NOON))
+            .receive_countersignature(query(1), signed, (&by, NOON))
             .unwrap()
     );
     drop((evidence, ledger));
@@ -273,7 +299,7 @@ fn countersignatures_at_the_same_time_are_entered_once() {
         let accepted: Vec<bool> = std::thread::scope(|scope| {
             let receive = |signed| {
                 evidence
-                    .receive_countersignature(query(n), signed, (&ledger, &by, NOON))
+                    .receive_countersignature(query(n), signed, (&by, NOON))
                     .unwrap()
             };
             let threads: Vec<_> = sent
@@ -300,7 +326,7 @@ fn countersignature_that_is_no_evidence_is_not_entered() {
     evidence
         .begin(query(1), &signed_record(EvidenceSide::Provider, 1))
         .unwrap();
-    let receive = |signed| evidence.receive_countersignature(query(1), signed, (&ledger, &by, NOON));
+    let receive = |signed| evidence.receive_countersignature(query(1), signed, (&by, NOON));
     let valid = || countersignature(&receipt(1), [CONSUMER; 2], 7);
     assert!(!receive(valid()).unwrap(), "it is not awaited");
     evidence
@@ -335,8 +361,8 @@ fn receipt_that_is_no_evidence_is_neither_stored_nor_signed() {
     assert!(evidence.outstanding(&zurich()).unwrap().is_empty());
     let signed = |n: u8, bytes: u64| {
         let both = countersignature(&receipt_of(n, bytes), [CONSUMER; 2], 7).receipt;
-        let head = || Ok(head(zurich(), CONSUMER, ledger.size()));
-        evidence.countersign(query(2), (both, true), head, (&ledger, &by, NOON))
+        let sign = |of: AnchoredHead| Ok(head(zurich(), CONSUMER, of.tree().size));
+        evidence.countersign(query(2), (both, true), sign, (&by, NOON))
     };
     assert!(matches!(signed(3, 7), Err(EvidenceError::Invalid(_))));
     assert_eq!(ledger.size(), 0);

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use concordat_storage::engine::parse;
+use concordat_engine::parse;
 use datafusion::arrow::datatypes::Schema;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Statement, WildcardAdditionalOptions};
+use datafusion::sql::sqlparser::ast::{
+    Expr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Statement, WildcardAdditionalOptions,
+};
 
 use super::statement::MAX_DEPTH;
 
@@ -26,15 +28,24 @@ enum Item {
 pub(super) struct RequestedColumns {
     items: Vec<Item>,
     granted: BTreeSet<String>,
+    grouped: bool,
 }
 
 impl RequestedColumns {
     /// The columns of an answer to `sql` under a grant for `granted`; `None` if `sql` is not one plain `SELECT`.
     pub(super) fn for_query(sql: &str, granted: &BTreeSet<String>) -> Option<Self> {
+        let query = query(sql)?;
+        let select = select_of(&query)?;
         Some(Self {
-            items: items_of(&query(sql)?)?,
+            items: select.projection.iter().map(item).collect(),
             granted: granted.clone(),
+            grouped: is_grouped(&select.group_by),
         })
+    }
+
+    /// Whether the query has `GROUP BY`.
+    pub(super) const fn is_grouped(&self) -> bool {
+        self.grouped
     }
 
     /// The first column of `schema` that was not requested, or the number of columns if that differs.
@@ -75,11 +86,18 @@ fn query(sql: &str) -> Option<Query> {
     }
 }
 
-fn items_of(query: &Query) -> Option<Vec<Item>> {
-    let SetExpr::Select(select) = query.body.as_ref() else {
-        return None;
-    };
-    Some(select.projection.iter().map(item).collect())
+fn select_of(query: &Query) -> Option<&Select> {
+    match query.body.as_ref() {
+        SetExpr::Select(select) => Some(select),
+        _ => None,
+    }
+}
+
+const fn is_grouped(groups: &GroupByExpr) -> bool {
+    match groups {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(groups, _) => !groups.is_empty(),
+    }
 }
 
 fn item(item: &SelectItem) -> Item {
@@ -169,5 +187,16 @@ mod tests {
         ] {
             assert!(RequestedColumns::for_query(sql, &granted).is_none(), "{sql}");
         }
+    }
+
+    #[test]
+    fn requested_columns_know_whether_the_query_groups() {
+        let grouped = |sql: &str| {
+            let granted = BTreeSet::from(["sex".to_owned()]);
+            RequestedColumns::for_query(sql, &granted).unwrap().is_grouped()
+        };
+        assert!(grouped("SELECT sex, count(*) FROM heart GROUP BY sex"));
+        assert!(grouped("SELECT count(*) FROM heart GROUP BY 1 + 1"));
+        assert!(!grouped("SELECT count(*) FROM heart HAVING count(*) > 1"));
     }
 }

@@ -10,16 +10,11 @@
 //! withholds is null. A cell that all members withhold is null in the answer, not zero. An aggregate that cannot be combined from
 //! partial aggregates (a median, a distinct count) is not decomposed, and the reason is kept for the error message.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the enums of the SQL engine are open: what is not named is refused"
-)]
-
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use concordat_engine::{visit, visit_mut};
 use concordat_protocol::ids::DatasetName;
-use concordat_storage::engine::{visit, visit_mut};
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart,
@@ -102,6 +97,10 @@ fn answerable<'a>(exprs: &'a [Expr], columns: &BTreeSet<String>) -> Result<Vec<(
 }
 
 /// Whether `expr` is a column or an aggregate of one: over nulls alone, it is null.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an expression that is not listed may have a value over nulls"
+)]
 fn is_plain(expr: &Expr) -> bool {
     match expr {
         Expr::Identifier(_) => true,
@@ -155,13 +154,17 @@ pub(super) fn decompose(query: &Query, table: &TableName, into: &str) -> Result<
 const NOT_PLAIN: &str = "it is more than one plain SELECT";
 
 fn select_of(query: &Query) -> Result<&Select, String> {
-    match query.body.as_ref() {
-        SetExpr::Select(select) => Ok(select),
-        _ => Err(NOT_PLAIN.to_owned()),
-    }
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return Err(NOT_PLAIN.to_owned());
+    };
+    Ok(select)
 }
 
 /// Rejects every form of query that is not handled below; returns the table's alias.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a form of table that is not listed is not decomposed"
+)]
 pub(super) fn check_shape(query: &Query) -> Result<Option<String>, String> {
     let select = select_of(query)?;
     if query.with.is_some() || count_queries(query) > 1 {
@@ -207,6 +210,7 @@ pub(super) fn is_summary(query: &Query) -> bool {
 
 /// The name of each column of the answer, as the engine would name it.
 fn output_names(select: &Select) -> Vec<Ident> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other column is named by its text")]
     let name = |item: &SelectItem| match item {
         SelectItem::ExprWithAlias { alias, .. } => quoted(&alias.value),
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
@@ -219,9 +223,11 @@ fn output_names(select: &Select) -> Vec<Ident> {
 }
 
 fn aliases(select: &Select) -> Vec<(String, Expr)> {
-    let alias = |item: &SelectItem| match item {
-        SelectItem::ExprWithAlias { expr, alias } => Some((alias.value.clone(), expr.clone())),
-        _ => None,
+    let alias = |item: &SelectItem| {
+        let SelectItem::ExprWithAlias { expr, alias } = item else {
+            return None;
+        };
+        Some((alias.value.clone(), expr.clone()))
     };
     select.projection.iter().filter_map(alias).collect()
 }
@@ -237,6 +243,10 @@ fn group_keys(select: &Select) -> Result<Vec<Expr>, String> {
     exprs.iter().map(|expr| group_key(expr, select)).collect()
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "rows can be grouped by any other expression, but by no other constant"
+)]
 fn group_key(expr: &Expr, select: &Select) -> Result<Expr, String> {
     let item = |at: usize| match at.checked_sub(1).and_then(|at| select.projection.get(at)) {
         Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => Ok(expr.clone()),
@@ -278,6 +288,7 @@ impl Merge {
             return Err(NOT_PLAIN.to_owned());
         };
         for item in &mut select.projection {
+            #[expect(clippy::wildcard_enum_match_arm, reason = "every other item selects all columns")]
             match item {
                 SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => self.expr(expr, false)?,
                 _ => return Err("it selects all columns".to_owned()),
@@ -311,6 +322,10 @@ impl Merge {
         if let Some(at) = self.groups.iter().position(|group| group == expr) {
             return Ok(Some(Expr::Identifier(quoted(&format!("g{at}")))));
         }
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the parts of any other expression are visited after it"
+        )]
         match expr {
             Expr::Function(function) => self.aggregate(function),
             Expr::Identifier(ident) => Err(format!(
@@ -462,6 +477,7 @@ impl VisitorMut for Unqualify<'_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "no other expression is a column")]
         let column = match expr {
             Expr::Identifier(ident) => Some(ident.value.clone()),
             Expr::CompoundIdentifier(parts) => match parts.as_slice() {

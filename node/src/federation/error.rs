@@ -1,10 +1,5 @@
 //! Why a federated query has no answer, or an incomplete one.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "all other sources are handled in the same way"
-)]
-
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
 use concordat_protocol::scope::{Purpose, Tier};
@@ -169,13 +164,13 @@ impl FederationError {
 
     /// The same error for a grant that exists but cannot be used: the help is something other than a request.
     pub(super) fn with_help(self, remedy: String) -> Self {
-        match self {
-            Self::NoGrant { table, reason, .. } => Self::NoGrant {
-                table,
-                reason,
-                help: remedy,
-            },
-            other => other,
+        let Self::NoGrant { table, reason, .. } = self else {
+            return self;
+        };
+        Self::NoGrant {
+            table,
+            reason,
+            help: remedy,
         }
     }
 
@@ -204,7 +199,17 @@ impl FederationError {
                 "allowed purposes: {}",
                 allowed.iter().map(Purpose::to_string).collect::<Vec<_>>().join(", ")
             )],
-            _ => Vec::new(),
+            Self::Usage { .. }
+            | Self::NotPermitted(_)
+            | Self::NoGrant { .. }
+            | Self::Tier { .. }
+            | Self::SchemaMismatch { .. }
+            | Self::Unreachable { .. }
+            | Self::NotMember { .. }
+            | Self::KeyChanged { .. }
+            | Self::Misbehaved { .. }
+            | Self::Engine(_)
+            | Self::Machine { .. } => Vec::new(),
         }
     }
 
@@ -226,7 +231,13 @@ impl FederationError {
                 Some("query with count, sum and avg grouped by columns, or request `records`".to_owned())
             }
             Self::Unreachable { .. } => Some("see `concordat status` for who is connected".to_owned()),
-            _ => None,
+            Self::NotPermitted(_)
+            | Self::SchemaMismatch { .. }
+            | Self::NotMember { .. }
+            | Self::KeyChanged { .. }
+            | Self::Misbehaved { .. }
+            | Self::Engine(_)
+            | Self::Machine { .. } => None,
         }
     }
 
@@ -235,7 +246,15 @@ impl FederationError {
         match self {
             Self::NoGrant { .. } | Self::Tier { .. } | Self::NotPermitted(_) => true,
             Self::Refused { refusal, .. } | Self::Cut { refusal, .. } => refusal.code == RefusalCode::Denied,
-            _ => false,
+            Self::Usage { .. }
+            | Self::PurposeNeeded { .. }
+            | Self::SchemaMismatch { .. }
+            | Self::Unreachable { .. }
+            | Self::NotMember { .. }
+            | Self::KeyChanged { .. }
+            | Self::Misbehaved { .. }
+            | Self::Engine(_)
+            | Self::Machine { .. } => false,
         }
     }
 }
@@ -249,6 +268,10 @@ impl From<FederationError> for DataFusionError {
 impl From<DataFusionError> for FederationError {
     /// Extracts an error of ours that passed through the engine; any other error is the engine's own.
     fn from(error: DataFusionError) -> Self {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the engine adds errors; all others are its own"
+        )]
         match error {
             DataFusionError::External(inner) => match inner.downcast::<Self>() {
                 Ok(error) => *error,

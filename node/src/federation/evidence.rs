@@ -142,12 +142,11 @@ impl Federation {
         let parts = &self.0.parts;
         self.note_ledger(&receipt, provider, by).await?;
         let heads = parts.membership.heads().clone();
-        let ledger = parts.ledger.clone();
         let by = by.clone();
         let now = parts.clock.now();
-        let signed = parts.evidence.run(move |evidence| {
-            evidence.countersign(query, (receipt, counted), || heads.signed(), (&ledger, &by, now))
-        });
+        let signed = parts
+            .evidence
+            .run(move |evidence| evidence.countersign(query, (receipt, counted), |head| heads.sign(head), (&by, now)));
         let misbehaved = |detail: String| FederationError::Misbehaved {
             provider: provider.clone(),
             detail,

@@ -9,6 +9,7 @@
 //! no input makes this node keep more than one message in memory: [`CheckedStream`] checks each message before it is decoded.
 
 use bytes::Bytes;
+use concordat_arrow_stream::{CheckedStream, Item, StreamViolation};
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use concordat_protocol::query::{Outcome, QueryEnvelope, Receipt, Received};
@@ -17,7 +18,6 @@ use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::wire::messages::{
     AnswerDigest, ChunkAccepted, QueryClosing, QueryFrame, QueryOpening, Refusal,
 };
-use concordat_storage::arrow_stream::{CheckedStream, Item, StreamViolation};
 use concordat_storage::ledger::Attribution;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;

@@ -16,7 +16,7 @@ use super::error::FederationError;
 use super::evidence::{OpenQuery, nothing_received, outcome_of};
 use super::exchange::{OutgoingQuery, Reading};
 use super::handle::Federation;
-use super::report::QueryReport;
+use super::report::{Cells, QueryReport};
 use super::source::{Answer, Batches};
 use crate::evidence::Counted;
 use concordat_network::FramedStream;
@@ -35,6 +35,7 @@ pub(super) struct Exchange {
     pub(super) federation: Federation,
     pub(super) report: QueryReport,
     pub(super) dataset: DatasetRef,
+    pub(super) cells: Cells,
 }
 
 impl Exchange {
@@ -119,7 +120,8 @@ impl Exchange {
     async fn finish(&self, reading: Reading) -> Result<(), FederationError> {
         let parts = &self.federation.0.parts;
         let closing = reading.finish(&parts.identity.node_key, &self.federation).await?;
-        self.report.receipt(&self.dataset, &closing.receipt, closing.digest);
+        self.report
+            .receipt(&self.dataset, &closing.receipt, closing.digest, self.cells);
         closing.cut.map_or(Ok(()), Err)
     }
 }

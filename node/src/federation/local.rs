@@ -1,13 +1,8 @@
 //! The local engine: combines the answers of several institutions.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the enums of the SQL engine are open: what is not named is refused"
-)]
-
 use std::sync::Arc;
 
-use concordat_storage::engine::{QueryError, admitted, rows_per_batch};
+use concordat_engine::{QueryError, admitted, rows_per_batch};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemTable, MemorySchemaProvider, TableProvider};
@@ -101,6 +96,10 @@ impl LocalEngine {
 }
 
 /// An error of the planner is a mistake in the query; any other error is not.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the engine adds errors; those that are not listed are not mistakes in the query"
+)]
 fn planning_error(error: DataFusionError) -> FederationError {
     match error.find_root() {
         DataFusionError::Plan(_)

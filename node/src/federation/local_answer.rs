@@ -1,9 +1,9 @@
 //! Queries of our own datasets: the answer of our own node is decoded like that of any other provider.
 
 use bytes::Bytes;
+use concordat_arrow_stream::{CheckedStream, Item};
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::wire::messages::Refusal;
-use concordat_storage::arrow_stream::{CheckedStream, Item};
 use datafusion::arrow::array::RecordBatch;
 use futures::{StreamExt, stream};
 

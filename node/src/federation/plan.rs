@@ -6,15 +6,10 @@
 //!    replaced by a table of answers.
 //! 3. The rest names tables whose records have to be transferred, which requires the tier `records` at each of their providers.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the enums of the SQL engine are open: what is not named is refused"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use concordat_engine::on_large_stack;
 use concordat_protocol::scope::Tier;
-use concordat_storage::engine::on_large_stack;
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, TableFactor, TableWithJoins};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -149,6 +144,10 @@ impl Pushdown<'_> {
     fn from(&mut self, from: &mut TableWithJoins) -> Result<(), FederationError> {
         let joined = from.joins.iter_mut().map(|join| &mut join.relation);
         for factor in std::iter::once(&mut from.relation).chain(joined) {
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "a form of table that is not listed contains no query of its own"
+            )]
             match factor {
                 TableFactor::Derived {
                     lateral: false,

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use concordat_protocol::grant::Party;
 use concordat_protocol::ids::{GrantId, InstitutionId, NodeId, QueryId};
 use concordat_protocol::query::QueryEnvelope;
+use concordat_protocol::scope::Limits;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::RefusalCode;
 use concordat_protocol::wire::streams::QUERY;
@@ -20,7 +21,7 @@ use super::exchange::OutgoingQuery;
 use super::exchange_task::{Exchange, channel};
 use super::handle::Federation;
 use super::local_answer::query_local;
-use super::report::QueryReport;
+use super::report::{Cells, QueryReport};
 use super::source::{Access, Answer, QuerySource, Target};
 use super::statement::table_text;
 use crate::membership::session_span;
@@ -96,10 +97,23 @@ impl ProviderClient {
             federation: self.federation.clone(),
             report: self.report.clone(),
             dataset: target.dataset.clone(),
+            cells: self.cells(&grant, &outgoing).await,
         };
         let exchange = exchange.run(stream, outgoing, open, reader);
         self.tasks.spawn(exchange.in_current_span());
         opening.answer(provider).await
+    }
+
+    /// The cells that an answer to the query has below tier `records`.
+    async fn cells(&self, grant: &GrantId, outgoing: &OutgoingQuery) -> Cells {
+        if !outgoing.columns.is_grouped() {
+            return Cells::One;
+        }
+        let view = self.federation.0.parts.grants.get(grant).await;
+        let limits = view.map_or_else(Limits::default, |view| view.terms.scope.limits);
+        Cells::Groups {
+            min_cell: limits.min_cell,
+        }
     }
 
     /// Signs the query and stores the signed query before it is sent.

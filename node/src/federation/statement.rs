@@ -1,19 +1,14 @@
 //! The query as text: one `SELECT` over `institution.dataset` and `consortium.dataset`.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the enums of the SQL engine are open: what is not named is refused"
-)]
-
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::ControlFlow;
 
+use concordat_engine::{on_large_stack, parse, version_number, visit, visit_mut};
 use concordat_protocol::{
     ids::{DatasetName, InstitutionId},
     schema::VersionNumber,
 };
-use concordat_storage::engine::{on_large_stack, parse, version_number, visit, visit_mut};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
     Statement, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
@@ -211,6 +206,10 @@ impl Visitor for Named {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "a form of table that is not listed is refused"
+        )]
         match factor {
             TableFactor::Table {
                 args: None, version, ..

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use concordat_keys::PasswordHash;
 use concordat_protocol::{ids::ActorId, query::Role, text::Text, time::Timestamp};
-use concordat_storage::keys::PasswordHash;
 use serde::{Deserialize, Serialize};
 
 /// A training that a person has done.

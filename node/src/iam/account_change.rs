@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use concordat_keys::PasswordHash;
 use concordat_protocol::query::Role;
-use concordat_storage::keys::PasswordHash;
 
 use super::account::{Account, OneTime, PasswordReset, Training};
 

@@ -1,20 +1,20 @@
 //! Accounts, sealed in the state database under their names.
 
+mod logins;
+
 use std::{
     collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use concordat_keys::{Argon2Cost, PasswordHash, Secret};
 use concordat_protocol::{
     ids::{ActorId, InstitutionId},
     query::Role,
     time::Timestamp,
 };
-use concordat_storage::{
-    keys::{Argon2Cost, PasswordHash, Secret, verify_absent},
-    meta::{SealedDb, SealedTree},
-};
+use concordat_storage::meta::{SealedDb, SealedTree};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -279,52 +279,6 @@ impl Accounts {
         self.prepared(name, Change::ResetPassword { hash, reset })
     }
 
-    /// Checks that `password` may replace `current` as the password of `name`. A wrong `current` counts as a failed login.
-    ///
-    /// # Errors
-    /// [`IamError::WrongLogin`], or what is wrong with the new password.
-    pub(super) fn check_own_password(
-        &self,
-        name: &str,
-        current: &Secret,
-        password: &Secret,
-        now: Timestamp,
-    ) -> Result<(), IamError> {
-        passwords::check(name, password)?;
-        self.authenticate(name, current, now)?;
-        if current.expose() == password.expose() {
-            return Err(IamError::SamePassword);
-        }
-        Ok(())
-    }
-
-    /// Sets the password that the person has chosen for their own account; its sessions end.
-    ///
-    /// # Errors
-    /// What is wrong with the password, or [`IamError::Unknown`].
-    pub fn set_own_password(&self, name: &str, password: &Secret) -> Result<(), IamError> {
-        passwords::check(name, password)?;
-        let hash = self.hash(password)?;
-        self.change(name, true, |account| {
-            account.password = hash;
-            account.one_time = None;
-        })
-    }
-
-    /// Records that a password set by another person has opened its session. Of several simultaneous logins, only one succeeds.
-    pub(super) fn spend_one_time(&self, name: &str) -> Result<(), IamError> {
-        let mut spent = false;
-        self.change(name, false, |account| {
-            spent = account.one_time == Some(OneTime::Unused);
-            account.one_time = account.one_time.map(|_| OneTime::Used);
-        })?;
-        if spent {
-            Ok(())
-        } else {
-            Err(IamError::OneTimeUsed { name: name.to_owned() })
-        }
-    }
-
     /// A training; sessions continue and see it immediately.
     ///
     /// # Errors
@@ -342,34 +296,6 @@ impl Accounts {
         self.0.changes.subscribe()
     }
 
-    /// Checks a password. The work is the same whether the account exists or not.
-    pub(super) fn authenticate(
-        &self,
-        name: &str,
-        password: &Secret,
-        now: Timestamp,
-    ) -> Result<(ActorId, Account), IamError> {
-        let Ok(id) = self.id(name) else {
-            self.absent(password)?;
-            return Err(IamError::WrongLogin);
-        };
-        let found = self.get(name)?;
-        lock(&self.0.lockout).begin(name, found.is_some(), now)?;
-        let Some(account) = found else {
-            self.absent(password)?;
-            return Err(IamError::WrongLogin);
-        };
-        if !account.password.verify(password).map_err(IamError::Hash)? {
-            return Err(IamError::WrongLogin);
-        }
-        lock(&self.0.lockout).clear(name)?;
-        if account.disabled {
-            Err(IamError::Disabled { name: name.to_owned() })
-        } else {
-            Ok((id, account))
-        }
-    }
-
     pub(super) fn get(&self, name: &str) -> Result<Option<Account>, IamError> {
         Ok(self.0.tree.get(name)?)
     }
@@ -380,10 +306,6 @@ impl Accounts {
 
     fn hash(&self, password: &Secret) -> Result<PasswordHash, IamError> {
         PasswordHash::create(password, self.0.cost).map_err(IamError::Hash)
-    }
-
-    fn absent(&self, password: &Secret) -> Result<(), IamError> {
-        verify_absent(password, self.0.cost).map_err(IamError::Hash)
     }
 
     fn change(&self, name: &str, ends_sessions: bool, change: impl FnOnce(&mut Account)) -> Result<(), IamError> {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use concordat_keys::Secret;
 use concordat_protocol::{
     audit::Cause,
     ids::{ActorId, Digest32, InstitutionId, QueryId},
     query::{ActorAssertion, Factor, Role},
     time::Timestamp,
 };
-use concordat_storage::{keys::Secret, ledger::Attribution};
+use concordat_storage::ledger::Attribution;
 
 use super::{Accounts, Action, IamError, PasswordReset, PermittedPerson, Training, permitted_roles};
 

@@ -1,8 +1,9 @@
 //! Errors of authentication and account management.
 
+use concordat_keys::KeyError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{ids::InvalidName, query::Role, time::Timestamp};
-use concordat_storage::{keys::KeyError, meta::MetaError};
+use concordat_storage::meta::MetaError;
 
 use super::Action;
 

@@ -1,6 +1,6 @@
 //! The requirement for passwords is length. Composition rules make passwords worse (NIST SP 800-63B, section 3.1.1.2).
 
-use concordat_storage::keys::Secret;
+use concordat_keys::Secret;
 use zeroize::Zeroizing;
 
 use super::IamError;

@@ -14,11 +14,11 @@ use crate::changes::ACCOUNTS;
 
 /// What became of the accounts of a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RestoredAccounts {
+pub struct RestoredAccounts {
     /// Whose password opens one session; `None` if there are no accounts.
-    pub(crate) administrator: Option<String>,
+    pub administrator: Option<String>,
     /// Those that need a new password from an administrator, in the order of their names.
-    pub(crate) locked: Vec<String>,
+    pub locked: Vec<String>,
 }
 
 /// Makes all passwords unusable, except for one session of one administrator: the one that is named, or the only one. Trainings have to be

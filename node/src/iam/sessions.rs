@@ -7,13 +7,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use concordat_keys::Secret;
 use concordat_protocol::{
     audit::EntryBody,
     ids::{ActorId, Digest32},
     query::Factor,
     time::Timestamp,
 };
-use concordat_storage::{keys::Secret, ledger::Attribution};
+use concordat_storage::ledger::Attribution;
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 

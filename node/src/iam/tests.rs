@@ -2,6 +2,7 @@ use crate::iam::sessions::ABSOLUTE_MS;
 use crate::iam::sessions::IDLE_MS;
 use std::collections::BTreeSet;
 
+use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::{ActorId, InstitutionId},
@@ -9,10 +10,7 @@ use concordat_protocol::{
     text::Text,
     time::Timestamp,
 };
-use concordat_storage::{
-    keys::{Argon2Cost, MasterKey, Passphrase, Secret},
-    meta::SealedDb,
-};
+use concordat_storage::meta::SealedDb;
 use tempfile::TempDir;
 
 use super::*;

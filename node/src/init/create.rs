@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use concordat_documents::problem::Problem;
+use concordat_keys::{Argon2Cost, KeyFile, KeyProvider, Secret};
 use concordat_protocol::{
     audit::EntryBody,
     identity::{InstitutionKey, InstitutionPublicKey, NodeKey, PrivateKey},
@@ -11,10 +12,7 @@ use concordat_protocol::{
     text::Label,
     time::Timestamp,
 };
-use concordat_storage::{
-    data_dir::Storage,
-    keys::{Argon2Cost, KeyFile, KeyProvider, Secret},
-};
+use concordat_storage::data_dir::Storage;
 use data_encoding::{BASE32_NOPAD, BASE64};
 use zeroize::Zeroizing;
 
@@ -29,7 +27,7 @@ use crate::{
 };
 
 /// Name of the first account.
-pub(crate) const FIRST_ACCOUNT: &str = "administrator";
+pub const FIRST_ACCOUNT: &str = "administrator";
 /// Name of the key file that is created if no secret is given.
 pub(crate) const MADE_KEY_FILE: &str = "unlock.key";
 /// Name of the file with the first password if none is given.
@@ -37,7 +35,7 @@ pub(crate) const MADE_PASSWORD_FILE: &str = "administrator.password";
 
 /// What to create.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// The data directory.
     pub dir: PathBuf,
     /// The configuration to write; its `[keys]` section follows from `unlock`.
@@ -52,7 +50,7 @@ pub(crate) struct Plan {
 
 /// What was created.
 #[derive(Debug, Clone)]
-pub(crate) struct Created {
+pub struct Created {
     /// The node's id.
     pub node: NodeId,
     /// The institution's key.
@@ -68,7 +66,7 @@ pub(crate) struct Created {
 /// # Errors
 /// If the directory is not empty, a secret is too weak or writing fails; nothing is left behind then, except a key that
 /// was created in a token.
-pub(crate) fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
+pub fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
     let site = Site::prepare(&plan.dir)?;
     let Plan {
         dir,

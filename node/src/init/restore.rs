@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use concordat_documents::problem::Problem;
+use concordat_keys::Argon2Cost;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
     audit::EntryBody,
@@ -16,7 +17,6 @@ use concordat_protocol::{
 };
 use concordat_storage::{
     backup::{self, Repository, SnapshotInfo},
-    keys::Argon2Cost,
     ledger::Ledger,
 };
 
@@ -33,7 +33,7 @@ use concordat_network::{DialRange, Multiaddr};
 
 /// What to restore, and where.
 #[derive(Debug)]
-pub(crate) struct RestorePlan {
+pub struct RestorePlan {
     /// The repository that contains the snapshot.
     pub repository: Repository,
     /// The snapshot, which belongs to the institution that the operator named.
@@ -52,7 +52,7 @@ pub(crate) struct RestorePlan {
 
 /// A restored node.
 #[derive(Debug, Clone)]
-pub(crate) struct RestoredNode {
+pub struct RestoredNode {
     /// Its institution.
     pub institution: InstitutionId,
     /// When the snapshot was taken.
@@ -65,7 +65,7 @@ pub(crate) struct RestoredNode {
 
 /// The settings of a snapshot that do not refer to anything outside the node.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct SnapshotSettings {
+pub struct SnapshotSettings {
     name: LegalName,
     jurisdiction: Jurisdiction,
     limits: LimitsSection,
@@ -73,7 +73,7 @@ pub(crate) struct SnapshotSettings {
 
 /// The settings of a snapshot that describe a machine: for display only, and of types that cannot be used by mistake.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Hints {
+pub struct Hints {
     /// What unlocked the node.
     pub keys: &'static str,
     /// Where its objects were stored.
@@ -86,7 +86,7 @@ pub(crate) struct Hints {
 
 /// The settings that the operator of this machine gives.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct OperatorSettings {
+pub struct OperatorSettings {
     /// Addresses to listen on.
     pub listen: Vec<Multiaddr>,
     /// Addresses at which others reach the node.
@@ -99,7 +99,7 @@ pub(crate) struct OperatorSettings {
 ///
 /// # Errors
 /// If the snapshot is damaged.
-pub(crate) fn settings_of_snapshot(snapshot: &SnapshotInfo) -> Result<Option<(SnapshotSettings, Hints)>, Problem> {
+pub fn settings_of_snapshot(snapshot: &SnapshotInfo) -> Result<Option<(SnapshotSettings, Hints)>, Problem> {
     let bytes = snapshot.file(config::FILE)?.unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let Ok(found) = Config::parse(&text, std::path::Path::new(config::FILE)) else {
@@ -130,7 +130,7 @@ pub(crate) fn settings_of_snapshot(snapshot: &SnapshotInfo) -> Result<Option<(Sn
 
 impl SnapshotSettings {
     /// A configuration of the institution that signed the snapshot, with its objects here.
-    pub(crate) fn with(self, institution: InstitutionId, operator: OperatorSettings) -> Config {
+    pub fn with(self, institution: InstitutionId, operator: OperatorSettings) -> Config {
         Config {
             node: NodeSection {
                 institution,
@@ -154,7 +154,7 @@ impl SnapshotSettings {
 /// # Errors
 /// If the directory is not empty, the configuration is of another institution, the snapshot is damaged or the secret does not unlock
 /// it; no files are left behind then.
-pub(crate) fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Problem> {
+pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Problem> {
     let institution = plan.snapshot.contents.document().institution.clone();
     let mut config = plan.config;
     if config.node.institution != institution {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use concordat_documents::problem::Problem;
-use concordat_storage::fs::write_private;
+use concordat_keys::fs::write_private;
 
 use crate::config;
 

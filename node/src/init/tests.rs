@@ -3,11 +3,11 @@ use crate::init::create::MADE_PASSWORD_FILE;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use concordat_keys::{Argon2Cost, KeyFile, Secret};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::query::Role;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::data_dir::Storage;
-use concordat_storage::keys::{Argon2Cost, KeyFile, Secret};
 
 use super::*;
 use crate::config::Config;

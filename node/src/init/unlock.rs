@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use concordat_documents::problem::Problem;
-use concordat_storage::keys::{Argon2Cost, KeyFile, KeyProvider, Passphrase, Secret, TokenKey, TokenLocation};
+use concordat_keys::{Argon2Cost, KeyFile, KeyProvider, Passphrase, Secret, TokenKey, TokenLocation};
 
 use crate::config::{self, KeysFrom, PinFrom};
 
 /// What unlocks the new node.
 #[derive(Debug)]
-pub(crate) enum Unlock {
+pub enum Unlock {
     /// A passphrase that a person types at every start.
     Passphrase(Secret),
     /// A key file that exists.
@@ -33,10 +33,7 @@ pub(crate) enum Unlock {
 ///
 /// # Errors
 /// If the service manager does not provide the credential, or no secret was given.
-pub(crate) fn provider_from_secret(
-    unlock: Unlock,
-    cost: Argon2Cost,
-) -> Result<(Box<dyn KeyProvider>, KeysFrom), Problem> {
+pub fn provider_from_secret(unlock: Unlock, cost: Argon2Cost) -> Result<(Box<dyn KeyProvider>, KeysFrom), Problem> {
     match unlock {
         Unlock::Passphrase(secret) => Ok((Box::new(Passphrase::new(secret, cost)), KeysFrom::Passphrase)),
         Unlock::KeyFile(path) => {

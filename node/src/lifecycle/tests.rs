@@ -42,6 +42,59 @@ async fn retention_and_each_removal_are_entered_for_the_person() {
     assert_eq!(entered, [rule(1), trimmed(2), rule(1), trimmed(3), rule(0)]);
 }
 
+/// A folder with the name of the staged file prevents the master key file from being written.
+#[tokio::test]
+async fn key_rotation_that_fails_is_entered_as_not_made() {
+    let fixture = Fixture::new();
+    let lifecycle = fixture.open().await.unwrap();
+    fixture.import(ImportMode::Create).await;
+    let before = fixture.ledger.size();
+    let staged = fixture.dir.path().join("node/identity/master.key.new");
+    std::fs::create_dir(&staged).unwrap();
+    rotate(&lifecycle, |lifecycle, by| lifecycle.rotate_master(by))
+        .await
+        .unwrap_err();
+    let rotated = |key: &str| EntryBody::KeyChanged {
+        key: Label::sanitized(key),
+        change: KeyChange::Rotated,
+    };
+    let entered = |from: u64| -> Vec<EntryBody> {
+        let entries = fixture.ledger.range(from, fixture.ledger.size()).unwrap();
+        entries.into_iter().map(|stored| stored.entry.body).collect()
+    };
+    assert_eq!(
+        entered(before),
+        [rotated("master key"), EntryBody::ChangeNotMade { entry: before }]
+    );
+
+    std::fs::remove_dir(&staged).unwrap();
+    let after = fixture.ledger.size();
+    rotate(&lifecycle, |lifecycle, by| lifecycle.rotate_master(by))
+        .await
+        .unwrap();
+    let segment: SegmentName = "main".parse().unwrap();
+    let datasets = rotate(&lifecycle, move |lifecycle, by| lifecycle.rotate_segment(&segment, by));
+    assert_eq!(datasets.await.unwrap(), 1);
+    rotate(&lifecycle, |lifecycle, by| {
+        lifecycle.rotate_dataset(&heart(), false, by)
+    })
+    .await
+    .unwrap();
+    let made = ["master key", "key of segment main", "key of dataset heart"].map(rotated);
+    assert_eq!(entered(after), made);
+}
+
+async fn rotate<T: Send + 'static>(
+    lifecycle: &Lifecycle,
+    rotation: impl FnOnce(&Lifecycle, &Attribution) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let lifecycle = lifecycle.clone();
+    let by = crate::attribution::by_this_account();
+    tokio::task::spawn_blocking(move || rotation(&lifecycle, &by))
+        .await
+        .unwrap()
+}
+
 async fn retain(lifecycle: &Lifecycle, keep: Option<NonZeroU32>, by: &Attribution) -> u64 {
     let lifecycle = lifecycle.clone();
     let by = by.clone();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use concordat_keys::IdentityError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::membership::{ArmorError, ChangeError, CharterError, EnrollmentError, RosterError};
 use concordat_protocol::signed::SignatureError;
-use concordat_storage::keys::IdentityError;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 

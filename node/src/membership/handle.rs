@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use concordat_keys::Identities;
 use concordat_protocol::ids::NodeId;
 use concordat_protocol::membership::{PinnedCharter, ValidRoster, to_armor};
 use concordat_protocol::text::Address;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::data_dir::Storage;
-use concordat_storage::keys::Identities;
 use concordat_storage::ledger::Ledger;
 use concordat_storage::meta::{SealedTree, TreeId};
 use tokio::sync::{Mutex, watch};
@@ -17,7 +17,7 @@ use super::allowed_hosts::AllowedHosts;
 use super::confirmations::Confirmations;
 use super::error::MembershipError;
 use super::refused::{RefusedRoster, RefusedRosters};
-use super::rejected_peers::RejectedPeers;
+use super::rejected_peers::{RejectedPeers, Rejection};
 use super::sealed::SealedRoster;
 use crate::bound_state::Versions;
 use crate::changes::Changes;
@@ -181,7 +181,7 @@ impl Membership {
     }
 
     /// The members whose last hello was rejected, each with the reason.
-    pub fn rejected_peers(&self) -> BTreeMap<NodeId, String> {
+    pub(crate) fn rejected_peers(&self) -> BTreeMap<NodeId, Rejection> {
         self.0.rejected_peers.all()
     }
 

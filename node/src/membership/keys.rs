@@ -9,7 +9,7 @@
 //! replaced a key, grants are suspended until a person here has verified the new key with the institution and confirmed it; the
 //! confirmation is written to the ledger, then to the sealed state.
 //!
-//! [`Identities::replace_institution`]: concordat_storage::keys::Identities::replace_institution
+//! [`Identities::replace_institution`]: concordat_keys::Identities::replace_institution
 
 use std::sync::Arc;
 

@@ -101,7 +101,7 @@ fn count(begun: &SealedTree<BTreeMap<i64, u32>>, peer: &InstitutionId, now: Time
 
 #[cfg(test)]
 mod tests {
-    use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
+    use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 
     use super::*;
 

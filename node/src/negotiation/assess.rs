@@ -174,7 +174,7 @@ impl Negotiations {
     }
 }
 
-fn to_wire(reason: concordat_policy::Reason) -> messages::Reason {
+fn to_wire(reason: concordat_protocol::decision::RuleReason) -> messages::Reason {
     messages::Reason {
         text: reason.text,
         remedy: reason.remedy,

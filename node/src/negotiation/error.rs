@@ -1,10 +1,5 @@
 //! What can go wrong in a negotiation or with a grant.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "all variants that are not named are handled alike"
-)]
-
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::grant::{GrantError, LifecycleError, NoticeError};
 use concordat_protocol::ids::{GrantId, InstitutionId, NegotiationId};
@@ -218,35 +213,149 @@ impl NegotiationError {
         match self {
             Self::Denied { reasons } | Self::ExceedsPolicy { reasons } => reasons.clone(),
             Self::Refused { refusal, .. } => refusal.reasons.clone(),
-            _ => Vec::new(),
+            Self::UnknownNegotiation { .. }
+            | Self::UnknownGrant { .. }
+            | Self::ForeignGrant { .. }
+            | Self::NotMember { .. }
+            | Self::OtherKey { .. }
+            | Self::ForeignSender { .. }
+            | Self::NotProvider
+            | Self::NotConsumer
+            | Self::WrongState { .. }
+            | Self::TooManyOpen { .. }
+            | Self::TooManyBegun { .. }
+            | Self::TooManyResumptions { .. }
+            | Self::Readmitted { .. }
+            | Self::NotCompared { .. }
+            | Self::Outdated { .. }
+            | Self::UnknownAuthor
+            | Self::Author(_)
+            | Self::ForeignNotice
+            | Self::Restriction(_)
+            | Self::NothingLeft(_)
+            | Self::NoDataset { .. }
+            | Self::Unreachable { .. }
+            | Self::NoRoster
+            | Self::Protocol(_)
+            | Self::Rule(_)
+            | Self::Grant(_)
+            | Self::Lifecycle(_)
+            | Self::Notice(_)
+            | Self::Signature(_)
+            | Self::Membership(_)
+            | Self::Network(_)
+            | Self::Catalog(_)
+            | Self::Ledger(_)
+            | Self::Meta(_)
+            | Self::Random(_)
+            | Self::Stopping(_) => Vec::new(),
         }
     }
 
     /// The refusal to send to the peer whose message caused the error; internal details are not included.
     pub fn refusal(&self) -> Refusal {
-        let code = match self {
+        match self {
+            Self::Denied { reasons } => Refusal {
+                code: self.kind().into(),
+                reasons: reasons.clone(),
+            },
+            Self::TooManyOpen { .. } | Self::TooManyBegun { .. } | Self::TooManyResumptions { .. } => {
+                Refusal::of_rule(RefusalCode::Busy, self.rule(), self.to_string())
+            }
             // The peer's own bytes are invalid, not those of this node.
+            Self::Protocol(ProtocolError::Peer(broken)) => {
+                Refusal::of_rule(RefusalCode::Invalid, self.rule(), broken.to_string())
+            }
             Self::ForeignGrant { .. }
             | Self::ForeignNotice
             | Self::Protocol(_)
             | Self::Grant(_)
             | Self::Notice(_)
-            | Self::Signature(_) => RefusalCode::Invalid,
-            other => other.kind().into(),
-        };
+            | Self::Signature(_) => Refusal::because(RefusalCode::Invalid, self.to_string()),
+            Self::UnknownNegotiation { .. }
+            | Self::UnknownGrant { .. }
+            | Self::NotMember { .. }
+            | Self::OtherKey { .. }
+            | Self::ForeignSender { .. }
+            | Self::NotProvider
+            | Self::NotConsumer
+            | Self::WrongState { .. }
+            | Self::Readmitted { .. }
+            | Self::NotCompared { .. }
+            | Self::Outdated { .. }
+            | Self::UnknownAuthor
+            | Self::Author(_)
+            | Self::ExceedsPolicy { .. }
+            | Self::Restriction(_)
+            | Self::NothingLeft(_)
+            | Self::NoDataset { .. }
+            | Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::NoRoster
+            | Self::Rule(_)
+            | Self::Lifecycle(_)
+            | Self::Membership(_)
+            | Self::Network(_)
+            | Self::Catalog(_)
+            | Self::Ledger(_)
+            | Self::Meta(_)
+            | Self::Random(_)
+            | Self::Stopping(_) => self.refusal_by_kind(),
+        }
+    }
+
+    /// The refusal of every other error; the details of a failure of this node are not sent.
+    fn refusal_by_kind(&self) -> Refusal {
+        let code = self.kind().into();
+        if code == RefusalCode::Failed {
+            Refusal::because(code, "the other node could not record the message; try again later")
+        } else {
+            Refusal::of_rule(code, self.rule(), self.to_string())
+        }
+    }
+
+    /// The name of the rule that a peer's message broke, as it is sent to that peer.
+    const fn rule(&self) -> Option<&'static str> {
         match self {
-            Self::Denied { reasons } => Refusal {
-                code,
-                reasons: reasons.clone(),
-            },
-            Self::TooManyOpen { .. } | Self::TooManyBegun { .. } | Self::TooManyResumptions { .. } => {
-                Refusal::because(RefusalCode::Busy, self.to_string())
-            }
-            Self::Protocol(ProtocolError::Peer(rule)) => Refusal::because(code, rule.to_string()),
-            _ if code == RefusalCode::Failed => {
-                Refusal::because(code, "the other node could not record the message; try again later")
-            }
-            other => Refusal::because(code, other.to_string()),
+            Self::Protocol(ProtocolError::Peer(broken)) | Self::Rule(broken) => Some(broken.rule()),
+            Self::NoDataset { .. } => Some("dataset-known"),
+            Self::TooManyOpen { .. } => Some("open-negotiations"),
+            Self::TooManyBegun { .. } => Some("negotiations-a-day"),
+            Self::TooManyResumptions { .. } => Some("resumptions-an-hour"),
+            Self::UnknownNegotiation { .. }
+            | Self::UnknownGrant { .. }
+            | Self::ForeignGrant { .. }
+            | Self::NotMember { .. }
+            | Self::OtherKey { .. }
+            | Self::ForeignSender { .. }
+            | Self::NotProvider
+            | Self::NotConsumer
+            | Self::WrongState { .. }
+            | Self::Readmitted { .. }
+            | Self::NotCompared { .. }
+            | Self::Outdated { .. }
+            | Self::UnknownAuthor
+            | Self::Author(_)
+            | Self::ForeignNotice
+            | Self::Denied { .. }
+            | Self::ExceedsPolicy { .. }
+            | Self::Restriction(_)
+            | Self::NothingLeft(_)
+            | Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::NoRoster
+            | Self::Protocol(_)
+            | Self::Grant(_)
+            | Self::Lifecycle(_)
+            | Self::Notice(_)
+            | Self::Signature(_)
+            | Self::Membership(_)
+            | Self::Network(_)
+            | Self::Catalog(_)
+            | Self::Ledger(_)
+            | Self::Meta(_)
+            | Self::Random(_)
+            | Self::Stopping(_) => None,
         }
     }
 }

@@ -35,6 +35,7 @@ use crate::changes::GRANTS;
 use crate::identity::Identity;
 use crate::restorations::Restorations;
 use concordat_network::hello::Attested;
+use lease::SUSPENDED;
 
 /// A cloneable handle to the register of grants.
 #[derive(Clone, Debug)]
@@ -110,21 +111,23 @@ impl Grants {
             let held = lease.live.shared().await;
             (held.peer_since, held.restorations)
         };
-        let denied = |text: &str| Err(Refusal::because(RefusalCode::Denied, text));
+        let denied = |rule, text: &str| Err(Refusal::of_rule(RefusalCode::Denied, Some(rule), text));
         if peer_since != consumer.member_since {
             return denied(
+                SUSPENDED,
                 "the grant is suspended: its consumer was removed from the consortium in the meantime; the provider has to resume it",
             );
         }
         if restorations != self.0.restorations.current() {
             return denied(
+                SUSPENDED,
                 "the grant is suspended: the provider was restored from an older copy in the meantime and has to resume it",
             );
         }
         lease.guard(now).await?;
         match lease.dataset().exists(&self.0.storage).await {
             Ok(true) => Ok(lease),
-            Ok(false) => denied("the dataset that the grant is about was erased"),
+            Ok(false) => denied("grant-dataset-erased", "the dataset that the grant is about was erased"),
             Err(error) => {
                 tracing::warn!(%error, "the dataset of a grant could not be looked up");
                 Err(Refusal::because(

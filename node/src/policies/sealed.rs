@@ -1,10 +1,10 @@
 //! A policy set as stored in the sealed state: numbered, signed, never changed.
 
-use concordat_policy::{Policy, PolicySources, schema_digest};
+use concordat_policy::{Policy, schema_digest};
 use concordat_protocol::audit::{Cause, EntryBody};
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey, PrivateKey};
 use concordat_protocol::ids::{ActorId, Digest32, InstitutionId};
-use concordat_protocol::policy_set::PolicySetStatement;
+use concordat_protocol::policy_set::{PolicySetStatement, PolicySources};
 use concordat_protocol::signed::{SignatureError, Signed};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use concordat_policy::{Case, Policy, PolicySources, RequestSpace, never_allowed};
+use concordat_policy::{Policy, RequestSpace, never_allowed, shipped_sources};
 use concordat_protocol::audit::{EntryBody, NodeTask};
 use concordat_protocol::identity::InstitutionKey;
 use concordat_protocol::ids::{ActorId, Digest32, InstitutionId};
+use concordat_protocol::policy_set::{Case, PolicySources};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{SealedDb, SealedTree, TreeId};
@@ -227,7 +228,7 @@ impl PolicyStore {
         cases: &[Case],
         space: &RequestSpace,
     ) -> Result<Policy, PolicyStoreError> {
-        let policy = sources.compile()?;
+        let policy = Policy::compile(sources)?;
         if policy.digest() != expected {
             return Err(PolicyStoreError::NotExpected {
                 found: policy.digest(),
@@ -236,7 +237,7 @@ impl PolicyStore {
         }
         let failed: Vec<String> = cases
             .iter()
-            .map(|case| case.run(&policy, space))
+            .map(|case| policy.run(case, space))
             .filter(|outcome| !outcome.passed)
             .map(|outcome| outcome.to_string())
             .collect();
@@ -324,8 +325,8 @@ fn adopt_shipped(
     signer: Signer<'_>,
     by: &Attribution,
 ) -> Result<(SealedPolicySet, Policy), PolicyStoreError> {
-    let sources = PolicySources::shipped();
-    let policy = sources.compile()?;
+    let sources = shipped_sources();
+    let policy = Policy::compile(&sources)?;
     let set = SealedPolicySet::sign(sources, &policy, by, None, signer)?;
     versions.adopt(set.clone(), ledger, set.announcement(None), by, signer.2)?;
     Ok((set, policy))
@@ -338,7 +339,7 @@ fn reload(
     signer: Signer<'_>,
 ) -> Result<(SealedPolicySet, Policy), PolicyStoreError> {
     set.checked()?;
-    let policy = set.sources.compile()?;
+    let policy = Policy::compile(&set.sources)?;
     if policy.digest() == set.digest() {
         return Ok((set, policy));
     }

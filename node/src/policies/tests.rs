@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 
-use concordat_policy::{
-    Case, ColumnFacts, DatasetFacts, Expected, Party, Policy, PolicyFile, PolicySources, RequestSpace, Reveal,
-    Settings, never_allowed,
-};
+use concordat_keys::{Argon2Cost, KeyFile, Secret};
+use concordat_policy::{ColumnFacts, DatasetFacts, Party, Policy, RequestSpace, never_allowed, shipped_sources};
 use concordat_protocol::audit::{Cause, EntryBody, NodeTask};
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::ids::{ColumnName, Digest32, InstitutionId, Jurisdiction, SegmentName};
 use concordat_protocol::membership::MemberStatus;
+use concordat_protocol::policy_set::{Case, Decision, PolicyFile, PolicySources, Reveal, Settings};
 use concordat_protocol::query::Role;
 use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::schema::{ColumnClass, ColumnKind};
 use concordat_protocol::scope::Tier;
 use concordat_protocol::time::Timestamp;
+use concordat_storage::data_dir::Storage;
 use concordat_storage::ledger::Ledger;
-use concordat_storage::{
-    data_dir::Storage,
-    keys::{Argon2Cost, KeyFile, Secret},
-};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -47,7 +43,7 @@ impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
-        concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
+        concordat_keys::fs::write_private(&key, &[b'k'; 64]).unwrap();
         let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
         let ledger = storage.open_ledger(budapest().institution).unwrap();
         Self {
@@ -150,7 +146,7 @@ impl Stewards {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
-        concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
+        concordat_keys::fs::write_private(&key, &[b'k'; 64]).unwrap();
         let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
         let cost = Argon2Cost::dangerous_minimum();
         let accounts = Accounts::open(storage.meta(), budapest().institution, cost).unwrap();
@@ -184,7 +180,7 @@ fn stefan() -> Actor {
 }
 
 fn with(rule: &str, two_people: bool) -> PolicySources {
-    let mut sources = PolicySources::shipped();
+    let mut sources = shipped_sources();
     sources.files.push(PolicyFile {
         name: "more.cedar".to_owned(),
         text: rule.to_owned(),
@@ -194,7 +190,7 @@ fn with(rule: &str, two_people: bool) -> PolicySources {
 }
 
 fn digest(sources: &PolicySources) -> Digest32 {
-    sources.compile().unwrap().digest()
+    Policy::compile(sources).unwrap().digest()
 }
 
 #[test]
@@ -286,7 +282,7 @@ fn policy_proposal_is_checked_again_when_approved() {
     let expect = digest(&sources);
     let cases = [Case {
         institution: Some(zurich().institution),
-        ..case(ColumnClass::Ordinary, Expected::Permit)
+        ..case(ColumnClass::Ordinary, Decision::Permit)
     }];
     let stella = stewards.login("stella");
     let stefan = stewards.login("stefan");
@@ -315,7 +311,7 @@ fn policy_proposal_is_checked_again_when_approved() {
 }
 
 /// A case about a column of this class at tier `records`, in clear.
-fn case(class: ColumnClass, expect: Expected) -> Case {
+fn case(class: ColumnClass, expect: Decision) -> Case {
     Case {
         institution: None,
         jurisdiction: None,
@@ -361,12 +357,12 @@ fn policy_store_refuses_a_set_with_failing_cases() {
     let store = fixture.store();
     let sources = with(NO_RECORDS, false);
     let expect = digest(&sources);
-    let wrong = [case(ColumnClass::DirectIdentifier, Expected::Permit)];
+    let wrong = [case(ColumnClass::DirectIdentifier, Decision::Permit)];
     let refused = store.apply(sources.clone(), expect, &wrong, &stella(), &request_space());
     assert!(matches!(refused, Err(PolicyStoreError::Cases { .. })), "{refused:?}");
     let right = [
-        case(ColumnClass::DirectIdentifier, Expected::Deny),
-        case(ColumnClass::Ordinary, Expected::Permit),
+        case(ColumnClass::DirectIdentifier, Decision::Deny),
+        case(ColumnClass::Ordinary, Decision::Permit),
     ];
     store
         .apply(sources, expect, &right, &stella(), &request_space())

@@ -77,8 +77,8 @@ pub(crate) async fn write_off(
     let by = caller.authorize(Action::WriteOffReceipt)?;
     blocking(node, move |node| {
         let (query, _) = find(node, &query)?;
-        let entry = (node.ledger(), &by, node.clock().now());
-        if !node.evidence().write_off(query, why.reason, entry)? {
+        let by = (&by, node.clock().now());
+        if !node.evidence().write_off(query, why.reason, by)? {
             return Err(Problem::new(
                 ErrorKind::NotFound,
                 format!("no receipt of query {} waits for a signature", query.short()),

@@ -24,7 +24,7 @@ pub(crate) struct Gauge {
 pub(crate) fn ready(node: &Node) -> Result<Option<String>, Problem> {
     let reasons = unready(node);
     if reasons.is_empty() {
-        Ok(verification(node))
+        Ok(verification(node).map(|verification| verification.note))
     } else {
         Err(Problem::new(ErrorKind::Unreachable, "the node is not ready").because(reasons))
     }

@@ -3,22 +3,28 @@
 use std::io;
 use std::path::Path;
 
-use concordat_documents::import::{ImportEvent, ImportLine, ImportOptions, ImportPermission, Imported};
+use concordat_documents::import::{
+    DatasetNotes, ImportEvent, ImportLine, ImportMode, ImportOptions, ImportPermission, Imported, Inspection,
+    InspectionPermission, InspectionRequest, ReadingOptions,
+};
 use concordat_documents::problem::Problem;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::DatasetName;
+use concordat_storage::beneath::open_beneath;
 use concordat_storage::catalog::{self, ImportRequest, Progress};
-use concordat_storage::fs::open_beneath;
-use concordat_storage::ingest::{Source, Upload};
+use concordat_storage::ingest::{Refused, Source, Upload, infer_schema};
 use concordat_storage::ledger::Attribution;
 use tokio::sync::mpsc;
 
-use self::view::{event, import_request, imported};
+use self::reading::table_options;
+use self::view::{event, import_request, imported, inspection, kept_options};
+use super::run::blocking;
 use crate::config::ImportSection;
 use crate::iam::{Action, Actor};
 use crate::node::Node;
 
+mod reading;
 mod view;
 
 /// Lines that wait for the client: enough that the import seldom waits, few enough to use little memory.
@@ -53,22 +59,31 @@ pub(crate) fn check(caller: &Actor, name: &str) -> Result<ImportPermission, Prob
 /// # Errors
 /// `denied` without the role, or if a file outside the inboxes is named; `not_found` if there is no such file; `usage` if the options
 /// contradict each other. Every later failure is the last line.
-pub(crate) fn start(
+pub(crate) async fn start(
     node: &Node,
     caller: &Actor,
     dataset: DatasetName,
     new: NewImport<'_>,
 ) -> Result<mpsc::Receiver<ImportLine>, Problem> {
     let by = caller.authorize(Action::ImportDataset)?;
-    let source = source(&new.options, new.upload, new.config)?;
+    let NewImport {
+        mut options,
+        upload,
+        config,
+    } = new;
+    let source = source(options.inbox.as_deref(), &options.name, upload, config)?;
+    let kept = kept(node, &dataset, &options).await?;
+    let reading = options.reading.or(kept.clone());
+    options.reading = reading.clone();
     let request = ImportRequest {
         by: Some(caller.id().clone()),
-        ..import_request(new.options, dataset, source)?
+        ..import_request(options, dataset, source).map_err(|problem| with_kept(problem, &kept))?
     };
+    let used = UsedOptions { reading, kept };
     let (lines, waiting) = mpsc::channel(LINES);
     let node = node.clone();
     tokio::task::spawn_blocking(move || {
-        let last = match import(&node, &request, &by, &lines) {
+        let last = match import(&node, &request, &by, (used, &lines)) {
             Ok(done) => ImportLine::Event(ImportEvent::Imported(done)),
             Err(problem) => ImportLine::Failed { problem },
         };
@@ -77,10 +92,107 @@ pub(crate) fn start(
     Ok(waiting)
 }
 
+/// What is inspected: which file and how, the bytes that were sent, and where the node may read a file itself.
+#[derive(Debug)]
+pub(crate) struct NewInspection<'a> {
+    /// Which file, and how it is read.
+    pub(crate) request: InspectionRequest,
+    /// The bytes; empty if the request names a file in an inbox.
+    pub(crate) upload: Upload,
+    /// The configuration, with the inboxes.
+    pub(crate) config: &'a ImportSection,
+}
+
+/// Whether the caller may inspect a file, before it is received.
+///
+/// # Errors
+/// `denied` without the role.
+pub(crate) fn check_inspection(caller: &Actor) -> Result<InspectionPermission, Problem> {
+    caller.require(Action::ImportDataset)?;
+    Ok(InspectionPermission { may_inspect: true })
+}
+
+/// What would be imported of a file. Nothing is stored, so nothing is entered in the ledger.
+///
+/// # Errors
+/// `denied` without the role, or if a file outside the inboxes is named; `not_found` if there is no such file; `usage` if the options
+/// contradict each other or the file is not a table.
+pub(crate) async fn inspect(node: &Node, caller: &Actor, new: NewInspection<'_>) -> Result<Inspection, Problem> {
+    caller.require(Action::ImportDataset)?;
+    let InspectionRequest { name, inbox, reading } = new.request;
+    let source = source(inbox.as_deref(), &name, new.upload, new.config)?;
+    let options = table_options(reading.clone(), Refused::Stop)?;
+    blocking(node, move |_| {
+        Ok::<_, Problem>(inspection(&infer_schema(&source, &options)?, reading))
+    })
+    .await
+}
+
+/// What is kept of the latest import of a dataset.
+///
+/// # Errors
+/// `denied` without the role; `not_found` if there is no dataset of that name, or nothing was kept of its import.
+pub(crate) async fn notes(node: &Node, caller: &Actor, name: String) -> Result<DatasetNotes, Problem> {
+    caller.require(Action::ReadDatasets)?;
+    let dataset: DatasetName = name.parse()?;
+    let of = dataset.clone();
+    let latest = blocking(node, move |node| node.storage().catalog().datasets().latest_import(&of)).await?;
+    let latest = latest.ok_or_else(|| {
+        Problem::new(
+            ErrorKind::NotFound,
+            format!("no notes of the latest import of `{dataset}` are kept"),
+        )
+        .help("they are kept from the next import on")
+    })?;
+    Ok(DatasetNotes {
+        dataset,
+        version: latest.version,
+        notes: latest.notes,
+        reading: kept_options(&latest.options),
+    })
+}
+
+/// The options of an import: those in use, and those of them that are from the import before.
+struct UsedOptions {
+    reading: ReadingOptions,
+    kept: ReadingOptions,
+}
+
+impl UsedOptions {
+    /// What the steward should know about them.
+    fn notes(&self) -> Vec<String> {
+        let note = "options of the import before are in use; `--without-kept-options` leaves them out, and `concordat dataset notes` \
+                    shows them";
+        let is_kept = self.kept != ReadingOptions::default();
+        is_kept.then(|| note.to_owned()).into_iter().collect()
+    }
+}
+
+/// The options that the latest import of the dataset has kept, if they are to be used.
+async fn kept(node: &Node, dataset: &DatasetName, options: &ImportOptions) -> Result<ReadingOptions, Problem> {
+    if options.mode == ImportMode::Create || options.without_kept_options {
+        return Ok(ReadingOptions::default());
+    }
+    let dataset = dataset.clone();
+    let latest = blocking(node, move |node| {
+        node.storage().catalog().datasets().latest_import(&dataset)
+    })
+    .await?;
+    Ok(latest.map(|latest| kept_options(&latest.options)).unwrap_or_default())
+}
+
+/// Adds to a problem that options were in use which this request does not state.
+fn with_kept(problem: Problem, kept: &ReadingOptions) -> Problem {
+    if *kept == ReadingOptions::default() || problem.code != ErrorKind::Usage || problem.help.is_some() {
+        return problem;
+    }
+    problem.help("options of the import before are in use; `--without-kept-options` leaves them out")
+}
+
 /// The bytes that were sent, or the file in an inbox.
-fn source(options: &ImportOptions, upload: Upload, config: &ImportSection) -> Result<Source, Problem> {
-    match &options.inbox {
-        None => Ok(Source::sent(&options.name, upload)),
+fn source(inbox: Option<&Path>, name: &str, upload: Upload, config: &ImportSection) -> Result<Source, Problem> {
+    match inbox {
+        None => Ok(Source::sent(name, upload)),
         Some(_) if !upload.is_empty() => Err(Problem::usage("a file in an inbox was named, and bytes were sent too")),
         Some(path) => in_inbox(config, path),
     }
@@ -109,7 +221,7 @@ fn import(
     node: &Node,
     request: &ImportRequest,
     by: &Attribution,
-    lines: &mpsc::Sender<ImportLine>,
+    (used, lines): (UsedOptions, &mpsc::Sender<ImportLine>),
 ) -> Result<Imported, Problem> {
     // What cannot be recorded must not be done.
     node.ledger().ready()?;
@@ -118,7 +230,8 @@ fn import(
     let done = node
         .storage()
         .catalog()
-        .import(request, signer, now, &mut |progress| report(lines, progress))?;
+        .import(request, signer, now, &mut |progress| report(lines, progress))
+        .map_err(|error| with_kept(error.into(), &used.kept))?;
     record(node, &request.name, &done, by)?;
     node.epoch().raise();
     // The new version is valid if this fails; what could not be removed is removed after the next import.
@@ -129,7 +242,8 @@ fn import(
             "older versions beyond the retention rule were not removed"
         );
     }
-    Ok(imported(request.name.clone(), done))
+    let notes = used.notes();
+    Ok(imported(request.name.clone(), &done, used.reading, notes))
 }
 
 /// Enters the new version in the ledger, and that the dataset is no longer published if that is so.

@@ -5,8 +5,8 @@ use concordat_documents::key::{
     NextInstitutionKey, Progress, Recipients, Rotated, Rotation, SegmentKeys,
 };
 use concordat_documents::problem::Problem;
+use concordat_keys::Recipient;
 use concordat_protocol::ids::{DatasetName, SegmentName};
-use concordat_storage::keys::Recipient;
 use concordat_storage::ledger::Attribution;
 
 use super::run::blocking;

@@ -9,13 +9,13 @@ use concordat_documents::policy::{
 };
 use concordat_documents::problem::Problem;
 
-use self::view::{applied, case, current, difference, outcome, sample, set, sources, summary};
+use self::view::{applied, current, set, summary};
 use super::run::blocking;
 use crate::iam::{Action, Actor};
 use crate::negotiation::party;
 use crate::node::Node;
 use crate::policies::{PolicyStoreError, catalog_facts};
-use concordat_policy::{self, Party, RequestSpace, diff, never_allowed, sampled};
+use concordat_policy::{Party, Policy, RequestSpace, diff, never_allowed, sampled};
 
 /// The current policy set.
 ///
@@ -65,7 +65,7 @@ pub(crate) async fn numbered(node: &Node, caller: &Actor, number: u64) -> Result
 pub(crate) async fn check(node: &Node, caller: &Actor, new: PolicySources) -> Result<CheckedPolicy, Problem> {
     caller.require(Action::ReadPolicy)?;
     blocking(node, move |node| {
-        let policy = sources(new).compile().map_err(PolicyStoreError::from)?;
+        let policy = Policy::compile(&new).map_err(PolicyStoreError::from)?;
         let space = request_space(node)?;
         let allowed = never_allowed(&policy, &space);
         if !allowed.is_empty() {
@@ -74,7 +74,7 @@ pub(crate) async fn check(node: &Node, caller: &Actor, new: PolicySources) -> Re
         Ok(CheckedPolicy {
             digest: policy.digest(),
             rules: policy.rule_count(),
-            sample: sample(sampled(&policy, &space)),
+            sample: sampled(&policy, &space),
         })
     })
     .await
@@ -88,15 +88,11 @@ pub(crate) async fn test(node: &Node, caller: &Actor, test: PolicyTest) -> Resul
     caller.require(Action::ReadPolicy)?;
     blocking(node, move |node| {
         let policy = match test.sources {
-            Some(new) => sources(new).compile().map_err(PolicyStoreError::from)?,
+            Some(new) => Policy::compile(&new).map_err(PolicyStoreError::from)?,
             None => node.policies().live().current(),
         };
         let space = request_space(node)?;
-        let items: Vec<_> = test
-            .cases
-            .into_iter()
-            .map(|document| outcome(case(document).run(&policy, &space)))
-            .collect();
+        let items: Vec<_> = test.cases.iter().map(|case| policy.run(case, &space)).collect();
         Ok::<_, Problem>(PolicyTestReport {
             digest: policy.digest(),
             failed: items.iter().filter(|outcome| !outcome.passed).count(),
@@ -116,10 +112,9 @@ pub(crate) async fn compare(node: &Node, caller: &Actor, sets: PolicyComparison)
     blocking(node, move |node| {
         let from = compared(node, sets.from)?;
         let to = compared(node, sets.to)?;
-        let old = from.compile().map_err(PolicyStoreError::from)?;
-        let new = to.compile().map_err(PolicyStoreError::from)?;
-        let found = diff((&from, &old), (&to, &new), &request_space(node)?);
-        Ok::<_, Problem>(difference(found, old.digest(), new.digest()))
+        let old = Policy::compile(&from).map_err(PolicyStoreError::from)?;
+        let new = Policy::compile(&to).map_err(PolicyStoreError::from)?;
+        Ok::<_, Problem>(diff((&from, &old), (&to, &new), &request_space(node)?))
     })
     .await
 }
@@ -132,9 +127,8 @@ pub(crate) async fn apply(node: &Node, caller: &Actor, new: NewPolicySet) -> Res
     caller.require(Action::ManagePolicy)?;
     let caller = caller.clone();
     blocking(node, move |node| {
-        let cases: Vec<concordat_policy::Case> = new.cases.into_iter().map(case).collect();
         let store = node.policies();
-        let done = store.apply(sources(new.sources), new.expect, &cases, &caller, &request_space(node)?)?;
+        let done = store.apply(new.sources, new.expect, &new.cases, &caller, &request_space(node)?)?;
         Ok::<_, Problem>(applied(done))
     })
     .await
@@ -166,18 +160,18 @@ pub(crate) async fn roll_back(node: &Node, caller: &Actor, rollback: PolicyRollb
     blocking(node, move |node| {
         let store = node.policies();
         let earlier = store.numbered(rollback.number)?.sources;
-        let expect = earlier.compile().map_err(PolicyStoreError::from)?.digest();
+        let expect = Policy::compile(&earlier).map_err(PolicyStoreError::from)?.digest();
         let done = store.apply(earlier, expect, &[], &caller, &request_space(node)?)?;
         Ok::<_, Problem>(applied(done))
     })
     .await
 }
 
-fn compared(node: &Node, set: ComparedSet) -> Result<concordat_policy::PolicySources, PolicyStoreError> {
+fn compared(node: &Node, set: ComparedSet) -> Result<PolicySources, PolicyStoreError> {
     Ok(match set {
         ComparedSet::Number(number) => node.policies().numbered(number)?.sources,
         ComparedSet::Current => node.policies().current()?.sources,
-        ComparedSet::Sources(new) => sources(new),
+        ComparedSet::Sources(new) => new,
     })
 }
 

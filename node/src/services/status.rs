@@ -1,13 +1,14 @@
 //! What is running and who is connected.
 
 use concordat_documents::status::{
-    CharterStatus, ClockStatus, PeerStatus, PolicyStatus, RefusedRoster, RejectedPeer, RosterStatus, Status,
+    CharterStatus, ClockStatus, LedgerVerification, PeerStatus, PolicyStatus, RefusedRoster, RejectedPeer,
+    RosterStatus, Status,
 };
 use concordat_protocol::{identity::InstitutionPublicKey, ids::NodeId};
 use concordat_storage::ledger::Verification;
 
 use crate::iam::{Action, Actor};
-use crate::membership::UnconfirmedKey;
+use crate::membership::{Rejection, UnconfirmedKey};
 use crate::node::Node;
 
 /// The node as it is now. Peers are named only to callers with a role that permits it.
@@ -111,13 +112,17 @@ pub(super) fn unready(node: &Node) -> Vec<String> {
 }
 
 /// How far the ledger has been verified since the start, and what was found; `None` once it is completely verified.
-pub(super) fn verification(node: &Node) -> Option<String> {
+pub(super) fn verification(node: &Node) -> Option<LedgerVerification> {
     match &*node.ledger().verification().borrow() {
         Verification::Whole => None,
-        Verification::Running { verified, of } => {
-            Some(format!("the ledger is being verified: {verified} of {of} entries"))
-        }
-        Verification::Failed { reason, .. } => Some(format!("the verification of the ledger failed: {reason}")),
+        Verification::Running { verified, of } => Some(LedgerVerification {
+            failed: false,
+            note: format!("the ledger is being verified: {verified} of {of} entries"),
+        }),
+        Verification::Failed { reason, .. } => Some(LedgerVerification {
+            failed: true,
+            note: format!("the verification of the ledger failed: {reason}"),
+        }),
     }
 }
 
@@ -171,10 +176,13 @@ fn rejected_peers(node: &Node) -> Vec<RejectedPeer> {
         member.map(|member| member.institution.clone())
     };
     let members = node.membership().rejected_peers();
-    let rejected = members.into_iter().map(|(id, reason)| RejectedPeer {
-        node: id,
-        institution: institution(&id),
-        reason,
-    });
+    let rejected = members
+        .into_iter()
+        .map(|(id, Rejection { reason, clock })| RejectedPeer {
+            node: id,
+            institution: institution(&id),
+            reason,
+            clock,
+        });
     rejected.collect()
 }

@@ -6,12 +6,12 @@ use concordat_documents::Items;
 use concordat_documents::problem::Problem;
 use concordat_documents::secret::SecretText;
 use concordat_documents::user::{self, Account, NewAccess, NewAccount, NewPassword, NewRoles};
+use concordat_keys::Secret;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::ActorId;
 use concordat_protocol::query::Role;
 use concordat_protocol::text::Label;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::keys::Secret;
 use concordat_storage::ledger::Attribution;
 
 use super::run::blocking;

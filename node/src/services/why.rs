@@ -9,7 +9,6 @@ use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::QueryId;
 use concordat_storage::ledger::StoredEntry;
 
-use super::decision::steps;
 use super::grants;
 use super::run::blocking;
 use crate::iam::{Action, Actor};
@@ -45,7 +44,7 @@ async fn of_query(node: &Node, caller: &Actor, request: WhyRequest) -> QueryDeci
     let WhyRequest { subject, purpose } = request;
     let federation = node.federation();
     let own = federation.explain_own(caller, &subject, purpose.as_ref()).await;
-    let policy = own.map(steps).unwrap_or_default();
+    let policy = own.map(|explanation| explanation.steps).unwrap_or_default();
     match federation.explain(caller, &subject, purpose).await {
         Ok(mut steps) => {
             steps.push("no local rule forbids it; each provider decides again when it receives the query".to_owned());
@@ -102,7 +101,7 @@ async fn of_grant(node: &Node, id: &str) -> Result<Grant, Problem> {
     let negotiation = grants::find(node, id).await?;
     let explanation = node.negotiations().explain(&negotiation.id).await?;
     Ok(Grant {
-        policy: explanation.map(steps),
+        policy: explanation.map(|explanation| explanation.steps),
         ..grants::document(node, &negotiation).await?
     })
 }

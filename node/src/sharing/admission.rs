@@ -38,14 +38,15 @@ impl Sharing {
             consumer: consumer.institution.clone(),
             provider: parts.identity.institution.clone(),
         };
-        let query = ValidQuery::check(envelope, &parties, now).map_err(|error| invalid(error.to_string()))?;
+        let query =
+            ValidQuery::check(envelope, &parties, now).map_err(|error| invalid(error.rule(), error.to_string()))?;
         let envelope = query.envelope();
         span::identify_query(&envelope.query);
         let admitted = {
             let mut replay = self.0.replay.lock().unwrap_or_else(PoisonError::into_inner);
             replay.admit(peer, envelope.query, now)
         };
-        admitted.map_err(|error| invalid(error.to_string()))?;
+        admitted.map_err(|error| invalid(error.rule(), error.to_string()))?;
         self.is_new(envelope.query).await?;
         self.require_countersigned_receipts(&consumer.institution, now).await?;
         let lease = parts.grants.lease(&envelope.grant, consumer, now).await?;

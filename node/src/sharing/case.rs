@@ -1,17 +1,34 @@
 //! A query and what permits it.
 
+use std::sync::Arc;
+
+use concordat_engine::Holder;
+use concordat_network::Session;
+use concordat_network::hello::Attested;
 use concordat_protocol::ids::{DatasetName, DatasetRef, GrantId, QueryId};
-use concordat_protocol::query::{ActorAssertion, ValidQuery};
+use concordat_protocol::query::{ActorAssertion, QueryEnvelope, ValidQuery};
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Purpose;
+use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::Refusal;
-use concordat_storage::{engine::Holder, ledger::Attribution};
+use concordat_storage::ledger::Attribution;
 use tokio::sync::watch;
 
 use super::requester::Requester;
 use crate::evidence::EvidencePeer;
 use crate::negotiation::{ChunkGuard, Lease};
+
+/// A query of another institution, as it arrived.
+#[derive(Debug)]
+pub(super) struct PeerQuery {
+    /// The query.
+    pub(super) envelope: Signed<QueryEnvelope>,
+    /// What the session's peer has proved about itself.
+    pub(super) consumer: Arc<Attested>,
+    /// The session.
+    pub(super) session: Session,
+}
 
 /// A query of one of this institution's own people.
 #[derive(Clone, Debug)]

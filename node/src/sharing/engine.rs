@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use concordat_storage::engine::Bounds;
+use concordat_engine::Bounds;
 
 use crate::config::DEFAULT_MEMORY_MIB;
 

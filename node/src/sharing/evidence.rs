@@ -34,9 +34,10 @@ fn not_awaited() -> Refusal {
 }
 
 fn used_before() -> Refusal {
-    Refusal::because(
+    Refusal::of_rule(
         RefusalCode::Invalid,
-        "the id of this query was used before; send the query again with a new one".to_owned(),
+        Some("query-id-unused"),
+        "the id of this query was used before; send the query again with a new one",
     )
 }
 
@@ -210,12 +211,11 @@ impl Sharing {
     ) -> Result<(), Refusal> {
         let parts = &self.0.parts;
         self.note_ledger((consumer, node), &signed.ledger, by).await?;
-        let ledger = parts.ledger.clone();
         let by = by.clone();
         let now = parts.clock.now();
         let stored = parts
             .evidence
-            .run(move |evidence| evidence.receive_countersignature(query, signed, (&ledger, &by, now)));
+            .run(move |evidence| evidence.receive_countersignature(query, signed, (&by, now)));
         match stored.await {
             Ok(true) => Ok(()),
             Ok(false) => Err(not_awaited()),

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use concordat_engine::{Bounds, Workers};
 use concordat_protocol::query::ReplayWindow;
 use concordat_protocol::wire::messages::Refusal;
 use concordat_storage::data_dir::Storage;
-use concordat_storage::engine::{Bounds, Workers};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::meta::MetaError;
 

@@ -1,11 +1,11 @@
 //! How a query ends, as it is recorded, as the receipt states it, and as the requester learns it.
 
+use concordat_engine::AnswerTotals;
 use concordat_protocol::audit;
 use concordat_protocol::query;
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{AnswerDigest, Refusal};
-use concordat_storage::engine::AnswerTotals;
 
 use super::case::Case;
 

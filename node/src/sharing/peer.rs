@@ -8,7 +8,7 @@ use concordat_protocol::signed::{CoSigned, SignatureError};
 use concordat_protocol::wire::messages::{Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal};
 use tracing::Instrument as _;
 
-use super::case::Case;
+use super::case::{Case, PeerQuery};
 use super::delivery::PeerReader;
 use super::handle::Sharing;
 use super::outcome::{NotRun, Outcome};
@@ -34,11 +34,11 @@ impl Sharing {
     async fn answer_consumer(&self, mut stream: FramedStream, consumer: Arc<Attested>) -> Result<(), NetworkError> {
         let QueryFrame { envelope } = stream.expect().await?;
         let session = stream.session().clone();
-        let received = Received::Peer {
+        let received = Received::Peer(PeerQuery {
             envelope,
             consumer,
             session: session.clone(),
-        };
+        });
         let not_run = match received.run(self, session.until_cut()).await {
             Ok(running) => return self.send_answer(stream, running).await,
             Err(not_run) => not_run,

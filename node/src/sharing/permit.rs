@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use concordat_engine::{Cut, IpcAnswer, Permit};
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::{Columns, Scope};
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use concordat_storage::catalog::{CatalogError, OpenVersion};
-use concordat_storage::engine::{Cut, IpcAnswer, Permit};
 use concordat_storage::ledger::LedgerReceipt;
 
 use super::case::Case;
@@ -64,7 +64,7 @@ async fn open_version(
     let opened = tokio::task::spawn_blocking(move || catalog.open_version(&name, number)).await;
     match opened {
         Ok(Ok(version)) => Ok(version),
-        Ok(Err(error @ CatalogError::NoSuchVersion { .. })) => Err(invalid(error.to_string())),
+        Ok(Err(error @ CatalogError::NoSuchVersion { .. })) => Err(invalid("version-exists", error.to_string())),
         Ok(Err(error)) => {
             tracing::warn!(%error, "a dataset cannot be opened");
             Err(failed("the stored data cannot be read"))

@@ -26,21 +26,18 @@
 //! it and closes the query with an outcome. What the end of the process cuts off after [`Recorded`] gets its outcome at the next
 //! start ([`crate::evidence`]).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use concordat_engine::{AnswerTotals, IpcAnswer, QueryError};
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::Digest32;
-use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::scope::{Scope, Tier};
-use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::Refusal;
-use concordat_storage::engine::{AnswerTotals, IpcAnswer, QueryError};
 use concordat_storage::ledger::{LedgerError, LedgerReceipt};
 use tokio::time::Instant;
 
-use super::case::{Case, LocalQuery};
+use super::case::{Case, LocalQuery, PeerQuery};
 use super::concurrency::{DecisionSlot, QuerySlot};
 use super::delivery::{Accepted, AnswerReader, SendError, send_chunk};
 use super::handle::Sharing;
@@ -48,22 +45,13 @@ use super::outcome::{NotRun, Outcome, no_answer, unconfirmed};
 use super::permit::open_engine;
 use super::refusal::{failed, refusal_of};
 use super::span;
-use concordat_network::Session;
-use concordat_network::hello::Attested;
 use concordat_policy::Policy;
 
 /// A query as it arrived; nothing in it is believed yet.
 #[derive(Debug)]
 pub(super) enum Received {
     /// From a peer, over an attested session.
-    Peer {
-        /// The query.
-        envelope: Signed<QueryEnvelope>,
-        /// What the session's peer has proved about itself.
-        consumer: Arc<Attested>,
-        /// The session.
-        session: Session,
-    },
+    Peer(PeerQuery),
     /// From one of this institution's own people, about one of its own datasets.
     Local(LocalQuery),
 }
@@ -87,11 +75,11 @@ impl Received {
     /// Checks all that can be known without the policy.
     async fn admit(self, sharing: &Sharing) -> Result<Admitted, Refusal> {
         match self {
-            Self::Peer {
-                envelope,
-                consumer,
-                session,
-            } => sharing.admit_peer(envelope, &consumer, &session).await,
+            Self::Peer(query) => {
+                sharing
+                    .admit_peer(query.envelope, &query.consumer, &query.session)
+                    .await
+            }
             Self::Local(query) => sharing.admit_local(query).await,
         }
     }

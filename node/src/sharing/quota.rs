@@ -81,7 +81,7 @@ fn used_up(limit: u32) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
+    use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 
     use super::*;
 

@@ -1,27 +1,41 @@
 //! Refusals as requesters receive them.
 
+use concordat_engine::QueryError;
 use concordat_protocol::error_kind::Explain;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
-use concordat_storage::engine::QueryError;
 
 /// A failure of this node.
 pub(super) fn failed(text: &str) -> Refusal {
     Refusal::because(RefusalCode::Failed, text)
 }
 
-/// A mistake in the query.
-pub(super) fn invalid(text: impl Into<String>) -> Refusal {
-    Refusal::because(RefusalCode::Invalid, text)
+/// A mistake in the query, which breaks `rule`.
+pub(super) fn invalid(rule: &'static str, text: impl Into<String>) -> Refusal {
+    Refusal::of_rule(RefusalCode::Invalid, Some(rule), text)
 }
 
 /// An error of the engine as a refusal for the requester; its text reveals no value of the data.
 pub(super) fn refusal_of(error: &QueryError) -> Refusal {
-    Refusal::because(error.kind().into(), error.to_string())
+    Refusal::of_rule(error.kind().into(), limit_of(error), error.to_string())
+}
+
+/// The rule behind an error of the engine, if it is a limit or a rule about what a query may state; the others are in its text.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most errors are about one query's text")]
+fn limit_of(error: &QueryError) -> Option<&'static str> {
+    match error {
+        QueryError::OtherVersion => Some("version-as-stated"),
+        QueryError::TooManyRows { .. } => Some("rows-an-answer"),
+        QueryError::TooManyGroups { .. } => Some("groups-a-query"),
+        QueryError::Memory => Some("memory-a-query"),
+        QueryError::Ended => Some("engine-limits"),
+        QueryError::Deadline => Some("time-a-query"),
+        _ => None,
+    }
 }
 
 /// A decision of the policy.
-pub(super) fn denied(reasons: Vec<concordat_policy::Reason>) -> Refusal {
-    let to_wire = |reason: concordat_policy::Reason| Reason {
+pub(super) fn denied(reasons: Vec<concordat_protocol::decision::RuleReason>) -> Refusal {
+    let to_wire = |reason: concordat_protocol::decision::RuleReason| Reason {
         text: reason.text,
         remedy: reason.remedy,
         rule: Some(reason.rule),

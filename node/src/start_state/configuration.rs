@@ -72,7 +72,7 @@ impl Bound for AcceptedConfiguration {
 
 /// A setting that differs from its accepted value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Difference {
+pub struct Difference {
     /// Its key, `section.key`.
     pub key: String,
     /// The accepted value, if it was set.

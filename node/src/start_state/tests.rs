@@ -1,6 +1,7 @@
 use super::*;
+use concordat_keys::KeyFile;
 use concordat_protocol::ids::InstitutionId;
-use concordat_storage::{data_dir::Storage, keys::KeyFile};
+use concordat_storage::data_dir::Storage;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -22,7 +23,7 @@ impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
-        concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
+        concordat_keys::fs::write_private(&key, &[b'k'; 64]).unwrap();
         let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
         Self { _dir: dir, storage }
     }

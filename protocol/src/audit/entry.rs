@@ -3,11 +3,13 @@
 mod body;
 mod cause;
 mod describe;
+mod values;
 
 use serde::{Deserialize, Serialize};
 
-pub use body::{Direction, EntryBody, GrantChange, KeyChange, MAX_LIST, Outcome};
+pub use body::{EntryBody, MAX_LIST};
 pub use cause::{Cause, NodeTask};
+pub use values::{Direction, GrantChange, KeyChange, Outcome};
 
 use super::merkle;
 use crate::ids::Digest32;

@@ -107,13 +107,15 @@ name!(
     |text| (1..=32).contains(&text.len()) && plain(text, b'-')
 );
 name!(
-    /// Name of a column: 1 to 63 characters, letters, digits and `_`, not starting with a digit; upper and lower case are kept.
+    /// Name of a column: 1 to 63 letters, digits and `_` of any script, not starting with a digit; upper and lower case are kept. It is an
+    /// identifier by UAX #31 (`XID_Start` or `_`, then `XID_Continue`) in normalization form C, so that one name has one spelling.
     ColumnName,
     "column name",
     "1 to 63 letters, digits and `_`, not starting with a digit",
-    |text| (1..=63).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        && !text.starts_with(|c: char| c.is_ascii_digit())
+    |text| (1..=MAX_COLUMN_NAME).contains(&text.chars().count())
+        && text.chars().all(is_in_column_name)
+        && text.starts_with(may_begin_column_name)
+        && unicode_normalization::is_nfc(text)
 );
 name!(
     /// Country whose law applies to an institution: ISO 3166-1 alpha-2, upper case, for example `HU`.
@@ -133,6 +135,21 @@ name!(
             && InstitutionId::new(institution).is_ok()
     })
 );
+
+/// Maximum length of the name of a column, in characters.
+pub const MAX_COLUMN_NAME: usize = 63;
+
+/// Whether the name of a column may contain `character`.
+#[must_use]
+pub fn is_in_column_name(character: char) -> bool {
+    unicode_ident::is_xid_continue(character)
+}
+
+/// Whether the name of a column may begin with `character`.
+#[must_use]
+pub fn may_begin_column_name(character: char) -> bool {
+    character == '_' || unicode_ident::is_xid_start(character)
+}
 
 fn plain(text: &str, joiner: u8) -> bool {
     text.bytes()

@@ -167,6 +167,37 @@ pub enum Refusal {
     NoRequest,
 }
 
+impl Refusal {
+    /// The name of the broken rule, as peers are sent it.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::Signature(_) => "message-signature",
+            Self::ForeignNode { .. } => "node-of-sender",
+            Self::OtherKey { .. } => "key-of-sender",
+            Self::OtherNegotiation { .. } => "negotiation-of-message",
+            Self::OtherParties { .. } => "parties",
+            Self::OneParty => "two-parties",
+            Self::OutOfOrder { .. } => "message-order",
+            Self::OtherTranscript => "transcript",
+            Self::Stale(_) => "message-time",
+            Self::WrongTurn { .. } => "turn",
+            Self::TooLong => "message-count",
+            Self::RequestTooLarge { .. } => "request-size",
+            Self::OtherDataset => "dataset-of-negotiation",
+            Self::WindowOver { .. } => "time-window",
+            Self::WiderThanRequest { .. } => "offer-within-request",
+            Self::NarrowingsMismatch => "narrowings-stated",
+            Self::TooManyNarrowings { .. } => "narrowing-count",
+            Self::ScopeChanged { accepted: true } => "scope-as-accepted",
+            Self::ScopeChanged { accepted: false } => "scope-as-requested",
+            Self::TermsDiffer { .. } => "terms-of-negotiation",
+            Self::TermsChanged => "terms-as-signed",
+            Self::Terms(_) => "terms-valid",
+            Self::NoRequest => "request-first",
+        }
+    }
+}
+
 fn origin(accepted: &bool) -> &'static str {
     if *accepted { "accepted" } else { "requested" }
 }

@@ -1,10 +1,5 @@
 //! Complete negotiations; the single rules are tested in `rules`, random networks in `model`.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a test names the one variant it looks for"
-)]
-
 mod model;
 mod order;
 mod rules;
@@ -209,8 +204,9 @@ fn forged<R: Role>(
 
 /// Why `to` refuses `message` at `T0`.
 fn refusal<R: Role>(to: &Negotiation<R>, message: Authentic) -> Refusal {
-    match to.receive(message, T0).unwrap_err() {
-        NegotiationError::Peer(refusal) => refusal,
-        other => panic!("{other:?}"),
-    }
+    let error = to.receive(message, T0).unwrap_err();
+    let NegotiationError::Peer(refusal) = error else {
+        panic!("{error:?}")
+    };
+    refusal
 }

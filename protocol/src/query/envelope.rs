@@ -162,3 +162,19 @@ pub enum InvalidQuery {
     #[error("the deadline of the query has passed")]
     DeadlinePassed,
 }
+
+impl InvalidQuery {
+    /// The name of the broken rule, as peers are sent it.
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::Signature(_) => "query-signature",
+            Self::ForeignSender => "query-sender",
+            Self::WrongRecipient => "query-recipient",
+            Self::AssertionForOtherQuery => "assertion-of-query",
+            Self::TooLong => "query-length",
+            Self::NotFresh(_) => "query-time",
+            Self::AssertionExpired => "assertion-time",
+            Self::DeadlinePassed => "query-deadline",
+        }
+    }
+}

@@ -159,13 +159,19 @@ fn proven(
     if proofs.is_empty() || proofs.len() > MAX_PROOFS {
         return Err(EvidenceError::Proofs);
     }
-    let mut entries = Vec::new();
+    let mut entries: Vec<LedgerEntry> = Vec::new();
     let mut leaves = BTreeSet::<Digest32>::new();
     for proof in proofs {
         let entry = proof.check(key).map_err(EvidenceError::Ledger)?;
         if proof.institution != *holder || query_of(&entry.entry().body) != Some(query) {
             return Err(EvidenceError::Inconsistent {
                 what: "a ledger entry is about another query",
+            });
+        }
+        // One entry shown several times would look like several releases; two with one number are of two histories.
+        if entries.iter().any(|known| known.sequence == entry.entry().sequence) {
+            return Err(EvidenceError::Inconsistent {
+                what: "a ledger entry is proven twice, or another one with its number",
             });
         }
         leaves.insert(entry.leaf());

@@ -46,7 +46,8 @@ pub struct Receipt {
     pub rows: u64,
     /// Bytes released.
     pub bytes: u64,
-    /// Cells withheld because too few subjects contribute to them.
+    /// Values withheld in the one row of an answer without groups, because too few subjects contribute to them. It is 0
+    /// for an answer with groups: their number would depend on people of whom there are too few.
     pub suppressed_cells: u64,
     /// Digest of the bytes released.
     pub answer: Digest32,

@@ -33,6 +33,16 @@ pub enum Replayed {
     Flood,
 }
 
+impl Replayed {
+    /// The name of the broken rule, as peers are sent it.
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::Again => "query-once",
+            Self::Flood => "query-rate",
+        }
+    }
+}
+
 impl ReplayWindow {
     /// Remembers `query` of `peer`.
     ///

@@ -11,13 +11,18 @@
 //! | `/concordat/notice/1` | [`NoticeFrame`] | [`NoticeReply`] |
 //! | `/concordat/grant-heads/1` | [`GrantHeadsFrame`] | [`GrantHeadsReply`] |
 
+mod answer_digest;
+mod refusal;
+
 use serde::{Deserialize, Serialize};
+
+pub use answer_digest::AnswerDigest;
+pub use refusal::{Reason, Refusal, RefusalCode};
 
 use super::codec::Frame;
 use crate::audit::{LedgerHead, LedgerProof};
-use crate::error_kind::ErrorKind;
 use crate::grant::{Acknowledgement, GrantHeads, NewerNotices, Notice};
-use crate::ids::{ColumnName, DatasetName, Digest32, NodeId, Nonce, QueryId};
+use crate::ids::{ColumnName, DatasetName, NodeId, Nonce, QueryId};
 use crate::labels::{self, DomainLabel};
 use crate::membership::{NodeCertificate, Roster};
 use crate::negotiation::NegotiationMessage;
@@ -191,84 +196,6 @@ impl Frame for Reply {
     const MAX: usize = SMALL_FRAME;
 }
 
-/// Why something was refused, as far as the caller may know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Refusal {
-    /// The kind of refusal.
-    pub code: RefusalCode,
-    /// Every reason, each with what would have to change for the request to be accepted.
-    pub reasons: Vec<Reason>,
-}
-
-impl Refusal {
-    /// A refusal with one reason.
-    pub fn because(code: RefusalCode, text: impl Into<String>) -> Self {
-        Self {
-            code,
-            reasons: vec![Reason {
-                text: text.into(),
-                remedy: None,
-                rule: None,
-            }],
-        }
-    }
-}
-
-/// The kind of a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RefusalCode {
-    /// The message is invalid.
-    Invalid,
-    /// A policy, a grant or its state forbids it.
-    Denied,
-    /// It does not exist, or the caller may not see it: the two are indistinguishable.
-    NotFound,
-    /// Too much at once; try again later.
-    Busy,
-    /// The answering side failed.
-    Failed,
-    /// Receipts of earlier answers have to be countersigned first.
-    CountersignFirst,
-}
-
-impl RefusalCode {
-    /// What kind of error it is for the side that is refused.
-    pub const fn kind(self) -> ErrorKind {
-        match self {
-            Self::Invalid => ErrorKind::Usage,
-            Self::Denied | Self::CountersignFirst => ErrorKind::Denied,
-            Self::NotFound => ErrorKind::NotFound,
-            Self::Busy | Self::Failed => ErrorKind::Unreachable,
-        }
-    }
-}
-
-impl From<ErrorKind> for RefusalCode {
-    /// What the peer learns of an error of this side: whether it lies with the request; nothing about a fault of this side.
-    fn from(kind: ErrorKind) -> Self {
-        match kind {
-            ErrorKind::Usage | ErrorKind::Unverified => Self::Invalid,
-            ErrorKind::Denied => Self::Denied,
-            ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::Unreachable | ErrorKind::Integrity | ErrorKind::Locked | ErrorKind::Internal => Self::Failed,
-        }
-    }
-}
-
-/// One reason of a refusal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reason {
-    /// Why it was refused.
-    pub text: String,
-    /// What would have to change for it to be accepted.
-    pub remedy: Option<String>,
-    /// The rule that refused it.
-    pub rule: Option<String>,
-}
-
 /// A query.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -414,31 +341,4 @@ pub enum GrantHeadsReply {
 
 impl Frame for GrantHeadsReply {
     const MAX: usize = SMALL_FRAME;
-}
-
-/// The digest that identifies the bytes of an answer: SHA-256 over the chunks in order, starting with its label.
-#[derive(Clone, Debug)]
-pub struct AnswerDigest(sha2::Sha256);
-
-impl Default for AnswerDigest {
-    fn default() -> Self {
-        use sha2::Digest;
-        Self(
-            sha2::Sha256::new()
-                .chain_update(labels::ANSWER_HASH.as_bytes())
-                .chain_update([0]),
-        )
-    }
-}
-
-impl AnswerDigest {
-    /// Adds the next bytes of the answer.
-    pub fn update(&mut self, bytes: &[u8]) {
-        sha2::Digest::update(&mut self.0, bytes);
-    }
-
-    /// The digest over all bytes added so far.
-    pub fn finish(&self) -> Digest32 {
-        Digest32::from_bytes(sha2::Digest::finalize(self.0.clone()).into())
-    }
 }

@@ -1,7 +1,12 @@
 //! The command: its arguments, its output and its exit codes.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
 use concordat_protocol::error_kind::chain;
 
+use crate::MAX_FILE;
 use crate::{Conclusion, KnownKeys, TerminalLine, VerifyError, conclude};
 
 const USAGE: &str = "\
@@ -50,10 +55,24 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> CommandResult {
         Ok(keys) => keys,
         Err(error) => return failed(2, &error.to_string()),
     };
-    match std::fs::read_to_string(&file) {
+    match read(Path::new(&file)) {
         Ok(text) => report(conclude(&text, &keys)),
         Err(error) => failed(2, &format!("cannot read `{file}`: {error}")),
     }
+}
+
+/// Reads a regular file: a pipe would wait, and a device may have no end. One byte more than the limit is read, so that a longer file is
+/// recognized.
+fn read(path: &Path) -> io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        let what = "it is not a regular file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    let mut text = String::new();
+    File::open(path)?
+        .take(MAX_FILE.saturating_add(1))
+        .read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn report(conclusion: Result<Conclusion, VerifyError>) -> CommandResult {
@@ -116,6 +135,7 @@ mod tests {
         assert_eq!(code(&["--help"]), 0);
         assert_eq!((code(&[]), code(&["--key"]), code(&["a", "b"])), (2, 2, 2));
         assert_eq!(code(&["/nonexistent/file"]), 2);
+        assert_eq!((code(&["/dev/zero"]), code(&["/"])), (2, 2));
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         assert_eq!(code(&[manifest]), 2);
         for key in ["abcd", "zurich", "zurich=", "zurich=abcd", "=0123", "Zürich=00"] {

@@ -22,7 +22,7 @@ use concordat_protocol::query::{EvidenceBundle, EvidenceError, ValidEvidence};
 use keys::Standing;
 
 /// Longest file in bytes: a ledger of several million entries.
-const MAX_FILE: usize = 1 << 30;
+const MAX_FILE: u64 = 1 << 30;
 
 /// What a file proves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError`] if it is invalid, or not such a file.
 pub fn conclude(text: &str, keys: &KnownKeys) -> Result<Conclusion, VerifyError> {
-    if text.len() > MAX_FILE {
+    if !u64::try_from(text.len()).is_ok_and(|len| len <= MAX_FILE) {
         return Err(VerifyError::Unreadable);
     }
     if let Ok(bundle) = serde_json::from_str::<EvidenceBundle>(text) {
@@ -98,7 +98,7 @@ fn query(valid: &ValidEvidence, keys: &KnownKeys) -> Result<Conclusion, VerifyEr
         valid.assertion.actor, query.from, query.sent_at, query.sql
     ));
     conclusion.state(&format!(
-        "answered by {} until {}: {} rows, {} bytes, {} cells withheld, tier `{}`, {:?}",
+        "answered by {} until {}: {} rows, {} bytes, {} values of a single row withheld, tier `{}`, {:?}",
         query.to, receipt.at, receipt.rows, receipt.bytes, receipt.suppressed_cells, receipt.tier, receipt.outcome
     ));
     if let Ok(head) = receipt.ledger_head() {

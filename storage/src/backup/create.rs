@@ -7,6 +7,10 @@ use std::{
     sync::Arc,
 };
 
+use concordat_keys::{
+    KeyError,
+    fs::{create_dir_private, open_regular, sync_dir, write_private},
+};
 use concordat_protocol::{
     identity::{InstitutionKey, InstitutionPublicKey, PrivateKey},
     ids::{Digest32, InstitutionId, Nonce},
@@ -23,14 +27,7 @@ use super::{
     files::{copy_file, hash_file},
     repository::SIGNER,
 };
-use crate::{
-    catalog::PinnedObjects,
-    data_dir::Storage,
-    fs::{create_dir_private, sync_dir, write_private},
-    keys::KeyError,
-    ledger::Ledger,
-    objects::DurableStore,
-};
+use crate::{catalog::PinnedObjects, data_dir::Storage, ledger::Ledger, objects::DurableStore};
 
 /// Objects are read in chunks of this size: in a remote store each is one request with its own timeout.
 const CHUNK: u64 = 8 * 1024 * 1024;
@@ -252,7 +249,7 @@ async fn copy_bytes(
 
 /// Copies a file of the data directory.
 fn copy_data_file(from: &Path, to: &Path) -> Result<(), BackupError> {
-    let copied = fs::File::open(from).and_then(|file| copy_file(file, to, None));
+    let copied = open_regular(from).and_then(|file| copy_file(file, to, None));
     copied.map(drop).map_err(BackupError::io("copy", from))
 }
 
@@ -290,7 +287,7 @@ impl Draft {
         create_dir_private(&folder).map_err(BackupError::io("create", &folder))?;
         // The log only grows, so its first bytes can be copied afterwards.
         let log = folder.join("entries.log");
-        fs::File::open(source.join("ledger/entries.log"))
+        open_regular(&source.join("ledger/entries.log"))
             .and_then(|file| copy_file(file, &log, Some(frozen.length)))
             .map_err(BackupError::io("copy", &log))?;
         write_private(&folder.join("head"), &frozen.head).map_err(BackupError::io("write", &folder))?;
@@ -358,7 +355,7 @@ impl Draft {
                     folders.push(path);
                     continue;
                 }
-                let (len, hash) = fs::File::open(&path)
+                let (len, hash) = open_regular(&path)
                     .and_then(hash_file)
                     .map_err(BackupError::io("read", &path))?;
                 let below = path.strip_prefix(&self.dir).unwrap_or(&path);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use concordat_keys::{IdentityError, KeyError};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::{InstitutionId, Nonce},
@@ -9,12 +10,7 @@ use concordat_protocol::{
 };
 
 use crate::{
-    catalog::CatalogError,
-    data_dir::StorageError,
-    keys::{IdentityError, KeyError},
-    ledger::LedgerError,
-    meta::MetaError,
-    objects::LocationError,
+    catalog::CatalogError, data_dir::StorageError, ledger::LedgerError, meta::MetaError, objects::LocationError,
     seal::store_error_kind,
 };
 

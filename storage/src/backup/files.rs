@@ -7,10 +7,11 @@ use std::{
     path::Path,
 };
 
+use concordat_keys::fs::create_dir_private;
 use concordat_protocol::ids::Digest32;
 
 use super::contents::FILE_HASH;
-use crate::fs::{create_dir_private, open_beneath};
+use crate::beneath::open_beneath;
 
 /// Most bytes of a small file of a repository: the list of a snapshot's files, a key, a statement.
 pub(super) const MAX_SMALL: u64 = 16 * 1024 * 1024;

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use concordat_keys::fs::{create_dir_private, sync_dir, write_private};
 use concordat_protocol::{
     audit::Erasure,
     identity::InstitutionPublicKey,
@@ -17,10 +18,7 @@ use super::{
     BackupError, FileEntry, Owner, Snapshot,
     files::{MAX_SMALL, hash_file, small},
 };
-use crate::{
-    catalog::ErasureStatement,
-    fs::{create_dir_private, open_beneath, sync_dir, write_private},
-};
+use crate::{beneath::open_beneath, catalog::ErasureStatement};
 
 /// The format of repositories.
 const FORMAT: &str = "concordat backups 1\n";

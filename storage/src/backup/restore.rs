@@ -2,6 +2,7 @@
 
 use std::{fs::File, path::Path};
 
+use concordat_keys::{IdentityError, KeyProvider, MasterKey, fs::create_dir_private};
 use concordat_protocol::{
     identity::{InstitutionPublicKey, PrivateKey},
     signed::Verified,
@@ -11,14 +12,7 @@ use tokio::runtime::Handle;
 use super::{
     BackupError, Repository, Snapshot, files::copy_file, repository::SnapshotInfo, restore_upload::RestoreUpload,
 };
-use crate::{
-    catalog::ErasureStatement,
-    data_dir::Storage,
-    fs::create_dir_private,
-    keys::{IdentityError, KeyProvider, MasterKey},
-    meta::SealedDb,
-    objects::ObjectLocation,
-};
+use crate::{catalog::ErasureStatement, data_dir::Storage, meta::SealedDb, objects::ObjectLocation};
 
 /// The configuration of the node in the snapshot.
 const CONFIGURATION: &str = "concordat.toml";
@@ -39,7 +33,7 @@ pub struct Restored {
 /// If it fails, the caller removes `dir`; objects uploaded to a remote store are removed here.
 ///
 /// # Errors
-/// [`BackupError::Damaged`] if anything is not what was signed; a [`crate::keys::KeyError`] if `provider` does not unlock the
+/// [`BackupError::Damaged`] if anything is not what was signed; a [`concordat_keys::KeyError`] if `provider` does not unlock the
 /// master key of that time; [`crate::objects::LocationError::Occupied`] if the location is not empty.
 pub fn restore(
     repository: &Repository,

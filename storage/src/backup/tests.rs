@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use concordat_keys::{Argon2Cost, KeyProvider, Passphrase, Secret};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     audit::EntryBody,
@@ -24,7 +25,6 @@ use crate::{
     catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
     data_dir::Storage,
     ingest::{Source, SubjectRule},
-    keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::{Attribution, Ledger},
     objects::{DurableStore, ObjectLocation},
     seal::HEADER_LEN,
@@ -87,6 +87,7 @@ impl TestNode {
         fs::write(&path, rows).unwrap();
         let mut request = ImportRequest {
             mode,
+            again: true,
             ..ImportRequest::new(people(), Source::at_path(path))
         };
         request.options.subject = SubjectRule::EachRow;
@@ -127,7 +128,7 @@ impl TestNode {
         let _within = self.runtime.enter();
         let dir = tempfile::tempdir().unwrap();
         let into = dir.path().join("node");
-        crate::fs::create_dir_private(&into).unwrap();
+        concordat_keys::fs::create_dir_private(&into).unwrap();
         let repository = Repository::open(&self.repository())?;
         let snapshot = repository.snapshot(None, &owner())?;
         Ok((
@@ -205,7 +206,7 @@ fn restored_data_is_the_data_at_the_time_of_the_snapshot() {
     let _within = node.runtime.enter();
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("node");
-    crate::fs::create_dir_private(&into).unwrap();
+    concordat_keys::fs::create_dir_private(&into).unwrap();
     let repository = Repository::open(&node.repository()).unwrap();
     let id = first.contents.document().id;
     let snapshot = repository.snapshot(Some(id), &owner()).unwrap();

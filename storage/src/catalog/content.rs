@@ -1,13 +1,11 @@
 //! The digests that identify an object.
 
+use concordat_keys::{OBJECT_CONTENT, OBJECT_HEADER};
 use concordat_protocol::ids::Digest32;
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, Result, path::Path};
 
-use crate::{
-    keys::{OBJECT_CONTENT, OBJECT_HEADER},
-    seal::{HEADER_LEN, SealError},
-};
+use crate::seal::{HEADER_LEN, SealError};
 
 /// The digest that distinguishes a sealed object from every other one.
 pub(super) async fn header_digest(sealed: &dyn ObjectStore, location: &Path) -> Result<Digest32> {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use concordat_keys::Identities;
 use concordat_protocol::{
     identity::InstitutionPublicKey,
     ids::{ColumnName, DatasetName, Digest32},
@@ -10,15 +11,13 @@ use concordat_protocol::{
     signed::{Signed, Verified},
 };
 
-use super::{CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry};
-use crate::{
-    keys::Identities,
-    meta::{Batch, MetaError, SealedDb, SealedTree, TreeId},
-};
+use super::{CatalogError, Classification, DatasetRecord, LatestImport, Manifest, ObjectEntry};
+use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
 /// The records of datasets, under their names.
 pub const DATASETS: TreeId = TreeId::new("datasets");
 const MANIFESTS: TreeId = TreeId::new("manifests");
+const IMPORTS: TreeId = TreeId::new("imports");
 
 /// The datasets of one node, as stored in its state database.
 #[derive(Debug)]
@@ -26,6 +25,8 @@ pub struct Datasets {
     pub(super) meta: SealedDb,
     pub(super) records: SealedTree<DatasetRecord>,
     pub(super) manifests: SealedTree<Signed<Manifest>>,
+    /// The latest import of each dataset; none for those that were imported before this was kept.
+    pub(super) imports: SealedTree<LatestImport>,
     pub(super) identities: Arc<Identities>,
     /// Held while a record or a key is changed; never during work on objects.
     change_lock: Mutex<()>,
@@ -36,6 +37,7 @@ impl Datasets {
         Ok(Self {
             records: meta.tree(DATASETS)?,
             manifests: meta.tree(MANIFESTS)?,
+            imports: meta.tree(IMPORTS)?,
             meta: meta.clone(),
             identities,
             change_lock: Mutex::default(),
@@ -72,6 +74,16 @@ impl Datasets {
     pub fn show(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
         self.find(name)?
             .ok_or_else(|| CatalogError::NotFound { name: name.clone() })
+    }
+
+    /// What is kept of the latest import of a dataset; `None` if nothing was kept then.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] if there is no dataset with this name.
+    pub fn latest_import(&self, name: &DatasetName) -> Result<Option<LatestImport>, CatalogError> {
+        let record = self.show(name)?;
+        let latest = self.imports.get(name.as_str())?;
+        Ok(latest.filter(|latest| latest.version == record.current))
     }
 
     /// Sets the classes of some columns; the others keep theirs.

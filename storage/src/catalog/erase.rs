@@ -209,6 +209,7 @@ impl Erasures {
         let mut batch = Batch::new();
         batch.expect(&self.datasets.records, name, Some(record))?;
         batch.remove(&self.datasets.records, name);
+        batch.remove(&self.datasets.imports, name);
         for entry in self.datasets.named_objects(record).unwrap_or_default() {
             batch.remove(&self.objects.placements, &entry.path);
         }

@@ -1,5 +1,6 @@
 //! Errors of datasets.
 
+use concordat_keys::{IdentityError, KeyError};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::{ColumnName, DatasetName, SegmentName},
@@ -8,12 +9,7 @@ use concordat_protocol::{
     signed::SignatureError,
 };
 
-use crate::{
-    keys::{IdentityError, KeyError},
-    meta::MetaError,
-    objects::LocationError,
-    seal::store_error_kind,
-};
+use crate::{meta::MetaError, objects::LocationError, seal::store_error_kind};
 
 /// Why a dataset cannot be found, changed or read.
 #[derive(Debug, thiserror::Error)]

@@ -11,8 +11,11 @@ mod shape;
 
 use std::sync::Arc;
 
+use concordat_keys::DatasetKey;
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
+    ids::Digest32,
+    schema::VersionNumber,
     time::Timestamp,
 };
 use tokio::runtime::Handle;
@@ -24,17 +27,14 @@ pub use request::{ImportMode, ImportRequest, Imported, MAIN_SEGMENT, Progress, R
 use shape::Shape;
 
 use super::{
-    CatalogError, DatasetRecord, ObjectEntry,
+    CatalogError, DatasetRecord, Manifest, ObjectEntry,
     datasets::Datasets,
     keyring::Keyring,
     objects::StoredObjects,
     runtime::runtime,
     writer::{Target, VersionWriter},
 };
-use crate::{
-    ingest::{Inspection, Refused, Reject, RejectSink, TableOptions, batches, infer_schema_into},
-    keys::DatasetKey,
-};
+use crate::ingest::{Inspection, Refused, Reject, RejectSink, TableOptions, batches, infer_schema_into};
 
 /// Creates versions from files.
 #[derive(Debug)]
@@ -111,6 +111,7 @@ impl Importer {
             (None, ImportMode::Create) => Ok(Destination {
                 old: None,
                 previous: None,
+                files: Vec::new(),
                 segment: request.segment.clone().unwrap_or_else(main_segment),
                 key: Arc::new(DatasetKey::random().map_err(CatalogError::from)?),
             }),
@@ -126,12 +127,31 @@ impl Importer {
                 segment: old.segment,
             });
         }
+        let previous = self.datasets.manifest(&old, old.current)?.document().clone();
         Ok(Destination {
-            previous: Some(self.datasets.manifest(&old, old.current)?.document().clone()),
+            files: self.files(&old, &previous),
+            previous: Some(previous),
             key: Arc::new(self.keys.open_keys(&old)?.current),
             segment: old.segment.clone(),
             old: Some(old),
         })
+    }
+
+    /// The files whose rows the current version has, as far as the versions that they created are retained. A version has contributed if
+    /// its last object is one of the current version. A manifest that cannot be read is found by `dataset verify`, and does not stop an import.
+    fn files(&self, old: &DatasetRecord, current: &Manifest) -> Vec<(Digest32, VersionNumber)> {
+        let is_current = |entry: &ObjectEntry| current.objects.iter().any(|known| known.path == entry.path);
+        let mut files = Vec::new();
+        for number in old.oldest.get()..=old.current.get() {
+            let Ok(manifest) = self.datasets.manifest(old, VersionNumber::new(number)) else {
+                continue;
+            };
+            let manifest = manifest.document();
+            if manifest.objects.last().is_some_and(is_current) {
+                files.push((manifest.provenance.blake3, manifest.version));
+            }
+        }
+        files
     }
 
     /// Removes what a failed import wrote. If that fails too, the next start of the node removes it. It is not
@@ -155,9 +175,20 @@ fn inspect(
     progress(Progress::Inspecting);
     let options = TableOptions {
         subject: destination.subject(request)?,
+        existing: destination.existing_kinds(request.mode),
         ..request.options.clone()
     };
     let inspection = infer_schema_into(&request.source, &options, &mut Reporter(progress))?;
+    let file = Digest32::from_bytes(inspection.fingerprint().blake3);
+    match destination.repeats(request.mode, file) {
+        Some(version) if !request.again => {
+            return Err(ImportError::Repeated {
+                name: request.name.clone(),
+                version,
+            });
+        }
+        Some(_) | None => {}
+    }
     if options.refused == Refused::Stop && inspection.rejects().count() > 0 {
         // The second pass refuses to start, with the reason; nothing has been written yet.
         batches(&request.source, &inspection)?;

@@ -6,18 +6,17 @@
 
 use std::sync::Arc;
 
+use concordat_keys::{DatasetKey, Escrow, KeyError, MasterKey, PseudonymSecret, Recipient, SegmentKey, Wrapped};
 use concordat_protocol::{
     audit::MAX_KEYS,
     ids::{DatasetName, KeyId, SegmentName},
 };
 
 use super::{CatalogError, DatasetRecord, datasets::Datasets, record::DatasetKeys};
-use crate::{
-    keys::{DatasetKey, Escrow, KeyError, MasterKey, PseudonymSecret, Recipient, SegmentKey, Wrapped},
-    meta::{Batch, MetaError, SealedDb, SealedTree, TreeId},
-};
+use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
-const SEGMENTS: TreeId = TreeId::new("segments");
+/// The keys of segments, by name.
+pub const SEGMENTS: TreeId = TreeId::new("segments");
 
 /// The keys of a dataset, opened.
 pub(super) struct OpenKeys {
@@ -110,6 +109,12 @@ impl Keyring {
             segments,
             datasets,
         })
+    }
+
+    /// Whether a rotation of the master key has begun that is not finished: the next start finishes it.
+    #[must_use]
+    pub fn is_rotating_master(&self) -> bool {
+        self.master.is_rotating()
     }
 
     /// Replaces the master key with a new one. Data and state are not touched.
@@ -213,7 +218,7 @@ impl Keyring {
     /// Encrypts the keys of this node to recovery keys; see [`Escrow`].
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::NoRecipient`] if there is none.
+    /// [`concordat_keys::KeyError::NoRecipient`] if there is none.
     pub fn escrow(&self, recipients: &[Recipient]) -> Result<String, CatalogError> {
         let _changes = self.datasets.lock_changes();
         let mut segments = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use concordat_keys::Wrapped;
 use concordat_protocol::{
     ids::{ColumnName, DatasetName, SegmentName},
     release::ReleaseRules,
@@ -15,7 +16,7 @@ use super::{
     keyring::Keyring,
     record::DatasetKeys,
 };
-use crate::{keys::Wrapped, meta::Batch};
+use crate::meta::Batch;
 
 /// A dataset in format 1: one key, which was also the secret for pseudonyms, and no retention rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use concordat_keys::{DatasetKey, Suite};
 use concordat_protocol::error_kind::Explain;
 use concordat_protocol::ids::{DatasetName, Digest32, KeyId};
 use futures::{StreamExt, TryStreamExt};
@@ -19,10 +20,9 @@ use tokio::runtime::Handle;
 
 use super::{CatalogError, DatasetRecord, Manifest, ObjectEntry, datasets::Datasets};
 use crate::{
-    keys::DatasetKey,
     meta::{MetaError, SealedDb, SealedTree, TreeId},
     objects::{LocationError, RemoteStore, RequiredObjects, UnknownObjects},
-    seal::{SealedStore, Suite},
+    seal::SealedStore,
 };
 
 const PLACEMENTS: TreeId = TreeId::new("placements");

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, iter, sync::Arc};
 
+use concordat_keys::{DatasetKey, Suite};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::DatasetName;
 use object_store::{ObjectStore, path::Path};
@@ -13,10 +14,7 @@ use super::{
     keyring::Keyring,
     objects::{LiveObject, ReadGuard, StoredObjects},
 };
-use crate::{
-    keys::DatasetKey,
-    seal::{SealedStore, Suite, store_error_kind},
-};
+use crate::seal::{SealedStore, store_error_kind};
 
 /// Every object of the catalog at one moment; none of them is removed while this value exists, except by erasing its
 /// dataset.

@@ -10,6 +10,7 @@ use std::{
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use bytes::Bytes;
+use concordat_keys::{OrderKey, PseudonymKey, PseudonymSecret};
 use concordat_protocol::{
     identity::InstitutionPublicKey,
     ids::{ColumnName, Digest32},
@@ -22,11 +23,7 @@ use object_store::{
 };
 
 use super::{Manifest, ObjectEntry, content::header_digest, objects::ReadGuard};
-use crate::{
-    engine::Source,
-    keys::{OrderKey, PseudonymKey, PseudonymSecret},
-    seal::{SealError, SealedStore},
-};
+use crate::seal::{SealError, SealedStore};
 
 /// An open version, which stays readable whatever is imported in the meantime.
 #[derive(Clone, Debug)]
@@ -111,30 +108,16 @@ impl OpenVersion {
     pub fn objects(&self) -> Vec<ObjectMeta> {
         self.store.metas.clone()
     }
-}
 
-impl Source for OpenVersion {
-    fn schema(&self) -> SchemaRef {
-        self.schema()
-    }
-
-    fn subject_column(&self) -> &str {
-        self.manifest().subject.as_str()
-    }
-
-    fn object_store(&self) -> Arc<dyn ObjectStore> {
-        self.object_store()
-    }
-
-    fn objects(&self) -> Vec<ObjectMeta> {
-        self.objects()
-    }
-
-    fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
+    /// The key of the pseudonyms under the grant with this id; `None` for the institution's own users.
+    #[must_use]
+    pub fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
         self.pseudonyms.key(grant)
     }
 
-    fn order_key(&self, grant: Option<&[u8; 16]>) -> OrderKey {
+    /// The key of the order in which the rows of this version are released, likewise for each grant.
+    #[must_use]
+    pub fn order_key(&self, grant: Option<&[u8; 16]>) -> OrderKey {
         self.pseudonyms.order_key(grant, self.manifest_digest().as_bytes())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use concordat_keys::Wrapped;
 use concordat_protocol::{
     ids::{ColumnName, CreationId, DatasetName, KeyId, SegmentName},
     release::ReleaseRules,
@@ -10,7 +11,6 @@ use concordat_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::Classification;
-use crate::keys::Wrapped;
 
 /// What is stored about a dataset apart from its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use concordat_keys::{DatasetKey, KeyError, OBJECT_CONTENT};
 use concordat_protocol::ids::{DatasetName, Digest32, Nonce};
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, WriteMultipart, path::Path};
@@ -21,7 +22,6 @@ use super::{
     runtime::runtime,
 };
 use crate::{
-    keys::{DatasetKey, KeyError, OBJECT_CONTENT},
     meta::{Batch, MetaError},
     seal::SealedStore,
 };

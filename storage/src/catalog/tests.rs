@@ -12,6 +12,7 @@ use arrow::{
     datatypes::Int64Type,
     util::display::array_value_to_string,
 };
+use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     identity::InstitutionKey,
@@ -29,11 +30,11 @@ use super::*;
 use crate::{
     data_dir::Storage,
     ingest::{IngestError, Refused, SUBJECT_COLUMN, Source, SubjectRule, TableOptions},
-    keys::{Argon2Cost, Passphrase, Secret},
     objects::ObjectLocation,
     seal::store_error_kind,
 };
 
+mod appending;
 mod damage;
 mod erasing;
 mod failures;
@@ -83,6 +84,7 @@ impl TestNode {
         fs::write(&path, contents).unwrap();
         ImportRequest {
             mode,
+            again: true,
             options: each_row(mode),
             ..ImportRequest::new(people(), Source::at_path(path))
         }
@@ -296,7 +298,10 @@ fn a_file_with_other_columns_is_not_appended() {
     let swapped = node
         .import(&node.request("id,age,name\n4,40,Eva\n", ImportMode::Append))
         .unwrap_err();
-    assert!(swapped.to_string().contains("another order"), "{swapped}");
+    let ImportError::Columns { differences, .. } = &swapped else {
+        panic!("{swapped}")
+    };
+    assert_eq!(differences.as_slice(), ["its columns are in another order"]);
     let mut named = node.request("id,name,age\n4,Eva,40\n", ImportMode::Append);
     named.options.subject = SubjectRule::Column("id".to_owned());
     let named = node.import(&named).unwrap_err();

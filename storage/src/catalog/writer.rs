@@ -2,6 +2,7 @@
 
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use bytes::Bytes;
+use concordat_keys::{KeyError, OBJECT_CONTENT};
 use concordat_protocol::ids::{Digest32, Nonce};
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, path::Path};
 use parquet::{
@@ -13,10 +14,7 @@ use parquet::{
 use tokio::runtime::Handle;
 
 use super::{ObjectEntry, content::header_digest};
-use crate::{
-    keys::{KeyError, OBJECT_CONTENT},
-    seal::SealedStore,
-};
+use crate::seal::SealedStore;
 
 /// Rows in a row group: few enough to skip most of a table by its statistics, and enough for columns to compress well.
 const ROW_GROUP_ROWS: usize = 128 * 1024;

@@ -2,13 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{
-    catalog::CatalogError,
-    keys::{IdentityError, KeyError},
-    meta::MetaError,
-    objects::LocationError,
-    seal::store_error_kind,
-};
+use concordat_keys::{IdentityError, KeyError};
+
+use crate::{catalog::CatalogError, meta::MetaError, objects::LocationError, seal::store_error_kind};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why the data directory cannot be opened.
@@ -64,6 +60,17 @@ pub enum StorageError {
         /// The newest format that is known.
         known: u32,
     },
+    /// The master key file is not the one that the state knows.
+    #[error(
+        "`{}` was replaced by an older copy, or the folder `meta` was: the sealed state knows another file as the current one, and a \
+         crash cannot cause this; restore the newest copy of that file and of `meta`. If it is lost, set a new unlock secret with the \
+         keys of a backup (`concordat key recover`), or restore a backup into an empty directory",
+        path.display()
+    )]
+    MasterKeyReplaced {
+        /// The file.
+        path: PathBuf,
+    },
     /// The catalog cannot be opened or migrated.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -90,6 +97,7 @@ impl Explain for StorageError {
             Self::Missing { .. } => ErrorKind::NotFound,
             Self::InUse { .. } => ErrorKind::Locked,
             Self::Exposed { .. } => ErrorKind::Usage,
+            Self::MasterKeyReplaced { .. } => ErrorKind::Integrity,
             Self::Io { .. } | Self::Format { .. } => ErrorKind::Internal,
             Self::Catalog(source) => source.kind(),
             Self::Identity(source) => source.kind(),

@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use concordat_keys::fs::create_dir_private;
+
 use super::StorageError;
-use crate::fs::create_dir_private;
 
 /// Most paths that an error names.
 const MAX_SHOWN: usize = 5;

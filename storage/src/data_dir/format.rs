@@ -5,8 +5,9 @@
 
 use std::{io, path::Path};
 
+use concordat_keys::fs::{read_regular_text, write_private};
+
 use super::StorageError;
-use crate::fs::write_private;
 
 /// The format that this program writes.
 ///
@@ -15,6 +16,8 @@ use crate::fs::write_private;
 pub(super) const CURRENT: u32 = 2;
 
 const FILE: &str = "format";
+/// Most bytes of the file.
+const MAX_FORMAT: u64 = 1024;
 
 /// The format of the directory.
 ///
@@ -22,7 +25,7 @@ const FILE: &str = "format";
 /// [`StorageError::Format`] if it is newer than [`CURRENT`] or cannot be read as a number.
 pub(super) fn read(dir: &Path) -> Result<u32, StorageError> {
     let path = dir.join(FILE);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read_regular_text(&path, MAX_FORMAT) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(1),
         Err(source) => return Err(StorageError::io("read", &path, source)),

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, path::Path as FsPath};
 
+use concordat_keys::KeyError;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::StorageError;
 use crate::{
-    keys::KeyError,
     meta::{MetaError, SealedDb, SealedTree, TreeId},
     objects::{LocationError, OwnershipMarker, S3Url, UnknownObjects},
 };

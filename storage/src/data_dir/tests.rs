@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use concordat_keys::{Argon2Cost, FileRegister, IdentityError, KeyError, Passphrase, Secret, fs::write_private};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
@@ -17,11 +18,8 @@ use concordat_protocol::{
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+use super::master_file::MasterKeyFile;
 use super::{Storage, StorageError};
-use crate::{
-    fs::write_private,
-    keys::{Argon2Cost, IdentityError, KeyError, Passphrase, Secret},
-};
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
 
@@ -54,6 +52,69 @@ fn a_directory_is_created_once_and_opened_with_its_secret() {
     open(dir.path()).unwrap();
     let nowhere = open(&dir.path().join("elsewhere")).unwrap_err();
     assert!(matches!(nowhere, StorageError::Missing { .. }), "{nowhere}");
+}
+
+/// The process stops after the state knows the next master key file, and before or after the file is written: the directory opens with
+/// the file that is there, and from then on with no other.
+#[test]
+fn master_key_file_after_a_stop_is_one_of_two() {
+    for is_written in [false, true] {
+        let dir = created();
+        let path = dir.path().join("identity/master.key");
+        let storage = open(dir.path()).unwrap();
+        let old = (fs::read(&path).unwrap(), storage.0.master.file().unwrap(), "p");
+        storage.change_provider(&passphrase("q")).unwrap();
+        let new = (fs::read(&path).unwrap(), storage.0.master.file().unwrap(), "q");
+        let register = MasterKeyFile::open(storage.meta()).unwrap();
+        register.confirm(old.1).unwrap();
+        register.prepare(new.1).unwrap();
+        drop((storage, register));
+
+        let (there, other) = if is_written { (new, old) } else { (old, new) };
+        fs::write(&path, &there.0).unwrap();
+        drop(Storage::open(dir.path(), &passphrase(there.2)).unwrap());
+        fs::write(&path, &other.0).unwrap();
+        let refused = Storage::open(dir.path(), &passphrase(other.2)).unwrap_err();
+        assert!(matches!(refused, StorageError::MasterKeyReplaced { .. }), "{refused}");
+        assert_eq!(refused.kind(), ErrorKind::Integrity);
+        fs::write(&path, &there.0).unwrap();
+        drop(Storage::open(dir.path(), &passphrase(there.2)).unwrap());
+    }
+}
+
+/// A folder with the name of the staged file prevents the file from being written.
+#[test]
+fn master_key_file_that_cannot_be_written_stays_the_current_one() {
+    let dir = created();
+    let storage = open(dir.path()).unwrap();
+    let staged = dir.path().join("identity/master.key.new");
+    fs::create_dir(&staged).unwrap();
+    storage.change_provider(&passphrase("q")).unwrap_err();
+    drop(storage);
+    fs::remove_dir(&staged).unwrap();
+    let storage = open(dir.path()).unwrap();
+    storage.change_provider(&passphrase("q")).unwrap();
+    drop(storage);
+    Storage::open(dir.path(), &passphrase("q")).unwrap();
+}
+
+/// The cost of a guess is raised at a start, which replaces the file.
+#[test]
+fn master_key_file_of_a_higher_cost_is_known_at_the_next_start() {
+    let dir = created();
+    let path = dir.path().join("identity/master.key");
+    let before = fs::read(&path).unwrap();
+    let higher = Argon2Cost {
+        passes: CHEAP.passes + 1,
+        ..CHEAP
+    };
+    let costly = || Passphrase::new(Secret::from("p".to_owned()), higher);
+    drop(Storage::open(dir.path(), &costly()).unwrap());
+    assert_ne!(fs::read(&path).unwrap(), before);
+    drop(Storage::open(dir.path(), &costly()).unwrap());
+    fs::write(&path, before).unwrap();
+    let refused = open(dir.path()).unwrap_err();
+    assert!(matches!(refused, StorageError::MasterKeyReplaced { .. }), "{refused}");
 }
 
 #[test]

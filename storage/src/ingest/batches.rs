@@ -17,10 +17,12 @@ use super::{
     error::IngestError,
     fingerprint::Fingerprint,
     inspection::Inspection,
+    missing::MissingRule,
+    notation::Notation,
     prefetch::Prefetch,
     row_source::{Chunk, Ending, chunks},
     source::Source,
-    values::{self, UTC, is_marker, trim},
+    values::{UTC, trim},
 };
 
 /// Reads an inspected file again, as record batches of [`Inspection::schema`], which are prefetched on separate
@@ -42,10 +44,12 @@ pub fn batches(source: &Source, inspection: &Inspection) -> Result<Batches, Inge
     }
     let typing = Typing {
         path: path.to_owned(),
-        chunks: Some(chunks(rows, path)?),
+        chunks: Some(chunks(rows, MissingRule::of(&inspection.options), path)?),
         schema: inspection.schema(),
         subjects: *inspection.subject() == Subject::Assigned,
         columns: inspection.columns().to_vec(),
+        missing: MissingRule::of(&inspection.options),
+        notation: inspection.options.notation.clone(),
         rows: 0,
         expected_rows: inspection.rows(),
         expected: inspection.fingerprint(),
@@ -87,6 +91,8 @@ struct Typing {
     /// Whether each row is its own subject.
     subjects: bool,
     columns: Vec<Column>,
+    missing: MissingRule,
+    notation: Notation,
     rows: u64,
     expected_rows: u64,
     expected: Fingerprint,
@@ -129,9 +135,28 @@ impl Typing {
             .columns
             .iter()
             .enumerate()
-            .map(|(index, column)| typed(column, block, index).ok_or_else(|| self.changed()));
+            .map(|(index, column)| self.typed(column, block, index).ok_or_else(|| self.changed()));
         let arrays: Result<Vec<_>, _> = subjects.into_iter().chain(columns).collect();
         RecordBatch::try_new(Arc::clone(&self.schema), arrays?).map_err(|source| IngestError::Arrow { source })
+    }
+
+    /// One column of a block; `None` if a field does not match the result of the inspection for this column.
+    fn typed(&self, column: &Column, block: &Block, index: usize) -> Option<ArrayRef> {
+        let notation = &self.notation;
+        let cells = block.column(index).map(|field| cell(column, field, &self.missing));
+        Some(match column.kind {
+            ColumnKind::Int => Arc::new(read(cells, |value| notation.int(value)).collect::<Option<Int64Array>>()?),
+            ColumnKind::Float => {
+                Arc::new(read(cells, |value| notation.float(value)).collect::<Option<Float64Array>>()?)
+            }
+            ColumnKind::Boolean => {
+                Arc::new(read(cells, |value| notation.boolean(value)).collect::<Option<BooleanArray>>()?)
+            }
+            ColumnKind::Date => Arc::new(read(cells, |value| notation.date(value)).collect::<Option<Date32Array>>()?),
+            ColumnKind::Timestamp => Arc::new(instants(cells, notation)?),
+            ColumnKind::TimestampUtc => Arc::new(instants(cells, notation)?.with_timezone(UTC)),
+            ColumnKind::Text => Arc::new(cells.collect::<Option<StringArray>>()?),
+        })
     }
 
     fn check_end(&self, ending: &Ending) -> Result<(), IngestError> {
@@ -149,24 +174,10 @@ impl Typing {
     }
 }
 
-/// One column of a block; `None` if a field does not match the result of the inspection for this column.
-fn typed(column: &Column, block: &Block, index: usize) -> Option<ArrayRef> {
-    let cells = block.column(index).map(|field| cell(column, field));
-    Some(match column.kind {
-        ColumnKind::Int => Arc::new(read(cells, |value| value.parse().ok()).collect::<Option<Int64Array>>()?),
-        ColumnKind::Float => Arc::new(read(cells, values::float).collect::<Option<Float64Array>>()?),
-        ColumnKind::Boolean => Arc::new(read(cells, values::boolean).collect::<Option<BooleanArray>>()?),
-        ColumnKind::Date => Arc::new(read(cells, values::date).collect::<Option<Date32Array>>()?),
-        ColumnKind::Timestamp => Arc::new(instants(cells)?),
-        ColumnKind::TimestampUtc => Arc::new(instants(cells)?.with_timezone(UTC)),
-        ColumnKind::Text => Arc::new(cells.collect::<Option<StringArray>>()?),
-    })
-}
-
 /// The value of a field: `Some(None)` if it is missing and may be; `None` if it is missing but must not be.
-fn cell<'a>(column: &Column, field: &'a str) -> Option<Option<&'a str>> {
+fn cell<'a>(column: &Column, field: &'a str, missing: &MissingRule) -> Option<Option<&'a str>> {
     let value = trim(field);
-    if value.is_empty() || (column.markers_are_missing && is_marker(value)) {
+    if missing.is_without_value(value) || (column.markers_are_missing && missing.is_marker(value)) {
         (column.missing > 0).then_some(None)
     } else if column.kind == ColumnKind::Text {
         Some(Some(field))
@@ -185,6 +196,9 @@ fn read<'a, T>(
     })
 }
 
-fn instants<'a>(cells: impl Iterator<Item = Option<Option<&'a str>>>) -> Option<TimestampMillisecondArray> {
-    read(cells, |value| values::timestamp(value).map(|(instant, _)| instant)).collect()
+fn instants<'a>(
+    cells: impl Iterator<Item = Option<Option<&'a str>>>,
+    notation: &Notation,
+) -> Option<TimestampMillisecondArray> {
+    read(cells, |value| notation.timestamp(value).map(|(instant, _)| instant)).collect()
 }

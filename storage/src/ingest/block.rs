@@ -1,6 +1,6 @@
 //! Blocks of rows of equal width, read by column.
 
-use super::{rejects::Reject, row::Row};
+use super::{missing::MissingRule, rejects::Reject, row::Row, values::trim};
 
 /// Maximum rows in a block.
 pub(super) const BLOCK_ROWS: usize = 8192;
@@ -14,6 +14,8 @@ pub(super) struct Block {
     ends: Vec<u32>,
     lines: Vec<u64>,
     width: usize,
+    /// Rows that were left out because no field has a value.
+    pub(super) without_values: u64,
     pub(super) rejects: Vec<Reject>,
 }
 
@@ -35,7 +37,38 @@ impl Block {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.rejects.is_empty()
+        self.lines.is_empty() && self.rejects.is_empty() && self.without_values == 0
+    }
+
+    /// Leaves out the rows of several columns without a single value, and counts them: they are lines of a spreadsheet that nobody filled
+    /// in, and each would count as a person.
+    pub(super) fn without_empty_rows(self, missing: &MissingRule) -> Self {
+        let is_empty = |row: &usize| self.fields(*row).all(|field| missing.is_no_value_in_a_row(trim(field)));
+        let empty: Vec<usize> = match self.width {
+            0 | 1 => Vec::new(),
+            _ => (0..self.rows()).filter(is_empty).collect(),
+        };
+        if empty.is_empty() {
+            return self;
+        }
+        let mut kept = Self::new(self.width);
+        kept.without_values = empty.len() as u64;
+        let mut row = Row::default();
+        for (number, line) in self
+            .lines()
+            .enumerate()
+            .filter(|(number, _)| empty.binary_search(number).is_err())
+        {
+            row.clear(line);
+            self.fields(number).for_each(|field| row.push_field(field));
+            kept.push(&row);
+        }
+        kept.rejects = self.rejects;
+        kept
+    }
+
+    fn fields(&self, row: usize) -> impl Iterator<Item = &str> {
+        (0..self.width).map(move |column| self.field(row * self.width + column))
     }
 
     /// Adds a row; it must be as wide as the block.

@@ -7,7 +7,9 @@ use super::{
     column_stats::ColumnStats,
     error::IngestError,
     format::Format,
+    missing::MissingRule,
     names::Name,
+    notation::Notation,
     note::Note,
     options::TableOptions,
     rejects::{RejectSink, Rejects},
@@ -45,8 +47,11 @@ pub enum Subject {
 /// The counts of the first pass.
 pub(super) struct Count {
     format: Format,
+    missing: MissingRule,
+    notation: Notation,
     stats: Vec<ColumnStats>,
     rows: u64,
+    rows_without_values: u64,
     rejects: Rejects,
     repeats: Repeats,
     subject: Option<usize>,
@@ -56,17 +61,20 @@ pub(super) struct Count {
 
 impl Count {
     pub(super) fn new(names: &[Name], options: &TableOptions, format: Format) -> Self {
-        let forced_text = |column: &Name| options.text_columns.iter().any(|name| is_called(column, name));
-        let stats = names
-            .iter()
-            .map(|column| ColumnStats::new(options.missing, forced_text(column)))
-            .collect();
+        let stats = |column: &Name| {
+            let stated = options.stated_kind(|name| is_called(column, name));
+            ColumnStats::new(stated, options.existing_kind(&column.name))
+        };
+        let stats = names.iter().map(stats).collect();
         let subject = options.subject.column();
         let subject = subject.and_then(|name| names.iter().position(|column| is_called(column, name)));
         Self {
             format,
+            missing: MissingRule::of(options),
+            notation: options.notation.clone(),
             stats,
             rows: 0,
+            rows_without_values: 0,
             rejects: Rejects::default(),
             repeats: Repeats::new(names, subject),
             subject,
@@ -77,9 +85,10 @@ impl Count {
 
     pub(super) fn block(&mut self, block: &Block, sink: &mut dyn RejectSink) -> Result<(), IngestError> {
         self.rows += block.rows() as u64;
+        self.rows_without_values += block.without_values;
         for (index, stats) in self.stats.iter_mut().enumerate() {
             for (field, line) in block.column(index).zip(block.lines()) {
-                stats.observe(field, line);
+                stats.observe(field, line, &self.missing, &self.notation);
             }
         }
         self.repeats.observe(block);
@@ -95,12 +104,20 @@ impl Count {
     fn subjects(&mut self, block: &Block) {
         let Some(index) = self.subject else { return };
         for (field, line) in block.column(index).zip(block.lines()) {
-            if trim(field).is_empty() || is_marker(trim(field)) {
+            if self.missing.is_without_value(trim(field)) || is_marker(trim(field)) {
                 self.without_subject += 1;
                 if self.lines_without_subject.len() < SHOWN_LINES {
                     self.lines_without_subject.push(line);
                 }
             }
+        }
+    }
+
+    /// All rows were read.
+    pub(super) fn finish(&mut self, ending: &Ending) {
+        let may_state_types = self.format != Format::Csv;
+        for (stats, is_text) in self.stats.iter_mut().zip(&ending.stored_as_text) {
+            stats.finish(may_state_types && !is_text);
         }
     }
 
@@ -118,6 +135,21 @@ impl Count {
             first,
             numbering: self.format.numbering(),
         })
+    }
+
+    /// Checks that the values of each column are of the kind that was stated for it.
+    pub(super) fn check_kinds(&self, names: &[Name]) -> Result<(), IngestError> {
+        let unfit = names.iter().zip(&self.stats).find(|(_, stats)| stats.unfit().count > 0);
+        match unfit {
+            None => Ok(()),
+            Some((name, stats)) => Err(IngestError::NotOfKind {
+                column: name.name.clone(),
+                kind: stats.kind(),
+                count: stats.unfit().count,
+                first: stats.unfit().lines.clone(),
+                numbering: self.format.numbering(),
+            }),
+        }
     }
 
     /// Rows that can be imported.
@@ -150,18 +182,15 @@ impl Count {
             name: name.name.clone(),
             given: name.given.clone(),
             kind: stats.kind(),
-            missing: stats.missing(),
-            markers_are_missing: stats.markers_are_missing(),
+            missing: stats.missing(&self.missing),
+            markers_are_missing: stats.markers_are_missing(&self.missing),
         };
         names.iter().zip(&self.stats).map(column).collect()
     }
 
     /// Everything that the steward should know about a file that was read to its end.
-    pub(super) fn notes(&self, names: &[Name], is_without_header: bool, ending: &Ending) -> Vec<Note> {
-        let mut notes = Vec::new();
-        if is_without_header {
-            notes.push(Note::NoHeader);
-        }
+    pub(super) fn notes(&self, names: &[Name], header: Option<Note>, ending: &Ending) -> Vec<Note> {
+        let mut notes: Vec<Note> = header.into_iter().collect();
         let columns = names.iter().zip(&self.stats).zip(&ending.stored_as_text);
         for ((Name { name, given }, stats), stored_as_text) in columns {
             let column = name.clone();
@@ -173,6 +202,12 @@ impl Count {
             }
             if !stats.has_values() && self.rows > 0 {
                 notes.push(Note::NoValues { column });
+            } else if let Some(proposal) = stats.proposal() {
+                notes.push(Note::Proposal { column, proposal });
+            } else if stats.keeps_digits() {
+                notes.push(Note::KeptDigits { column });
+            } else if let Some(decimals) = stats.fixed_decimals() {
+                notes.push(Note::FixedDecimals { column, decimals });
             } else if let Some((from, line)) = stats.became_text() {
                 notes.push(Note::BecameText {
                     column,
@@ -186,10 +221,11 @@ impl Count {
                     kind: stats.kind(),
                 });
             }
-            if stats.markers_as_text() > 0 {
+            let markers = stats.markers_as_text(&self.missing);
+            if markers > 0 {
                 notes.push(Note::MarkersAsText {
                     column: name.clone(),
-                    count: stats.markers_as_text(),
+                    count: markers,
                 });
             }
         }
@@ -198,6 +234,11 @@ impl Count {
         if ending.blank_lines > 0 {
             notes.push(Note::BlankLines {
                 count: ending.blank_lines,
+            });
+        }
+        if self.rows_without_values > 0 {
+            notes.push(Note::RowsWithoutValues {
+                count: self.rows_without_values,
             });
         }
         notes

@@ -2,7 +2,9 @@
 
 mod records;
 mod sniff;
+mod syntax;
 mod table;
 
-pub(super) use sniff::{Layout, sniff};
+pub(super) use sniff::{HeaderFound, Layout, sniff};
+pub use syntax::Delimiter;
 pub(super) use table::Table;

@@ -7,7 +7,10 @@ use super::{
     limits::{MAX_COLUMNS, MAX_RECORD_BYTES},
     rejects::{Reason, Reject},
 };
-use concordat_protocol::error_kind::{ErrorKind, Explain};
+use concordat_protocol::{
+    error_kind::{ErrorKind, Explain},
+    schema::ColumnKind,
+};
 
 /// Why a file cannot be imported; the message states where and what to do, never the contents of a cell.
 #[derive(Debug, thiserror::Error)]
@@ -59,15 +62,14 @@ pub enum IngestError {
         path: PathBuf,
     },
     /// The file is of a kind that cannot be imported.
-    #[error(
-        "`{}` is {what}, which cannot be imported; export it as CSV, as Parquet, or as NDJSON (a JSON object on each line)",
-        path.display()
-    )]
+    #[error("`{}` is {what}, which cannot be imported; {remedy}", path.display())]
     NotText {
         /// The path as given.
         path: PathBuf,
         /// What it looks like.
         what: &'static str,
+        /// How to bring in what it contains.
+        remedy: &'static str,
     },
     /// The file has another format than the stated one.
     #[error("`{}` is {what}; import it with `--kind {}`", path.display(), format.label())]
@@ -158,8 +160,35 @@ pub enum IngestError {
         encoding: &'static str,
     },
     /// The delimiter cannot separate fields.
-    #[error("the delimiter cannot be a quote, a line end or a character outside ASCII")]
+    #[error("a delimiter is `tab`, `blanks` or one ASCII character, and not a quote or a line end")]
     Delimiter,
+    /// An option for the notation of values is not understood.
+    #[error("`{option}` needs {expected}")]
+    Notation {
+        /// The option.
+        option: &'static str,
+        /// What it needs.
+        expected: &'static str,
+    },
+    /// Values of a column are not of the kind that was stated for it.
+    #[error(
+        "{count} values of `{column}` are not {}, the first on {numbering} {}; leave out `--type {column}=…`, or state how they are \
+         written (`--decimal`, `--date-format`, `--boolean`) or which mean that a value is missing (`--missing`)",
+        kind.label(),
+        lines(first)
+    )]
+    NotOfKind {
+        /// The column.
+        column: String,
+        /// The kind that was stated.
+        kind: ColumnKind,
+        /// How many values.
+        count: u64,
+        /// Lines or rows of the first of them.
+        first: Vec<u64>,
+        /// What the numbers count.
+        numbering: Numbering,
+    },
     /// The first line may be names or data.
     #[error(
         "the first line may contain column names or data: choose with `--header present` or `--header absent`, and name \
@@ -188,11 +217,22 @@ pub enum IngestError {
         /// Columns found.
         found: usize,
     },
-    /// Several columns have the same name, ignoring case.
-    #[error("more than one column is called {}; rename them in the header", list(names))]
+    /// Several columns get the same name, ignoring case.
+    #[error(
+        "{}; give one of them another name with `--rename 'OLD=NEW'`, or with `--rename '#NUMBER=NEW'` by its number",
+        same_names(names)
+    )]
     DuplicateNames {
-        /// The names that occur more than once.
-        names: Vec<String>,
+        /// The names of the file, of columns that get the same name.
+        names: Vec<Vec<String>>,
+    },
+    /// A new name that is not the name of a column.
+    #[error(
+        "`{name}` cannot be the name of a column; use up to 63 letters, digits and `_`, not beginning with a digit"
+    )]
+    NewName {
+        /// The name as given.
+        name: String,
     },
     /// Column names with the prefix of the node's own columns.
     #[error(
@@ -233,6 +273,20 @@ pub enum IngestError {
         first.reason
     )]
     RowsRefused {
+        /// Rows refused.
+        count: u64,
+        /// The first of them.
+        first: Reject,
+        /// What its number counts.
+        numbering: Numbering,
+    },
+    /// No row of the file can be imported.
+    #[error(
+        "none of the {count} rows can be imported, so nothing was imported; the first is on {numbering} {}: {}",
+        first.line,
+        first.reason
+    )]
+    AllRowsRefused {
         /// Rows refused.
         count: u64,
         /// The first of them.
@@ -281,15 +335,19 @@ impl Explain for IngestError {
             | Self::UnknownEncoding { .. }
             | Self::Encoding { .. }
             | Self::Delimiter
+            | Self::Notation { .. }
+            | Self::NotOfKind { .. }
             | Self::HeaderUnclear
             | Self::HeaderRefused { .. }
             | Self::NameCount { .. }
             | Self::TooManyColumns { .. }
             | Self::DuplicateNames { .. }
             | Self::ReservedNames { .. }
+            | Self::NewName { .. }
             | Self::NoSuchColumn { .. }
             | Self::SubjectMissing { .. }
-            | Self::RowsRefused { .. } => ErrorKind::Usage,
+            | Self::RowsRefused { .. }
+            | Self::AllRowsRefused { .. } => ErrorKind::Usage,
         }
     }
 }
@@ -312,6 +370,15 @@ fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
         text.push_str(&format!(" and {more} more"));
     }
     text
+}
+
+/// Which names of a file become the same.
+fn same_names(names: &[Vec<String>]) -> String {
+    listed(
+        names
+            .iter()
+            .map(|same| format!("{} would have the same name", list(same))),
+    )
 }
 
 fn lines(lines: &[u64]) -> String {

@@ -6,9 +6,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::{
     count::{Column, Count, Subject, check_known},
+    csv::{Delimiter, HeaderFound},
     error::IngestError,
     fingerprint::Fingerprint,
     format::Format,
+    missing::MissingRule,
     names::{SUBJECT_COLUMN, name_columns},
     note::Note,
     open::Layout,
@@ -55,21 +57,27 @@ pub fn infer_schema_into(
     let path = source.name();
     let layout = Layout::of(source, options)?;
     let rows = layout.open(source, options, None)?;
-    let names = name_columns(rows.header())?;
-    check_known(&names, options.text_columns.iter().chain(options.subject.column()))?;
+    let names = name_columns(rows.header(), &options.rename)?;
+    let kinds = options.kinds.iter().map(|(name, _)| name);
+    check_known(
+        &names,
+        options.text_columns.iter().chain(kinds).chain(options.subject.column()),
+    )?;
     let mut count = Count::new(&names, options, layout.format());
     let mut ending = None;
-    for chunk in chunks(rows, path)? {
+    for chunk in chunks(rows, MissingRule::of(options), path)? {
         match chunk? {
             Chunk::Rows(block) => count.block(&block, sink)?,
             Chunk::End(end) => ending = Some(end),
         }
     }
     let ending = ending.ok_or_else(|| IngestError::Changed { path: path.to_owned() })?;
+    count.finish(&ending);
     if names.len() == 1 && count.rows() == 0 {
         // A key file may also have one line: it must not become the name of a column, which more people can see.
         return Err(IngestError::NotATable { path: path.to_owned() });
     }
+    count.check_kinds(&names)?;
     count.check_subjects(&names)?;
     Ok(Inspection {
         options: options.clone(),
@@ -79,7 +87,7 @@ pub fn infer_schema_into(
         rows: count.rows(),
         subject: count.subject(&names),
         fingerprint: ending.fingerprint,
-        notes: count.notes(&names, is_without_header(&layout, options), &ending),
+        notes: count.notes(&names, header_note(&layout, options), &ending),
         rejects: count.into_rejects(),
         layout,
     })
@@ -140,16 +148,16 @@ impl Inspection {
         self.gzip
     }
 
-    /// The byte between fields, in delimited text.
+    /// What separates fields, in delimited text.
     #[must_use]
-    pub fn delimiter(&self) -> Option<u8> {
-        self.layout.csv().map(|layout| layout.delimiter)
+    pub fn delimiter(&self) -> Option<Delimiter> {
+        self.layout.csv().map(|layout| layout.syntax.delimiter)
     }
 
     /// Whether the first line has the column names, in delimited text.
     #[must_use]
     pub fn has_header(&self) -> Option<bool> {
-        self.layout.csv().map(|layout| layout.header)
+        self.layout.csv().map(|layout| layout.header != HeaderFound::Absent)
     }
 
     /// The schema of the record batches: the assigned subject, if there is one, and the columns in the file's order.
@@ -163,20 +171,37 @@ impl Inspection {
         Arc::new(Schema::new(assigned.into_iter().chain(columns).collect::<Vec<_>>()))
     }
 
-    /// Returns an error if there are refused rows and the options do not allow skipping them.
+    /// Returns an error if there are refused rows and the options do not allow skipping them, or if every row is refused.
     pub(super) fn check_rejects(&self) -> Result<(), IngestError> {
-        match self.rejects.listed().first() {
-            Some(first) if self.options.refused == Refused::Stop => Err(IngestError::RowsRefused {
-                count: self.rejects.count(),
-                first: *first,
-                numbering: self.format().numbering(),
+        let Some(first) = self.rejects.listed().first().copied() else {
+            return Ok(());
+        };
+        let count = self.rejects.count();
+        let numbering = self.format().numbering();
+        match self.options.refused {
+            Refused::Stop => Err(IngestError::RowsRefused {
+                count,
+                first,
+                numbering,
             }),
-            _ => Ok(()),
+            Refused::Skip if self.rows == 0 => Err(IngestError::AllRowsRefused {
+                count,
+                first,
+                numbering,
+            }),
+            Refused::Skip => Ok(()),
         }
     }
 }
 
-/// Whether it was found that the first line of delimited text has values.
-fn is_without_header(layout: &Layout, options: &TableOptions) -> bool {
-    options.header == Header::Auto && layout.csv().is_some_and(|layout| !layout.header)
+/// What the steward should know about the first line of delimited text, unless it was stated or the values below it prove it.
+fn header_note(layout: &Layout, options: &TableOptions) -> Option<Note> {
+    if options.header != Header::Auto {
+        return None;
+    }
+    match layout.csv()?.header {
+        HeaderFound::Absent => Some(Note::NoHeader),
+        HeaderFound::Assumed => Some(Note::HeaderAssumed),
+        HeaderFound::Stated | HeaderFound::Proved => None,
+    }
 }

@@ -1,9 +1,13 @@
 //! Column names that can be used in SQL.
 //!
-//! A name that is an identifier of up to 63 characters is not changed. Others are cleaned: lower case, runs of other
-//! characters become one `_`, a leading digit gets a `_` before it. The inspection notes each cleaned name.
+//! A name that is an identifier of up to 63 characters, of any script, is not changed. Others are cleaned: lower case, runs of other
+//! characters become one `_`, a leading digit gets a `_` before it. The inspection notes each cleaned name. The steward can state another
+//! name.
 
 use std::collections::BTreeMap;
+
+use concordat_protocol::ids::{ColumnName, MAX_COLUMN_NAME, is_in_column_name};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::error::IngestError;
 
@@ -11,8 +15,6 @@ use super::error::IngestError;
 pub const SUBJECT_COLUMN: &str = "__concordat_subject";
 /// The prefix that no column of a file may have, in upper or lower case.
 const RESERVED_PREFIX: &str = "__concordat";
-/// Maximum length of an identifier that common SQL clients accept.
-const MAX_NAME: usize = 63;
 
 /// A column's name and its name in the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +23,9 @@ pub(super) struct Name {
     pub(super) given: String,
 }
 
-/// Names the columns of a header, refusing reserved names and names that differ only in case.
-pub(super) fn name_columns(header: &[String]) -> Result<Vec<Name>, IngestError> {
+/// Names the columns of a header, with the names that `rename` states, refusing reserved names and names that differ only in case.
+pub(super) fn name_columns(header: &[String], rename: &[(String, String)]) -> Result<Vec<Name>, IngestError> {
+    check_rename(header, rename)?;
     let reserved: Vec<String> = header
         .iter()
         .map(|given| given.trim())
@@ -35,17 +38,15 @@ pub(super) fn name_columns(header: &[String]) -> Result<Vec<Name>, IngestError> 
     let names: Vec<Name> = header
         .iter()
         .enumerate()
-        .map(|(index, given)| name(index, given.trim()))
+        .map(|(index, given)| name(index, given.trim(), rename))
         .collect();
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for column in &names {
-        *seen.entry(column.name.to_ascii_lowercase()).or_default() += 1;
+        seen.entry(column.name.to_lowercase())
+            .or_default()
+            .push(column.given.clone());
     }
-    let repeated: Vec<String> = seen
-        .into_iter()
-        .filter(|(_, count)| *count > 1)
-        .map(|(name, _)| name)
-        .collect();
+    let repeated: Vec<Vec<String>> = seen.into_values().filter(|same| same.len() > 1).collect();
     if repeated.is_empty() {
         Ok(names)
     } else {
@@ -58,11 +59,39 @@ pub(super) fn numbered(index: usize) -> String {
     format!("column_{}", index + 1)
 }
 
-fn name(index: usize, given: &str) -> Name {
-    let name = if is_identifier(given) {
-        given.to_owned()
-    } else {
-        clean(index, given)
+/// Whether `old` is the name of a column or `#` and its number from 1, which tells columns of one name apart.
+fn is_meant(old: &str, index: usize, given: &str) -> bool {
+    old.trim() == given || old.trim() == format!("#{}", index + 1)
+}
+
+/// Checks that each stated name is one, and that the file has the column.
+fn check_rename(header: &[String], rename: &[(String, String)]) -> Result<(), IngestError> {
+    for (old, new) in rename {
+        if ColumnName::new(new).is_err() {
+            return Err(IngestError::NewName { name: new.clone() });
+        }
+        let is_there = |(index, given): (usize, &String)| is_meant(old, index, given.trim());
+        if !header.iter().enumerate().any(is_there) {
+            return Err(IngestError::NoSuchColumn {
+                name: old.clone(),
+                columns: header
+                    .iter()
+                    .map(|given| given.trim().to_owned())
+                    .filter(|_| header.len() > 1)
+                    .collect(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn name(index: usize, given: &str, rename: &[(String, String)]) -> Name {
+    let stated = rename.iter().find(|(old, _)| is_meant(old, index, given));
+    let composed: String = given.nfc().collect();
+    let name = match stated {
+        Some((_, new)) => new.clone(),
+        None if ColumnName::new(&composed).is_ok() => composed,
+        None => clean(index, &composed),
     };
     Name {
         name,
@@ -75,30 +104,30 @@ fn is_reserved(name: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX))
 }
 
-fn is_identifier(name: &str) -> bool {
-    let word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    word && name.len() <= MAX_NAME && name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
-}
-
 fn clean(index: usize, given: &str) -> String {
     let mut name = String::new();
     for character in given.chars() {
-        if character.is_ascii_alphanumeric() {
-            name.push(character.to_ascii_lowercase());
+        if is_in_column_name(character) && character != '_' {
+            name.extend(character.to_lowercase());
         } else if !name.is_empty() && !name.ends_with('_') {
             name.push('_');
         }
     }
-    if name.starts_with(|first: char| first.is_ascii_digit()) {
+    if ColumnName::new(name.get(..first_length(&name)).unwrap_or_default()).is_err() {
         name.insert(0, '_');
     }
-    name.truncate(MAX_NAME);
+    let name: String = name.nfc().take(MAX_COLUMN_NAME).collect();
     let name = name.trim_end_matches('_');
-    if name.is_empty() {
-        numbered(index)
-    } else {
+    if ColumnName::new(name).is_ok() {
         name.to_owned()
+    } else {
+        numbered(index)
     }
+}
+
+/// The length of the first character, in bytes.
+fn first_length(name: &str) -> usize {
+    name.chars().next().map_or(0, char::len_utf8)
 }
 
 #[cfg(test)]
@@ -107,7 +136,10 @@ mod tests {
 
     fn names(header: &[&str]) -> Result<Vec<String>, IngestError> {
         let header: Vec<String> = header.iter().map(ToString::to_string).collect();
-        Ok(name_columns(&header)?.into_iter().map(|column| column.name).collect())
+        Ok(name_columns(&header, &[])?
+            .into_iter()
+            .map(|column| column.name)
+            .collect())
     }
 
     #[test]
@@ -121,6 +153,11 @@ mod tests {
             "",
             "Größe (cm)",
             "__x",
+            "病历号",
+            "Größe",
+            "Gro\u{308}ße",
+            "रोगी आयु",
+            "x\u{202e}y",
         ];
         let expected = [
             "PERSON_ID",
@@ -129,10 +166,18 @@ mod tests {
             "date_x_unixepoch",
             "_2019",
             "column_6",
-            "gr_e_cm",
+            "größe_cm",
             "__x",
+            "病历号",
+            "Größe",
+            "Größe",
+            "रोगी_आयु",
+            "x_y",
         ];
-        assert_eq!(names(&header).unwrap(), expected);
+        for (given, expected) in header.iter().zip(expected) {
+            let found = names(&["a", "b", "c", "d", "e", given]).unwrap();
+            assert_eq!(found[5], expected, "{given}");
+        }
         assert_eq!(
             names(&["é".repeat(80).as_str(), "x y".repeat(80).as_str()]).unwrap()[1].len(),
             63
@@ -141,14 +186,41 @@ mod tests {
 
     #[test]
     fn names_that_differ_only_in_case_or_cleaning_are_refused() {
-        for header in [["Age", "age"], ["a b", "a-b"]] {
-            assert!(matches!(names(&header), Err(IngestError::DuplicateNames { names }) if names.len() == 1));
+        for header in [["Age", "age"], ["a b", "a-b"], ["Ärzte", "ärzte"]] {
+            assert!(matches!(names(&header), Err(IngestError::DuplicateNames { names }) if names == [header]));
         }
+    }
+
+    #[test]
+    fn stated_names_replace_those_of_the_file() {
+        let header = ["BL.AA", "BL..AA", "age"].map(str::to_owned);
+        assert!(
+            matches!(name_columns(&header, &[]), Err(IngestError::DuplicateNames { names }) if names == [["BL.AA", "BL..AA"]])
+        );
+        let rename = |old: &str, new: &str| [(old.to_owned(), new.to_owned())];
+        let named = name_columns(&header, &rename("BL..AA", "bl_aa_2")).unwrap();
+        assert_eq!(named[1].name, "bl_aa_2");
+        let same = ["Record ID", "Complete?", "BP", "Complete?"].map(str::to_owned);
+        assert_eq!(
+            name_columns(&same, &rename("#4", "bp_complete")).unwrap()[3].name,
+            "bp_complete"
+        );
+        assert!(matches!(
+            name_columns(&header, &rename("age", "2 x")),
+            Err(IngestError::NewName { .. })
+        ));
+        assert!(matches!(
+            name_columns(&header, &rename("weight", "kg")),
+            Err(IngestError::NoSuchColumn { .. })
+        ));
     }
 
     #[test]
     fn reserved_names_are_refused() {
         let error = names(&["a", "__Concordat_subject"]).unwrap_err();
-        assert!(error.to_string().contains("`__Concordat_subject`"), "{error}");
+        assert!(
+            matches!(&error, IngestError::ReservedNames { names } if names == &["__Concordat_subject"]),
+            "{error}"
+        );
     }
 }

@@ -4,13 +4,39 @@ use std::fmt;
 
 use concordat_protocol::schema::ColumnKind;
 
-use super::format::Numbering;
+use super::{format::Numbering, proposal::Proposal};
 
 /// Something the steward should know about an import; contains lines and columns, never values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// The first line was read as data, and the columns were numbered.
     NoHeader,
+    /// The first line was read as names, and nothing proves that it is not a row.
+    HeaderAssumed,
+    /// A column of text would be typed if something was stated.
+    Proposal {
+        /// The column.
+        column: String,
+        /// What to state.
+        proposal: Proposal,
+    },
+    /// A column is text because its numbers are written as codes are.
+    KeptDigits {
+        /// The column.
+        column: String,
+    },
+    /// The numbers of a column are filled up with zeros, which are not kept.
+    FixedDecimals {
+        /// The column.
+        column: String,
+        /// The decimals that every number has.
+        decimals: usize,
+    },
+    /// Rows without any value were left out.
+    RowsWithoutValues {
+        /// How many.
+        count: u64,
+    },
     /// The header's name is not an identifier and was cleaned.
     Renamed {
         /// The name in the header.
@@ -81,6 +107,22 @@ impl fmt::Display for Note {
             Self::NoHeader => {
                 f.write_str("the first line looks like data, so the columns are named `column_1` onwards")
             }
+            Self::HeaderAssumed => f.write_str(
+                "the first line was read as the names of the columns, which the values below it do not prove; if it is a row, import \
+                 again with `--replace --header absent`",
+            ),
+            Self::Proposal { column, proposal } => write!(f, "column `{column}` is text; to have it typed, {proposal}"),
+            Self::KeptDigits { column } => write!(
+                f,
+                "column `{column}` is text because its numbers are written as codes are, such as `250.0` beside `250.00`, or `12E4`; \
+                 `--type {column}=number` reads them as numbers"
+            ),
+            Self::FixedDecimals { column, decimals } => write!(
+                f,
+                "column `{column}` has numbers with {decimals} decimals each, of which zeros at the end are not kept; `--type {column}=text` \
+                 keeps them"
+            ),
+            Self::RowsWithoutValues { count } => write!(f, "{count} rows without any value were left out"),
             Self::Renamed { given, name } => write!(f, "column `{given}` was renamed to `{name}`"),
             Self::BecameText {
                 column,

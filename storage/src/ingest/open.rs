@@ -98,6 +98,7 @@ fn recognize(source: &Source, options: &TableOptions) -> Result<Format, IngestEr
         (Start::Objects, _) => Err(IngestError::NotText {
             path: path(),
             what: "a list of JSON objects",
+            remedy: "write each object on a line of its own, with `jq -c '.[]' FILE > FILE.ndjson`",
         }),
         (Start::Object | Start::Other, _) => Ok(Format::Csv),
     }
@@ -149,6 +150,9 @@ fn check_options(options: &TableOptions, format: Format) -> Result<(), IngestErr
     let stated = [
         ("--header", options.header != Header::Auto, format != Format::Csv),
         ("--delimiter", options.delimiter.is_some(), format != Format::Csv),
+        ("--quote", !options.quotes, format != Format::Csv),
+        ("--comment", options.comment.is_some(), format != Format::Csv),
+        ("--skip-lines", options.skip_lines > 0, format != Format::Csv),
         ("--encoding", options.encoding.is_some(), format == Format::Parquet),
     ];
     match stated

@@ -2,27 +2,88 @@
 
 use encoding_rs::Encoding;
 
-use super::{error::IngestError, format::Format};
+use concordat_protocol::schema::ColumnKind;
+
+use super::{csv::Delimiter, error::IngestError, format::Format, notation::Notation};
 
 /// How to read a table; the default detects everything and imports all rows or none.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TableOptions {
     /// The format of the file; `None` recognizes it by its contents.
     pub format: Option<Format>,
     /// The subjects of the rows.
     pub subject: SubjectRule,
-    /// The byte between fields of delimited text; `None` chooses among comma, semicolon, tab and vertical bar.
-    pub delimiter: Option<u8>,
+    /// What separates fields of delimited text; `None` chooses among comma, semicolon, tab, vertical bar, caret and tilde.
+    pub delimiter: Option<Delimiter>,
+    /// Whether `"` quotes fields of delimited text; otherwise it is an ordinary character.
+    pub quotes: bool,
+    /// Lines of delimited text that begin with this ASCII character are left out.
+    pub comment: Option<u8>,
+    /// Lines before the table in delimited text.
+    pub skip_lines: u64,
     /// Whether the first line of delimited text has the column names.
     pub header: Header,
     /// The encoding of the text; a byte order mark takes precedence over it, and without either the text must be UTF-8.
     pub encoding: Option<TextEncoding>,
-    /// Which fields count as missing.
+    /// Which of the usual markers count as missing.
     pub missing: Missing,
+    /// Further fields that count as missing in every column.
+    pub missing_words: Vec<String>,
+    /// How values are written.
+    pub notation: Notation,
     /// What happens to a file with rows that cannot be imported.
     pub refused: Refused,
     /// Columns that are always kept as text, such as codes in which `250.00` and `250.0` differ.
     pub text_columns: Vec<String>,
+    /// The kinds of columns whose values are not to decide it.
+    pub kinds: Vec<(String, ColumnKind)>,
+    /// New names of columns: the name in the file, and the one in the dataset.
+    pub rename: Vec<(String, String)>,
+    /// The columns of the dataset to which the rows are added: a column keeps its kind if all values have it, and one of text takes them
+    /// as they are written.
+    pub existing: Vec<(String, ColumnKind)>,
+}
+
+impl Default for TableOptions {
+    fn default() -> Self {
+        Self {
+            format: None,
+            subject: SubjectRule::default(),
+            delimiter: None,
+            quotes: true,
+            comment: None,
+            skip_lines: 0,
+            header: Header::default(),
+            encoding: None,
+            missing: Missing::default(),
+            missing_words: Vec::new(),
+            notation: Notation::default(),
+            refused: Refused::default(),
+            text_columns: Vec::new(),
+            kinds: Vec::new(),
+            rename: Vec::new(),
+            existing: Vec::new(),
+        }
+    }
+}
+
+impl TableOptions {
+    /// The kind that is stated for the column with one of these names.
+    pub(super) fn stated_kind(&self, is_called: impl Fn(&str) -> bool) -> Option<ColumnKind> {
+        if self.text_columns.iter().any(|name| is_called(name)) {
+            return Some(ColumnKind::Text);
+        }
+        self.kinds
+            .iter()
+            .find(|(name, _)| is_called(name))
+            .map(|(_, kind)| *kind)
+    }
+
+    /// The kind of the existing column with this name in the dataset.
+    pub(super) fn existing_kind(&self, name: &str) -> Option<ColumnKind> {
+        let mut existing = self.existing.iter();
+        existing.find(|(known, _)| known == name).map(|(_, kind)| *kind)
+    }
 }
 
 /// The subjects of the rows, as stated by the steward. Everything that counts people uses this rule, so a new dataset

@@ -31,11 +31,14 @@ pub enum Reason {
         expected: usize,
     },
     /// A quote opens a field and does not close it.
-    #[error(
-        "the quote that opens field {field} is not closed (within {MAX_QUOTED_LINES} lines or {} KiB)",
-        MAX_QUOTED_BYTES / 1024
-    )]
+    #[error("the quote that opens field {field} is not closed (within {} KiB)", MAX_FIELD_BYTES / 1024)]
     UnclosedQuote {
+        /// The field, counted from 1.
+        field: usize,
+    },
+    /// A field in quotes spans too much text.
+    #[error("field {field} spans more than {MAX_QUOTED_LINES} lines or {} KiB", MAX_QUOTED_BYTES / 1024)]
+    QuotedTooLong {
         /// The field, counted from 1.
         field: usize,
     },

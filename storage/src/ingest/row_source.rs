@@ -10,7 +10,10 @@
 
 use std::path::Path;
 
-use super::{block::Block, error::IngestError, fingerprint::Fingerprint, options::TextEncoding, prefetch::Prefetch};
+use super::{
+    block::Block, error::IngestError, fingerprint::Fingerprint, missing::MissingRule, options::TextEncoding,
+    prefetch::Prefetch,
+};
 
 /// A file of one format, opened for one pass.
 pub(super) trait RowSource: Send {
@@ -53,23 +56,31 @@ pub(super) enum Chunk {
 ///
 /// # Errors
 /// [`IngestError::Interrupted`] if the thread cannot be started.
-pub(super) fn chunks(rows: Box<dyn RowSource>, path: &Path) -> Result<Prefetch<Chunk>, IngestError> {
-    Prefetch::run(path, Chunks(Some(rows)))
+pub(super) fn chunks(
+    rows: Box<dyn RowSource>,
+    missing: MissingRule,
+    path: &Path,
+) -> Result<Prefetch<Chunk>, IngestError> {
+    let rows = Some(rows);
+    Prefetch::run(path, Chunks { rows, missing })
 }
 
-struct Chunks(Option<Box<dyn RowSource>>);
+struct Chunks {
+    rows: Option<Box<dyn RowSource>>,
+    missing: MissingRule,
+}
 
 impl Iterator for Chunks {
     type Item = Result<Chunk, IngestError>;
 
     /// `None` after an error.
     fn next(&mut self) -> Option<Self::Item> {
-        let mut rows = self.0.take()?;
+        let mut rows = self.rows.take()?;
         match rows.block() {
             Ok(block) if block.is_empty() => Some(rows.finish().map(Chunk::End)),
             Ok(block) => {
-                self.0 = Some(rows);
-                Some(Ok(Chunk::Rows(block)))
+                self.rows = Some(rows);
+                Some(Ok(Chunk::Rows(block.without_empty_rows(&self.missing))))
             }
             Err(error) => Some(Err(error)),
         }

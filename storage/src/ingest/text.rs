@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
@@ -11,6 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use super::{
     error::IngestError,
     fingerprint::{Fingerprint, Hashing, Watched, read_error},
+    foreign::{self, Foreign},
     options::TextEncoding,
     source::Source,
 };
@@ -46,12 +47,7 @@ impl FileText {
         let watched = Watched::new(file, path)?;
         let mut bytes = BufReader::with_capacity(CHUNK_BYTES, Hashing::new(inner));
         let start = bytes.fill_buf().map_err(|source| read_error(path, source))?;
-        if let Some(what) = other_format(start) {
-            return Err(IngestError::NotText {
-                path: path.to_owned(),
-                what,
-            });
-        }
+        check_format(path, start)?;
         let raw = if start.starts_with(&[0x1f, 0x8b]) {
             Raw::Gzip(Box::new(MultiGzDecoder::new(bytes)))
         } else {
@@ -158,11 +154,28 @@ impl TextSource for FileText {
             return Ok(false);
         }
         self.read_chunk()?;
-        if !self.begun {
+        let is_start = !self.begun;
+        if is_start {
             self.begin();
         }
+        let from = out.len();
         self.decode(out)?;
+        if is_start {
+            check_format(&self.path, out.get(from..).unwrap_or_default())?;
+        }
         Ok(!self.ended)
+    }
+}
+
+/// Refuses formats that are sent by mistake.
+fn check_format(path: &Path, start: &[u8]) -> Result<(), IngestError> {
+    match foreign::recognize(start) {
+        None => Ok(()),
+        Some(Foreign { what, remedy }) => Err(IngestError::NotText {
+            path: path.to_owned(),
+            what,
+            remedy,
+        }),
     }
 }
 
@@ -187,38 +200,6 @@ impl Read for Raw {
             Self::Gzip(bytes) => bytes.read(buf),
         }
     }
-}
-
-/// Formats that are sent by mistake, by their first bytes; these include key files, so that no line of a key is read as
-/// the names of columns.
-fn other_format(start: &[u8]) -> Option<&'static str> {
-    const FORMATS: [(&[u8], &str); 21] = [
-        (b"PK\x03\x04", "a zip file or a spreadsheet"),
-        (b"\xd0\xcf\x11\xe0", "an Office document"),
-        (b"ARROW1\0\0", "an Arrow file"),
-        (b"$FL2@(#)", "an SPSS file"),
-        (b"<?xml", "an XML document"),
-        (b"<!DOCTYPE", "an HTML document"),
-        (b"<!doctype", "an HTML document"),
-        (b"<html", "an HTML document"),
-        (b"##fileformat=VCF", "a VCF file"),
-        (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
-        (b"\xfd7zXZ\0", "an xz file"),
-        (b"BZh91AY&SY", "a bzip2 file"),
-        (b"%PDF-", "a PDF"),
-        (b"SQLite format 3\0", "a SQLite database"),
-        (b"\x7fELF", "a program"),
-        (b"-----BEGIN ", "a key, a certificate or a signed text"),
-        (b"ssh-rsa ", "a key"),
-        (b"ssh-ed25519 ", "a key"),
-        (b"AGE-SECRET-KEY-", "a key"),
-        (b"# created: ", "a key"),
-        (b"age-encryption.org/", "an encrypted file"),
-    ];
-    FORMATS
-        .into_iter()
-        .find(|(magic, _)| start.starts_with(magic))
-        .map(|(_, what)| what)
 }
 
 #[cfg(test)]

@@ -8,11 +8,9 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    fs::create_dir_private,
-    keys::{DatasetKey, KeyError},
-    seal::{BLOCK_LEN, HEADER_LEN, Opener, SealError, Sealer, Suite, sealed_len},
-};
+use concordat_keys::{DatasetKey, KeyError, Suite, fs::create_dir_private};
+
+use crate::seal::{BLOCK_LEN, HEADER_LEN, Opener, SealError, Sealer, sealed_len};
 
 /// Bytes of a sealed block after the header.
 const SEALED_BLOCK: u64 = BLOCK_LEN as u64 + TAG_LEN;

@@ -31,25 +31,26 @@ pub(super) struct Kinds(u8);
 impl Kinds {
     /// Text.
     pub(super) const NONE: Self = Self(0);
-    const INT: Self = Self(1);
-    const FLOAT: Self = Self(1 << 1);
-    const BOOLEAN: Self = Self(1 << 2);
-    const DATE: Self = Self(1 << 3);
-    const TIMESTAMP: Self = Self(1 << 4);
-    const TIMESTAMP_UTC: Self = Self(1 << 5);
+    pub(super) const INT: Self = Self(1);
+    pub(super) const FLOAT: Self = Self(1 << 1);
+    pub(super) const BOOLEAN: Self = Self(1 << 2);
+    pub(super) const DATE: Self = Self(1 << 3);
+    pub(super) const TIMESTAMP: Self = Self(1 << 4);
+    pub(super) const TIMESTAMP_UTC: Self = Self(1 << 5);
     pub(super) const ALL: Self = Self((1 << 6) - 1);
 
-    /// The narrowest kind first, so that whole numbers are not read as floating point.
+    /// The narrowest kind first, so that whole numbers are not read as floating point. A number is a truth value only where that was
+    /// stated.
     const ORDER: [(Self, ColumnKind); 6] = [
+        (Self::BOOLEAN, ColumnKind::Boolean),
         (Self::INT, ColumnKind::Int),
         (Self::FLOAT, ColumnKind::Float),
-        (Self::BOOLEAN, ColumnKind::Boolean),
         (Self::DATE, ColumnKind::Date),
         (Self::TIMESTAMP, ColumnKind::Timestamp),
         (Self::TIMESTAMP_UTC, ColumnKind::TimestampUtc),
     ];
 
-    const fn or(self, other: Self) -> Self {
+    pub(super) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -59,6 +60,14 @@ impl Kinds {
 
     pub(super) const fn is_none(self) -> bool {
         self.0 == 0
+    }
+
+    /// The set of `kind` alone; text is the empty set.
+    pub(super) fn only(kind: ColumnKind) -> Self {
+        Self::ORDER
+            .into_iter()
+            .find(|(_, known)| *known == kind)
+            .map_or(Self::NONE, |(set, _)| set)
     }
 
     pub(super) fn best(self) -> ColumnKind {
@@ -85,10 +94,37 @@ pub(super) fn is_marker(trimmed: &str) -> bool {
     trimmed.len() <= 4 && matches!(trimmed, "?" | "NA" | "NaN" | "NULL" | "null" | "N/A" | ".")
 }
 
-/// All kinds that a trimmed, non-blank field can be parsed as; `NONE` means text.
-pub(super) fn classify(trimmed: &str) -> Kinds {
+/// What is known about one field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// All kinds that it can be parsed as; `NONE` means text.
+    pub(super) kinds: Kinds,
+    /// The digits after the point; `None` for a number with an exponent, and for anything but a number.
+    pub(super) decimals: Option<usize>,
+    /// Whether the last of several decimals is a zero, which a number does not keep.
+    pub(super) padded: bool,
+    /// Whether it is a number only if the file says so: codes such as `12E4` are written like whole numbers with an exponent, which no
+    /// program writes without a sign.
+    pub(super) like_code: bool,
+}
+
+impl Reading {
+    pub(super) const TEXT: Self = Self::of(Kinds::NONE);
+
+    pub(super) const fn of(kinds: Kinds) -> Self {
+        Self {
+            kinds,
+            decimals: None,
+            padded: false,
+            like_code: false,
+        }
+    }
+}
+
+/// Reads a trimmed, non-blank field in the usual notation.
+pub(super) fn classify(trimmed: &str) -> Reading {
     match trimmed.as_bytes().first() {
-        Some(b't' | b'f' | b'T' | b'F') if boolean(trimmed).is_some() => Kinds::BOOLEAN,
+        Some(b't' | b'f' | b'T' | b'F') if boolean(trimmed).is_some() => Reading::of(Kinds::BOOLEAN),
         Some(b'-' | b'.') => number(trimmed),
         Some(b'0'..=b'9') => {
             let time = if trimmed.as_bytes().get(4) == Some(&b'-') {
@@ -96,9 +132,13 @@ pub(super) fn classify(trimmed: &str) -> Kinds {
             } else {
                 Kinds::NONE
             };
-            if time.is_none() { number(trimmed) } else { time }
+            if time.is_none() {
+                number(trimmed)
+            } else {
+                Reading::of(time)
+            }
         }
-        _ => Kinds::NONE,
+        _ => Reading::TEXT,
     }
 }
 
@@ -106,44 +146,65 @@ fn time(value: &str) -> Kinds {
     if date(value).is_some() {
         return Kinds::DATE;
     }
-    match timestamp(value) {
-        Some((_, Zone::Local)) => Kinds::TIMESTAMP,
-        Some((_, Zone::Utc)) => Kinds::TIMESTAMP_UTC,
-        None => Kinds::NONE,
-    }
+    timestamp(value).map_or(Kinds::NONE, |(_, zone)| zone.kinds())
 }
 
-fn number(value: &str) -> Kinds {
+/// Reads a number with a decimal point.
+pub(super) fn number(value: &str) -> Reading {
     /// Whole numbers up to here are exact in floating point, so they may share a column with fractions.
     const EXACT: u64 = 1 << 53;
     let body = value.strip_prefix('-').unwrap_or(value);
     let whole = body.bytes().take_while(u8::is_ascii_digit).count();
     if whole > 1 && body.starts_with('0') {
-        return Kinds::NONE;
+        return Reading::TEXT;
     }
     if whole < body.len() {
-        return if is_fraction(body, whole) || float(value).is_some() {
-            Kinds::FLOAT
-        } else {
-            Kinds::NONE
-        };
+        return fraction(value, body, whole);
     }
-    match value.parse::<i64>() {
+    let kinds = match value.parse::<i64>() {
         Ok(0) if value.starts_with('-') => Kinds::FLOAT,
         Ok(int) if int.unsigned_abs() <= EXACT => Kinds::INT.or(Kinds::FLOAT),
         Ok(_) => Kinds::INT,
         Err(_) => Kinds::NONE,
+    };
+    Reading {
+        kinds,
+        decimals: Some(0),
+        padded: false,
+        like_code: false,
     }
 }
 
-/// Whether the field consists only of digits, a point and digits, which is always a finite number, so it does not have
-/// to be parsed.
-fn is_fraction(body: &str, whole: usize) -> bool {
-    /// The largest number has 309 digits before the point.
-    const SURELY_FINITE: usize = 300;
-    let fraction = body.as_bytes().get(whole..).and_then(|rest| rest.strip_prefix(b"."));
-    let digits = |rest: &[u8]| body.len() > 1 && rest.iter().all(u8::is_ascii_digit);
-    body.len() <= SURELY_FINITE && fraction.is_some_and(digits)
+/// A number with a point or an exponent. Floating point keeps 17 digits, so a field with more is text.
+fn fraction(value: &str, body: &str, whole: usize) -> Reading {
+    /// Significant digits that a 64-bit number needs at most to be restored (IEEE 754-2019, 5.12.2).
+    const DIGITS: usize = 17;
+    let rest = body.get(whole..).unwrap_or_default();
+    let (mantissa, exponent) = match body.find(['e', 'E']) {
+        Some(at) => (body.get(..at).unwrap_or_default(), body.get(at + 1..)),
+        None => (body, None),
+    };
+    let digits = mantissa
+        .trim_start_matches(['0', '.'])
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .count();
+    let decimals = rest.strip_prefix('.').filter(|_| exponent.is_none());
+    let is_number = match (exponent, decimals) {
+        (Some(_), _) => float(value).is_some(),
+        // At most 17 digits are always finite, so they do not have to be parsed.
+        (None, Some(decimals)) => body.len() > 1 && decimals.bytes().all(|byte| byte.is_ascii_digit()),
+        (None, None) => false,
+    };
+    if digits > DIGITS || !is_number {
+        return Reading::TEXT;
+    }
+    Reading {
+        kinds: Kinds::FLOAT,
+        decimals: decimals.map(str::len),
+        padded: decimals.is_some_and(|decimals| decimals.len() > 1 && decimals.ends_with('0')),
+        like_code: exponent.is_some_and(|power| !power.starts_with(['+', '-'])) && !mantissa.contains('.'),
+    }
 }
 
 /// A finite number in decimal notation; the words that Rust also parses (`inf`, `nan`) are text here.
@@ -192,6 +253,16 @@ pub(super) enum Zone {
     Utc,
 }
 
+impl Zone {
+    /// The kind of a date-time with or without a zone.
+    pub(super) const fn kinds(self) -> Kinds {
+        match self {
+            Self::Local => Kinds::TIMESTAMP,
+            Self::Utc => Kinds::TIMESTAMP_UTC,
+        }
+    }
+}
+
 /// Milliseconds since 1970-01-01T00:00 of an ISO 8601 date-time, with `T` or a space between day and time.
 pub(super) fn timestamp(value: &str) -> Option<(i64, Zone)> {
     const DAY_MS: i64 = 86_400_000;
@@ -206,9 +277,9 @@ pub(super) fn timestamp(value: &str) -> Option<(i64, Zone)> {
     })
 }
 
-/// Splits a trailing `Z` or `+hh:mm` off; the offset is in milliseconds east of UTC.
+/// Splits a trailing `Z`, ` UTC` or `+hh:mm` off; the offset is in milliseconds east of UTC.
 fn zone(time: &str) -> Option<(&str, Option<i64>)> {
-    if let Some(clock) = time.strip_suffix('Z') {
+    if let Some(clock) = time.strip_suffix('Z').or_else(|| time.strip_suffix(" UTC")) {
         return Some((clock, Some(0)));
     }
     let Some(at) = time.find(['+', '-']) else {
@@ -274,7 +345,7 @@ mod tests {
     use super::*;
 
     fn kind(value: &str) -> ColumnKind {
-        classify(value).best()
+        classify(value).kinds.best()
     }
 
     #[test]
@@ -309,6 +380,8 @@ mod tests {
             "1 2",
             "2020-01-01T10:00:00+25:00",
             "é020-01-01",
+            "0.123456789012345678",
+            "123456789.0123456789",
             "2020-é1-01",
         ] {
             assert_eq!(kind(value), ColumnKind::Text, "{value}");
@@ -319,22 +392,41 @@ mod tests {
     fn typed_values() {
         assert_eq!(kind("-9223372036854775808"), ColumnKind::Int);
         assert_eq!(kind("0"), ColumnKind::Int);
-        for value in ["0.5", ".5", "1.", "-1e-3", "1.5e-3", "123e-5", "-0"] {
+        for value in [
+            "0.5",
+            ".5",
+            "1.",
+            "-1e-3",
+            "1.5e-3",
+            "123e-5",
+            "-0",
+            "1.0E10",
+            "1e+21",
+            "0.10000000000000001",
+        ] {
             assert_eq!(kind(value), ColumnKind::Float, "{value}");
+        }
+        for (value, like_code) in [
+            ("1E5", true),
+            ("-12e4", true),
+            ("1.0E5", false),
+            ("1e+5", false),
+            ("15", false),
+        ] {
+            assert_eq!(classify(value).like_code, like_code, "{value}");
         }
         assert_eq!(kind("TRUE"), ColumnKind::Boolean);
         assert_eq!(kind("2020-02-29"), ColumnKind::Date);
         assert_eq!(kind("2020-02-29 10:00"), ColumnKind::Timestamp);
         assert_eq!(kind("2020-02-29T10:00:00Z"), ColumnKind::TimestampUtc);
+        assert_eq!(kind("2020-02-29 10:00:00 UTC"), ColumnKind::TimestampUtc);
     }
 
     #[test]
     fn a_large_whole_number_does_not_share_a_column_with_fractions() {
-        assert!(classify("9007199254740993").and(classify("0.5")).is_none());
-        assert_eq!(
-            classify("9007199254740992").and(classify("0.5")).best(),
-            ColumnKind::Float
-        );
+        let half = classify("0.5").kinds;
+        assert!(classify("9007199254740993").kinds.and(half).is_none());
+        assert_eq!(classify("9007199254740992").kinds.and(half).best(), ColumnKind::Float);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The ledger's head in the sealed state: neither of the two can be replaced by an older copy without the other.
 //!
+//! The state covers a ledger entry if the head in it, the *anchor*, is at least as long. A ledger that lacks a covered entry, or has
+//! another one in its place, has another root up to the anchor, and does not open.
+//!
 //! 1. A group of entries is made durable in the ledger first, then its head is written to the state, then the group is
 //!    acknowledged. The anchor therefore never covers more than the ledger has: a shorter ledger is an older one.
 //! 2. Entries about single queries are frequent, and each commit of the state costs a sync. For them the anchor is updated when
@@ -7,22 +10,29 @@
 //!    about it; a start looks for the records of all entries after the anchor. Every other entry ends its group and is anchored
 //!    before it is acknowledged.
 //! 3. Before an entry of the second kind is written, the head that the ledger will have with it is announced in the state.
-//! 4. So after a crash at any instruction, the ledger has at most one group more than [`MAX_LAG`] entries after the anchor, and
+//! 4. A value of the state that names an entry, such as the record of a query, is stored together with the present head, in one
+//!    transaction ([`Ledger::commit`](super::Ledger::commit)). So the state covers each entry that it names, at no further sync.
+//! 5. What leaves this node and is signed over the ledger is signed over a head that the state covers: it is made of an
+//!    [`AnchoredHead`]. So the ledger alone cannot be set back to before something that others have a signature of.
+//! 6. So after a crash at any instruction, the ledger has at most one group more than [`MAX_LAG`] entries after the anchor, and
 //!    an entry of the second kind can only be the last of them, under the announced head. Anything else means that the *state*
 //!    is older than the ledger: for example, a copy of the state from before a revocation does not contain it.
 
+use std::fmt;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
+use concordat_keys::LedgerKey;
+use concordat_protocol::audit::merkle::CompactTree;
 use concordat_protocol::audit::{EntryBody, TreeHead};
 use concordat_protocol::ids::Digest32;
 
 use super::format::Head;
 use super::medium::MAX_GROUP;
 use super::segments::Segments;
-use super::shared::Shared;
+use super::shared::{Shared, locked};
 use super::{AnchorError, LedgerError, log};
-use crate::keys::LedgerKey;
-use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
+use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
 /// Entries about queries by which the anchor may lag behind.
 pub(super) const MAX_LAG: u64 = 64;
@@ -46,17 +56,52 @@ pub(super) fn is_frequent(body: &EntryBody) -> bool {
     )
 }
 
-/// The anchor of one ledger.
-#[derive(Debug)]
-pub(super) struct Anchor {
+/// A head of the ledger that the sealed state covers. What is signed over the ledger is signed over such a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnchoredHead(TreeHead);
+
+impl AnchoredHead {
+    /// Size and root.
+    #[must_use]
+    pub const fn tree(self) -> TreeHead {
+        self.0
+    }
+
+    /// The head of a ledger that was opened without a state: there is nothing that could cover it.
+    pub(super) const fn without_state(head: TreeHead) -> Self {
+        Self(head)
+    }
+}
+
+/// The anchor of one ledger; clones share it.
+#[derive(Clone)]
+pub(super) struct Anchor(Arc<Inner>);
+
+struct Inner {
     tree: SealedTree<TreeHead>,
-    size: u64,
+    /// What the state covers.
+    covered: Mutex<TreeHead>,
+    /// Held while the anchor is written, so that a shorter head never replaces a longer one.
+    writing: Mutex<()>,
 }
 
 impl Anchor {
+    fn new(tree: SealedTree<TreeHead>, covered: TreeHead) -> Self {
+        Self(Arc::new(Inner {
+            tree,
+            covered: Mutex::new(covered),
+            writing: Mutex::default(),
+        }))
+    }
+
+    /// The head that the state covers.
+    pub(super) fn covered(&self) -> AnchoredHead {
+        AnchoredHead(*locked(&self.0.covered))
+    }
+
     /// Entries that the state covers.
-    pub(super) const fn size(&self) -> u64 {
-        self.size
+    pub(super) fn size(&self) -> u64 {
+        self.covered().tree().size
     }
 
     /// Compares a ledger that was just read with the state.
@@ -67,14 +112,13 @@ impl Anchor {
         let found = &opened.tip.head();
         let tree = meta.tree(TREE).map_err(AnchorError::State)?;
         let anchored: Option<TreeHead> = tree.get(KEY).map_err(AnchorError::State)?;
-        let size = anchored.map_or(0, |anchored| anchored.size);
         let announced: Option<TreeHead> = tree.get(ANNOUNCED).map_err(AnchorError::State)?;
         if let Some(anchored) = anchored {
             compare(dir, key, found, (anchored, announced), &opened.segments)?;
         } else if found.size > 0 && announced != Some(tree_head(found)) {
             return Err(older_state(found, 0).into());
         }
-        Ok(Self { tree, size })
+        Ok(Self::new(tree, anchored.unwrap_or_else(empty)))
     }
 
     /// Sets the anchor from the ledger as it is: for a data directory restored from a snapshot, whose parts are signed together.
@@ -82,32 +126,72 @@ impl Anchor {
     /// # Errors
     /// If the state cannot be written.
     pub(super) fn adopt(meta: &SealedDb, found: &Head) -> Result<Self, AnchorError> {
-        let mut anchor = Self {
-            tree: meta.tree(TREE)?,
-            size: 0,
-        };
-        anchor.put(found)?;
-        Ok(anchor)
+        let tree = meta.tree(TREE)?;
+        let head = tree_head(found);
+        tree.put(KEY, &head)?;
+        Ok(Self::new(tree, head))
     }
 
     /// Durably records the head that the ledger will have, before an entry that must be anchored is written.
     pub(super) fn announce(&self, head: &Head) -> Result<(), MetaError> {
-        self.tree.put(ANNOUNCED, &tree_head(head))
+        self.0.tree.put(ANNOUNCED, &tree_head(head))
     }
 
     /// Updates the anchor after the entries up to `head` are durable. `now` is true if the group may not be acknowledged before.
-    pub(super) fn follow(&mut self, head: &Head, now: bool) -> Result<(), MetaError> {
-        if now || head.size.saturating_sub(self.size) >= MAX_LAG {
-            self.put(head)
+    pub(super) fn follow(&self, head: &Head, now: bool) -> Result<(), MetaError> {
+        if now || head.size.saturating_sub(self.size()) >= MAX_LAG {
+            self.cover(|| tree_head(head)).map(drop)
         } else {
             Ok(())
         }
     }
 
-    fn put(&mut self, head: &Head) -> Result<(), MetaError> {
-        self.tree.put(KEY, &tree_head(head))?;
-        self.size = head.size;
-        Ok(())
+    /// Updates the anchor to the head that `present` returns, unless the state covers it already.
+    pub(super) fn cover(&self, present: impl FnOnce() -> TreeHead) -> Result<AnchoredHead, MetaError> {
+        let _writing = locked(&self.0.writing);
+        let present = present();
+        if present.size > self.size() {
+            self.0.tree.put(KEY, &present)?;
+            *locked(&self.0.covered) = present;
+        }
+        Ok(self.covered())
+    }
+
+    /// Commits what `make` adds to the batch, and the head that `present` returns, in one transaction. `make` gets the head that the
+    /// state covers with this transaction.
+    pub(super) fn commit<T, E: From<MetaError>>(
+        &self,
+        db: &SealedDb,
+        present: impl FnOnce() -> TreeHead,
+        make: impl FnOnce(AnchoredHead, &mut Batch) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _writing = locked(&self.0.writing);
+        let covered = self.covered().tree();
+        let present = present();
+        let is_longer = present.size > covered.size;
+        let head = if is_longer { present } else { covered };
+        let mut batch = Batch::new();
+        let made = make(AnchoredHead(head), &mut batch)?;
+        if is_longer {
+            batch.put(&self.0.tree, KEY, &head)?;
+        }
+        db.commit(batch)?;
+        *locked(&self.0.covered) = head;
+        Ok(made)
+    }
+}
+
+impl fmt::Debug for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Anchor({} entries)", self.size())
+    }
+}
+
+/// The head of a ledger without entries.
+fn empty() -> TreeHead {
+    TreeHead {
+        size: 0,
+        root: CompactTree::new().root(),
     }
 }
 

@@ -5,6 +5,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use concordat_keys::{
+    LedgerKey,
+    fs::{create_dir_private, write_private},
+};
+
 use super::LedgerError;
 use super::files::{checkpoint_path, head_path, latest_checkpoint, log_path, read_head};
 use super::format::{Head, MAGIC, MAGIC_LEN};
@@ -13,8 +18,6 @@ use super::medium::Medium;
 use super::segments::{self, SEGMENT, Segments};
 use super::shared::Shared;
 use super::tip::Tip;
-use crate::fs::{create_dir_private, write_private};
-use crate::keys::LedgerKey;
 
 /// The ledger's files, ready for appends.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use concordat_keys::KeyError;
 use concordat_protocol::audit::EntryError;
 use concordat_protocol::audit::merkle::OutOfRange;
 use concordat_protocol::signed::SignatureError;
 
-use crate::keys::KeyError;
 use crate::meta::MetaError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 

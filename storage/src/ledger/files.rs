@@ -1,15 +1,15 @@
 //! The small files of the ledger: where they are, and reading them whole.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use concordat_keys::LedgerKey;
+use concordat_keys::fs::open_regular;
 use concordat_protocol::audit::Checkpoint;
 use concordat_protocol::signed::{MAX_DOCUMENT, Signed};
 
 use super::LedgerError;
 use super::format::Head;
-use crate::keys::LedgerKey;
 
 /// Longest sealed head that is read; a real one takes about 130 bytes.
 const MAX_HEAD: u64 = 4096;
@@ -49,7 +49,7 @@ pub(super) fn latest_checkpoint(dir: &Path) -> Result<Option<Signed<Checkpoint>>
 /// The first `max` bytes of a file; `None` if there is no such file.
 pub(super) fn read_small(path: &Path, max: u64) -> Result<Option<Vec<u8>>, LedgerError> {
     let mut bytes = Vec::new();
-    match File::open(path).and_then(|file| file.take(max).read_to_end(&mut bytes)) {
+    match open_regular(path).and_then(|file| file.take(max).read_to_end(&mut bytes)) {
         Ok(_) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(LedgerError::io("read", path, source)),

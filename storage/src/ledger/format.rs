@@ -1,10 +1,10 @@
 //! The first bytes of the log, and the encoding of the head.
 
+use concordat_keys::{LedgerKey, Wrapped};
 use concordat_protocol::ids::Digest32;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
-use crate::keys::{LedgerKey, Wrapped};
 
 /// First bytes of the log: its type, and version 1 of its format.
 pub(super) const MAGIC: [u8; 8] = *b"CCLEDGR\x01";

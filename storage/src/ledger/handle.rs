@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
+use concordat_keys::LedgerKey;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::time::Timestamp;
@@ -20,7 +21,6 @@ use super::tip::Tip;
 use super::verification::{DamageNote, Older, Reading, Verification, Verifier};
 use super::writer::{Command, Reply, Writer};
 use super::{AnchorError, LedgerError, LedgerReceipt};
-use crate::keys::LedgerKey;
 use crate::meta::SealedDb;
 
 /// A handle to the ledger; clones share it. The files are closed when the last one is dropped.
@@ -35,6 +35,8 @@ pub(super) struct Inner {
     pub(super) shared: Arc<Mutex<Shared>>,
     /// Entries that the sealed state covered when the ledger was opened.
     anchored: u64,
+    /// The head in the sealed state; `None` if the ledger was opened without a state.
+    pub(super) anchor: Option<Anchor>,
     /// Entries that there were when the ledger was opened.
     opened: u64,
     pub(super) verification: Arc<watch::Sender<Verification>>,
@@ -116,7 +118,7 @@ impl Ledger {
         let key = Arc::new(key);
         let shared = Arc::new(Mutex::new(shared));
         let (commands, waiting) = mpsc::channel();
-        let writer = Writer::new(Arc::clone(&key), Arc::clone(&shared), medium, anchor);
+        let writer = Writer::new(Arc::clone(&key), Arc::clone(&shared), medium, anchor.clone());
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || writer.run(&waiting))
@@ -142,6 +144,7 @@ impl Ledger {
             institution,
             shared,
             anchored,
+            anchor,
             opened,
             verification,
             verifier,

@@ -1,13 +1,11 @@
 //! Reading the log.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "all other sources are handled the same here"
-)]
-
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+
+use concordat_keys::LedgerKey;
+use concordat_keys::fs::open_regular;
 
 use super::LedgerError;
 use super::files::log_path;
@@ -15,7 +13,6 @@ use super::format::{Head, MAGIC};
 use super::record::{BadRecord, Reader, Record};
 use super::shared::Shared;
 use super::tip::Tip;
-use crate::keys::LedgerKey;
 
 /// Reads the entries that `head` covers, calls `each` with each, and checks that they are the ones that were acknowledged.
 pub(super) fn replay(dir: &Path, key: &LedgerKey, head: &Head, each: impl FnMut(&Record)) -> Result<(), LedgerError> {
@@ -64,13 +61,17 @@ pub(super) fn read(
 
 fn log_from(dir: &Path, offset: u64) -> Result<BufReader<File>, LedgerError> {
     let path = log_path(dir);
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the kinds of I/O errors are open; all others are handled alike"
+    )]
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
             LedgerError::damaged(0, "the log is missing or empty")
         }
         _ => LedgerError::io("read", &path, source),
     };
-    let mut file = File::open(&path).map_err(failed)?;
+    let mut file = open_regular(&path).map_err(failed)?;
     let mut magic = [0; MAGIC.len()];
     file.read_exact(&mut magic).map_err(failed)?;
     if magic != MAGIC {

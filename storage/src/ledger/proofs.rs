@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use concordat_keys::{LedgerKey, fs::write_private};
 use concordat_protocol::audit::{Checkpoint, InclusionProof, merkle};
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey};
 use concordat_protocol::ids::Digest32;
@@ -11,11 +12,8 @@ use concordat_protocol::time::Timestamp;
 use super::handle::Ledger;
 use super::record::Record;
 use super::shared::locked;
-use super::tip::Tip;
 use super::verify::{self, AuditReport};
 use super::{LedgerError, files, log};
-use crate::fs::write_private;
-use crate::keys::LedgerKey;
 
 impl Ledger {
     /// Checks that the stored checkpoint, if there is one, is signed by one of the institution's keys. Its entries need no
@@ -29,18 +27,18 @@ impl Ledger {
         verified.map(drop).map_err(LedgerError::ForeignCheckpoint)
     }
 
-    /// Signs the present size and root, and stores the signed checkpoint.
+    /// Signs the present size and root, after the sealed state covers them, and stores the signed checkpoint.
     ///
     /// # Errors
-    /// [`LedgerError::Io`] if it cannot be stored; [`LedgerError::Verifying`] while the entries are not verified yet.
+    /// [`LedgerError::Io`] or [`LedgerError::Anchor`] if it cannot be stored; [`LedgerError::Verifying`] while the entries are not verified yet.
     pub fn checkpoint(&self, key: &InstitutionKey, now: Timestamp) -> Result<Signed<Checkpoint>, LedgerError> {
         let _one_at_a_time = locked(&self.0.checkpointing);
-        let Tip { tree, .. } = self.tip();
-        self.0.verification.borrow().covers(0, tree.size())?;
+        let head = self.anchor_head()?.tree();
+        self.0.verification.borrow().covers(0, head.size)?;
         let checkpoint = Checkpoint {
             institution: self.0.institution.clone(),
-            size: tree.size(),
-            root: tree.root(),
+            size: head.size,
+            root: head.root,
             at: now,
         };
         let verified = Signed::sign(&checkpoint, key).map_err(LedgerError::Signature)?;

@@ -1,10 +1,9 @@
 //! Entries of the ledger, and its state, as readers see them.
 
-use concordat_protocol::audit::{LedgerEntry, TreeHead};
+use concordat_protocol::audit::LedgerEntry;
 use concordat_protocol::ids::Digest32;
 
 use super::handle::Ledger;
-use super::tip::Tip;
 use super::{LedgerError, files, log};
 
 /// An entry as it is stored, with its leaf hash.
@@ -30,20 +29,6 @@ pub struct Frozen {
 }
 
 impl Ledger {
-    /// Merkle root over the acknowledged entries.
-    pub fn root(&self) -> Digest32 {
-        self.shared().tip.tree.root()
-    }
-
-    /// Size and root of the acknowledged entries, read at one instant.
-    pub fn head(&self) -> TreeHead {
-        let Tip { tree, .. } = self.tip();
-        TreeHead {
-            size: tree.size(),
-            root: tree.root(),
-        }
-    }
-
     /// The last `count` entries, oldest first.
     ///
     /// # Errors
@@ -98,13 +83,15 @@ impl Ledger {
         Ok(entries)
     }
 
-    /// The files of the ledger at this instant, for a backup. The log only grows, so its first bytes may be copied afterwards.
+    /// The files of the ledger at this instant, for a backup, which is signed: the state covers them from now on. The log only
+    /// grows, so its first bytes may be copied afterwards.
     ///
     /// # Errors
-    /// [`LedgerError::Io`] if the checkpoint cannot be read.
+    /// [`LedgerError::Io`] if the checkpoint cannot be read, [`LedgerError::Anchor`] if the state cannot be written.
     pub fn frozen(&self) -> Result<Frozen, LedgerError> {
         let checkpoint = files::latest_checkpoint(&self.0.dir)?;
         let head = self.tip().head();
+        self.anchor_head()?;
         Ok(Frozen {
             size: head.size,
             length: head.length,

@@ -2,12 +2,12 @@
 
 use std::io::{self, Read};
 
+use concordat_keys::{LedgerKey, Wrapped};
 use concordat_protocol::audit::{EntryError, LedgerEntry, MAX_ENTRY, leaf_hash};
 use concordat_protocol::ids::Digest32;
 
 use super::LedgerError;
 use super::tip::Tip;
-use crate::keys::{LedgerKey, Wrapped};
 
 /// Bytes of the length prefix of each record.
 const PREFIX: u64 = 4;

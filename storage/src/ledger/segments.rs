@@ -11,13 +11,13 @@
 
 use std::path::{Path, PathBuf};
 
+use concordat_keys::{LedgerKey, Wrapped};
 use concordat_protocol::audit::merkle::CompactTree;
 use concordat_protocol::ids::Digest32;
 use serde::{Deserialize, Serialize};
 
 use super::tip::Tip;
 use super::{LedgerError, files};
-use crate::keys::{LedgerKey, Wrapped};
 
 /// Entries of a segment, which take some milliseconds to read.
 pub(super) const SEGMENT: u64 = 1024;

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use concordat_keys::{Argon2Cost, LedgerKey, MasterKey, Passphrase, Secret};
 use concordat_protocol::audit::{EntryBody, LedgerEntry, check_extension};
 use concordat_protocol::identity::{InstitutionKey, PrivateKey};
 use concordat_protocol::ids::{Digest32, InstitutionId, QueryId};
@@ -19,7 +20,6 @@ use super::record::{BadRecord, Reader};
 use super::shared::Shared;
 use super::tip::Tip;
 use super::*;
-use crate::keys::{Argon2Cost, LedgerKey, MasterKey, Passphrase, Secret};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -69,6 +69,12 @@ impl Fixture {
             Err(other) => panic!("{other}"),
             Ok(_) => None,
         }
+    }
+}
+
+impl Ledger {
+    fn root(&self) -> Digest32 {
+        self.head().root
     }
 }
 

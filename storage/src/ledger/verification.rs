@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use concordat_keys::LedgerKey;
 use tokio::sync::watch;
 
 use super::shared::{Shared, locked};
 use super::tip::Tip;
 use super::{LedgerError, log};
-use crate::keys::LedgerKey;
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
 
 /// Niceness of the thread.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use concordat_keys::LedgerKey;
 use concordat_protocol::audit::merkle::CompactTree;
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::{Digest32, InstitutionId};
@@ -10,7 +11,6 @@ use serde::{Serialize, Serializer};
 
 use super::format::Head;
 use super::{LedgerError, files, log};
-use crate::keys::LedgerKey;
 
 /// The result of a check of the whole ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

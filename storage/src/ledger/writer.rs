@@ -4,6 +4,7 @@ use std::io;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
+use concordat_keys::LedgerKey;
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry, leaf_hash};
 use concordat_protocol::ids::{Digest32, QueryId};
 use concordat_protocol::time::Timestamp;
@@ -15,7 +16,6 @@ use super::segments;
 use super::shared::{Shared, locked};
 use super::tip::Tip;
 use super::{LedgerError, LedgerReceipt};
-use crate::keys::LedgerKey;
 
 /// Receives the result of an append.
 pub(super) type Reply = Box<dyn FnOnce(Result<LedgerReceipt, LedgerError>) + Send>;
@@ -159,7 +159,7 @@ impl<M: Medium> Writer<M> {
         }
         self.medium.append(&group.records)?;
         self.medium.put_head(&sealed)?;
-        match &mut self.anchor {
+        match &self.anchor {
             Some(anchor) => anchor.follow(&head, group.anchored_first).map_err(io::Error::other),
             None => Ok(()),
         }

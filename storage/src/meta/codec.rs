@@ -1,21 +1,17 @@
 //! Encoding of values and keys on disk.
 
+use concordat_keys::StateKey;
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::MetaError;
-use crate::keys::{META_VALUE, StateKey, context, open, seal};
 
 /// A logical key as it is stored in sled.
 pub(super) type HashedKey = [u8; 32];
 
 /// A logical key, hashed for its tree.
 pub(super) fn hashed(key: &StateKey, tree: &'static str, logical: &str) -> HashedKey {
-    *blake3::keyed_hash(
-        key.names(),
-        &context(META_VALUE, &[tree.as_bytes(), logical.as_bytes()]),
-    )
-    .as_bytes()
+    key.hash_name(tree, logical)
 }
 
 /// CBOR of a value with its logical key.
@@ -41,7 +37,7 @@ pub(super) fn seal_value(
     hashed: &[u8],
     plain: &[u8],
 ) -> Result<Vec<u8>, MetaError> {
-    seal(key.values(), &value_context(tree, hashed), plain).map_err(MetaError::Key)
+    key.seal_value(tree, hashed, plain).map_err(MetaError::Key)
 }
 
 /// Opens a value of a tree and key.
@@ -51,9 +47,6 @@ pub(super) fn open_value(
     hashed: &[u8],
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, MetaError> {
-    open(key.values(), &value_context(tree, hashed), sealed, "value").map_err(|_| MetaError::Value { tree })
-}
-
-fn value_context(tree: &'static str, hashed: &[u8]) -> Vec<u8> {
-    context(META_VALUE, &[tree.as_bytes(), hashed])
+    key.open_value(tree, hashed, sealed)
+        .map_err(|_| MetaError::Value { tree })
 }

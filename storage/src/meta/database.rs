@@ -9,6 +9,7 @@ use std::{
     sync::{Mutex, PoisonError, RwLock},
 };
 
+use concordat_keys::{StateKey, fs::create_dir_private};
 use sled::{
     Transactional, Tree,
     transaction::{ConflictableTransactionError, TransactionError, TransactionalTree},
@@ -20,7 +21,6 @@ use super::{
     codec::{HashedKey, decode, encode, hashed, open_value, seal_value},
     head::Head,
 };
-use crate::{fs::create_dir_private, keys::StateKey};
 
 /// Most memory that sled's page cache may take: 32 MB.
 const CACHE_BYTES: u64 = 32 * 1000 * 1000;

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use concordat_keys::StateKey;
 use concordat_protocol::{ids::Digest32, labels};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -11,7 +12,6 @@ use super::{
     database::{Database, guarded},
     head::Head,
 };
-use crate::keys::StateKey;
 
 /// The state database of one node.
 #[derive(Clone)]

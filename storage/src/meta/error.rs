@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::keys::KeyError;
+use concordat_keys::KeyError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why state could not be read or written.

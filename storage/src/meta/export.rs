@@ -10,12 +10,13 @@ use std::{
     sync::PoisonError,
 };
 
+use concordat_keys::{StateKey, fs::create_dir_private};
+
 use super::{
     MetaError, SealedDb,
     database::{Database, guarded, open_sled},
     head::Head,
 };
-use crate::{fs::create_dir_private, keys::StateKey};
 
 /// Longest chunk that is read; values are far shorter.
 const MAX_CHUNK: u32 = 64 * 1024 * 1024;

@@ -11,11 +11,12 @@ use std::{
     path::Path,
 };
 
+use concordat_keys::{StateKey, fs::sync_dir};
+
 use super::MetaError;
-use crate::{
-    fs::sync_dir,
-    keys::{META_HEAD, StateKey, context, open, seal},
-};
+
+/// Most bytes of the file that are read; what is longer does not open. A real one takes about 50.
+const MAX_SEALED: u64 = 4096;
 
 /// The file `head`, open for writing.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Head {
             .open(path)
             .map_err(io)?;
         let mut sealed = Vec::new();
-        file.read_to_end(&mut sealed).map_err(io)?;
+        (&mut file).take(MAX_SEALED).read_to_end(&mut sealed).map_err(io)?;
         let fresh = sealed.is_empty();
         let count = if fresh { 0 } else { decode(key, &sealed)? };
         Ok(Self { file, count, fresh })
@@ -88,7 +89,7 @@ impl Head {
     }
 
     fn write(&mut self, path: &Path, key: &StateKey, count: u64) -> Result<(), MetaError> {
-        let sealed = seal(key.values(), &context(META_HEAD, &[]), &count.to_be_bytes()).map_err(MetaError::Key)?;
+        let sealed = key.seal_head(count).map_err(MetaError::Key)?;
         let io = |source| MetaError::Io {
             action: "write",
             path: path.to_owned(),
@@ -102,8 +103,7 @@ impl Head {
 }
 
 fn decode(key: &StateKey, sealed: &[u8]) -> Result<u64, MetaError> {
-    let plain =
-        open(key.values(), &context(META_HEAD, &[]), sealed, "head").map_err(|_| MetaError::Value { tree: "head" })?;
+    let plain = key.open_head(sealed).map_err(|_| MetaError::Value { tree: "head" })?;
     let bytes = plain
         .as_slice()
         .try_into()

@@ -1,9 +1,9 @@
 use std::{fs, path::Path};
 
+use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret, StateKey};
 use tempfile::TempDir;
 
 use super::{Batch, MetaError, SealedDb, SealedTree, TreeId};
-use crate::keys::{Argon2Cost, MasterKey, Passphrase, Secret, StateKey};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 const USERS: TreeId = TreeId::new("users");

@@ -20,11 +20,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use concordat_keys::fs::{PrivateFileError, read_private};
 use object_store::{CredentialProvider, aws::AwsCredential};
 use zeroize::Zeroizing;
 
 use super::{CredentialsError, LocationError};
-use crate::fs::{PrivateFileError, read_private};
 
 /// Checks that a file contains a key in the right format, and discards the key.
 ///
@@ -228,7 +228,16 @@ mod tests {
         fs::write(&path, WHOLE).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = check(&path).unwrap_err();
-        assert!(error.to_string().contains("run `chmod 600`"), "{error}");
+        assert!(
+            matches!(
+                &error,
+                LocationError::Credentials {
+                    reason: CredentialsError::Exposed,
+                    ..
+                }
+            ),
+            "{error}"
+        );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let credentials = FileCredentials::open(&path).unwrap();
         assert_eq!(credentials.current().unwrap().secret_key, "wJalr/+=x");

@@ -14,13 +14,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use concordat_keys::fs::{create_dir_private, sync_dir};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
     PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart, local::LocalFileSystem, path::Path,
 };
-
-use crate::fs::{create_dir_private, sync_dir};
 
 /// Local files under one folder; everything that it acknowledges is on disk.
 #[derive(Debug, Clone)]

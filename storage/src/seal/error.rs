@@ -1,15 +1,11 @@
 //! Errors of sealed objects.
 
+use concordat_keys::KeyError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::KeyId;
 use object_store::path::Path;
 
-use crate::{keys::KeyError, objects::LocationError};
-
-/// The kind of an error of a store that another process reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the store did not return the requested data")]
-pub(crate) struct Reported(pub(crate) ErrorKind);
+use crate::objects::LocationError;
 
 /// Why an object cannot be sealed or opened.
 #[derive(Debug, thiserror::Error)]
@@ -105,9 +101,6 @@ pub fn store_error_kind(error: &object_store::Error) -> ErrorKind {
         }
         if let Some(location) = current.downcast_ref::<LocationError>() {
             return location.kind();
-        }
-        if let Some(Reported(kind)) = current.downcast_ref::<Reported>() {
-            return *kind;
         }
         next = current.source();
     }

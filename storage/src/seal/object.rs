@@ -2,13 +2,10 @@
 
 use std::ops::Range;
 
-use super::{
-    SealError, Suite,
-    suite::{Cipher, TAG_LEN},
-};
+use concordat_keys::{DatasetKey, KeyError, OBJECT_HEADER, ObjectCipher, Suite, TAG_LEN};
 use concordat_protocol::ids::KeyId;
 
-use crate::keys::{DatasetKey, KeyError, OBJECT_HEADER};
+use super::SealError;
 
 /// Plaintext bytes in each block except the last.
 pub const BLOCK_LEN: usize = 64 * 1024;
@@ -251,15 +248,14 @@ impl Header {
 /// The object's cipher with its associated data.
 #[derive(Debug)]
 struct BlockCipher {
-    cipher: Cipher,
+    cipher: ObjectCipher,
     aad: [u8; 32],
 }
 
 impl BlockCipher {
     fn new(key: &DatasetKey, suite: Suite, random: &[u8; 32], header: &[u8]) -> Self {
-        let object = key.object_key(random, suite.number());
         Self {
-            cipher: Cipher::new(suite, &object),
+            cipher: key.object_cipher(random, suite),
             aad: blake3::derive_key(OBJECT_HEADER, header),
         }
     }

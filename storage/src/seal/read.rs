@@ -3,6 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
+use concordat_keys::DatasetKey;
 use futures::{StreamExt, TryStreamExt, future::try_join_all, stream, stream::BoxStream};
 use object_store::{GetOptions, ObjectMeta, ObjectStore, Result, path::Path};
 
@@ -10,7 +11,6 @@ use super::{
     BLOCK_LEN, HEADER_LEN, Opener, SealError,
     object::{blocks, plain_len, sealed_range},
 };
-use crate::keys::DatasetKey;
 
 /// Above this many sealed bytes, blocks are opened on a blocking thread. Below it, switching threads costs more than it saves:
 /// with a quarter of this limit a grouped query took 1.17 times as long as over plain Parquet, and 1.00 to 1.11 times with this

@@ -4,6 +4,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use concordat_keys::{DatasetKey, Suite};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
     Attributes, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload,
@@ -12,12 +13,11 @@ use object_store::{
 };
 
 use super::{
-    SealError, Sealer, Suite,
+    SealError, Sealer,
     openers::Openers,
     read::{OpenObject, plain_list, plain_meta, sealed_meta},
     upload::{SealedUpload, seal_payload},
 };
-use crate::keys::DatasetKey;
 
 /// The objects of one dataset, sealed under its key, in an inner store that has only sealed bytes.
 ///

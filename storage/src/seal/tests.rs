@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use concordat_keys::{Argon2Cost, DatasetKey, MasterKey, Passphrase, Secret, SegmentKey, Suite, Wrapped};
 use futures::{FutureExt, TryStreamExt};
 use object_store::{
     GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutResult,
@@ -15,13 +16,10 @@ use object_store::{
 use proptest::prelude::*;
 
 use super::{
-    BLOCK_LEN, HEADER_LEN, PART_LEN, SealError, SealedStore, Sealer, Suite, open, plain_len, seal, sealed_len,
+    BLOCK_LEN, HEADER_LEN, PART_LEN, SealError, SealedStore, Sealer, open, plain_len, seal, sealed_len,
     store_error_kind, upload::SealedUpload,
 };
-use crate::{
-    keys::{Argon2Cost, DatasetKey, MasterKey, Passphrase, Secret, SegmentKey, Wrapped},
-    objects::DurableStore,
-};
+use crate::objects::DurableStore;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 const SUITES: [Suite; 2] = [Suite::ChaCha20Poly1305, Suite::Aes256Gcm];
@@ -457,7 +455,7 @@ fn sealed_objects_match_the_vectors() {
         let bytes = data_encoding::HEXLOWER.decode(value.as_str().unwrap().as_bytes());
         bytes.unwrap().try_into().unwrap()
     };
-    let key = DatasetKey::of(hex(&vectors["dataset_key"]));
+    let key = DatasetKey::dangerous_of_vector(hex(&vectors["dataset_key"]));
     assert_eq!(key.id().to_string(), vectors["key_id"].as_str().unwrap());
     let objects = vectors["objects"].as_array().unwrap();
     assert_eq!(objects.len(), 14);

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use concordat_keys::KeyFile;
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ingest::{Source, SubjectRule};
-use concordat_storage::keys::KeyFile;
 use concordat_storage::{catalog::ImportRequest, data_dir::Storage};
 use concordat_tests::{Import, Person, TestNode, World};
 use tokio::time::Instant;

@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_network::Limits;
 use concordat_node::{
     Actor, Clock, DEFAULT_MEMORY, EngineConfig, Identity, Node, RETRY_INTERVAL, Restriction, Shutdown, StartConfig,
@@ -22,7 +23,6 @@ use concordat_protocol::scope::{
 };
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
-use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::{catalog::ImportRequest, data_dir::Storage};
 use concordat_tests::tester;

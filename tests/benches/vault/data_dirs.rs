@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Instant;
 
+use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_protocol::identity::InstitutionKey;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ingest::{Source, SubjectRule};
-use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::{
     catalog::{ImportRequest, MAIN_SEGMENT},
     data_dir::Storage,

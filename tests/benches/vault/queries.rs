@@ -6,21 +6,18 @@ use std::path::Path as FsPath;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use concordat_engine::{Bounds, Holder, Permit, answer};
+use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret, Suite};
 use concordat_protocol::audit::{Cause, EntryBody, NodeTask};
 use concordat_protocol::ids::{Digest32, InstitutionId, QueryId};
 use concordat_protocol::scope::{
     Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
 };
 use concordat_protocol::time::Timestamp;
-use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::objects::DurableStore;
-use concordat_storage::seal::{SealedStore, Suite};
-use concordat_storage::{
-    catalog::OpenVersion,
-    data_dir::Storage,
-    engine::{Bounds, Holder, Permit, answer},
-};
+use concordat_storage::seal::SealedStore;
+use concordat_storage::{catalog::OpenVersion, data_dir::Storage};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;

@@ -8,10 +8,8 @@ mod bounded;
 
 use std::sync::LazyLock;
 
-use concordat_storage::{
-    keys::{Argon2Cost, DatasetKey, MasterKey, Passphrase, Secret},
-    seal::{BLOCK_LEN, HEADER_LEN, Opener, Suite, open, plain_len, seal, sealed_len},
-};
+use concordat_keys::{Argon2Cost, DatasetKey, MasterKey, Passphrase, Secret, Suite};
+use concordat_storage::seal::{BLOCK_LEN, HEADER_LEN, Opener, open, plain_len, seal, sealed_len};
 use libfuzzer_sys::fuzz_target;
 
 static KEY: LazyLock<DatasetKey> = LazyLock::new(|| {

@@ -6,8 +6,8 @@ mod bounded;
 
 use std::sync::LazyLock;
 
+use concordat_engine::is_admitted;
 use concordat_protocol::ids::DatasetRef;
-use concordat_storage::engine::is_admitted;
 use libfuzzer_sys::fuzz_target;
 
 static DATASET: LazyLock<DatasetRef> = LazyLock::new(|| "cleveland/heart".parse().expect("a dataset"));

@@ -6,7 +6,7 @@
 mod bounded;
 
 use bytes::Bytes;
-use concordat_storage::arrow_stream::{CheckedStream, Item, MAX_CELLS, MAX_ROWS, StreamViolation};
+use concordat_arrow_stream::{CheckedStream, Item, MAX_CELLS, MAX_ROWS, StreamViolation};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

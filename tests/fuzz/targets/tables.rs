@@ -9,7 +9,11 @@ mod bounded;
 
 use std::{fs, sync::LazyLock};
 
-use concordat_storage::ingest::{Header, IngestError, Missing, Refused, Source, TableOptions, batches, infer_schema};
+use concordat_protocol::schema::ColumnKind;
+use concordat_storage::ingest::{
+    BooleanWords, DateFormat, DecimalSign, Delimiter, Header, IngestError, Missing, Notation, Refused, Source, TableOptions,
+    ThousandsSign, batches, infer_schema,
+};
 use libfuzzer_sys::fuzz_target;
 
 static DIR: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
@@ -55,7 +59,12 @@ fn assert_contained(error: &IngestError) {
 
 fn options(choice: u8) -> TableOptions {
     TableOptions {
-        delimiter: [None, Some(b','), Some(b';'), Some(b'\t')][usize::from(choice & 3)],
+        delimiter: [
+            None,
+            Some(Delimiter::Byte(b',')),
+            Some(Delimiter::Byte(b';')),
+            Some(Delimiter::Blanks),
+        ][usize::from(choice & 3)],
         header: if choice & 4 == 0 { Header::Auto } else { Header::Present },
         missing: [Missing::Auto, Missing::Everywhere, Missing::BlankOnly][usize::from(choice >> 3) % 3],
         refused: if choice & 128 == 0 {
@@ -63,6 +72,29 @@ fn options(choice: u8) -> TableOptions {
         } else {
             Refused::Skip
         },
+        quotes: choice & 96 != 96,
+        comment: (choice & 68 == 68).then_some(b'#'),
+        skip_lines: u64::from(choice & 68 == 64),
+        missing_words: if choice & 36 == 36 { vec!["-".to_owned()] } else { Vec::new() },
+        notation: if choice & 32 == 0 { Notation::default() } else { german() },
+        existing: if choice & 66 == 66 {
+            vec![("a".to_owned(), ColumnKind::Float), ("b".to_owned(), ColumnKind::Text)]
+        } else {
+            Vec::new()
+        },
         ..TableOptions::default()
+    }
+}
+
+/// Numbers, dates and truth values as they are written in Germany.
+fn german() -> Notation {
+    let form: DateFormat = "%d.%m.%Y".parse().expect("a form");
+    let words: BooleanWords = "ja,nein".parse().expect("two words");
+    Notation {
+        decimal: DecimalSign::Comma,
+        thousands: Some(ThousandsSign::Point),
+        dates: vec![form],
+        zone: "Europe/Berlin".parse().ok(),
+        booleans: vec![words],
     }
 }

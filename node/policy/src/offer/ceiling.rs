@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use concordat_protocol::decision::RuleReason;
 use concordat_protocol::{
     ids::ColumnName,
     scope::{Difference, Part, Scope, Transform},
 };
 
 use super::decision::Narrowing;
-use crate::reason::Reason;
 use crate::rows;
 
 /// The rule that treats ages and years of birth as one quasi-identifier.
@@ -17,8 +17,8 @@ pub(super) const ONE_AGE: &str = "one-age";
 /// The maximum that policies allow, with a reason for what they withhold.
 pub(super) struct Ceiling {
     pub(super) scope: Scope,
-    pub(super) withheld: BTreeMap<Part, Reason>,
-    pub(super) columns: BTreeMap<ColumnName, Reason>,
+    pub(super) withheld: BTreeMap<Part, RuleReason>,
+    pub(super) columns: BTreeMap<ColumnName, RuleReason>,
 }
 
 impl Ceiling {
@@ -35,7 +35,7 @@ impl Ceiling {
             | Part::Window) => self.withheld.get(&part).cloned(),
         };
         let reason = reason.unwrap_or_else(|| {
-            Reason::new(
+            RuleReason::new(
                 "narrowed",
                 format!("the {} may not be as wide", difference.part),
                 "request less",
@@ -46,7 +46,7 @@ impl Ceiling {
 
     /// A difference in columns begins with the column's name. The reason why a column is removed is not given, because it would reveal
     /// that the column exists.
-    fn explain_column(&self, difference: &Difference) -> Option<Reason> {
+    fn explain_column(&self, difference: &Difference) -> Option<RuleReason> {
         let name = ColumnName::new(difference.requested.split(' ').next()?).ok()?;
         match self.scope.columns.transform(&name) {
             Transform::Removed => {

@@ -2,8 +2,9 @@
 
 use concordat_protocol::scope::{Difference, Scope};
 
+use crate::explanation::Explanation;
 use crate::facts::{DatasetFacts, Party};
-use crate::reason::{Explanation, Reason};
+use concordat_protocol::decision::RuleReason;
 
 /// The rule that treats a hidden dataset like one that does not exist.
 const NOT_VISIBLE: &str = "dataset-not-visible";
@@ -47,14 +48,14 @@ pub struct Narrowing {
     /// What was requested and what is offered instead.
     pub difference: Difference,
     /// The reason, with its rule and its remedy.
-    pub reason: Reason,
+    pub reason: RuleReason,
 }
 
 /// Why nothing may be released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The reasons, for the requesting member.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<RuleReason>,
     /// The decision rule by rule, for the holder.
     pub explanation: Explanation,
 }
@@ -67,8 +68,8 @@ impl Refusal {
 }
 
 /// The reason for a dataset that does not exist and for one that is hidden.
-pub(super) fn not_visible(input: &OfferInput<'_>) -> Reason {
-    Reason::new(
+pub(super) fn not_visible(input: &OfferInput<'_>) -> RuleReason {
+    RuleReason::new(
         NOT_VISIBLE,
         format!("`{}` is not known to you", input.request.dataset),
         "see `concordat catalog` for what is shared with your institution",

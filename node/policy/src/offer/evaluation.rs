@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use concordat_protocol::decision::RuleReason;
+use concordat_protocol::policy_set::Reveal;
 use concordat_protocol::{
     ids::ColumnName,
     scope::{
@@ -13,10 +15,11 @@ use concordat_protocol::{
 use super::ceiling::{Ceiling, ONE_AGE};
 use super::decision::{Offer, OfferDecision, OfferInput, Refusal};
 use crate::{
-    authorize::{self, AuthorizationRequest, Parties, Verdict, pair, text},
-    facts::{ColumnFacts, DatasetFacts, Reveal},
+    authorize::{AuthorizationRequest, Verdict},
+    entities::{self, pair, text},
+    explanation::Explanation,
+    facts::{ColumnFacts, DatasetFacts, Parties},
     load::Policy,
-    reason::{Explanation, Reason},
     rows,
 };
 
@@ -38,9 +41,9 @@ pub(super) struct OfferEvaluation<'a> {
     explanation: Explanation,
 }
 
-type Reasons = Vec<Reason>;
+type Reasons = Vec<RuleReason>;
 /// How each column is shown, with a reason if it is not shown in clear.
-type Shown = BTreeMap<ColumnName, (Transform, Option<Reason>)>;
+type Shown = BTreeMap<ColumnName, (Transform, Option<RuleReason>)>;
 
 impl<'a> OfferEvaluation<'a> {
     pub(super) fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a DatasetFacts) -> Self {
@@ -74,7 +77,7 @@ impl<'a> OfferEvaluation<'a> {
             Err(disjoint) => {
                 let known = ceiling.withheld.get(&disjoint.part).cloned();
                 self.refused(vec![known.unwrap_or_else(|| {
-                    Reason::new(
+                    RuleReason::new(
                         "nothing-left",
                         disjoint.to_string(),
                         "request something that may be released",
@@ -124,11 +127,11 @@ impl<'a> OfferEvaluation<'a> {
         })
     }
 
-    fn purposes(&mut self, withheld: &mut BTreeMap<Part, Reason>) -> Result<Vec<Purpose>, Reasons> {
+    fn purposes(&mut self, withheld: &mut BTreeMap<Part, RuleReason>) -> Result<Vec<Purpose>, Reasons> {
         let mut allowed = Vec::new();
         let mut denied = Reasons::new();
         for purpose in self.input.request.purposes.iter() {
-            match self.dataset("use-for-purpose", authorize::purpose(purpose), purpose) {
+            match self.dataset("use-for-purpose", entities::purpose(purpose), purpose) {
                 Ok(()) => allowed.push(purpose.clone()),
                 Err(reasons) => denied.extend(reasons.into_iter().map(|reason| reason.about(purpose))),
             }
@@ -141,12 +144,12 @@ impl<'a> OfferEvaluation<'a> {
     }
 
     /// The widest tier that is allowed for every purpose, at most the requested one.
-    fn tier(&mut self, purposes: &[Purpose], withheld: &mut BTreeMap<Part, Reason>) -> Result<Tier, Reasons> {
+    fn tier(&mut self, purposes: &[Purpose], withheld: &mut BTreeMap<Part, RuleReason>) -> Result<Tier, Reasons> {
         let mut denied = Reasons::new();
         for (tier, action) in TIERS.into_iter().filter(|(tier, _)| *tier <= self.input.request.tier) {
             let answers = purposes
                 .iter()
-                .map(|purpose| self.dataset(action, authorize::purpose(purpose), purpose));
+                .map(|purpose| self.dataset(action, entities::purpose(purpose), purpose));
             let reasons: Reasons = answers.filter_map(Result::err).flatten().collect();
             if reasons.is_empty() {
                 withheld.extend(denied.into_iter().next().map(|reason| (Part::Tier, reason)));
@@ -195,7 +198,7 @@ impl<'a> OfferEvaluation<'a> {
                     "`{}` and `{age}` reveal the same, and together more than either",
                     column.name
                 );
-                let reason = Reason::new(ONE_AGE, text, format!("request one of the two: leave `{age}` out"));
+                let reason = RuleReason::new(ONE_AGE, text, format!("request one of the two: leave `{age}` out"));
                 *shown = (Transform::Removed, Some(reason));
             }
         }
@@ -203,7 +206,7 @@ impl<'a> OfferEvaluation<'a> {
     }
 
     /// The widest transform that, combined with the requested one, does not remove the column; if there is none, the widest.
-    fn column(&mut self, column: &ColumnFacts, purposes: &[Purpose], tier: Tier) -> (Transform, Option<Reason>) {
+    fn column(&mut self, column: &ColumnFacts, purposes: &[Purpose], tier: Tier) -> (Transform, Option<RuleReason>) {
         let requested = self.input.request.columns.transform(&column.name);
         let mut candidates = vec![(Transform::Clear, Reveal::Clear)];
         candidates.extend(
@@ -230,7 +233,7 @@ impl<'a> OfferEvaluation<'a> {
         reveal: Reveal,
         purposes: &[Purpose],
         tier: Tier,
-    ) -> Result<(), Option<Reason>> {
+    ) -> Result<(), Option<RuleReason>> {
         for purpose in purposes {
             let requested = (column, self.facts);
             let request = AuthorizationRequest::for_column(self.parties(), reveal, requested, tier, purpose);
@@ -256,7 +259,7 @@ impl<'a> OfferEvaluation<'a> {
     }
 
     /// The requested places that are allowed; if any place is requested, those of the two parties.
-    fn places(&mut self, withheld: &mut BTreeMap<Part, Reason>) -> Result<Places, Reasons> {
+    fn places(&mut self, withheld: &mut BTreeMap<Part, RuleReason>) -> Result<Places, Reasons> {
         let parties = [
             self.input.consumer.jurisdiction.clone(),
             self.input.provider.jurisdiction.clone(),
@@ -276,7 +279,7 @@ impl<'a> OfferEvaluation<'a> {
         if allowed.is_empty() {
             return Err(denied);
         }
-        let everywhere = Reason::new(
+        let everywhere = RuleReason::new(
             "places-are-named",
             "the places where answers may be received are always named",
             "name the countries in the request",
@@ -285,7 +288,7 @@ impl<'a> OfferEvaluation<'a> {
         Places::only(allowed).map_err(invalid)
     }
 
-    fn limits(&self, tier: Tier, withheld: &mut BTreeMap<Part, Reason>) -> Limits {
+    fn limits(&self, tier: Tier, withheld: &mut BTreeMap<Part, RuleReason>) -> Limits {
         let settings = self.policy.limits(&self.facts.release, tier);
         let text = format!(
             "the holder releases no cell of fewer than {} subjects and limits the rows of each answer and the queries per day",
@@ -293,7 +296,7 @@ impl<'a> OfferEvaluation<'a> {
         );
         withheld.insert(
             Part::Limits,
-            Reason::new(
+            RuleReason::new(
                 "limits",
                 text,
                 "the holder's data steward can change them with `concordat dataset limits`",
@@ -307,12 +310,12 @@ impl<'a> OfferEvaluation<'a> {
     }
 
     /// From the requested beginning, as long as a grant may last.
-    fn window(&self, tier: Tier, withheld: &mut BTreeMap<Part, Reason>) -> Result<Window, Reasons> {
+    fn window(&self, tier: Tier, withheld: &mut BTreeMap<Part, RuleReason>) -> Result<Window, Reasons> {
         let days = self.policy.limits(&self.facts.release, tier).max_days;
         let text = format!("a grant lasts {days} days at most");
         withheld.insert(
             Part::Window,
-            Reason::new(
+            RuleReason::new(
                 "longest-grant",
                 text,
                 "request a new grant, or amend this one, when it ends",
@@ -326,7 +329,7 @@ impl<'a> OfferEvaluation<'a> {
     pub(super) fn dataset(
         &mut self,
         action: &'static str,
-        context: Vec<authorize::Pair>,
+        context: Vec<entities::Pair>,
         about: &impl ToString,
     ) -> Result<(), Reasons> {
         let request = AuthorizationRequest::for_dataset(self.parties(), action, self.facts, context, about.to_string());
@@ -350,7 +353,7 @@ impl<'a> OfferEvaluation<'a> {
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it by value")]
 fn invalid(error: InvalidScope) -> Reasons {
-    vec![Reason::new(
+    vec![RuleReason::new(
         "invalid-ceiling",
         error.to_string(),
         "the holder's data steward can fix its settings",

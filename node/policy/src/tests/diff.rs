@@ -7,10 +7,10 @@ const NO_RECORDS: &str = "@id(\"no-records\") @reason(\"r\") @remedy(\"m\") forb
 
 #[test]
 fn policy_diff_names_what_opens_and_what_closes() {
-    let before = PolicySources::shipped();
+    let before = shipped_sources();
     let after = stricter();
-    let old = before.compile().unwrap();
-    let new = after.compile().unwrap();
+    let old = Policy::compile(&before).unwrap();
+    let new = Policy::compile(&after).unwrap();
     let forward = diff((&before, &old), (&after, &new), &request_space());
     assert_eq!(forward.opens_in_all, 0, "{:?}", forward.opens);
     assert!(forward.closes_in_all > 0);
@@ -26,7 +26,7 @@ fn policy_diff_names_what_opens_and_what_closes() {
 }
 
 fn stricter() -> PolicySources {
-    let mut sources = PolicySources::shipped();
+    let mut sources = shipped_sources();
     sources.files.push(PolicyFile {
         name: "more.cedar".to_owned(),
         text: NO_RECORDS.to_owned(),

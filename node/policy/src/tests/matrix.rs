@@ -1,7 +1,8 @@
 //! The matrix of class, tier and transform, for review.
 
 use super::*;
-use crate::authorize::{AuthorizationRequest, Parties, Verdict};
+use crate::authorize::{AuthorizationRequest, Verdict};
+use crate::facts::Parties;
 
 /// The decision whether a column of this class may be released in this form.
 pub(super) fn reveals(

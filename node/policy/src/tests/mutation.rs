@@ -9,7 +9,9 @@ use super::{
     matrix::{TIERS, classes, reveals, reveals_of, undecided},
     *,
 };
-use crate::authorize::{self, AuthorizationRequest, Expr, Pair, Parties, Requester, Verdict, pair, text};
+use crate::authorize::{AuthorizationRequest, Requester, Verdict};
+use crate::entities::{self, Expr, Pair, pair, text};
+use crate::facts::Parties;
 
 /// A rule that permits everything: the rules that forbid must be sufficient on their own.
 pub(super) const PERMIT_ALL: &str =
@@ -97,7 +99,7 @@ fn about_the_dataset(policy: &Policy) -> Vec<(String, bool)> {
         "answer-count",
         "answer-exists",
     ] {
-        requests.extend(PURPOSES.iter().map(|purpose| (action, authorize::purpose(purpose))));
+        requests.extend(PURPOSES.iter().map(|purpose| (action, entities::purpose(purpose))));
     }
     let mut answers = Vec::new();
     for (number, (action, context)) in requests.into_iter().enumerate() {
@@ -190,7 +192,7 @@ fn query_verdict(
     as_of: bool,
 ) -> Verdict {
     let entities = |kind, ids: &[&str]| Expr::Entities(kind, ids.iter().map(ToString::to_string).collect());
-    let mut context = authorize::purpose(&Purpose::HealthResearch);
+    let mut context = entities::purpose(&Purpose::HealthResearch);
     context.push(pair("tier", Expr::Entity("Tier", "records".to_owned())));
     context.push(pair("factors", entities("Factor", factors)));
     context.extend(login_age.map(|age| pair("login_age_s", Expr::Long(age))));

@@ -29,7 +29,7 @@ fn offered(request: &Scope) -> Offer {
     }
 }
 
-fn refused(decision: OfferDecision) -> Vec<Reason> {
+fn refused(decision: OfferDecision) -> Vec<RuleReason> {
     match decision {
         OfferDecision::Refused(refusal) => refusal.reasons,
         OfferDecision::Offer(offer) => panic!("{:?}", offer.scope),

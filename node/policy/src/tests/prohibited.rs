@@ -5,7 +5,9 @@ use super::{
     mutation::PERMIT_ALL,
     *,
 };
-use crate::authorize::{self, AuthorizationRequest, Parties};
+use crate::authorize::AuthorizationRequest;
+use crate::entities;
+use crate::facts::Parties;
 
 fn permit_all() -> Policy {
     Policy::from_sources(&[("all.cedar".to_owned(), PERMIT_ALL.to_owned())], Settings::default()).unwrap()
@@ -47,7 +49,7 @@ fn prohibited_institutions_get_nothing_whatever_rules_permit() {
         };
         let ordinary = Some(ColumnClass::Ordinary);
         let see = AuthorizationRequest::for_dataset(parties, "see-dataset", &heart(), Vec::new(), String::new());
-        let purpose = authorize::purpose(&disease());
+        let purpose = entities::purpose(&disease());
         let answer = AuthorizationRequest::for_dataset(parties, "answer-exists", &heart(), purpose, String::new());
         let column = reveals_of(
             &policy,
@@ -75,7 +77,7 @@ fn prohibited_institutions_get_nothing_whatever_rules_permit() {
 /// A member's request, its query under a grant that has the names in clear, and a query of the holder's own people.
 #[test]
 fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
-    let policy = names_for_one_disease().compile().unwrap();
+    let policy = Policy::compile(&names_for_one_disease()).unwrap();
     let consumer = zurich();
     let provider = budapest();
     let dataset = heart();

@@ -60,14 +60,14 @@ impl Case {
     }
 }
 
-fn denied(decision: QueryDecision) -> Vec<Reason> {
+fn denied(decision: QueryDecision) -> Vec<RuleReason> {
     match decision {
         QueryDecision::Deny { reasons } => reasons,
         QueryDecision::Permit(scope) => panic!("permitted: {scope:?}"),
     }
 }
 
-fn denied_after(change: impl FnOnce(&mut Case)) -> Vec<Reason> {
+fn denied_after(change: impl FnOnce(&mut Case)) -> Vec<RuleReason> {
     let mut case = Case::valid();
     change(&mut case);
     denied(case.decide())

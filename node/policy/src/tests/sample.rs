@@ -8,7 +8,7 @@ fn space() -> RequestSpace {
 
 /// A set with one rule more than the shipped one.
 fn with(rule: &str) -> PolicySources {
-    let mut sources = PolicySources::shipped();
+    let mut sources = shipped_sources();
     sources.files.push(PolicyFile {
         name: "more.cedar".to_owned(),
         text: rule.to_owned(),
@@ -26,7 +26,7 @@ fn policy_sample_has_the_values_that_rules_name() {
         when { resource.name like "height*" || resource.dataset.name == "growth" || resource.kind == Kind::"float" };
         @id("of-one") @reason("r") @remedy("m")
         forbid(principal == Person::"pal@uri", action == Action::"query", resource == Dataset::"budapest.teeth");"#;
-    let policy = with(rule).compile().unwrap();
+    let policy = Policy::compile(&with(rule)).unwrap();
     let contents = sampled(&policy, &space());
     for value in [
         "MONDO:0000408",
@@ -59,14 +59,14 @@ fn policy_sample_has_the_values_that_rules_name() {
          when {{ context has disease && [{}].contains(context.disease) }};",
         many.join(", ")
     );
-    let contents = sampled(&with(&rule).compile().unwrap(), &space());
+    let contents = sampled(&Policy::compile(&with(&rule)).unwrap(), &space());
     assert_eq!((contents.named.len(), contents.left_out), (8, 22));
 }
 
 #[test]
 fn policy_set_for_one_named_disease_is_found_too_wide() {
     let sources = names_for_one_disease();
-    let policy = sources.compile().unwrap();
+    let policy = Policy::compile(&sources).unwrap();
     let allowed = never_allowed(&policy, &space());
     let is_found = |member: &str| {
         let found = |line: &String| {
@@ -79,8 +79,12 @@ fn policy_set_for_one_named_disease_is_found_too_wide() {
         "{allowed:?}"
     );
     assert!(is_found("any-member"), "{allowed:?}");
-    let shipped = PolicySources::shipped();
-    let diff = diff((&shipped, &shipped.compile().unwrap()), (&sources, &policy), &space());
+    let shipped = shipped_sources();
+    let diff = diff(
+        (&shipped, &Policy::compile(&shipped).unwrap()),
+        (&sources, &policy),
+        &space(),
+    );
     assert_eq!(diff.never_allowed, allowed);
     assert_eq!(diff.opens_in_all, 0, "it stays denied: {:?}", diff.opens);
 }
@@ -88,11 +92,15 @@ fn policy_set_for_one_named_disease_is_found_too_wide() {
 /// A rule that depends on a single value is compared with this value.
 #[test]
 fn policy_diff_names_what_opens_for_one_value_only() {
-    let shipped = PolicySources::shipped();
+    let shipped = shipped_sources();
     let opened = |rule: &str| {
         let sources = with(rule);
-        let policy = sources.compile().unwrap();
-        diff((&shipped, &shipped.compile().unwrap()), (&sources, &policy), &space())
+        let policy = Policy::compile(&sources).unwrap();
+        diff(
+            (&shipped, &Policy::compile(&shipped).unwrap()),
+            (&sources, &policy),
+            &space(),
+        )
     };
     let sensitive = |condition: &str| {
         format!(
@@ -117,8 +125,12 @@ fn policy_diff_names_what_opens_for_one_value_only() {
             ..space()
         };
         let sources = with(&sensitive(condition));
-        let policy = sources.compile().unwrap();
-        let diff = diff((&shipped, &shipped.compile().unwrap()), (&sources, &policy), &closed);
+        let policy = Policy::compile(&sources).unwrap();
+        let diff = diff(
+            (&shipped, &Policy::compile(&shipped).unwrap()),
+            (&sources, &policy),
+            &closed,
+        );
         assert!(diff.opens_in_all > 0, "{condition}");
         assert!(diff.opens.iter().all(|line| line.contains(value)), "{:?}", diff.opens);
     }

@@ -1,4 +1,4 @@
-//! The body of an import: a line of JSON with the import options, and the bytes of the file.
+//! The body of an import or an inspection: a line of JSON with the options, and the bytes of the file.
 //!
 //! 1. The bytes are encrypted with a key that exists only in memory, in an unnamed file ([`Upload`]), until the import has read
 //!    them twice. A client that disconnects, or a process that dies, leaves no data behind.
@@ -8,11 +8,12 @@ use axum::body::BodyDataStream;
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use bytes::{Bytes, BytesMut};
-use concordat_documents::import::{ImportOptions, UPLOAD};
+use concordat_documents::import::UPLOAD;
 use concordat_documents::problem::{FREE_DISK_SPACE, Problem};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_storage::ingest::{Upload, UploadWriter};
 use futures::StreamExt;
+use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::node::Node;
@@ -24,8 +25,9 @@ const MAX_HEAD: usize = 1024 * 1024;
 const CHUNKS: usize = 16;
 
 /// What was received.
-pub(super) struct Received {
-    pub(super) options: ImportOptions,
+pub(super) struct Received<T> {
+    /// The line of JSON.
+    pub(super) head: T,
     pub(super) upload: Upload,
 }
 
@@ -33,7 +35,7 @@ pub(super) struct Received {
 ///
 /// # Errors
 /// If it has another media type, is cut off, its first line is invalid, or it cannot be written to disk.
-pub(super) async fn receive(node: &Node, request: Request) -> Result<Received, Problem> {
+pub(super) async fn receive<T: DeserializeOwned>(node: &Node, request: Request) -> Result<Received<T>, Problem> {
     let media = request.headers().get(CONTENT_TYPE);
     if media.and_then(|value| value.to_str().ok()) != Some(UPLOAD) {
         return Err(Problem::usage(format!(
@@ -48,9 +50,9 @@ pub(super) async fn receive(node: &Node, request: Request) -> Result<Received, P
     received
 }
 
-async fn receive_all(node: &Node, stream: &mut BodyDataStream) -> Result<Received, Problem> {
+async fn receive_all<T: DeserializeOwned>(node: &Node, stream: &mut BodyDataStream) -> Result<Received<T>, Problem> {
     let (line, first) = first_line(stream).await?;
-    let options = serde_json::from_slice(&line)
+    let head = serde_json::from_slice(&line)
         .map_err(|error| Problem::usage(format!("the first line of an import is invalid: {error}")))?;
     let writer = node.storage().begin_upload()?;
     let (chunks, waiting) = mpsc::channel(CHUNKS);
@@ -59,7 +61,7 @@ async fn receive_all(node: &Node, stream: &mut BodyDataStream) -> Result<Receive
     drop(chunks);
     let upload = ended(writing).await?;
     sent?;
-    Ok(Received { options, upload })
+    Ok(Received { head, upload })
 }
 
 /// The first line, and the part of the file that was received with it.

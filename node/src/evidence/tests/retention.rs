@@ -37,12 +37,12 @@ fn evidence_only_expired_records_are_removed() {
     }
     drop((evidence, ledger));
     let (evidence, ledger) = fixture.open_after_runs_at(day(RETENTION_DAYS));
-    assert_eq!(evidence.remove_expired(&ledger, day(RETENTION_DAYS)).unwrap(), 0);
+    assert_eq!(evidence.remove_expired(day(RETENTION_DAYS)).unwrap(), 0);
     assert_eq!(ledger.size(), ledger.opened());
     drop((evidence, ledger));
     let (evidence, ledger) = fixture.open_after_runs_at(day(RETENTION_DAYS + 2));
-    assert_eq!(evidence.remove_expired(&ledger, day(RETENTION_DAYS + 2)).unwrap(), 2);
-    assert_eq!(evidence.remove_expired(&ledger, day(RETENTION_DAYS + 2)).unwrap(), 0);
+    assert_eq!(evidence.remove_expired(day(RETENTION_DAYS + 2)).unwrap(), 2);
+    assert_eq!(evidence.remove_expired(day(RETENTION_DAYS + 2)).unwrap(), 0);
     let left: Vec<bool> = (0..4).map(|n| evidence.get(query(n)).unwrap().is_some()).collect();
     assert_eq!(left, [false, false, true, true]);
     // It is in the ledger, once.
@@ -73,9 +73,9 @@ fn evidence_survives_starts_with_a_clock_years_ahead() {
 
     for days in [2240, 2240, 0, 1] {
         let (evidence, ledger) = fixture.open_anchored();
-        evidence.compare(&ledger).unwrap();
+        evidence.compare().unwrap();
         enter_start(&ledger, day(days));
-        evidence.recover(&ledger, day(days)).unwrap();
+        evidence.recover(day(days)).unwrap();
         for n in 1..4 {
             assert!(evidence.get(query(n)).unwrap().is_some(), "{days} days: query {n}");
         }
@@ -107,16 +107,16 @@ fn evidence_that_is_still_needed_is_not_removed() {
     let lost = EntryBody::AnswerLost { query: query(4) };
     let entry = ledger.append(lost, &by, late).unwrap().sequence();
     evidence.close(query(4), entry, None).unwrap();
-    assert_eq!(evidence.remove_expired(&ledger, late).unwrap(), 1);
+    assert_eq!(evidence.remove_expired(late).unwrap(), 1);
     let left = |evidence: &Evidence| (1..5).map(|n| evidence.has(query(n)).unwrap()).collect::<Vec<_>>();
     assert_eq!(left(&evidence), [false, true, true, true]);
     evidence.close(query(2), entry, None).unwrap();
     drop((evidence, ledger));
 
     let later = day(RETENTION_DAYS + 2);
-    let (evidence, ledger) = fixture.open_after_runs_at(later);
-    assert_eq!(evidence.remove_expired(&ledger, later).unwrap(), 2);
+    let (evidence, _ledger) = fixture.open_after_runs_at(later);
+    assert_eq!(evidence.remove_expired(later).unwrap(), 2);
     assert_eq!(left(&evidence), [false, false, true, false]);
     let reason = Reason::sanitized("the consumer has lost its record");
-    assert!(evidence.write_off(query(3), reason, (&ledger, &by, later)).unwrap());
+    assert!(evidence.write_off(query(3), reason, (&by, later)).unwrap());
 }

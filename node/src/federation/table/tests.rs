@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use async_trait::async_trait;
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::scope::{Purpose, Tier};
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};

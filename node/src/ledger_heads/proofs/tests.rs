@@ -1,7 +1,8 @@
+use concordat_keys::KeyFile;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::{InstitutionId, NodeId};
 use concordat_protocol::time::Timestamp;
-use concordat_storage::{data_dir::Storage, keys::KeyFile};
+use concordat_storage::data_dir::Storage;
 
 use super::*;
 
@@ -21,19 +22,19 @@ fn head(size: u64, root: Digest32) -> LedgerHead {
 fn path_through_blocks_is_the_path_over_all_entries() {
     let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("key");
-    concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
+    concordat_keys::fs::write_private(&key, &[b'k'; 64]).unwrap();
     let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
     let ledger = storage.open_ledger(InstitutionId::new("budapest").unwrap()).unwrap();
     let by = crate::attribution::by_this_account();
     let mut blocks = Blocks::default();
-    let mut heads = vec![head(0, ledger.root())];
+    let mut heads = vec![head(0, ledger.anchored_head().tree().root)];
     let checked_sizes = [1, 2, 3, 100, 255, 256, 257, 300, 511, 512, 513, 530];
     for size in 1..=530 {
         drop(ledger.append(EntryBody::LoginFailed { actor: None }, &by, NOW).unwrap());
         if !checked_sizes.contains(&size) {
             continue;
         }
-        let present = ledger.head();
+        let present = ledger.anchored_head().tree();
         for earlier in &heads {
             let path = blocks
                 .path(&ledger, earlier, present)

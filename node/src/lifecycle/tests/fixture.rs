@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use concordat_keys::KeyFile;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::ids::{DatasetName, Digest32, Jurisdiction};
@@ -10,7 +11,6 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::{ImportMode, ImportRequest};
 use concordat_storage::data_dir::Storage;
 use concordat_storage::ingest::{Source, SubjectRule};
-use concordat_storage::keys::KeyFile;
 use concordat_storage::ledger::Ledger;
 
 use super::super::rollback::RollbackError;
@@ -38,7 +38,7 @@ impl Fixture {
     pub(in crate::lifecycle) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
-        concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
+        concordat_keys::fs::write_private(&key, &[b'k'; 64]).unwrap();
         let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
         let identity = Identity::new(
             (
@@ -71,6 +71,7 @@ impl Fixture {
         std::fs::write(&path, "record,chol\n1,233\n").unwrap();
         let mut request = ImportRequest {
             mode,
+            again: true,
             ..ImportRequest::new(heart(), Source::at_path(path))
         };
         request.options.subject = SubjectRule::EachRow;

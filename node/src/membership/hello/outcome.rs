@@ -6,6 +6,7 @@ use super::error::HelloError;
 use crate::attribution::by_peer;
 use crate::ledger_heads::LedgerHeadsError;
 use crate::membership::handle::Membership;
+use crate::membership::rejected_peers::Rejection;
 use concordat_network::Session;
 use concordat_network::hello::Attested;
 
@@ -27,7 +28,11 @@ impl Membership {
 
     async fn reject(&self, session: &Session, error: &HelloError) {
         let node = session.peer();
-        self.0.rejected_peers.note(node, error.to_string());
+        let rejection = Rejection {
+            reason: error.to_string(),
+            clock: error.is_about_clocks(),
+        };
+        self.0.rejected_peers.note(node, rejection);
         // A ledger conflict has its own entry, which is written once.
         if !matches!(error, HelloError::LedgerHeads(LedgerHeadsError::PeerConflict { .. })) {
             self.enter_refusal(session, error).await;

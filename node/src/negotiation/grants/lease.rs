@@ -11,6 +11,9 @@ use tokio::sync::{OwnedRwLockReadGuard, watch};
 use super::record::{Live, Record};
 use crate::negotiation::bound_dataset::BoundDataset;
 
+/// The rule that a suspended grant permits nothing, as peers are sent it.
+pub(super) const SUSPENDED: &str = "grant-suspended";
+
 /// The short live permission to answer one query under a grant. It permits nothing by itself: each chunk needs a guard.
 #[derive(Clone, Debug)]
 pub struct Lease {
@@ -63,18 +66,18 @@ impl Lease {
 }
 
 fn ended(effective: Effective, state: &GrantState) -> Refusal {
-    let label = match effective {
-        Effective::NotYet => "is not active yet",
-        Effective::Active => "is active",
-        Effective::Suspended => "is suspended",
-        Effective::Revoked => "was revoked",
-        Effective::Relinquished => "was relinquished",
-        Effective::Expired => "has expired",
+    let (rule, label) = match effective {
+        Effective::NotYet => ("grant-not-yet-active", "is not active yet"),
+        Effective::Active => ("grant-active", "is active"),
+        Effective::Suspended => (SUSPENDED, "is suspended"),
+        Effective::Revoked => ("grant-revoked", "was revoked"),
+        Effective::Relinquished => ("grant-relinquished", "was relinquished"),
+        Effective::Expired => ("grant-expired", "has expired"),
     };
     let reason = state
         .reason
         .as_ref()
         .map(|reason| format!(": {reason}"))
         .unwrap_or_default();
-    Refusal::because(RefusalCode::Denied, format!("the grant {label}{reason}"))
+    Refusal::of_rule(RefusalCode::Denied, Some(rule), format!("the grant {label}{reason}"))
 }

@@ -1,102 +1,135 @@
 //! The documents of an import as values of the catalog, and back.
 
 use concordat_documents::import::{
-    self, HeaderLine, ImportEvent, ImportOptions, Imported, MissingValues, RefusedRow, RowsWritten,
+    self, ColumnProposal, ImportEvent, ImportOptions, Imported, InspectedColumn, Inspection, ReadingOptions,
+    RefusedRow, RowsWritten,
 };
 use concordat_documents::problem::Problem;
 use concordat_protocol::ids::DatasetName;
 use concordat_storage::catalog::{self, ImportMode, ImportRequest, Progress};
-use concordat_storage::ingest::{
-    Format, Header, Missing, Note, Refused, Source, SubjectRule, TableOptions, TextEncoding,
-};
+use concordat_storage::ingest::{self, Note, Refused, Reject, Source};
 
-/// The request to import `source` as `dataset`.
+use super::reading::table_options;
+
+/// The most refused rows that an inspection lists.
+const SHOWN_REJECTS: usize = 20;
+
+/// The request to import `source` as `dataset`. Its options are kept for the next import, but for the subject, which the dataset has.
 ///
 /// # Errors
-/// `usage` if the options contradict each other, or name a format or an encoding that is not known.
+/// `usage` if the options contradict each other, or one of them is not understood.
 pub(super) fn import_request(
     options: ImportOptions,
     dataset: DatasetName,
     source: Source,
 ) -> Result<ImportRequest, Problem> {
-    let table = TableOptions {
-        format: options.kind.as_deref().map(stated_format).transpose()?,
-        subject: subject(options.subject_column, options.each_row_is_a_subject)?,
-        encoding: options.encoding.as_deref().map(TextEncoding::from_label).transpose()?,
-        header: match options.header {
-            HeaderLine::Auto => Header::Auto,
-            HeaderLine::Present => Header::Present,
-            HeaderLine::Absent => Header::Absent { names: Vec::new() },
-        },
-        missing: match options.missing {
-            MissingValues::Auto => Missing::Auto,
-            MissingValues::Everywhere => Missing::Everywhere,
-            MissingValues::BlankOnly => Missing::BlankOnly,
-        },
-        refused: if options.skip_refused {
-            Refused::Skip
-        } else {
-            Refused::Stop
-        },
-        text_columns: options.text_columns,
-        ..TableOptions::default()
-    };
-    let mode = match options.mode {
-        import::ImportMode::Create => ImportMode::Create,
-        import::ImportMode::Append => ImportMode::Append,
-        import::ImportMode::Replace => ImportMode::Replace,
+    let kept = options.reading.clone().without_subject();
+    let refused = if options.skip_refused {
+        Refused::Skip
+    } else {
+        Refused::Stop
     };
     Ok(ImportRequest {
-        options: table,
+        options: table_options(options.reading, refused)?,
         segment: options.segment,
-        mode,
+        mode: match options.mode {
+            import::ImportMode::Create => ImportMode::Create,
+            import::ImportMode::Append => ImportMode::Append,
+            import::ImportMode::Replace => ImportMode::Replace,
+        },
+        again: options.again,
+        kept_options: serde_json::to_string(&kept)
+            .map_err(|error| Problem::internal("cannot write the options", &error))?,
         ..ImportRequest::new(dataset, source)
     })
 }
 
-fn stated_format(kind: &str) -> Result<Format, Problem> {
-    Format::from_label(kind).ok_or_else(|| {
-        let labels = Format::ALL.map(Format::label).join("`, `");
-        Problem::usage(format!("files of the kind `{kind}` cannot be imported")).help(format!(
-            "the kinds are `{labels}`; leave it out to have the format recognized"
-        ))
-    })
-}
-
-fn subject(column: Option<String>, each_row: bool) -> Result<SubjectRule, Problem> {
-    match (column, each_row) {
-        (Some(_), true) => Err(Problem::usage(
-            "either a column identifies the subjects, or each row is a subject of its own",
-        )
-        .help("state one of the two")),
-        (Some(column), false) => Ok(SubjectRule::Column(column)),
-        (None, true) => Ok(SubjectRule::EachRow),
-        (None, false) => Ok(SubjectRule::Unstated),
-    }
+/// The options that an import has kept. Options that this program does not know are as good as none: the import works without them.
+pub(super) fn kept_options(text: &str) -> ReadingOptions {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// The progress as it is reported.
 pub(super) fn event(progress: Progress) -> ImportEvent {
     match progress {
         Progress::Inspecting => ImportEvent::Inspecting(true),
-        Progress::Refused(reject) => ImportEvent::Refused(RefusedRow {
-            line: reject.line,
-            reason: reject.reason.to_string(),
-        }),
+        Progress::Refused(reject) => ImportEvent::Refused(refused_row(&reject)),
         Progress::Writing { rows, of } => ImportEvent::Written(RowsWritten { rows, of }),
         Progress::Committing => ImportEvent::Committing(true),
     }
 }
 
-/// What was imported.
-pub(super) fn imported(dataset: DatasetName, done: catalog::Imported) -> Imported {
+fn refused_row(reject: &Reject) -> RefusedRow {
+    RefusedRow {
+        line: reject.line,
+        reason: reject.reason.to_string(),
+    }
+}
+
+/// What was imported; `notes` come first.
+pub(super) fn imported(
+    dataset: DatasetName,
+    done: &catalog::Imported,
+    reading: ReadingOptions,
+    notes: Vec<String>,
+) -> Imported {
+    let repeated = done.repeats.map(|version| {
+        format!("the dataset has the rows of this file already, since version {version}; now it has them once more")
+    });
+    let found = done.notes.iter().map(Note::to_string);
     Imported {
         dataset,
         version: done.version,
         rows: done.rows,
         total_rows: done.total_rows,
         refused: done.refused,
-        notes: done.notes.iter().map(Note::to_string).collect(),
+        notes: notes.into_iter().chain(repeated).chain(found).collect(),
+        reading,
         withdrawn: done.withdrawn,
     }
+}
+
+/// What would be imported.
+pub(super) fn inspection(found: &ingest::Inspection, reading: ReadingOptions) -> Inspection {
+    let rejects = found.rejects();
+    let subject_column = match found.subject() {
+        ingest::Subject::Column(column) => Some(column.clone()),
+        ingest::Subject::Assigned => None,
+    };
+    Inspection {
+        format: found.format().label().to_owned(),
+        delimiter: found.delimiter().map(|delimiter| delimiter.to_string()),
+        encoding: found.encoding().map(|encoding| encoding.name().to_owned()),
+        gzip: found.is_gzip(),
+        header: found.has_header(),
+        subject_column,
+        rows: found.rows(),
+        refused: rejects.count(),
+        refused_rows: rejects.listed().iter().take(SHOWN_REJECTS).map(refused_row).collect(),
+        columns: found.columns().iter().map(inspected_column).collect(),
+        notes: found.notes().iter().map(Note::to_string).collect(),
+        proposals: found.notes().iter().filter_map(proposal).collect(),
+        reading,
+    }
+}
+
+fn inspected_column(column: &ingest::Column) -> InspectedColumn {
+    InspectedColumn {
+        name: column.name.clone(),
+        given: column.given.clone(),
+        kind: column.kind.label().to_owned(),
+        missing: column.missing,
+    }
+}
+
+fn proposal(note: &Note) -> Option<ColumnProposal> {
+    let Note::Proposal { column, proposal } = note else {
+        return None;
+    };
+    let owned = |words: &[&'static str]| words.iter().map(|word| (*word).to_owned()).collect();
+    Some(ColumnProposal {
+        column: column.clone(),
+        options: owned(&proposal.ways),
+        missing_words: owned(&proposal.markers),
+    })
 }

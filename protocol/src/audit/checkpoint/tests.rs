@@ -1,5 +1,3 @@
-#![expect(clippy::cast_possible_truncation, reason = "numbers in tests are small")]
-
 use zeroize::Zeroizing;
 
 use super::*;
@@ -61,7 +59,7 @@ fn proof(sequence: u64) -> InclusionProof {
     InclusionProof::new(
         institution(),
         sequence,
-        entries[sequence as usize].clone(),
+        entries[usize::try_from(sequence).unwrap()].clone(),
         path,
         &signed,
     )

@@ -1,7 +1,5 @@
 //! RFC 6962 known answers, the vectors of transparency-dev/merkle, and properties.
 
-#![expect(clippy::cast_possible_truncation, reason = "numbers in tests are small")]
-
 use std::path::{Path, PathBuf};
 
 use data_encoding::{BASE64, HEXLOWER};
@@ -149,7 +147,7 @@ fn merkle_proofs_of_small_trees_verify_only_for_their_leaf() {
         let tree_root = root(&leaves, size).unwrap();
         for index in 0..size {
             let path = inclusion_path(&leaves, index, size).unwrap();
-            let leaf = leaves[index as usize];
+            let leaf = leaves[usize::try_from(index).unwrap()];
             verify_inclusion(leaf, index, size, tree_root, &path).unwrap();
             for other in (0..size).filter(|other| *other != index) {
                 assert!(verify_inclusion(leaf, other, size, tree_root, &path).is_err());
@@ -196,7 +194,7 @@ proptest! {
         let first = 1 + first % size;
         let original = leaves(count);
         let mut forged = original.clone();
-        forged[(changed % first) as usize] = Digest32::ZERO;
+        forged[usize::try_from(changed % first).unwrap()] = Digest32::ZERO;
         let path = consistency_path(&forged, first, size).unwrap();
         let seen = root(&original, first).unwrap();
         let shown = root(&forged, size).unwrap();

@@ -1,10 +1,5 @@
 //! Each rule, with a message that breaks only this rule.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a test names the one variant it looks for"
-)]
-
 use super::*;
 use crate::scope::{Constraint, Part, Rows, Value, Values, Window};
 use crate::time::MAX_CLOCK_SKEW_MS;
@@ -56,9 +51,10 @@ fn bodies(provider: &ProviderNegotiation) -> Vec<Body> {
         narrow()
     };
     let once = terms(provider, scope).add_signature(&institution_key(1)).unwrap();
-    let both = match provider.state() {
-        State::Agreed(state) => state.signed.add_signature(&institution_key(2)).unwrap(),
-        _ => once.clone(),
+    let both = if let State::Agreed(state) = provider.state() {
+        state.signed.add_signature(&institution_key(2)).unwrap()
+    } else {
+        once.clone()
     };
     vec![
         Body::Request {

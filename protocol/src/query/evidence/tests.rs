@@ -287,6 +287,24 @@ fn evidence_of_parts_that_do_not_belong_together_is_refused() {
     assert!(other.bundle().check().is_err(), "an entry about another query");
 }
 
+/// One release must not look like several.
+#[test]
+fn evidence_with_an_entry_proven_twice_is_refused() {
+    let mut bundle = Parts::valid().bundle();
+    bundle.proofs.push(bundle.proofs[0].clone());
+    let refused = bundle.check().unwrap_err();
+    assert!(matches!(refused, EvidenceError::Inconsistent { .. }), "{refused:?}");
+    // Of another history of the ledger, with the same number.
+    let mut forked = Parts::valid();
+    forked.entry = EntryBody::AnswerLost {
+        query: forked.query.query,
+    };
+    let mut bundle = Parts::valid().bundle();
+    bundle.proofs.extend(forked.bundle().proofs);
+    let refused = bundle.check().unwrap_err();
+    assert!(matches!(refused, EvidenceError::Inconsistent { .. }), "{refused:?}");
+}
+
 /// A changed byte makes the file unreadable or invalid, removes the second signature, or does not change its meaning.
 #[test]
 fn no_single_character_of_the_file_can_be_changed() {

@@ -60,7 +60,7 @@ fn refusals(node: &TestNode) -> [ErrorKind; 2] {
         let verified = Repository::open(&repository).and_then(|found| verify(&found, None, &owner()));
         let dir = tempfile::tempdir().unwrap();
         let into = dir.path().join("node");
-        crate::fs::create_dir_private(&into).unwrap();
+        concordat_keys::fs::create_dir_private(&into).unwrap();
         let restored = Repository::open(&repository).and_then(|found| {
             let snapshot = found.snapshot(None, &owner())?;
             restore(&found, snapshot, &into, &secret("p"), &ObjectLocation::Local).map(drop)
@@ -171,7 +171,7 @@ fn no_path_in_a_snapshot_opens_another_file() {
         .len();
     // A signed file in the snapshot is still restored only if it is a known part of a data directory.
     let elsewhere = node.repository().join(format!("snapshots/{id}/dir/elsewhere"));
-    crate::fs::create_dir_private(&elsewhere).unwrap();
+    concordat_keys::fs::create_dir_private(&elsewhere).unwrap();
     fs::write(elsewhere.join("file"), "outside").unwrap();
     for text in hostile {
         let entry = FileEntry {

@@ -4,6 +4,7 @@
 //! current values are kept; the import fails only if there is a new version, or if its key or its dataset no longer
 //! exists.
 
+use concordat_keys::{KeyError, PseudonymSecret, SegmentKey};
 use concordat_protocol::{
     identity::InstitutionKey,
     ids::{CreationId, Digest32},
@@ -16,7 +17,7 @@ use concordat_protocol::{
 
 use super::{
     super::{
-        CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance,
+        CatalogError, Classification, DatasetRecord, LatestImport, Manifest, ObjectEntry, Provenance,
         datasets::{Datasets, manifest_key},
         keyring::Keyring,
         record::DatasetKeys,
@@ -27,8 +28,7 @@ use super::{
     shape::Shape,
 };
 use crate::{
-    ingest::Inspection,
-    keys::{KeyError, PseudonymSecret, SegmentKey},
+    ingest::{Inspection, Note},
     meta::{Batch, MetaError},
 };
 
@@ -71,6 +71,13 @@ impl Commit<'_> {
             None => Some(new_creation()?),
         };
         let record = draft.record(&manifest, old.as_ref(), (keys, created));
+        batch
+            .put(
+                &self.datasets.imports,
+                record.name.as_str(),
+                &draft.latest(manifest.version),
+            )
+            .map_err(CatalogError::from)?;
         let stored = self.store(batch, old.as_ref(), &record, &signed);
         stored.map_err(|error| {
             if matches!(error, MetaError::Conflict { .. }) {
@@ -85,6 +92,7 @@ impl Commit<'_> {
             total_rows: manifest.rows,
             refused: draft.inspection.rejects().count(),
             notes: draft.inspection.notes().to_vec(),
+            repeats: draft.repeats(),
             manifest: signed.digest(),
             withdrawn: old.is_some_and(|old| old.published) && !record.published,
         })
@@ -143,6 +151,21 @@ impl Draft<'_> {
     fn concurrent_change(&self) -> ImportError {
         ImportError::ConcurrentChange {
             name: self.request.name.clone(),
+        }
+    }
+
+    /// The version that has the rows of the same file already.
+    fn repeats(&self) -> Option<VersionNumber> {
+        let file = Digest32::from_bytes(self.inspection.fingerprint().blake3);
+        self.destination.repeats(self.request.mode, file)
+    }
+
+    /// What is kept of this import.
+    fn latest(&self, version: VersionNumber) -> LatestImport {
+        LatestImport {
+            version,
+            options: self.request.kept_options.clone(),
+            notes: self.inspection.notes().iter().map(Note::to_string).collect(),
         }
     }
 

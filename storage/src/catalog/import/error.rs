@@ -3,6 +3,7 @@
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::{DatasetName, SegmentName},
+    schema::VersionNumber,
     signed::SignatureError,
 };
 use parquet::errors::ParquetError;
@@ -45,6 +46,16 @@ pub enum ImportError {
         /// A description of each difference.
         differences: Vec<String>,
     },
+    /// The rows of the same file were added before.
+    #[error(
+        "dataset `{name}` has the rows of this file already, since version {version}; to add them once more, import with `--again`"
+    )]
+    Repeated {
+        /// The dataset.
+        name: DatasetName,
+        /// The version that the same file created.
+        version: VersionNumber,
+    },
     /// It was not stated to whom the rows of a new dataset belong.
     #[error(
         "it was not stated to whom the rows belong; name the column that identifies a person with `--subject-column COLUMN`, or \
@@ -76,6 +87,7 @@ impl Explain for ImportError {
             Self::Exists { .. }
             | Self::OtherSegment { .. }
             | Self::Columns { .. }
+            | Self::Repeated { .. }
             | Self::SubjectNotStated
             | Self::ConcurrentChange { .. } => ErrorKind::Usage,
             Self::WrongSigner | Self::Sign(_) | Self::Encode(_) => ErrorKind::Internal,

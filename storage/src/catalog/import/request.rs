@@ -28,6 +28,10 @@ pub struct ImportRequest {
     pub segment: Option<SegmentName>,
     /// What happens to the existing rows.
     pub mode: ImportMode,
+    /// Whether rows may be added from a file whose rows the dataset has already.
+    pub again: bool,
+    /// The options in a form of the caller's choice, which is kept for the next import.
+    pub kept_options: String,
     /// Rows after which a new object begins.
     pub rows_per_object: u64,
     /// Who imports.
@@ -44,6 +48,8 @@ impl ImportRequest {
             options: TableOptions::default(),
             segment: None,
             mode: ImportMode::Create,
+            again: false,
+            kept_options: String::new(),
             rows_per_object: ROWS_PER_OBJECT,
             by: None,
         }
@@ -56,7 +62,8 @@ pub enum ImportMode {
     /// There are none: the dataset must be new.
     Create,
     /// They stay, and the file's rows follow them. The columns must be the same, but may have missing values where
-    /// there were none; new columns come last, and the existing rows have no values in them.
+    /// there were none; a value of a narrower kind is taken where it loses nothing (whole numbers as numbers, dates as date-times, and
+    /// anything as text). New columns come last, and the existing rows have no values in them.
     Append,
     /// The new version contains only the file's rows; older versions keep theirs.
     Replace,
@@ -93,6 +100,8 @@ pub struct Imported {
     pub refused: u64,
     /// What the steward should know.
     pub notes: Vec<Note>,
+    /// The version that has the rows of the same file already.
+    pub repeats: Option<VersionNumber>,
     /// The digest of the manifest, for the ledger.
     pub manifest: Digest32,
     /// The dataset was published and no longer is, because the new version has columns without a class.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{ArrayRef, AsArray, new_null_array},
+    compute::cast,
     datatypes::{Field, Int64Type, Schema, SchemaRef},
     record_batch::RecordBatch,
 };
@@ -95,22 +96,25 @@ impl Shape {
         let columns = self.columns.iter().zip(&self.indices);
         let arrays = columns
             .filter_map(|(column, index)| Some(self.cast_column(column, batch.columns().get(*index)?)))
-            .collect();
+            .collect::<Result<_, _>>()?;
         RecordBatch::try_new(self.schema(), arrays).map_err(|source| IngestError::Arrow { source })
     }
 
-    fn cast_column(&self, column: &ColumnMeta, array: &ArrayRef) -> ArrayRef {
+    fn cast_column(&self, column: &ColumnMeta, array: &ArrayRef) -> Result<ArrayRef, IngestError> {
         let kind = data_type(column.kind);
+        if *array.data_type() == data_type(ColumnKind::Date) && column.kind == ColumnKind::Timestamp {
+            return cast(array, &kind).map_err(|source| IngestError::Arrow { source });
+        }
         if *array.data_type() != kind {
-            return new_null_array(&kind, array.len());
+            return Ok(new_null_array(&kind, array.len()));
         }
         let assigned = column.name == self.subject && self.subject.is_reserved() && self.first_subject > 0;
-        match array.as_primitive_opt::<Int64Type>().filter(|_| assigned) {
+        Ok(match array.as_primitive_opt::<Int64Type>().filter(|_| assigned) {
             Some(numbers) => {
                 Arc::new(numbers.unary::<_, Int64Type>(|number| number.saturating_add(self.first_subject)))
             }
             None => Arc::clone(array),
-        }
+        })
     }
 }
 
@@ -156,7 +160,7 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
         match same {
             None if name.is_reserved() => {}
             None => differences.push(format!("column `{name}` is missing")),
-            Some(other) if other.meta.kind != column.kind && !other.empty => {
+            Some(other) if !fits(other, column.kind) => {
                 let is = other.meta.kind.label();
                 let was = column.kind.label();
                 differences.push(format!("column `{name}` contains {is}, not {was}"));
@@ -183,6 +187,13 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
         ..column.meta.clone()
     });
     Ok(joined.chain(added).collect())
+}
+
+/// Whether the values of the file can be added to a column of a kind. The inspection reads whole numbers as numbers and anything as text
+/// where the column needs it, if nothing is lost; a day becomes the date-time at which it begins.
+fn fits(found: &Found, kind: ColumnKind) -> bool {
+    let is_day = found.meta.kind == ColumnKind::Date && kind == ColumnKind::Timestamp;
+    found.empty || found.meta.kind == kind || is_day
 }
 
 fn subject_label(subject: &ColumnName) -> String {

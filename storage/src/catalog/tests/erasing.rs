@@ -6,7 +6,7 @@ use concordat_protocol::{ids::InstitutionId, schema::VersionNumber, text::Reason
 use super::*;
 
 impl TestNode {
-    fn signed_statement(&self) -> ErasureStatement {
+    pub(super) fn signed_statement(&self) -> ErasureStatement {
         let order = ErasureOrder {
             institution: InstitutionId::new("budapest").unwrap(),
             by: None,
@@ -20,7 +20,7 @@ impl TestNode {
             .unwrap()
     }
 
-    fn erase(&self, statement: &ErasureStatement) -> bool {
+    pub(super) fn erase(&self, statement: &ErasureStatement) -> bool {
         let _within = self.runtime.enter();
         self.catalog().erasures().erase(statement).unwrap()
     }

@@ -1,20 +1,10 @@
 //! A disk that fails once, at each possible operation: the first write, the second, and so on until nothing fails.
 
 use concordat_protocol::error_kind::Explain;
-use concordat_protocol::{
-    audit::EntryBody,
-    ids::{Digest32, GrantId, InstitutionId, QueryId},
-    schema::VersionNumber,
-    scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
-    text::Reason,
-};
+use concordat_protocol::{ids::InstitutionId, schema::VersionNumber, text::Reason};
 
 use super::*;
-use crate::{
-    engine::{Bounds, Holder, Permit, QueryError, answer},
-    fault_injection::{FaultyStore, InjectedFaults, Outcome},
-    ledger::{Attribution, Ledger},
-};
+use crate::fault_injection::{FaultyStore, InjectedFaults, Outcome};
 
 const MANY_ROWS: u64 = 9_000;
 /// More reads or writes than any of these operations makes; if this is reached, something never ends.
@@ -186,40 +176,13 @@ fn erasure_is_done_even_if_objects_cannot_be_removed() {
 }
 
 #[test]
-fn failing_read_ends_query_or_check_and_never_changes_answer() {
+fn failing_read_ends_check_or_is_repeated() {
     let (node, faults) = node();
     node.import(&large(&node, ImportMode::Append)).unwrap();
-    let queries = QueryRunner::new(&node);
-    let expected_rows = queries.rows(&node, 0).unwrap();
-    assert_eq!(expected_rows.len() as u64, MANY_ROWS + 3);
     for (outcome, expected) in [
         (Outcome::NotDone, ErrorKind::Internal),
         (Outcome::Short, ErrorKind::Integrity),
     ] {
-        let mut failed = 0;
-        for number in 1..MAX_OPERATIONS {
-            faults.at_read(number, outcome);
-            let result = queries.rows(&node, number);
-            let triggered = faults.end();
-            match result {
-                Ok(rows) => assert_eq!(rows, expected_rows, "read {number} {outcome:?}"),
-                Err(error) => {
-                    failed += 1;
-                    assert!(
-                        matches!(error, QueryError::Stored { .. }),
-                        "read {number} {outcome:?}: {error}"
-                    );
-                    assert!(
-                        [expected, ErrorKind::Internal].contains(&error.kind()),
-                        "read {number} {outcome:?}: {error}"
-                    );
-                }
-            }
-            if !triggered {
-                break;
-            }
-        }
-        assert!(failed >= 3, "{failed} reads failed");
         for number in 1..MAX_OPERATIONS {
             faults.at_read(number, outcome);
             let checked = node.verify();
@@ -233,67 +196,5 @@ fn failing_read_ends_query_or_check_and_never_changes_answer() {
                 }
             }
         }
-    }
-}
-
-/// Runs queries through the same path as every answer.
-struct QueryRunner {
-    ledger: Ledger,
-}
-
-impl QueryRunner {
-    fn new(node: &TestNode) -> Self {
-        let storage = node.storage.as_ref().unwrap();
-        let institution = InstitutionId::new("budapest").unwrap();
-        Self {
-            ledger: Ledger::open(&storage.ledger_dir(), storage.ledger_key(), institution).unwrap(),
-        }
-    }
-
-    fn rows(&self, node: &TestNode, number: u64) -> Result<Vec<String>, QueryError> {
-        let mut id = [0; 16];
-        id[..8].copy_from_slice(&number.to_le_bytes());
-        let query = QueryId::from_bytes(id);
-        let decision = EntryBody::DecisionMade {
-            request: query,
-            grant: None,
-            permitted: true,
-            reasons: Vec::new(),
-            policy: Digest32::ZERO,
-            sql: None,
-        };
-        let receipt = self.ledger.append(decision, &Attribution::eva(), NOW).unwrap();
-        let permit = Permit::new(Holder::Grant(GrantId::from_bytes([1; 16])), query, scope(), receipt).unwrap();
-        let sql = "SELECT id, name FROM budapest.people";
-        node.runtime.block_on(async {
-            let mut answer = answer(permit, &node.current(), sql, Arc::new(|| Ok(())), Bounds::default()).await?;
-            let mut rows = Vec::new();
-            while let Some(batch) = answer.next_batch().await? {
-                let batch = std::slice::from_ref(batch.records());
-                rows.extend(
-                    values(batch, "id")
-                        .into_iter()
-                        .zip(values(batch, "name"))
-                        .map(|(id, name)| format!("{id} {name}")),
-                );
-            }
-            rows.sort();
-            Ok(rows)
-        })
-    }
-}
-
-fn scope() -> Scope {
-    let clear = ["id", "name"].map(|name| (column(name), Transform::Clear));
-    Scope {
-        dataset: "budapest.people".parse().unwrap(),
-        tier: Tier::Records,
-        columns: Columns::new(clear).unwrap(),
-        rows: Rows::all(),
-        purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
-        people: People::Any,
-        places: Places::Any,
-        limits: Limits::default(),
-        window: Window::new(NOW, NOW.plus_seconds(3600)).unwrap(),
     }
 }

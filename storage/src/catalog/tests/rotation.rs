@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use concordat_keys::{
+    Escrow, KeyError, KeyProvider, MasterKey, PseudonymKey, Recipient, RecoveryKey, fs::write_private,
+};
 use concordat_protocol::error_kind::Explain;
 use concordat_protocol::{
     ids::{KeyId, SegmentName},
@@ -9,10 +12,7 @@ use concordat_protocol::{
 };
 
 use super::*;
-use crate::{
-    data_dir::StorageError,
-    keys::{Escrow, KeyProvider, MasterKey},
-};
+use crate::data_dir::StorageError;
 
 fn main_segment() -> SegmentName {
     SegmentName::new(MAIN_SEGMENT).unwrap()
@@ -48,9 +48,13 @@ impl TestNode {
     }
 
     fn pseudonyms(&self) -> [u8; 32] {
-        use crate::engine::Source as _;
-        *self.current().pseudonym_key(Some(&[7; 16])).bytes()
+        start_of_pseudonyms(&self.current().pseudonym_key(Some(&[7; 16])))
     }
+}
+
+/// Differs for every other key.
+fn start_of_pseudonyms(key: &PseudonymKey) -> [u8; 32] {
+    *key.column_hasher("id").finalize().as_bytes()
 }
 
 fn recover(node: &TestNode, escrow: &Escrow, provider: &dyn KeyProvider) -> Result<Storage, StorageError> {
@@ -311,7 +315,8 @@ fn format_1_directory_is_migrated_with_data_and_pseudonyms() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let path = dir.path().join("identity/master.key");
-    MasterKey::write_format_1(&path, &secret());
+    drop(MasterKey::create(&path, &secret()).unwrap());
+    make_format_1(&path);
     let master_of_format_1 = fs::read(&path).unwrap();
     let mut node = TestNode::new();
     node.storage = Some(Storage::open(dir.path(), &secret()).unwrap());
@@ -324,14 +329,17 @@ fn format_1_directory_is_migrated_with_data_and_pseudonyms() {
         let key = node.catalog().keys().open_keys(&record).unwrap().current;
         let segment = node.catalog().keys().segment_key(&main_segment()).unwrap().unwrap();
         let of_format_1 = segment.pseudonyms_of_format_1("people", &key).unwrap();
-        *segment
-            .open_pseudonyms("people", &of_format_1)
-            .unwrap()
-            .key(Some(&[7; 16]))
-            .bytes()
+        start_of_pseudonyms(
+            &segment
+                .open_pseudonyms("people", &of_format_1)
+                .unwrap()
+                .key(Some(&[7; 16])),
+        )
     };
     for _ in 0..2 {
         migrate::write_format_1(node.catalog().datasets(), &people());
+        // The state of format 1 does not know the master key file.
+        crate::data_dir::forget_master_key_file(node.storage.as_ref().unwrap().meta()).unwrap();
         node.storage = None;
         fs::write(node.dir.path().join("identity/master.key"), &master_of_format_1).unwrap();
         fs::remove_file(node.dir.path().join("format")).unwrap();
@@ -351,26 +359,61 @@ fn format_1_directory_is_migrated_with_data_and_pseudonyms() {
     node.storage = None;
     fs::write(node.dir.path().join("format"), "3\n").unwrap();
     let error = Storage::open(node.dir.path(), &secret()).unwrap_err();
-    assert!(error.to_string().contains("format `3`"), "{error}");
+    assert!(
+        matches!(&error, StorageError::Format { found, .. } if found == "3"),
+        "{error}"
+    );
 }
+
+/// Replaces a master key file by one of format 1, which has no root keys. They are derived then, so this must be called before anything
+/// is sealed under them.
+fn make_format_1(path: &FsPath) {
+    let written = fs::read(path).unwrap();
+    let (body, _) = written.split_last_chunk::<32>().unwrap();
+    let ciborium::Value::Map(mut fields) = ciborium::from_reader(body).unwrap() else {
+        panic!("`master.key` is a map");
+    };
+    fields.retain(|(name, _)| ["version", "kdf", "wrapped"].contains(&name.as_text().unwrap()));
+    for (name, value) in &mut fields {
+        if name.as_text() == Some("version") {
+            assert_eq!(*value, ciborium::Value::from(2));
+            *value = ciborium::Value::from(1);
+        }
+    }
+    assert_eq!(fields.len(), 3);
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&ciborium::Value::Map(fields), &mut bytes).unwrap();
+    let check = blake3::derive_key("concordat/1 master key checksum", &bytes);
+    bytes.extend_from_slice(&check);
+    write_private(path, &bytes).unwrap();
+}
+
+/// The public halves of two recovery keys, and their files as `age-keygen` writes them.
+const FIRST: (&str, &str) = (
+    "age1k9p9gf034j747m68s0450u9v0affpyhemjmd6gu07jg2aensl5qs7qk9xs",
+    "# public key: age1k9p9gf034j747m68s0450u9v0affpyhemjmd6gu07jg2aensl5qs7qk9xs\n\
+     AGE-SECRET-KEY-18ETA7R8FV73URZ43WEW6LPJMZU8CY20UL20CF2CCC2W5EF93S75Q9NRZVM\n",
+);
+const SECOND: (&str, &str) = (
+    "age1dper3hun5lrutwzr02sp2rm86dgjmjmuw4fcuq280tguncetfudsk0f3pu",
+    "# public key: age1dper3hun5lrutwzr02sp2rm86dgjmjmuw4fcuq280tguncetfudsk0f3pu\n\
+     AGE-SECRET-KEY-1M2GP89ZCHWMHKA4EP4PGDT85SLSMVM6ALKWV7U2P03ETFQ56KLQQEF4GM3\n",
+);
 
 #[test]
 fn any_recovery_key_recovers_from_a_lost_passphrase() {
-    use crate::keys::{Recipient, RecoveryKey};
-    let first = RecoveryKey::generate();
-    let second = RecoveryKey::generate();
     let mut node = TestNode::new();
     node.import_text(PEOPLE, ImportMode::Create);
-    let recipients: Vec<Recipient> = [&first.0, &second.0].map(|public| public.parse().unwrap()).to_vec();
+    let recipients: Vec<Recipient> = [FIRST.0, SECOND.0].map(|public| public.parse().unwrap()).to_vec();
     assert!("age1invalid".parse::<Recipient>().is_err());
     node.catalog().keys().escrow(&[]).unwrap_err();
     let escrow = node.catalog().keys().escrow(&recipients).unwrap();
     assert!(escrow.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"));
 
-    let key = RecoveryKey::in_file(second.1.as_bytes()).unwrap();
+    let key = RecoveryKey::in_file(SECOND.1.as_bytes()).unwrap();
     let opened = Escrow::open(escrow.as_bytes(), &key).unwrap();
-    Escrow::open(escrow.as_bytes(), &RecoveryKey::in_file(first.1.as_bytes()).unwrap()).unwrap();
-    let other_key = RecoveryKey::in_file(RecoveryKey::generate().1.as_bytes()).unwrap();
+    Escrow::open(escrow.as_bytes(), &RecoveryKey::in_file(FIRST.1.as_bytes()).unwrap()).unwrap();
+    let other_key = RecoveryKey::random();
     assert_eq!(
         Escrow::open(escrow.as_bytes(), &other_key).unwrap_err().kind(),
         ErrorKind::Locked
@@ -397,7 +440,10 @@ fn any_recovery_key_recovers_from_a_lost_passphrase() {
 
     // An escrow from before a rotation of the segment key is refused with that reason, and nothing is changed.
     let error = recover(&node, &opened, &new).unwrap_err();
-    assert!(error.to_string().contains("segment `main`"), "{error}");
+    assert!(
+        matches!(&error, StorageError::Key(KeyError::OutdatedEscrow { segment }) if segment == MAIN_SEGMENT),
+        "{error}"
+    );
     node.reopen(|objects| objects);
     assert_eq!(node.ids(), ["1", "2", "3"]);
 
@@ -412,15 +458,58 @@ fn any_recovery_key_recovers_from_a_lost_passphrase() {
     assert_eq!(node.ids(), ["1", "2", "3"]);
 }
 
+/// Each of these replaces the master key file; the previous file with its secret still opens the root keys.
+#[test]
+fn master_key_file_from_before_a_change_is_refused() {
+    type Change = fn(&mut TestNode);
+    let changes: [(&str, Change); 4] = [
+        ("a rotation", |node| node.catalog().keys().rotate_master().unwrap()),
+        ("another secret", |node| {
+            let other = Passphrase::new(Secret::from("new".to_owned()), Argon2Cost::dangerous_minimum());
+            node.storage.as_ref().unwrap().change_provider(&other).unwrap();
+        }),
+        ("the same secret again", |node| {
+            node.storage.as_ref().unwrap().change_provider(&secret()).unwrap();
+        }),
+        ("a recovery", |node| {
+            let key = RecoveryKey::random();
+            let escrow = node.catalog().keys().escrow(&[key.recipient()]).unwrap();
+            let escrow = Escrow::open(escrow.as_bytes(), &key).unwrap();
+            node.storage = None;
+            drop(recover(node, &escrow, &secret()).unwrap());
+        }),
+    ];
+    for (what, change) in changes {
+        let mut node = TestNode::new();
+        node.import_text(PEOPLE, ImportMode::Create);
+        let path = node.dir.path().join("identity/master.key");
+        let before = fs::read(&path).unwrap();
+        change(&mut node);
+        node.storage = None;
+        let now = fs::read(&path).unwrap();
+        fs::write(&path, before).unwrap();
+        for _ in 0..2 {
+            let refused = Storage::open(node.dir.path(), &secret()).unwrap_err();
+            assert!(
+                matches!(refused, StorageError::MasterKeyReplaced { .. }),
+                "{what}: {refused}"
+            );
+            assert_eq!(refused.kind(), ErrorKind::Integrity);
+        }
+        fs::write(&path, now).unwrap();
+        if what != "another secret" {
+            node.reopen(|objects| objects);
+            assert_eq!(node.ids(), ["1", "2", "3"], "{what}");
+        }
+    }
+}
+
 #[test]
 fn recovery_that_cannot_be_recorded_changes_nothing() {
-    use crate::keys::{Recipient, RecoveryKey};
     let mut node = TestNode::new();
     node.import_text(PEOPLE, ImportMode::Create);
-    let (public, private) = RecoveryKey::generate();
-    let recipient: Recipient = public.parse().unwrap();
-    let escrow = node.catalog().keys().escrow(&[recipient]).unwrap();
-    let key = RecoveryKey::in_file(private.as_bytes()).unwrap();
+    let key = RecoveryKey::random();
+    let escrow = node.catalog().keys().escrow(&[key.recipient()]).unwrap();
     let escrow = Escrow::open(escrow.as_bytes(), &key).unwrap();
     node.storage = None;
     let new = Passphrase::new(Secret::from("new".to_owned()), Argon2Cost::dangerous_minimum());

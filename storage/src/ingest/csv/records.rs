@@ -8,12 +8,14 @@
 //!
 //! 1. Bytes are scanned from the start of the window; more are read when it is exhausted.
 //! 2. A line end outside quotes completes the record.
-//! 3. A quoted field that spans lines and then exceeds its bounds, reaches the end of the file, or closes before other
-//!    text had a quote that was not closed. The lines up to the one with that quote are refused as one row.
+//! 3. A quoted field that spans lines and then exceeds the limit of a field, reaches the end of the file, or closes before other
+//!    text had a quote that was not closed. The lines up to the one with that quote are refused as one row. A field that is closed but
+//!    spans too many lines is refused with its record: its lines are not rows.
 //! 4. A field or record over its limit is refused, and the rest of its line is skipped without being stored.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2};
 
+use super::syntax::{Blanks, Delimiter, Syntax};
 use crate::ingest::{
     error::IngestError,
     limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES},
@@ -38,7 +40,9 @@ pub(super) enum Step {
 /// A reader of records.
 pub(super) struct Records<S> {
     source: S,
-    delimiter: u8,
+    syntax: Syntax,
+    blanks: Option<Blanks>,
+    lines_to_skip: u64,
     window: Vec<u8>,
     start: usize,
     offset: u64,
@@ -68,10 +72,12 @@ struct Scan {
 }
 
 impl<S: TextSource> Records<S> {
-    pub(super) fn new(source: S, delimiter: u8) -> Self {
+    pub(super) fn new(source: S, syntax: Syntax) -> Self {
         Self {
             source,
-            delimiter,
+            syntax,
+            blanks: (syntax.delimiter == Delimiter::Blanks).then(|| Blanks::new(syntax.quotes)),
+            lines_to_skip: syntax.skip_lines,
             window: Vec::new(),
             start: 0,
             offset: 0,
@@ -90,8 +96,9 @@ impl<S: TextSource> Records<S> {
 
     /// Reads one record into `row`.
     pub(super) fn next(&mut self, row: &mut Row) -> Result<Step, IngestError> {
-        row.clear(self.line);
         self.compact();
+        self.skip_lines()?;
+        row.clear(self.line);
         if let Some(used) = self.plain_line(row) {
             self.consume(used, self.line + 1);
             return Ok(Step::Row);
@@ -106,7 +113,7 @@ impl<S: TextSource> Records<S> {
                 return self.refuse_long(&scan, reason);
             }
             let pending = self.window.get(self.start..).unwrap_or_default();
-            match scan.advance(pending, self.delimiter, &mut text, row) {
+            match scan.advance(pending, self.syntax, &mut text, row) {
                 Found::More => {}
                 Found::LineEnd => return self.complete(&scan, text, row),
                 Found::Unclosed => return Ok(self.refuse_unclosed(&scan, row.width)),
@@ -120,11 +127,55 @@ impl<S: TextSource> Records<S> {
         let end = memchr(b'\n', pending).filter(|end| *end <= MAX_FIELD_BYTES)?;
         let line = pending.get(..end)?;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() || memchr3(b'"', b'\r', 0, line).is_some() {
+        let is_quoted = self.syntax.quotes && memchr(b'"', line).is_some();
+        if line.is_empty() || is_quoted || memchr2(b'\r', 0, line).is_some() {
             return None;
         }
-        row.push_line(std::str::from_utf8(line).ok()?, self.delimiter);
+        row.push_line(std::str::from_utf8(line).ok()?, self.syntax.separator());
         Some(end + 1)
+    }
+
+    /// Leaves out the lines before the table, and comments.
+    fn skip_lines(&mut self) -> Result<(), IngestError> {
+        loop {
+            let is_comment = match self.syntax.comment {
+                None => false,
+                Some(comment) => self.first_byte()? == Some(comment),
+            };
+            if !is_comment && self.lines_to_skip == 0 {
+                return Ok(());
+            }
+            self.lines_to_skip = self.lines_to_skip.saturating_sub(1);
+            if !self.skip_line()? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn first_byte(&mut self) -> Result<Option<u8>, IngestError> {
+        if self.pending().is_empty() {
+            self.more()?;
+        }
+        Ok(self.pending().first().copied())
+    }
+
+    /// Leaves out the rest of a line, without storing it. `false` means that the text has ended.
+    fn skip_line(&mut self) -> Result<bool, IngestError> {
+        loop {
+            if let Some(end) = memchr2(b'\n', b'\r', self.pending()) {
+                if end + 1 == self.pending().len() {
+                    self.more()?;
+                }
+                let is_pair = self.pending().get(end..end + 2) == Some(b"\r\n");
+                self.consume(end + 1 + usize::from(is_pair), self.line + 1);
+                return Ok(true);
+            }
+            self.consume(self.pending().len(), self.line);
+            self.compact();
+            if !self.more()? {
+                return Ok(false);
+            }
+        }
     }
 
     fn pending(&self) -> &[u8] {
@@ -135,6 +186,9 @@ impl<S: TextSource> Records<S> {
         while !self.ended {
             let before = self.window.len();
             self.ended = !self.source.fill(&mut self.window)?;
+            if let Some(blanks) = &mut self.blanks {
+                blanks.replace(&mut self.window, before);
+            }
             if self.window.len() > before {
                 return Ok(true);
             }
@@ -268,14 +322,15 @@ impl Scan {
     }
 
     /// Consumes a run of ordinary bytes, or one special byte, from `pending`, which has bytes at `self.at`.
-    fn advance(&mut self, pending: &[u8], delimiter: u8, text: &mut Vec<u8>, row: &mut Row) -> Found {
+    fn advance(&mut self, pending: &[u8], syntax: Syntax, text: &mut Vec<u8>, row: &mut Row) -> Found {
+        let delimiter = syntax.separator();
         let rest = pending.get(self.at..).unwrap_or_default();
         let Some(byte) = rest.first().copied() else {
             return Found::More;
         };
         match self.state {
             State::Quoted => return self.quoted(rest, byte, text),
-            State::FieldStart if byte == b'"' => {
+            State::FieldStart if byte == b'"' && syntax.quotes => {
                 self.at += 1;
                 self.quoted = true;
                 self.state = State::Quoted;
@@ -327,8 +382,7 @@ impl Scan {
                 self.copy(rest, run.unwrap_or(rest.len()), text);
             }
         }
-        let too_far = self.line - self.field_line > MAX_QUOTED_LINES || self.at - self.field_at > MAX_QUOTED_BYTES;
-        if self.next_line.is_some() && too_far {
+        if self.next_line.is_some() && self.at - self.field_at > MAX_FIELD_BYTES {
             Found::Unclosed
         } else {
             Found::More
@@ -341,6 +395,11 @@ impl Scan {
     }
 
     fn end_field(&mut self, text: &mut Vec<u8>, row: &mut Row) {
+        let too_long = self.line - self.field_line > MAX_QUOTED_LINES || self.at - self.field_at > MAX_QUOTED_BYTES;
+        if self.next_line.is_some() && too_long {
+            self.refused
+                .get_or_insert(Reason::QuotedTooLong { field: row.width + 1 });
+        }
         row.width += 1;
         if row.width <= MAX_COLUMNS {
             row.ends.push(text.len());
@@ -353,6 +412,10 @@ impl Scan {
     }
 
     fn over_limit(&self, fields_before: usize) -> Option<Reason> {
+        if self.state == State::Quoted && self.next_line.is_some() {
+            // Whether it is too long or not closed is known at its end.
+            return None;
+        }
         if self.at - self.field_at > MAX_FIELD_BYTES {
             return Some(Reason::FieldTooLong {
                 field: fields_before + 1,

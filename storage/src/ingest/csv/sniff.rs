@@ -7,13 +7,17 @@
 use std::collections::BTreeSet;
 
 use super::records::{Records, Step};
+use super::syntax::{Delimiter, Syntax};
 use crate::ingest::{
     error::IngestError,
+    missing::MissingRule,
+    notation::Notation,
     options::{Header, TableOptions},
+    rejects::{Reason, Reject},
     row::Row,
     source::Source,
     text::{FileText, TextSource},
-    values::{Kinds, classify, is_marker, trim},
+    values::{Kinds, is_marker, trim},
 };
 
 /// Maximum length of the sample, in bytes.
@@ -21,15 +25,28 @@ const SAMPLE_BYTES: usize = 256 * 1024;
 /// Maximum number of records in the sample.
 const SAMPLE_ROWS: usize = 200;
 /// Delimiters that are tried, the most common first.
-const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
+const CANDIDATES: [u8; 6] = [b',', b';', b'\t', b'|', b'^', b'~'];
 
 /// The layout of a file's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
-    pub(crate) delimiter: u8,
-    pub(crate) header: bool,
+    pub(crate) syntax: Syntax,
+    pub(crate) header: HeaderFound,
     /// Fields on most of the lines.
     pub(crate) width: usize,
+}
+
+/// Whether the first line has the column names, and how that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderFound {
+    /// The steward states it.
+    Stated,
+    /// The values below it are of other types.
+    Proved,
+    /// The first line could be one of names, and nothing proves that it is not a row.
+    Assumed,
+    /// The first line is a row.
+    Absent,
 }
 
 type Sample = Vec<Vec<String>>;
@@ -43,36 +60,42 @@ pub(crate) fn sniff(source: &Source, options: &TableOptions) -> Result<Layout, I
         whole = !source.fill(&mut text)?;
     }
     let candidates = match options.delimiter {
-        Some(byte) if !byte.is_ascii() || matches!(byte, b'"' | b'\n' | b'\r' | 0) => {
+        Some(Delimiter::Byte(byte)) if !byte.is_ascii() || matches!(byte, b'"' | b'\n' | b'\r' | 0) => {
             return Err(IngestError::Delimiter);
         }
-        Some(byte) => vec![byte],
-        None => CANDIDATES.to_vec(),
+        Some(stated) => vec![stated],
+        None => CANDIDATES.map(Delimiter::Byte).to_vec(),
     };
-    let mut best: Option<(Score, u8, Sample)> = None;
+    let mut best: Option<(Score, Syntax, Sample)> = None;
     for delimiter in candidates {
-        let rows = sample(&text, whole, delimiter)?;
+        let syntax = Syntax {
+            delimiter,
+            quotes: options.quotes,
+            comment: options.comment,
+            skip_lines: options.skip_lines,
+        };
+        let rows = sample(&text, whole, syntax)?;
         let score = Score::of(&rows);
         if best.as_ref().is_none_or(|(so_far, ..)| score > *so_far) {
-            best = Some((score, delimiter, rows));
+            best = Some((score, syntax, rows));
         }
     }
-    let (score, delimiter, rows) = best.ok_or(IngestError::Delimiter)?;
+    let (score, syntax, rows) = best.ok_or(IngestError::Delimiter)?;
     let header = match &options.header {
-        Header::Auto => guess_header(&rows)?,
-        Header::Present => true,
-        Header::Absent { .. } => false,
+        Header::Auto => guess_header(&rows, options)?,
+        Header::Present => HeaderFound::Stated,
+        Header::Absent { .. } => HeaderFound::Absent,
     };
     Ok(Layout {
-        delimiter,
+        syntax,
         header,
         width: score.width,
     })
 }
 
 /// The first records that can be read; a record that is truncated by the end of the sample is omitted.
-fn sample(text: &[u8], whole: bool, delimiter: u8) -> Result<Sample, IngestError> {
-    let mut records = Records::new(text, delimiter);
+fn sample(text: &[u8], whole: bool, syntax: Syntax) -> Result<Sample, IngestError> {
+    let mut records = Records::new(text, syntax);
     let mut row = Row::default();
     let mut rows = Vec::new();
     let mut last_is_row = false;
@@ -80,6 +103,11 @@ fn sample(text: &[u8], whole: bool, delimiter: u8) -> Result<Sample, IngestError
         let step = records.next(&mut row)?;
         match step {
             Step::Row => rows.push(row.fields().map(str::to_owned).collect()),
+            // The quote may be closed below the sample.
+            Step::Refused(Reject {
+                reason: Reason::UnclosedQuote { .. },
+                ..
+            }) if !whole => break,
             Step::Blank | Step::Refused(_) => {}
             Step::End => {
                 if !whole && last_is_row {
@@ -125,25 +153,32 @@ impl Score {
     }
 }
 
-fn guess_header(rows: &Sample) -> Result<bool, IngestError> {
+fn guess_header(rows: &Sample, options: &TableOptions) -> Result<HeaderFound, IngestError> {
+    let missing = &MissingRule::of(options);
+    let notation = &options.notation;
+    let is_missing = |cell: &str| is_missing(cell, missing);
     let Some((first, below)) = rows.split_first() else {
-        return Ok(true);
+        return Ok(HeaderFound::Assumed);
     };
     let mut names = 0;
     let mut values = 0;
     for (index, cell) in first.iter().enumerate() {
-        let kinds = kinds_below(below, index);
+        let kinds = kinds_below(below, index, missing, notation);
         if kinds.is_none() || is_missing(cell) {
             continue;
         }
-        if classify(trim(cell)).and(kinds).is_none() {
+        if notation.classify(trim(cell)).kinds.and(kinds).is_none() {
             names += 1;
         } else {
             values += 1;
         }
     }
     if names != values {
-        return Ok(names > values);
+        return Ok(if names > values {
+            HeaderFound::Proved
+        } else {
+            HeaderFound::Absent
+        });
     }
     let distinct: BTreeSet<String> = first.iter().map(|cell| trim(cell).to_ascii_lowercase()).collect();
     // A line of values must not become names, which more people can see than the data; a field that starts with a digit
@@ -151,25 +186,25 @@ fn guess_header(rows: &Sample) -> Result<bool, IngestError> {
     let is_name = |cell: &String| trim(cell).starts_with(|first: char| first.is_alphabetic() || first == '_');
     let words = first.iter().all(|cell| is_name(cell) && !is_missing(cell));
     if values == 0 && words && distinct.len() == first.len() {
-        Ok(true)
+        Ok(HeaderFound::Assumed)
     } else {
         Err(IngestError::HeaderUnclear)
     }
 }
 
 /// The kinds that all values of a column can be parsed as; `NONE` if it is text or has no values.
-fn kinds_below(rows: &[Vec<String>], index: usize) -> Kinds {
+fn kinds_below(rows: &[Vec<String>], index: usize, missing: &MissingRule, notation: &Notation) -> Kinds {
     let mut values = rows
         .iter()
         .filter_map(|row| row.get(index))
-        .filter(|cell| !is_missing(cell))
+        .filter(|cell| !is_missing(cell, missing))
         .peekable();
     if values.peek().is_none() {
         return Kinds::NONE;
     }
-    values.fold(Kinds::ALL, |kinds, cell| kinds.and(classify(trim(cell))))
+    values.fold(Kinds::ALL, |kinds, cell| kinds.and(notation.classify(trim(cell)).kinds))
 }
 
-fn is_missing(cell: &str) -> bool {
-    trim(cell).is_empty() || is_marker(trim(cell))
+fn is_missing(cell: &str, missing: &MissingRule) -> bool {
+    missing.is_without_value(trim(cell)) || is_marker(trim(cell))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     records::{Records, Step},
-    sniff::Layout,
+    sniff::{HeaderFound, Layout},
 };
 use crate::ingest::{
     block::Block,
@@ -42,14 +42,14 @@ impl Table {
         let path = source.name();
         let source = FileText::open(source, options.encoding)?;
         let mut table = Self {
-            records: Records::new(source, layout.delimiter),
+            records: Records::new(source, layout.syntax),
             row: Row::default(),
             header: Vec::new(),
             width: layout.width,
             stop_at_invalid: options.refused == Refused::Stop,
             blank_lines: 0,
         };
-        table.header = if layout.header {
+        table.header = if layout.header != HeaderFound::Absent {
             table.read_header(path)?
         } else {
             names_given(&options.header, path, layout.width)?

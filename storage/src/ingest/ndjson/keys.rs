@@ -39,6 +39,7 @@ pub(crate) fn find_keys(source: &Source, options: &TableOptions) -> Result<Arc<[
                         return Err(IngestError::NotText {
                             path: path.to_owned(),
                             what: "JSON that spans lines",
+                            remedy: "write each object on a line of its own, with `jq -c . FILE > FILE.ndjson`",
                         });
                     }
                 }

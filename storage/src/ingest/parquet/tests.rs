@@ -222,21 +222,21 @@ fn parquet_types_that_cannot_be_imported_are_named() {
         ),
     ]);
     let error = read(&parquet(&batch)).unwrap_err();
-    let message = error.to_string();
     let decimals = "decimal numbers with more digits than a number keeps";
-    for expected in [
-        "`codes` (lists)",
-        "`address` (structures)",
-        "`attributes` (maps)",
-        &format!("`cost` ({decimals})"),
-        &format!("`count` ({decimals})"),
-        "`image` (bytes)",
-        "`hash` (bytes)",
-        "leave these columns out",
-    ] {
-        assert!(message.contains(expected), "{message}");
-    }
-    assert!(!message.contains("`id`"), "{message}");
+    let expected = [
+        ("codes", "lists"),
+        ("address", "structures"),
+        ("attributes", "maps"),
+        ("cost", decimals),
+        ("count", decimals),
+        ("image", "bytes"),
+        ("hash", "bytes"),
+    ];
+    let IngestError::Unsupported { columns } = &error else {
+        panic!("{error}")
+    };
+    let found: Vec<_> = columns.iter().map(|(name, what)| (name.as_str(), *what)).collect();
+    assert_eq!(found, expected);
 }
 
 fn mixed(rows: i64) -> RecordBatch {

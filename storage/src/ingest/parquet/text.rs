@@ -227,7 +227,12 @@ fn write(text: &mut String, value: impl std::fmt::Display) -> Cell {
     Cell::Written
 }
 
+/// With the sign of an exponent: without one it could be a code.
 fn write_debug(text: &mut String, value: impl std::fmt::Debug) -> Cell {
-    let _ = write!(text, "{value:?}");
+    let written = format!("{value:?}");
+    let _ = match written.split_once('e') {
+        Some((digits, power)) if !power.starts_with('-') => write!(text, "{digits}e+{power}"),
+        Some(_) | None => write!(text, "{written}"),
+    };
     Cell::Written
 }

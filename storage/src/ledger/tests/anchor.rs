@@ -4,9 +4,9 @@ use concordat_protocol::audit::TreeHead;
 use concordat_protocol::error_kind::Explain;
 use concordat_protocol::ids::ActorId;
 
-use super::super::anchor::{ANNOUNCED, TREE};
+use super::super::anchor::{ANNOUNCED, TREE, known};
 use super::*;
-use crate::meta::SealedDb;
+use crate::meta::{MetaError, SealedDb, TreeId};
 
 /// What is appended, step by step: `f` for a frequent entry, `c` for one that goes with a change of the state.
 const STEPS: &[u8] = b"ccffcfcf";
@@ -196,6 +196,135 @@ fn a_removed_ledger_is_detected() {
     let error = fixture.open_anchored().unwrap_err();
     assert!(
         matches!(error, LedgerError::Anchor(AnchorError::LedgerOlder { found: 0, .. })),
+        "{error}"
+    );
+}
+
+/// The record of a query names the entry about it, and the entry alone would not update the anchor.
+#[test]
+fn entry_named_in_the_state_is_covered_by_it() {
+    let fixture = Fixture::new();
+    drop(
+        fixture
+            .open_anchored()
+            .unwrap()
+            .append(change(0), &Attribution::eva(), NOW)
+            .unwrap(),
+    );
+    fixture.copy("ledger", "ledger-old");
+    let meta = fixture.meta();
+    let ledger = Ledger::open_anchored(&fixture.ledger(), fixture.master.ledger(), institution(), &meta).unwrap();
+    let records = meta.tree::<u64>(TreeId::new("records")).unwrap();
+    let entry = ledger
+        .append(query_end(1), &Attribution::eva(), NOW)
+        .unwrap()
+        .sequence();
+    assert_eq!(ledger.anchored_head().tree().size, 1);
+    let head = ledger.commit(&meta, |head, batch| {
+        batch.put(&records, "query", &entry)?;
+        Ok::<_, MetaError>(head)
+    });
+    assert_eq!(head.unwrap(), ledger.anchored_head());
+    assert_eq!(ledger.anchored_head().tree(), ledger.head());
+    drop((ledger, records, meta));
+    fixture.copy("ledger", "ledger-new");
+    fixture.copy("ledger-old", "ledger");
+    assert_ledger_older(fixture.open_anchored());
+    fixture.copy("ledger-new", "ledger");
+    fixture.open_anchored().unwrap();
+}
+
+#[test]
+fn change_of_the_state_that_fails_covers_nothing() {
+    let fixture = Fixture::new();
+    let meta = fixture.meta();
+    let ledger = Ledger::open_anchored(&fixture.ledger(), fixture.master.ledger(), institution(), &meta).unwrap();
+    drop(ledger.append(query_end(0), &Attribution::eva(), NOW).unwrap());
+    let refused = ledger.commit(&meta, |_, _| Err::<(), _>(MetaError::Damaged));
+    assert!(refused.is_err());
+    assert_eq!(ledger.anchored_head().tree().size, 0);
+}
+
+/// Whatever leaves the node with a signature over the ledger.
+#[test]
+fn signed_head_is_covered_by_the_state() {
+    type Statement = fn(&Ledger);
+    let statements: [(&str, Statement); 3] = [
+        ("a checkpoint, as for an export and a proof", |ledger| {
+            drop(ledger.checkpoint(&node(), NOW).unwrap());
+        }),
+        ("a snapshot", |ledger| drop(ledger.frozen().unwrap())),
+        ("a head", |ledger| {
+            assert_eq!(ledger.anchor_head().unwrap().tree().size, 2);
+        }),
+    ];
+    for (what, sign) in statements {
+        let fixture = Fixture::new();
+        drop(
+            fixture
+                .open_anchored()
+                .unwrap()
+                .append(change(0), &Attribution::eva(), NOW)
+                .unwrap(),
+        );
+        fixture.copy("ledger", "ledger-old");
+        let ledger = fixture.open_anchored().unwrap();
+        drop(ledger.append(query_end(1), &Attribution::eva(), NOW).unwrap());
+        sign(&ledger);
+        assert_eq!(ledger.anchored_head().tree(), ledger.head(), "{what}");
+        drop(ledger);
+        fixture.copy("ledger-old", "ledger");
+        assert_ledger_older(fixture.open_anchored());
+    }
+}
+
+/// A head that nothing anchored yet is not signed: the previous one is.
+#[test]
+fn head_that_the_state_does_not_cover_is_not_offered() {
+    let fixture = Fixture::new();
+    let ledger = fixture.open_anchored().unwrap();
+    drop(ledger.append(change(0), &Attribution::eva(), NOW).unwrap());
+    let covered = ledger.head();
+    drop(ledger.append(query_end(1), &Attribution::eva(), NOW).unwrap());
+    assert_eq!(ledger.anchored_head().tree(), covered);
+}
+
+#[test]
+fn anchor_is_never_set_back() {
+    let fixture = Fixture::new();
+    let meta = fixture.meta();
+    let ledger = Ledger::open_anchored(&fixture.ledger(), fixture.master.ledger(), institution(), &meta).unwrap();
+    drop(ledger.append(change(0), &Attribution::eva(), NOW).unwrap());
+    let shorter = ledger.head();
+    drop(ledger.append(change(1), &Attribution::eva(), NOW).unwrap());
+    let longer = ledger.head();
+    let anchor = ledger.0.anchor.as_ref().unwrap();
+    assert_eq!(anchor.cover(|| shorter).unwrap().tree(), longer);
+    let committed = anchor.commit(&meta, || shorter, |head, _| Ok::<_, MetaError>(head));
+    assert_eq!(committed.unwrap().tree(), longer);
+    assert_eq!(known(&meta).unwrap(), Some(longer));
+    // Changes of the state and entries of both kinds at the same time.
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..50).for_each(|n| drop(ledger.append(change(n), &Attribution::eva(), NOW).unwrap())));
+        scope.spawn(|| (0..50).for_each(|n| drop(ledger.append(query_end(n), &Attribution::eva(), NOW).unwrap())));
+        scope.spawn(|| {
+            for _ in 0..50 {
+                ledger.commit(&meta, |_, _| Ok::<_, MetaError>(())).unwrap();
+            }
+        });
+    });
+    drop((ledger, meta));
+    assert_eq!(fixture.open_anchored().unwrap().size(), 102);
+}
+
+#[track_caller]
+fn assert_ledger_older(opened: Result<Ledger, LedgerError>) {
+    let error = opened.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            LedgerError::Anchor(AnchorError::LedgerOlder { found: 1, anchored: 2 })
+        ),
         "{error}"
     );
 }

@@ -1,5 +1,12 @@
 use super::*;
 
+const SYNTAX: Syntax = Syntax {
+    delimiter: Delimiter::Byte(b','),
+    quotes: true,
+    comment: None,
+    skip_lines: 0,
+};
+
 /// Returns its bytes a few at a time, so that every state occurs at the edge of a chunk.
 struct Drip<'a> {
     rest: &'a [u8],
@@ -18,7 +25,11 @@ impl TextSource for Drip<'_> {
 type Line = (u64, Result<Vec<String>, Reason>);
 
 fn read_in(text: &[u8], chunk: usize) -> Vec<Line> {
-    let mut records = Records::new(Drip { rest: text, chunk }, b',');
+    read_as(text, chunk, SYNTAX)
+}
+
+fn read_as(text: &[u8], chunk: usize, syntax: Syntax) -> Vec<Line> {
+    let mut records = Records::new(Drip { rest: text, chunk }, syntax);
     let mut row = Row::default();
     let mut lines = Vec::new();
     loop {
@@ -79,6 +90,78 @@ fn an_unclosed_quote_is_found_within_bounds() {
     let lines = read_in(long_lines.as_bytes(), 4096);
     assert_eq!(lines[0], (1, Err(Reason::UnclosedQuote { field: 2 })));
     assert_eq!((lines.len(), &lines[300_000]), (300_001, &row(300_001, &["2", "y"])));
+}
+
+#[test]
+fn lines_of_a_field_that_is_too_long_are_not_rows() {
+    for lines in [1001, 3000] {
+        let text = format!("a,b\n0,first\n1,\"{}\"\n2,short\n", "x\n".repeat(lines));
+        let after = 4 + lines as u64;
+        assert_eq!(
+            read_in(text.as_bytes(), 4096),
+            [
+                row(1, &["a", "b"]),
+                row(2, &["0", "first"]),
+                (3, Err(Reason::QuotedTooLong { field: 2 })),
+                row(after, &["2", "short"])
+            ]
+        );
+    }
+    let wide = format!("1,\"{}\n\"\n2,b\n", "y".repeat(100_000));
+    assert_eq!(
+        read_in(wide.as_bytes(), 4096),
+        [(1, Err(Reason::QuotedTooLong { field: 2 })), row(3, &["2", "b"])]
+    );
+}
+
+#[test]
+fn lines_before_the_table_and_comments_are_left_out() {
+    let syntax = Syntax {
+        comment: Some(b'#'),
+        skip_lines: 2,
+        ..SYNTAX
+    };
+    let text = "exported by x\r\n\"unclosed\n# names\na,b\n#c,d\n1,2 # 3\n#end";
+    for chunk in [1, 2, 7, usize::MAX] {
+        assert_eq!(
+            read_as(text.as_bytes(), chunk, syntax),
+            [row(4, &["a", "b"]), row(6, &["1", "2 # 3"])],
+            "in chunks of {chunk}"
+        );
+    }
+}
+
+#[test]
+fn quotes_can_be_ordinary_characters() {
+    let syntax = Syntax {
+        quotes: false,
+        ..SYNTAX
+    };
+    let text = "5\",\"a\n\"b\",c";
+    assert_eq!(
+        read_as(text.as_bytes(), 2, syntax),
+        [row(1, &["5\"", "\"a"]), row(2, &["\"b\"", "c"])]
+    );
+}
+
+#[test]
+fn blanks_can_separate_fields() {
+    let syntax = Syntax {
+        delimiter: Delimiter::Blanks,
+        ..SYNTAX
+    };
+    let text = "  id   age \t sex  \n 1  50  \"a  b\"\n\n2\t60\tm";
+    for chunk in [1, 3, usize::MAX] {
+        assert_eq!(
+            read_as(text.as_bytes(), chunk, syntax),
+            [
+                row(1, &["id", "age", "sex"]),
+                row(2, &["1", "50", "a  b"]),
+                row(4, &["2", "60", "m"])
+            ],
+            "in chunks of {chunk}"
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,346 @@
+//! `concordat dataset …`: datasets of this institution.
+
+mod import;
+mod inspect;
+mod notes;
+mod reading;
+
+use std::collections::BTreeSet;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+
+use clap::Subcommand;
+use concordat_documents::dataset::{
+    Dataset, DatasetCheck, DatasetSummary, DatasetVersion, Erased, Erasure, ErasureRequest, NewClasses, NewLimits,
+    NewRetention, Retention, TierLimits,
+};
+use concordat_documents::problem::Problem;
+use concordat_documents::{Empty, Items};
+use concordat_protocol::ids::{ColumnName, DatasetName, InvalidName, SegmentName};
+use concordat_protocol::schema::{ColumnClass, InvalidClass, VersionNumber};
+use concordat_protocol::scope::Tier;
+use concordat_protocol::text::Reason;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::output::{Column, Format};
+use crate::prompt;
+use concordat_client::Client;
+
+#[derive(Debug, Subcommand)]
+pub enum DatasetCommand {
+    /// Import a file, as a new dataset or as a new version of one
+    Import(Box<import::Args>),
+    /// What would be imported of a file; nothing is stored
+    Inspect(Box<inspect::Args>),
+    /// What to know about the latest import of a dataset: what was guessed, and what can be stated instead
+    Notes {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// All datasets
+    List,
+    /// One dataset with its columns
+    Show {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// Set the class of columns: direct-identifier, quasi-identifier, sensitive or ordinary
+    Classify {
+        /// The dataset
+        name: DatasetName,
+        /// COLUMN=CLASS, one for each column
+        #[arg(required = true, value_name = "COLUMN=CLASS", value_parser = assignment)]
+        classes: Vec<(ColumnName, ColumnClass)>,
+    },
+    /// Let members of the consortium see a dataset and request it
+    Publish {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// Set limits on a dataset's answers, or the highest tier for its sensitive columns; without an option, show them
+    Limits(LimitArgs),
+    /// Withdraw a published dataset
+    Withdraw {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// All versions of a dataset
+    Versions {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// Retain only this many versions of a dataset, now and after each import
+    Retain {
+        /// The dataset
+        name: DatasetName,
+        /// How many of the newest versions are retained; 0 retains all
+        #[arg(long, value_name = "COUNT")]
+        versions: u32,
+    },
+    /// Destroy a dataset permanently, with its keys
+    Erase {
+        /// The dataset
+        name: DatasetName,
+        /// Why; recorded in the signed statement
+        #[arg(long, value_name = "TEXT")]
+        reason: Reason,
+        /// Do not prompt for confirmation
+        #[arg(long)]
+        yes: bool,
+    },
+    /// The signed statements of what was erased
+    Erasures,
+    /// Read all stored data of a dataset and check it
+    Verify {
+        /// The dataset
+        name: DatasetName,
+    },
+}
+
+/// The limits to set. Omitted limits stay unchanged.
+#[derive(Debug, clap::Args)]
+pub struct LimitArgs {
+    /// The dataset
+    name: DatasetName,
+    /// Only at this tier: exists, count, aggregate or records
+    #[arg(long)]
+    tier: Option<Tier>,
+    /// Fewest subjects behind a released cell
+    #[arg(long, value_name = "COUNT")]
+    min_cell: Option<NonZeroU32>,
+    /// Most queries of one grant in 24 hours
+    #[arg(long, value_name = "COUNT")]
+    queries_per_day: Option<NonZeroU32>,
+    /// Most rows in one answer
+    #[arg(long, value_name = "COUNT")]
+    max_rows: Option<NonZeroU64>,
+    /// Longest duration of a grant, in days
+    #[arg(long, value_name = "COUNT")]
+    days: Option<NonZeroU16>,
+    /// The highest tier at which sensitive columns are released, or none
+    #[arg(long, value_name = "TIER")]
+    sensitive: Option<String>,
+    /// A column that reveals when a person was born although its name does not show it
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    birth_date: Vec<ColumnName>,
+}
+
+impl LimitArgs {
+    async fn run(self, client: &Client, context: &Context) -> Result<(), Problem> {
+        let path = format!("/v1/datasets/{}", self.name);
+        let new = NewLimits {
+            tier: self.tier,
+            limits: TierLimits {
+                min_cell: self.min_cell,
+                queries_per_day: self.queries_per_day,
+                max_rows: self.max_rows,
+                days: self.days,
+            },
+            sensitive: self.sensitive,
+            births: self.birth_date.into_iter().collect(),
+        };
+        let nothing = NewLimits {
+            tier: new.tier,
+            ..NewLimits::default()
+        };
+        let dataset: Dataset = if new == nothing {
+            client.get(&path).await?
+        } else {
+            client.post(&format!("{path}/limits"), &new).await?
+        };
+        let sensitive = dataset
+            .sensitive
+            .map_or_else(|| "none".to_owned(), |tier| tier.to_string());
+        context
+            .out
+            .note(&format!("sensitive columns are released up to the tier: {sensitive}"));
+        context.out.list(&dataset.limits, &LIMITS)
+    }
+}
+
+const LIMITS: [Column; 5] = [
+    ("tier", "tier"),
+    ("subjects in a cell", "min_cell"),
+    ("queries a day", "queries_per_day"),
+    ("rows an answer", "max_rows"),
+    ("days", "days"),
+];
+const SUMMARY: [Column; 7] = [
+    ("name", "name"),
+    ("segment", "segment"),
+    ("version", "version"),
+    ("rows", "rows"),
+    ("columns", "columns"),
+    ("unclassified", "unclassified"),
+    ("published", "published"),
+];
+const COLUMNS: [Column; 4] = [
+    ("column", "name"),
+    ("type", "kind"),
+    ("may be missing", "nullable"),
+    ("class", "class"),
+];
+const VERSIONS: [Column; 6] = [
+    ("version", "version"),
+    ("rows", "rows"),
+    ("bytes", "bytes"),
+    ("file", "file"),
+    ("imported", "imported_at"),
+    ("by", "by"),
+];
+
+const ERASURES: [Column; 5] = [
+    ("dataset", "dataset"),
+    ("versions", "versions"),
+    ("erased", "at"),
+    ("by", "by"),
+    ("reason", "reason"),
+];
+
+impl DatasetCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Problem> {
+        let client = context.client()?;
+        let out = &context.out;
+        match self {
+            Self::Import(args) => import::run(*args, &client, context).await,
+            Self::Inspect(args) => inspect::run(*args, &client, context).await,
+            Self::Notes { name } => notes::run(&name, &client, context).await,
+            Self::Limits(args) => args.run(&client, context).await,
+            Self::List => {
+                let datasets: Items<DatasetSummary> = client.get("/v1/datasets").await?;
+                out.list(&datasets.items, &SUMMARY)
+            }
+            Self::Show { name } => show(&client.get(&format!("/v1/datasets/{name}")).await?, context),
+            Self::Classify { name, classes } => {
+                let new = NewClasses {
+                    classes: classes.into_iter().collect(),
+                };
+                let count = new.classes.len();
+                let dataset: Dataset = client.post(&format!("/v1/datasets/{name}/classify"), &new).await?;
+                out.done(&format!("{count} columns of {name} classified"), &dataset)
+            }
+            Self::Publish { name } => {
+                notes::point_to(&name, &client, context).await;
+                change_visibility(&client, context, &name, "publish", "published").await
+            }
+            Self::Withdraw { name } => change_visibility(&client, context, &name, "withdraw", "withdrawn").await,
+            Self::Versions { name } => {
+                let versions: Items<DatasetVersion> = client.get(&format!("/v1/datasets/{name}/versions")).await?;
+                out.list(&versions.items, &VERSIONS)
+            }
+            Self::Retain { name, versions } => {
+                let new = NewRetention {
+                    versions: NonZeroU32::new(versions),
+                };
+                let done: Retention = client.post(&format!("/v1/datasets/{name}/retain"), &new).await?;
+                out.done(&format!("{name}: the retention rule applies from now on"), &done)
+            }
+            Self::Erase { name, reason, yes } => {
+                if !yes {
+                    prompt::confirm(&format!("erase `{name}` permanently? type its name"), name.as_str())?;
+                }
+                let request = ErasureRequest { reason };
+                let done: Erased = client.post(&format!("/v1/datasets/{name}/erase"), &request).await?;
+                for path in &done.unreachable_repositories {
+                    out.note(&format!(
+                        "`{path}` cannot be reached: its copy is erased at the next start or backup during which it can be reached"
+                    ));
+                }
+                out.done(&format!("{name} is erased and its keys are destroyed"), &done)
+            }
+            Self::Erasures => {
+                let erasures: Items<Erasure> = client.get("/v1/erasures").await?;
+                out.list(&erasures.items, &ERASURES)
+            }
+            Self::Verify { name } => {
+                let found: DatasetCheck = client.post(&format!("/v1/datasets/{name}/verify"), &Empty {}).await?;
+                out.record(&found)
+            }
+        }
+    }
+}
+
+async fn change_visibility(
+    client: &Client,
+    context: &Context,
+    name: &DatasetName,
+    verb: &str,
+    done: &str,
+) -> Result<(), Problem> {
+    let dataset: DatasetSummary = client.post(&format!("/v1/datasets/{name}/{verb}"), &Empty {}).await?;
+    context.out.done(&format!("{name} is {done}"), &dataset)
+}
+
+/// In table format, the columns are shown as a separate table below the rest.
+fn show(dataset: &Dataset, context: &Context) -> Result<(), Problem> {
+    match context.out.format() {
+        Format::Json => context.out.record(dataset),
+        Format::Csv => context.out.list(&dataset.columns, &COLUMNS),
+        Format::Table => {
+            let Dataset { columns, limits, .. } = dataset;
+            context.out.record(&Rest::from(dataset))?;
+            context.out.text("\n")?;
+            context.out.list(limits, &LIMITS)?;
+            context.out.text("\n")?;
+            context.out.list(columns, &COLUMNS)
+        }
+    }
+}
+
+/// A dataset without its columns and limits.
+#[derive(Serialize)]
+struct Rest<'a> {
+    name: &'a DatasetName,
+    segment: &'a SegmentName,
+    version: VersionNumber,
+    oldest_version: VersionNumber,
+    keep: Option<NonZeroU32>,
+    rows: u64,
+    subject_column: Option<&'a ColumnName>,
+    published: bool,
+    sensitive: Option<Tier>,
+    births: &'a BTreeSet<ColumnName>,
+    source: &'a DatasetVersion,
+}
+
+impl<'a> From<&'a Dataset> for Rest<'a> {
+    fn from(dataset: &'a Dataset) -> Self {
+        Self {
+            name: &dataset.name,
+            segment: &dataset.segment,
+            version: dataset.version,
+            oldest_version: dataset.oldest_version,
+            keep: dataset.keep,
+            rows: dataset.rows,
+            subject_column: dataset.subject_column.as_ref(),
+            published: dataset.published,
+            sensitive: dataset.sensitive,
+            births: &dataset.births,
+            source: &dataset.source,
+        }
+    }
+}
+
+fn assignment(text: &str) -> Result<(ColumnName, ColumnClass), String> {
+    let parts = text
+        .split_once('=')
+        .filter(|(column, class)| !column.is_empty() && !class.is_empty());
+    let (column, class) = parts.ok_or("write it as COLUMN=CLASS, such as `age=quasi-identifier`")?;
+    let column = column.parse().map_err(|error: InvalidName| error.to_string())?;
+    let class = class.parse().map_err(|error: InvalidClass| error.to_string())?;
+    Ok((column, class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_assignment_needs_column_and_class() {
+        let (column, class) = assignment("age=quasi-identifier").unwrap();
+        assert_eq!((column.as_str(), class), ("age", ColumnClass::QuasiIdentifier));
+        for wrong in ["a", "=ordinary", "a=", "a=secret", "a=ordinary=x"] {
+            assert!(assignment(wrong).is_err(), "{wrong}");
+        }
+    }
+}

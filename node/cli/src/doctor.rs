@@ -1,0 +1,245 @@
+//! What `concordat doctor` finds: each check examines one thing and reports it as ok, or what is wrong and the command that fixes it.
+//!
+//! What only the daemon knows is checked here, using its status. The checks of a data directory are in `concordat-program`.
+
+use concordat_documents::problem::Problem;
+use concordat_documents::status::{ClockStatus, RosterStatus, Status};
+use concordat_protocol::error_kind::ErrorKind;
+use concordat_protocol::time::Timestamp;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::output::Column;
+
+/// How far the clocks of this command and of the daemon may be apart, in milliseconds.
+const CLOCK_TOLERANCE_MS: i64 = 5_000;
+/// A roster that ends sooner than this should be renewed: a week, in milliseconds.
+const ROSTER_WARNING_MS: i64 = 7 * 24 * 3600 * 1000;
+
+const COLUMNS: [Column; 4] = [
+    ("check", "check"),
+    ("", "state"),
+    ("what", "what"),
+    ("fix it with", "fix"),
+];
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Finding {
+    check: &'static str,
+    /// Useful information although nothing is wrong.
+    note: Option<String>,
+    wrong: Option<(String, String)>,
+}
+
+impl Finding {
+    /// Nothing is wrong.
+    #[must_use]
+    pub fn ok(check: &'static str) -> Self {
+        Self {
+            check,
+            note: None,
+            wrong: None,
+        }
+    }
+
+    /// Nothing is wrong, and this is useful to know.
+    pub fn noted(check: &'static str, note: impl Into<String>) -> Self {
+        Self {
+            note: Some(note.into()),
+            ..Self::ok(check)
+        }
+    }
+
+    /// This is wrong; the command `fix` repairs it.
+    pub fn wrong(check: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            check,
+            note: None,
+            wrong: Some((what.into(), fix.into())),
+        }
+    }
+
+    fn row(&self) -> Row<'_> {
+        let (what, fix) = self
+            .wrong
+            .as_ref()
+            .map(|(what, fix)| (what.as_str(), fix.as_str()))
+            .unzip();
+        Row {
+            check: self.check,
+            state: if self.wrong.is_none() { "ok" } else { "wrong" },
+            what: what.or(self.note.as_deref()),
+            fix,
+        }
+    }
+}
+
+/// A finding as it is printed.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    check: &'static str,
+    state: &'static str,
+    what: Option<&'a str>,
+    fix: Option<&'a str>,
+}
+
+/// Prints the findings of a check of the node.
+///
+/// # Errors
+/// If something is wrong, with the names of these checks.
+pub fn report(findings: &[Finding], context: &Context) -> Result<(), Problem> {
+    let rows: Vec<Row<'_>> = findings.iter().map(Finding::row).collect();
+    context.out.list(&rows, &COLUMNS)?;
+    let wrong: Vec<&str> = findings.iter().filter(|f| f.wrong.is_some()).map(|f| f.check).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ErrorKind::Internal,
+        format!(
+            "{} of {} checks found a problem: {}",
+            wrong.len(),
+            findings.len(),
+            wrong.join(", ")
+        ),
+    ))
+}
+
+/// Checks of what only the daemon knows.
+#[must_use]
+pub fn running(status: &Status, now: Timestamp) -> Vec<Finding> {
+    let mut findings = vec![Finding::ok("daemon"), clock(status, now), roster(status, now)];
+    findings.push(if status.connected == 0 && status.roster.is_some() {
+        Finding::wrong("peers", "no member is connected", "concordat consortium roster show")
+    } else {
+        Finding::ok("peers")
+    });
+    findings.push(if status.reasons.is_empty() {
+        Finding::ok("readiness")
+    } else {
+        Finding::wrong("readiness", status.reasons.join("; "), "concordat status")
+    });
+    findings.push(ledgers(status));
+    findings
+}
+
+/// A ledger that contradicts what its node has signed, here or at a peer, and grants that a restore has suspended.
+fn ledgers(status: &Status) -> Finding {
+    if status.alarms.is_empty() {
+        Finding::ok("ledgers")
+    } else {
+        Finding::wrong(
+            "ledgers",
+            status.alarms.join("; "),
+            "concordat consortium ledger list; concordat grant list",
+        )
+    }
+}
+
+fn clock(status: &Status, now: Timestamp) -> Finding {
+    match Timestamp::parse(&status.time) {
+        Ok(there) if now.since(there).abs() > CLOCK_TOLERANCE_MS => Finding::wrong(
+            "clock",
+            "the clock has changed since the node started",
+            "timedatectl set-ntp true",
+        ),
+        Ok(_) | Err(_) => clock_at_start(status.clock.as_ref()),
+    }
+}
+
+/// A clock that is far after the ledger is right if the node was stopped or idle that long; one far before it never is.
+fn clock_at_start(difference: Option<&ClockStatus>) -> Finding {
+    match difference {
+        Some(ClockStatus { before: true, note }) => {
+            Finding::wrong("clock", note, "timedatectl set-ntp true; concordat audit tail")
+        }
+        Some(ClockStatus { before: false, note }) => Finding::noted("clock", note),
+        None => Finding::ok("clock"),
+    }
+}
+
+fn roster(status: &Status, now: Timestamp) -> Finding {
+    let newest = status.roster.as_ref();
+    let expiry = newest.and_then(|roster| Some((roster, Timestamp::parse(&roster.expires).ok()?)));
+    match expiry {
+        None => Finding::wrong(
+            "roster",
+            "this node is not in a consortium",
+            "concordat consortium join ROSTER",
+        ),
+        Some((_, end)) if end.since(now) < ROSTER_WARNING_MS => Finding::wrong(
+            "roster",
+            format!("the roster expires at {end}"),
+            "ask the coordinator for a new one",
+        ),
+        Some((roster, _)) => refused_roster(roster),
+    }
+}
+
+/// A roster that is signed with the charter key but was refused by this node must be investigated by a person.
+fn refused_roster(roster: &RosterStatus) -> Finding {
+    match &roster.refused {
+        Some(refused) => Finding::wrong(
+            "roster",
+            format!("roster {} was refused: {}", refused.number, refused.reason),
+            "concordat consortium roster show",
+        ),
+        None => Finding::noted("roster", &roster.charter.note),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use concordat_protocol::identity::{NodeKey, PrivateKey as _};
+
+    use super::*;
+
+    #[test]
+    fn doctor_reports_a_clock_far_from_the_ledger() {
+        let found = |before| {
+            let note = "both times".to_owned();
+            clock_at_start(Some(&ClockStatus { before, note }))
+        };
+        assert!(found(true).wrong.is_some());
+        let after = found(false);
+        assert_eq!(
+            (after.wrong.is_some(), after.note.as_deref()),
+            (false, Some("both times"))
+        );
+        let none = clock_at_start(None);
+        assert_eq!((none.wrong.is_some(), none.note), (false, None));
+    }
+
+    #[test]
+    fn doctor_without_roster_suggests_joining() {
+        let node = NodeKey::from_seed(&[1; 32].into()).public();
+        let status = Status {
+            institution: "cleveland".parse().unwrap(),
+            name: "Cleveland".parse().unwrap(),
+            jurisdiction: "US".parse().unwrap(),
+            node,
+            fingerprint: String::new(),
+            version: String::new(),
+            ready: false,
+            reasons: vec!["no roster".to_owned()],
+            listen: Vec::new(),
+            roster: None,
+            policy: None,
+            ledger_entries: 0,
+            ledger_verification: None,
+            connected: 0,
+            peers: None,
+            rejected_peers: Vec::new(),
+            alarms: Vec::new(),
+            time: String::new(),
+            clock: None,
+        };
+        let wrong: Vec<&str> = running(&status, Timestamp::from_millis(0))
+            .iter()
+            .filter(|f| f.wrong.is_some())
+            .map(|f| f.check)
+            .collect();
+        assert_eq!(wrong, ["roster", "readiness"]);
+    }
+}

@@ -1,0 +1,147 @@
+//! The options of a document as options of the import.
+
+use concordat_documents::import::{HeaderLine, MissingValues, QuoteSign, ReadingOptions};
+use concordat_documents::problem::Problem;
+use concordat_storage::ingest::{
+    Format, Header, IngestError, Missing, Notation, Refused, SubjectRule, TableOptions, TextEncoding, column_kind,
+    comment_sign,
+};
+
+/// How the file is read.
+///
+/// # Errors
+/// `usage` if the options contradict each other, or one of them is not understood.
+pub(super) fn table_options(reading: ReadingOptions, refused: Refused) -> Result<TableOptions, Problem> {
+    Ok(TableOptions {
+        format: reading.kind.as_deref().map(stated_format).transpose()?,
+        encoding: reading.encoding.as_deref().map(TextEncoding::from_label).transpose()?,
+        header: match reading.header.unwrap_or_default() {
+            HeaderLine::Auto => Header::Auto,
+            HeaderLine::Present => Header::Present,
+            HeaderLine::Absent => Header::Absent { names: Vec::new() },
+        },
+        delimiter: reading.delimiter.as_deref().map(str::parse).transpose()?,
+        quotes: reading.quote.unwrap_or_default() == QuoteSign::Double,
+        comment: reading.comment.as_deref().map(comment_sign).transpose()?,
+        skip_lines: reading.skip_lines.unwrap_or_default(),
+        missing: match reading.missing.unwrap_or_default() {
+            MissingValues::Auto => Missing::Auto,
+            MissingValues::Everywhere => Missing::Everywhere,
+            MissingValues::BlankOnly => Missing::BlankOnly,
+        },
+        notation: notation(&reading)?,
+        missing_words: reading.missing_words,
+        text_columns: reading.text_columns,
+        subject: subject(reading.subject_column, reading.each_row_is_a_subject)?,
+        kinds: reading
+            .types
+            .into_iter()
+            .map(|(column, word)| Ok((column, column_kind(&word)?)))
+            .collect::<Result<_, IngestError>>()?,
+        rename: reading.rename.into_iter().collect(),
+        refused,
+        ..TableOptions::default()
+    })
+}
+
+fn notation(reading: &ReadingOptions) -> Result<Notation, IngestError> {
+    Ok(Notation {
+        decimal: reading
+            .decimal
+            .as_deref()
+            .map(str::parse)
+            .transpose()?
+            .unwrap_or_default(),
+        thousands: reading.thousands.as_deref().map(str::parse).transpose()?,
+        dates: reading
+            .date_formats
+            .iter()
+            .map(|form| form.parse())
+            .collect::<Result<_, _>>()?,
+        zone: reading.zone.as_deref().map(str::parse).transpose()?,
+        booleans: reading
+            .booleans
+            .iter()
+            .map(|words| words.parse())
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn stated_format(kind: &str) -> Result<Format, Problem> {
+    Format::from_label(kind).ok_or_else(|| {
+        let labels = Format::ALL.map(Format::label).join("`, `");
+        Problem::usage(format!("files of the kind `{kind}` cannot be imported")).help(format!(
+            "the kinds are `{labels}`; leave it out to have the format recognized"
+        ))
+    })
+}
+
+fn subject(column: Option<String>, each_row: bool) -> Result<SubjectRule, Problem> {
+    match (column, each_row) {
+        (Some(_), true) => Err(Problem::usage(
+            "either a column identifies the subjects, or each row is a subject of its own",
+        )
+        .help("state one of the two")),
+        (Some(column), false) => Ok(SubjectRule::Column(column)),
+        (None, true) => Ok(SubjectRule::EachRow),
+        (None, false) => Ok(SubjectRule::Unstated),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(json: &str) -> Result<TableOptions, Problem> {
+        table_options(serde_json::from_str(json).unwrap(), Refused::Stop)
+    }
+
+    #[test]
+    fn every_reading_option_is_passed_on() {
+        let found = options(
+            r##"{"kind":"csv","encoding":"windows-1252","header":"absent","delimiter":"tab","quote":"none","comment":"#",
+            "skip_lines":2,"missing":"everywhere","missing_words":["-"],"decimal":"comma","thousands":"point",
+            "date_formats":["%d.%m.%Y"],"zone":"Europe/Berlin","booleans":["ja,nein"],"text_columns":["t"],
+            "subject_column":"id","types":{"a":"number"},"rename":{"b":"c"}}"##,
+        )
+        .unwrap();
+        let usual = TableOptions::default();
+        assert_eq!(found.format, Some(Format::Csv));
+        assert_eq!(found.encoding.unwrap().name(), "windows-1252");
+        assert_eq!(found.header, Header::Absent { names: Vec::new() });
+        assert_eq!(found.delimiter, "tab".parse().ok());
+        assert_eq!((found.quotes, found.comment, found.skip_lines), (false, Some(b'#'), 2));
+        assert_eq!(
+            (found.missing, found.missing_words),
+            (Missing::Everywhere, vec!["-".to_owned()])
+        );
+        assert_eq!(found.text_columns, ["t"]);
+        assert_eq!(found.subject, SubjectRule::Column("id".to_owned()));
+        assert_eq!(found.kinds, [("a".to_owned(), column_kind("number").unwrap())]);
+        assert_eq!(found.rename, [("b".to_owned(), "c".to_owned())]);
+        let notation = found.notation;
+        assert_ne!(notation.decimal, usual.notation.decimal);
+        assert!(notation.thousands.is_some() && notation.zone.is_some());
+        assert_eq!((notation.dates.len(), notation.booleans.len()), (1, 1));
+    }
+
+    #[test]
+    fn options_that_are_not_understood_are_refused_by_name() {
+        for (json, option) in [
+            (r#"{"kind":"xlsx"}"#, "xlsx"),
+            (r#"{"encoding":"klingon"}"#, "klingon"),
+            (r#"{"delimiter":"::"}"#, "delimiter"),
+            (r#"{"comment":"//"}"#, "--comment"),
+            (r#"{"decimal":"dot"}"#, "--decimal"),
+            (r#"{"thousands":"x"}"#, "--thousands"),
+            (r#"{"date_formats":["dd.mm.yyyy"]}"#, "--date-format"),
+            (r#"{"zone":"Berlin"}"#, "--zone"),
+            (r#"{"booleans":["yes"]}"#, "--boolean"),
+            (r#"{"types":{"a":"string"}}"#, "--type"),
+            (r#"{"subject_column":"a","each_row_is_a_subject":true}"#, "subject"),
+        ] {
+            let problem = options(json).unwrap_err();
+            assert!(problem.detail.contains(option), "{json}: {problem:?}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+use arrow::{
+    array::{
+        AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array,
+        IntervalMonthDayNanoArray, StringArray, StringViewArray, UInt32Array, UInt64Array,
+    },
+    compute::{cast, take},
+    datatypes::{IntervalMonthDayNano, TimeUnit},
+};
+
+use super::*;
+
+const OPERATORS: [Operator; 5] = [
+    Operator::Plus,
+    Operator::Minus,
+    Operator::Multiply,
+    Operator::Divide,
+    Operator::Modulo,
+];
+const TEXTS: [&str; 9] = [
+    "",
+    "x",
+    "7",
+    "-1e999",
+    "99999999999999999999",
+    "2024-02-30",
+    "-262143-01-01",
+    "2262-04-12T00:00:00",
+    "inf",
+];
+
+#[test]
+fn arithmetic_never_fails_on_extreme_values() {
+    let (mut total_ones, mut others) = (0, 0);
+    for op in OPERATORS {
+        for (left, right) in pairs() {
+            let types = (left.data_type(), right.data_type());
+            let coercer = BinaryTypeCoercer::new(types.0, &op, types.1);
+            let (Ok(inputs), Ok(result)) = (coercer.get_input_types(), coercer.get_result_type()) else {
+                continue;
+            };
+            if (&inputs.0, &inputs.1) != types {
+                continue;
+            }
+            let expression = Calculation::new(ARITHMETIC, Operation::Arithmetic(op)).expression();
+            let operands = every_pair(&left, &right);
+            let rows = operands[0].len();
+            if is_total_arithmetic(op, types.0, types.1) {
+                total_ones += 1;
+                let values = evaluated(expression.as_ref(), &operands, rows);
+                assert!(values.is_some(), "{op} of {types:?} fails on a value");
+            } else {
+                others += 1;
+                let values = total(expression.as_ref(), &operands, &result).unwrap();
+                assert_eq!((values.len(), values.data_type()), (rows, &result), "{op} of {types:?}");
+            }
+        }
+    }
+    assert!(total_ones >= 20 && others >= 20, "{total_ones} and {others}");
+}
+
+#[test]
+fn casts_never_fail_on_extreme_values() {
+    let (mut total_ones, mut others) = (0, 0);
+    for from in extremes() {
+        let negation = Calculation::new(NEGATION, Operation::Negation).expression();
+        total(negation.as_ref(), std::slice::from_ref(&from), from.data_type()).unwrap();
+        for to in extremes().iter().map(|values| values.data_type().clone()) {
+            if !can_cast_types(from.data_type(), &to) {
+                continue;
+            }
+            let expression = Calculation::new(CONVERSION, Operation::Cast(to.clone())).expression();
+            let operands = [Arc::clone(&from)];
+            if is_total_cast(from.data_type(), &to) {
+                total_ones += 1;
+                let values = evaluated(expression.as_ref(), &operands, from.len());
+                assert!(values.is_some(), "{} to {to} fails on a value", from.data_type());
+            } else {
+                others += 1;
+                let values = total(expression.as_ref(), &operands, &to).unwrap();
+                assert_eq!((values.len(), values.data_type()), (from.len(), &to));
+            }
+        }
+    }
+    assert!(total_ones >= 60 && others >= 60, "{total_ones} and {others}");
+}
+
+#[test]
+fn calculation_is_null_only_for_values_that_fail() {
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![
+        Some(0),
+        Some(i32::MAX),
+        None,
+        Some(1),
+        Some(i32::MIN),
+    ]));
+    let text = Calculation::new(CONVERSION, Operation::Cast(DataType::Utf8)).expression();
+    let texts = total(text.as_ref(), &[days], &DataType::Utf8).unwrap();
+    let texts: Vec<_> = texts.as_string::<i32>().iter().collect();
+    assert_eq!(texts, [Some("1970-01-01"), None, None, Some("1970-01-02"), None]);
+}
+
+/// The types that expressions over stored columns can have, each with values at its ends.
+fn extremes() -> Vec<ArrayRef> {
+    let wide: ArrayRef = Arc::new(Int64Array::from(vec![
+        Some(i64::MIN),
+        Some(i64::MIN + 1),
+        Some(-1),
+        Some(0),
+        Some(1),
+        Some(86_400),
+        Some(i64::MAX - 1),
+        Some(i64::MAX),
+        None,
+    ]));
+    let narrow = vec![
+        Some(i32::MIN),
+        Some(-1),
+        Some(0),
+        Some(1),
+        Some(47),
+        Some(i32::MAX),
+        None,
+    ];
+    let most = 10_i128.pow(20) - 1;
+    let all_digits = 10_i128.pow(38) - 1;
+    let decimals = |values: Vec<i128>, precision, scale| -> ArrayRef {
+        let decimals = Decimal128Array::from(values).with_precision_and_scale(precision, scale);
+        Arc::new(decimals.unwrap())
+    };
+    let interval = |months, days, nanos| IntervalMonthDayNano::new(months, days, nanos);
+    let mut all: Vec<ArrayRef> = vec![
+        Arc::new(Int32Array::from(narrow.clone())),
+        Arc::new(Date32Array::from(narrow)),
+        Arc::new(UInt32Array::from(vec![0, 1, u32::MAX])),
+        Arc::new(UInt64Array::from(vec![0, 1, u64::MAX])),
+        Arc::new(Float32Array::from(vec![
+            f32::NAN,
+            f32::INFINITY,
+            f32::MAX,
+            f32::MIN,
+            0.0,
+            -0.5,
+        ])),
+        Arc::new(Float64Array::from(vec![
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::MAX,
+            f64::MIN,
+            f64::MIN_POSITIVE,
+            0.0,
+            -0.5,
+        ])),
+        Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
+        Arc::new(StringArray::from(TEXTS.to_vec())),
+        Arc::new(StringViewArray::from(TEXTS.to_vec())),
+        decimals(vec![-most, -1, 0, 1, most], 20, 0),
+        decimals(vec![-all_digits, 0, 1, all_digits], 38, 10),
+        Arc::new(IntervalMonthDayNanoArray::from(vec![
+            interval(i32::MIN, i32::MIN, i64::MIN),
+            interval(0, 0, 1),
+            interval(i32::MAX, i32::MAX, i64::MAX),
+        ])),
+    ];
+    for unit in [
+        TimeUnit::Second,
+        TimeUnit::Millisecond,
+        TimeUnit::Microsecond,
+        TimeUnit::Nanosecond,
+    ] {
+        all.push(cast(&wide, &DataType::Timestamp(unit, None)).unwrap());
+        all.push(cast(&wide, &DataType::Duration(unit)).unwrap());
+    }
+    all.push(wide);
+    all
+}
+
+fn pairs() -> impl Iterator<Item = (ArrayRef, ArrayRef)> {
+    let all = extremes();
+    let others = all.clone();
+    all.into_iter()
+        .flat_map(move |left| others.clone().into_iter().map(move |right| (Arc::clone(&left), right)))
+}
+
+/// Each value on the left with each on the right.
+fn every_pair(left: &ArrayRef, right: &ArrayRef) -> [ArrayRef; 2] {
+    let ends = |values: &ArrayRef| u32::try_from(values.len()).unwrap();
+    let (lefts, rights): (Vec<u32>, Vec<u32>) = (0..ends(left))
+        .flat_map(|one| (0..ends(right)).map(move |other| (one, other)))
+        .unzip();
+    [
+        take(left, &UInt32Array::from(lefts), None).unwrap(),
+        take(right, &UInt32Array::from(rights), None).unwrap(),
+    ]
+}

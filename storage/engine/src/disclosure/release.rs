@@ -1,0 +1,207 @@
+//! The only type of answer that can leave the node.
+
+use std::{fmt, pin::Pin, sync::Arc};
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use concordat_storage::ledger::LedgerReceipt;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+
+use crate::QueryError;
+
+/// Maximum bytes in one released batch: small enough to stop the answer quickly, large enough to be worth a frame.
+const CHUNK_BYTES: usize = 512 << 10;
+
+/// Called before each batch is released.
+pub trait StillPermitted: Send + Sync {
+    /// Whether the next batch may be released.
+    ///
+    /// # Errors
+    /// [`Cut`] with the reason if it may not.
+    fn check(&self) -> Result<(), Cut>;
+}
+
+impl<F: Fn() -> Result<(), Cut> + Send + Sync> StillPermitted for F {
+    fn check(&self) -> Result<(), Cut> {
+        self()
+    }
+}
+
+/// Why an answer must stop now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Cut {
+    /// The reason, in a form that the consumer may see.
+    pub reason: String,
+}
+
+/// What the engine computed, before anything may be released.
+pub(crate) struct RawAnswer {
+    pub(crate) schema: SchemaRef,
+    pub(crate) batches: BoxStream<'static, Result<RecordBatch, QueryError>>,
+    pub(crate) suppressed_cells: u64,
+}
+
+/// An answer that may be released as long as it is still permitted. Drop it to stop the query.
+pub struct ReleasedAnswer {
+    raw: RawAnswer,
+    rest: Option<RecordBatch>,
+    rows: u64,
+    max_rows: Option<u64>,
+    receipt: LedgerReceipt,
+    watch: Arc<dyn StillPermitted>,
+    deadline: Pin<Box<tokio::time::Sleep>>,
+    ended: bool,
+    failed: bool,
+}
+
+/// A part of an answer, at most about half a MiB.
+#[derive(Clone, Debug)]
+pub struct ReleasedBatch(RecordBatch);
+
+impl ReleasedBatch {
+    /// The rows.
+    #[must_use]
+    pub fn records(&self) -> &RecordBatch {
+        &self.0
+    }
+}
+
+impl ReleasedAnswer {
+    pub(crate) fn new(
+        raw: RawAnswer,
+        max_rows: Option<u64>,
+        receipt: LedgerReceipt,
+        watch: Arc<dyn StillPermitted>,
+        deadline: Pin<Box<tokio::time::Sleep>>,
+    ) -> Self {
+        Self {
+            raw,
+            rest: None,
+            rows: 0,
+            max_rows,
+            receipt,
+            watch,
+            deadline,
+            ended: false,
+            failed: false,
+        }
+    }
+
+    /// The columns of the answer.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.raw.schema)
+    }
+
+    /// How many values of the one row of an answer without groups were withheld; 0 for every other answer.
+    #[must_use]
+    pub fn suppressed_cells(&self) -> u64 {
+        self.raw.suppressed_cells
+    }
+
+    /// The ledger's receipt for the decision behind this answer.
+    pub fn receipt(&self) -> &LedgerReceipt {
+        &self.receipt
+    }
+
+    /// The next part; `None` at the end and after an error.
+    ///
+    /// # Errors
+    /// [`QueryError::Cut`] if the permission ended, [`QueryError::TooManyRows`] instead of the first part that exceeds
+    /// the limit, and every error of the engine.
+    pub async fn next_batch(&mut self) -> Result<Option<ReleasedBatch>, QueryError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let next = self.permitted().await;
+        self.ended = !matches!(next, Ok(Some(_)));
+        self.failed = next.is_err();
+        if self.ended {
+            // This stops the computation now, not only when the answer is dropped.
+            self.raw.batches = stream::empty().boxed();
+        }
+        next
+    }
+
+    /// Whether it ended with an error, so that no end marker may follow.
+    pub(super) const fn failed(&self) -> bool {
+        self.failed
+    }
+
+    async fn permitted(&mut self) -> Result<Option<ReleasedBatch>, QueryError> {
+        let Some(chunk) = self.chunk().await? else {
+            return Ok(None);
+        };
+        self.rows = self
+            .rows
+            .saturating_add(chunk.num_rows().try_into().unwrap_or(u64::MAX));
+        if let Some(limit) = self.max_rows.filter(|limit| self.rows > *limit) {
+            return Err(QueryError::TooManyRows { limit });
+        }
+        // The last step before the batch is released, so that changes during the computation take effect.
+        self.watch
+            .check()
+            .map_err(|Cut { reason }| QueryError::Cut { reason })?;
+        Ok(Some(ReleasedBatch(chunk)))
+    }
+
+    async fn chunk(&mut self) -> Result<Option<RecordBatch>, QueryError> {
+        let batch = match self.rest.take() {
+            Some(rest) => rest,
+            None => match self.computed().await? {
+                Some(batch) => batch,
+                None => return Ok(None),
+            },
+        };
+        let rows = rows_in_a_chunk(&batch);
+        if rows < batch.num_rows() {
+            self.rest = Some(batch.slice(rows, batch.num_rows().saturating_sub(rows)));
+            return Ok(Some(batch.slice(0, rows)));
+        }
+        Ok(Some(batch))
+    }
+
+    async fn computed(&mut self) -> Result<Option<RecordBatch>, QueryError> {
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = &mut self.deadline => return Err(QueryError::Deadline),
+                batch = self.raw.batches.next() => batch.transpose()?,
+            };
+            match batch {
+                Some(batch) if batch.num_rows() == 0 => {}
+                other => return Ok(other),
+            }
+        }
+    }
+}
+
+/// The number of rows that fit in [`CHUNK_BYTES`], at least one.
+pub(crate) fn rows_in_a_chunk(batch: &RecordBatch) -> usize {
+    let bytes: usize = batch
+        .columns()
+        .iter()
+        .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
+        .sum();
+    let rows = batch.num_rows();
+    if bytes <= CHUNK_BYTES {
+        rows
+    } else {
+        rows.saturating_mul(CHUNK_BYTES)
+            .checked_div(bytes)
+            .unwrap_or(rows)
+            .max(1)
+    }
+}
+
+impl fmt::Debug for ReleasedAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReleasedAnswer")
+            .field("rows", &self.rows)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}

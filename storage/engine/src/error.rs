@@ -1,0 +1,274 @@
+//! Errors of queries, with messages that reveal no value of the data.
+
+use concordat_arrow_stream::EncodeError;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
+use concordat_protocol::{ids::DatasetRef, scope::Tier};
+use concordat_storage::seal::SealError;
+use datafusion::error::DataFusionError;
+
+use super::{error_capture::CapturedError, store_error::store_error_kind};
+
+/// Maximum length of a repeated planner message about the query, in characters.
+const MAX_DETAIL: usize = 300;
+/// What the engine does while it reads and computes rows.
+const ANSWERING: &str = "answering";
+
+/// Why a query was not answered, or why its answer ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The query contains something that is not allowed.
+    #[error("a query must be one plain `SELECT` over one dataset; {what} not allowed")]
+    Refused {
+        /// What it contains, with its verb: `joins are`.
+        what: &'static str,
+    },
+    /// A function outside the list of allowed ones.
+    #[error("the function `{name}` is not allowed here")]
+    Function {
+        /// Its name as in the query.
+        name: String,
+    },
+    /// An operation that may fail on a value, below tier `records`, where whether it fails would reveal the value.
+    #[error("the query uses `{what}`, which can fail on a value; this is not allowed below tier `records`")]
+    Fallible {
+        /// The operation as planned.
+        what: String,
+    },
+    /// An operation of a query below tier `records` failed on a value, although none should. The message is that of
+    /// [`QueryError::Fallible`].
+    #[error("the query uses `an expression`, which can fail on a value; this is not allowed below tier `records`")]
+    FailedOnValue,
+    /// The tier of the permission does not allow this kind of query.
+    #[error("the permission is for tier `{tier}`: {needs}")]
+    Tier {
+        /// The tier.
+        tier: Tier,
+        /// What a query at this tier must look like.
+        needs: &'static str,
+    },
+    /// The text is not valid SQL.
+    #[error("the query cannot be read: {detail}")]
+    Syntax {
+        /// Where and what, in terms of the query's text.
+        detail: String,
+    },
+    /// The text is too long or nested too deeply.
+    #[error("the query is {what}; the maximum is {max}")]
+    TooComplex {
+        /// What is too long or too deep.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// A column that is not visible, either because it does not exist or because it is hidden.
+    #[error("no column `{column}` in `{dataset}`")]
+    UnknownColumn {
+        /// The name as in the query.
+        column: String,
+        /// The dataset.
+        dataset: DatasetRef,
+    },
+    /// A table other than the one dataset.
+    #[error("no dataset `{table}` under this permission, which is for `{dataset}`")]
+    UnknownTable {
+        /// The name as in the query.
+        table: String,
+        /// The dataset of the permission.
+        dataset: DatasetRef,
+    },
+    /// The text names another version of the dataset than the query states, or only one of the two names a version.
+    #[error("`VERSION AS OF` in the text differs from the version that the query states")]
+    OtherVersion,
+    /// The query is well formed but invalid for the columns.
+    #[error("the query is not valid for the columns: {detail}")]
+    Invalid {
+        /// What is invalid, in terms of the query and the visible columns.
+        detail: String,
+    },
+    /// The permission requires a transform that the type of a column does not support.
+    #[error("column `{column}` has the type `{found}`, which cannot be {transform}")]
+    TransformMismatch {
+        /// The column.
+        column: String,
+        /// The Arrow type of the column.
+        found: String,
+        /// The transform of the permission.
+        transform: String,
+    },
+    /// The permission's row filter compares a column with a value of another kind.
+    #[error("the row filter of the permission does not match the type of column `{column}`")]
+    RowsMismatch {
+        /// The column.
+        column: String,
+    },
+    /// The permission names a column that this version of the dataset lacks.
+    #[error("the permission names column `{column}`, which the dataset does not have")]
+    MissingColumn {
+        /// The column.
+        column: String,
+    },
+    /// The answer has more rows than the permission allows; nothing beyond the limit was released.
+    #[error("the answer has more than {limit} rows, the most this permission allows; narrow it or add `LIMIT {limit}`")]
+    TooManyRows {
+        /// The limit.
+        limit: u64,
+    },
+    /// The query has more groups than allowed.
+    #[error("the query has more than {limit} groups; group more coarsely")]
+    TooManyGroups {
+        /// The limit.
+        limit: usize,
+    },
+    /// The query needs more memory than one query may use.
+    #[error("the query needs more memory than one query may use; narrow it")]
+    Memory,
+    /// The engine process ended before its answer was complete: it reached the limits that the kernel enforces.
+    #[error("the query needs more memory, or is more complex, than one query may; narrow or split it")]
+    Ended,
+    /// An error reported by an engine process.
+    #[error("{text}")]
+    Reported {
+        /// What kind of error it is.
+        kind: ErrorKind,
+        /// Its message.
+        text: String,
+    },
+    /// The query reached its time limit.
+    #[error("the query took longer than allowed; narrow it")]
+    Deadline,
+    /// The permission ended while the answer was being sent.
+    #[error("the answer was stopped: {reason}")]
+    Cut {
+        /// What ended it.
+        reason: String,
+    },
+    /// Stored data cannot be read.
+    #[error("the stored data cannot be read{}", store_unreachable(*kind))]
+    Stored {
+        /// Whether the bytes were changed, or the machine or the store failed.
+        kind: ErrorKind,
+    },
+    /// A value could not be computed; the message does not reveal which one.
+    #[error("a value of the answer could not be computed")]
+    Computation,
+    /// Columns or a row that an answer cannot contain.
+    #[error(transparent)]
+    Encoding(#[from] EncodeError),
+    /// The engine failed because of an internal error.
+    #[error("the query engine failed while it was {step}")]
+    Engine {
+        /// What it was doing.
+        step: &'static str,
+    },
+}
+
+impl Explain for QueryError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Refused { .. } | Self::Function { .. } | Self::Tier { .. } => ErrorKind::Denied,
+            Self::Fallible { .. } | Self::FailedOnValue => ErrorKind::Denied,
+            Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => ErrorKind::Denied,
+            Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => ErrorKind::Usage,
+            Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => ErrorKind::Usage,
+            Self::OtherVersion | Self::Ended => ErrorKind::Usage,
+            Self::Reported { kind, .. } => *kind,
+            Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => {
+                ErrorKind::Denied
+            }
+            Self::Computation => ErrorKind::Usage,
+            Self::Encoding(EncodeError::Encoder(_)) => ErrorKind::Internal,
+            Self::Encoding(EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row) => ErrorKind::Usage,
+            Self::Stored { kind } => *kind,
+            Self::Engine { .. } => ErrorKind::Internal,
+        }
+    }
+}
+
+impl QueryError {
+    /// An error of the planner. The planner has seen the query and the visible columns but no data, so its message may
+    /// be repeated.
+    pub(crate) fn planning(error: &DataFusionError, dataset: &DatasetRef) -> Self {
+        let root = error.find_root();
+        if let DataFusionError::SchemaError(schema, _) = root
+            && let datafusion::common::SchemaError::FieldNotFound { field, .. } = schema.as_ref()
+        {
+            return Self::unknown_column(field.name(), dataset);
+        }
+        let text = root.strip_backtrace();
+        Self::Invalid {
+            detail: text
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take(MAX_DETAIL)
+                .collect(),
+        }
+    }
+
+    pub(crate) fn unknown_column(name: &str, dataset: &DatasetRef) -> Self {
+        Self::UnknownColumn {
+            column: name.chars().take(64).collect(),
+            dataset: dataset.clone(),
+        }
+    }
+
+    /// The same error, as it may be reported if it happened while rows were read below tier `records`: an error about
+    /// values is a refusal.
+    pub(super) fn below_records(self) -> Self {
+        if matches!(self, Self::Computation | Self::Engine { step: ANSWERING }) {
+            return Self::FailedOnValue;
+        }
+        self
+    }
+
+    /// An error of the running engine. Its message may quote values (`cannot cast 'Smith'`), so only its kind is kept.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind may quote a value")]
+    pub(super) fn running(error: &DataFusionError, seen: &CapturedError) -> Self {
+        if let Some(kind) = stored_error_kind(error, seen) {
+            return Self::Stored { kind };
+        }
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::Memory,
+            DataFusionError::IoError(_) => Self::Stored {
+                kind: ErrorKind::Internal,
+            },
+            DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => Self::Engine { step: ANSWERING },
+            _ => Self::Computation,
+        }
+    }
+}
+
+/// Adds that an unreachable object store is the reason; this reveals nothing about the data.
+fn store_unreachable(kind: ErrorKind) -> &'static str {
+    if kind == ErrorKind::Unreachable {
+        ": the object store of this institution does not respond; try again later"
+    } else {
+        ""
+    }
+}
+
+/// The kind of a store's error, wherever it is in the chain of sources. If an error of the Parquet reader has lost the
+/// error of the store, the captured one is used.
+fn stored_error_kind(error: &(dyn std::error::Error + 'static), seen: &CapturedError) -> Option<ErrorKind> {
+    let mut next = Some(error);
+    let mut parquet = false;
+    while let Some(current) = next {
+        if let Some(seal) = current.downcast_ref::<SealError>() {
+            return Some(seal.kind());
+        }
+        if let Some(store) = current.downcast_ref::<object_store::Error>() {
+            return Some(store_error_kind(store));
+        }
+        if let Some(DataFusionError::ObjectStore(store)) = current.downcast_ref::<DataFusionError>() {
+            return Some(store_error_kind(store));
+        }
+        parquet |= matches!(
+            current.downcast_ref::<DataFusionError>(),
+            Some(DataFusionError::ParquetError(_))
+        );
+        parquet |= current.is::<parquet::errors::ParquetError>();
+        next = current.source();
+    }
+    parquet.then(|| seen.kind().unwrap_or(ErrorKind::Integrity))
+}

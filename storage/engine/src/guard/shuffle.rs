@@ -1,0 +1,348 @@
+//! The physical node that outputs rows in a keyed order.
+//!
+//! 1. The row groups of all objects are put in their keyed order and, in that order, grouped into *bags* of up to
+//!    [`BAG_ROWS`] rows and about [`BAG_BYTES`] of permitted columns, but with at least one row group. The contents of
+//!    a bag depend on the version and the grant, not on the query.
+//! 2. A bag is read completely, with the number of each stored row. Rows that are not permitted are dropped and columns
+//!    are transformed ([`ScopeFilter`]) before any part of the query is evaluated.
+//! 3. Its rows are output by their rank ([`Order`]), in batches of equal size, while the next bag is read.
+//!
+//! The order of a table with one bag reveals nothing about how it is stored. For a larger table it reveals which rows
+//! share a bag. Nothing above may introduce another order: there is one partition, and this node is opaque to the
+//! optimizer. Groups are sorted separately by [`regroup`](super::regroup).
+
+use std::{fmt, sync::Arc};
+
+use arrow::{
+    array::{AsArray, RecordBatch, RecordBatchOptions},
+    compute::{concat_batches, interleave_record_batch},
+    datatypes::{Int64Type, SchemaRef},
+};
+use datafusion::{
+    common::{runtime::SpawnedTask, tree_node::TreeNodeRecursion},
+    error::{DataFusionError, Result},
+    execution::{
+        SendableRecordBatchStream, TaskContext,
+        memory_pool::{MemoryConsumer, MemoryReservation},
+    },
+    physical_expr::EquivalenceProperties,
+    physical_plan::{
+        DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+        ReplaceChildrenOptions,
+        execution_plan::{Boundedness, EmissionType},
+        stream::RecordBatchStreamAdapter,
+    },
+};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+
+use super::exec::ScopeFilter;
+use crate::order::Order;
+
+/// Maximum rows of a bag with more than one row group: four of the largest row groups. Fewer in tests, where filling
+/// several bags would take too long.
+pub(super) const BAG_ROWS: u64 = if cfg!(test) { 4 * 1024 } else { 4 * 128 * 1024 };
+/// Memory limit above which no further row group is added to a bag.
+pub(super) const BAG_BYTES: u64 = 32 << 20;
+/// A bag above this size is not read while another one is output.
+const LARGE_BYTES: u64 = 64 << 20;
+
+/// A part of one object that is read into a bag.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// The partition of the scan that reads it.
+    pub(super) partition: usize,
+    /// The object's index among those of the version.
+    pub(super) object: usize,
+}
+
+/// Rows that are shuffled together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bag {
+    pub(super) parts: Vec<Part>,
+    /// The estimated memory of its permitted columns.
+    pub(super) bytes: u64,
+}
+
+/// Reads bag by bag and outputs rows by rank.
+#[derive(Debug)]
+pub(super) struct Shuffle {
+    reader: Arc<Reader>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+}
+
+#[derive(Debug)]
+struct Reader {
+    scan: Arc<dyn ExecutionPlan>,
+    /// Keeps the number of the stored row as the last column.
+    filter: ScopeFilter,
+    schema: SchemaRef,
+    bags: Vec<Bag>,
+    order: Order,
+}
+
+impl Shuffle {
+    /// Over `scan`, whose last column is the number of the stored row, with a `filter` that keeps it last; `schema`
+    /// does not include it.
+    pub(super) fn new(
+        scan: Arc<dyn ExecutionPlan>,
+        filter: ScopeFilter,
+        schema: SchemaRef,
+        bags: Vec<Bag>,
+        order: Order,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self {
+            reader: Arc::new(Reader {
+                scan,
+                filter,
+                schema: Arc::clone(&schema),
+                bags,
+                order,
+            }),
+            schema,
+            properties: Arc::new(properties),
+        }
+    }
+}
+
+/// The rank of a row, and its position in the bag.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ranked {
+    pub(super) rank: u64,
+    pub(super) batch: u32,
+    pub(super) row: u32,
+}
+
+/// A bag in memory.
+pub(super) struct LoadedBag {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    rows: std::vec::IntoIter<Ranked>,
+    /// Held until the last of its rows was output.
+    _memory: MemoryReservation,
+}
+
+impl Reader {
+    async fn read(&self, bag: &Bag, context: &Arc<TaskContext>) -> Result<LoadedBag> {
+        let memory = MemoryConsumer::new("rows in order").register(context.memory_pool());
+        memory.try_grow(usize::try_from(bag.bytes).unwrap_or(usize::MAX))?;
+        let mut batches = Vec::new();
+        let mut rows = Vec::new();
+        for part in &bag.parts {
+            let mut ranks = self.order.rows(part.object);
+            let mut stored = self.scan.execute(part.partition, Arc::clone(context))?;
+            while let Some(batch) = stored.try_next().await? {
+                let (shown, numbers) = self.numbered(&self.filter.apply(&batch)?)?;
+                let batch = u32::try_from(batches.len()).map_err(|_| internal("a bag is too large"))?;
+                rows.extend(numbers.iter().zip(0u32..).map(|(number, row)| Ranked {
+                    rank: ranks.of(number.cast_unsigned()),
+                    batch,
+                    row,
+                }));
+                batches.push(shown);
+            }
+        }
+        Ok(LoadedBag::new(Arc::clone(&self.schema), batches, rows, memory))
+    }
+
+    /// The shown columns, and the number of each row.
+    fn numbered(&self, passed: &RecordBatch) -> Result<(RecordBatch, Vec<i64>)> {
+        let (numbers, shown) = passed
+            .columns()
+            .split_last()
+            .ok_or_else(|| internal("rows without numbers"))?;
+        let numbers = numbers
+            .as_primitive_opt::<Int64Type>()
+            .ok_or_else(|| internal("numbers of another type"))?;
+        let count = RecordBatchOptions::new().with_row_count(Some(passed.num_rows()));
+        let shown = RecordBatch::try_new_with_options(Arc::clone(&self.schema), shown.to_vec(), &count)?;
+        Ok((shown, numbers.values().to_vec()))
+    }
+}
+
+impl LoadedBag {
+    pub(super) fn new(
+        schema: SchemaRef,
+        batches: Vec<RecordBatch>,
+        mut rows: Vec<Ranked>,
+        memory: MemoryReservation,
+    ) -> Self {
+        rows.sort_unstable();
+        Self {
+            schema,
+            batches,
+            rows: rows.into_iter(),
+            _memory: memory,
+        }
+    }
+
+    /// The next rows, at most `most`.
+    fn next(&mut self, most: usize) -> Result<RecordBatch> {
+        let positions: Vec<(usize, usize)> = self
+            .rows
+            .by_ref()
+            .take(most)
+            .map(|ranked| (ranked.batch as usize, ranked.row as usize))
+            .collect();
+        if self.schema.fields().is_empty() || positions.is_empty() {
+            let count = RecordBatchOptions::new().with_row_count(Some(positions.len()));
+            let none = arrow::array::new_empty_array;
+            let columns = self
+                .schema
+                .fields()
+                .iter()
+                .map(|field| none(field.data_type()))
+                .collect();
+            return Ok(RecordBatch::try_new_with_options(
+                Arc::clone(&self.schema),
+                columns,
+                &count,
+            )?);
+        }
+        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
+        Ok(interleave_record_batch(&batches, &positions)?)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows.as_slice().is_empty()
+    }
+}
+
+/// The output rows. All batches but the last have the same size, so that none shows where a bag ends.
+pub(super) struct OutputBatches {
+    bags: BoxStream<'static, Result<LoadedBag>>,
+    current: Option<LoadedBag>,
+    pending: Option<RecordBatch>,
+    schema: SchemaRef,
+    batch_rows: usize,
+}
+
+impl OutputBatches {
+    pub(super) fn new(bags: BoxStream<'static, Result<LoadedBag>>, schema: SchemaRef, batch_rows: usize) -> Self {
+        Self {
+            bags,
+            current: None,
+            pending: None,
+            schema,
+            batch_rows,
+        }
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let Some(bag) = &mut self.current else {
+                match self.bags.try_next().await? {
+                    Some(bag) => self.current = Some(bag),
+                    None => return Ok(self.pending.take()),
+                }
+                continue;
+            };
+            let pending = self.pending.take();
+            let known = pending.as_ref().map_or(0, RecordBatch::num_rows);
+            let more = bag.next(self.batch_rows.saturating_sub(known))?;
+            if bag.is_empty() {
+                self.current = None;
+            }
+            let batch = match pending {
+                Some(pending) => concat_batches(&self.schema, [&pending, &more])?,
+                None => more,
+            };
+            if batch.num_rows() >= self.batch_rows {
+                return Ok(Some(batch));
+            }
+            self.pending = (batch.num_rows() > 0).then_some(batch);
+        }
+    }
+}
+
+pub(super) fn internal(what: &str) -> DataFusionError {
+    DataFusionError::Internal(what.to_owned())
+}
+
+impl DisplayAs for Shuffle {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shuffle")
+    }
+}
+
+impl ExecutionPlan for Shuffle {
+    fn name(&self) -> &'static str {
+        "Shuffle"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    /// No children are shown, so the optimizer cannot merge or split partitions, or pass a limit or condition to the
+    /// scan.
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() {
+            Ok(self)
+        } else {
+            Err(internal("a shuffle has no visible children"))
+        }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let recompute = datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
+        self.replace_children(children, ReplaceChildrenOptions::new(recompute))
+    }
+
+    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let reader = Arc::clone(&self.reader);
+        let prefetch = if reader.bags.iter().any(|bag| bag.bytes > LARGE_BYTES) {
+            1
+        } else {
+            2
+        };
+        let batch_rows = context.session_config().batch_size();
+        let bags = reader.bags.clone();
+        let bags = stream::iter(bags)
+            .map(move |bag| {
+                let reader = Arc::clone(&reader);
+                let context = Arc::clone(&context);
+                let reading = SpawnedTask::spawn(async move { reader.read(&bag, &context).await });
+                async move {
+                    reading
+                        .join()
+                        .await
+                        .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
+                }
+            })
+            .buffered(prefetch)
+            .boxed();
+        let output = OutputBatches::new(bags, Arc::clone(&self.schema), batch_rows);
+        let batches = stream::try_unfold(output, async |mut output| {
+            Ok(output.next().await?.map(|batch| (batch, output)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            Arc::clone(&self.schema),
+            batches,
+        )))
+    }
+}

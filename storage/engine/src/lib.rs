@@ -1,0 +1,66 @@
+//! The query engine: it answers one query within one permit.
+//!
+//! What it computes is private to this crate until it may be released, which the compiler enforces: no other crate can open a permit, read
+//! a raw answer or decide which cells are withheld. It reads the versions and the ledger's receipts of `concordat-storage`, and knows nothing
+//! of who may query.
+//!
+//! 1. [`answer`] consumes the [`Permit`] and creates a session with a single table, the permitted view of the dataset
+//!    ([`Source`]). What is not permitted does not exist in it.
+//! 2. The statement is parsed and checked: one plain `SELECT`, allowed functions, visible columns, and the version of
+//!    the dataset that the caller has opened. Then it is planned.
+//! 3. Casts and arithmetic without a result give NULL, so that no error reveals anything about a single row.
+//! 4. At tier `records` the rows are streamed, in a keyed order that is specific to the grant. At lower tiers the
+//!    grouping also counts the *subjects* in every cell, [`disclosure`] withholds the cells that are too small, and
+//!    only then is the rest of the query (`HAVING`, expressions over aggregates, order, limit) computed, from released
+//!    cells.
+//! 5. The result is a [`ReleasedAnswer`], the only type that can be encoded.
+//!
+//! Memory, time, rows and groups are bounded ([`Bounds`]); the engine never writes to disk. The node runs it in
+//! separate processes ([`Workers`]) whose limits the kernel enforces: whatever a query does to its process, it is only
+//! an error of that query.
+
+mod aggregate;
+mod calculation;
+mod dialect;
+mod disclosure;
+mod divide;
+mod error;
+mod error_capture;
+mod guard;
+mod order;
+mod permit;
+mod plan;
+mod rows;
+mod run;
+mod session;
+mod size;
+mod source;
+mod statement;
+mod store_error;
+mod text;
+mod transform;
+mod visit;
+mod worker;
+
+pub use dialect::{on_large_stack, parse, version_number};
+pub use disclosure::{AnswerTotals, Cut, IpcAnswer, ReleasedAnswer, ReleasedBatch, StillPermitted};
+
+pub use error::QueryError;
+pub use permit::{Holder, NotPermitted, Permit};
+pub use run::answer;
+pub use session::{Bounds, allowed_functions};
+pub use size::{admitted, rows_per_batch};
+pub use source::{Source, Table};
+pub use visit::{visit, visit_mut};
+pub use worker::{Workers, serve};
+
+/// Whether a statement over `dataset` with these columns is passed to the planner; for the fuzz targets, which are
+/// built with this flag.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn is_admitted(sql: &str, dataset: &concordat_protocol::ids::DatasetRef, columns: &[&str]) -> bool {
+    statement::checked(sql, dataset, None, columns).is_ok()
+}
+
+#[cfg(test)]
+mod tests;

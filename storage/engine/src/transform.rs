@@ -1,0 +1,275 @@
+//! Transforms the values of a column before they can be released.
+
+use std::{fmt, sync::Arc};
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, StringBuilder, make_array, new_null_array},
+    compute::{DatePart, cast, date_part},
+    datatypes::{DataType, Float64Type, Int32Type, Int64Type},
+    error::ArrowError,
+};
+use concordat_keys::PseudonymKey;
+use concordat_protocol::scope::{BandWidth, Generalization, Transform};
+
+use super::QueryError;
+
+/// From this age on there is only one band (45 CFR 164.514(b)(2)(i)(C)).
+const TOP_AGE: i64 = 90;
+/// Length of a pseudonym in hexadecimal digits: 128 bits.
+const PSEUDONYM_DIGITS: usize = 32;
+
+/// A transform that was checked against the type of its column.
+#[derive(Clone)]
+pub(super) enum Change {
+    Keep,
+    /// The year, but at least this one.
+    Year(i32),
+    Band(Arc<Bands>),
+    Pseudonym(Box<blake3::Hasher>),
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "keep",
+            Self::Year(_) => "year",
+            Self::Band(_) => "band",
+            Self::Pseudonym(_) => "pseudonym",
+        })
+    }
+}
+
+impl Change {
+    /// The transform of a visible column; `None` for a removed one.
+    ///
+    /// # Errors
+    /// [`QueryError::TransformMismatch`] if the type does not support the transform.
+    pub(super) fn of(
+        transform: Transform,
+        column: &str,
+        found: &DataType,
+        key: &PseudonymKey,
+        oldest_year: i32,
+    ) -> Result<Option<Self>, QueryError> {
+        let change = match (transform, found) {
+            (Transform::Removed, _) => return Ok(None),
+            (Transform::Clear, _) => Self::Keep,
+            (Transform::Generalized(Generalization::Year), DataType::Date32 | DataType::Timestamp(..)) => {
+                Self::Year(oldest_year)
+            }
+            (Transform::Generalized(Generalization::AgeBand(width)), DataType::Int64 | DataType::Float64) => {
+                Self::Band(Arc::new(Bands::new(width)))
+            }
+            (Transform::Pseudonym, found) if has_pseudonym(found) => {
+                Self::Pseudonym(Box::new(key.column_hasher(column)))
+            }
+            (Transform::Generalized(_) | Transform::Pseudonym, _) => {
+                return Err(QueryError::TransformMismatch {
+                    column: column.to_owned(),
+                    found: found.to_string(),
+                    transform: transform.to_string(),
+                });
+            }
+        };
+        Ok(Some(change))
+    }
+
+    /// The type of the transformed column.
+    pub(super) fn data_type(&self, found: &DataType) -> DataType {
+        match self {
+            Self::Keep => found.clone(),
+            Self::Year(_) => DataType::Int32,
+            Self::Band(_) | Self::Pseudonym(_) => DataType::Utf8,
+        }
+    }
+
+    pub(super) const fn is_clear(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
+    /// The transformed values, one for each input value.
+    pub(super) fn apply(&self, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::Keep => Ok(Arc::clone(values)),
+            Self::Year(oldest) => Ok(capped(&year(values)?, *oldest)),
+            Self::Band(bands) => bands.apply(values),
+            Self::Pseudonym(hasher) => pseudonyms(hasher, values),
+        }
+    }
+}
+
+/// The year in UTC.
+fn year(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let DataType::Timestamp(unit, Some(_)) = values.data_type() else {
+        return date_part(values, DatePart::Year);
+    };
+    let naive = values
+        .to_data()
+        .into_builder()
+        .data_type(DataType::Timestamp(*unit, None))
+        .build()?;
+    date_part(&make_array(naive), DatePart::Year)
+}
+
+/// The years, with all before `oldest` replaced by `oldest`: a person who may be 90 cannot be distinguished from older
+/// ones.
+fn capped(years: &ArrayRef, oldest: i32) -> ArrayRef {
+    match years.as_primitive_opt::<Int32Type>() {
+        Some(years) => Arc::new(years.unary::<_, Int32Type>(|year| year.max(oldest))),
+        None => new_null_array(&DataType::Int32, years.len()),
+    }
+}
+
+/// The names of all bands of one width.
+#[derive(Debug)]
+pub(super) struct Bands {
+    width: i64,
+    names: Vec<String>,
+}
+
+impl Bands {
+    fn new(width: BandWidth) -> Self {
+        let width = width.years();
+        let below = (0..TOP_AGE / width).map(|band| format!("{}-{}", band * width, (band + 1) * width - 1));
+        Self {
+            width,
+            names: below.chain([format!("{TOP_AGE}+")]).collect(),
+        }
+    }
+
+    fn apply(&self, ages: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+        if let Some(ages) = ages.as_primitive_opt::<Int64Type>() {
+            return Ok(self.collect(ages.len(), ages.iter()));
+        }
+        let Some(ages) = ages.as_primitive_opt::<Float64Type>() else {
+            return Err(ArrowError::InvalidArgumentError("ages are numbers".to_owned()));
+        };
+        Ok(self.collect(ages.len(), ages.iter().map(|age| age.and_then(whole_years))))
+    }
+
+    fn collect(&self, len: usize, ages: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+        let mut bands = StringBuilder::with_capacity(len, len.saturating_mul(5));
+        for age in ages {
+            bands.append_option(age.and_then(|age| self.name(age)));
+        }
+        Arc::new(bands.finish())
+    }
+
+    fn name(&self, age: i64) -> Option<&str> {
+        let band = usize::try_from(age.min(TOP_AGE) / self.width)
+            .ok()
+            .filter(|_| age >= 0)?;
+        self.names.get(band).map(String::as_str)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the number is between 0 and 90")]
+fn whole_years(age: f64) -> Option<i64> {
+    (age >= 0.0).then(|| age.min(90.0).floor() as i64)
+}
+
+const fn has_pseudonym(found: &DataType) -> bool {
+    matches!(
+        found,
+        DataType::Int64 | DataType::Utf8 | DataType::Date32 | DataType::Float64 | DataType::Timestamp(..)
+    )
+}
+
+/// Keyed BLAKE3 of the value as text, its first 128 bits in hexadecimal.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only timestamps have a time zone to drop")]
+fn pseudonyms(hasher: &blake3::Hasher, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let naive = match values.data_type() {
+        DataType::Timestamp(..) => cast(values, &DataType::Int64)?,
+        _ => Arc::clone(values),
+    };
+    let texts = cast(&naive, &DataType::Utf8)?;
+    let mut pseudonyms = StringBuilder::with_capacity(texts.len(), texts.len().saturating_mul(PSEUDONYM_DIGITS));
+    for text in texts.as_string::<i32>() {
+        let hash = text.map(|text| hasher.clone().update(text.as_bytes()).finalize().to_hex());
+        pseudonyms.append_option(hash.as_ref().and_then(|hex| hex.get(..PSEUDONYM_DIGITS)));
+    }
+    Ok(Arc::new(pseudonyms.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Date32Array, Float64Array, Int64Array};
+
+    fn texts(array: &ArrayRef) -> Vec<Option<&str>> {
+        array.as_string::<i32>().iter().collect()
+    }
+
+    #[test]
+    fn ages_become_bands_and_impossible_ages_null() {
+        let ages: ArrayRef = Arc::new(Int64Array::from(vec![
+            Some(0),
+            Some(49),
+            Some(50),
+            Some(89),
+            Some(90),
+            Some(130),
+            Some(-1),
+            None,
+        ]));
+        let ten = Bands::new(BandWidth::Ten).apply(&ages).unwrap();
+        assert_eq!(
+            texts(&ten),
+            [
+                Some("0-9"),
+                Some("40-49"),
+                Some("50-59"),
+                Some("80-89"),
+                Some("90+"),
+                Some("90+"),
+                None,
+                None
+            ]
+        );
+        let ages: ArrayRef = Arc::new(Float64Array::from(vec![44.9, 45.0, 89.99, 1e300, -0.5, f64::NAN]));
+        let five = Bands::new(BandWidth::Five).apply(&ages).unwrap();
+        assert_eq!(
+            texts(&five),
+            [Some("40-44"), Some("45-49"), Some("85-89"), Some("90+"), None, None]
+        );
+    }
+
+    #[test]
+    fn dates_become_years_before_and_after_1970() {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(-1), Some(0), Some(20_000), None]));
+        let years = |oldest| {
+            let years = Change::Year(oldest).apply(&days).unwrap();
+            years.as_primitive::<Int32Type>().iter().collect::<Vec<_>>()
+        };
+        assert_eq!(years(0), [Some(1969), Some(1970), Some(2024), None]);
+        assert_eq!(years(1970), [Some(1970), Some(1970), Some(2024), None]);
+        assert_eq!(years(2000), [Some(2000), Some(2000), Some(2024), None]);
+    }
+
+    /// If two people are 90 or older before a grant ends, it shows the same values for both.
+    #[test]
+    fn age_ninety_is_indistinguishable_from_older_ages() {
+        let end = 2026;
+        let oldest = end - i32::try_from(TOP_AGE).unwrap();
+        let born = |year: i32| (year - 1970) * 365 + (year - 1968).div_euclid(4) + 200;
+        for (width, age) in [(BandWidth::Five, 90), (BandWidth::Ten, 90)]
+            .into_iter()
+            .flat_map(|(w, _)| (90..120).map(move |a| (w, a)))
+        {
+            let days: ArrayRef = Arc::new(Date32Array::from(vec![
+                born(end - 90),
+                born(end - i32::try_from(age).unwrap()),
+            ]));
+            let years = Change::Year(oldest).apply(&days).unwrap();
+            let years = years.as_primitive::<Int32Type>();
+            assert_eq!(years.value(0), years.value(1), "{age}");
+            let ages: ArrayRef = Arc::new(Int64Array::from(vec![90, age]));
+            let bands = Bands::new(width).apply(&ages).unwrap();
+            assert_eq!(texts(&bands)[0], texts(&bands)[1], "{age}");
+        }
+        let younger: ArrayRef = Arc::new(Date32Array::from(vec![born(end - 90), born(end - 89)]));
+        let years = Change::Year(oldest).apply(&younger).unwrap();
+        let years = years.as_primitive::<Int32Type>();
+        assert_ne!(years.value(0), years.value(1), "a younger person is distinguishable");
+    }
+}

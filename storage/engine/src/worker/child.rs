@@ -1,0 +1,208 @@
+//! The child's side: it answers one query after another until the socket is closed.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::{fd::AsFd, unix::net::UnixStream as Socket},
+    process::ExitCode,
+    sync::{Arc, mpsc},
+};
+
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use concordat_arrow_stream::StreamEncoder;
+use futures::StreamExt;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use object_store::{ObjectMeta, ObjectStore};
+use tokio::{
+    net::{UnixStream, unix::OwnedReadHalf},
+    runtime::Runtime,
+};
+
+use super::{
+    ARGUMENT,
+    frames::{self, Frames, Kind},
+    isolation,
+    messages::{Failure, Task, decode, encode, failed, numbered},
+    objects::{NodeStore, PendingReads, Writer},
+};
+use crate::{
+    QueryError, Table,
+    disclosure::{RawAnswer, rows_in_a_chunk},
+    run::compute,
+};
+use concordat_protocol::error_kind::ErrorKind;
+
+/// Threads that run partitions of a query concurrently.
+const THREADS: usize = 2;
+/// Stack of the thread that plans, in bytes: planning walks a statement recursively, and so does dropping it.
+const PLANNER_STACK: usize = 256 << 20;
+/// Stack of each thread that computes, in bytes.
+const THREAD_STACK: usize = 64 << 20;
+/// The exit code of a process whose limits could not be set; it has answered nothing.
+pub(super) const NOT_ISOLATED: u8 = 3;
+
+/// Serves queries of the node on standard input, which is a socket, until the node closes it. `None` if the arguments
+/// of the program do not request this.
+///
+/// Nothing is written to standard output or error, because a message could contain a value.
+pub fn serve(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut arguments = arguments.into_iter().skip(1);
+    arguments.next().filter(|first| first == ARGUMENT)?;
+    std::panic::set_hook(Box::new(|_| ()));
+    let memory = arguments.next().and_then(|bytes| bytes.to_str()?.parse().ok());
+    let served = memory.map(start);
+    Some(match served {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(_)) | None => ExitCode::from(NOT_ISOLATED),
+    })
+}
+
+/// The limits are in place before the first frame is read.
+fn start(memory: usize) -> io::Result<()> {
+    isolation::close_inherited_files()?;
+    isolation::restrict_resources()?;
+    let stdin = io::stdin();
+    let socket = Socket::from(stdin.as_fd().try_clone_to_owned()?);
+    socket.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .max_blocking_threads(THREADS)
+        .thread_stack_size(THREAD_STACK)
+        .enable_all()
+        .build()?;
+    let (ready, go) = mpsc::channel::<()>();
+    std::thread::Builder::new().stack_size(PLANNER_STACK).spawn(move || {
+        if go.recv().is_ok() {
+            let served = run(&runtime, socket);
+            std::process::exit(i32::from(served.is_err()));
+        }
+    })?;
+    isolation::apply_limits(memory)?;
+    ready.send(()).map_err(io::Error::other)?;
+    // However busy the other threads are, this process ends when the node does.
+    let mut hung_up = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
+    while !hung_up.iter().any(|socket| socket.any().unwrap_or(true)) {
+        match poll(&mut hung_up, PollTimeout::NONE) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn run(runtime: &Runtime, socket: Socket) -> Result<(), QueryError> {
+    let lost = |_| failed();
+    runtime.block_on(async {
+        let (reader, writer) = UnixStream::from_std(socket).map_err(lost)?.into_split();
+        let writer = Arc::new(tokio::sync::Mutex::new(writer));
+        let pending = PendingReads::default();
+        let (tasks, mut queue) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(receive(Frames::new(reader), pending.clone(), tasks));
+        while let Some(body) = queue.recv().await {
+            answer(&body, &writer, &pending).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Receives what the node sends, also while a query is computed.
+async fn receive(mut frames: Frames<OwnedReadHalf>, pending: PendingReads, tasks: tokio::sync::mpsc::Sender<Bytes>) {
+    while let Ok(Some((kind, body))) = frames.next().await {
+        match kind {
+            Kind::Task => {
+                if tasks.send(body).await.is_err() {
+                    return;
+                }
+            }
+            Kind::Data | Kind::ReadFailed => {
+                let Some((number, rest)) = numbered(body) else { return };
+                let found = if kind == Kind::Data {
+                    Ok(rest)
+                } else {
+                    Err(decode(&rest).unwrap_or(ErrorKind::Internal))
+                };
+                pending.resolve(number, found);
+            }
+            Kind::ReadRequest | Kind::Columns | Kind::Rows | Kind::Done | Kind::Failed => return,
+        }
+    }
+}
+
+/// A version of a dataset, as described by the node.
+#[derive(Debug)]
+struct RemoteVersion {
+    schema: SchemaRef,
+    subject: String,
+    objects: Vec<ObjectMeta>,
+    store: Arc<NodeStore>,
+}
+
+impl Table for RemoteVersion {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn subject_column(&self) -> &str {
+        &self.subject
+    }
+
+    fn object_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store) as Arc<dyn ObjectStore>
+    }
+
+    fn objects(&self) -> Vec<ObjectMeta> {
+        self.objects.clone()
+    }
+}
+
+/// Answers one query. An error returned here is an error of the socket and ends the process.
+async fn answer(body: &[u8], writer: &Writer, pending: &PendingReads) -> Result<(), QueryError> {
+    let ended = match computed(body, writer, pending).await {
+        Ok(raw) => send_answer(raw, writer).await,
+        Err(error) => Err(error),
+    };
+    let lost = |_| failed();
+    let mut to = writer.lock().await;
+    match ended {
+        Ok(()) => frames::send(&mut *to, Kind::Done, &[], &[]).await.map_err(lost),
+        Err(error) => {
+            let failure = encode(&Failure::from(&error))?;
+            frames::send(&mut *to, Kind::Failed, &failure, &[]).await.map_err(lost)
+        }
+    }
+}
+
+async fn computed(body: &[u8], writer: &Writer, pending: &PendingReads) -> Result<RawAnswer, QueryError> {
+    let task: Task = decode(body)?;
+    let ((schema, objects), keys) = task.schema().zip(task.objects()).zip(task.keys()).ok_or(failed())?;
+    let source = RemoteVersion {
+        schema,
+        subject: task.subject.clone(),
+        store: Arc::new(NodeStore::new(objects.clone(), Arc::clone(writer), pending.clone())),
+        objects,
+    };
+    let bounds = task.bounds();
+    compute(&source, task.scope, &keys, (&task.sql, task.version), bounds).await
+}
+
+/// Sends columns and rows, in chunks small enough to stop quickly.
+async fn send_answer(mut raw: RawAnswer, writer: &Writer) -> Result<(), QueryError> {
+    let lost = |_| failed();
+    let mut stream = StreamEncoder::new(&raw.schema)?;
+    let withheld = raw.suppressed_cells.to_le_bytes();
+    frames::send(&mut *writer.lock().await, Kind::Columns, &withheld, &stream.take())
+        .await
+        .map_err(lost)?;
+    while let Some(batch) = raw.batches.next().await {
+        let mut rest = batch?;
+        while rest.num_rows() > 0 {
+            let rows = rows_in_a_chunk(&rest).clamp(1, rest.num_rows());
+            stream.encode(&rest.slice(0, rows))?;
+            rest = rest.slice(rows, rest.num_rows().saturating_sub(rows));
+            let sent = frames::send(&mut *writer.lock().await, Kind::Rows, &[], &stream.take()).await;
+            sent.map_err(|_| QueryError::Memory)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! The pool of engine processes.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use concordat_protocol::{schema::VersionNumber, scope::Scope};
+use futures::{StreamExt, stream};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use super::{
+    messages::{Task, encode},
+    process::{MAX_PRIORITY_STEPS, Process},
+    pump::Pump,
+};
+use crate::{
+    Bounds, Holder, Permit, QueryError, ReleasedAnswer, Source, StillPermitted, Table,
+    disclosure::RawAnswer,
+    run::{max_rows, with_deadline},
+    source::AnswerKeys,
+};
+
+/// How long an idle process waits for the next query.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of idle processes.
+const MAX_IDLE: usize = 4;
+
+/// The engine processes; a cloneable handle.
+#[derive(Clone, Debug)]
+pub struct Workers(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    program: PathBuf,
+    bounds: Bounds,
+    idle: Mutex<Vec<IdleProcess>>,
+}
+
+/// A process that waits for a query.
+#[derive(Debug)]
+struct IdleProcess {
+    process: Process,
+    /// The scope of its earlier answers; `None` if it has answered nothing.
+    answered: Option<AnsweredScope>,
+    until: Instant,
+}
+
+/// The right and the scope of a process's answers.
+#[derive(Clone, Debug, PartialEq)]
+struct AnsweredScope {
+    holder: Holder,
+    scope: Scope,
+}
+
+impl Workers {
+    /// Processes of `program`, each for queries within `bounds`. None is started before the first query.
+    #[must_use]
+    pub fn new(program: PathBuf, bounds: Bounds) -> Self {
+        Self(Arc::new(Inner {
+            program,
+            bounds,
+            idle: Mutex::default(),
+        }))
+    }
+
+    /// The limits of one query, unless it is given less time.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.0.bounds
+    }
+
+    /// Answers a statement over a version of `source`'s dataset within `permit`, as [`answer`](crate::answer), in a
+    /// separate process and within `time`. A statement that names another version is refused.
+    /// The more queries of the same party are already `running`, the lower the priority of the process.
+    ///
+    /// # Errors
+    /// [`QueryError`]; no row was released then.
+    pub async fn answer(
+        &self,
+        permit: Permit,
+        source: &dyn Source,
+        statement: (&str, Option<VersionNumber>),
+        watch: Arc<dyn StillPermitted>,
+        time: Duration,
+        running: usize,
+    ) -> Result<ReleasedAnswer, QueryError> {
+        let (holder, scope, receipt) = permit.open();
+        let keys = AnswerKeys::of(source, &holder);
+        let max_rows = max_rows(&scope);
+        let bounds = Bounds {
+            time: time.min(self.0.bounds.time),
+            ..self.0.bounds
+        };
+        let sleep = tokio::time::sleep(bounds.time);
+        let task = Task::new(source, scope.clone(), &keys, statement, &bounds)?;
+        let answered = AnsweredScope { holder, scope };
+        let steps = u8::try_from(running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS);
+        let (raw, deadline) = with_deadline(sleep, self.compute(answered, steps, &task, source)).await?;
+        Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
+    }
+
+    /// Dropping the result, or the future, ends the process.
+    async fn compute(
+        &self,
+        answered: AnsweredScope,
+        steps: u8,
+        task: &Task,
+        source: &dyn Table,
+    ) -> Result<RawAnswer, QueryError> {
+        let mut process = self.acquire(&answered, steps)?;
+        process.lower_priority(steps);
+        let (opened, opening) = oneshot::channel();
+        let (rows, reader) = mpsc::channel(1);
+        let pump = Pump::new(process, source.object_store(), source.objects(), opened);
+        let task = encode(task)?;
+        let workers = self.clone();
+        tokio::spawn(async move {
+            if let Some(process) = pump.run(&task, rows).await {
+                workers.keep_idle(process, Some(answered));
+            }
+            workers.start_spare();
+        });
+        let opening = opening.await.map_err(|_| QueryError::Ended)??;
+        let batches = stream::unfold(reader, |mut reader| async { Some((reader.recv().await?, reader)) });
+        Ok(RawAnswer {
+            schema: opening.schema,
+            batches: batches.boxed(),
+            suppressed_cells: opening.suppressed_cells,
+        })
+    }
+
+    /// A process that has answered within the same scope and whose priority is not lower than by `steps`, or else one
+    /// that has answered nothing.
+    fn acquire(&self, scope: &AnsweredScope, steps: u8) -> Result<Process, QueryError> {
+        loop {
+            let found = {
+                let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                let same = idle.iter().position(|one| {
+                    one.process.priority_steps() <= steps && one.answered.as_ref().is_some_and(|of| of.matches(scope))
+                });
+                let fresh = || idle.iter().position(|one| one.answered.is_none());
+                same.or_else(fresh).map(|at| idle.swap_remove(at).process)
+            };
+            let Some(mut process) = found else { return self.start() };
+            if process.is_running() {
+                return Ok(process);
+            }
+        }
+    }
+
+    fn start(&self) -> Result<Process, QueryError> {
+        Process::start(&self.0.program, self.0.bounds.process()).map_err(|error| {
+            tracing::error!(%error, "an engine process cannot be started");
+            QueryError::Engine {
+                step: "starting its process",
+            }
+        })
+    }
+
+    /// Starts a process for the next query, if no idle process could answer every query.
+    fn start_spare(&self) {
+        let fresh = {
+            let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.iter().any(|one| one.answered.is_none())
+        };
+        if !fresh && let Ok(process) = self.start() {
+            self.keep_idle(process, None);
+        }
+    }
+
+    /// Keeps an idle process for its next query, until the timeout.
+    fn keep_idle(&self, process: Process, answered: Option<AnsweredScope>) {
+        let timeout = tokio::time::sleep(IDLE_TIMEOUT);
+        let until = timeout.deadline();
+        {
+            let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push(IdleProcess {
+                process,
+                answered,
+                until,
+            });
+            if idle.len() > MAX_IDLE {
+                let holders: Vec<_> = idle
+                    .iter()
+                    .map(|one| one.answered.as_ref().map(|of| of.holder))
+                    .collect();
+                idle.remove(most_frequent(&holders));
+            }
+        }
+        let all = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            timeout.await;
+            if let Some(all) = all.upgrade() {
+                let mut idle = all.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.retain(|one| one.until > until);
+            }
+        });
+    }
+}
+
+/// The index of the first of the most frequent values: the holder with the most idle processes loses one, no other
+/// holder does.
+fn most_frequent<T: PartialEq>(all: &[T]) -> usize {
+    let alike = |one: &T| all.iter().filter(|other| *other == one).count();
+    let (at, _) = all.iter().enumerate().fold((0, 0), |(at, most), (index, one)| {
+        let found = alike(one);
+        if found > most { (index, found) } else { (at, most) }
+    });
+    at
+}
+
+impl AnsweredScope {
+    /// Whether a process that has answered within this scope may answer within the other one. The validity period of
+    /// the permission does not matter, because it does not affect what is visible.
+    fn matches(&self, other: &Self) -> bool {
+        let scope = Scope {
+            window: other.scope.window,
+            ..self.scope.clone()
+        };
+        self.holder == other.holder && scope == other.scope
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holder_of_most_idle_processes_loses_one() {
+        assert_eq!(most_frequent(&[1, 2, 3]), 0);
+        assert_eq!(most_frequent(&[1, 2, 2, 3]), 1);
+        assert_eq!(most_frequent(&[3, 2, 2, 3, 3]), 0);
+        assert_eq!(most_frequent(&[1]), 0);
+    }
+}

@@ -1,0 +1,232 @@
+//! The objects of one query in its process: their bytes are requested from the node.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, stream, stream::BoxStream};
+use object_store::{
+    Attributes, CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
+};
+use tokio::{net::unix::OwnedWriteHalf, sync::oneshot};
+
+use super::{
+    frames::{self, Kind},
+    messages::{MAX_READ_BYTES, ReadRequest, encode},
+};
+use concordat_protocol::error_kind::ErrorKind;
+
+use crate::store_error::Reported;
+
+/// The connection to the node; whole frames are sent while the lock is held.
+pub(super) type Writer = Arc<tokio::sync::Mutex<OwnedWriteHalf>>;
+
+/// The reads that have not been answered yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PendingReads(Arc<Mutex<Requests>>);
+
+#[derive(Debug, Default)]
+struct Requests {
+    last: u64,
+    open: HashMap<u64, oneshot::Sender<std::result::Result<Bytes, ErrorKind>>>,
+}
+
+impl PendingReads {
+    fn register(&self) -> (u64, oneshot::Receiver<std::result::Result<Bytes, ErrorKind>>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.last = requests.last.wrapping_add(1);
+        let number = requests.last;
+        requests.open.insert(number, sender);
+        (number, receiver)
+    }
+
+    /// Completes a pending read.
+    pub(super) fn resolve(&self, number: u64, found: std::result::Result<Bytes, ErrorKind>) {
+        let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pending) = requests.open.remove(&number) {
+            // The receiver may have been dropped.
+            let _ = pending.send(found);
+        }
+    }
+}
+
+/// A store with the objects of one query.
+#[derive(Debug)]
+pub(super) struct NodeStore {
+    objects: Vec<ObjectMeta>,
+    writer: Writer,
+    pending: PendingReads,
+}
+
+impl NodeStore {
+    pub(super) const fn new(objects: Vec<ObjectMeta>, writer: Writer, pending: PendingReads) -> Self {
+        Self {
+            objects,
+            writer,
+            pending,
+        }
+    }
+
+    fn find(&self, location: &Path) -> Result<(usize, &ObjectMeta)> {
+        let found = self
+            .objects
+            .iter()
+            .enumerate()
+            .find(|(_, meta)| meta.location == *location);
+        found.ok_or_else(|| object_store::Error::NotFound {
+            path: location.to_string(),
+            source: "the query has no such object".into(),
+        })
+    }
+
+    async fn fetch(&self, object: usize, ranges: &[Range<u64>]) -> Result<Bytes> {
+        let (number, found) = self.pending.register();
+        let ranges = ranges.iter().map(|range| (range.start, range.end)).collect();
+        let request = encode(&ReadRequest { number, object, ranges }).map_err(lost)?;
+        let sent = frames::send(&mut *self.writer.lock().await, Kind::ReadRequest, &request, &[]).await;
+        sent.map_err(lost)?;
+        match found.await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(kind)) => Err(generic(Reported(kind))),
+            Err(error) => Err(lost(error)),
+        }
+    }
+
+    /// Reads bytes of one object, with requests of a bounded size.
+    async fn read(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let (object, meta) = self.find(location)?;
+        let mut found = Vec::with_capacity(ranges.len());
+        let mut together = Vec::new();
+        let mut size = 0;
+        for range in ranges {
+            if range.start > range.end || range.end > meta.size {
+                return Err(generic(std::io::Error::from(std::io::ErrorKind::InvalidInput)));
+            }
+            let len = range.end.saturating_sub(range.start);
+            if len > MAX_READ_BYTES {
+                found.extend(self.fetch_together(object, &std::mem::take(&mut together)).await?);
+                found.push(self.fetch_in_chunks(object, range.clone()).await?);
+                size = 0;
+                continue;
+            }
+            if len.saturating_add(size) > MAX_READ_BYTES {
+                found.extend(self.fetch_together(object, &std::mem::take(&mut together)).await?);
+                size = 0;
+            }
+            size = size.saturating_add(len);
+            together.push(range.clone());
+        }
+        found.extend(self.fetch_together(object, &together).await?);
+        Ok(found)
+    }
+
+    async fn fetch_together(&self, object: usize, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut all = self.fetch(object, ranges).await?;
+        let lengths = ranges.iter().map(length);
+        if lengths.clone().sum::<usize>() != all.len() {
+            return Err(generic(std::io::Error::from(std::io::ErrorKind::InvalidData)));
+        }
+        Ok(lengths.map(|length| all.split_to(length)).collect())
+    }
+
+    async fn fetch_in_chunks(&self, object: usize, range: Range<u64>) -> Result<Bytes> {
+        let mut whole = BytesMut::with_capacity(length(&range));
+        let mut start = range.start;
+        while start < range.end {
+            let end = start.saturating_add(MAX_READ_BYTES).min(range.end);
+            for chunk in self.fetch_together(object, std::slice::from_ref(&(start..end))).await? {
+                whole.extend_from_slice(&chunk);
+            }
+            start = end;
+        }
+        Ok(whole.freeze())
+    }
+}
+
+fn length(range: &Range<u64>) -> usize {
+    usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX)
+}
+
+fn generic(source: impl std::error::Error + Send + Sync + 'static) -> object_store::Error {
+    object_store::Error::Generic {
+        store: "node",
+        source: Box::new(source),
+    }
+}
+
+/// The node has ended; this process ends too.
+fn lost(_: impl std::error::Error) -> object_store::Error {
+    generic(Reported(ErrorKind::Internal))
+}
+
+fn read_only() -> object_store::Error {
+    object_store::Error::NotSupported {
+        source: "a version is never changed".into(),
+    }
+}
+
+impl fmt::Display for NodeStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeStore({} objects)", self.objects.len())
+    }
+}
+
+#[async_trait]
+impl ObjectStore for NodeStore {
+    async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
+        Err(read_only())
+    }
+
+    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        Err(read_only())
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let (_, meta) = self.find(location)?;
+        let range = match &options.range {
+            Some(range) => range.as_range(meta.size).map_err(generic)?,
+            None => 0..meta.size,
+        };
+        let bytes = if options.head {
+            Vec::new()
+        } else {
+            self.read(location, std::slice::from_ref(&range)).await?
+        };
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(stream::iter(bytes.into_iter().map(Ok)).boxed()),
+            meta: meta.clone(),
+            range,
+            attributes: Attributes::default(),
+        })
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.read(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        locations.map(|_| Err(read_only())).boxed()
+    }
+
+    fn list(&self, _: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        stream::iter(self.objects.clone().into_iter().map(Ok)).boxed()
+    }
+
+    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
+        Err(read_only())
+    }
+
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
+        Err(read_only())
+    }
+}

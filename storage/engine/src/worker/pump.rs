@@ -1,0 +1,210 @@
+//! The parent's side of one query: it sends its process the data that it may read, and receives the result.
+
+use std::{ops::Range, os::unix::process::ExitStatusExt, sync::Arc};
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use bytes::Bytes;
+use concordat_arrow_stream::{CheckedStream, Item};
+use object_store::{ObjectMeta, ObjectStore};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+
+use super::{
+    child::NOT_ISOLATED,
+    frames::{self, Kind},
+    messages::{Failure, MAX_READ_BYTES, ReadRequest, decode, encode, failed, numbered},
+    process::Process,
+};
+use crate::{QueryError, store_error::store_error_kind, text};
+use concordat_protocol::error_kind::ErrorKind;
+
+/// Concurrent read requests of one process: for each partition of its query, one in use and one prefetched.
+const READS: usize = 4;
+/// Maximum parts of an object in one request.
+const MAX_RANGES: usize = 4096;
+
+/// The start of an answer.
+pub(super) struct Opening {
+    pub(super) schema: SchemaRef,
+    pub(super) suppressed_cells: u64,
+}
+
+/// The sender of rows to the answer.
+pub(super) type Rows = mpsc::Sender<Result<RecordBatch, QueryError>>;
+
+/// One running query in a process.
+pub(super) struct Pump {
+    process: Process,
+    store: Arc<dyn ObjectStore>,
+    objects: Vec<ObjectMeta>,
+    reads: JoinSet<(u64, Result<Vec<Bytes>, ErrorKind>)>,
+    opened: Option<oneshot::Sender<Result<Opening, QueryError>>>,
+    /// The output of the process is checked like data from a peer, because it runs a peer's query.
+    stream: CheckedStream,
+}
+
+impl Pump {
+    pub(super) fn new(
+        process: Process,
+        store: Arc<dyn ObjectStore>,
+        objects: Vec<ObjectMeta>,
+        opened: oneshot::Sender<Result<Opening, QueryError>>,
+    ) -> Self {
+        Self {
+            process,
+            store,
+            objects,
+            reads: JoinSet::new(),
+            opened: Some(opened),
+            stream: CheckedStream::new(),
+        }
+    }
+
+    /// Sends the query and serves the process until its end; returns the process if it can answer another one. If the
+    /// receiver of the rows is dropped, the process is killed, whatever it is doing.
+    pub(super) async fn run(mut self, task: &[u8], rows: Rows) -> Option<Process> {
+        let ended = tokio::select! {
+            biased;
+            () = rows.closed() => return None,
+            ended = self.work(task, &rows) => ended,
+        };
+        match ended {
+            Ok(None) => Some(self.process),
+            Ok(Some(error)) => {
+                self.report(error, &rows).await;
+                Some(self.process)
+            }
+            Err(error) => {
+                self.report(error, &rows).await;
+                None
+            }
+        }
+    }
+
+    async fn report(&mut self, error: QueryError, rows: &Rows) {
+        // The receiver may have been dropped.
+        match self.opened.take() {
+            Some(opened) => drop(opened.send(Err(error))),
+            None => drop(rows.send(Err(error)).await),
+        }
+    }
+
+    /// Returns the error of the query, if it failed; an `Err` is an error of the process.
+    async fn work(&mut self, task: &[u8], rows: &Rows) -> Result<Option<QueryError>, QueryError> {
+        if frames::send(&mut self.process.writer, Kind::Task, task, &[])
+            .await
+            .is_err()
+        {
+            return Err(self.exit_error().await);
+        }
+        loop {
+            tokio::select! {
+                frame = self.process.frames.next() => {
+                    let Ok(Some((kind, body))) = frame else { return Err(self.exit_error().await) };
+                    match kind {
+                        Kind::ReadRequest => self.start_read(&body)?,
+                        Kind::Columns => self.open(body)?,
+                        Kind::Rows => self.rows(body, rows).await?,
+                        Kind::Done if self.opened.is_none() => return Ok(None),
+                        Kind::Failed => return failure(&body).map(Some),
+                        Kind::Done | Kind::Task | Kind::Data | Kind::ReadFailed => return Err(failed()),
+                    }
+                }
+                Some(read) = self.reads.join_next() => {
+                    let (number, found) = read.map_err(|_| failed())?;
+                    if self.send_read(number, found).await.is_err() {
+                        return Err(self.exit_error().await);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts a read that the process requests: parts of the objects of its query, within the limits.
+    fn start_read(&mut self, body: &[u8]) -> Result<(), QueryError> {
+        let request: ReadRequest = decode(body)?;
+        let object = self.objects.get(request.object).ok_or(failed())?;
+        let ranges: Vec<Range<u64>> = request.ranges.iter().map(|(start, end)| *start..*end).collect();
+        let is_valid = |range: &Range<u64>| range.start <= range.end && range.end <= object.size;
+        let size = ranges.iter().fold(0_u64, |sum, range| {
+            sum.saturating_add(range.end.saturating_sub(range.start))
+        });
+        let allowed = self.reads.len() < READS && ranges.len() <= MAX_RANGES && size <= MAX_READ_BYTES;
+        if !allowed || !ranges.iter().all(is_valid) {
+            return Err(failed());
+        }
+        let store = Arc::clone(&self.store);
+        let location = object.location.clone();
+        self.reads.spawn(async move {
+            let found = store.get_ranges(&location, &ranges).await;
+            (request.number, found.map_err(|error| store_error_kind(&error)))
+        });
+        Ok(())
+    }
+
+    async fn send_read(&mut self, number: u64, found: Result<Vec<Bytes>, ErrorKind>) -> std::io::Result<()> {
+        let writer = &mut self.process.writer;
+        match found {
+            Ok(parts) => frames::send(writer, Kind::Data, &number.to_le_bytes(), &parts.concat()).await,
+            Err(kind) => {
+                let kind = encode(&kind).map_err(std::io::Error::other)?;
+                frames::send(writer, Kind::ReadFailed, &number.to_le_bytes(), &kind).await
+            }
+        }
+    }
+
+    /// The columns stated by the process are accepted only if they have types that may be released.
+    fn open(&mut self, body: Bytes) -> Result<(), QueryError> {
+        let (suppressed_cells, mut stream) = numbered(body).ok_or(failed())?;
+        let Ok(Some(Item::Schema(schema))) = self.stream.decode(&mut stream) else {
+            return Err(failed());
+        };
+        if !stream.is_empty() || text::owned_schema(&schema)? != schema {
+            return Err(failed());
+        }
+        let opened = self.opened.take().ok_or(failed())?;
+        // The receiver may have been dropped, which `run` detects.
+        drop(opened.send(Ok(Opening {
+            schema,
+            suppressed_cells,
+        })));
+        Ok(())
+    }
+
+    /// Forwards the batches of one frame, which contains whole messages.
+    async fn rows(&mut self, mut body: Bytes, rows: &Rows) -> Result<(), QueryError> {
+        while !body.is_empty() {
+            let Ok(Some(Item::Batch(batch))) = self.stream.decode(&mut body) else {
+                return Err(failed());
+            };
+            // A dropped receiver is detected by `run`.
+            drop(rows.send(Ok(batch)).await);
+        }
+        Ok(())
+    }
+
+    /// The error for a process that has ended.
+    async fn exit_error(&mut self) -> QueryError {
+        let status = self.process.exit_status().await;
+        let code = status.and_then(|status| status.code());
+        let signal = status.and_then(|status| status.signal());
+        tracing::warn!(?code, ?signal, "an engine process ended before its answer was complete");
+        if code == Some(i32::from(NOT_ISOLATED)) {
+            return QueryError::Engine {
+                step: "isolating its process",
+            };
+        }
+        QueryError::Ended
+    }
+}
+
+/// The error of a query, as its process reports it.
+fn failure(body: &[u8]) -> Result<QueryError, QueryError> {
+    let error = QueryError::from(decode::<Failure>(body)?);
+    if matches!(error, QueryError::FailedOnValue) {
+        tracing::error!("a query below tier `records` failed on a value, which the check of queries should prevent");
+    }
+    Ok(error)
+}

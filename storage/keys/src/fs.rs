@@ -1,0 +1,10 @@
+//! Files and folders that are durable when a call returns and private to their owner. What is read is a regular file, and not longer
+//! than expected.
+
+mod durable;
+mod private;
+mod regular;
+
+pub use durable::{create_dir_private, sync_dir, write_private};
+pub use private::{PrivateFileError, read_private};
+pub use regular::{open_regular, read_regular, read_regular_text};

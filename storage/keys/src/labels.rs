@@ -1,0 +1,60 @@
+//! All labels of key derivations and hashes, one per line; a label is never reused or changed.
+
+/// Key-encrypting key from the contents of a key file.
+pub(crate) const KEY_FILE: &str = "concordat/1 key file";
+/// Input of the HMAC in a token, before the salt.
+pub(crate) const TOKEN_HMAC: &str = "concordat/1 token";
+/// Key-encrypting key from the HMAC of a token.
+pub(crate) const TOKEN_KEY: &str = "concordat/1 token key";
+/// Name of the escrow that a share of a recovery key belongs to.
+pub(crate) const SHARE_NAME: &str = "concordat/1 share of escrow";
+/// Checksum of a share.
+pub(crate) const SHARE_CHECK: &str = "concordat/1 share checksum";
+/// Checksum of `master.key`.
+pub(crate) const MASTER_CHECK: &str = "concordat/1 master key checksum";
+/// Digest of `master.key`, by which the state knows the current file.
+pub(crate) const MASTER_FILE: &str = "concordat/1 master key file";
+/// The master key, wrapped under the key-encrypting key.
+pub(crate) const MASTER_WRAP: &str = "concordat/1 master key wrap";
+/// Master key to the key that wraps the root keys: the keys of state, ledger and identity.
+pub(crate) const ROOTS: &str = "concordat/1 roots";
+/// The root keys, wrapped.
+pub(crate) const ROOTS_WRAP: &str = "concordat/1 roots wrap";
+/// The master key before a rotation, wrapped under the new one until it is no longer needed.
+pub(crate) const PREVIOUS_WRAP: &str = "concordat/1 previous master key wrap";
+/// The root key of the state database; in format 1 derived from the master key.
+pub(crate) const STATE: &str = "concordat/1 state";
+/// State key to the key of its values.
+pub(crate) const STATE_VALUES: &str = "concordat/1 state values";
+/// State key to the key that hashes logical keys.
+pub(crate) const STATE_NAMES: &str = "concordat/1 state names";
+/// The root key of the ledger; in format 1 derived from the master key.
+pub(crate) const LEDGER: &str = "concordat/1 ledger";
+/// The root key that seals the node's private keys; in format 1 derived from the master key.
+pub(crate) const IDENTITY: &str = "concordat/1 identity";
+/// A small secret, sealed under the identity key.
+pub(crate) const IDENTITY_SECRET: &str = "concordat/1 identity secret";
+/// Master key to the key that wraps segment keys.
+pub(crate) const SEGMENTS: &str = "concordat/1 segments";
+/// A segment key, wrapped.
+pub(crate) const SEGMENT_WRAP: &str = "concordat/1 segment key wrap";
+/// A dataset key, wrapped.
+pub(crate) const DATASET_WRAP: &str = "concordat/1 dataset key wrap";
+/// The secret of a dataset's pseudonyms, wrapped.
+pub(crate) const PSEUDONYM_WRAP: &str = "concordat/1 pseudonym secret wrap";
+/// Dataset key to its public id.
+pub(crate) const DATASET_ID: &str = "concordat/1 dataset key id";
+/// Dataset key to the key of one object.
+pub(crate) const OBJECT: &str = "concordat/1 object";
+/// Hash of an object's header, the associated data of its blocks.
+pub const OBJECT_HEADER: &str = "concordat/1 object header";
+/// Hash of an object's plaintext, as stated in its manifest.
+pub const OBJECT_CONTENT: &str = "concordat/1 object content";
+/// One value of the state database.
+pub(crate) const META_VALUE: &str = "concordat/1 state value";
+/// The commit counter next to the state database.
+pub(crate) const META_HEAD: &str = "concordat/1 state head";
+/// Secret of a dataset to the key of the pseudonyms under one grant.
+pub(crate) const PSEUDONYM: &str = "concordat/1 pseudonyms";
+/// Secret of a dataset to the key of the order in which rows of one version are released under one grant.
+pub(crate) const ROW_ORDER: &str = "concordat/1 row order";

@@ -1,0 +1,51 @@
+//! Which fields count as missing.
+
+use super::{
+    options::{Missing, TableOptions},
+    values::is_marker,
+};
+
+/// The rule of one import. A blank field is always missing.
+#[derive(Clone, Debug)]
+pub(super) struct MissingRule {
+    markers: Missing,
+    stated: Vec<String>,
+}
+
+impl MissingRule {
+    pub(super) fn of(options: &TableOptions) -> Self {
+        Self {
+            markers: options.missing,
+            stated: options.missing_words.clone(),
+        }
+    }
+
+    /// Whether the steward states that a trimmed field with this text is missing, in every column.
+    pub(super) fn is_stated(&self, trimmed: &str) -> bool {
+        self.stated.iter().any(|word| word == trimmed)
+    }
+
+    /// Whether a trimmed field is one of the usual markers, which count as missing in typed columns.
+    pub(super) fn is_marker(&self, trimmed: &str) -> bool {
+        self.markers != Missing::BlankOnly && is_marker(trimmed)
+    }
+
+    /// Whether the usual markers are missing in a column that is typed or has no values, or in one that is text.
+    pub(super) fn markers_are_missing(&self, is_typed: bool) -> bool {
+        match self.markers {
+            Missing::Auto => is_typed,
+            Missing::Everywhere => true,
+            Missing::BlankOnly => false,
+        }
+    }
+
+    /// Whether a trimmed field is missing before the kind of its column is known. A marker may be a value in a column of text.
+    pub(super) fn is_no_value_in_a_row(&self, trimmed: &str) -> bool {
+        self.is_without_value(trimmed) || (self.markers == Missing::Everywhere && self.is_marker(trimmed))
+    }
+
+    /// Whether a trimmed field has no value in any column, whatever its kind.
+    pub(super) fn is_without_value(&self, trimmed: &str) -> bool {
+        trimmed.is_empty() || self.is_stated(trimmed)
+    }
+}

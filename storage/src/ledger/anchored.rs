@@ -1,0 +1,61 @@
+//! Heads of the ledger that the sealed state covers, and changes of the state that name entries.
+
+use concordat_protocol::audit::TreeHead;
+
+use super::AnchorError;
+use super::anchor::AnchoredHead;
+use super::handle::Ledger;
+use crate::meta::{Batch, MetaError, SealedDb};
+
+impl Ledger {
+    /// The newest head that the sealed state covers. Writes nothing; entries about queries may be missing from it that no value of
+    /// the state names yet.
+    pub fn anchored_head(&self) -> AnchoredHead {
+        match &self.0.anchor {
+            Some(anchor) => anchor.covered(),
+            None => AnchoredHead::without_state(self.head()),
+        }
+    }
+
+    /// The head over all acknowledged entries, after it is durable in the sealed state. Blocks only if the state does not cover it
+    /// yet.
+    ///
+    /// # Errors
+    /// [`AnchorError::State`] if the state cannot be written.
+    pub fn anchor_head(&self) -> Result<AnchoredHead, AnchorError> {
+        match &self.0.anchor {
+            Some(anchor) => Ok(anchor.cover(|| self.head())?),
+            None => Ok(AnchoredHead::without_state(self.head())),
+        }
+    }
+
+    /// Makes changes of the state `db` that name entries of this ledger: what `make` adds to the batch is committed in one
+    /// transaction with the present head, so that the state covers every acknowledged entry afterwards. `make` gets that head, to
+    /// sign it; the signature may be passed on once this has returned. Blocks.
+    ///
+    /// # Errors
+    /// Those of `make`, or if the state cannot be written; nothing is changed then.
+    pub fn commit<T, E: From<MetaError>>(
+        &self,
+        db: &SealedDb,
+        make: impl FnOnce(AnchoredHead, &mut Batch) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if let Some(anchor) = &self.0.anchor {
+            return anchor.commit(db, || self.head(), make);
+        }
+        let mut batch = Batch::new();
+        let made = make(AnchoredHead::without_state(self.head()), &mut batch)?;
+        db.commit(batch)?;
+        Ok(made)
+    }
+
+    /// Size and root of the acknowledged entries, read at one instant. The state may not cover it yet, so it is not for anything
+    /// that is signed.
+    pub(super) fn head(&self) -> TreeHead {
+        let tree = self.tip().tree;
+        TreeHead {
+            size: tree.size(),
+            root: tree.root(),
+        }
+    }
+}
