@@ -30,6 +30,7 @@ mod own_key;
 mod queries;
 mod reviews;
 mod rows;
+mod standing;
 mod streams;
 mod unconfirmed;
 mod under_attack;

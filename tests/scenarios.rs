@@ -28,6 +28,7 @@ mod outputs;
 mod plaintext_scan;
 mod policies;
 mod refusals;
+mod restored;
 mod revocation;
 mod statistics;
 mod tampering;

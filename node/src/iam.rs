@@ -15,6 +15,7 @@ mod actor;
 mod error;
 mod lockout;
 mod passwords;
+mod restored;
 mod roles;
 mod sessions;
 
@@ -24,6 +25,7 @@ pub(crate) use account_change::AccountChange;
 pub(crate) use accounts::{AccountView, Accounts, PermittedPerson};
 pub use actor::Actor;
 pub(crate) use error::IamError;
+pub(crate) use restored::{RestoredAccounts, void_passwords};
 pub(crate) use roles::{Action, permitted_roles};
 pub use sessions::SessionToken;
 pub(crate) use sessions::{Login, Sessions};

@@ -36,6 +36,7 @@ pub(crate) use received::PeerConflict;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::identity::Identity;
+use crate::restorations::Restorations;
 use own_ledger::OwnLedger;
 use peers::PeerLedger;
 use proofs::Blocks;
@@ -60,6 +61,8 @@ struct Inner {
     peers: SealedTree<PeerLedger>,
     blocks: Mutex<Blocks>,
     state: Mutex<State>,
+    /// Counted when an older copy of the ledger is acknowledged: what this node has decided before it is not used as it is.
+    restorations: Restorations,
     /// Held from the reading of a record until its change is durable; never while `state` is locked.
     changing: Mutex<()>,
     /// Whether this node is an older copy of itself.
@@ -89,6 +92,7 @@ impl LedgerHeads {
         clock: Clock,
         epoch: Epoch,
         meta: &SealedDb,
+        restorations: Restorations,
     ) -> Result<Self, MetaError> {
         let own: SealedTree<OwnLedger> = meta.tree(TreeId::new("ledger-head-own"))?;
         let peers: SealedTree<PeerLedger> = meta.tree(TreeId::new("ledger-heads"))?;
@@ -107,6 +111,7 @@ impl LedgerHeads {
             ledger,
             clock,
             epoch,
+            restorations,
             own,
             peers,
             blocks: Mutex::default(),

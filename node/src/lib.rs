@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `clock`, `shutdown`, `telemetry`, `epoch` | time, an orderly end, the log, and the number that ends what is no longer permitted |
 //! | `identity`, [`config`], [`init`], `start_state`, `bound_state` | keys and settings of an institution, and what a start compares them with |
-//! | `iam`, `attribution`, `refusals` | people: accounts, sessions, training; who caused an entry of the ledger |
+//! | `iam`, `attribution`, `refusals`, `restorations` | people: accounts, sessions, training; who caused an entry of the ledger |
 //! | `policies`, `membership`, `negotiation` | which policies apply, who belongs to the consortium, and which grants exist |
 //! | `sharing` | the provider's path of a query, from the envelope to the receipt |
 //! | `federation` | the consumer's path, from SQL to the combined answer |
@@ -39,6 +39,7 @@ mod negotiation;
 mod node;
 mod policies;
 mod refusals;
+mod restorations;
 mod services;
 mod sharing;
 mod shutdown;

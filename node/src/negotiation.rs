@@ -7,16 +7,21 @@
 //! 2. People decide twice: the provider's steward lets the policy make an offer ([`Negotiations::offer`]), the consumer accepts
 //!    it ([`Negotiations::accept`]). What follows from that (agreement, verification, confirmation) the nodes do by themselves.
 //! 3. At the confirmation both sides record the grant in their register ([`Grants`]); from then on notices change it.
-//! 4. What was agreed with a member does not outlast its membership or its key: a negotiation that began before is ended.
+//! 4. What was agreed with a member does not outlast its membership or its key: a negotiation that began before is ended. Nor does it outlast
+//!    its dataset, or a restore of this node from a backup.
+//! 5. An offer becomes a grant only if it could be made at that moment, too.
+//! 6. When the two sides of a grant connect, they compare their notices.
 //!
-//! From the bottom up: `grant_request`, `condition` and `narrow` read what people write; `facts` and `assess` ask the policy; `entry`,
+//! From the bottom up: `bound_dataset` distinguishes datasets of one name; `grant_request`, `condition` and `narrow` read what people write; `facts` and `assess` ask the policy; `entry`,
 //! `store`, `admission` and `grants` keep the records; `transition` checks what changes them, and is the only code that does; `deliver`
-//! sends; `automatic`, `catch_up` and `members` act by themselves; `steps` and `serve` act for people and for peers.
+//! sends; `standing` and `outdated` check what steps depend on; `automatic`, `catch_up`, `compare` and `members` act by themselves; `steps` and `serve` act for people and for peers.
 
 mod admission;
 mod assess;
 mod automatic;
+mod bound_dataset;
 mod catch_up;
+mod compare;
 mod condition;
 mod deliver;
 mod entry;
@@ -27,9 +32,11 @@ mod grants;
 mod handle;
 mod members;
 mod narrow;
+mod outdated;
 mod serve;
 mod sides;
 mod span;
+mod standing;
 mod steps;
 mod store;
 mod transition;

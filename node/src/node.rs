@@ -29,6 +29,7 @@ use crate::lifecycle::{Lifecycle, LifecycleParts};
 use crate::membership::{Membership, MembershipParts};
 use crate::negotiation::{Grants, NegotiationParts, Negotiations};
 use crate::policies::{PolicyStore, PolicyStoreParts};
+use crate::restorations::Restorations;
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
 use concordat_network::{DialRange, Limits, Multiaddr, Network, NetworkConfig, NetworkHandle};
@@ -149,7 +150,8 @@ impl Node {
         let hellos = network.accept(HELLO)?;
         let rosters = network.accept(ROSTER)?;
 
-        let grants = Grants::open(identity.clone(), &storage)?;
+        let restorations = Restorations::open(storage.meta())?;
+        let grants = Grants::open(identity.clone(), &storage, restorations.clone())?;
         let membership = Membership::open(MembershipParts {
             identity: identity.clone(),
             storage: storage.clone(),
@@ -158,6 +160,7 @@ impl Node {
             network: network.clone(),
             epoch: epoch.clone(),
             announced: announce,
+            restorations: restorations.clone(),
         })
         .await?;
         membership.serve_hello(hellos, &services);
@@ -174,6 +177,8 @@ impl Node {
             membership: membership.clone(),
             grants: grants.clone(),
             policy: policy.clone(),
+            accounts: accounts.clone(),
+            restorations,
             retry_interval,
         })?;
         negotiations.serve(&services)?;

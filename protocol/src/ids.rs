@@ -7,4 +7,4 @@ pub use names::{
     ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, InvalidName, Jurisdiction, MAX_COLUMN_NAME,
     RESERVED_PREFIX, SegmentName, is_in_column_name, may_begin_column_name,
 };
-pub use random::{Digest32, GrantId, InvalidId, KeyId, NegotiationId, NodeId, Nonce, QueryId};
+pub use random::{CreationId, Digest32, GrantId, InvalidId, KeyId, NegotiationId, NodeId, Nonce, QueryId};

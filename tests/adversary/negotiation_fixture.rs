@@ -124,7 +124,7 @@ pub(super) async fn offered(world: &World) -> NegotiationFixture<concordat_proto
         incoming,
     };
     assert_eq!(send_message(attacker, provider, sent.message).await, Reply::Accepted);
-    let by = tester();
+    let by = provider.steward().await;
     let whole = Restriction::default();
     let (made, ()) = tokio::join!(
         provider.node.negotiations().offer(&id, &whole, &by),
@@ -198,10 +198,11 @@ pub(super) async fn grant_between_members(world: &World) -> GrantId {
     let member = world.member.node.negotiations();
     let provider = world.provider.node.negotiations();
     let request = member.request(wide(&world.provider), why(), &tester()).await.unwrap();
+    let steward = world.provider.steward().await;
     // A request waits for the connection if it is not up yet.
     let offered = soon(async {
         loop {
-            match provider.offer(&request.id, &Restriction::default(), &tester()).await {
+            match provider.offer(&request.id, &Restriction::default(), &steward).await {
                 Err(NegotiationError::UnknownNegotiation { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
                 offered => return offered,
             }

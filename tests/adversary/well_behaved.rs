@@ -10,8 +10,9 @@ use concordat_node::{
     Actor, Clock, DEFAULT_MEMORY, EngineConfig, FederationError, Identity, Node, RETRY_INTERVAL, Shutdown, StartConfig,
     Training,
 };
+use concordat_protocol::audit::Cause;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
-use concordat_protocol::ids::{ColumnName, DatasetName, InstitutionId, Jurisdiction};
+use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, InstitutionId, Jurisdiction};
 use concordat_protocol::membership::{Roster, from_file};
 use concordat_protocol::negotiation::{Authentic, Justification, NegotiationMessage, Parties, Side, StateName};
 use concordat_protocol::query::Role;
@@ -20,12 +21,12 @@ use concordat_protocol::scope::{
     Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
 };
 use concordat_protocol::signed::{CoSigned, Signed};
-use concordat_protocol::text::{ConsortiumName, LegalName, Text};
+use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_protocol::{grant::Party, schema::ColumnClass};
 use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::{
-    catalog::{ImportMode, ImportRequest},
+    catalog::{ErasureOrder, ImportMode, ImportRequest},
     data_dir::Storage,
 };
 use concordat_tests::tester;
@@ -127,6 +128,30 @@ impl InProcessNode {
         tokio::task::spawn_blocking(work).await.unwrap();
     }
 
+    /// Erases `heart` in the catalog alone, as if the end of its grants had been missed, and imports another dataset of that name.
+    pub(super) async fn exchange_dataset(&self) {
+        let node = self.node.clone();
+        let file = self.dir.path().join("other.csv");
+        std::fs::write(&file, cohort_of(7)).unwrap();
+        let work = move || {
+            let heart = DatasetName::new("heart").unwrap();
+            let catalog = node.storage().catalog();
+            let order = ErasureOrder {
+                institution: node.identity().institution.clone(),
+                by: None,
+                reason: Reason::new("a test").unwrap(),
+                at: now(),
+            };
+            let key = node.identity().institution_key();
+            let statement = catalog.erasures().sign_statement(&heart, order, &key).unwrap();
+            assert!(catalog.erasures().erase(&statement).unwrap());
+            import(&node, "heart", &file, ImportMode::Create);
+            catalog.datasets().publish(&heart).unwrap();
+            node.epoch().raise();
+        };
+        tokio::task::spawn_blocking(work).await.unwrap();
+    }
+
     /// Imports a version of `heart` with this many rows.
     pub(super) async fn import_rows(&self, rows: usize) {
         let node = self.node.clone();
@@ -153,6 +178,26 @@ impl InProcessNode {
     /// The number of its negotiations.
     pub(super) async fn negotiations(&self) -> usize {
         self.node.negotiations().list().await.unwrap().len()
+    }
+
+    /// A data steward with an account here, who makes offers.
+    pub(super) async fn steward(&self) -> Attribution {
+        self.steward_named("stella").await
+    }
+
+    /// Like [`InProcessNode::steward`], with an account of another name.
+    pub(super) async fn steward_named(&self, name: &'static str) -> Attribution {
+        let node = self.node.clone();
+        let work = move || {
+            if node.accounts().show(name).is_err() {
+                let password = Secret::from("correct horse battery staple".to_owned());
+                let roles = BTreeSet::from([Role::Steward]);
+                node.accounts().add(name, roles, &password, now()).unwrap();
+            }
+        };
+        tokio::task::spawn_blocking(work).await.unwrap();
+        let actor = ActorId::at(name, self.id()).unwrap();
+        Attribution::vouch(Cause::Person { actor })
     }
 
     /// A researcher who has logged in and whose training is recorded.

@@ -73,6 +73,14 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "node/src/negotiation/members.rs",
         "a roster ends the membership on which grants rest",
     ),
+    (
+        "node/src/negotiation/outdated.rs",
+        "a restore or an erasure ends what grants rest on",
+    ),
+    (
+        "node/src/negotiation/compare.rs",
+        "what this node had done itself is learned again from the other side",
+    ),
 ];
 
 fn calls(sources: &[Source], needles: &[&str], allowed: &[(&str, &str)]) -> Vec<Violation> {

@@ -201,7 +201,15 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "node/src",
         layers: &[
-            &["attribution", "bound_state", "clock", "epoch", "identity", "shutdown"],
+            &[
+                "attribution",
+                "bound_state",
+                "clock",
+                "epoch",
+                "identity",
+                "restorations",
+                "shutdown",
+            ],
             &["changes"],
             &["iam", "refusals"],
             &["config"],

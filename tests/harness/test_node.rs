@@ -229,6 +229,31 @@ impl TestNode {
         self.forget_login();
     }
 
+    /// Lets the steward and the researcher in again after a restore, as the administrator does: the administrator's password opens one
+    /// session, and theirs none.
+    pub fn readmit_users(&self) {
+        const OTHER: &str = "another horse battery staple";
+        self.forget_login();
+        for (current, next) in [(PASSWORD, OTHER), (OTHER, PASSWORD)] {
+            self.run_with_input(&["login", Person::Administrator.name()], Some(current))
+                .ok();
+            self.run_with_input(&["passwd"], Some(&format!("{current}\n{next}")))
+                .ok();
+        }
+        for person in [Person::Steward, Person::Researcher] {
+            let name = person.name();
+            let given = format!("once more for {name}");
+            self.log_in(Person::Administrator);
+            self.run_with_input(&["user", "password", name], Some(&given)).ok();
+            let course = ["--course", "human-subjects-protection", "--until", "2099-12-31"];
+            self.run(&[&["user", "training", name][..], &course[..]].concat()).ok();
+            self.run_with_input(&["login", name], Some(&given)).ok();
+            self.run_with_input(&["passwd"], Some(&format!("{given}\n{PASSWORD}")))
+                .ok();
+            self.forget_login();
+        }
+    }
+
     /// Logs in as `person`; following commands are theirs. Does nothing if they are logged in already.
     #[track_caller]
     pub fn log_in(&self, person: Person) {

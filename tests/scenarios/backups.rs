@@ -129,7 +129,7 @@ fn lost_machine_is_restored_from_a_snapshot() {
     node.run(&complete).ok();
     fs::remove_dir_all(&lost).unwrap();
     node.start();
-    node.forget_login();
+    node.readmit_users();
     assert_eq!(answer(node), right);
     node.run_as(Person::Steward, &["dataset", "verify", "heart"]).ok();
     assert_ledger_valid(node);
@@ -167,7 +167,7 @@ fn an_erased_dataset_does_not_come_back_with_an_older_backup() {
     let restored = node.run(&args).ok();
     assert_eq!(restored.json()["erased"][0], "heart", "{}", restored.report());
     node.start();
-    node.forget_login();
+    node.readmit_users();
     assert_ne!(node.query(SQL).code, Some(0));
     assert_ledger_valid(node);
 }
@@ -202,7 +202,7 @@ fn restore_that_is_killed_leaves_nothing_and_can_be_repeated() {
         node.run(&restore).ok();
     }
     node.start();
-    node.forget_login();
+    node.readmit_users();
     assert_eq!(answer(node), right);
     assert_ledger_valid(node);
 }
@@ -486,6 +486,6 @@ fn restore_uses_no_path_or_command_named_in_a_snapshot() {
     fs::write(&given, with("cleveland")).unwrap();
     node.run(&args).ok();
     node.start();
-    node.forget_login();
+    node.readmit_users();
     assert!(answer(node).contains("1000"));
 }

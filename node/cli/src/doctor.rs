@@ -124,12 +124,16 @@ pub fn running(status: &Status, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
-/// A ledger that contradicts what its node has signed, here or at a peer.
+/// A ledger that contradicts what its node has signed, here or at a peer, and grants that a restore has suspended.
 fn ledgers(status: &Status) -> Finding {
     if status.alarms.is_empty() {
         Finding::ok("ledgers")
     } else {
-        Finding::wrong("ledgers", status.alarms.join("; "), "concordat consortium ledger list")
+        Finding::wrong(
+            "ledgers",
+            status.alarms.join("; "),
+            "concordat consortium ledger list; concordat grant list",
+        )
     }
 }
 

@@ -48,7 +48,8 @@ pub struct Status {
     /// Peers whose hello was rejected, and why; only for logged-in users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected_peers: Vec<RejectedPeer>,
-    /// What a person must investigate: ledgers that contradict what their nodes have signed, keys that were not compared.
+    /// What a person must investigate: ledgers that contradict what their nodes have signed, keys that were not compared, grants that a
+    /// restore has suspended or about which the other side states something else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,
     /// The node's clock.

@@ -345,7 +345,7 @@ impl Accounts {
     }
 }
 
-fn manages(account: &Account) -> bool {
+pub(super) fn manages(account: &Account) -> bool {
     !account.disabled && account.roles.contains(&Role::Administrator)
 }
 

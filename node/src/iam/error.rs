@@ -45,7 +45,9 @@ pub enum IamError {
         name: String,
     },
     /// A password that another person has set opens one session, and that session was opened already.
-    #[error("the password of `{name}` was set by another person and has been used; ask an administrator for a new one")]
+    #[error(
+        "the password of `{name}` was set by another person and has been used, or this node was restored from a backup; ask an administrator for a new one"
+    )]
     OneTimeUsed {
         /// The account.
         name: String,
@@ -73,6 +75,14 @@ pub enum IamError {
     LastAdministrator {
         /// The account.
         name: String,
+    },
+    /// A restored node needs one administrator, whose password opens one session.
+    #[error(
+        "say with `--administrator NAME` who is an administrator now, because accounts may have changed since the snapshot; it contains these: {names}"
+    )]
+    WhichAdministrator {
+        /// The administrators of the snapshot.
+        names: String,
     },
     /// An account without roles can do nothing.
     #[error("an account needs at least one role")]
@@ -126,6 +136,7 @@ impl Explain for IamError {
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Exists { .. }
             | Self::LastAdministrator { .. }
+            | Self::WhichAdministrator { .. }
             | Self::NoRole
             | Self::ShortPassword { .. }
             | Self::LongPassword { .. }

@@ -512,3 +512,31 @@ fn session_is_valid_only_for_the_os_account_that_opened_it() {
     let elsewhere = sessions.login("eva", &secret(GOOD), NOON).unwrap();
     assert!(sessions.lookup_at(&elsewhere.token, 1000, NOON).is_err());
 }
+
+#[test]
+fn restored_accounts_are_locked_except_one_administrator() {
+    let fixture = Fixture::new();
+    let (accounts, sessions) = fixture.with_eva();
+    accounts
+        .add("olga", roles([Role::Administrator]), &secret(GOOD), NOON)
+        .unwrap();
+    drop((accounts, sessions));
+    let open = || SealedDb::open(&fixture.dir.path().join("meta"), fixture.master.state()).unwrap();
+    for named in [None, Some("eva"), Some("absent")] {
+        let error = void_passwords(&open(), named).unwrap_err();
+        assert!(matches!(error, IamError::WhichAdministrator { .. }), "{named:?}");
+    }
+    let restored = void_passwords(&open(), Some("root")).unwrap();
+    assert_eq!(restored.administrator.as_deref(), Some("root"));
+    assert_eq!(restored.locked, ["eva", "olga"]);
+    let accounts = fixture.accounts();
+    let sessions = Sessions::new(accounts.clone());
+    for name in ["eva", "olga"] {
+        let refused = sessions.login(name, &secret(GOOD), NOON).unwrap_err();
+        assert!(matches!(refused, IamError::OneTimeUsed { .. }), "{name}");
+    }
+    let login = sessions.login("root", &secret(GOOD), NOON).unwrap();
+    assert!(login.actor.is_only_to_set_password());
+    assert!(sessions.login("root", &secret(GOOD), NOON).is_err());
+    assert_eq!(accounts.show("eva").unwrap().training, None);
+}

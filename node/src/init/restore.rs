@@ -11,8 +11,8 @@ use concordat_keys::Argon2Cost;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
     audit::EntryBody,
-    ids::{DatasetName, InstitutionId, Jurisdiction},
-    text::LegalName,
+    ids::{ActorId, DatasetName, InstitutionId, Jurisdiction},
+    text::{Label, LegalName},
     time::Timestamp,
 };
 use concordat_storage::{
@@ -25,6 +25,8 @@ use super::unlock::{Unlock, provider_from_secret};
 use crate::{
     attribution::by_this_account,
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
+    iam::{RestoredAccounts, void_passwords},
+    restorations::Restorations,
     start_state::StartState,
 };
 use concordat_network::{DialRange, Multiaddr};
@@ -44,6 +46,8 @@ pub struct RestorePlan {
     pub unlock: Unlock,
     /// The Argon2 cost of a passphrase from now on.
     pub cost: Argon2Cost,
+    /// Who is an administrator now; needed if the snapshot contains several.
+    pub administrator: Option<String>,
 }
 
 /// A restored node.
@@ -55,6 +59,8 @@ pub struct RestoredNode {
     pub taken: Timestamp,
     /// Datasets that had been erased since the snapshot and were erased again.
     pub erased: Vec<DatasetName>,
+    /// What became of the accounts.
+    pub accounts: RestoredAccounts,
 }
 
 /// The settings of a snapshot that do not refer to anything outside the node.
@@ -197,11 +203,23 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
         drop(ledger.append(entry, &by, now)?);
         erased.push(dataset);
     }
+    // What was revoked, ended or changed since the snapshot is not in it. So nothing that was decided before is used as it is.
+    Restorations::open(opened.meta())?.add()?;
+    let accounts = void_passwords(opened.meta(), plan.administrator.as_deref())?;
+    for name in accounts.administrator.iter().chain(&accounts.locked) {
+        let entry = EntryBody::UserChanged {
+            actor: ActorId::at(name, &contents.institution)?,
+            change: Label::sanitized("password-void"),
+            roles: Vec::new(),
+        };
+        drop(ledger.append(entry, &by, now)?);
+    }
     drop((ledger, opened));
     site.move_to_target()?;
     Ok(RestoredNode {
         institution: contents.institution.clone(),
         taken: contents.at,
         erased,
+        accounts,
     })
 }

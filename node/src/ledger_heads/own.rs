@@ -118,7 +118,7 @@ impl LedgerHeads {
     }
 
     /// Acknowledges that this node continues from an older copy of its ledger, in the next generation. `head` names the head that
-    /// the ledger does not extend.
+    /// the ledger does not extend. The older copy may lack the revocation of a grant; so all grants are suspended from here on.
     ///
     /// # Errors
     /// [`LedgerHeadsError::NothingToAcknowledge`] if no peer has shown that head.
@@ -132,6 +132,7 @@ impl LedgerHeads {
                 .conflict
                 .filter(|conflict| names(&head, conflict.signed.digest()))
                 .ok_or(LedgerHeadsError::NothingToAcknowledge)?;
+            inner.restorations.add()?;
             let generation = own.generation.max(conflict.head.generation).saturating_add(1);
             let entry = EntryBody::OwnLedgerAcknowledged {
                 signed: conflict.signed.digest(),

@@ -26,6 +26,7 @@ use crate::epoch::Epoch;
 use crate::identity::Identity;
 use crate::ledger_heads::LedgerHeads;
 use crate::refusals::Refusals;
+use crate::restorations::Restorations;
 use concordat_network::NetworkHandle;
 
 /// The key of the only entry in the tree of pins.
@@ -76,6 +77,8 @@ pub struct MembershipParts {
     pub epoch: Epoch,
     /// Addresses to announce; if empty, those that this node listens on.
     pub announced: Vec<Address>,
+    /// How often this node went on from an older copy of its state.
+    pub restorations: Restorations,
 }
 
 impl Inner {
@@ -98,6 +101,7 @@ impl Membership {
             network,
             epoch,
             announced,
+            restorations,
         } = parts;
         let pins = storage.meta().tree(TreeId::new("membership"))?;
         let allowed_hosts = AllowedHosts::open(storage.meta())?;
@@ -110,6 +114,7 @@ impl Membership {
             clock.clone(),
             epoch.clone(),
             storage.meta(),
+            restorations,
         )?;
         Ok(Self(Arc::new(Inner {
             identity,

@@ -2,12 +2,13 @@
 
 use concordat_protocol::grant::Party;
 use concordat_protocol::ids::{DatasetRef, Digest32, InstitutionId, NegotiationId};
-use concordat_protocol::negotiation::{Body, ProviderNegotiation, RuleName, State};
+use concordat_protocol::negotiation::{Body, RuleName};
 use concordat_protocol::scope::{Difference, Scope};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages;
 
+use super::bound_dataset::BoundDataset;
 use super::facts::{dataset_facts, party};
 use super::narrow::{BY_STEWARD, Restriction};
 use super::{NegotiationError, Negotiations};
@@ -35,6 +36,18 @@ impl Assessed {
             ),
             None if self.by_steward => self.explain_steward(difference),
             None => (Reason::sanitized("the policy allows no more"), None),
+        }
+    }
+
+    /// The error of an offer that goes beyond this, with what is allowed.
+    pub(super) fn into_exceeded(self) -> NegotiationError {
+        let to_reason = |narrowing: concordat_policy::Narrowing| messages::Reason {
+            text: format!("`{}`: {}", narrowing.difference.requested, narrowing.reason.text),
+            remedy: narrowing.reason.remedy,
+            rule: Some(narrowing.reason.rule),
+        };
+        NegotiationError::ExceedsPolicy {
+            reasons: self.narrowings.into_iter().map(to_reason).collect(),
         }
     }
 
@@ -95,14 +108,7 @@ impl Negotiations {
                 ..offer
             });
         }
-        let to_reason = |narrowing: concordat_policy::Narrowing| messages::Reason {
-            text: format!("`{}`: {}", narrowing.difference.requested, narrowing.reason.text),
-            remedy: narrowing.reason.remedy,
-            rule: Some(narrowing.reason.rule),
-        };
-        Err(NegotiationError::ExceedsPolicy {
-            reasons: again.narrowings.into_iter().map(to_reason).collect(),
-        })
+        Err(again.into_exceeded())
     }
 
     /// The policy's present decision, rule by rule, on the request that this node received in negotiation `id`; `None` if this node sent
@@ -146,31 +152,21 @@ impl Negotiations {
     }
 
     /// Digest of what the agreement is decided under: the policy set, and the release rules that the steward has set for the dataset.
-    pub(super) async fn policy_digest(&self, negotiation: &ProviderNegotiation) -> Result<Digest32, NegotiationError> {
-        let facts = match negotiation.state() {
-            State::Accepted(accepted) => self.facts(&accepted.offer.dataset).await?,
-            State::Requested(_)
-            | State::Offered(_)
-            | State::Agreed(_)
-            | State::Verified(_)
-            | State::Finalized(_)
-            | State::Terminated(_) => None,
-        };
-        let release = facts.map(|facts| facts.release).unwrap_or_default();
-        Ok(self.0.policy.current().digest_with(&release))
+    pub(super) fn policy_digest(&self, facts: &DatasetFacts) -> Digest32 {
+        self.0.policy.current().digest_with(&facts.release)
     }
 
-    /// Checks that `dataset` is visible to peers.
-    pub(super) async fn visible(&self, dataset: &DatasetRef) -> Result<(), NegotiationError> {
-        let ours = dataset.institution == self.0.identity.institution;
-        let visible = ours && self.facts(dataset).await?.is_some_and(|facts| facts.published);
-        if visible {
-            Ok(())
+    /// Checks that `dataset` is visible to peers, and finds which one of that name it is.
+    pub(super) async fn visible(&self, dataset: &DatasetRef) -> Result<(BoundDataset, DatasetFacts), NegotiationError> {
+        let found = if dataset.institution == self.0.identity.institution {
+            BoundDataset::named(&self.0.storage, dataset).await?
         } else {
-            Err(NegotiationError::NoDataset {
-                dataset: dataset.to_string(),
-            })
-        }
+            None
+        };
+        let visible = found.filter(|(_, facts)| facts.published);
+        visible.ok_or_else(|| NegotiationError::NoDataset {
+            dataset: dataset.to_string(),
+        })
     }
 
     async fn facts(&self, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationError> {

@@ -44,7 +44,7 @@ impl Negotiations {
         let now = self.0.clock.now();
         let locked = self.0.store.open_entry(id).await?;
         let entry = locked.entry().await?;
-        if let Some(reason) = self.obstacle(&entry, locked.admitted(), now)? {
+        if let Some(reason) = self.obstacle(&entry, &locked, now).await? {
             return self.end(locked, &entry, reason, (by, now)).await;
         }
         // A peer that repeats a message has not received our answer and gets it again. If its message was new, nothing is repeated:
@@ -76,9 +76,10 @@ impl Negotiations {
         match entry {
             Entry::Provider(negotiation) => match negotiation.state() {
                 State::Accepted(_) => {
-                    let continuing = self.same_members(locked, negotiation, now)?;
-                    let policy = self.policy_digest(continuing.negotiation()).await?;
-                    Transition::agree(continuing, policy, identity, (by, now)).map(Some)
+                    let continuing = self.same_members(locked, negotiation, now).await?;
+                    let author = continuing.author();
+                    let offer = self.standing(continuing, author.as_ref(), now).await?;
+                    Transition::agree(offer, identity, (by, now)).map(Some)
                 }
                 State::Verified(_) => {
                     let peer_since = self.member_since(negotiation.peer_side(), now)?;
@@ -93,7 +94,7 @@ impl Negotiations {
             },
             Entry::Consumer(negotiation) => match negotiation.state() {
                 State::Agreed(_) => {
-                    let continuing = self.same_members(locked, negotiation, now)?;
+                    let continuing = self.same_members(locked, negotiation, now).await?;
                     Transition::verify(continuing, identity, (by, now)).map(Some)
                 }
                 State::Finalized(finalized) => {

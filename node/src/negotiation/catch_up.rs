@@ -17,6 +17,7 @@ use super::store::Due;
 use super::{NegotiationError, Negotiations, span};
 use crate::attribution::by_node;
 use crate::shutdown::Stage;
+use concordat_network::Session;
 use concordat_network::hello::Attested;
 
 /// How often what a connected peer has not acknowledged is sent again. It may have refused it because it was busy or its disk was full;
@@ -36,7 +37,7 @@ impl Negotiations {
                 let session = session.clone();
                 stage.spawn(async move {
                     if let Ok(attested) = session.until_attested().await {
-                        negotiations.send_again(&attested).await;
+                        negotiations.send_again(&session, &attested).await;
                     }
                 });
             }
@@ -59,14 +60,16 @@ impl Negotiations {
         }
     }
 
-    /// Sends again what the peer has not acknowledged, and takes a step that was pending when this node stopped.
-    async fn send_again(&self, attested: &Attested) {
+    /// Sends again what the peer has not acknowledged, takes a step that was pending when this node stopped, and compares the grants with the
+    /// peer before notices about them are sent.
+    async fn send_again(&self, session: &Session, attested: &Attested) {
         for id in self.0.store.ids() {
             if let Some((side, waiting)) = self.0.store.waiting(&id, attested).await {
                 let span = span::of(&id, &side.institution);
                 self.deliver_waiting(&id, &side, waiting).instrument(span).await;
             }
         }
+        self.compare_grants(session, attested).await;
         for (grant, to) in self.0.grants.with_unacknowledged().await {
             if !attested.acts_for(&to) {
                 continue;

@@ -129,7 +129,7 @@ impl Negotiations {
 
     /// Opens a stream to a node that has presented the key of `peer`: nothing about an agreement is sent to a different key under the same
     /// name.
-    async fn reach(&self, peer: &Side, protocol: StreamName) -> Result<FramedStream, NegotiationError> {
+    pub(super) async fn reach(&self, peer: &Side, protocol: StreamName) -> Result<FramedStream, NegotiationError> {
         let away = |source| NegotiationError::Unreachable {
             peer: peer.institution.clone(),
             source,

@@ -2,14 +2,17 @@
 
 use concordat_protocol::grant::Party;
 use concordat_protocol::identity::{InstitutionPublicKey, Side};
-use concordat_protocol::ids::{Digest32, InstitutionId, NegotiationId};
+use concordat_protocol::ids::{ActorId, CreationId, DatasetRef, Digest32, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{
-    ConsumerNegotiation, NegotiationError as ProtocolError, NegotiationMessage, ProviderNegotiation, State, StateName,
-    StoredNegotiation,
+    Body, ConsumerNegotiation, NegotiationError as ProtocolError, NegotiationMessage, ProviderNegotiation, State,
+    StateName, StoredNegotiation, Transcript,
 };
 use concordat_protocol::signed::Signed;
+use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::restorations::RestorationCount;
 
 /// A negotiation as seen from the side of this node.
 #[derive(Clone, Debug)]
@@ -58,6 +61,11 @@ impl Entry {
     /// The name of the state.
     pub(crate) fn state_name(&self) -> StateName {
         either!(self, n => n.state_name())
+    }
+
+    /// The dataset that it is about.
+    pub(super) fn dataset(&self) -> Option<&DatasetRef> {
+        either!(self, n => dataset_of(n.transcript()))
     }
 
     /// Our messages that the other side has not answered.
@@ -128,7 +136,21 @@ impl Entry {
                 .map(|message| (message.message().clone(), message.digest()))
                 .collect(),
             head: transcript.head(),
+            stopped: None,
         }
+    }
+}
+
+/// The dataset that a negotiation is about, as its first message names it.
+pub(super) fn dataset_of(transcript: &Transcript) -> Option<&DatasetRef> {
+    match &transcript.messages().first()?.message().body {
+        Body::Request { scope, .. } => Some(&scope.dataset),
+        Body::Offer { .. }
+        | Body::Accept
+        | Body::Agreement { .. }
+        | Body::Verification { .. }
+        | Body::Finalized
+        | Body::Terminate { .. } => None,
     }
 }
 
@@ -165,6 +187,20 @@ pub struct NegotiationView {
     pub messages: Vec<(NegotiationMessage, Digest32)>,
     /// Digest of the last message.
     pub head: Digest32,
+    /// Why this node does not take the step that is due; a person has to decide.
+    pub stopped: Option<Reason>,
+}
+
+/// What a negotiation depends on, apart from its messages and its sides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Origin {
+    /// The restorations of this node when it began.
+    pub(super) restorations: RestorationCount,
+    /// The creation of the dataset that is requested; `None` at the consumer.
+    pub(super) dataset: Option<CreationId>,
+    /// Who made the newest offer; `None` before the first, and at the consumer.
+    pub(super) author: Option<ActorId>,
 }
 
 /// The rosters that had admitted the two sides when the negotiation began; of their last admissions.

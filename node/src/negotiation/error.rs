@@ -6,6 +6,7 @@ use concordat_protocol::ids::{GrantId, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{NegotiationError as ProtocolError, StateName};
 use concordat_protocol::scope::Disjoint;
 use concordat_protocol::signed::SignatureError;
+use concordat_protocol::text;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
 use concordat_storage::catalog::CatalogError;
 use concordat_storage::ledger::LedgerError;
@@ -13,6 +14,7 @@ use concordat_storage::meta::MetaError;
 
 use super::narrow::{NarrowError, RestrictionError};
 use crate::changes::ChangeEntryError;
+use crate::iam::IamError;
 use crate::membership::MembershipError;
 use concordat_network::NetworkError;
 
@@ -97,6 +99,29 @@ pub enum NegotiationError {
         /// The institution.
         institution: InstitutionId,
     },
+    /// The grant was not compared with the other side since this node was restored.
+    #[error(
+        "this node was restored from an older copy, and `{peer}` may know that the grant was revoked since; it can be resumed when `{peer}` has connected"
+    )]
+    NotCompared {
+        /// The other side.
+        peer: InstitutionId,
+    },
+    /// The negotiation has lost what it was about.
+    #[error("{reason}")]
+    Outdated {
+        /// Why.
+        reason: text::Reason,
+    },
+    /// A notice that the other side returned is not one of this node.
+    #[error("the notice is not one that this node has sent about the grant")]
+    ForeignNotice,
+    /// It is not known who made the offer.
+    #[error("it is not recorded who made the offer")]
+    UnknownAuthor,
+    /// The account of the person who made the offer does not permit it any more.
+    #[error("the person who made the offer may not make it any more")]
+    Author(#[source] IamError),
     /// The policy allows nothing of the request.
     #[error("the policy allows nothing of the request")]
     Denied {
@@ -201,6 +226,11 @@ impl NegotiationError {
             | Self::TooManyBegun { .. }
             | Self::TooManyResumptions { .. }
             | Self::Readmitted { .. }
+            | Self::NotCompared { .. }
+            | Self::Outdated { .. }
+            | Self::UnknownAuthor
+            | Self::Author(_)
+            | Self::ForeignNotice
             | Self::Restriction(_)
             | Self::NothingLeft(_)
             | Self::NoDataset { .. }
@@ -236,9 +266,12 @@ impl NegotiationError {
             Self::Protocol(ProtocolError::Peer(broken)) => {
                 Refusal::of_rule(RefusalCode::Invalid, self.rule(), broken.to_string())
             }
-            Self::ForeignGrant { .. } | Self::Protocol(_) | Self::Grant(_) | Self::Notice(_) | Self::Signature(_) => {
-                Refusal::because(RefusalCode::Invalid, self.to_string())
-            }
+            Self::ForeignGrant { .. }
+            | Self::ForeignNotice
+            | Self::Protocol(_)
+            | Self::Grant(_)
+            | Self::Notice(_)
+            | Self::Signature(_) => Refusal::because(RefusalCode::Invalid, self.to_string()),
             Self::UnknownNegotiation { .. }
             | Self::UnknownGrant { .. }
             | Self::NotMember { .. }
@@ -248,6 +281,10 @@ impl NegotiationError {
             | Self::NotConsumer
             | Self::WrongState { .. }
             | Self::Readmitted { .. }
+            | Self::NotCompared { .. }
+            | Self::Outdated { .. }
+            | Self::UnknownAuthor
+            | Self::Author(_)
             | Self::ExceedsPolicy { .. }
             | Self::Restriction(_)
             | Self::NothingLeft(_)
@@ -295,6 +332,11 @@ impl NegotiationError {
             | Self::NotConsumer
             | Self::WrongState { .. }
             | Self::Readmitted { .. }
+            | Self::NotCompared { .. }
+            | Self::Outdated { .. }
+            | Self::UnknownAuthor
+            | Self::Author(_)
+            | Self::ForeignNotice
             | Self::Denied { .. }
             | Self::ExceedsPolicy { .. }
             | Self::Restriction(_)
@@ -333,6 +375,10 @@ impl Explain for NegotiationError {
             | Self::TooManyBegun { .. }
             | Self::TooManyResumptions { .. }
             | Self::Readmitted { .. }
+            | Self::NotCompared { .. }
+            | Self::Outdated { .. }
+            | Self::UnknownAuthor
+            | Self::Author(_)
             | Self::ExceedsPolicy { .. }
             | Self::Denied { .. } => ErrorKind::Denied,
             Self::Refused { refusal, .. } => refusal.code.kind(),
@@ -344,6 +390,7 @@ impl Explain for NegotiationError {
             | Self::Lifecycle(_)
             | Self::Rule(_) => ErrorKind::Usage,
             Self::ForeignGrant { .. }
+            | Self::ForeignNotice
             | Self::NoRoster
             | Self::Protocol(_)
             | Self::Grant(_)

@@ -3,10 +3,10 @@
 use concordat_protocol::identity::Side;
 use concordat_protocol::ids::{DatasetRef, InstitutionId};
 use concordat_protocol::membership::{Member, ValidRoster};
-use concordat_storage::{catalog::CatalogError, data_dir::Storage};
+use concordat_storage::data_dir::Storage;
 
 use super::NegotiationError;
-use crate::policies::catalog_facts;
+use super::bound_dataset::BoundDataset;
 use concordat_policy::{self, DatasetFacts};
 
 /// What this node's catalog records about one of its datasets; `None` if there is no dataset with that name.
@@ -17,17 +17,8 @@ pub(crate) async fn dataset_facts(
     storage: &Storage,
     dataset: &DatasetRef,
 ) -> Result<Option<DatasetFacts>, NegotiationError> {
-    let catalog = storage.catalog().clone();
-    let dataset = dataset.clone();
-    let read = move || match catalog.open_version(&dataset.dataset, None) {
-        Ok(version) => {
-            let record = catalog.datasets().show(&dataset.dataset)?;
-            Ok(Some(catalog_facts(&dataset.institution, &record, version.manifest())))
-        }
-        Err(CatalogError::NotFound { .. }) => Ok(None),
-        Err(other) => Err(other),
-    };
-    Ok(tokio::task::spawn_blocking(read).await??)
+    let found = BoundDataset::named(storage, dataset).await?;
+    Ok(found.map(|(_, facts)| facts))
 }
 
 /// An institution as listed on the roster.

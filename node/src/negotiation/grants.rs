@@ -8,14 +8,16 @@
 
 mod lease;
 mod record;
+mod resumable;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use concordat_protocol::grant::{GrantStatus, Notice, Party};
 use concordat_protocol::identity::{PrivateKey, Side};
-use concordat_protocol::ids::GrantId;
+use concordat_protocol::ids::{CreationId, GrantId, InstitutionId};
 use concordat_protocol::signed::Signed;
+use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use concordat_storage::data_dir::Storage;
@@ -23,12 +25,15 @@ use concordat_storage::meta::SealedTree;
 use tokio::sync::OwnedMutexGuard;
 
 pub(crate) use lease::{ChunkGuard, Lease};
+pub(super) use record::{GrantBasis, Live, LockedGrant, Record};
 pub(crate) use record::{GrantView, PendingNotice};
-pub(super) use record::{Live, LockedGrant, Record};
+pub(super) use resumable::Resumable;
 
 use super::NegotiationError;
+use super::bound_dataset::BoundDataset;
 use crate::changes::GRANTS;
 use crate::identity::Identity;
+use crate::restorations::Restorations;
 use concordat_network::hello::Attested;
 use lease::SUSPENDED;
 
@@ -39,6 +44,8 @@ pub struct Grants(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     identity: Arc<Identity>,
+    storage: Storage,
+    restorations: Restorations,
     records: SealedTree<Record>,
     live: RwLock<BTreeMap<GrantId, Arc<Live>>>,
 }
@@ -48,7 +55,11 @@ impl Grants {
     ///
     /// # Errors
     /// [`NegotiationError`] when the state cannot be read or a grant in it is invalid.
-    pub fn open(identity: Arc<Identity>, storage: &Storage) -> Result<Self, NegotiationError> {
+    pub fn open(
+        identity: Arc<Identity>,
+        storage: &Storage,
+        restorations: Restorations,
+    ) -> Result<Self, NegotiationError> {
         let records: SealedTree<Record> = storage.meta().tree(GRANTS)?;
         let mut live = BTreeMap::new();
         for (_, record) in records.iter()? {
@@ -57,6 +68,8 @@ impl Grants {
         }
         Ok(Self(Arc::new(Inner {
             identity,
+            storage: storage.clone(),
+            restorations,
             records,
             live: RwLock::new(live),
         })))
@@ -94,15 +107,49 @@ impl Grants {
             live,
             peer: consumer.side(),
         };
-        if lease.live.shared().await.peer_since != consumer.member_since {
-            return Err(Refusal::of_rule(
-                RefusalCode::Denied,
-                Some(SUSPENDED),
+        let (peer_since, restorations) = {
+            let held = lease.live.shared().await;
+            (held.peer_since, held.restorations)
+        };
+        let denied = |rule, text: &str| Err(Refusal::of_rule(RefusalCode::Denied, Some(rule), text));
+        if peer_since != consumer.member_since {
+            return denied(
+                SUSPENDED,
                 "the grant is suspended: its consumer was removed from the consortium in the meantime; the provider has to resume it",
-            ));
+            );
+        }
+        if restorations != self.0.restorations.current() {
+            return denied(
+                SUSPENDED,
+                "the grant is suspended: the provider was restored from an older copy in the meantime and has to resume it",
+            );
         }
         lease.guard(now).await?;
-        Ok(lease)
+        match lease.dataset().exists(&self.0.storage).await {
+            Ok(true) => Ok(lease),
+            Ok(false) => denied("grant-dataset-erased", "the dataset that the grant is about was erased"),
+            Err(error) => {
+                tracing::warn!(%error, "the dataset of a grant could not be looked up");
+                Err(Refusal::because(
+                    RefusalCode::Failed,
+                    "the holder cannot read its catalog",
+                ))
+            }
+        }
+    }
+
+    /// The proof that a grant with `peer`, which was admitted with roster `peer_since`, can be resumed.
+    pub(super) fn resumable(&self, peer: InstitutionId, peer_since: u64) -> Resumable {
+        Resumable::new(peer, peer_since, self.0.restorations.current())
+    }
+
+    /// What a grant depends on that is activated now.
+    pub(super) fn basis(&self, peer_since: u64, dataset: Option<CreationId>) -> GrantBasis {
+        GrantBasis {
+            peer_since,
+            restorations: self.0.restorations.current(),
+            dataset,
+        }
     }
 
     /// Why grant `id` cannot be used at `now`, whether this node is its provider or its consumer; `None` if it can.
@@ -152,6 +199,66 @@ impl Grants {
             }
         }
         active
+    }
+
+    /// The grants that have not ended and of which this institution is the provider, each with its dataset.
+    pub(super) async fn open_as_provider(&self, now: Timestamp) -> Vec<(GrantId, BoundDataset)> {
+        let mut open = Vec::new();
+        for (id, live) in self.all() {
+            let held = live.shared().await;
+            let has_ended = held.state.with_expiry(live.terms(), now).status.is_final();
+            if live.party() == Party::Provider && !has_ended {
+                open.push((id, live.dataset().clone()));
+            }
+        }
+        open
+    }
+
+    /// The active grants of which this institution is the provider and that were agreed or resumed before the last restoration.
+    pub(super) async fn active_from_before_a_restoration(&self) -> Vec<GrantId> {
+        let current = self.0.restorations.current();
+        let mut stale = Vec::new();
+        for (id, live) in self.all() {
+            let held = live.shared().await;
+            if live.party() == Party::Provider
+                && held.state.status == GrantStatus::Active
+                && held.restorations != current
+            {
+                stale.push(id);
+            }
+        }
+        stale
+    }
+
+    /// How many grants permit nothing until a steward resumes them, because this node went on from an older copy of its state.
+    pub(crate) fn suspended_by_restoration(&self) -> usize {
+        let current = self.0.restorations.current();
+        let is_suspended = |live: &Arc<Live>| {
+            let record = live.record();
+            // While it is being changed, it is not counted.
+            let held = record.try_read();
+            live.party() == Party::Provider
+                && held.is_ok_and(|held| held.restorations != current && !held.state.status.is_final())
+        };
+        self.all().values().filter(|live| is_suspended(live)).count()
+    }
+
+    /// The grants with the institution behind `peer`.
+    pub(super) fn with_peer(&self, peer: &Attested) -> Vec<(GrantId, Arc<Live>)> {
+        let mut grants: Vec<_> = self.all().into_iter().collect();
+        grants.retain(|(_, live)| peer.acts_for(&live.peer_side()));
+        grants
+    }
+
+    /// The grant `id`, if the institution behind `peer` is the other side.
+    pub(super) fn of_peer(&self, id: &GrantId, peer: &Attested) -> Option<Arc<Live>> {
+        self.live(id).filter(|live| peer.acts_for(&live.peer_side()))
+    }
+
+    /// The differences from other sides that were not resolved, each with its grant.
+    pub(crate) fn differences(&self) -> Vec<(GrantId, Reason)> {
+        let grants = self.all().into_iter();
+        grants.filter_map(|(id, live)| Some((id, live.difference()?))).collect()
     }
 
     /// The grants about which the other side has not acknowledged every notice, each with the other side.

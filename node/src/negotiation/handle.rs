@@ -16,9 +16,11 @@ use super::store::Store;
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
+use crate::iam::Accounts;
 use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::policies::LivePolicy;
+use crate::restorations::Restorations;
 use concordat_network::NetworkHandle;
 
 /// A cloneable handle to the negotiations of this node.
@@ -38,6 +40,8 @@ pub(super) struct Inner {
     pub(super) grants: Grants,
     pub(super) policy: LivePolicy,
     pub(super) store: Store,
+    pub(super) accounts: Accounts,
+    pub(super) restorations: Restorations,
     pub(super) retry_interval: Duration,
 }
 
@@ -62,6 +66,10 @@ pub struct NegotiationParts {
     pub grants: Grants,
     /// The policies.
     pub policy: LivePolicy,
+    /// The accounts of this institution's people.
+    pub accounts: Accounts,
+    /// How often this node went on from an older copy of its state.
+    pub restorations: Restorations,
     /// How often what a connected peer has not acknowledged is sent again.
     pub retry_interval: Duration,
 }
@@ -82,6 +90,8 @@ impl Negotiations {
             membership,
             grants,
             policy,
+            accounts,
+            restorations,
             retry_interval,
         } = parts;
         let store = Store::open(&storage)?;
@@ -97,6 +107,8 @@ impl Negotiations {
             grants,
             policy,
             store,
+            accounts,
+            restorations,
             retry_interval,
         })))
     }
@@ -106,7 +118,9 @@ impl Negotiations {
     /// # Errors
     /// [`NegotiationError::UnknownNegotiation`].
     pub async fn show(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationError> {
-        Ok(self.0.store.load(id).await?.view())
+        let mut view = self.0.store.load(id).await?.view();
+        view.stopped = self.0.store.stopped(id);
+        Ok(view)
     }
 
     /// All negotiations, in the order of their first messages.

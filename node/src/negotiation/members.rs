@@ -7,6 +7,7 @@ use concordat_protocol::identity::Side;
 use concordat_protocol::ids::NegotiationId;
 use concordat_protocol::membership::ValidRoster;
 use concordat_protocol::text::Reason;
+use concordat_storage::ledger::Attribution;
 use tracing::Instrument;
 
 use super::Negotiations;
@@ -26,7 +27,7 @@ impl Negotiations {
                 self.suspend_former(&newest).await;
                 // Beside: a peer that is not connected must not delay the suspensions of the next roster.
                 let negotiations = self.clone();
-                stage.spawn(async move { negotiations.end_former().await });
+                stage.spawn(async move { negotiations.end_former(&by_node(NodeTask::Maintenance)).await });
             }
             match stage.token().run_until_cancelled(rosters.changed()).await {
                 Some(Ok(())) => {}
@@ -68,18 +69,18 @@ impl Negotiations {
     }
 
     /// Ends the open negotiations whose sides do not have the membership or the keys that they began with.
-    async fn end_former(&self) {
-        let by = by_node(NodeTask::Maintenance);
+    /// Also those that have lost what they were about.
+    pub(super) async fn end_former(&self, by: &Attribution) {
         let now = self.0.clock.now();
         for id in self.0.store.open_ids() {
             let Ok(locked) = self.0.store.open_entry(&id).await else {
                 continue;
             };
             let Ok(entry) = locked.entry().await else { continue };
-            let has_ended = matches!(self.obstacle(&entry, locked.admitted(), now), Ok(Some(_)));
+            let has_ended = matches!(self.obstacle(&entry, &locked, now).await, Ok(Some(_)));
             drop(locked);
             if has_ended {
-                let reaction = self.react(Recorded::New(id), &by);
+                let reaction = self.react(Recorded::New(id), by);
                 reaction.instrument(self.span(&id)).await;
             }
         }

@@ -1,18 +1,18 @@
 //! Serves what peers send: messages of negotiations, and notices about grants.
 
-use concordat_protocol::grant::{Acknowledgement, Notice, Party};
+use concordat_protocol::grant::{Acknowledgement, Notice, NoticeEffect, Party, ValidNotice};
 use concordat_protocol::identity::Side;
 use concordat_protocol::ids::NegotiationId;
 use concordat_protocol::negotiation::{Authentic, Body, NegotiationMessage, ProviderNegotiation};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Reply};
-use concordat_protocol::wire::streams::{NEGOTIATION, NOTICE};
+use concordat_protocol::wire::streams::{GRANT_HEADS, NEGOTIATION, NOTICE};
 use concordat_storage::ledger::Attribution;
 use tracing::{Instrument, Span};
 
 use super::automatic::Recorded;
-use super::entry::Entry;
+use super::entry::{Entry, Origin};
 use super::sides::owner_of;
 use super::store::LockedSlot;
 use super::transition::{Noticed, Reception, Transition};
@@ -30,9 +30,12 @@ impl Negotiations {
     pub fn serve(&self, stage: &Stage) -> Result<(), NegotiationError> {
         let messages = self.0.network.accept(NEGOTIATION)?;
         let notices = self.0.network.accept(NOTICE)?;
+        let comparisons = self.0.network.accept(GRANT_HEADS)?;
         stage.spawn(self.clone().serve_messages(messages, stage.clone()));
         stage.spawn(self.clone().serve_notices(notices, stage.clone()));
+        stage.spawn(self.clone().serve_comparisons(comparisons, stage.clone()));
         stage.spawn(self.clone().catch_up(stage.clone()));
+        stage.spawn(self.clone().follow_restorations(stage.clone()));
         stage.spawn(self.clone().follow_members(stage.clone()));
         Ok(())
     }
@@ -145,15 +148,20 @@ impl Negotiations {
         let signed = message.signed().clone();
         let sender = message.message().from.clone();
         let parties = self.parties(&sender, Party::Provider, now)?;
-        match &message.message().body {
-            Body::Request { scope, .. } => self.visible(&scope.dataset).await?,
+        let dataset = match &message.message().body {
+            Body::Request { scope, .. } => self.visible(&scope.dataset).await?.0.created(),
             Body::Terminate { .. } => return Ok(Recorded::NothingLeft),
             Body::Offer { .. }
             | Body::Accept
             | Body::Agreement { .. }
             | Body::Verification { .. }
-            | Body::Finalized => {}
-        }
+            | Body::Finalized => None,
+        };
+        let origin = Origin {
+            restorations: self.0.restorations.current(),
+            dataset,
+            author: None,
+        };
         let opened = ProviderNegotiation::open(message, &parties, now)?;
         let id = opened.id();
         // Held until the negotiation is stored: requests that arrive at the same time are counted one after the other.
@@ -162,7 +170,7 @@ impl Negotiations {
         self.apply(Transition::open(
             locked,
             (opened, signed),
-            (admission, admitted),
+            (admission, admitted, origin),
             (by, now),
         ))
         .await?;
@@ -204,6 +212,20 @@ impl Negotiations {
         session: &Session,
         sender: &Attested,
     ) -> Result<Signed<Acknowledgement>, NegotiationError> {
+        let (notice, effect) = self.receive_notice(notice, session, sender).await?;
+        let acknowledgment = notice.acknowledge(effect, self.0.clock.now());
+        Ok(Signed::sign(&acknowledgment, &self.0.identity.node_key)?
+            .signed()
+            .clone())
+    }
+
+    /// Checks and applies a notice that the peer of `session` has made.
+    pub(super) async fn receive_notice(
+        &self,
+        notice: Signed<Notice>,
+        session: &Session,
+        sender: &Attested,
+    ) -> Result<(ValidNotice, NoticeEffect), NegotiationError> {
         let now = self.0.clock.now();
         let by = by_peer(session);
         let verified = notice.verify(session.peer())?;
@@ -219,9 +241,6 @@ impl Negotiations {
         if let Some(transition) = transition {
             self.apply(transition).await?;
         }
-        let acknowledgment = notice.acknowledge(effect, now);
-        Ok(Signed::sign(&acknowledgment, &self.0.identity.node_key)?
-            .signed()
-            .clone())
+        Ok((notice, effect))
     }
 }

@@ -4,17 +4,19 @@ use std::fmt;
 
 use concordat_protocol::grant::Party;
 use concordat_protocol::identity::Side;
-use concordat_protocol::ids::{GrantId, InstitutionId, NodeId};
+use concordat_protocol::ids::{ActorId, GrantId, InstitutionId, NodeId};
 use concordat_protocol::membership::{Member, MemberStatus, ValidRoster};
 use concordat_protocol::negotiation::{Negotiation, Parties, Role, StateName};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 
-use super::entry::{Admitted, Entry};
+use super::entry::{Admitted, Entry, dataset_of};
+use super::grants::Resumable;
 use super::store::LockedSlot;
 use super::{NegotiationError, Negotiations};
 
-/// A locked negotiation whose other side has the key that it began with, and neither side of which was removed since. Only
+/// A locked negotiation whose other side has the key that it began with, neither side of which was removed since, and whose dataset and
+/// state of this node are those that it began with. Only
 /// [`Negotiations::same_members`] makes one.
 pub(super) struct Continuing<R> {
     locked: LockedSlot,
@@ -25,6 +27,16 @@ impl<R> Continuing<R> {
     /// The negotiation.
     pub(super) const fn negotiation(&self) -> &Negotiation<R> {
         &self.negotiation
+    }
+
+    /// Who made the newest offer.
+    pub(super) fn author(&self) -> Option<ActorId> {
+        self.locked.origin().author
+    }
+
+    /// Shows why the step that is due is not taken.
+    pub(super) fn stop(&self, reason: Reason) {
+        self.locked.stop(reason);
     }
 
     /// The negotiation and its lock, for the step that was checked.
@@ -76,8 +88,9 @@ impl Negotiations {
         })
     }
 
-    /// Checks that the other side still has the key that the negotiation began with, and that neither side was removed since.
-    pub(super) fn same_members<R: Role>(
+    /// Checks that the other side still has the key that the negotiation began with, that neither side was removed since, and that it has not
+    /// lost what it was about.
+    pub(super) async fn same_members<R: Role>(
         &self,
         locked: LockedSlot,
         negotiation: Negotiation<R>,
@@ -99,7 +112,14 @@ impl Negotiations {
         let readmitted = readmitted.into_iter().find(|(_, same)| !same);
         match readmitted.map(|(institution, _)| institution.clone()) {
             Some(institution) => Err(NegotiationError::Readmitted { institution }),
-            None => Ok(Continuing { locked, negotiation }),
+            None => {
+                let dataset = dataset_of(negotiation.transcript());
+                let us = negotiation.stored().role;
+                match self.outdated(us, dataset, &locked.origin()).await? {
+                    Some(reason) => Err(NegotiationError::Outdated { reason }),
+                    None => Ok(Continuing { locked, negotiation }),
+                }
+            }
         }
     }
 
@@ -115,26 +135,24 @@ impl Negotiations {
             })
     }
 
-    /// The number of the roster that admitted the other side of a grant; fails if the grant cannot be resumed because the other side is not
-    /// a member.
-    pub(super) async fn resumable(&self, id: &GrantId, now: Timestamp) -> Result<u64, NegotiationError> {
+    /// The proof that a grant can be resumed; fails if the other side is not a member.
+    pub(super) async fn resumable(&self, id: &GrantId, now: Timestamp) -> Result<Resumable, NegotiationError> {
         let held = self.0.grants.get(id).await;
         let view = held.ok_or(NegotiationError::UnknownGrant { grant: *id })?;
-        self.member_since(&view.terms.side(view.party.other()), now)
+        let peer = view.terms.side(view.party.other());
+        let since = self.member_since(&peer, now)?;
+        Ok(self.0.grants.resumable(peer.institution, since))
     }
 
-    /// Why a negotiation cannot continue if its sides have changed since it began, in a state that this side may end; `None` if it
-    /// can continue, or has to wait for the other side to end it. What both have signed is concluded also after a change of keys.
-    pub(super) fn obstacle(
+    /// Why a negotiation cannot continue if its sides have changed since it began; `None` if it can. What both have signed is concluded also
+    /// after a change of keys.
+    pub(super) fn changed_sides(
         &self,
         entry: &Entry,
         began: Admitted,
         now: Timestamp,
     ) -> Result<Option<Reason>, NegotiationError> {
         let state = entry.state_name();
-        if !state.may_terminate(entry.party()) {
-            return Ok(None);
-        }
         let roster = self.0.membership.valid_roster(now)?;
         let ours = entry.own_side();
         let theirs = entry.peer_side();

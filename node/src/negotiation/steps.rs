@@ -2,15 +2,17 @@
 
 use concordat_protocol::grant::{GrantEvent, Party};
 use concordat_protocol::ids::{GrantId, NegotiationId};
-use concordat_protocol::negotiation::{Justification, State, StateName};
+use concordat_protocol::negotiation::{Justification, ProviderNegotiation, State, StateName};
 use concordat_protocol::scope::{Difference, Scope};
 use concordat_protocol::text::Reason;
+use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
 use tracing::Instrument;
 
-use super::entry::{Entry, NegotiationView};
+use super::entry::{Entry, NegotiationView, Origin};
 use super::grants::GrantView;
 use super::narrow::Restriction;
+use super::store::LockedSlot;
 use super::transition::{Outgoing, Transition};
 use super::{NegotiationError, Negotiations, span};
 
@@ -35,7 +37,11 @@ impl Negotiations {
         let requesting = async {
             // Held until the request is sent: a connection to the holder may be established meanwhile.
             let (locked, delivery) = self.0.store.reserve(id).await;
-            let sides = (&parties, admitted);
+            let origin = Origin {
+                restorations: self.0.restorations.current(),
+                ..Origin::default()
+            };
+            let sides = (&parties, admitted, origin);
             let request = (scope, justification);
             let transition = Transition::request(locked, sides, request, &self.0.identity, (by, now))?;
             if let Some(outgoing) = self.apply(transition).await? {
@@ -61,7 +67,8 @@ impl Negotiations {
         }
     }
 
-    /// Creates the policy's offer for a request, narrows it by the options of the steward, and sends it.
+    /// Creates the policy's offer for a request, narrows it by the options of the steward, and sends it. An offer that the consumer has
+    /// accepted, but that does not become a grant by itself any more, is confirmed, if this person can make it now.
     ///
     /// # Errors
     /// [`NegotiationError::Denied`] with every reason when the policy allows nothing of it, [`NegotiationError::ExceedsPolicy`]
@@ -78,6 +85,9 @@ impl Negotiations {
             let Entry::Provider(negotiation) = locked.entry().await? else {
                 return Err(NegotiationError::NotProvider);
             };
+            if negotiation.state_name() == StateName::Accepted && *restriction == Restriction::default() {
+                return self.confirm_offer(id, locked, negotiation, (by, now)).await;
+            }
             let State::Requested(requested) = negotiation.state() else {
                 return Err(NegotiationError::WrongState {
                     step: "offer",
@@ -86,7 +96,7 @@ impl Negotiations {
             };
             let request = requested.request.clone();
             let consumer = negotiation.peer().clone();
-            let continuing = self.same_members(locked, negotiation, now)?;
+            let continuing = self.same_members(locked, negotiation, now).await?;
             let offer = self.assess(&request, &consumer, now).await?;
             let offer = self.narrowed(offer, restriction, &consumer, now).await?;
             let explain = |difference: &Difference| offer.explain(difference);
@@ -96,6 +106,22 @@ impl Negotiations {
             self.show(id).await
         };
         offering.instrument(self.span(id)).await
+    }
+
+    /// Signs the terms of an accepted offer in the name of another person than the one who made it.
+    async fn confirm_offer(
+        &self,
+        id: &NegotiationId,
+        locked: LockedSlot,
+        negotiation: ProviderNegotiation,
+        (by, now): (&Attribution, Timestamp),
+    ) -> Result<NegotiationView, NegotiationError> {
+        let continuing = self.same_members(locked, negotiation, now).await?;
+        let offer = self.standing(continuing, by.actor(), now).await?;
+        let transition = Transition::agree(offer, &self.0.identity, (by, now))?;
+        let outgoing = self.apply(transition).await?;
+        self.forward(outgoing).await?;
+        self.show(id).await
     }
 
     /// Accepts the offer; agreement and confirmation follow automatically.
@@ -112,7 +138,7 @@ impl Negotiations {
             match negotiation.state_name() {
                 StateName::Accepted | StateName::Agreed | StateName::Verified | StateName::Finalized => {}
                 StateName::Requested | StateName::Offered | StateName::Terminated => {
-                    let continuing = self.same_members(locked, negotiation, now)?;
+                    let continuing = self.same_members(locked, negotiation, now).await?;
                     let transition = Transition::accept(continuing, &self.0.identity, (by, now))?;
                     let outgoing = self.apply(transition).await?;
                     self.forward(outgoing).await?;
@@ -141,7 +167,7 @@ impl Negotiations {
                 | StateName::Accepted
                 | StateName::Agreed
                 | StateName::Terminated => {
-                    let continuing = self.same_members(locked, negotiation, now)?;
+                    let continuing = self.same_members(locked, negotiation, now).await?;
                     let transition = Transition::verify(continuing, &self.0.identity, (by, now))?;
                     let outgoing = self.apply(transition).await?;
                     self.forward(outgoing).await?;
@@ -195,14 +221,7 @@ impl Negotiations {
         (event, reason): (GrantEvent, Reason),
         by: &Attribution,
     ) -> Result<(GrantView, bool), NegotiationError> {
-        let now = self.0.clock.now();
-        let peer_since = match event {
-            GrantEvent::Resume => Some(self.resumable(id, now).await?),
-            GrantEvent::Suspend | GrantEvent::Revoke | GrantEvent::Relinquish => None,
-        };
-        let locked = self.0.grants.lock(id).await?;
-        let transition = Transition::amend(locked, (event, reason), peer_since, &self.0.identity, (by, now))?;
-        self.apply(transition).await?;
+        self.record_amendment(id, (event, reason), by).await?;
         // The notice is in the record of the grant, behind those that were not acknowledged yet.
         let acknowledged = match self.notify(id).await {
             Ok(()) => true,
@@ -214,5 +233,23 @@ impl Negotiations {
         let view = self.0.grants.get(id).await;
         let view = view.ok_or(NegotiationError::UnknownGrant { grant: *id })?;
         Ok((view, acknowledged))
+    }
+
+    /// Makes a change of a grant here. Its notice waits in the record of the grant.
+    pub(super) async fn record_amendment(
+        &self,
+        id: &GrantId,
+        (event, reason): (GrantEvent, Reason),
+        by: &Attribution,
+    ) -> Result<(), NegotiationError> {
+        let now = self.0.clock.now();
+        let resumable = match event {
+            GrantEvent::Resume => Some(self.resumable(id, now).await?),
+            GrantEvent::Suspend | GrantEvent::Revoke | GrantEvent::Relinquish => None,
+        };
+        let locked = self.0.grants.lock(id).await?;
+        let transition = Transition::amend(locked, (event, reason), resumable, &self.0.identity, (by, now))?;
+        self.apply(transition).await?;
+        Ok(())
     }
 }

@@ -14,6 +14,7 @@ use concordat_protocol::identity::Side;
 use concordat_protocol::ids::{InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::NegotiationMessage;
 use concordat_protocol::signed::Signed;
+use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::data_dir::Storage;
 use concordat_storage::meta::SealedTree;
@@ -85,6 +86,11 @@ impl Store {
     /// A negotiation in its present state, even while a step is being taken.
     pub(super) async fn load(&self, id: &NegotiationId) -> Result<Entry, NegotiationError> {
         self.slot(id)?.entry().await
+    }
+
+    /// Why the step that is due in a negotiation was not taken.
+    pub(super) fn stopped(&self, id: &NegotiationId) -> Option<Reason> {
+        self.slot(id).ok()?.stopped()
     }
 
     /// The other side of a negotiation; `None` if it is unknown.

@@ -12,14 +12,15 @@
 //! # Locks
 //! A task that waits for one of these locks may hold those before it in this list, and none after it:
 //!
-//! 1. the delivery lock of a grant, while notices are sent;
-//! 2. the delivery lock of a negotiation, while a message is sent;
-//! 3. the step lock of a negotiation ([`LockedSlot`]);
-//! 4. the admission lock of an institution ([`Admission`]), while its request is counted and stored;
-//! 5. the record of a grant ([`LockedGrant`]). Waiting for it is waiting for chunks in transit, which is bounded: their holders see that
+//! 1. the comparison of a grant, while its notices are compared with those of the other side;
+//! 2. the delivery lock of a grant, while notices are sent;
+//! 3. the delivery lock of a negotiation, while a message is sent;
+//! 4. the step lock of a negotiation ([`LockedSlot`]);
+//! 5. the admission lock of an institution ([`Admission`]), while its request is counted and stored;
+//! 6. the record of a grant ([`LockedGrant`]). Waiting for it is waiting for chunks in transit, which is bounded: their holders see that
 //!    a change waits.
 //!
-//! The locks 3 to 5 are never held while something is sent: two sides that waited for each other's lock would deadlock.
+//! The locks 4 to 6 are never held while something is sent: two sides that waited for each other's lock would deadlock.
 //!
 //! What became of a delivery is no transition: acknowledgments are stored without an entry, and so is the removal of a request that the
 //! provider refused at once.

@@ -100,7 +100,7 @@ pub(crate) async fn retain(node: &Node, caller: &Actor, name: String, new: NewRe
     .await
 }
 
-/// Erases a dataset by destroying its keys.
+/// Erases a dataset by destroying its keys, and ends the grants and negotiations over it.
 ///
 /// # Errors
 /// `not_found` if there is no dataset of that name.
@@ -112,7 +112,8 @@ pub(crate) async fn erase(
 ) -> Result<Erased, Problem> {
     let by = caller.authorize(Action::EraseDataset)?;
     let name: DatasetName = name.parse()?;
-    blocking(node, move |node| {
+    let ending = by.clone();
+    let erased = blocking(node, move |node| {
         let (statement, unreachable) = node.lifecycle().erase(&name, request.reason, &by)?;
         let paths = unreachable.iter().map(|path| path.display().to_string());
         Ok::<_, Problem>(Erased {
@@ -120,7 +121,10 @@ pub(crate) async fn erase(
             unreachable_repositories: paths.collect(),
         })
     })
-    .await
+    .await;
+    // Also after an error: the dataset may be erased all the same. What is missed here is ended at the next start, and opens nothing.
+    node.negotiations().end_erased(&ending).await;
+    erased
 }
 
 /// The signed statements of erasures.

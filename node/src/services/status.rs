@@ -50,6 +50,7 @@ pub(crate) fn show(node: &Node, caller: Option<&Actor>) -> Status {
 fn alarms(node: &Node) -> Vec<String> {
     let membership = node.membership();
     let mut alarms = membership.heads().alarms();
+    alarms.extend(grant_alarms(node));
     let Some(roster) = membership.newest() else {
         return alarms;
     };
@@ -76,6 +77,21 @@ fn alarms(node: &Node) -> Vec<String> {
             ));
         }
     }
+    alarms
+}
+
+/// Grants that permit nothing until a person has decided, or about which the other side states something else.
+fn grant_alarms(node: &Node) -> Vec<String> {
+    let mut alarms = Vec::new();
+    let suspended = node.grants().suspended_by_restoration();
+    if suspended > 0 {
+        alarms.push(format!(
+            "{suspended} grants are suspended because this node was restored from an older copy, which may lack a revocation; a data steward \
+             decides about each with `concordat grant resume ID` or `concordat grant revoke ID`"
+        ));
+    }
+    let differences = node.grants().differences().into_iter();
+    alarms.extend(differences.map(|(grant, reason)| format!("grant {grant}: {reason}")));
     alarms
 }
 

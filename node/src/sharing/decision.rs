@@ -32,9 +32,12 @@ impl Sharing {
     pub(super) async fn evaluate(&self, case: &Case, policy: &Policy) -> Result<(QueryDecision, Explanation), Refusal> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
-        let facts = dataset_facts(&parts.storage, case.dataset())
-            .await
-            .map_err(|_| failed("the catalog cannot be read"))?;
+        let facts = match case {
+            // Another dataset of the same name is not the one that was granted.
+            Case::Peer { lease, .. } => lease.dataset().facts(&parts.storage).await,
+            Case::Local { dataset, .. } => dataset_facts(&parts.storage, dataset).await,
+        };
+        let facts = facts.map_err(|_| failed("the catalog cannot be read"))?;
         Ok(match case {
             Case::Peer { query, lease, .. } => {
                 let (consumer, provider) = self.parties_of(lease, now)?;

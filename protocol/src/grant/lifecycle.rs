@@ -38,6 +38,11 @@ impl GrantEvent {
         }
     }
 
+    /// Whether nothing follows it.
+    pub const fn ends_the_grant(self) -> bool {
+        self.leads_to().is_final()
+    }
+
     const fn leads_to(self) -> GrantStatus {
         match self {
             Self::Suspend => GrantStatus::Suspended,

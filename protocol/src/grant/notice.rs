@@ -6,7 +6,7 @@ use super::{GrantEvent, GrantState, GrantTerms, Party};
 use crate::identity::Side;
 use crate::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use crate::labels::{self, DomainLabel};
-use crate::signed::{Document, Verified};
+use crate::signed::{Document, Signed, Verified};
 use crate::text::Reason;
 use crate::time::{MAX_CLOCK_SKEW_MS, Staleness, Timestamp};
 
@@ -118,6 +118,11 @@ impl ValidNotice {
     /// The notice.
     pub fn notice(&self) -> &Notice {
         self.verified.document()
+    }
+
+    /// The notice with its signature, to be stored.
+    pub fn signed(&self) -> &Signed<Notice> {
+        self.verified.signed()
     }
 
     /// Which side made it.

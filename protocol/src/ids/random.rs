@@ -120,6 +120,12 @@ hex_id!(
     "grant id"
 );
 hex_id!(
+    /// One creation of a dataset: 16 random bytes. A dataset that is imported after another of the same name was erased has another one.
+    CreationId,
+    16,
+    "creation id"
+);
+hex_id!(
     /// One query: 16 random bytes chosen by the consumer.
     QueryId,
     16,

@@ -9,6 +9,7 @@
 //! | `/concordat/query/1` | [`QueryFrame`], later [`Countersignature`] | [`QueryOpening`], Arrow IPC in chunks, [`QueryClosing`] |
 //! | `/concordat/receipt/1` | [`ReceiptRequest`], then [`Countersignature`]s | [`ReceiptReply`], then a [`Reply`] for each |
 //! | `/concordat/notice/1` | [`NoticeFrame`] | [`NoticeReply`] |
+//! | `/concordat/grant-heads/1` | [`GrantHeadsFrame`] | [`GrantHeadsReply`] |
 
 mod answer_digest;
 mod refusal;
@@ -20,7 +21,7 @@ pub use refusal::{Reason, Refusal, RefusalCode};
 
 use super::codec::Frame;
 use crate::audit::{LedgerHead, LedgerProof};
-use crate::grant::{Acknowledgement, Notice};
+use crate::grant::{Acknowledgement, GrantHeads, NewerNotices, Notice};
 use crate::ids::{ColumnName, DatasetName, NodeId, Nonce, QueryId};
 use crate::labels::{self, DomainLabel};
 use crate::membership::{NodeCertificate, Roster};
@@ -313,5 +314,31 @@ pub enum NoticeReply {
 }
 
 impl Frame for NoticeReply {
+    const MAX: usize = SMALL_FRAME;
+}
+
+/// The notices about one grant that the sender knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantHeadsFrame {
+    /// The newest of each side.
+    pub heads: GrantHeads,
+}
+
+impl Frame for GrantHeadsFrame {
+    const MAX: usize = 1024;
+}
+
+/// Answer to the heads of a grant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum GrantHeadsReply {
+    /// What the sender of the heads lacks; nothing if both sides know the same.
+    Newer(NewerNotices),
+    /// Not accepted.
+    Refused(Refusal),
+}
+
+impl Frame for GrantHeadsReply {
     const MAX: usize = SMALL_FRAME;
 }

@@ -17,13 +17,15 @@ pub const CATALOG: StreamName = StreamName("/concordat/catalog/1");
 pub const NEGOTIATION: StreamName = StreamName("/concordat/negotiation/1");
 /// Changes of grants that the other side must learn of.
 pub const NOTICE: StreamName = StreamName("/concordat/notice/1");
+/// Which notices about a grant each side knows, and those that one of them lacks.
+pub const GRANT_HEADS: StreamName = StreamName("/concordat/grant-heads/1");
 /// Queries and their answers.
 pub const QUERY: StreamName = StreamName("/concordat/query/1");
 /// Receipts that still lack the consumer's signature.
 pub const RECEIPT: StreamName = StreamName("/concordat/receipt/1");
 
 /// Every protocol between nodes.
-pub const ALL: [StreamName; 7] = [HELLO, ROSTER, CATALOG, NEGOTIATION, NOTICE, QUERY, RECEIPT];
+pub const ALL: [StreamName; 8] = [HELLO, ROSTER, CATALOG, NEGOTIATION, NOTICE, GRANT_HEADS, QUERY, RECEIPT];
 
 impl StreamName {
     /// The name as it is negotiated.

@@ -87,6 +87,7 @@ fn migrated(keys: &Keyring, old: RecordOfFormat1) -> Result<DatasetRecord, Catal
     let keep: Option<NonZeroU32> = None;
     Ok(DatasetRecord {
         release: ReleaseRules::default(),
+        created: None,
         keys: DatasetKeys {
             pseudonyms: segment.pseudonyms_of_format_1(old.name.as_str(), &key)?,
             current: old.key,

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use concordat_keys::Wrapped;
 use concordat_protocol::{
-    ids::{ColumnName, DatasetName, KeyId, SegmentName},
+    ids::{ColumnName, CreationId, DatasetName, KeyId, SegmentName},
     release::ReleaseRules,
     schema::VersionNumber,
 };
@@ -34,6 +34,9 @@ pub struct DatasetRecord {
     /// The steward's decisions about its answers.
     #[serde(default)]
     pub release: ReleaseRules,
+    /// Distinguishes it from other datasets that had or will have its name; `None` if it was imported by a version that did not record it.
+    #[serde(default)]
+    pub created: Option<CreationId>,
     pub(super) keys: DatasetKeys,
 }
 

@@ -11,9 +11,10 @@ use concordat_node::{
     Actor, Clock, DEFAULT_MEMORY, EngineConfig, Identity, Node, RETRY_INTERVAL, Restriction, Shutdown, StartConfig,
     Training,
 };
+use concordat_protocol::audit::Cause;
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
-use concordat_protocol::ids::{ColumnName, DatasetName, GrantId, InstitutionId, Jurisdiction};
+use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, GrantId, InstitutionId, Jurisdiction};
 use concordat_protocol::negotiation::{Justification, StateName};
 use concordat_protocol::query::Role;
 use concordat_protocol::release::{ReleaseChange, TierLimits};
@@ -22,7 +23,7 @@ use concordat_protocol::scope::{
 };
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::{catalog::ImportRequest, data_dir::Storage};
 use concordat_tests::tester;
 use tempfile::TempDir;
@@ -138,8 +139,9 @@ impl Pair {
             .request(everything(table), justification, &tester())
             .await
             .unwrap();
+        let steward = steward(&self.provider).await;
         provider
-            .offer(&requested.id, &Restriction::default(), &tester())
+            .offer(&requested.id, &Restriction::default(), &steward)
             .await
             .unwrap();
         consumer.accept(&requested.id, &tester()).await.unwrap();
@@ -268,4 +270,21 @@ fn everything(table: &str) -> Scope {
         limits: scope::Limits::default(),
         window: Window::new(now.plus_seconds(-60), now.plus_seconds(86_400)).unwrap(),
     }
+}
+
+/// A data steward of `node`, who makes offers.
+async fn steward(node: &Node) -> Attribution {
+    let actor = ActorId::at("stella", &node.identity().institution).unwrap();
+    let node = node.clone();
+    let work = move || {
+        if node.accounts().show("stella").is_err() {
+            let password = Secret::from("correct horse battery staple".to_owned());
+            let roles = BTreeSet::from([Role::Steward]);
+            node.accounts()
+                .add("stella", roles, &password, Clock::system().now())
+                .unwrap();
+        }
+    };
+    tokio::task::spawn_blocking(work).await.unwrap();
+    Attribution::vouch(Cause::Person { actor })
 }

@@ -9,8 +9,8 @@ mod bounded;
 use concordat_protocol::wire::{
     codec::{Frame, HEADER_LEN, decode, encode, frame_len},
     messages::{
-        CatalogReply, CatalogRequest, Countersignature, Hello, NegotiationFrame, NoticeFrame, NoticeReply,
-        QueryClosing, QueryFrame, QueryOpening, Reply, RosterMessage,
+        CatalogReply, CatalogRequest, Countersignature, GrantHeadsFrame, GrantHeadsReply, Hello, NegotiationFrame,
+        NoticeFrame, NoticeReply, QueryClosing, QueryFrame, QueryOpening, Reply, RosterMessage,
     },
 };
 use libfuzzer_sys::fuzz_target;
@@ -32,6 +32,8 @@ fuzz_target!(|input: &[u8]| {
         check::<Countersignature>,
         check::<NoticeFrame>,
         check::<NoticeReply>,
+        check::<GrantHeadsFrame>,
+        check::<GrantHeadsReply>,
     ];
     checks[usize::from(*choice) % checks.len()](body);
 });

@@ -221,7 +221,7 @@ fn lost_machine_is_restored_to_another_store_location() {
     fs::write(&given, config.replace(&format!("s3://{BUCKET}/cleveland"), &other)).unwrap();
     restore(node, &["--config", &text(&given)]).ok();
     node.start();
-    node.forget_login();
+    node.readmit_users();
     node.run_with_input(&["login", Person::Researcher.name()], Some(PASSWORD))
         .ok();
     node.await_condition("readiness", is_ready);
@@ -244,6 +244,6 @@ fn lost_machine_is_restored_to_another_store_location() {
     ];
     restore(node, &local).ok();
     node.start();
-    node.forget_login();
+    node.readmit_users();
     assert_eq!(node.query(SQL).ok().stdout, right);
 }

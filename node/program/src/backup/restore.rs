@@ -33,6 +33,9 @@ pub(crate) struct Restore {
     /// A snapshot other than the newest; one that is signed with an older key of the institution is restored only if it is named here
     #[arg(long, value_name = "ID")]
     snapshot: Option<Nonce>,
+    /// Who is an administrator now: the password of this account opens one session; needed if the snapshot contains several
+    #[arg(long, value_name = "NAME")]
+    administrator: Option<String>,
     /// Use this complete configuration instead of generating one; it can name a store for the objects
     #[arg(long, value_name = "FILE", conflicts_with_all = ["objects", "address", "listen", "port", "dial"])]
     config: Option<PathBuf>,
@@ -91,6 +94,10 @@ struct Restored<'a> {
     taken: String,
     /// Datasets that were erased after the snapshot was taken.
     erased: Vec<DatasetName>,
+    /// The account that can log in once, to set another password.
+    administrator: Option<String>,
+    /// Accounts that need a new password from an administrator.
+    locked_accounts: Vec<String>,
     /// Its settings, which are not adopted.
     snapshot_configuration: Option<Hints>,
 }
@@ -105,6 +112,18 @@ impl Restored<'_> {
         }
         if let Some(hints) = self.snapshot_configuration.as_ref().filter(|_| adopted) {
             note_not_adopted(hints, context);
+        }
+        context.out.note(&format!(
+            "what was revoked, ended or changed after {} is not in this snapshot: every grant of this institution is suspended until a data \
+             steward resumes it, which needs a connection with the other side, and open negotiations end",
+            self.taken
+        ));
+        if let Some(administrator) = &self.administrator {
+            context.out.note(&format!(
+                "the password of `{administrator}` opens one session, in which it is changed; for all others an administrator checks the \
+                 roles and sets a password with `concordat user password NAME`, and records trainings again: {}",
+                self.locked_accounts.join(", ")
+            ));
         }
         let sentence = format!(
             "{} is restored into {} from snapshot {}. Run `concordat serve`, and never two nodes of one identity",
@@ -140,6 +159,7 @@ impl Restore {
             config,
             unlock,
             cost: Argon2Cost::default(),
+            administrator: self.administrator.clone(),
         };
         let now = Clock::system().now();
         let restored = tokio::task::spawn_blocking(move || restore(plan, now))
@@ -153,6 +173,8 @@ impl Restore {
             snapshot: id,
             taken: restored.taken.to_string(),
             erased: restored.erased,
+            administrator: restored.accounts.administrator,
+            locked_accounts: restored.accounts.locked,
             snapshot_configuration: hints,
         };
         node.report(adopted, context)

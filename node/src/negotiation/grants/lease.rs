@@ -9,6 +9,7 @@ use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use tokio::sync::{OwnedRwLockReadGuard, watch};
 
 use super::record::{Live, Record};
+use crate::negotiation::bound_dataset::BoundDataset;
 
 /// The rule that a suspended grant permits nothing, as peers are sent it.
 pub(super) const SUSPENDED: &str = "grant-suspended";
@@ -35,6 +36,11 @@ impl Lease {
     /// The terms of the grant.
     pub fn terms(&self) -> &GrantTerms {
         self.live.terms()
+    }
+
+    /// The dataset that it opens, and no other of the same name.
+    pub(crate) fn dataset(&self) -> &BoundDataset {
+        self.live.dataset()
     }
 
     /// Permission to send one chunk.

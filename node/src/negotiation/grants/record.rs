@@ -3,22 +3,37 @@
 use std::sync::Arc;
 
 use concordat_protocol::grant::{
-    Effective, GrantEvent, GrantState, GrantTerms, Notice, Party, ValidGrant, ValidNotice,
+    Effective, GrantEvent, GrantHeads, GrantState, GrantTerms, NewerNotices, Notice, NoticeHead, Party, ValidGrant,
+    ValidNotice,
 };
 use concordat_protocol::identity::{InstitutionPublicKey, Side};
-use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NodeId};
-use concordat_protocol::signed::{CoSigned, Signed, Verified};
+use concordat_protocol::ids::{CreationId, Digest32, GrantId, InstitutionId, NodeId};
+use concordat_protocol::signed::{CoSigned, SignatureError, Signed, Verified};
+use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, watch};
+use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, watch};
 
 use crate::negotiation::NegotiationError;
+use crate::negotiation::bound_dataset::BoundDataset;
+use crate::restorations::RestorationCount;
 
 /// Resumptions of one grant within [`RESUMPTION_WINDOW_MS`] that are accepted: more than people decide. Each costs an entry in this
 /// ledger, and so does the suspension after it.
 const MAX_RESUMPTIONS: usize = 8;
 /// An hour, in milliseconds.
 const RESUMPTION_WINDOW_MS: i64 = 3_600_000;
+
+/// What a grant depends on besides its terms, when it is activated.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::negotiation) struct GrantBasis {
+    /// The roster that admitted the other side.
+    pub(in crate::negotiation) peer_since: u64,
+    /// The restorations of this node.
+    pub(super) restorations: RestorationCount,
+    /// The creation of the dataset; `None` at the consumer.
+    pub(super) dataset: Option<CreationId>,
+}
 
 /// The stored record of a grant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +53,21 @@ pub(in crate::negotiation) struct Record {
     pub(in crate::negotiation) received: u32,
     /// Digest of the last notice applied.
     last_applied: Option<Digest32>,
+    /// That notice: the other side may be restored from a backup that lacks it.
+    #[serde(default)]
+    pub(super) applied: Option<Signed<Notice>>,
+    /// The last notice sent.
+    #[serde(default)]
+    pub(super) own: Option<Signed<Notice>>,
+    /// The restorations of this node when the grant was activated or last resumed. While they are others, the grant permits nothing.
+    #[serde(default)]
+    pub(in crate::negotiation) restorations: RestorationCount,
+    /// The restorations of this node when the notices were last compared with those of the other side.
+    #[serde(default)]
+    pub(in crate::negotiation) compared: RestorationCount,
+    /// The creation of the dataset that was agreed about; `None` at the consumer.
+    #[serde(default)]
+    dataset: Option<CreationId>,
     /// When the other side resumed it within the last hour, at most [`MAX_RESUMPTIONS`].
     resumptions: Vec<Timestamp>,
     /// Notices sent and not acknowledged.
@@ -45,15 +75,20 @@ pub(in crate::negotiation) struct Record {
 }
 
 impl Record {
-    pub(in crate::negotiation) fn new(grant: &ValidGrant, peer_since: u64, now: Timestamp) -> Self {
+    pub(in crate::negotiation) fn new(grant: &ValidGrant, basis: GrantBasis, now: Timestamp) -> Self {
         Self {
             terms: grant.signed().clone(),
             keys: [grant.terms().provider_key, grant.terms().consumer_key],
-            peer_since,
+            peer_since: basis.peer_since,
             state: GrantState::active(now),
             sent: 0,
             received: 0,
             last_applied: None,
+            applied: None,
+            own: None,
+            restorations: basis.restorations,
+            compared: basis.restorations,
+            dataset: basis.dataset,
             resumptions: Vec::new(),
             pending: Vec::new(),
         }
@@ -64,8 +99,64 @@ impl Record {
         let mut next = self.clone();
         next.state = state;
         next.sent = self.sent.saturating_add(1);
+        next.own = Some(notice.clone());
         next.pending.push(notice);
         next
+    }
+
+    /// After a notice of this side that it did not know any more, with number `sequence`: what waits was made without it, and is superseded
+    /// at the other side.
+    pub(in crate::negotiation) fn after_forgotten_notice(
+        &self,
+        state: GrantState,
+        sequence: u32,
+        notice: Signed<Notice>,
+    ) -> Self {
+        Self {
+            state,
+            sent: self.sent.max(sequence),
+            own: Some(notice),
+            pending: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    /// After a comparison with the other side, when this node had gone on from an older copy so often.
+    pub(in crate::negotiation) fn after_comparison(&self, restorations: RestorationCount) -> Self {
+        Self {
+            compared: restorations,
+            ..self.clone()
+        }
+    }
+
+    /// The newest notices of both sides that this side knows.
+    pub(in crate::negotiation) fn heads(&self, grant: GrantId) -> Result<GrantHeads, SignatureError> {
+        Ok(GrantHeads {
+            grant,
+            own: self.own.as_ref().map(NoticeHead::of).transpose()?,
+            applied: self.applied.as_ref().map(NoticeHead::of).transpose()?,
+        })
+    }
+
+    /// What a side that knows `heads` lacks.
+    pub(in crate::negotiation) fn newer_than(&self, heads: &GrantHeads) -> Result<NewerNotices, SignatureError> {
+        let mut newer = NewerNotices::default();
+        if let Some(applied) = &self.applied
+            && heads.lacks_own(applied)?
+        {
+            newer.yours = Some(applied.clone());
+        }
+        if let Some(own) = &self.own
+            && heads.lacks_applied(own)?
+        {
+            newer.ours = Some(own.clone());
+        }
+        Ok(newer)
+    }
+
+    /// Whether `notice` is the newest of this side.
+    pub(in crate::negotiation) fn is_own(&self, notice: &Signed<Notice>) -> bool {
+        self.own.as_ref() == Some(notice)
     }
 
     /// After a notice of the other side, which leads to `state`.
@@ -92,6 +183,7 @@ impl Record {
             state,
             received: notice.notice().sequence,
             last_applied: Some(notice.digest()),
+            applied: Some(notice.signed().clone()),
             resumptions,
             ..self.clone()
         })
@@ -103,12 +195,23 @@ impl Record {
     }
 }
 
+/// The comparison of the notices with those of the other side.
+#[derive(Clone, Debug, Default)]
+pub(in crate::negotiation) struct Comparison {
+    /// The session in which they were compared last.
+    pub(in crate::negotiation) session: Option<u64>,
+    /// What differs and could not be resolved.
+    pub(in crate::negotiation) difference: Option<Reason>,
+}
+
 /// A grant in use: its terms and its record.
 #[derive(Debug)]
 pub(in crate::negotiation) struct Live {
     grant: ValidGrant,
     party: Party,
+    dataset: BoundDataset,
     record: Arc<RwLock<Record>>,
+    comparison: Mutex<Comparison>,
     /// Held while notices about it are sent, so that they arrive in order.
     delivery: Arc<Mutex<()>>,
     /// How many changes wait for the guards.
@@ -125,8 +228,10 @@ impl Live {
             grant: grant.terms().grant,
         })?;
         Ok(Self {
+            dataset: BoundDataset::new(grant.terms().scope.dataset.clone(), record.dataset),
             grant,
             party,
+            comparison: Mutex::default(),
             record: Arc::new(RwLock::new(record)),
             delivery: Arc::default(),
             waiting: watch::Sender::new(0),
@@ -153,6 +258,21 @@ impl Live {
         self.terms().side(self.party.other())
     }
 
+    /// The dataset that it is about, and no other of the same name.
+    pub(in crate::negotiation) const fn dataset(&self) -> &BoundDataset {
+        &self.dataset
+    }
+
+    /// The comparison with the other side. While this is held, no other task compares.
+    pub(in crate::negotiation) async fn comparison(&self) -> MutexGuard<'_, Comparison> {
+        self.comparison.lock().await
+    }
+
+    /// What differs from the other side; `None` if nothing does, or while it is being compared.
+    pub(super) fn difference(&self) -> Option<Reason> {
+        self.comparison.try_lock().ok()?.difference.clone()
+    }
+
     pub(super) fn record(&self) -> Arc<RwLock<Record>> {
         self.record.clone()
     }
@@ -161,7 +281,7 @@ impl Live {
         self.delivery.clone().lock_owned().await
     }
 
-    pub(super) async fn shared(&self) -> RwLockReadGuard<'_, Record> {
+    pub(in crate::negotiation) async fn shared(&self) -> RwLockReadGuard<'_, Record> {
         self.record.read().await
     }
 
@@ -184,6 +304,7 @@ impl Live {
             party: self.party,
             state,
             digest: self.grant.digest(),
+            difference: self.difference(),
         }
     }
 }
@@ -238,6 +359,8 @@ pub struct GrantView {
     pub state: GrantState,
     /// Digest of the terms.
     pub digest: Digest32,
+    /// What the other side states about it that differs.
+    pub difference: Option<Reason>,
 }
 
 impl GrantView {

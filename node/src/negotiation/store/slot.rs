@@ -8,12 +8,13 @@ use concordat_protocol::identity::Side;
 use concordat_protocol::ids::{InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{NegotiationMessage, StateName, StoredNegotiation};
 use concordat_protocol::signed::Signed;
+use concordat_protocol::text::Reason;
 use concordat_storage::meta::{MetaError, SealedTree};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::negotiation::NegotiationError;
-use crate::negotiation::entry::{Admitted, Entry};
+use crate::negotiation::entry::{Admitted, Entry, Origin};
 
 /// The stored record of a negotiation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ use crate::negotiation::entry::{Admitted, Entry};
 pub(super) struct NegotiationRecord {
     negotiation: StoredNegotiation,
     admitted: Admitted,
+    #[serde(default)]
+    origin: Origin,
     /// Number of our newest message that the other side has acknowledged. Acknowledged messages are not sent again unless the other side
     /// repeats its own. 0 before the first.
     acknowledged: u32,
@@ -79,6 +82,9 @@ pub(super) struct Slot {
     tree: SealedTree<NegotiationRecord>,
     content: RwLock<Content>,
     admitted: RwLock<Admitted>,
+    origin: RwLock<Origin>,
+    /// Why the step that is due was not taken; determined again after a start.
+    stopped: RwLock<Option<Reason>>,
     acknowledged: AtomicU32,
     step: Arc<Mutex<()>>,
     /// Held while a message is being sent, so that no message is sent by two tasks at a time. A task may wait for `step` while it holds
@@ -94,6 +100,8 @@ impl Slot {
             tree,
             content: RwLock::default(),
             admitted: RwLock::default(),
+            origin: RwLock::default(),
+            stopped: RwLock::default(),
             acknowledged: AtomicU32::new(0),
             step: Arc::default(),
             delivery: Arc::default(),
@@ -108,6 +116,7 @@ impl Slot {
         let NegotiationRecord {
             negotiation,
             admitted,
+            origin,
             acknowledged,
         } = record;
         let entry = Entry::restore(negotiation)?;
@@ -115,6 +124,7 @@ impl Slot {
         let slot = Self {
             content: RwLock::new(Content::of(entry, acknowledged)),
             admitted: RwLock::new(admitted),
+            origin: RwLock::new(origin),
             acknowledged: AtomicU32::new(acknowledged),
             ..Self::empty(id, tree)
         };
@@ -202,6 +212,15 @@ impl Slot {
         }
     }
 
+    /// Why the step that is due was not taken.
+    pub(super) fn stopped(&self) -> Option<Reason> {
+        self.stopped.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_stopped(&self, reason: Option<Reason>) {
+        *self.stopped.write().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
     fn acknowledged(&self) -> u32 {
         self.acknowledged.load(Ordering::Acquire)
     }
@@ -250,6 +269,21 @@ impl LockedSlot {
         *self.slot.admitted.write().unwrap_or_else(PoisonError::into_inner) = admitted;
     }
 
+    /// What it depends on, apart from its messages and its sides.
+    pub(in crate::negotiation) fn origin(&self) -> Origin {
+        self.slot.origin.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// States what it depends on, before the message is stored that it is about.
+    pub(in crate::negotiation) fn set_origin(&self, origin: Origin) {
+        *self.slot.origin.write().unwrap_or_else(PoisonError::into_inner) = origin;
+    }
+
+    /// Shows why the step that is due is not taken, until one is.
+    pub(in crate::negotiation) fn stop(&self, reason: Reason) {
+        self.slot.set_stopped(Some(reason));
+    }
+
     /// Number of our newest message that the other side has acknowledged.
     pub(super) fn acknowledged(&self) -> u32 {
         self.slot.acknowledged()
@@ -260,11 +294,13 @@ impl LockedSlot {
         let record = NegotiationRecord {
             negotiation: entry.stored(),
             admitted: self.admitted(),
+            origin: self.origin(),
             acknowledged,
         };
         self.slot.tree.put(&self.slot.id.to_string(), &record)?;
         self.slot.acknowledged.store(acknowledged, Ordering::Release);
         self.slot.set(Content::of(entry, acknowledged));
+        self.slot.set_stopped(None);
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! How a grant begins, and how each side changes it.
 
 use concordat_protocol::audit::GrantChange;
-use concordat_protocol::grant::{GrantEvent, Notice, NoticeEffect, NoticeOutcome, ValidGrant, ValidNotice};
+use concordat_protocol::grant::{
+    GrantEvent, GrantStatus, Notice, NoticeEffect, NoticeOutcome, ValidGrant, ValidNotice,
+};
 use concordat_protocol::ids::NodeId;
 use concordat_protocol::signed::{Signed, Verified};
 use concordat_protocol::text::Reason;
@@ -11,8 +13,9 @@ use concordat_storage::ledger::Attribution;
 use super::{Activation, Amendment, Change, Transition};
 use crate::identity::Identity;
 use crate::negotiation::NegotiationError;
-use crate::negotiation::grants::{Grants, Live, LockedGrant, Record};
+use crate::negotiation::grants::{GrantBasis, Grants, Live, LockedGrant, Record, Resumable};
 use crate::negotiation::store::LockedSlot;
+use crate::restorations::RestorationCount;
 use concordat_network::hello::Attested;
 
 /// What a notice of the other side does.
@@ -36,7 +39,8 @@ impl Transition {
         (grants, identity): (&Grants, &Identity),
         (by, at): (&Attribution, Timestamp),
     ) -> Result<Option<Self>, NegotiationError> {
-        let activation = Activation::new(grant, peer_since, (grants, identity), at)?;
+        let basis = grants.basis(peer_since, None);
+        let activation = Activation::new(grant, basis, (grants, identity), at)?;
         Ok(activation.map(|activation| Self {
             change: Change::Negotiation {
                 locked,
@@ -49,31 +53,78 @@ impl Transition {
         }))
     }
 
-    /// This side changes a grant. A resumption states the roster that admitted the other side (`peer_since`).
+    /// This side changes a grant. A resumption needs a proof that the grant can be resumed.
     pub(in crate::negotiation) fn amend(
         locked: LockedGrant,
         (event, reason): (GrantEvent, Reason),
-        peer_since: Option<u64>,
+        resumable: Option<Resumable>,
         identity: &Identity,
         (by, at): (&Attribution, Timestamp),
     ) -> Result<Self, NegotiationError> {
-        let live = locked.live();
         let held = locked.record();
-        let next = held.state.apply(event, live.party(), reason.clone(), at)?;
-        let notice = Notice {
-            grant: live.terms().grant,
-            event,
-            reason: reason.clone(),
-            from: identity.institution.clone(),
-            to: live.peer().clone(),
-            sequence: held.sent.saturating_add(1),
-            at,
-        };
-        let signed = Signed::sign(&notice, &identity.node_key)?;
-        let mut record = held.after_own_change(next, signed.signed().clone());
-        record.peer_since = peer_since.unwrap_or(held.peer_since);
+        if let Some(resumable) = &resumable {
+            resumable.check_compared(held)?;
+        }
+        let next = held.state.apply(event, locked.live().party(), reason.clone(), at)?;
+        let notice = own_notice(&locked, (event, reason.clone()), held.sent, identity, at)?;
+        let mut record = held.after_own_change(next, notice);
+        if let Some(resumable) = resumable {
+            record.peer_since = resumable.peer_since();
+            record.restorations = resumable.restorations();
+        }
         let change = Some((change_of(event), Some(reason)));
         Ok(Self::amended(locked, Amendment { record, change }, (by, at)))
+    }
+
+    /// This side has changed a grant and did not know it any more, because it was restored from a backup. The notice is its own, so it is
+    /// applied as what it is; an end is final. It never widens access: a grant that is suspended here stays so, and the other side learns that
+    /// in another notice. `None` if the notice is known.
+    pub(in crate::negotiation) fn remember(
+        locked: LockedGrant,
+        notice: &Verified<Notice, NodeId>,
+        identity: &Identity,
+        (by, at): (&Attribution, Timestamp),
+    ) -> Result<Option<Self>, NegotiationError> {
+        let document = notice.document();
+        let held = locked.record();
+        let live = locked.live();
+        let ends = document.event.ends_the_grant();
+        let is_ours = document.grant == live.terms().grant
+            && document.event.party() == live.party()
+            && document.from == identity.institution
+            && document.to == *live.peer();
+        if !is_ours {
+            return Err(NegotiationError::ForeignNotice);
+        }
+        if held.is_own(notice.signed()) || (document.sequence < held.sent && !ends) || held.state.status.is_final() {
+            return Ok(None);
+        }
+        let reason = Reason::sanitized(&format!("from before a restore: {}", document.reason));
+        let applied = held.state.apply(document.event, live.party(), reason.clone(), at).ok();
+        let next = applied.filter(|_| document.event != GrantEvent::Resume);
+        let change = next.as_ref().map(|_| (change_of(document.event), Some(reason)));
+        let state = next.unwrap_or_else(|| held.state.clone());
+        let mut record = held.after_forgotten_notice(state, document.sequence, notice.signed().clone());
+        if record.state.status == GrantStatus::Suspended && document.event != GrantEvent::Suspend {
+            let why = record
+                .state
+                .reason
+                .clone()
+                .unwrap_or_else(|| Reason::sanitized("suspended"));
+            let again = own_notice(&locked, (GrantEvent::Suspend, why), record.sent, identity, at)?;
+            record = record.after_own_change(record.state.clone(), again);
+        }
+        Ok(Some(Self::amended(locked, Amendment { record, change }, (by, at))))
+    }
+
+    /// The notices were compared with those of the other side.
+    pub(in crate::negotiation) fn compared(
+        locked: LockedGrant,
+        restorations: RestorationCount,
+        (by, at): (&Attribution, Timestamp),
+    ) -> Self {
+        let record = locked.record().after_comparison(restorations);
+        Self::amended(locked, Amendment { record, change: None }, (by, at))
     }
 
     /// The other side has changed a grant. Only a notice that changes the state is recorded in the ledger; a provider can repeat such
@@ -135,17 +186,38 @@ impl Activation {
     /// negotiation, so no other task records the same grant.
     pub(super) fn new(
         grant: &ValidGrant,
-        peer_since: u64,
+        basis: GrantBasis,
         (grants, identity): (&Grants, &Identity),
         at: Timestamp,
     ) -> Result<Option<Self>, NegotiationError> {
         if grants.contains(&grant.terms().grant) {
             return Ok(None);
         }
-        let record = Record::new(grant, peer_since, at);
+        let record = Record::new(grant, basis, at);
         let live = Live::open(record.clone(), &identity.institution)?;
         Ok(Some(Self { live, record }))
     }
+}
+
+/// The next notice of this side after number `sent`, signed.
+fn own_notice(
+    locked: &LockedGrant,
+    (event, reason): (GrantEvent, Reason),
+    sent: u32,
+    identity: &Identity,
+    at: Timestamp,
+) -> Result<Signed<Notice>, NegotiationError> {
+    let live = locked.live();
+    let notice = Notice {
+        grant: live.terms().grant,
+        event,
+        reason,
+        from: identity.institution.clone(),
+        to: live.peer().clone(),
+        sequence: sent.saturating_add(1),
+        at,
+    };
+    Ok(Signed::sign(&notice, &identity.node_key)?.signed().clone())
 }
 
 const fn change_of(event: GrantEvent) -> GrantChange {

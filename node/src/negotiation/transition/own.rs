@@ -1,7 +1,6 @@
 //! The steps of this side.
 
 use concordat_protocol::audit::Direction;
-use concordat_protocol::ids::Digest32;
 use concordat_protocol::negotiation::{
     AsConsumer, AsProvider, ConsumerNegotiation, Justification, Negotiation, Parties, ProviderNegotiation, Role,
     RuleName, Sent,
@@ -14,9 +13,10 @@ use concordat_storage::ledger::Attribution;
 use super::{Activation, Change, Kept, Step, Transition};
 use crate::identity::Identity;
 use crate::negotiation::NegotiationError;
-use crate::negotiation::entry::{Admitted, Entry};
+use crate::negotiation::entry::{Admitted, Entry, Origin};
 use crate::negotiation::grants::Grants;
 use crate::negotiation::sides::Continuing;
+use crate::negotiation::standing::StandingOffer;
 use crate::negotiation::store::LockedSlot;
 
 /// Who causes a step, and when.
@@ -26,7 +26,7 @@ impl Transition {
     /// The consumer begins a negotiation.
     pub(in crate::negotiation) fn request(
         locked: LockedSlot,
-        (parties, admitted): (&Parties, Admitted),
+        (parties, admitted, origin): (&Parties, Admitted, Origin),
         (scope, justification): (Scope, Justification),
         identity: &Identity,
         (by, at): By<'_>,
@@ -34,6 +34,7 @@ impl Transition {
         let node = &identity.node_key;
         let sent = ConsumerNegotiation::request(locked.id(), parties, scope, justification, node, at)?;
         locked.set_admitted(admitted);
+        locked.set_origin(origin);
         Ok(Self::sent(locked, sent, (by, at)))
     }
 
@@ -47,6 +48,10 @@ impl Transition {
     ) -> Result<Self, NegotiationError> {
         let (locked, negotiation) = continuing.into_parts();
         let sent = negotiation.offer(scope, explain, &identity.node_key, at)?;
+        locked.set_origin(Origin {
+            author: by.actor().cloned(),
+            ..locked.origin()
+        });
         Ok(Self::sent(locked, sent, (by, at)))
     }
 
@@ -61,13 +66,13 @@ impl Transition {
         Ok(Self::sent(locked, sent, (by, at)))
     }
 
-    /// The provider signs the terms, as decided under `policy`.
+    /// The provider signs the terms of an offer that it would make now too.
     pub(in crate::negotiation) fn agree(
-        continuing: Continuing<AsProvider>,
-        policy: Digest32,
+        offer: StandingOffer,
         identity: &Identity,
         (by, at): By<'_>,
     ) -> Result<Self, NegotiationError> {
+        let (continuing, policy) = offer.into_parts();
         let (locked, negotiation) = continuing.into_parts();
         let sent = negotiation.agree(policy, &identity.institution_key(), &identity.node_key, at)?;
         Ok(Self::sent(locked, sent, (by, at)))
@@ -94,7 +99,10 @@ impl Transition {
     ) -> Result<Self, NegotiationError> {
         let sent = negotiation.finalize(&identity.node_key, at)?;
         let activation = match sent.next.grant() {
-            Some(grant) => Activation::new(grant, peer_since, (grants, identity), at)?,
+            Some(grant) => {
+                let basis = grants.basis(peer_since, locked.origin().dataset);
+                Activation::new(grant, basis, (grants, identity), at)?
+            }
             None => None,
         };
         let change = Change::Negotiation {

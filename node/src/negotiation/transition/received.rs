@@ -9,7 +9,7 @@ use concordat_storage::ledger::Attribution;
 use super::{Change, Kept, Step, Transition};
 use crate::negotiation::NegotiationError;
 use crate::negotiation::admission::Admission;
-use crate::negotiation::entry::{Admitted, Entry};
+use crate::negotiation::entry::{Admitted, Entry, Origin};
 use crate::negotiation::store::LockedSlot;
 
 /// What a message of a known negotiation does.
@@ -66,10 +66,11 @@ impl Transition {
     pub(in crate::negotiation) fn open(
         locked: LockedSlot,
         (opened, request): (ProviderNegotiation, Signed<NegotiationMessage>),
-        (admission, admitted): (Admission, Admitted),
+        (admission, admitted, origin): (Admission, Admitted, Origin),
         (by, at): (&Attribution, Timestamp),
     ) -> Self {
         locked.set_admitted(admitted);
+        locked.set_origin(origin);
         let change = Change::Negotiation {
             locked,
             activation: None,

@@ -88,7 +88,7 @@ pub(super) fn grant(view: &NegotiationView, grant: Option<&GrantView>, now: Time
         ));
     };
     let scope = grant.map_or(last, |grant| &grant.terms.scope);
-    let stated = grant.and_then(|grant| grant.state.reason.clone());
+    let stated = grant.and_then(|grant| grant.difference.clone().or_else(|| grant.state.reason.clone()));
     Ok(Grant {
         id: view.id,
         state: state(view.state, grant.map(|grant| grant.effective(now))),
@@ -112,7 +112,9 @@ pub(super) fn grant(view: &NegotiationView, grant: Option<&GrantView>, now: Time
         not_before: scope.window.not_before().to_string(),
         not_after: scope.window.not_after().to_string(),
         limits: limits(scope.limits),
-        reason: stated.or_else(|| termination_reason(&view.detail)),
+        reason: stated
+            .or_else(|| termination_reason(&view.detail))
+            .or_else(|| view.stopped.clone()),
         acknowledged: None,
         policy: None,
     })

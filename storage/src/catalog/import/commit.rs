@@ -7,7 +7,7 @@
 use concordat_keys::{KeyError, PseudonymSecret, SegmentKey};
 use concordat_protocol::{
     identity::InstitutionKey,
-    ids::Digest32,
+    ids::{CreationId, Digest32},
     release::ReleaseRules,
     schema::VersionNumber,
     signed::{Signed, Verified},
@@ -66,7 +66,11 @@ impl Commit<'_> {
             Some(old) => old.keys.clone(),
             None => self.new_keys(draft, &mut batch)?,
         };
-        let record = draft.record(&manifest, old.as_ref(), keys);
+        let created = match &old {
+            Some(old) => old.created,
+            None => Some(new_creation()?),
+        };
+        let record = draft.record(&manifest, old.as_ref(), (keys, created));
         batch
             .put(
                 &self.datasets.imports,
@@ -202,7 +206,12 @@ impl Draft<'_> {
     }
 
     /// A dataset stays published only while all its columns have a class.
-    fn record(&self, manifest: &Manifest, old: Option<&DatasetRecord>, keys: DatasetKeys) -> DatasetRecord {
+    fn record(
+        &self,
+        manifest: &Manifest,
+        old: Option<&DatasetRecord>,
+        (keys, created): (DatasetKeys, Option<CreationId>),
+    ) -> DatasetRecord {
         let classes = &manifest.classification;
         let all_classified = manifest
             .own_columns()
@@ -217,6 +226,7 @@ impl Draft<'_> {
             oldest: old.map_or(manifest.version, |old| old.oldest),
             keep: old.and_then(|old| old.keep),
             release: old.map_or_else(ReleaseRules::default, |old| old.release.clone()),
+            created,
             keys,
         }
     }
@@ -229,4 +239,11 @@ impl Draft<'_> {
                 .filtered(|name| columns.iter().any(|column| column.name == *name))
         })
     }
+}
+
+/// The id of a new dataset, which no other one has or had.
+fn new_creation() -> Result<CreationId, CatalogError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(KeyError::Random)?;
+    Ok(CreationId::from_bytes(random))
 }

@@ -1,0 +1,75 @@
+//! A dataset as an agreement is about it: by its name and by its creation, so that another dataset of the same name is not opened by it.
+
+use concordat_policy::DatasetFacts;
+use concordat_protocol::ids::{CreationId, DatasetRef};
+use concordat_storage::{catalog::CatalogError, data_dir::Storage};
+
+use super::NegotiationError;
+use crate::policies::catalog_facts;
+
+/// The dataset of this node that an agreement is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BoundDataset {
+    dataset: DatasetRef,
+    /// `None` if the dataset was imported by a version that recorded none.
+    created: Option<CreationId>,
+}
+
+impl BoundDataset {
+    /// The dataset of this name that was created with this id.
+    pub(crate) const fn new(dataset: DatasetRef, created: Option<CreationId>) -> Self {
+        Self { dataset, created }
+    }
+
+    /// The dataset that has this name now; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Catalog`] when the catalog cannot be read.
+    pub(crate) async fn named(
+        storage: &Storage,
+        dataset: &DatasetRef,
+    ) -> Result<Option<(Self, DatasetFacts)>, NegotiationError> {
+        let catalog = storage.catalog().clone();
+        let dataset = dataset.clone();
+        let read = move || match catalog.open_version(&dataset.dataset, None) {
+            Ok(version) => {
+                let record = catalog.datasets().show(&dataset.dataset)?;
+                let facts = catalog_facts(&dataset.institution, &record, version.manifest());
+                Ok(Some((Self::new(dataset, record.created), facts)))
+            }
+            Err(CatalogError::NotFound { .. }) => Ok(None),
+            Err(other) => Err(other),
+        };
+        Ok(tokio::task::spawn_blocking(read).await??)
+    }
+
+    /// Its id, to be stored with the agreement.
+    pub(super) const fn created(&self) -> Option<CreationId> {
+        self.created
+    }
+
+    /// What the catalog records about it; `None` if it does not exist any more, whatever has its name now.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Catalog`] when the catalog cannot be read.
+    pub(crate) async fn facts(&self, storage: &Storage) -> Result<Option<DatasetFacts>, NegotiationError> {
+        let found = Self::named(storage, &self.dataset).await?;
+        Ok(found.filter(|(now, _)| now == self).map(|(_, facts)| facts))
+    }
+
+    /// Whether it still exists. Only the record is read.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Catalog`] when the catalog cannot be read.
+    pub(super) async fn exists(&self, storage: &Storage) -> Result<bool, NegotiationError> {
+        let catalog = storage.catalog().clone();
+        let name = self.dataset.dataset.clone();
+        let created = self.created;
+        let read = move || match catalog.datasets().show(&name) {
+            Ok(record) => Ok(record.created == created),
+            Err(CatalogError::NotFound { .. }) => Ok(false),
+            Err(other) => Err(other),
+        };
+        Ok(tokio::task::spawn_blocking(read).await??)
+    }
+}
