@@ -1,14 +1,19 @@
-//! Text in a form that can be released.
+//! Rows in a form that can be released: what is encoded contains nothing but the values of the rows.
 //!
-//! The engine reads text as views into the pages that it was read from, and a page also holds the text of rows that are
-//! not permitted. A view is encoded together with its page, so no view may be released: every value is copied first.
+//! 1. The engine reads text as views into the pages that it was read from, and a page also holds the text of rows that
+//!    are not permitted. A view is encoded together with its page, so no view may be released: every value is copied
+//!    first.
+//! 2. A missing value has a place in the buffer of values, and what makes a value missing (`nullif`, a withheld cell)
+//!    leaves the value there. It is encoded too, so every such place is cleared first.
 
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, RecordBatch, RecordBatchOptions},
-    compute::cast,
+    array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array},
+    buffer::ScalarBuffer,
+    compute::{cast, take},
     datatypes::{DataType, Field, Schema, SchemaRef},
+    error::ArrowError,
 };
 
 use super::QueryError;
@@ -45,15 +50,31 @@ fn owned_type(found: &DataType) -> Option<DataType> {
 /// [`QueryError::Memory`] if a batch contains more text than fits in one column.
 pub(super) fn owned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, QueryError> {
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let column = |(column, field): (&ArrayRef, &Arc<Field>)| cast(column, field.data_type());
+    let column = |(column, field): (&ArrayRef, &Arc<Field>)| cleared(&cast(column, field.data_type())?);
     let columns: Result<Vec<_>, _> = batch.columns().iter().zip(schema.fields()).map(column).collect();
     let owned = columns.and_then(|columns| RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows));
     owned.map_err(|_| QueryError::Memory)
 }
 
+/// The same values, with zeros or empty text in the places of those that are missing.
+fn cleared(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let Some(missing) = column.logical_nulls().filter(|missing| missing.null_count() > 0) else {
+        return Ok(Arc::clone(column));
+    };
+    let length = u32::try_from(column.len()).map_err(|_| ArrowError::ComputeError("too many rows".to_owned()))?;
+    // What is taken at a missing index is the default of its type.
+    let places = UInt32Array::new(ScalarBuffer::from_iter(0..length), Some(missing));
+    take(column, &places, None)
+}
+
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, StringViewArray};
+    use arrow::array::{
+        ArrowPrimitiveType, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, StringViewArray,
+        TimestampMillisecondArray,
+    };
+    use arrow::compute::nullif;
+    use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMillisecondType};
 
     use super::*;
 
@@ -73,5 +94,45 @@ mod tests {
             let bytes = buffer.as_slice();
             assert!(!bytes.windows(7).any(|window| window == b"another"), "{bytes:?}");
         }
+    }
+
+    /// The value that lies in the place of a missing one.
+    fn hidden<T: ArrowPrimitiveType>(column: &ArrayRef) -> T::Native {
+        column.as_primitive::<T>().values()[1]
+    }
+
+    #[test]
+    fn nothing_lies_in_the_place_of_a_missing_value() {
+        let columns: [ArrayRef; 6] = [
+            Arc::new(Int64Array::from(vec![1, 4711, 3])),
+            Arc::new(Float64Array::from(vec![1.0, 4711.5, 3.0])),
+            Arc::new(Date32Array::from(vec![1, 4711, 3])),
+            Arc::new(TimestampMillisecondArray::from(vec![1, 4711, 3])),
+            Arc::new(StringArray::from(vec!["a", "secret", "c"])),
+            Arc::new(BooleanArray::from(vec![false, true, false])),
+        ];
+        let second = BooleanArray::from(vec![false, true, false]);
+        let withheld = columns.map(|column| nullif(&column, &second).unwrap());
+        assert_eq!(
+            hidden::<Int64Type>(&withheld[0]),
+            4711,
+            "the function leaves the value there"
+        );
+        let fields: Vec<_> = withheld
+            .iter()
+            .enumerate()
+            .map(|(at, column)| Field::new(format!("c{at}"), column.data_type().clone(), true))
+            .collect();
+        let schema = Arc::new(Schema::new(fields));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), withheld.to_vec()).unwrap();
+        let released = owned(&batch, &schema).unwrap();
+        assert_eq!(released, batch);
+        let columns = released.columns();
+        assert_eq!(hidden::<Int64Type>(&columns[0]), 0);
+        assert_eq!(hidden::<Float64Type>(&columns[1]), 0.0);
+        assert_eq!(hidden::<Date32Type>(&columns[2]), 0);
+        assert_eq!(hidden::<TimestampMillisecondType>(&columns[3]), 0);
+        assert_eq!(columns[4].as_string::<i32>().value_data(), b"ac");
+        assert!(!columns[5].as_boolean().values().value(1));
     }
 }

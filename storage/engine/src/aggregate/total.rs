@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Functions that never fail, whatever the values of their arguments.
-const INFALLIBLE: [&str; 30] = [
+const INFALLIBLE: [&str; 29] = [
     "btrim",
     "ceil",
     "character_length",
@@ -50,7 +50,6 @@ const INFALLIBLE: [&str; 30] = [
     REMAINDER,
     "rtrim",
     "signum",
-    "sqrt",
     "starts_with",
     "strpos",
     "trim",
