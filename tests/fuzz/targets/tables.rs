@@ -11,8 +11,8 @@ use std::{fs, sync::LazyLock};
 
 use concordat_protocol::schema::ColumnKind;
 use concordat_storage::ingest::{
-    BooleanWords, DateFormat, DecimalSign, Delimiter, Header, IngestError, Missing, Notation, Refused, Source, TableOptions,
-    ThousandsSign, batches, infer_schema,
+    BooleanWords, DateFormat, DecimalSign, Delimiter, Header, IngestError, Missing, Notation, Refused, Source,
+    TableOptions, ThousandsSign, batches, infer_schema,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -75,8 +75,16 @@ fn options(choice: u8) -> TableOptions {
         quotes: choice & 96 != 96,
         comment: (choice & 68 == 68).then_some(b'#'),
         skip_lines: u64::from(choice & 68 == 64),
-        missing_words: if choice & 36 == 36 { vec!["-".to_owned()] } else { Vec::new() },
-        notation: if choice & 32 == 0 { Notation::default() } else { german() },
+        missing_words: if choice & 36 == 36 {
+            vec!["-".to_owned()]
+        } else {
+            Vec::new()
+        },
+        notation: if choice & 32 == 0 {
+            Notation::default()
+        } else {
+            german()
+        },
         existing: if choice & 66 == 66 {
             vec![("a".to_owned(), ColumnKind::Float), ("b".to_owned(), ColumnKind::Text)]
         } else {
