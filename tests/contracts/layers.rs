@@ -83,7 +83,7 @@ const CRATES: &[Crate] = &[
         src: "storage/engine/src",
         layers: &[
             &["divide", "order", "permit", "store_error", "visit"],
-            &["dialect", "error_capture", "source"],
+            &["calculation", "dialect", "error_capture", "source"],
             &["error"],
             &["disclosure", "rows", "session", "size", "text", "transform"],
             &["guard", "plan", "statement"],

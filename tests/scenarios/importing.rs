@@ -353,6 +353,5 @@ fn options_are_used_for_the_next_delivery() {
         &["--append", "--without-kept-options"],
     );
     assert!(detail.contains("`crea` contains text, not numbers"), "{detail}");
-    node.refused_as(Person::Administrator, 3, &["dataset", "notes", "lab"]);
     node.refused_as(Person::Steward, 4, &["dataset", "notes", "nothing"]);
 }

@@ -229,8 +229,23 @@ mod tests {
         for bad in ["", "c", "Cleveland", "9lives", "a_b", "consortium", "a/b", "../etc"] {
             assert!(InstitutionId::new(bad).is_err(), "{bad}");
         }
-        for bad in ["", "1a", "a b", "a-b", "é", "a\"b"] {
+        let long = "é".repeat(64);
+        // The last three are not composed, turn the direction of writing, and have no width.
+        for bad in [
+            "",
+            "1a",
+            "a b",
+            "a-b",
+            "a\"b",
+            &long,
+            "e\u{301}",
+            "a\u{202e}b",
+            "a\u{200b}b",
+        ] {
             assert!(ColumnName::new(bad).is_err(), "{bad}");
+        }
+        for good in ["Age", "_x1", "é", "größe", "病历号", &long[..126]] {
+            assert!(ColumnName::new(good).is_ok(), "{good}");
         }
         assert!(ColumnName::new("__CONCORDAT_subject").unwrap().is_reserved());
         assert!(Jurisdiction::new("hu").is_err());

@@ -62,9 +62,13 @@ fn cleared(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         return Ok(Arc::clone(column));
     };
     let length = u32::try_from(column.len()).map_err(|_| ArrowError::ComputeError("too many rows".to_owned()))?;
-    // What is taken at a missing index is the default of its type.
-    let places = UInt32Array::new(ScalarBuffer::from_iter(0..length), Some(missing));
-    take(column, &places, None)
+    // What is taken at a missing place beyond the end is the default of its type; at one within, it is what lies there.
+    let place = |index: u32| match usize::try_from(index).is_ok_and(|index| missing.is_null(index)) {
+        true => u32::MAX,
+        false => index,
+    };
+    let places: ScalarBuffer<u32> = (0..length).map(place).collect();
+    take(column, &UInt32Array::new(places, Some(missing)), None)
 }
 
 #[cfg(test)]

@@ -40,8 +40,8 @@ impl Block {
         self.lines.is_empty() && self.rejects.is_empty() && self.without_values == 0
     }
 
-    /// Leaves out the rows of several columns without a single value, and counts them: they are lines of a spreadsheet that nobody filled
-    /// in, and each would count as a person.
+    /// Leaves out the rows of several columns without a single value, and counts them: they are empty lines of a spreadsheet, each of which
+    /// would count as a person.
     pub(super) fn without_empty_rows(self, missing: &MissingRule) -> Self {
         let is_empty = |row: &usize| self.fields(*row).all(|field| missing.is_no_value_in_a_row(trim(field)));
         let empty: Vec<usize> = match self.width {

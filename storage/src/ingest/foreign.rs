@@ -128,8 +128,9 @@ pub(super) fn recognize(start: &[u8]) -> Option<Foreign> {
     if start.starts_with(b"PK\x03\x04") {
         return Some(archive(start));
     }
-    let exact = FORMATS.iter().find(|(magic, ..)| start.starts_with(magic));
-    if let Some((_, what, remedy)) = exact {
+    // Markup is recognized below, in any case and by what it contains.
+    let exact = FORMATS.iter().filter(|(magic, ..)| !magic.starts_with(b"<"));
+    if let Some((_, what, remedy)) = exact.into_iter().find(|(magic, ..)| start.starts_with(magic)) {
         return Some(Foreign { what, remedy });
     }
     if start.get(128..132) == Some(b"DICM") {

@@ -59,7 +59,7 @@ pub(super) fn numbered(index: usize) -> String {
     format!("column_{}", index + 1)
 }
 
-/// Whether `old` is the name of a column or `#` and its number from 1, which tells columns of one name apart.
+/// Whether `old` is the name of a column or `#` and its number from 1, which distinguishes columns of one name.
 fn is_meant(old: &str, index: usize, given: &str) -> bool {
     old.trim() == given || old.trim() == format!("#{}", index + 1)
 }

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_apart_is_proposed_as_such() {
+    fn all_that_fits_is_proposed() {
         let both = proposed(&["01/02/2020", "03/04/2020"]).unwrap();
         assert!(both.contains("%d/%m/%Y") && both.contains("%m/%d/%Y"), "{both}");
         let either = proposed(&["1,000", "2,500"]).unwrap();

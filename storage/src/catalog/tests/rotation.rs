@@ -12,6 +12,7 @@ use concordat_protocol::{
 };
 
 use super::*;
+use crate::catalog::CatalogError;
 use crate::data_dir::StorageError;
 
 fn main_segment() -> SegmentName {
@@ -441,7 +442,7 @@ fn any_recovery_key_recovers_from_a_lost_passphrase() {
     // An escrow from before a rotation of the segment key is refused with that reason, and nothing is changed.
     let error = recover(&node, &opened, &new).unwrap_err();
     assert!(
-        matches!(&error, StorageError::Key(KeyError::OutdatedEscrow { segment }) if segment == MAIN_SEGMENT),
+        matches!(&error, StorageError::Catalog(CatalogError::Key(KeyError::OutdatedEscrow { segment })) if segment == MAIN_SEGMENT),
         "{error}"
     );
     node.reopen(|objects| objects);
