@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use concordat_keys::{Argon2Cost, Passphrase, Secret};
-use concordat_network;
 use concordat_node::{
     Actor, Clock, DEFAULT_MEMORY, EngineConfig, FederationError, Identity, Node, RETRY_INTERVAL, Shutdown, StartConfig,
     Training,

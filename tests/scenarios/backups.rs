@@ -131,6 +131,8 @@ fn lost_machine_is_restored_from_a_snapshot() {
     node.start();
     node.readmit_users();
     assert_eq!(answer(node), right);
+    // Whoever sets the passwords of others could query under their names.
+    node.refused_as(Person::Researcher, 3, &["query", SQL]);
     node.run_as(Person::Steward, &["dataset", "verify", "heart"]).ok();
     assert_ledger_valid(node);
     assert_eq!(entries(node, "snapshot_restored").len(), 1);

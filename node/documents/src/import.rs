@@ -107,7 +107,7 @@ pub enum ImportEvent {
     /// Everything is written, and the new version is about to become visible; always true.
     Committing(bool),
     /// The new version is current. No line follows.
-    Imported(Imported),
+    Imported(Box<Imported>),
 }
 
 /// How many rows have been written.

@@ -51,9 +51,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
 /// What is wrong with a path whose last variable part has the name `last`.
 fn of_path(rejection: &PathRejection, last: Option<String>) -> Problem {
-    let error = match rejection {
-        PathRejection::FailedToDeserializePathParams(failed) => Some(failed.kind()),
-        _ => None,
+    let error = if let PathRejection::FailedToDeserializePathParams(failed) = rejection {
+        Some(failed.kind())
+    } else {
+        None
     };
     let (field, detail) = match error {
         Some(PathError::InvalidUtf8InPathParam { key }) => {

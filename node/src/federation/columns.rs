@@ -87,9 +87,10 @@ fn query(sql: &str) -> Option<Query> {
 }
 
 fn select_of(query: &Query) -> Option<&Select> {
-    match query.body.as_ref() {
-        SetExpr::Select(select) => Some(select),
-        _ => None,
+    if let SetExpr::Select(select) = query.body.as_ref() {
+        Some(select)
+    } else {
+        None
     }
 }
 

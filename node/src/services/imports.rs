@@ -84,7 +84,7 @@ pub(crate) async fn start(
     let node = node.clone();
     tokio::task::spawn_blocking(move || {
         let last = match import(&node, &request, &by, (used, &lines)) {
-            Ok(done) => ImportLine::Event(ImportEvent::Imported(done)),
+            Ok(done) => ImportLine::Event(ImportEvent::Imported(Box::new(done))),
             Err(problem) => ImportLine::Failed { problem },
         };
         send(&lines, last);

@@ -74,7 +74,7 @@ impl Sharing {
         let (mut started, start) = oneshot::channel();
         let sharing = self.clone();
         let answered = async move {
-            let received = Received::Local(query);
+            let received = Received::Local(Box::new(query));
             let running = received.run(&sharing, started.closed()).await;
             match running.map_err(NotRun::into_refusal) {
                 Ok(running) => {

@@ -53,7 +53,7 @@ pub(super) enum Received {
     /// From a peer, over an attested session.
     Peer(PeerQuery),
     /// From one of this institution's own people, about one of its own datasets.
-    Local(LocalQuery),
+    Local(Box<LocalQuery>),
 }
 
 impl Received {

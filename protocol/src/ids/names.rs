@@ -244,7 +244,7 @@ mod tests {
         ] {
             assert!(ColumnName::new(bad).is_err(), "{bad}");
         }
-        for good in ["Age", "_x1", "é", "größe", "病历号", &long[..126]] {
+        for good in ["Age", "_x1", "é", "größe", "病历号", &"é".repeat(63)] {
             assert!(ColumnName::new(good).is_ok(), "{good}");
         }
         assert!(ColumnName::new("__CONCORDAT_subject").unwrap().is_reserved());

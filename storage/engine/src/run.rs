@@ -270,11 +270,15 @@ impl Engine {
         let optimized = state.optimize(plan).map_err(invalid)?;
         let physical = state.create_physical_plan(&optimized).await;
         // Nothing was computed from rows so far. The message may contain what a file states about its values.
-        physical.map_err(|error| match QueryError::running(&error, &self.seen) {
-            QueryError::Computation => QueryError::Invalid {
-                detail: "it cannot be planned".to_owned(),
-            },
-            other => other,
+        physical.map_err(|error| {
+            let found = QueryError::running(&error, &self.seen);
+            if matches!(found, QueryError::Computation) {
+                QueryError::Invalid {
+                    detail: "it cannot be planned".to_owned(),
+                }
+            } else {
+                found
+            }
         })
     }
 }

@@ -106,7 +106,7 @@ fn node_whose_store_goes_away_reports_it_and_recovers() {
     );
     // The same query is answered before and after the outage.
     node.refused_as(Person::Researcher, 5, &["query", SQL]);
-    let unready = node.run(&["--format", "json", "status", "--ready"]).exits(5).problem();
+    let unready = node.run(&["--format", "json", "status", "--ready"]).exits(5).json();
     assert!(
         unready["reasons"].to_string().contains("s3://hospital/cleveland"),
         "{unready}"

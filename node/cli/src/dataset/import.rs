@@ -97,7 +97,7 @@ async fn follow(mut lines: Lines, bar: &ProgressBar, rejects: &mut Rejects) -> R
                 bar.set_length(written.of);
                 bar.set_position(written.rows);
             }
-            Some(ImportEvent::Imported(imported)) => return Ok(imported),
+            Some(ImportEvent::Imported(imported)) => return Ok(*imported),
             None => {
                 return Err(
                     Problem::new(ErrorKind::Unreachable, "the node stopped in the middle of the import")

@@ -133,9 +133,10 @@ mod tests {
         for cut in 0..text.len() {
             let mut blanks = Blanks::new(true);
             let mut replaced = Vec::new();
-            for part in [&text[..cut], &text[cut..]] {
+            let (head, tail) = text.as_bytes().split_at(cut);
+            for part in [head, tail] {
                 let before = replaced.len();
-                replaced.extend_from_slice(part.as_bytes());
+                replaced.extend_from_slice(part);
                 blanks.replace(&mut replaced, before);
             }
             assert_eq!(

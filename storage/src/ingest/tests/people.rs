@@ -10,9 +10,12 @@ fn notes(text: &str) -> Vec<Note> {
 fn proposal_for(text: &str) -> String {
     notes(text)
         .into_iter()
-        .find_map(|note| match note {
-            Note::Proposal { proposal, .. } => Some(proposal.to_string()),
-            _ => None,
+        .find_map(|note| {
+            if let Note::Proposal { proposal, .. } = note {
+                Some(proposal.to_string())
+            } else {
+                None
+            }
         })
         .unwrap_or_else(|| panic!("nothing is proposed for {text:?}: {:?}", notes(text)))
 }
