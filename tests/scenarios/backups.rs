@@ -131,7 +131,7 @@ fn lost_machine_is_restored_from_a_snapshot() {
     node.start();
     node.readmit_users();
     assert_eq!(answer(node), right);
-    // Whoever sets the passwords of others could query under their names.
+    // The person who sets the passwords of others could query under their names.
     node.refused_as(Person::Researcher, 3, &["query", SQL]);
     node.run_as(Person::Steward, &["dataset", "verify", "heart"]).ok();
     assert_ledger_valid(node);

@@ -80,7 +80,7 @@ impl Received {
                     .admit_peer(query.envelope, &query.consumer, &query.session)
                     .await
             }
-            Self::Local(query) => sharing.admit_local(query).await,
+            Self::Local(query) => sharing.admit_local(*query).await,
         }
     }
 }
