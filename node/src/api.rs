@@ -1,7 +1,7 @@
 //! The HTTP API: JSON under `/v1` on the socket `run/api.sock`.
 //!
 //! 1. A file below `api/` contains one noun: its handlers and its [`Route`]s. Its documents are in `concordat-documents`.
-//! 2. A route names its [`Access`]: open, for any logged-in user, or for users whose role permits an action. It has no other
+//! 2. A route names its [`Access`](route::Access): open, for any logged-in user, or for users whose role permits an action. It has no other
 //!    way into the router, so no handler can be reached without the check ([`route`]).
 //! 3. A handler returns a value or a [`Problem`], which is written as an RFC 9457 problem document.
 //!

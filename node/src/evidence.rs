@@ -12,7 +12,7 @@
 //!    that the consumer cannot sign ([`Evidence::write_off`]).
 //! 5. Whatever is stored here is committed together with the present head of the ledger ([`Ledger::commit`]), because records name
 //!    entries: a ledger that lacks one of them does not open.
-//! 6. Records older than [`RETENTION_DAYS`] are removed at the start, as the ledger and the clock agree on the time
+//! 6. Records older than [`RETENTION_DAYS`](retention::RETENTION_DAYS) are removed at the start, as the ledger and the clock agree on the time
 //!    ([`Evidence::remove_expired`]).
 
 mod countersignature;
