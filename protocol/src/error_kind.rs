@@ -23,8 +23,10 @@ pub enum ErrorKind {
     Unverified,
     /// Stored bytes are not the bytes that were written, or a peer's bytes are not what it signed.
     Integrity,
-    /// A key, a login or a lock is missing.
+    /// A key or a login is missing.
     Locked,
+    /// Another process uses it.
+    InUse,
     /// The machine or the program failed.
     Internal,
 }
@@ -40,6 +42,7 @@ impl ErrorKind {
             Self::Unverified => "unverified",
             Self::Integrity => "integrity",
             Self::Locked => "locked",
+            Self::InUse => "in_use",
             Self::Internal => "internal",
         }
     }
@@ -92,6 +95,7 @@ mod tests {
             ErrorKind::Unverified,
             ErrorKind::Integrity,
             ErrorKind::Locked,
+            ErrorKind::InUse,
             ErrorKind::Internal,
         ] {
             let mut bytes = Vec::new();

@@ -1,5 +1,6 @@
 //! Identifiers: one type for each kind, so that none can be mistaken for another.
 
+mod countries;
 mod names;
 mod random;
 
@@ -7,4 +8,4 @@ pub use names::{
     ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, InvalidName, Jurisdiction, MAX_COLUMN_NAME,
     RESERVED_PREFIX, SegmentName, is_in_column_name, may_begin_column_name,
 };
-pub use random::{CreationId, Digest32, GrantId, InvalidId, KeyId, NegotiationId, NodeId, Nonce, QueryId};
+pub use random::{CreationId, Digest32, GrantId, InvalidId, KeyId, NegotiationId, NodeId, Nonce, QueryId, StartId};

@@ -21,6 +21,8 @@ pub const ENROLLMENT: DomainLabel = DomainLabel("concordat/enrolment/1");
 pub const KEY_SUCCESSION: DomainLabel = DomainLabel("concordat/key-succession/1");
 /// A node certificate, by the institution's key.
 pub const NODE_CERTIFICATE: DomainLabel = DomainLabel("concordat/node-certificate/1");
+/// The addresses of a node, by the node's key.
+pub const ADDRESS_RECORD: DomainLabel = DomainLabel("concordat/addresses/1");
 /// A hello, by the node's key.
 pub const HELLO: DomainLabel = DomainLabel("concordat/hello/1");
 /// A message of a negotiation, by the node's key.
@@ -58,6 +60,8 @@ pub const STATE_VALUE_HASH: &str = "concordat/state-value-hash/1";
 pub const SQL_HASH: &str = "concordat/sql-hash/1";
 /// Hash over the batches of an answer.
 pub const ANSWER_HASH: &str = "concordat/answer-hash/1";
+/// Hash of a signature with its key and message, in the memory of this process only.
+pub const CHECKED_SIGNATURE: &str = "concordat/checked-signature/1";
 /// Hash of signed bytes, which identifies a signed document.
 pub const DOCUMENT_HASH: &str = "concordat/document-hash/1";
 /// Hash of an institution's key, of which the first half is its fingerprint.

@@ -7,7 +7,10 @@
 //!    expired, not older than the one it has, and not another one under the same number.
 //! 4. The roster pins each institution's key; that key signs a [`NodeCertificate`] for each node. A peer shows it, and
 //!    [`ValidCertificate::check`] compares it with the roster and with the key of the connection.
+//! 5. A node whose addresses differ from those on the roster signs an [`AddressRecord`], which members pass on.
+//! 6. Each node counts its starts ([`NodeStart`]): peers serve only the newest start that they have seen of it.
 
+mod address_record;
 mod armor;
 mod certificate;
 mod changes;
@@ -15,8 +18,10 @@ mod charter;
 mod enrollment;
 mod key_succession;
 mod member_node;
+mod node_start;
 mod roster;
 
+pub use address_record::{AddressRecord, AddressRecordError, MAX_ADDRESS_RECORD, ValidAddressRecord};
 pub use armor::{ArmorError, Armored, SignedFile, from_file, to_armor};
 pub use certificate::{CertificateError, NodeCertificate, ValidCertificate};
 pub use changes::{ChangeError, admit, reinstate, remove, renew, replace_key, suspend};
@@ -26,6 +31,7 @@ pub use key_succession::{
     ConfirmedKeys, EarlierKey, Follows, KeySuccession, KeySuccessionError, MAX_EARLIER_KEYS, key_after, keys_before,
 };
 pub use member_node::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, MemberNode};
+pub use node_start::{NodeStart, StartOrder};
 pub use roster::{Member, MemberStatus, Roster, RosterError, ValidRoster};
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod message;
 mod parties;
 mod provider;
 mod session;
+mod sign_grant;
 mod state;
 mod state_name;
 mod transcript;

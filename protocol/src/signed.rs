@@ -9,6 +9,7 @@
 //!    invalid on any other.
 
 mod carried;
+mod checked;
 mod cosigned;
 mod encoding;
 mod error;
@@ -96,7 +97,7 @@ impl<T: Document> Signed<T> {
     pub fn verify<P: PublicKey>(self, key: P) -> Result<Verified<T, P>, SignatureError> {
         let sign1 = self.parse()?;
         sign1.verify_signature(T::LABEL.as_str().as_bytes(), |signature, message| {
-            if key.verifies(message, signature) {
+            if checked::verifies(&key, message, signature) {
                 Ok(())
             } else {
                 Err(SignatureError::WrongSignature)

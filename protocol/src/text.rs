@@ -24,6 +24,8 @@ pub type ConsortiumName = Text<100>;
 pub type Address = Text<256>;
 /// A reason, for people to read.
 pub type Reason = Text<500>;
+/// The name of a course, for example `human-subjects-protection`.
+pub type Course = Text<100>;
 /// A short name of a state, kind or outcome.
 pub type Label = Text<40>;
 

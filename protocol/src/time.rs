@@ -3,11 +3,14 @@
 use crate::error_kind::{ErrorKind, Explain};
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDate, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Clock skew that peers are allowed, in milliseconds: two minutes, the drift of unsynchronized hospital servers within a month.
 pub const MAX_CLOCK_SKEW_MS: i64 = 120_000;
+
+/// Length of an offset such as `+02:00`.
+const OFFSET_LEN: usize = 6;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,6 +91,39 @@ impl Timestamp {
             .map(|t| Self(t.timestamp_millis()))
             .map_err(|_| invalid())
     }
+
+    /// Reads the end of a period. A date is meant through the end of that day, in UTC unless an offset follows it, as in
+    /// `2027-06-30+02:00` (XML Schema, part 2, `date`): the end is the moment at which the next day begins. An RFC 3339 date-time is that
+    /// moment.
+    ///
+    /// # Errors
+    /// [`InvalidTime`] when the text is neither.
+    pub fn parse_end(text: &str) -> Result<Self, InvalidTime> {
+        let Some((date, offset)) = day(text.trim()) else {
+            return Self::parse(text.trim());
+        };
+        let next = date.succ_opt().and_then(|next| next.and_hms_opt(0, 0, 0));
+        let end = next.and_then(|next| next.and_local_timezone(offset).single());
+        end.map(|end| Self(end.timestamp_millis())).ok_or_else(|| InvalidTime {
+            text: text.chars().take(40).collect(),
+        })
+    }
+}
+
+/// A date, and the zone in which it is meant.
+fn day(text: &str) -> Option<(NaiveDate, FixedOffset)> {
+    let utc = FixedOffset::east_opt(0)?;
+    if let Ok(date) = text.parse() {
+        return Some((date, utc));
+    }
+    let (date, offset) = match text.strip_suffix('Z') {
+        Some(date) => (date, utc),
+        None => {
+            let (date, offset) = text.split_at_checked(text.len().checked_sub(OFFSET_LEN)?)?;
+            (date, offset.parse().ok()?)
+        }
+    };
+    Some((date.parse().ok()?, offset))
 }
 
 impl fmt::Display for Timestamp {
@@ -116,7 +152,7 @@ pub enum Staleness {
 
 /// A text that is neither a date nor a date-time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a date; write `2027-01-31` or `2027-01-31T12:00:00Z`")]
+#[error("`{text}` is not a date; write `2027-01-31`, `2027-01-31+01:00` or `2027-01-31T12:00:00Z`")]
 pub struct InvalidTime {
     text: String,
 }
@@ -137,6 +173,30 @@ mod tests {
         assert_eq!(day.to_string(), "2027-01-31T00:00:00Z");
         assert_eq!(Timestamp::parse("2027-01-31T01:00:00+01:00").unwrap(), day);
         assert!(Timestamp::parse("next year").is_err());
+    }
+
+    #[test]
+    fn end_of_a_period_is_the_end_of_its_day() {
+        for (text, end) in [
+            ("2027-06-30", "2027-07-01T00:00:00Z"),
+            ("2027-12-31", "2028-01-01T00:00:00Z"),
+            ("2027-06-30Z", "2027-07-01T00:00:00Z"),
+            ("2027-06-30+02:00", "2027-06-30T22:00:00Z"),
+            ("2027-06-30-05:00", "2027-07-01T05:00:00Z"),
+            ("2027-06-30T12:00:00+02:00", "2027-06-30T10:00:00Z"),
+        ] {
+            assert_eq!(Timestamp::parse_end(text).unwrap().to_string(), end, "{text}");
+        }
+        for text in [
+            "",
+            "+02:00",
+            "2027-06-31",
+            "2027-06-30 +02:00x",
+            "2027-06-30+2",
+            "ü2027-06-30",
+        ] {
+            assert!(Timestamp::parse_end(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -217,6 +217,7 @@ mod tests {
                 _ if at.is_some() => at.unwrap().clone(),
                 _ => EntryBody::NodeStarted {
                     version: Label::sanitized("1"),
+                    start: None,
                 },
             };
             let entry = LedgerEntry {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::countries::is_assigned;
+
 /// Prefix of column names that are reserved for the system; imports reject them.
 pub const RESERVED_PREFIX: &str = "__concordat";
 
@@ -118,11 +120,11 @@ name!(
         && unicode_normalization::is_nfc(text)
 );
 name!(
-    /// Country whose law applies to an institution: ISO 3166-1 alpha-2, upper case, for example `HU`.
+    /// Country whose law applies to an institution: an assigned code of ISO 3166-1 alpha-2, upper case, for example `HU`.
     Jurisdiction,
     "jurisdiction",
-    "two upper-case letters of ISO 3166-1, for example `CH`",
-    |text| text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())
+    "the code of a country in ISO 3166-1, two upper-case letters, for example `CH` or `GB`",
+    is_assigned
 );
 name!(
     /// A person or workload: `name@institution`.
@@ -248,7 +250,9 @@ mod tests {
             assert!(ColumnName::new(good).is_ok(), "{good}");
         }
         assert!(ColumnName::new("__CONCORDAT_subject").unwrap().is_reserved());
-        assert!(Jurisdiction::new("hu").is_err());
+        for unassigned in ["hu", "XX", "EU", "UK"] {
+            assert!(Jurisdiction::new(unassigned).is_err(), "{unassigned}");
+        }
         assert!(
             ActorId::new("eva@budapest")
                 .unwrap()

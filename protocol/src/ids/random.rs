@@ -126,6 +126,12 @@ hex_id!(
     "creation id"
 );
 hex_id!(
+    /// One start of a node: 16 random bytes chosen by the node.
+    StartId,
+    16,
+    "start id"
+);
+hex_id!(
     /// One query: 16 random bytes chosen by the consumer.
     QueryId,
     16,

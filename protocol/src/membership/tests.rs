@@ -450,3 +450,49 @@ fn files_are_read_raw_and_armored() {
         ArmorError::Damaged
     );
 }
+
+#[test]
+fn address_record_is_of_a_listed_node_signed_bounded_and_current() {
+    let key = NodeKey::from_seed(&Zeroizing::new([101; 32]));
+    let roster = check(&first(), None).unwrap();
+    let good = AddressRecord {
+        node: key.public(),
+        number: 1,
+        addresses: address(),
+        at: NOW,
+    };
+    let received = |record: &AddressRecord, key: &NodeKey| {
+        let signed = Signed::sign(record, key).unwrap().signed().clone();
+        ValidAddressRecord::check(signed, &roster, NOW).map(|valid| valid.record().clone())
+    };
+    assert_eq!(received(&good, &key), Ok(good.clone()));
+    let other = NodeKey::from_seed(&Zeroizing::new([9; 32]));
+    let changed = |change: &dyn Fn(&mut AddressRecord)| {
+        let mut record = good.clone();
+        change(&mut record);
+        record
+    };
+    let not_listed = changed(&|record| record.node = other.public());
+    assert_eq!(
+        received(&not_listed, &other),
+        Err(AddressRecordError::NotAMember { node: other.public() })
+    );
+    assert_eq!(
+        received(&good, &other),
+        Err(AddressRecordError::Signature(SignatureError::WrongSignature))
+    );
+    for count in [0, MAX_ADDRESSES + 1] {
+        let record = changed(&|record| record.addresses = vec![address()[0].clone(); count]);
+        assert_eq!(received(&record, &key), Err(AddressRecordError::WrongNumberOfAddresses));
+    }
+    let long = changed(&|record| record.addresses = vec![Address::new(&"ä".repeat(256)).unwrap(); MAX_ADDRESSES]);
+    assert_eq!(received(&long, &key), Err(AddressRecordError::TooLong));
+    let future = changed(&|record| record.at = NOW.plus_seconds(3600));
+    assert_eq!(
+        received(&future, &key),
+        Err(AddressRecordError::FutureDated { at: future.at })
+    );
+    let stated_at = roster.roster().members[0].stated_at;
+    let older = changed(&|record| record.at = stated_at.plus_millis(-1));
+    assert_eq!(received(&older, &key), Err(AddressRecordError::OlderThanTheRoster));
+}

@@ -1,12 +1,10 @@
 //! The consumer's own steps.
 
+use super::NegotiationError;
 use super::message::{Authentic, Body, Justification, NegotiationMessage};
 use super::session::{AsConsumer, Negotiation, Sent, sign};
-use super::state::State;
-use super::{NegotiationError, Refusal};
 use super::{parties::Parties, transcript::Transcript};
-use crate::grant::{GrantError, Party};
-use crate::identity::{InstitutionKey, NodeKey, PrivateKey};
+use crate::identity::{NodeKey, PrivateKey};
 use crate::ids::NegotiationId;
 use crate::scope::Scope;
 use crate::time::Timestamp;
@@ -67,37 +65,5 @@ impl ConsumerNegotiation {
     /// [`NegotiationError::Ours`] if there is no offer.
     pub fn accept(&self, node: &NodeKey, now: Timestamp) -> Result<Sent<AsConsumer>, NegotiationError> {
         self.advance(Body::Accept, node, now)
-    }
-
-    /// Adds our institution's signature to the terms that the provider signed.
-    ///
-    /// # Errors
-    /// [`NegotiationError::Ours`] if there are none or `institution_key` is not the key that the roster pins.
-    pub fn verify_agreement(
-        &self,
-        institution_key: &InstitutionKey,
-        node: &NodeKey,
-        now: Timestamp,
-    ) -> Result<Sent<AsConsumer>, NegotiationError> {
-        let signed = match self.state() {
-            State::Agreed(state) => &state.signed,
-            State::Requested(_)
-            | State::Offered(_)
-            | State::Accepted(_)
-            | State::Verified(_)
-            | State::Finalized(_)
-            | State::Terminated(_) => {
-                let state = self.state_name();
-                let by = Party::Consumer;
-                return Err(NegotiationError::Ours(Refusal::WrongTurn {
-                    state,
-                    by,
-                    kind: "verification",
-                }));
-            }
-        };
-        let both = signed.add_signature(institution_key);
-        let terms = both.map_err(|error| NegotiationError::Ours(Refusal::Terms(GrantError::Signature(error))))?;
-        self.advance(Body::Verification { terms }, node, now)
     }
 }

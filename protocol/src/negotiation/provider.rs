@@ -1,15 +1,12 @@
 //! The provider's own steps.
 
+use super::NegotiationError;
 use super::message::{Authentic, Body, Narrowing, RuleName};
 use super::session::{AsProvider, Negotiation, Sent};
 use super::state::State;
-use super::{NegotiationError, Refusal};
 use super::{parties::Parties, transcript::Transcript};
-use crate::grant::{GrantError, GrantTerms, Party};
-use crate::identity::{InstitutionKey, NodeKey};
-use crate::ids::{Digest32, GrantId};
+use crate::identity::NodeKey;
 use crate::scope::{Difference, Scope};
-use crate::signed::{CoSigned, SignatureError};
 use crate::text::Reason;
 use crate::time::Timestamp;
 
@@ -50,32 +47,6 @@ impl ProviderNegotiation {
         self.advance(Body::Offer { scope, narrowings }, node, now)
     }
 
-    /// Signs the terms: for the offer that was accepted, or for the request as it is if nothing is narrowed. `policy` is the
-    /// digest of the policy set that decided.
-    ///
-    /// # Errors
-    /// [`NegotiationError::Ours`] if it is not our turn or `institution_key` is not the key that the roster pins.
-    pub fn agree(
-        &self,
-        policy: Digest32,
-        institution_key: &InstitutionKey,
-        node: &NodeKey,
-        now: Timestamp,
-    ) -> Result<Sent<AsProvider>, NegotiationError> {
-        let scope = match self.state() {
-            State::Requested(state) => state.request.clone(),
-            State::Accepted(state) => state.offer.clone(),
-            State::Offered(_) | State::Agreed(_) | State::Verified(_) | State::Finalized(_) | State::Terminated(_) => {
-                return Err(NegotiationError::Ours(self.not_now("agreement")));
-            }
-        };
-        let terms = self.terms(scope, policy, now);
-        let signed = CoSigned::propose(&terms)
-            .and_then(|terms| terms.add_signature(institution_key))
-            .map_err(unsigned)?;
-        self.advance(Body::Agreement { terms: signed }, node, now)
-    }
-
     /// Confirms the consumer's signature: the grant is active.
     ///
     /// # Errors
@@ -83,32 +54,4 @@ impl ProviderNegotiation {
     pub fn finalize(&self, node: &NodeKey, now: Timestamp) -> Result<Sent<AsProvider>, NegotiationError> {
         self.advance(Body::Finalized, node, now)
     }
-
-    fn terms(&self, scope: Scope, policy: Digest32, now: Timestamp) -> GrantTerms {
-        let parties = self.transcript.parties();
-        GrantTerms {
-            grant: GrantId::from(self.id()),
-            revision: 1,
-            provider: parties.provider().institution.clone(),
-            provider_key: parties.provider().key,
-            consumer: parties.consumer().institution.clone(),
-            consumer_key: parties.consumer().key,
-            scope,
-            policy,
-            transcript: self.transcript.head(),
-            agreed_at: now,
-        }
-    }
-
-    fn not_now(&self, kind: &'static str) -> Refusal {
-        Refusal::WrongTurn {
-            state: self.state_name(),
-            by: Party::Provider,
-            kind,
-        }
-    }
-}
-
-fn unsigned(error: SignatureError) -> NegotiationError {
-    NegotiationError::Ours(Refusal::Terms(GrantError::Signature(error)))
 }

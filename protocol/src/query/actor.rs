@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{ActorId, InstitutionId, QueryId};
 use crate::labels::{self, DomainLabel};
 use crate::signed::Document;
+use crate::text::Course;
 use crate::time::Timestamp;
 
 /// The role of a person at the institution.
@@ -102,6 +103,9 @@ pub struct ActorAssertion {
     pub password_reset_at: Option<Timestamp>,
     /// Until when the person's training is valid; `None` if there is none.
     pub training_until: Option<Timestamp>,
+    /// The course of that training; left out if there is none. Which courses count is decided by the policy of the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_course: Option<Course>,
     /// The provider for which this statement is made.
     pub audience: InstitutionId,
     /// The query for which this statement is made.

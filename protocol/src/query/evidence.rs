@@ -233,6 +233,8 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::LoginSucceeded { .. }
         | EntryBody::LoginFailed { .. }
         | EntryBody::PeerRefused { .. }
+        | EntryBody::PeerStartRefused { .. }
+        | EntryBody::OwnStartShown { .. }
         | EntryBody::PeerLedgerConflict { .. }
         | EntryBody::PeerLedgerAcknowledged { .. }
         | EntryBody::OwnLedgerConflict { .. }

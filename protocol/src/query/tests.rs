@@ -179,6 +179,7 @@ fn assertion(change: impl FnOnce(&mut ActorAssertion)) -> Signed<ActorAssertion>
         authenticated_at: NOW.plus_seconds(-60),
         password_reset_at: None,
         training_until: Some(NOW.plus_seconds(86_400)),
+        training_course: None,
         audience: id("budapest"),
         query: QueryId::from_bytes([1; 16]),
         expires: NOW.plus_seconds(60),

@@ -224,7 +224,8 @@ impl Window {
     /// this and all earlier years as this one, so that the oldest people are one category (45 CFR 164.514(b)(2)(i)(C)) and
     /// stay so as long as the permission lasts.
     pub fn oldest_year(&self) -> i32 {
-        let end = chrono::DateTime::from_timestamp_millis(self.not_after.as_millis());
+        // The end is not in the window: one at the beginning of a year leaves nothing of that year.
+        let end = chrono::DateTime::from_timestamp_millis(self.not_after.plus_millis(-1).as_millis());
         // A time outside the range of the calendar shows no year at all.
         end.map_or(i32::MAX, |end| end.year().saturating_sub(TOP_AGE))
     }

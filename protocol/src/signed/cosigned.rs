@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use coset::{CborSerializable, CoseSign, CoseSignBuilder, CoseSignatureBuilder, HeaderBuilder, iana};
 
 use super::{
-    Document, MAX_DOCUMENT, SignatureError, carried::carried_as_bytes, decode, encode, limits::MAX_SIGNATURES, shape,
+    Document, MAX_DOCUMENT, SignatureError, carried::carried_as_bytes, checked, decode, encode, limits::MAX_SIGNATURES,
+    shape,
 };
 use crate::identity::{PrivateKey, PublicKey};
 use crate::ids::Digest32;
@@ -151,7 +152,7 @@ fn check_one<P: PublicKey>(sign: &CoseSign, key: P, label: &str) -> Result<(), S
         .position(|signature| signature.protected.header.key_id == expected_id)
         .ok_or(SignatureError::MissingSignature)?;
     sign.verify_signature(which, label.as_bytes(), |signature, message| {
-        if key.verifies(message, signature) {
+        if checked::verifies(&key, message, signature) {
             Ok(())
         } else {
             Err(SignatureError::WrongSignature)

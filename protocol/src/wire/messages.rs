@@ -2,9 +2,11 @@
 //!
 //! | protocol | dialer sends | other side answers |
 //! | --- | --- | --- |
-//! | `/concordat/hello/1` | [`Hello`], then [`LedgerProof`] | [`HelloReply`] |
+//! | `/concordat/hello/1` | [`Hello`], then [`HelloClosing`] | [`HelloReply`] |
 //! | `/concordat/roster/1` | [`RosterMessage`] | [`RosterMessage`] |
+//! | `/concordat/addresses/1` | [`AddressesFrame`] | [`AddressesFrame`] |
 //! | `/concordat/catalog/1` | [`CatalogRequest`] | [`CatalogReply`] |
+//! | `/concordat/grant-columns/1` | [`GrantColumnsRequest`] | [`GrantColumnsReply`] |
 //! | `/concordat/negotiation/1` | [`NegotiationFrame`] | [`Reply`] |
 //! | `/concordat/query/1` | [`QueryFrame`], later [`Countersignature`] | [`QueryOpening`], Arrow IPC in chunks, [`QueryClosing`] |
 //! | `/concordat/receipt/1` | [`ReceiptRequest`], then [`Countersignature`]s | [`ReceiptReply`], then a [`Reply`] for each |
@@ -12,95 +14,37 @@
 //! | `/concordat/grant-heads/1` | [`GrantHeadsFrame`] | [`GrantHeadsReply`] |
 
 mod answer_digest;
+mod hello;
 mod refusal;
 
 use serde::{Deserialize, Serialize};
 
 pub use answer_digest::AnswerDigest;
+pub use hello::{Hello, HelloClosing, HelloRefusal, HelloReply, HelloStatement};
 pub use refusal::{Reason, Refusal, RefusalCode};
 
 use super::codec::Frame;
-use crate::audit::{LedgerHead, LedgerProof};
+use crate::audit::LedgerHead;
 use crate::grant::{Acknowledgement, GrantHeads, NewerNotices, Notice};
-use crate::ids::{ColumnName, DatasetName, NodeId, Nonce, QueryId};
-use crate::labels::{self, DomainLabel};
-use crate::membership::{NodeCertificate, Roster};
+use crate::ids::{ColumnName, DatasetName, GrantId, QueryId};
+use crate::membership::{AddressRecord, Roster};
 use crate::negotiation::NegotiationMessage;
 use crate::query::{QueryEnvelope, Receipt};
+use crate::schema::ColumnKind;
 use crate::scope::Tier;
-use crate::signed::{CoSigned, Document, MAX_DOCUMENT, Signed};
-use crate::time::Timestamp;
+use crate::signed::{CoSigned, MAX_DOCUMENT, Signed};
 
 /// Limit for the largest signed document and the CBOR around it.
 const DOCUMENT_FRAME: usize = MAX_DOCUMENT + 64 * 1024;
 /// Limit for small messages.
 const SMALL_FRAME: usize = 64 * 1024;
-/// Limit of messages with proofs for [`MAX_HEADS`](crate::audit::MAX_HEADS) heads: a ledger of 10^9 entries needs about 1 KiB
-/// for each.
-const PROOF_FRAME: usize = 192 * 1024;
 /// Most receipts in one [`ReceiptReply`].
 pub const MAX_RECEIPTS: usize = 16;
+/// Most records in one [`AddressesFrame`]: each has at most
+/// [`MAX_ADDRESS_RECORD`](crate::membership::MAX_ADDRESS_RECORD) bytes.
+pub const MAX_ADDRESS_RECORDS: usize = 256;
 /// Most datasets in one catalog reply.
 pub const MAX_CATALOG: usize = 10_000;
-
-/// The first message on every connection, from both sides: identifies the sender and names the recipient.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hello {
-    /// The institution's certificate for the node key.
-    pub certificate: Signed<NodeCertificate>,
-    /// The same certificate by the next key of the institution, as long as the sender does not know whether the roster lists it.
-    pub next_certificate: Option<Signed<NodeCertificate>>,
-    /// The node's own statement, bound to both ends of the connection.
-    pub statement: Signed<HelloStatement>,
-    /// The heads of the other side's ledger that this side knows, as the other side signed them: the proven one first, at most
-    /// [`MAX_HEADS`](crate::audit::MAX_HEADS).
-    pub known_heads: Vec<Signed<LedgerHead>>,
-}
-
-/// The answer to a hello: the hello of the other side, and the proof of its ledger. The proof of the dialer's ledger follows.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HelloReply {
-    /// The hello of the listener.
-    pub hello: Hello,
-    /// Proves that its ledger extends the heads that the dialer knows.
-    pub ledger: LedgerProof,
-}
-
-impl Frame for HelloReply {
-    const MAX: usize = PROOF_FRAME;
-}
-
-impl Frame for LedgerProof {
-    const MAX: usize = PROOF_FRAME;
-}
-
-/// What a node states in a hello, signed by its node key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HelloStatement {
-    /// The sending node.
-    pub from: NodeId,
-    /// The receiving node.
-    pub to: NodeId,
-    /// Makes the statement unique.
-    pub nonce: Nonce,
-    /// Number of the newest roster it knows.
-    pub roster: u64,
-    /// Version of the program, for operators.
-    pub version: String,
-    /// When it was made.
-    pub sent_at: Timestamp,
-}
-
-impl Document for HelloStatement {
-    const LABEL: DomainLabel = labels::HELLO;
-}
-
-impl Frame for Hello {
-    const MAX: usize = SMALL_FRAME;
-}
 
 /// Requests, announces or acknowledges the newest roster.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -118,12 +62,28 @@ impl Frame for RosterMessage {
     const MAX: usize = DOCUMENT_FRAME;
 }
 
-/// Requests the datasets that the caller may see.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// Records of addresses, as their nodes signed them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressesFrame {
+    /// At most [`MAX_ADDRESS_RECORDS`], at most one of each node.
+    pub records: Vec<Signed<AddressRecord>>,
+    /// Whether these are all that the sender knows, so that the other side sends what is not among them.
+    pub complete: bool,
+}
+
+impl Frame for AddressesFrame {
+    const MAX: usize = DOCUMENT_FRAME;
+}
+
+/// Requests the datasets that the caller may see, or one of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogRequest {
     /// Where to continue: 0, then the value from the last reply.
     pub from: u32,
+    /// Only this dataset; all if `None`.
+    pub dataset: Option<DatasetName>,
 }
 
 impl Frame for CatalogRequest {
@@ -168,6 +128,44 @@ pub struct CatalogColumn {
     pub kind: String,
     /// Its class: `direct-identifier`, `quasi-identifier`, `sensitive`, `ordinary`.
     pub class: String,
+}
+
+/// Requests the columns that a grant shows of the current version of its dataset.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantColumnsRequest {
+    /// The grant, of which the caller is the consumer.
+    pub grant: GrantId,
+}
+
+impl Frame for GrantColumnsRequest {
+    const MAX: usize = 1024;
+}
+
+/// The columns that a grant shows: those of its scope that the version has, in the version's order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum GrantColumnsReply {
+    /// The columns as they are stored; the scope of the grant states how each is transformed.
+    Columns(Vec<GrantedColumn>),
+    /// There is no such grant for the caller, or it cannot be used now.
+    Refused(Refusal),
+}
+
+impl Frame for GrantColumnsReply {
+    const MAX: usize = DOCUMENT_FRAME;
+}
+
+/// A column that a grant shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantedColumn {
+    /// Its name.
+    pub name: ColumnName,
+    /// Its type as stored.
+    pub kind: ColumnKind,
+    /// Whether no row of the dataset has a value in it: then its type is a guess, and fits to any other.
+    pub empty: bool,
 }
 
 /// A message of a negotiation.

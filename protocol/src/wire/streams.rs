@@ -11,8 +11,12 @@ pub struct StreamName(&'static str);
 pub const HELLO: StreamName = StreamName("/concordat/hello/1");
 /// Newer rosters.
 pub const ROSTER: StreamName = StreamName("/concordat/roster/1");
+/// Addresses that nodes have stated since the roster.
+pub const ADDRESSES: StreamName = StreamName("/concordat/addresses/1");
 /// Which datasets a provider lists.
 pub const CATALOG: StreamName = StreamName("/concordat/catalog/1");
+/// What a grant shows: the columns and their types.
+pub const GRANT_COLUMNS: StreamName = StreamName("/concordat/grant-columns/1");
 /// Steps of negotiations.
 pub const NEGOTIATION: StreamName = StreamName("/concordat/negotiation/1");
 /// Changes of grants that the other side must learn of.
@@ -25,7 +29,18 @@ pub const QUERY: StreamName = StreamName("/concordat/query/1");
 pub const RECEIPT: StreamName = StreamName("/concordat/receipt/1");
 
 /// Every protocol between nodes.
-pub const ALL: [StreamName; 8] = [HELLO, ROSTER, CATALOG, NEGOTIATION, NOTICE, GRANT_HEADS, QUERY, RECEIPT];
+pub const ALL: [StreamName; 10] = [
+    HELLO,
+    ROSTER,
+    ADDRESSES,
+    CATALOG,
+    GRANT_COLUMNS,
+    NEGOTIATION,
+    NOTICE,
+    GRANT_HEADS,
+    QUERY,
+    RECEIPT,
+];
 
 impl StreamName {
     /// The name as it is negotiated.

@@ -82,6 +82,7 @@ impl File {
             authenticated_at: NOW,
             password_reset_at: None,
             training_until: None,
+            training_course: None,
             audience: id("cleveland"),
             query: QUERY,
             expires: NOW.plus_seconds(60),

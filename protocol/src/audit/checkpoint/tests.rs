@@ -18,6 +18,7 @@ fn entries(count: u64, version: &str) -> Vec<Vec<u8>> {
     let entry = |sequence| {
         let body = EntryBody::NodeStarted {
             version: Label::new(version).unwrap(),
+            start: None,
         };
         let bytes = LedgerEntry {
             sequence,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::values::{Direction, GrantChange, KeyChange, Outcome};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{ActorId, DatasetName, Digest32, GrantId, InstitutionId, NegotiationId, NodeId, Nonce, QueryId};
-use crate::membership::KeySuccession;
+use crate::membership::{KeySuccession, NodeStart};
 use crate::signed::Signed;
 use crate::text::{Label, Reason};
 use crate::time::Timestamp;
@@ -33,6 +33,9 @@ pub enum EntryBody {
     NodeStarted {
         /// Version of the program.
         version: Label,
+        /// Which start it was; left out in entries from before starts were counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<NodeStart>,
     },
     /// A key was made, replaced or destroyed.
     KeyChanged {
@@ -357,6 +360,28 @@ pub enum EntryBody {
         /// Digest of the signed head that contradicted the known one.
         shown: Digest32,
     },
+    /// A hello of a node was refused because its start is not the newest that is known of the node: it is an older copy, or runs beside
+    /// another copy.
+    PeerStartRefused {
+        /// The node.
+        node: NodeId,
+        /// Its institution.
+        institution: InstitutionId,
+        /// Digest of the signed statement of the newest start.
+        known: Digest32,
+        /// Digest of the signed statement that was refused.
+        shown: Digest32,
+        /// How the two starts relate.
+        reason: Reason,
+    },
+    /// A peer showed a statement that another start of this node has signed: a copy of this node runs, or this node is one.
+    OwnStartShown {
+        /// Digest of the signed statement.
+        signed: Digest32,
+        /// Whether this node stops serving, because the other start is later or the peer serves that one; otherwise the peer refused the
+        /// other one.
+        stops: bool,
+    },
     /// A peer showed a head that this node had signed and its ledger does not extend: the data directory is an older copy.
     OwnLedgerConflict {
         /// Entries under the signed head.
@@ -364,9 +389,9 @@ pub enum EntryBody {
         /// Digest of the signed head.
         signed: Digest32,
     },
-    /// A person acknowledged that this node continues from an older copy of its ledger.
+    /// A person acknowledged that this node continues from an older copy of its ledger, or beside a copy that must not run again.
     OwnLedgerAcknowledged {
-        /// Digest of the signed head that the ledger does not extend.
+        /// Digest of the signed head that the ledger does not extend, or of the signed statement of another start.
         signed: Digest32,
         /// How often that has been done so far.
         generation: u32,

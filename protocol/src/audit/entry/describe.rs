@@ -9,7 +9,11 @@ impl EntryBody {
             Self::NodeInitialized { institution, node, .. } => {
                 format!("node {} of {institution} was initialized", node.short())
             }
-            Self::NodeStarted { version } => format!("the node started, version {version}"),
+            Self::NodeStarted {
+                version,
+                start: Some(start),
+            } => format!("the node started, version {version}, start {}", start.number),
+            Self::NodeStarted { version, start: None } => format!("the node started, version {version}"),
             Self::KeyChanged { key, change } => format!("{key} was {}", change.as_str()),
             Self::InstitutionKeyReplaced { succession } => match succession.peek_unverified() {
                 Ok(named) => format!(
@@ -169,8 +173,18 @@ impl EntryBody {
             Self::OwnLedgerConflict { size, .. } => {
                 format!("ALARM: this node had signed a ledger of {size} entries that this one does not extend")
             }
+            Self::PeerStartRefused {
+                node,
+                institution,
+                reason,
+                ..
+            } => format!("ALARM: node {} of {institution} was refused: {reason}", node.short()),
+            Self::OwnStartShown { stops: true, .. } => {
+                "ALARM: this node is a copy, or an older copy, of a node that peers know".to_owned()
+            }
+            Self::OwnStartShown { stops: false, .. } => "ALARM: a peer has refused a copy of this node".to_owned(),
             Self::OwnLedgerAcknowledged { generation, .. } => {
-                format!("the older copy of the ledger was acknowledged, generation {generation}")
+                format!("this copy of the node was acknowledged, generation {generation}")
             }
         }
     }

@@ -75,13 +75,14 @@ impl AttestedQuery {
     ) -> Result<AttestedReceipt, EvidenceError> {
         let consumer = &self.consumer;
         let provider = &self.provider;
-        let countersigned = match receipt.clone().verify(&[provider.node, consumer.node]) {
-            Ok(_) => true,
-            Err(SignatureError::MissingSignature) => false,
+        let (receipt, countersigned) = match receipt.clone().verify(&[provider.node, consumer.node]) {
+            Ok(both) => (both.document().clone(), true),
+            Err(SignatureError::MissingSignature) => {
+                let verified = receipt.clone().verify(&[provider.node]);
+                (verified.map_err(EvidenceError::Receipt)?.document().clone(), false)
+            }
             Err(other) => return Err(EvidenceError::Receipt(other)),
         };
-        let verified = receipt.clone().verify(&[provider.node]);
-        let receipt = verified.map_err(EvidenceError::Receipt)?.document().clone();
         self.about(&receipt)?;
         let head = receipt.ledger.head_of(provider.node, &provider.institution);
         head.map_err(EvidenceError::Head)?;

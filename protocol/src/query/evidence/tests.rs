@@ -96,6 +96,7 @@ impl Parts {
             authenticated_at: NOW,
             password_reset_at: None,
             training_until: None,
+            training_course: None,
             audience: id("budapest"),
             query,
             expires: NOW.plus_seconds(60),

@@ -70,7 +70,8 @@ impl From<ErrorKind> for RefusalCode {
             ErrorKind::Usage | ErrorKind::Unverified => Self::Invalid,
             ErrorKind::Denied => Self::Denied,
             ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::Unreachable | ErrorKind::Integrity | ErrorKind::Locked | ErrorKind::Internal => Self::Failed,
+            ErrorKind::Unreachable | ErrorKind::Integrity | ErrorKind::Internal => Self::Failed,
+            ErrorKind::Locked | ErrorKind::InUse => Self::Failed,
         }
     }
 }
