@@ -57,6 +57,17 @@ pub enum KeyError {
     /// An empty passphrase, password or PIN.
     #[error("the secret is empty")]
     Empty,
+    /// A new passphrase is too easy to guess.
+    #[error(
+        "the passphrase is too weak: it needs at least {min} characters, of which {free} do not repeat or continue the ones before; \
+         take four or more words that do not belong together"
+    )]
+    WeakPassphrase {
+        /// Fewest characters.
+        min: usize,
+        /// Fewest characters that do not follow from the ones before.
+        free: usize,
+    },
     /// The passphrase does not open the master key.
     #[error("wrong passphrase for `{}`", path.display())]
     WrongPassphrase {
@@ -155,6 +166,7 @@ impl Explain for KeyError {
             | Self::Exposed { .. }
             | Self::KeyFileTooShort { .. }
             | Self::Empty
+            | Self::WeakPassphrase { .. }
             | Self::WrongProvider { .. }
             | Self::Recipient { .. }
             | Self::NoRecipient

@@ -2,9 +2,11 @@
 //! than expected.
 
 mod durable;
+mod lock;
 mod private;
 mod regular;
 
 pub use durable::{create_dir_private, sync_dir, write_private};
+pub use lock::lock_exclusive;
 pub use private::{PrivateFileError, read_private};
 pub use regular::{open_regular, read_regular, read_regular_text};

@@ -28,6 +28,8 @@ pub(crate) const STATE: &str = "concordat/1 state";
 pub(crate) const STATE_VALUES: &str = "concordat/1 state values";
 /// State key to the key that hashes logical keys.
 pub(crate) const STATE_NAMES: &str = "concordat/1 state names";
+/// Root key of the state to the key of the hash of all values.
+pub(crate) const STATE_CONTENTS: &str = "concordat/1 state contents";
 /// The root key of the ledger; in format 1 derived from the master key.
 pub(crate) const LEDGER: &str = "concordat/1 ledger";
 /// The root key that seals the node's private keys; in format 1 derived from the master key.
@@ -52,6 +54,8 @@ pub const OBJECT_HEADER: &str = "concordat/1 object header";
 pub const OBJECT_CONTENT: &str = "concordat/1 object content";
 /// One value of the state database.
 pub(crate) const META_VALUE: &str = "concordat/1 state value";
+/// One value of the state database, in the hash of all of them.
+pub(crate) const META_CONTENTS: &str = "concordat/1 state contents value";
 /// The commit counter next to the state database.
 pub(crate) const META_HEAD: &str = "concordat/1 state head";
 /// Secret of a dataset to the key of the pseudonyms under one grant.

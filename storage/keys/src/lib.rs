@@ -41,6 +41,7 @@ mod identities;
 mod labels;
 mod locked;
 mod master;
+mod opaque;
 mod password;
 mod provider;
 mod raw;

@@ -58,6 +58,8 @@ pub struct MasterKey {
     roots: Roots,
     chain: RwLock<Chain>,
     register: OnceLock<Arc<dyn FileRegister>>,
+    /// Whether it was unlocked by a secret in another form than that of today.
+    is_as_entered: bool,
 }
 
 /// What a rotation replaces.
@@ -95,6 +97,7 @@ impl MasterKey {
             roots: Roots::random()?,
             chain: RwLock::new(chain),
             register: OnceLock::new(),
+            is_as_entered: false,
         };
         created.rewrite()?;
         Ok(created)
@@ -107,9 +110,15 @@ impl MasterKey {
     /// A wrong passphrase, a damaged file, a file that other accounts can read and a missing file are distinct errors.
     pub fn unlock(path: &Path, provider: &dyn KeyProvider) -> Result<Self, KeyError> {
         let (stored, file) = Stored::read(path)?;
-        let wrapping = provider.rederive(&stored.kdf, path)?;
-        let opened = wrapping.unwrap(&stored.kdf, &stored.wrapped);
-        let master = opened.map_err(|_| provider.unlock_error(path))?;
+        let opened = stored.open(provider.rederive(&stored.kdf, path)?);
+        let is_as_entered = opened.is_none();
+        let opened = match opened {
+            Some(opened) => Some(opened),
+            None => provider
+                .rederive_as_entered(&stored.kdf)?
+                .and_then(|key| stored.open(key)),
+        };
+        let (wrapping, master) = opened.ok_or_else(|| provider.unlock_error(path))?;
         let previous = stored.previous.as_ref().map(|wrapped| {
             let context = context_of(labels::PREVIOUS_WRAP);
             wrapped.open_key(&master, &context, "previous master key")
@@ -129,6 +138,7 @@ impl MasterKey {
                 file: Some(file),
             }),
             register: OnceLock::new(),
+            is_as_entered,
         })
     }
 
@@ -144,20 +154,27 @@ impl MasterKey {
         self.chain().file
     }
 
-    /// If the key that wraps the master key is weaker than one derived today from `provider`, which has unlocked it, wraps it again.
+    /// If the key that wraps the master key is weaker than one derived today from `provider`, which has unlocked it, or was derived from
+    /// another form of its secret, wraps it again.
     /// The file is replaced atomically, so after a crash either the old or the new one unlocks. If the file cannot be written, the
     /// node is still unlocked.
     pub fn strengthen(&self, provider: &dyn KeyProvider) {
         let before = self.chain().kdf.clone();
-        if !provider.is_outdated(&before) {
+        if !provider.is_outdated(&before) && !self.is_as_entered {
             return;
         }
         match self.change_provider(provider) {
             Ok(()) => {
                 let now = self.chain().kdf.clone();
-                tracing::info!(?before, ?now, "the master key is now protected with the current cost");
+                tracing::info!(
+                    ?before,
+                    ?now,
+                    "the master key is now protected with the current cost and form of the secret"
+                );
             }
-            Err(error) => tracing::warn!(%error, "the master key is still protected with an earlier, lower cost"),
+            Err(error) => {
+                tracing::warn!(%error, "the master key is still protected with an earlier cost or form of the secret")
+            }
         }
     }
 
@@ -184,6 +201,7 @@ impl MasterKey {
             },
             chain: RwLock::new(chain),
             register: OnceLock::new(),
+            is_as_entered: false,
         })
     }
 

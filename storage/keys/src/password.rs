@@ -24,18 +24,26 @@ impl PasswordHash {
         if password.is_empty() {
             return Err(KeyError::Empty);
         }
+        let form = password.normalized();
         let hash = cost
             .hasher()?
-            .hash_password(password.expose())
+            .hash_password(form.as_ref().unwrap_or(password).expose())
             .map_err(KeyError::PasswordHash)?;
         Ok(Self(hash.to_string()))
     }
 
-    /// Whether this is the password; slow by design.
+    /// Whether this is the password; slow by design. A hash that was made of another form of it is accepted too.
     ///
     /// # Errors
     /// [`KeyError::PasswordHash`] if the stored hash is malformed.
     pub fn verify(&self, password: &Secret) -> Result<bool, KeyError> {
+        match password.normalized() {
+            Some(form) if self.is_of(&form)? => Ok(true),
+            Some(_) | None => self.is_of(password),
+        }
+    }
+
+    fn is_of(&self, password: &Secret) -> Result<bool, KeyError> {
         match Argon2::default().verify_password(password.expose(), self.0.as_str()) {
             Ok(()) => Ok(true),
             Err(Error::PasswordInvalid) => Ok(false),
@@ -56,8 +64,12 @@ impl fmt::Debug for PasswordHash {
 /// [`KeyError::Cost`] for a cost that Argon2 does not accept.
 pub fn verify_absent(password: &Secret, cost: Argon2Cost) -> Result<(), KeyError> {
     const DUMMY_SALT: &[u8] = b"concordat absent";
-    let mut out = [0; 32];
-    cost.hasher()?
-        .hash_password_into(password.expose(), DUMMY_SALT, &mut out)
-        .map_err(KeyError::Cost)
+    let form = password.normalized();
+    for entered in form.iter().chain([password]) {
+        let mut out = [0; 32];
+        cost.hasher()?
+            .hash_password_into(entered.expose(), DUMMY_SALT, &mut out)
+            .map_err(KeyError::Cost)?;
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ mod key_encrypting_key;
 mod key_file;
 mod passphrase;
 mod pkcs11;
+mod strength;
 
 pub use cost::Argon2Cost;
 pub use key_encrypting_key::{KeyEncryptingKey, KeyProvider, Parameters};

@@ -9,6 +9,7 @@ use super::{KeyError, Secret, Wrapped, labels, raw::RawKey, wrap};
 pub struct StateKey {
     values: RawKey,
     names: RawKey,
+    contents: RawKey,
 }
 
 impl StateKey {
@@ -16,6 +17,7 @@ impl StateKey {
         Self {
             values: RawKey::derive(state.bytes(), &[], labels::STATE_VALUES),
             names: RawKey::derive(state.bytes(), &[], labels::STATE_NAMES),
+            contents: RawKey::derive(state.bytes(), &[], labels::STATE_CONTENTS),
         }
     }
 
@@ -24,6 +26,15 @@ impl StateKey {
     pub fn hash_name(&self, tree: &str, name: &str) -> [u8; 32] {
         let context = wrap::context(labels::META_VALUE, &[tree.as_bytes(), name.as_bytes()]);
         *blake3::keyed_hash(self.names.bytes(), &context).as_bytes()
+    }
+
+    /// A hash of a value as it is stored, with its tree and its hashed name; see the sum that a state database keeps of them.
+    #[must_use]
+    pub fn hash_stored(&self, tree: &[u8], hashed: &[u8], sealed: &[u8]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(self.contents.bytes());
+        hasher.update(&wrap::context(labels::META_CONTENTS, &[tree, hashed]));
+        hasher.update(sealed);
+        *hasher.finalize().as_bytes()
     }
 
     /// Seals a value for its tree and its hashed name.

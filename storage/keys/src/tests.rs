@@ -271,6 +271,31 @@ fn a_wrapped_key_survives_cbor() {
 }
 
 #[test]
+fn passwords_verify_on_every_keyboard() {
+    let secret = |text: &str| Secret::from(text.to_owned());
+    let (composed, decomposed) = ("café zürich", "cafe\u{301}\u{a0}zu\u{308}rich");
+    for chosen in [composed, decomposed] {
+        let hash = PasswordHash::create(&secret(chosen), CHEAP).unwrap();
+        for entered in [composed, decomposed] {
+            assert!(hash.verify(&secret(entered)).unwrap(), "{chosen} as {entered}");
+        }
+        assert!(!hash.verify(&secret("cafe zurich")).unwrap());
+    }
+    verify_absent(&secret(decomposed), CHEAP).unwrap();
+}
+
+/// Made of the bytes of a password with a character in two parts, as earlier versions did.
+#[test]
+fn passwords_of_earlier_versions_verify_as_they_were_typed() {
+    let decomposed = "cafe\u{301} zu\u{308}rich";
+    let hasher = CHEAP.hasher().unwrap();
+    let hash = argon2::password_hash::PasswordHasher::hash_password(&hasher, decomposed.as_bytes()).unwrap();
+    let hash: PasswordHash = serde_json::from_value(hash.to_string().into()).unwrap();
+    assert!(hash.verify(&Secret::from(decomposed.to_owned())).unwrap());
+    assert!(!hash.verify(&Secret::from("café zürich".to_owned())).unwrap());
+}
+
+#[test]
 fn passwords_verify_and_never_show() {
     let password = Secret::from("sesame open".to_owned());
     let hash = PasswordHash::create(&password, CHEAP).unwrap();

@@ -6,7 +6,7 @@ use concordat_protocol::ids::Digest32;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{KeyError, Parameters, Wrapped, labels, wrap::to_cbor},
+    super::{KeyEncryptingKey, KeyError, Parameters, Wrapped, labels, raw::RawKey, wrap::to_cbor},
     roots::WrappedRoots,
 };
 use crate::fs::{read_private, write_private};
@@ -40,6 +40,12 @@ impl Stored {
             roots: Some(roots),
             previous,
         }
+    }
+
+    /// The key `wrapping` and the master key that it opens; `None` if it does not open it.
+    pub(super) fn open(&self, wrapping: KeyEncryptingKey) -> Option<(KeyEncryptingKey, RawKey)> {
+        let master = wrapping.unwrap(&self.kdf, &self.wrapped).ok()?;
+        Some((wrapping, master))
     }
 
     /// Reads the file, and computes its digest.

@@ -25,6 +25,15 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
     /// [`KeyError::WrongProvider`] if another kind of secret is needed; otherwise as [`KeyProvider::fresh`].
     fn rederive(&self, stored: &Parameters, file: &Path) -> Result<KeyEncryptingKey, KeyError>;
 
+    /// Derives the key again from the secret as it was entered, which earlier versions did; `None` if that is the key that
+    /// [`KeyProvider::rederive`] derives.
+    ///
+    /// # Errors
+    /// As [`KeyProvider::rederive`].
+    fn rederive_as_entered(&self, _stored: &Parameters) -> Result<Option<KeyEncryptingKey>, KeyError> {
+        Ok(None)
+    }
+
     /// Whether a key derived with these parameters is weaker than one derived today.
     fn is_outdated(&self, _stored: &Parameters) -> bool {
         false

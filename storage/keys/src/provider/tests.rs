@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::key_encrypting_key::SALT;
 use super::*;
-use crate::{MasterKey, Secret, TokenLocation, Wrapped};
+use crate::{KeyError, MasterKey, Secret, TokenLocation, Wrapped};
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
 const HIGHER: Argon2Cost = Argon2Cost {
@@ -100,6 +100,86 @@ fn weaker_cost_is_raised_when_the_passphrase_unlocks() {
     let again = unlock_as_at_a_start(&path, &passphrase(HIGHER));
     again.open_segment("main", &segment).unwrap();
     assert_eq!(fs::read(&path).unwrap(), strengthened, "it is not written again");
+}
+
+/// As earlier versions derived the key: from the passphrase as it was typed.
+#[derive(Debug)]
+struct AsEntered(&'static str);
+
+impl KeyProvider for AsEntered {
+    fn fresh(&self) -> Result<(KeyEncryptingKey, Parameters), KeyError> {
+        let salt = [7; SALT];
+        let key = passphrase::derive(&Secret::from(self.0.to_owned()), CHEAP, &salt)?;
+        Ok((key, Parameters::Argon2id { cost: CHEAP, salt }))
+    }
+
+    fn rederive(&self, _: &Parameters, _: &Path) -> Result<KeyEncryptingKey, KeyError> {
+        Ok(self.fresh()?.0)
+    }
+
+    fn unlock_error(&self, file: &Path) -> KeyError {
+        KeyError::WrongPassphrase { path: file.to_owned() }
+    }
+}
+
+const COMPOSED: &str = "zürich größe café";
+const DECOMPOSED: &str = "zu\u{308}rich gro\u{308}ße\u{a0}cafe\u{301}";
+
+fn typed(text: &str) -> Passphrase {
+    Passphrase::new(Secret::from(text.to_owned()), CHEAP)
+}
+
+#[test]
+fn passphrase_unlocks_on_every_keyboard() {
+    let dir = tempfile::tempdir().unwrap();
+    for (number, chosen) in [COMPOSED, DECOMPOSED].into_iter().enumerate() {
+        let path = dir.path().join(number.to_string());
+        MasterKey::create(&path, &typed(chosen)).unwrap();
+        let before = fs::read(&path).unwrap();
+        for entered in [COMPOSED, DECOMPOSED] {
+            unlock_as_at_a_start(&path, &typed(entered));
+        }
+        assert_eq!(fs::read(&path).unwrap(), before, "it is unchanged");
+        for other in ["zurich große cafe", "zu\u{308}rich"] {
+            let error = MasterKey::unlock(&path, &typed(other)).unwrap_err();
+            assert!(matches!(error, KeyError::WrongPassphrase { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn passphrase_of_earlier_versions_unlocks_and_gets_its_one_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("master.key");
+    let master = MasterKey::create(&path, &AsEntered(DECOMPOSED)).unwrap();
+    let (_, segment) = master.create_segment("main").unwrap();
+    let error = MasterKey::unlock(&path, &typed(COMPOSED)).unwrap_err();
+    assert!(matches!(error, KeyError::WrongPassphrase { .. }), "{error}");
+    unlock_as_at_a_start(&path, &typed(DECOMPOSED));
+    for entered in [COMPOSED, DECOMPOSED] {
+        let unlocked = MasterKey::unlock(&path, &typed(entered)).unwrap();
+        unlocked.open_segment("main", &segment).unwrap();
+    }
+}
+
+#[test]
+fn weak_passphrases_are_not_chosen() {
+    let choose = |text: &str| Passphrase::chosen(Secret::from(text.to_owned()), CHEAP);
+    // Eight characters, each in two parts.
+    for weak in [
+        "abc",
+        "aaaaaaaaaaaaaaaa",
+        "passwordpassword",
+        &"e\u{301}o\u{308}".repeat(4),
+    ] {
+        assert!(matches!(choose(weak), Err(KeyError::WeakPassphrase { .. })), "{weak}");
+    }
+    choose(COMPOSED).unwrap();
+    choose(DECOMPOSED).unwrap();
+    assert!(matches!(
+        Passphrase::chosen(Secret::from(vec![0xff; 20]), CHEAP),
+        Err(KeyError::WeakPassphrase { .. })
+    ));
 }
 
 #[test]
