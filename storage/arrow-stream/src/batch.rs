@@ -1,6 +1,7 @@
 //! Checks the metadata of a record batch against its schema and its body.
 
-use arrow::datatypes::{Field, Schema};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Field, Schema};
 use arrow::ipc;
 
 use super::schema::{Layout, layout};
@@ -37,6 +38,36 @@ pub(super) fn check(sent: &ipc::RecordBatch<'_>, schema: &Schema, body: usize) -
         buffers.column(column, field, rows, nulls)?;
     }
     buffers.finish()
+}
+
+/// The first column, from 1, with a decimal number that has more digits than its type.
+pub(super) fn excess_digits(batch: &RecordBatch) -> Option<usize> {
+    let exceeds = |column: &ArrayRef| !fits_its_digits(column);
+    batch
+        .columns()
+        .iter()
+        .position(exceeds)
+        .map(|column| column.saturating_add(1))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "only decimals have a number of digits")]
+fn fits_its_digits(column: &ArrayRef) -> bool {
+    let checked = match column.data_type() {
+        DataType::Decimal32(digits, _) => column
+            .as_primitive::<Decimal32Type>()
+            .validate_decimal_precision(*digits),
+        DataType::Decimal64(digits, _) => column
+            .as_primitive::<Decimal64Type>()
+            .validate_decimal_precision(*digits),
+        DataType::Decimal128(digits, _) => column
+            .as_primitive::<Decimal128Type>()
+            .validate_decimal_precision(*digits),
+        DataType::Decimal256(digits, _) => column
+            .as_primitive::<Decimal256Type>()
+            .validate_decimal_precision(*digits),
+        _ => return true,
+    };
+    checked.is_ok()
 }
 
 /// The number of rows of a batch of `columns` columns.

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 
+use super::batch::excess_digits;
 use super::schema::layout;
 use super::{MAX_BODY, MAX_CELLS, MAX_COLUMNS, MAX_METADATA, MAX_ROWS, PREFIX};
 
@@ -38,6 +39,12 @@ pub enum EncodeError {
         "a row of the answer is larger than {MAX_BODY} bytes, the maximum for one row; select fewer columns, or shorten text with `left`"
     )]
     Row,
+    /// A decimal number with more digits than its type.
+    #[error("column {column} of the answer has a number with more digits than its type; cast it to `DOUBLE`")]
+    Digits {
+        /// The number of the column, from 1.
+        column: usize,
+    },
     /// The encoder failed.
     #[error("the rows cannot be encoded")]
     Encoder(#[source] ArrowError),
@@ -70,7 +77,7 @@ impl StreamEncoder {
     /// Writes the rows of `batch` in as many messages as needed; none if there are no rows.
     ///
     /// # Errors
-    /// [`EncodeError::Row`] if a single row is too large.
+    /// [`EncodeError::Row`] if a single row is too large, [`EncodeError::Digits`] for a decimal that its type does not have.
     pub fn encode(&mut self, batch: &RecordBatch) -> Result<(), EncodeError> {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let columns = batch.columns().iter().zip(self.schema.fields());
@@ -78,6 +85,9 @@ impl StreamEncoder {
         let batch = columns
             .and_then(|columns| RecordBatch::try_new_with_options(self.schema.clone(), columns, &options))
             .map_err(EncodeError::Encoder)?;
+        if let Some(column) = excess_digits(&batch) {
+            return Err(EncodeError::Digits { column });
+        }
         self.write(&batch)
     }
 

@@ -238,7 +238,7 @@ impl CheckedStream {
     }
 
     /// The rows of a batch whose metadata has been checked. The decoder validates text, offsets and counts; its errors
-    /// may quote values, so they are dropped.
+    /// may quote values, so they are dropped. Decimals must have no more digits than their type.
     fn rows(&self, body: &Buffer) -> Result<RecordBatch, StreamViolation> {
         let message = message(&self.part)?;
         let (sent, schema) = message
@@ -248,7 +248,9 @@ impl CheckedStream {
         let dictionaries = HashMap::new();
         RecordBatchDecoder::try_new(body, sent, schema, &dictionaries, &MetadataVersion::V5)
             .and_then(RecordBatchDecoder::read_record_batch)
-            .map_err(|_| StreamViolation::Values)
+            .ok()
+            .filter(|rows| batch::excess_digits(rows).is_none())
+            .ok_or(StreamViolation::Values)
     }
 
     /// Moves bytes until `part` has `length`; false if there are not enough.

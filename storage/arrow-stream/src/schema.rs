@@ -34,6 +34,14 @@ pub(super) fn layout(kind: &DataType) -> Option<Layout> {
         DataType::Boolean => Some(Layout::Bits),
         DataType::Utf8 => Some(Layout::Text),
         DataType::Timestamp(_, Some(zone)) if !is_zone(zone) => None,
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale)
+            if !is_scale(*precision, *scale) =>
+        {
+            None
+        }
         _ => kind.primitive_width().map(Layout::Fixed),
     }
 }
@@ -141,7 +149,7 @@ fn integer(sent: &ipc::Int<'_>) -> Option<DataType> {
 fn decimal(sent: &ipc::Decimal<'_>) -> Option<DataType> {
     let precision = u8::try_from(sent.precision()).ok()?;
     let scale = i8::try_from(sent.scale()).ok()?;
-    let within = |most: u8| (1..=most).contains(&precision) && scale.unsigned_abs() <= precision;
+    let within = |most: u8| (1..=most).contains(&precision) && is_scale(precision, scale);
     match sent.bitWidth() {
         32 if within(9) => Some(DataType::Decimal32(precision, scale)),
         64 if within(18) => Some(DataType::Decimal64(precision, scale)),
@@ -149,6 +157,11 @@ fn decimal(sent: &ipc::Decimal<'_>) -> Option<DataType> {
         256 if within(76) => Some(DataType::Decimal256(precision, scale)),
         _ => None,
     }
+}
+
+/// Whether a decimal of so many digits can have so many of them after the point.
+const fn is_scale(precision: u8, scale: i8) -> bool {
+    scale >= 0 && scale.unsigned_abs() <= precision
 }
 
 fn time_of_day(sent: &ipc::Time<'_>) -> Option<DataType> {

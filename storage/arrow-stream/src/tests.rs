@@ -344,3 +344,32 @@ fn bounded(schema: &Schema, batches: &[RecordBatch]) {
         );
     }
 }
+
+#[test]
+fn decimal_has_no_more_digits_than_its_type() {
+    let decimals = |values: Vec<i128>, precision: u8, scale: i8| {
+        let kind = DataType::Decimal128(precision, scale);
+        let values: ArrayRef = Arc::new(Decimal128Array::from(values).with_data_type(kind));
+        RecordBatch::try_from_iter([("sum", values)]).unwrap()
+    };
+    let most = 10_i128.pow(29) - 1;
+    for (precision, scale) in [(29, 0), (29, 29), (38, 10)] {
+        let batch = decimals(vec![most, -most], precision, scale);
+        assert_eq!(read(&encoded(&batch)).unwrap().1, [batch]);
+    }
+    for (values, precision) in [(vec![0, most + 1], 29), (vec![-most - 1], 29), (vec![i128::MAX], 38)] {
+        let batch = decimals(values, precision, 0);
+        let mut encoder = StreamEncoder::new(&batch.schema()).unwrap();
+        assert!(matches!(encoder.encode(&batch), Err(EncodeError::Digits { column: 1 })));
+        violates(&written(&batch, IpcWriteOptions::default()), &StreamViolation::Values);
+    }
+    let negative = decimals(vec![1], 10, -2);
+    assert!(matches!(
+        StreamEncoder::new(&negative.schema()),
+        Err(EncodeError::Type { .. })
+    ));
+    violates(
+        &written(&negative, IpcWriteOptions::default()),
+        &StreamViolation::Type { column: 1 },
+    );
+}

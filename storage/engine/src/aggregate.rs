@@ -5,12 +5,12 @@
 //! group, and for each operand of an aggregate over the rows in which it has a value and over those in which it has
 //! none, it counts the subjects up to the minimum, and the rows. The counting function takes the operand itself: what
 //! the operand is computed from does not matter, only whether there is a value. The chain above is then computed from
-//! the cells that [`disclosure::cells`](crate::disclosure::cells) releases.
+//! the cells that [`disclosure::withhold`](mod@crate::disclosure::withhold) releases.
 //!
 //! Aggregates take bare columns and casts of them only: `sum(CASE WHEN id = 7 THEN x ELSE 0 END)` covers every subject
 //! and still shows a single value.
 
-mod cells;
+mod counted_cells;
 mod subject_overlap;
 mod subjects;
 mod total;
@@ -32,25 +32,16 @@ use datafusion::{
     },
 };
 
-use super::{QueryError, calculation::cast_operand, guard};
-pub(super) use cells::{Cells, MEASURED};
+use super::{
+    QueryError,
+    calculation::cast_operand,
+    functions::{COUNT, STATISTICS},
+    guard,
+};
+pub(super) use counted_cells::{Cells, MEASURED};
 pub(super) use subject_overlap::SubjectOverlap;
 use subjects::CountedRows;
 
-/// Statistics that do not show a single value: no minimum, maximum, median or n-th value.
-const STATISTICS: [&str; 11] = [
-    "avg",
-    "count",
-    "mean",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "sum",
-    "var",
-    "var_pop",
-    "var_samp",
-    "var_sample",
-];
 /// Maximum number of columns in `GROUP BY`: withholding examines every subset of them.
 const MAX_DIMENSIONS: usize = 6;
 
@@ -73,7 +64,21 @@ impl Split {
             tier,
             needs: "select aggregates such as `count(*)` or `avg(column)`, with or without `GROUP BY`",
         })?;
-        let grouping = grouping.clone();
+        let mut grouping = grouping.clone();
+        // A column of groups that the query repeats is one column of the grouping, and the counts of its cells follow after those.
+        let mut groups: Vec<Expr> = Vec::new();
+        for group in std::mem::take(&mut grouping.group_expr) {
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
+        grouping.group_expr = groups;
+        if grouping.group_expr.len().saturating_add(grouping.aggr_expr.len()) != grouping.schema.fields().len() {
+            return Err(QueryError::Tier {
+                tier,
+                needs: "group by each column once, in one way",
+            });
+        }
         let counting = grouping.group_expr.is_empty() && grouping.aggr_expr.len() == 1;
         if tier < Tier::Aggregate && !(counting && grouping.aggr_expr.iter().all(is_plain_count)) {
             return Err(QueryError::Tier {
@@ -227,7 +232,7 @@ fn function(measure: &Expr) -> Option<&AggregateFunction> {
 }
 
 fn is_plain_count(measure: &Expr) -> bool {
-    function(measure).is_some_and(|count| count.func.name() == "count" && !count.params.distinct)
+    function(measure).is_some_and(|count| count.func.name() == COUNT && !count.params.distinct)
 }
 
 /// The operands of an aggregate; `None` for `count(*)`.
@@ -248,11 +253,11 @@ fn operands(measure: &Expr, schema: &DFSchema, tier: Tier) -> Result<Option<Vec<
         return denied("write `WHERE` instead of `FILTER`");
     }
     match args.as_slice() {
-        [Expr::Literal(..)] if func.name() == "count" => Ok(None),
+        [Expr::Literal(..)] if func.name() == COUNT => Ok(None),
         [argument] if !is_column(argument) => {
             denied("aggregate plain columns and compute with the result, as in `avg(chol) / 38.67`")
         }
-        [argument] if func.name() != "count" && has_boolean_step(argument, schema) => {
+        [argument] if func.name() != COUNT && has_boolean_step(argument, schema) => {
             denied("count truth values instead of computing with them as numbers")
         }
         [_] => Ok(Some(args.clone())),

@@ -1,12 +1,15 @@
-//! Casts and arithmetic that return NULL where they have no result.
+//! Casts, arithmetic and functions that return NULL where they have no result.
 //!
 //! Some operations fail on some values: a date that no calendar has cannot become text, a difference of timestamps can
 //! overflow, and so can a product of decimals. [`Calculation`] is such an operation as a function. If it fails on the
 //! values of a batch, each half of the batch is computed separately, down to the single values that fail, which become
 //! NULL. This does not depend on knowing which values fail.
 //!
-//! Operations that are known not to fail ([`is_total_arithmetic`], [`is_total_cast`]) stay as they are, since the
-//! optimizer knows them.
+//! Casts that are known not to fail ([`is_total_cast`]) stay as they are, since the optimizer knows them.
+
+mod date_trunc;
+mod function;
+mod numbers;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -14,40 +17,37 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, RecordBatch, new_null_array},
-    compute::{can_cast_types, concat},
-    datatypes::{DataType, Field, Schema},
+    array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array},
+    compute::{can_cast_types, concat, kernels::numeric::neg},
+    datatypes::{DataType, Decimal128Type, Field, Schema},
 };
 use datafusion::{
     common::ExprSchema,
     error::{DataFusionError, Result},
     logical_expr::{
-        BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-        Signature, TryCast, Volatility, binary::BinaryTypeCoercer, expr::ScalarFunction,
+        ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TryCast,
+        Volatility, binary::BinaryTypeCoercer, expr::ScalarFunction,
     },
     physical_expr::expressions as physical,
     physical_plan::PhysicalExpr,
 };
 
-use super::divide::divided;
-
-/// Name of the function for a cast; queries cannot use it.
-const CONVERSION: &str = "conversion";
-/// Name of the function for arithmetic of two operands.
-const ARITHMETIC: &str = "arithmetic";
-/// Name of the function for a change of sign.
-const NEGATION: &str = "negation";
+use super::{
+    QueryError, conversion,
+    divide::divided,
+    floats::canonical,
+    functions::{ARITHMETIC, CONVERSION, NEGATION},
+};
+pub(super) use function::guarded;
 
 /// `left op right`, with NULL where there is no result.
 ///
 /// # Errors
 /// If the operands have no type.
 pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn ExprSchema) -> Result<Expr> {
-    let (dividend, divisor) = (left.get_type(schema)?, right.get_type(schema)?);
-    if is_total_arithmetic(op, &dividend, &divisor) {
-        return Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))));
-    }
-    if matches!(op, Operator::Divide | Operator::Modulo) && dividend.is_integer() && divisor.is_integer() {
+    let is_number = |data_type: DataType| data_type.is_integer() || is_float(&data_type);
+    let numbers = is_number(left.get_type(schema)?) && is_number(right.get_type(schema)?);
+    if numbers && matches!(op, Operator::Divide | Operator::Modulo) {
         return Ok(divided(left, op, right));
     }
     Ok(Calculation::new(ARITHMETIC, Operation::Arithmetic(op)).of(vec![left, right]))
@@ -55,14 +55,8 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn Exp
 
 /// `- operand`, with NULL where there is no result: the least integer has no positive counterpart, and whether that is
 /// an error depends on whether the operand is a literal.
-///
-/// # Errors
-/// If the operand has no type.
-pub(super) fn negated(operand: Expr, schema: &dyn ExprSchema) -> Result<Expr> {
-    if operand.get_type(schema)?.is_floating() {
-        return Ok(Expr::Negative(Box::new(operand)));
-    }
-    Ok(Calculation::new(NEGATION, Operation::Negation).of(vec![operand]))
+pub(super) fn negated(operand: Expr) -> Expr {
+    Calculation::new(NEGATION, Operation::Negation).of(vec![operand])
 }
 
 /// `operand` as `to`, with NULL where there is no such value.
@@ -80,19 +74,21 @@ pub(super) fn converted(operand: Expr, to: &DataType, schema: &dyn ExprSchema) -
     Ok(Calculation::new(CONVERSION, Operation::Cast(to.clone())).of(vec![operand]))
 }
 
-/// Whether `left op right` has a result for all values: integers wrap around, floats have infinity.
-pub(super) fn is_total_arithmetic(op: Operator, left: &DataType, right: &DataType) -> bool {
-    let is_division = matches!(op, Operator::Divide | Operator::Modulo);
-    let is_listed = is_division || matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply);
-    is_listed && left == right && (is_float(left) || !is_division && left.is_integer())
+/// `operand` as `to`, with an error for a value that has no counterpart.
+pub(super) fn strict(operand: Expr, to: &DataType) -> Expr {
+    Calculation::new(CONVERSION, Operation::StrictCast(to.clone())).of(vec![operand])
 }
 
-/// Whether `TRY_CAST` never fails: between numbers, text and booleans, where a value that cannot be cast becomes NULL.
+/// Whether the `TRY_CAST` of the library never fails and rounds as ours: between numbers, text and booleans, where a value that cannot be
+/// cast becomes NULL.
 pub(super) fn is_total_cast(from: &DataType, to: &DataType) -> bool {
     let is_plain = |data_type: &DataType| {
         data_type.is_integer() || is_float(data_type) || is_text(data_type) || *data_type == DataType::Boolean
     };
-    can_cast_types(from, to) && is_plain(to) && (is_plain(from) || *from == DataType::Null)
+    let rounds = is_float(from) && to.is_integer() || *from == DataType::Float64 && *to == DataType::Float32;
+    let rounds = rounds || is_text(from) && is_float(to);
+    let exact = matches!(to, DataType::Decimal128(..)) && from.is_integer() && !conversion::can_fail(from, to);
+    can_cast_types(from, to) && (is_plain(to) && !rounds && (is_plain(from) || *from == DataType::Null) || exact)
 }
 
 const fn is_float(data_type: &DataType) -> bool {
@@ -107,14 +103,15 @@ const fn is_text(data_type: &DataType) -> bool {
 pub(super) fn cast_operand(function: &ScalarFunction) -> Option<&Expr> {
     let calculation = function.func.inner().downcast_ref::<Calculation>()?;
     match calculation.operation {
-        Operation::Cast(_) => function.args.first(),
+        Operation::Cast(_) | Operation::StrictCast(_) => function.args.first(),
         Operation::Arithmetic(_) | Operation::Negation => None,
     }
 }
 
-/// Whether the function is one of this module.
+/// Whether the function is one of this module that never fails.
 pub(super) fn is_calculation(function: &ScalarFunction) -> bool {
-    function.func.inner().is::<Calculation>()
+    let calculation = function.func.inner().downcast_ref::<Calculation>();
+    calculation.is_some_and(|calculation| !matches!(calculation.operation, Operation::StrictCast(_)))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -122,6 +119,8 @@ enum Operation {
     Arithmetic(Operator),
     Negation,
     Cast(DataType),
+    /// A cast that ends the answer where it fails.
+    StrictCast(DataType),
 }
 
 /// An operation as a function of its operands.
@@ -136,7 +135,7 @@ impl Calculation {
     fn new(name: &'static str, operation: Operation) -> Self {
         let operands = match operation {
             Operation::Arithmetic(_) => 2,
-            Operation::Negation | Operation::Cast(_) => 1,
+            Operation::Negation | Operation::Cast(_) | Operation::StrictCast(_) => 1,
         };
         Self {
             name,
@@ -150,13 +149,33 @@ impl Calculation {
         Expr::ScalarFunction(ScalarFunction::new_udf(function, operands))
     }
 
-    fn expression(&self) -> Arc<dyn PhysicalExpr> {
+    /// The values for these operands, if there is one for each row.
+    fn values(&self, operands: &[ArrayRef]) -> Result<ArrayRef> {
         let operand = |at: usize| -> Arc<dyn PhysicalExpr> { Arc::new(physical::Column::new("operand", at)) };
-        match &self.operation {
-            Operation::Arithmetic(op) => Arc::new(physical::BinaryExpr::new(operand(0), *op, operand(1))),
-            Operation::Negation => Arc::new(physical::NegativeExpr::new(operand(0))),
-            Operation::Cast(to) => Arc::new(physical::TryCastExpr::new(operand(0), to.clone())),
+        match (&self.operation, operands) {
+            (Operation::Cast(to) | Operation::StrictCast(to), [values]) => Ok(conversion::converted(values, to)?),
+            (Operation::Negation, [values]) => Ok(canonical(neg(values)?)),
+            (Operation::Arithmetic(op), [left, right]) => match numbers::calculated(*op, left, right)? {
+                Some(values) => Ok(values),
+                None => {
+                    let values = evaluated(&physical::BinaryExpr::new(operand(0), *op, operand(1)), operands)?;
+                    Ok(canonical(within_digits(values)))
+                }
+            },
+            _ => Err(DataFusionError::Internal("another number of operands".to_owned())),
         }
+    }
+
+    /// The cast, or its error.
+    fn cast_strictly(&self, operands: &[ArrayRef], to: &DataType) -> Result<ArrayRef> {
+        let missing = |values: &ArrayRef| values.logical_null_count();
+        let before: usize = operands.iter().map(missing).sum();
+        let cast = attempted(|| self.values(operands)).filter(|values| missing(values) <= before);
+        cast.ok_or_else(|| {
+            DataFusionError::External(Box::new(QueryError::CannotCast {
+                target: conversion::name(to),
+            }))
+        })
     }
 }
 
@@ -173,24 +192,53 @@ impl ScalarUDFImpl for Calculation {
         match (&self.operation, types) {
             (Operation::Arithmetic(op), [left, right]) => BinaryTypeCoercer::new(left, op, right).get_result_type(),
             (Operation::Negation, [operand]) => Ok(operand.clone()),
-            (Operation::Cast(to), [_]) => Ok(to.clone()),
-            (Operation::Arithmetic(_) | Operation::Negation | Operation::Cast(_), _) => {
+            (Operation::Cast(to) | Operation::StrictCast(to), [_]) => Ok(to.clone()),
+            (Operation::Arithmetic(_) | Operation::Negation | Operation::Cast(_) | Operation::StrictCast(_), _) => {
                 Err(DataFusionError::Internal("another number of operands".to_owned()))
             }
         }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let Operation::Arithmetic(op) = self.operation
+            && let Some(values) = numbers::without_overflow(op, &args.args)
+        {
+            return Ok(ColumnarValue::Array(values));
+        }
         let operands = ColumnarValue::values_to_arrays(&args.args)?;
-        let values = total(self.expression().as_ref(), &operands, args.return_field.data_type())?;
+        let values = match &self.operation {
+            Operation::StrictCast(to) => self.cast_strictly(&operands, to)?,
+            Operation::Arithmetic(_) | Operation::Negation | Operation::Cast(_) => total(
+                &|operands| self.values(operands),
+                &operands,
+                args.return_field.data_type(),
+            )?,
+        };
         Ok(ColumnarValue::Array(values))
     }
 }
 
-/// The values of `expression`, with NULL where it fails.
-fn total(expression: &dyn PhysicalExpr, operands: &[ArrayRef], result: &DataType) -> Result<ArrayRef> {
+/// Decimals with NULL for those that have more digits than their type.
+fn within_digits(values: ArrayRef) -> ArrayRef {
+    let DataType::Decimal128(digits, _) = values.data_type() else {
+        return values;
+    };
+    Arc::new(
+        values
+            .as_primitive::<Decimal128Type>()
+            .null_if_overflow_precision(*digits),
+    )
+}
+
+/// The values that `compute` returns, with NULL where it fails.
+fn total(
+    compute: &dyn Fn(&[ArrayRef]) -> Result<ArrayRef>,
+    operands: &[ArrayRef],
+    result: &DataType,
+) -> Result<ArrayRef> {
     let rows = operands.first().map_or(0, |operand| operand.len());
-    if let Some(values) = evaluated(expression, operands, rows).filter(|values| values.data_type() == result) {
+    let values = attempted(|| compute(operands)).filter(|values| values.len() == rows);
+    if let Some(values) = values.filter(|values| values.data_type() == result) {
         return Ok(values);
     }
     if rows <= 1 {
@@ -199,22 +247,26 @@ fn total(expression: &dyn PhysicalExpr, operands: &[ArrayRef], result: &DataType
     let half = rows / 2;
     let part = |offset: usize, length: usize| {
         let operands: Vec<ArrayRef> = operands.iter().map(|operand| operand.slice(offset, length)).collect();
-        total(expression, &operands, result)
+        total(compute, &operands, result)
     };
     let (first, second) = (part(0, half)?, part(half, rows.saturating_sub(half))?);
     Ok(concat(&[first.as_ref(), second.as_ref()])?)
 }
 
-/// The values, if `expression` has one for all rows. In an unoptimized build, an overflow inside of the library panics.
-fn evaluated(expression: &dyn PhysicalExpr, operands: &[ArrayRef], rows: usize) -> Option<ArrayRef> {
+/// The result, if there is one. In an unoptimized build, an overflow inside of the library panics.
+fn attempted<T>(compute: impl FnOnce() -> Result<T>) -> Option<T> {
+    // What is computed has no state, and its operands are not changed.
+    catch_unwind(AssertUnwindSafe(compute)).ok()?.ok()
+}
+
+/// The values of `expression` over the operands as columns.
+fn evaluated(expression: &dyn PhysicalExpr, operands: &[ArrayRef]) -> Result<ArrayRef> {
     let fields: Vec<Field> = operands
         .iter()
         .map(|operand| Field::new("operand", operand.data_type().clone(), true))
         .collect();
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), operands.to_vec()).ok()?;
-    // The expression has no state, and its operands are not changed.
-    let values = catch_unwind(AssertUnwindSafe(|| expression.evaluate(&batch)?.into_array(rows)));
-    values.ok()?.ok().filter(|values| values.len() == rows)
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), operands.to_vec())?;
+    expression.evaluate(&batch)?.into_array(batch.num_rows())
 }
 
 #[cfg(test)]

@@ -5,18 +5,27 @@ use std::ops::ControlFlow;
 
 use concordat_protocol::schema::VersionNumber;
 use datafusion::sql::sqlparser::{
-    ast::{Expr, Select, Statement, TableFactor, TableVersion, Value, ValueWithSpan, Visitor, VisitorMut},
+    ast::{
+        Expr, LimitClause, ObjectName, Query, Select, Statement, TableFactor, TableVersion, Value, ValueWithSpan,
+        Visitor, VisitorMut,
+    },
     dialect::GenericDialect,
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer},
 };
 
-use super::visit::{visit, visit_mut};
+use super::{
+    precedence::LogicalOperators,
+    visit::{visit, visit_mut},
+};
 
 /// How deeply calls, lists and `CASE` may be nested, counted in tokens before they are parsed: where the parser fails,
 /// it tries some of them a second way, so that its work doubles with every level.
 const MAX_FORMS: usize = 14;
+/// Maximum number of tables, with each use of a table that a `WITH` defines counted as the tables behind it: the planner copies them, so
+/// that a chain of forty definitions of two tables each would never be planned.
+const MAX_TABLES: u64 = 1000;
 /// Stack for reading one statement, in bytes.
 const STACK_BYTES: usize = 128 << 20;
 
@@ -28,7 +37,7 @@ const STACK_BYTES: usize = 128 << 20;
 pub fn parse(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
     on_parser_stack(|| {
         let statements = read(sql, depth)?;
-        if is_shallow(&statements, depth) {
+        if is_shallow(&statements, depth) && expanded_tables(&statements) <= MAX_TABLES {
             Ok(statements)
         } else {
             Err(ParserError::RecursionLimitExceeded)
@@ -49,6 +58,8 @@ fn read(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
         .with_recursion_limit(depth)
         .with_tokens_with_locations(tokens)
         .parse_statements()?;
+    let _ = visit_mut(&mut statements, &mut LogicalOperators);
+    let _ = visit_mut(&mut statements, &mut FetchIsLimit);
     let mut attacher = VersionAttacher(named);
     let _ = visit_mut(&mut statements, &mut attacher);
     match attacher.0.as_slice() {
@@ -56,6 +67,34 @@ fn read(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
         [..] => Err(ParserError::ParserError(
             "`VERSION AS OF` must follow the name of a dataset".to_owned(),
         )),
+    }
+}
+
+/// `FETCH FIRST n ROWS ONLY` becomes `LIMIT n`, in every query of the statement. What has no such form stays, and is refused later.
+struct FetchIsLimit;
+
+impl VisitorMut for FetchIsLimit {
+    type Break = ();
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let Some(fetch) = query.fetch.take_if(|fetch| !fetch.with_ties && !fetch.percent) else {
+            return ControlFlow::Continue(());
+        };
+        let one = || Expr::value(Value::Number("1".to_owned(), false));
+        match &mut query.limit_clause {
+            clause @ None => {
+                *clause = Some(LimitClause::LimitOffset {
+                    limit: Some(fetch.quantity.unwrap_or_else(one)),
+                    offset: None,
+                    limit_by: Vec::new(),
+                });
+            }
+            Some(LimitClause::LimitOffset {
+                limit: limit @ None, ..
+            }) => *limit = Some(fetch.quantity.unwrap_or_else(one)),
+            Some(_) => query.fetch = Some(fetch),
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -140,6 +179,76 @@ impl Visitor for Nesting {
         } else {
             ControlFlow::Continue(())
         }
+    }
+}
+
+/// The number of tables that the planner reads, with every definition copied to where it is used.
+fn expanded_tables(statements: &Vec<Statement>) -> u64 {
+    let mut expanded = ExpandedTables::default();
+    let _ = visit(statements, &mut expanded);
+    expanded.sum
+}
+
+/// Counts the tables of each query. The definitions of a `WITH` are visited before the rest of their query.
+#[derive(Default)]
+struct ExpandedTables {
+    open: Vec<OpenQuery>,
+    /// Each definition that is visible, and the number of tables behind it.
+    defined: Vec<(String, u64)>,
+    sum: u64,
+}
+
+struct OpenQuery {
+    /// The names of the definitions that have not been visited, the next one last.
+    definitions: Vec<String>,
+    /// The number of definitions that were visible before this query.
+    visible: usize,
+    tables: u64,
+}
+
+impl Visitor for ExpandedTables {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let definitions = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.open.push(OpenQuery {
+            definitions: definitions.map(|table| table.alias.name.value.clone()).rev().collect(),
+            visible: self.defined.len(),
+            tables: 0,
+        });
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        let Some(done) = self.open.pop() else {
+            return ControlFlow::Continue(());
+        };
+        self.defined.truncate(done.visible);
+        match self.open.last_mut() {
+            None => self.sum = self.sum.saturating_add(done.tables),
+            Some(outer) => match outer.definitions.pop() {
+                Some(name) => self.defined.push((name, done.tables)),
+                None => outer.tables = outer.tables.saturating_add(done.tables),
+            },
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+        let single = match name.0.as_slice() {
+            [part] => part.as_ident().map(|ident| ident.value.as_str()),
+            _ => None,
+        };
+        let behind = self
+            .defined
+            .iter()
+            .rev()
+            .find(|(defined, _)| Some(defined.as_str()) == single);
+        let tables = behind.map_or(1, |(_, tables)| *tables).max(1);
+        if let Some(query) = self.open.last_mut() {
+            query.tables = query.tables.saturating_add(tables);
+        }
+        ControlFlow::Continue(())
     }
 }
 

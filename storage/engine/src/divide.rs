@@ -23,13 +23,15 @@ use datafusion::{
     scalar::ScalarValue,
 };
 
+use super::floats::canonical;
+
 /// Name of the function for `/`; queries cannot use it.
 pub(super) const QUOTIENT: &str = "quotient";
 /// Name of the function for `%`.
 pub(super) const REMAINDER: &str = "remainder";
 
-/// `dividend / divisor` or `dividend % divisor`; NULL if the divisor is zero, or if the least number is divided by -1,
-/// because it has no positive counterpart.
+/// `dividend / divisor` or `dividend % divisor` of numbers of one type; NULL if the divisor is zero, or if the least whole number is divided
+/// by -1, because it has no positive counterpart. Whole numbers are truncated toward zero.
 pub(super) fn divided(dividend: Expr, operator: Operator, divisor: Expr) -> Expr {
     let division = Division {
         operator,
@@ -78,7 +80,7 @@ impl ScalarUDFImpl for Division {
         } else {
             numeric::div(dividend, &divisor)?
         };
-        Ok(ColumnarValue::Array(divided))
+        Ok(ColumnarValue::Array(canonical(divided)))
     }
 }
 
@@ -88,8 +90,12 @@ fn two_operands() -> DataFusionError {
 
 /// The divisors, or NULL where there is no quotient.
 fn divisible(dividend: &ArrayRef, divisor: &ArrayRef) -> Result<ArrayRef> {
-    let zero = ScalarValue::new_zero(divisor.data_type())?.to_scalar()?;
-    let mut without = eq(divisor, &zero)?;
+    let zero = ScalarValue::new_zero(divisor.data_type())?;
+    let mut without = eq(divisor, &zero.to_scalar()?)?;
+    if divisor.data_type().is_floating() {
+        // The comparison distinguishes the two zeros.
+        without = or_kleene(&without, &eq(divisor, &zero.arithmetic_negate()?.to_scalar()?)?)?;
+    }
     if let (Some(least), Ok(minus_one)) = (
         least(dividend.data_type()),
         ScalarValue::new_negative_one(divisor.data_type()),
@@ -121,6 +127,15 @@ const fn least(data_type: &DataType) -> Option<ScalarValue> {
 mod tests {
     use super::*;
     use arrow::{array::AsArray, array::Int64Array, datatypes::Int64Type};
+
+    #[test]
+    fn both_zeros_divide_nothing() {
+        let dividend: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![1.0, 1.0, 1.0]));
+        let divisor: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![0.0, -0.0, 2.0]));
+        let divisible = divisible(&dividend, &divisor).unwrap();
+        assert_eq!(divisible.null_count(), 2);
+        assert!(divisible.is_valid(2));
+    }
 
     #[test]
     fn missing_quotients_are_null_and_others_are_exact() {

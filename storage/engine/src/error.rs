@@ -1,5 +1,8 @@
 //! Errors of queries, with messages that reveal no value of the data.
 
+mod nearest;
+mod planner_words;
+
 use concordat_arrow_stream::EncodeError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{ids::DatasetRef, scope::Tier};
@@ -8,8 +11,6 @@ use datafusion::error::DataFusionError;
 
 use super::{error_capture::CapturedError, store_error::store_error_kind};
 
-/// Maximum length of a repeated planner message about the query, in characters.
-const MAX_DETAIL: usize = 300;
 /// What the engine does while it reads and computes rows.
 const ANSWERING: &str = "answering";
 
@@ -23,7 +24,9 @@ pub enum QueryError {
         what: &'static str,
     },
     /// A function outside the list of allowed ones.
-    #[error("the function `{name}` is not allowed here")]
+    #[error(
+        "the function `{name}` is not allowed here; `concordat query --functions` lists what is computed at each tier"
+    )]
     Function {
         /// Its name as in the query.
         name: String,
@@ -33,6 +36,28 @@ pub enum QueryError {
     Fallible {
         /// The operation as planned.
         what: String,
+    },
+    /// A cast that may fail on a value, below tier `records`.
+    #[error(
+        "`CAST({operand} AS {target})` can fail on a value, which is not allowed below tier `records`; write `TRY_CAST({operand} AS {target})`, which gives a missing value"
+    )]
+    FallibleCast {
+        /// What is cast, as in the query.
+        operand: String,
+        /// The SQL type.
+        target: String,
+    },
+    /// A cast that the query wrote failed on a value.
+    #[error("a value of the answer cannot be cast to {target}; write `TRY_CAST` to get a missing value")]
+    CannotCast {
+        /// The SQL type.
+        target: String,
+    },
+    /// A sum of whole numbers does not fit in 64 bits.
+    #[error("the sum of `{operand}` is beyond 64 bits; write `sum(CAST({operand} AS DOUBLE))`")]
+    SumTooLarge {
+        /// What is summed, as in the query.
+        operand: String,
     },
     /// An operation of a query below tier `records` failed on a value, although none should. The message is that of
     /// [`QueryError::Fallible`].
@@ -61,12 +86,14 @@ pub enum QueryError {
         max: usize,
     },
     /// A column that is not visible, either because it does not exist or because it is hidden.
-    #[error("no column `{column}` in `{dataset}`")]
+    #[error("no column `{column}` in `{dataset}`{}", suggested(nearest))]
     UnknownColumn {
         /// The name as in the query.
         column: String,
         /// The dataset.
         dataset: DatasetRef,
+        /// Visible columns with similar names.
+        nearest: Vec<String>,
     },
     /// A table other than the one dataset.
     #[error("no dataset `{table}` under this permission, which is for `{dataset}`")]
@@ -166,7 +193,7 @@ impl Explain for QueryError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused { .. } | Self::Function { .. } | Self::Tier { .. } => ErrorKind::Denied,
-            Self::Fallible { .. } | Self::FailedOnValue => ErrorKind::Denied,
+            Self::Fallible { .. } | Self::FallibleCast { .. } | Self::FailedOnValue => ErrorKind::Denied,
             Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => ErrorKind::Denied,
             Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => ErrorKind::Usage,
             Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => ErrorKind::Usage,
@@ -175,9 +202,11 @@ impl Explain for QueryError {
             Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => {
                 ErrorKind::Denied
             }
-            Self::Computation => ErrorKind::Usage,
+            Self::Computation | Self::CannotCast { .. } | Self::SumTooLarge { .. } => ErrorKind::Usage,
             Self::Encoding(EncodeError::Encoder(_)) => ErrorKind::Internal,
-            Self::Encoding(EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row) => ErrorKind::Usage,
+            Self::Encoding(
+                EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row | EncodeError::Digits { .. },
+            ) => ErrorKind::Usage,
             Self::Stored { kind } => *kind,
             Self::Engine { .. } => ErrorKind::Internal,
         }
@@ -185,32 +214,28 @@ impl Explain for QueryError {
 }
 
 impl QueryError {
-    /// An error of the planner. The planner has seen the query and the visible columns but no data, so its message may
-    /// be repeated.
-    pub(crate) fn planning(error: &DataFusionError, dataset: &DatasetRef) -> Self {
-        let root = error.find_root();
-        if let DataFusionError::SchemaError(schema, _) = root
-            && let datafusion::common::SchemaError::FieldNotFound { field, .. } = schema.as_ref()
-        {
-            return Self::unknown_column(field.name(), dataset);
-        }
-        let text = root.strip_backtrace();
-        Self::Invalid {
-            detail: text
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .take(MAX_DETAIL)
-                .collect(),
-        }
-    }
-
-    pub(crate) fn unknown_column(name: &str, dataset: &DatasetRef) -> Self {
+    /// A name that is not among the `visible` columns.
+    pub(crate) fn unknown_column<'a>(
+        name: &str,
+        dataset: &DatasetRef,
+        visible: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         Self::UnknownColumn {
             column: name.chars().take(64).collect(),
             dataset: dataset.clone(),
+            nearest: nearest::nearest(name, visible),
         }
+    }
+
+    /// An error of a plan that the consumer's node computes. Its message may quote values, so only its kind is kept.
+    #[must_use]
+    pub fn computing(error: &DataFusionError) -> Self {
+        if matches!(error.find_root(), DataFusionError::NotImplemented(_)) {
+            return Self::Invalid {
+                detail: "it cannot be planned; write it in a simpler form".to_owned(),
+            };
+        }
+        Self::running(error, &CapturedError::default())
     }
 
     /// The same error, as it may be reported if it happened while rows were read below tier `records`: an error about
@@ -225,6 +250,9 @@ impl QueryError {
     /// An error of the running engine. Its message may quote values (`cannot cast 'Smith'`), so only its kind is kept.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind may quote a value")]
     pub(super) fn running(error: &DataFusionError, seen: &CapturedError) -> Self {
+        if let Some(own) = own_error(error) {
+            return own;
+        }
         if let Some(kind) = stored_error_kind(error, seen) {
             return Self::Stored { kind };
         }
@@ -236,6 +264,33 @@ impl QueryError {
             DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => Self::Engine { step: ANSWERING },
             _ => Self::Computation,
         }
+    }
+}
+
+/// An error of our own functions, wherever it is in the chain of sources: it names types and columns, and no value.
+fn own_error(error: &(dyn std::error::Error + 'static)) -> Option<QueryError> {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        match current.downcast_ref::<QueryError>() {
+            Some(QueryError::CannotCast { target }) => {
+                return Some(QueryError::CannotCast { target: target.clone() });
+            }
+            Some(QueryError::SumTooLarge { operand }) => {
+                return Some(QueryError::SumTooLarge {
+                    operand: operand.clone(),
+                });
+            }
+            Some(_) | None => next = current.source(),
+        }
+    }
+    None
+}
+
+/// The visible columns with similar names, as a suggestion.
+fn suggested(nearest: &[String]) -> String {
+    match nearest {
+        [] => String::new(),
+        names => format!("; did you mean `{}`?", names.join("` or `")),
     }
 }
 

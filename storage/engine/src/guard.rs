@@ -19,7 +19,7 @@ use concordat_keys::PseudonymKey;
 use concordat_protocol::scope::Scope;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{Column, DFSchema},
+    common::{Column, DFSchema, ScalarValue},
     datasource::{
         listing::PartitionedFile,
         object_store::ObjectStoreUrl,
@@ -35,7 +35,13 @@ use futures::future::BoxFuture;
 use object_store::ObjectMeta;
 use parquet::arrow::RowNumber;
 
-use super::{QueryError, Table, order::Order, rows, transform::Change};
+use super::{
+    QueryError, Table,
+    order::Order,
+    rows,
+    shown::{as_read, bare_schema, shown_of},
+    transform::Change,
+};
 use crate::source::OBJECTS_URL;
 use exec::{Guard, ScopeFilter, Shown};
 pub(super) use regroup::regrouped;
@@ -55,6 +61,9 @@ pub(super) struct View {
     /// compare and to copy.
     read: SchemaRef,
     shown: Vec<Shown>,
+    /// The columns with their forms, for planning.
+    planned: SchemaRef,
+    /// The columns as they are computed with.
     schema: SchemaRef,
     condition: Option<Expr>,
     objects: Arc<[ObjectMeta]>,
@@ -64,20 +73,13 @@ pub(super) struct View {
 }
 
 impl View {
-    /// What `scope` shows of `source`.
+    /// What `scope` shows of `source`. A column of the scope that the version lacks does not exist for a query.
     ///
     /// # Errors
-    /// If a column or filter of the scope does not match the version; nothing is omitted silently.
+    /// [`QueryError::MissingColumn`] if the version lacks a column by which rows are filtered, or the one of the subjects: without them it
+    /// is not known what may be shown. [`QueryError::TransformMismatch`] or [`QueryError::RowsMismatch`] if a column has another type.
     pub(super) fn new(source: &dyn Table, scope: &Scope, key: &PseudonymKey) -> Result<Self, QueryError> {
         let stored = source.schema();
-        let position = |name: &str| {
-            stored.index_of(name).map_err(|_| QueryError::MissingColumn {
-                column: name.to_owned(),
-            })
-        };
-        for name in scope.columns.names() {
-            position(name.as_str())?;
-        }
         let mut shown = Vec::new();
         for (index, field) in stored.fields().iter().enumerate() {
             let Some((_, transform)) = scope.columns.iter().find(|(name, _)| name.as_str() == field.name()) else {
@@ -93,14 +95,19 @@ impl View {
                 shown.push(Shown { index, change });
             }
         }
-        let subject = position(source.subject_column())?;
+        let subject = source.subject_column();
+        let subject = stored.index_of(subject).map_err(|_| QueryError::MissingColumn {
+            column: subject.to_owned(),
+        })?;
         let condition = rows::condition(&scope.rows, &stored)?;
         let read = Arc::new(transform_schema_to_view(&stored));
-        let schema = shown_schema(&read, &shown)?;
+        let planned = as_read(&shown_of(&stored, scope)?);
+        let schema = Arc::new(bare_schema(&planned));
         Ok(Self {
             stored,
             read,
             shown,
+            planned,
             schema,
             condition,
             objects: source.objects().into(),
@@ -138,6 +145,11 @@ impl View {
         self
     }
 
+    /// The columns with their forms, to plan a query with.
+    pub(super) fn planned(&self) -> SchemaRef {
+        Arc::clone(&self.planned)
+    }
+
     pub(super) const fn order(&self) -> Option<&Order> {
         self.order.as_ref()
     }
@@ -151,8 +163,10 @@ impl View {
             comparison.op,
             Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
         );
-        let column = match (comparison.left.as_ref(), comparison.right.as_ref()) {
-            (Expr::Column(column), Expr::Literal(..)) | (Expr::Literal(..), Expr::Column(column)) => column,
+        let (column, literal) = match (comparison.left.as_ref(), comparison.right.as_ref()) {
+            (Expr::Column(column), Expr::Literal(literal, _)) | (Expr::Literal(literal, _), Expr::Column(column)) => {
+                (column, literal)
+            }
             _ => return false,
         };
         let shown = self
@@ -161,7 +175,10 @@ impl View {
             .ok()
             .and_then(|at| self.shown.get(at));
         let stored = shown.and_then(|shown| self.stored.fields().get(shown.index));
+        // A stored zero may be negative, which is equal only after it has been read.
+        let zero = matches!(literal, ScalarValue::Float64(Some(number)) if *number == 0.0);
         ordered
+            && !zero
             && stored.is_some_and(|field| field.name() == &column.name)
             && shown.is_some_and(|shown| shown.change.is_clear())
     }
@@ -325,21 +342,6 @@ impl View {
 /// Whether few rows match: then it is worthwhile to read the other columns only for these rows.
 fn is_equality(filter: &Expr) -> bool {
     matches!(filter, Expr::BinaryExpr(comparison) if comparison.op == Operator::Eq)
-}
-
-fn shown_schema(read: &Schema, shown: &[Shown]) -> Result<SchemaRef, QueryError> {
-    let field = |shown: &Shown| {
-        let field = read.fields().get(shown.index)?;
-        Some(Field::new(
-            field.name(),
-            shown.change.data_type(field.data_type()),
-            true,
-        ))
-    };
-    let fields: Option<Vec<_>> = shown.iter().map(field).collect();
-    Ok(Arc::new(Schema::new(
-        fields.ok_or(QueryError::Engine { step: "planning" })?,
-    )))
 }
 
 impl TableProvider for View {

@@ -8,49 +8,78 @@
 //!    ([`Source`]). What is not permitted does not exist in it.
 //! 2. The statement is parsed and checked: one plain `SELECT`, allowed functions, visible columns, and the version of
 //!    the dataset that the caller has opened. Then it is planned.
-//! 3. Casts and arithmetic without a result give NULL, so that no error reveals anything about a single row.
+//! 3. What it means is checked on columns with types and forms ([`meaning()`]): a comparison that could lose a value is refused. Then its
+//!    types are converted, and casts, arithmetic and functions without a result give NULL ([`executable()`]), so that no error reveals
+//!    anything about a single row.
 //! 4. At tier `records` the rows are streamed, in a keyed order that is specific to the grant. At lower tiers the
 //!    grouping also counts the *subjects* in every cell, [`disclosure`] withholds the cells that are too small, and
 //!    only then is the rest of the query (`HAVING`, expressions over aggregates, order, limit) computed, from released
 //!    cells.
 //! 5. The result is a [`ReleasedAnswer`], the only type that can be encoded.
 //!
+//! The consumer's node plans with the same functions over the columns that grants show ([`shown_schema`], [`resolve_names`],
+//! [`home_state`]), and knows the answer to a text before it sends it ([`foreseen()`]).
+//!
 //! Memory, time, rows and groups are bounded ([`Bounds`]); the engine never writes to disk. The node runs it in
 //! separate processes ([`Workers`]) whose limits the kernel enforces: whatever a query does to its process, it is only
 //! an error of that query.
 
 mod aggregate;
+mod average;
 mod calculation;
+mod cast_rule;
+mod class;
+mod conversion;
 mod dialect;
 mod disclosure;
 mod divide;
 mod error;
 mod error_capture;
+mod executable;
+mod floats;
+mod foreseen;
+mod functions;
 mod guard;
+mod meaning;
+mod names;
 mod order;
 mod permit;
 mod plan;
+mod precedence;
 mod rows;
 mod run;
+mod same_names;
 mod session;
+mod shown;
 mod size;
 mod source;
 mod statement;
 mod store_error;
+mod sums;
 mod text;
 mod transform;
+mod types;
 mod visit;
 mod worker;
 
 pub use dialect::{on_large_stack, parse, version_number};
 pub use disclosure::{AnswerTotals, Cut, IpcAnswer, ReleasedAnswer, ReleasedBatch, StillPermitted};
 
+pub use average::mean_of;
+pub use cast_rule::Casts;
 pub use error::QueryError;
+pub use executable::executable;
+pub use foreseen::foreseen;
+pub use functions::{FunctionKind, FunctionRule, functions};
+pub use names::resolve_names;
 pub use permit::{Holder, NotPermitted, Permit};
+pub use plan::{meaning, reading};
 pub use run::answer;
-pub use session::{Bounds, allowed_functions};
+pub use session::{Bounds, CATALOG, home_state};
+pub use shown::{Form, ShownColumn, form_of, shown_schema, with_oldest_year, with_values_of};
 pub use size::{admitted, rows_per_batch};
 pub use source::{Source, Table};
+pub use sums::narrow;
 pub use visit::{visit, visit_mut};
 pub use worker::{Workers, serve};
 

@@ -1,78 +1,77 @@
-//! From a checked statement to a plan in which no value can raise an error.
+//! From a checked statement to the plan that a provider computes.
 
-use concordat_protocol::ids::DatasetRef;
+use concordat_protocol::{ids::DatasetRef, scope::Tier};
 use datafusion::{
-    common::{
-        ExprSchema,
-        tree_node::{Transformed, TreeNode},
-    },
-    error::Result,
+    catalog::TableProvider,
+    common::{TableReference, tree_node::Transformed},
+    datasource::provider_as_source,
     execution::context::SessionState,
-    logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TryCast, expr_rewriter::NamePreserver, lit},
-    sql::{parser, sqlparser::ast::Statement},
+    logical_expr::LogicalPlan,
+    sql::sqlparser::ast::Statement,
 };
+use std::sync::Arc;
 
 use super::{
     QueryError,
-    calculation::{arithmetic, converted, negated},
+    cast_rule::Casts,
+    executable::executable,
+    meaning::{checked, plannable},
+    size,
 };
 
-/// The analyzed plan of `statement`, made infallible by [`infallible`].
+/// The plan of `statement` before type coercion, with its comparisons checked and rewritten. Errors name `dataset`.
 ///
 /// # Errors
-/// [`QueryError::Invalid`] or [`QueryError::UnknownColumn`] if the statement is not valid for the table.
-pub(super) async fn planned(
+/// [`QueryError::UnknownColumn`], [`QueryError::Function`], and [`QueryError::Invalid`] for what cannot be compared or computed without
+/// losing a value, with the form that can.
+pub async fn meaning(
     state: &SessionState,
     statement: Statement,
     dataset: &DatasetRef,
 ) -> Result<LogicalPlan, QueryError> {
-    let statement = parser::Statement::Statement(Box::new(statement));
-    let refused = |error| QueryError::planning(&error, dataset);
-    let plan = state.statement_to_plan(statement).await.map_err(refused)?;
-    let plan = state
-        .analyzer()
-        .execute_and_check(plan, state.config_options(), |_, _| {})
-        .map_err(refused)?;
-    infallible(plan).map_err(refused)
+    let planned = plannable(&statement);
+    let refused = |error| QueryError::planning_of(&statement, error, dataset);
+    let plan = state.statement_to_plan(planned).await.map_err(refused)?;
+    // What follows walks each expression once for each of its types.
+    size::admitted(&plan)?;
+    let plan = checked(plan).map_err(refused)?;
+    size::admitted(&plan)?;
+    Ok(plan)
 }
 
-/// Replaces what can fail on a value by what returns NULL: otherwise `1 / (age - 47)` would reveal whether anyone is 47.
-/// No operand is repeated, so the plan does not grow.
-fn infallible(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let plan = plan.transform_up(|node| {
-        let names = NamePreserver::new(&node);
-        let mut schema = datafusion::common::DFSchema::empty();
-        for input in node.inputs() {
-            schema.merge(input.schema());
-        }
-        node.map_expressions(|expression| {
-            let name = names.save(&expression);
-            let infallible = expression.transform_up(|inner| infallible_expression(inner, &schema))?;
-            Ok(infallible.update_data(|expression| name.restore(expression)))
-        })?
-        .map_data(LogicalPlan::recompute_schema)
-    })?;
-    Ok(plan.data)
+/// The plan of `statement` at `tier`.
+///
+/// # Errors
+/// Those of [`meaning`] and [`executable`].
+pub(super) async fn planned(
+    state: &SessionState,
+    statement: Statement,
+    dataset: &DatasetRef,
+    tier: Tier,
+) -> Result<LogicalPlan, QueryError> {
+    let plan = meaning(state, statement, dataset).await?;
+    executable(state, plan, Casts::at(tier), dataset)
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "every other expression is left as it is; below tier `records`, only listed ones are admitted"
-)]
-fn infallible_expression(expression: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
-    match expression {
-        Expr::Cast(cast) => match cast.expr.as_ref() {
-            // Whether a literal can be cast does not depend on any row, so this error is reported immediately.
-            Expr::Literal(value, _) => Ok(Transformed::yes(lit(value.cast_to(cast.field.data_type())?))),
-            _ => converted(*cast.expr, cast.field.data_type(), schema).map(Transformed::yes),
-        },
-        Expr::TryCast(TryCast { expr, field }) => converted(*expr, field.data_type(), schema).map(Transformed::yes),
-        Expr::Negative(operand) => negated(*operand, schema).map(Transformed::yes),
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: op @ (Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo),
-            right,
-        }) => arithmetic(*left, op, *right, schema).map(Transformed::yes),
-        other => Ok(Transformed::no(other)),
-    }
+/// The same plan, reading the tables that `table_of` returns; a table for which there is none stays as it is. A plan of [`executable`] may
+/// be computed from tables without metadata.
+///
+/// # Errors
+/// [`QueryError::Engine`], which does not happen for tables with the same columns.
+pub fn reading(
+    plan: LogicalPlan,
+    table_of: &dyn Fn(&TableReference) -> Option<Arc<dyn TableProvider>>,
+) -> Result<LogicalPlan, QueryError> {
+    let read = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::TableScan(mut scan) = node else {
+            return Ok(Transformed::no(node));
+        };
+        let Some(table) = table_of(&scan.table_name) else {
+            return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
+        };
+        scan.source = provider_as_source(table);
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    });
+    let read = read.map_err(|_| QueryError::Engine { step: "planning" })?;
+    Ok(read.data)
 }

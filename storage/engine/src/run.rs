@@ -11,8 +11,8 @@ use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::{Scope, Tier};
 use datafusion::{
     catalog::TableProvider,
-    common::tree_node::{Transformed, TreeNode},
-    datasource::{MemTable, provider_as_source},
+    common::tree_node::TreeNode,
+    datasource::{MemTable, empty::EmptyTable},
     error::DataFusionError,
     execution::{
         SendableRecordBatchStream,
@@ -30,9 +30,10 @@ use super::{
     Bounds, QueryError, Source, Table,
     aggregate::{Cells, Split, SubjectOverlap},
     error_capture::{CapturedError, ErrorCapture},
+    foreseen::EXISTS,
     guard::{View, regrouped},
     order::Order,
-    plan::planned,
+    plan::{planned, reading},
     session::{for_groups, in_one_partition, session_context},
     size,
     source::AnswerKeys,
@@ -82,14 +83,12 @@ pub(super) async fn compute(
         Tier::Records => view.in_order(Order::new(&keys.order)),
         Tier::Aggregate | Tier::Count | Tier::Exists => view,
     };
-    let columns: Vec<&str> = scope
-        .columns
-        .names()
-        .map(concordat_protocol::ids::ColumnName::as_str)
-        .collect();
+    let shown = view.planned();
+    let columns: Vec<&str> = shown.fields().iter().map(|field| field.name().as_str()).collect();
     let statement = statement::checked(sql, &scope.dataset, version, &columns)?;
     let (objects, seen) = ErrorCapture::wrap(source.object_store());
-    let context = session_context(&scope.dataset, Arc::new(view.clone()), objects, &bounds)?;
+    let planned = Arc::new(EmptyTable::new(shown));
+    let context = session_context(&scope.dataset, planned, objects, &bounds)?;
     let engine = Engine {
         context,
         view,
@@ -135,10 +134,12 @@ struct Engine {
 impl Engine {
     async fn execute(&self, statement: datafusion::sql::sqlparser::ast::Statement) -> Result<RawAnswer, QueryError> {
         let mut state = self.context.state();
-        let plan = planned(&state, statement, &self.scope.dataset).await?;
+        let plan = planned(&state, statement, &self.scope.dataset, self.scope.tier).await?;
         size::admitted(&plan)?;
         let rows = size::rows_per_batch(&plan, state.config().batch_size())?;
         *state.config_mut() = state.config().clone().with_batch_size(rows);
+        let table: Arc<dyn TableProvider> = Arc::new(self.view.clone());
+        let plan = reading(plan, &|_| Some(Arc::clone(&table)))?;
         match self.scope.tier {
             Tier::Records => self.raw(Box::pin(self.records(&state, plan)).await?, 0),
             Tier::Aggregate | Tier::Count => self.aggregate(&state, plan).await,
@@ -172,7 +173,7 @@ impl Engine {
         let split = Split::new(plan, self.scope.tier)?;
         let subjects = self.cells(state, &split).await?.subjects()?;
         let exists = subjects.iter().any(|subjects| *subjects >= self.min_cell());
-        let schema = Arc::new(Schema::new(vec![Field::new("exists", DataType::Boolean, false)]));
+        let schema = Arc::new(Schema::new(vec![Field::new(EXISTS, DataType::Boolean, true)]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(BooleanArray::from(vec![exists]))]);
         let batch = batch.map_err(|_| QueryError::Engine { step: "answering" })?;
         Ok(RawAnswer {
@@ -241,7 +242,7 @@ impl Engine {
             return Ok(Box::new(Prepared { state, plan, grouped }));
         }
         let unordered: Arc<dyn TableProvider> = Arc::new(self.view.clone().without_order());
-        let plan = reading(plan, &unordered).map_err(planning)?;
+        let plan = reading(plan, &|_| Some(Arc::clone(&unordered)))?;
         let state = for_groups(state.clone());
         Ok(Box::new(Prepared { state, plan, grouped }))
     }
@@ -266,7 +267,7 @@ impl Engine {
     }
 
     async fn physical(&self, state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-        let invalid = |error: DataFusionError| QueryError::planning(&error, &self.scope.dataset);
+        let invalid = |error: DataFusionError| QueryError::planning(error, &self.scope.dataset);
         let optimized = state.optimize(plan).map_err(invalid)?;
         let physical = state.create_physical_plan(&optimized).await;
         // Nothing was computed from rows so far. The message may contain what a file states about its values.
@@ -288,18 +289,6 @@ struct Prepared {
     state: SessionState,
     plan: LogicalPlan,
     grouped: bool,
-}
-
-/// The same plan over another table.
-fn reading(plan: LogicalPlan, table: &Arc<dyn TableProvider>) -> Result<LogicalPlan, DataFusionError> {
-    let read = plan.transform_down(|node| {
-        let LogicalPlan::TableScan(mut scan) = node else {
-            return Ok(Transformed::no(node));
-        };
-        scan.source = provider_as_source(Arc::clone(table));
-        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
-    })?;
-    Ok(read.data)
 }
 
 fn with_query_errors(

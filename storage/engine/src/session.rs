@@ -12,79 +12,31 @@ use datafusion::{
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::GreedyMemoryPool,
         object_store::ObjectStoreUrl,
-        runtime_env::RuntimeEnvBuilder,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
-    logical_expr::{AggregateUDF, ScalarUDF},
+    logical_expr::planner::ExprPlanner,
     prelude::SessionConfig,
 };
 use object_store::ObjectStore;
 
-use super::{QueryError, source::OBJECTS_URL};
+use super::{
+    QueryError,
+    functions::{aggregates, provided_aggregates, provided_scalars, scalars, windows},
+    meaning::ComparisonPlanner,
+    source::OBJECTS_URL,
+    types::Types,
+};
 
+/// The only catalog of every session.
+pub const CATALOG: &str = "concordat";
 /// Rows in one batch of the engine: enough that the cost of each batch is negligible.
 const BATCH_ROWS: usize = 32 * 1024;
-/// Partitions of one query that run concurrently.
+/// Rows in one batch of the consumer's node: few enough that a batch fits in one chunk of an answer.
+const HOME_BATCH_ROWS: usize = 8192;
+/// Partitions of one query that run concurrently; more only help if a single query has the whole machine.
 const PARTITIONS: usize = 2;
-
-/// Functions of one row: deterministic, without large output from small input, and with no value that makes them fail.
-const SCALARS: [&str; 38] = [
-    "abs",
-    "btrim",
-    "ceil",
-    "char_length",
-    "character_length",
-    "coalesce",
-    "concat",
-    "contains",
-    "date_part",
-    "date_trunc",
-    "ends_with",
-    "exp",
-    "floor",
-    "greatest",
-    "isnan",
-    "least",
-    "left",
-    "length",
-    "ln",
-    "log",
-    "log10",
-    "log2",
-    "lower",
-    "ltrim",
-    "nullif",
-    "nvl",
-    "octet_length",
-    "right",
-    "round",
-    "rtrim",
-    "signum",
-    "sqrt",
-    "starts_with",
-    "strpos",
-    "substr",
-    "substring",
-    "trim",
-    "upper",
-];
-/// Aggregate functions. Which of them a tier allows is decided where the tier is handled.
-const AGGREGATES: [&str; 15] = [
-    "avg",
-    "corr",
-    "count",
-    "max",
-    "mean",
-    "median",
-    "min",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "sum",
-    "var",
-    "var_pop",
-    "var_samp",
-    "var_sample",
-];
+/// Memory of a session that only plans, in bytes.
+const PLANNING_BYTES: usize = 1 << 20;
 
 /// Memory of an engine process beyond that of its query, in bytes: batches that are read and sent.
 const PROCESS_BYTES: usize = 64 << 20;
@@ -111,16 +63,6 @@ impl Default for Bounds {
     }
 }
 
-/// The names of all functions that a query may use at some tier.
-pub fn allowed_functions() -> impl Iterator<Item = &'static str> {
-    SCALARS.into_iter().chain(AGGREGATES)
-}
-
-pub(super) fn is_allowed_function(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    allowed_functions().any(|allowed| allowed == name)
-}
-
 impl Bounds {
     /// The total memory limit of a process that answers one query, in bytes; the kernel enforces it.
     #[must_use]
@@ -138,25 +80,68 @@ pub(super) fn session_context(
     objects: Arc<dyn ObjectStore>,
     bounds: &Bounds,
 ) -> Result<SessionContext, QueryError> {
-    let failed = |_| QueryError::Engine { step: "starting" };
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(GreedyMemoryPool::new(bounds.memory)))
-        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
-        .build_arc()
-        .map_err(failed)?;
+    let runtime = runtime(bounds.memory)?;
     runtime.register_object_store(ObjectStoreUrl::parse(OBJECTS_URL).map_err(failed)?.as_ref(), objects);
-    let state = SessionStateBuilder::new()
-        .with_config(config(dataset))
-        .with_runtime_env(runtime)
-        .with_expr_planners(SessionStateDefaults::default_expr_planners())
-        .with_scalar_functions(scalars())
-        .with_aggregate_functions(aggregates())
-        .build();
-    let context = SessionContext::new_with_state(state);
+    let context = SessionContext::new_with_state(provider_state(dataset, runtime));
     context
         .register_table(TableReference::bare(dataset.dataset.as_str()), table)
         .map_err(failed)?;
     Ok(context)
+}
+
+/// A session of a provider without tables, to plan with.
+pub(super) fn planning_context(
+    dataset: &DatasetRef,
+    table: Arc<dyn TableProvider>,
+) -> Result<SessionContext, QueryError> {
+    let context = SessionContext::new_with_state(provider_state(dataset, runtime(PLANNING_BYTES)?));
+    context
+        .register_table(TableReference::bare(dataset.dataset.as_str()), table)
+        .map_err(failed)?;
+    Ok(context)
+}
+
+/// A session of the consumer's node: for planning a query over the tables of several institutions, and for computing it from their
+/// answers with `memory` bytes. It has all functions, and no tables; tables are registered in [`CATALOG`], and `schema` is the default
+/// schema. It reads and writes no files.
+///
+/// # Errors
+/// [`QueryError::Engine`] if it cannot be set up.
+pub fn home_state(memory: usize, schema: &str) -> Result<SessionState, QueryError> {
+    let config = config(SessionConfig::new().with_batch_size(HOME_BATCH_ROWS), schema);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime(memory)?)
+        .with_expr_planners(expression_planners())
+        .with_type_planner(Arc::new(Types))
+        .with_scalar_functions(scalars().to_vec())
+        .with_aggregate_functions(aggregates().to_vec())
+        .with_window_functions(windows().to_vec());
+    Ok(state.build())
+}
+
+fn provider_state(dataset: &DatasetRef, runtime: Arc<RuntimeEnv>) -> SessionState {
+    let config = config(
+        SessionConfig::new().with_batch_size(BATCH_ROWS),
+        dataset.institution.as_str(),
+    );
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_expr_planners(expression_planners())
+        .with_type_planner(Arc::new(Types))
+        .with_scalar_functions(provided_scalars())
+        .with_aggregate_functions(provided_aggregates())
+        .build()
+}
+
+/// A runtime that never writes to disk.
+fn runtime(memory: usize) -> Result<Arc<RuntimeEnv>, QueryError> {
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+        .build_arc()
+        .map_err(failed)
 }
 
 /// The same state for rows whose order matters: the output of concurrent partitions would be merged in any order.
@@ -175,29 +160,28 @@ pub(super) fn for_groups(mut state: SessionState) -> SessionState {
     state
 }
 
-fn config(dataset: &DatasetRef) -> SessionConfig {
-    let mut config = SessionConfig::new()
-        .with_batch_size(BATCH_ROWS)
+/// What providers and consumers have in common, so that a text means the same for both.
+fn config(config: SessionConfig, schema: &str) -> SessionConfig {
+    let mut config = config
         .with_target_partitions(PARTITIONS)
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(true)
-        .with_default_catalog_and_schema("concordat", dataset.institution.as_str());
+        .with_default_catalog_and_schema(CATALOG, schema);
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;
+    // A union of a column and a literal is planned as never missing, and computed as perhaps missing.
+    options.execution.skip_physical_aggregate_schema_check = true;
     config
 }
 
-fn scalars() -> Vec<Arc<ScalarUDF>> {
-    let all = datafusion::functions::all_default_functions().into_iter();
-    all.filter(|function| {
-        SCALARS.contains(&function.name()) || function.aliases().iter().any(|name| SCALARS.contains(&name.as_str()))
-    })
-    .collect()
+fn expression_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    let mut planners = SessionStateDefaults::default_expr_planners();
+    planners.push(Arc::new(ComparisonPlanner));
+    planners
 }
 
-fn aggregates() -> Vec<Arc<AggregateUDF>> {
-    let all = datafusion::functions_aggregate::all_default_aggregate_functions().into_iter();
-    all.filter(|function| AGGREGATES.contains(&function.name())).collect()
+fn failed<E>(_: E) -> QueryError {
+    QueryError::Engine { step: "starting" }
 }

@@ -5,10 +5,13 @@
 //! expanded, before any is. Text can also grow with each row: the plan gives an upper bound, and batches are made small
 //! enough that the text of one batch fits.
 
-use std::cell::Cell;
+use std::{cell::Cell, collections::HashSet};
 
 use datafusion::{
-    common::tree_node::{TreeNode, TreeNodeRecursion},
+    common::{
+        Column,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
     error::Result as PlanResult,
     logical_expr::{
         BinaryExpr, Case, Expr, LogicalPlan, Operator,
@@ -62,7 +65,7 @@ pub(super) const fn too_complex() -> QueryError {
     }
 }
 
-/// How many rows a batch of `plan` may have so that the text computed for them fits; at most `most`.
+/// How many rows a batch of `plan` may have so that the text computed for them and the columns read for them fit; at most `most`.
 ///
 /// # Errors
 /// [`QueryError::TooComplex`] if not even a few rows fit.
@@ -78,7 +81,21 @@ pub fn rows_per_batch(plan: &LogicalPlan, most: usize) -> Result<usize, QueryErr
             max: MAX_ROW_BYTES,
         });
     }
-    Ok(BATCH_BYTES.checked_div(bytes).unwrap_or(most).clamp(1, most))
+    let read = columns(plan).saturating_mul(VALUE_BYTES);
+    Ok(BATCH_BYTES.checked_div(bytes.max(read)).unwrap_or(most).clamp(1, most))
+}
+
+/// How many columns the plan reads: a reader allocates each of them for a whole batch, however few rows there are.
+fn columns(plan: &LogicalPlan) -> usize {
+    let mut read: HashSet<Column> = HashSet::new();
+    // The visitor cannot fail.
+    let _ = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            read.extend(expression.column_refs().into_iter().cloned());
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    read.len()
 }
 
 /// Sums sizes over a plan. Stops far above every limit: parts of a plan may be shared, so walking all of it might never

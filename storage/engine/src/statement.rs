@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::{
     parser::ParserError,
 };
 
-use super::{QueryError, parse, version_number};
+use super::{QueryError, names::resolve_names, parse, version_number};
 use expression::Expressions;
 use refusal::{MAX_DEPTH, forbid, not_reserved, refused, too_deep};
 
@@ -35,7 +35,14 @@ pub(super) fn checked(
     version: Option<VersionNumber>,
     columns: &[&str],
 ) -> Result<Statement, QueryError> {
-    let query = only_query(parsed(sql)?)?;
+    let mut query = only_query(parsed(sql)?)?;
+    resolve_names(&mut query, &|_| {
+        Some(columns.iter().map(|name| (*name).to_owned()).collect())
+    });
+    forbid(
+        query.fetch.is_some(),
+        "`LIMIT` and `FETCH` together, `WITH TIES` and `PERCENT` are",
+    )?;
     let select = only_select(&query)?;
     let table = only_table(&select.from)?;
     is_dataset(table.name, dataset)?;

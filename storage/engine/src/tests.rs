@@ -1,11 +1,18 @@
 mod aggregate;
+mod documented;
+mod foreseen;
+mod functions;
+pub(crate) mod home;
 mod hostile;
 mod injected_faults;
+mod lost_columns;
 mod messages;
 mod order;
 mod records;
 mod sizes;
+mod sums;
 mod total;
+mod values;
 
 use std::{
     collections::BTreeMap,

@@ -18,18 +18,18 @@ use arrow::{
 
 use super::QueryError;
 
-/// The schema in which no value is a view.
+/// The columns of an answer: nullable, without metadata, and with types in which no value is a view.
 ///
 /// # Errors
 /// [`QueryError::Engine`] for a type for which this is not known.
 pub(super) fn owned_schema(schema: &Schema) -> Result<SchemaRef, QueryError> {
     let field = |field: &Arc<Field>| {
         let owned = owned_type(field.data_type())?;
-        Some(field.as_ref().clone().with_data_type(owned))
+        Some(Field::new(field.name(), owned, true))
     };
     let fields: Option<Vec<_>> = schema.fields().iter().map(field).collect();
     let fields = fields.ok_or(QueryError::Engine { step: "answering" })?;
-    Ok(Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())))
+    Ok(Arc::new(Schema::new(fields)))
 }
 
 #[expect(

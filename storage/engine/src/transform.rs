@@ -11,10 +11,10 @@ use arrow::{
 use concordat_keys::PseudonymKey;
 use concordat_protocol::scope::{BandWidth, Generalization, Transform};
 
-use super::QueryError;
+use super::{QueryError, floats::canonical, shown::shown_field};
 
 /// From this age on there is only one band (45 CFR 164.514(b)(2)(i)(C)).
-const TOP_AGE: i64 = 90;
+pub(super) const TOP_AGE: i64 = 90;
 /// Length of a pseudonym in hexadecimal digits: 128 bits.
 const PSEUDONYM_DIGITS: usize = 32;
 
@@ -51,36 +51,16 @@ impl Change {
         key: &PseudonymKey,
         oldest_year: i32,
     ) -> Result<Option<Self>, QueryError> {
-        let change = match (transform, found) {
-            (Transform::Removed, _) => return Ok(None),
-            (Transform::Clear, _) => Self::Keep,
-            (Transform::Generalized(Generalization::Year), DataType::Date32 | DataType::Timestamp(..)) => {
-                Self::Year(oldest_year)
-            }
-            (Transform::Generalized(Generalization::AgeBand(width)), DataType::Int64 | DataType::Float64) => {
-                Self::Band(Arc::new(Bands::new(width)))
-            }
-            (Transform::Pseudonym, found) if has_pseudonym(found) => {
-                Self::Pseudonym(Box::new(key.column_hasher(column)))
-            }
-            (Transform::Generalized(_) | Transform::Pseudonym, _) => {
-                return Err(QueryError::TransformMismatch {
-                    column: column.to_owned(),
-                    found: found.to_string(),
-                    transform: transform.to_string(),
-                });
-            }
-        };
-        Ok(Some(change))
-    }
-
-    /// The type of the transformed column.
-    pub(super) fn data_type(&self, found: &DataType) -> DataType {
-        match self {
-            Self::Keep => found.clone(),
-            Self::Year(_) => DataType::Int32,
-            Self::Band(_) | Self::Pseudonym(_) => DataType::Utf8,
+        if shown_field("", column, found, transform)?.is_none() {
+            return Ok(None);
         }
+        Ok(match transform {
+            Transform::Removed => None,
+            Transform::Clear => Some(Self::Keep),
+            Transform::Generalized(Generalization::Year) => Some(Self::Year(oldest_year)),
+            Transform::Generalized(Generalization::AgeBand(width)) => Some(Self::Band(Arc::new(Bands::new(width)))),
+            Transform::Pseudonym => Some(Self::Pseudonym(Box::new(key.column_hasher(column)))),
+        })
     }
 
     pub(super) const fn is_clear(&self) -> bool {
@@ -90,7 +70,7 @@ impl Change {
     /// The transformed values, one for each input value.
     pub(super) fn apply(&self, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         match self {
-            Self::Keep => Ok(Arc::clone(values)),
+            Self::Keep => Ok(canonical(Arc::clone(values))),
             Self::Year(oldest) => Ok(capped(&year(values)?, *oldest)),
             Self::Band(bands) => bands.apply(values),
             Self::Pseudonym(hasher) => pseudonyms(hasher, values),
@@ -120,6 +100,16 @@ fn capped(years: &ArrayRef, oldest: i32) -> ArrayRef {
     }
 }
 
+/// Name and least age of each band of one width, in their order.
+pub(super) fn bands(width: BandWidth) -> impl Iterator<Item = (String, i64)> {
+    let width = width.years();
+    let below = (0..TOP_AGE / width).map(move |band| {
+        let least = band * width;
+        (format!("{least}-{}", least + width - 1), least)
+    });
+    below.chain([(format!("{TOP_AGE}+"), TOP_AGE)])
+}
+
 /// The names of all bands of one width.
 #[derive(Debug)]
 pub(super) struct Bands {
@@ -129,11 +119,9 @@ pub(super) struct Bands {
 
 impl Bands {
     fn new(width: BandWidth) -> Self {
-        let width = width.years();
-        let below = (0..TOP_AGE / width).map(|band| format!("{}-{}", band * width, (band + 1) * width - 1));
         Self {
-            width,
-            names: below.chain([format!("{TOP_AGE}+")]).collect(),
+            width: width.years(),
+            names: bands(width).map(|(name, _)| name).collect(),
         }
     }
 
@@ -166,13 +154,6 @@ impl Bands {
 #[expect(clippy::cast_possible_truncation, reason = "the number is between 0 and 90")]
 fn whole_years(age: f64) -> Option<i64> {
     (age >= 0.0).then(|| age.min(90.0).floor() as i64)
-}
-
-const fn has_pseudonym(found: &DataType) -> bool {
-    matches!(
-        found,
-        DataType::Int64 | DataType::Utf8 | DataType::Date32 | DataType::Float64 | DataType::Timestamp(..)
-    )
 }
 
 /// Keyed BLAKE3 of the value as text, its first 128 bits in hexadecimal.

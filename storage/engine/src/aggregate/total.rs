@@ -10,56 +10,17 @@
 use datafusion::{
     arrow::datatypes::DataType,
     common::{DFSchema, tree_node::TreeNode},
-    logical_expr::{
-        Aggregate, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator,
-        expr::{AggregateFunction, ScalarFunction},
-    },
-    scalar::ScalarValue,
+    logical_expr::{Aggregate, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, expr::AggregateFunction},
 };
 
 use crate::{
     QueryError,
-    calculation::{is_calculation, is_total_arithmetic, is_total_cast},
-    divide::{QUOTIENT, REMAINDER},
+    calculation::{is_calculation, is_total_cast},
+    functions::is_infallible,
 };
 
-/// Functions that never fail, whatever the values of their arguments.
-const INFALLIBLE: [&str; 29] = [
-    "btrim",
-    "ceil",
-    "character_length",
-    "coalesce",
-    "concat",
-    "contains",
-    "date_part",
-    "ends_with",
-    "exp",
-    "floor",
-    "greatest",
-    "isnan",
-    "least",
-    "ln",
-    "log10",
-    "log2",
-    "lower",
-    "ltrim",
-    "nullif",
-    "nvl",
-    "octet_length",
-    QUOTIENT,
-    REMAINDER,
-    "rtrim",
-    "signum",
-    "starts_with",
-    "strpos",
-    "trim",
-    "upper",
-];
 /// Maximum length of the name of what is refused, in characters.
 const MAX_NAME: usize = 120;
-/// Date parts that every date and timestamp has.
-const DATE_PARTS: [&str; 7] = ["year", "quarter", "month", "week", "day", "dow", "doy"];
-
 /// Refuses what is not known to have a value or NULL for every row.
 ///
 /// # Errors
@@ -125,13 +86,11 @@ fn refusal(expression: &Expr, schema: &DFSchema) -> Option<QueryError> {
         Expr::IsTrue(_) | Expr::IsFalse(_) | Expr::IsUnknown(_) => true,
         Expr::IsNotTrue(_) | Expr::IsNotFalse(_) | Expr::IsNotUnknown(_) => true,
         Expr::Like(_) => true,
-        Expr::Negative(operand) => type_of(operand).is_floating(),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            is_total_operator(*op) || is_total_arithmetic(*op, &type_of(left), &type_of(right))
-        }
+        Expr::BinaryExpr(BinaryExpr { op, .. }) => is_total_operator(*op),
         Expr::TryCast(cast) => is_total_cast(&type_of(&cast.expr), cast.field.data_type()),
         Expr::ScalarFunction(function) => {
-            let total = is_calculation(function) || is_infallible(function, type_of);
+            let types: Vec<DataType> = function.args.iter().map(type_of).collect();
+            let total = is_calculation(function) || is_infallible(function, &types);
             let name = function.func.name().to_owned();
             return (!total).then_some(QueryError::Function { name });
         }
@@ -158,37 +117,4 @@ const fn is_total_operator(op: Operator) -> bool {
             | Operator::IsNotDistinctFrom
             | Operator::StringConcat
     )
-}
-
-fn is_infallible(function: &ScalarFunction, type_of: impl Fn(&Expr) -> DataType) -> bool {
-    let name = function.func.name();
-    let known = INFALLIBLE.contains(&name) && (name != "date_part" || function.args.first().is_some_and(is_known_part));
-    known && function.args.iter().all(|operand| is_plain(&type_of(operand)))
-}
-
-/// The types of stored columns and of what comparisons and arithmetic make of them. Functions of decimals, for example,
-/// fail where the result has too many digits.
-fn is_plain(data_type: &DataType) -> bool {
-    data_type.is_integer()
-        || matches!(
-            data_type,
-            DataType::Null
-                | DataType::Boolean
-                | DataType::Float32
-                | DataType::Float64
-                | DataType::Utf8
-                | DataType::Utf8View
-                | DataType::Date32
-                | DataType::Timestamp(..)
-        )
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "other literals do not name a part")]
-fn is_known_part(part: &Expr) -> bool {
-    match part {
-        Expr::Literal(ScalarValue::Utf8(Some(part)) | ScalarValue::Utf8View(Some(part)), _) => {
-            DATE_PARTS.contains(&part.to_ascii_lowercase().as_str())
-        }
-        _ => false,
-    }
 }

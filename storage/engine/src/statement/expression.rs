@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::ids::DatasetRef;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, UnaryOperator, Value,
+    CaseWhen, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, UnaryOperator, Value,
 };
 
 use super::refusal::{MAX_DEPTH, forbid, not_reserved, refused, too_deep};
-use crate::{QueryError, session::is_allowed_function, size::Parts};
+use crate::{
+    QueryError,
+    functions::{is_provided, is_provided_operator},
+    size::Parts,
+    types::decimal,
+};
 
 /// How deeply functions, `CASE`, casts and lists may be nested: the planner derives the type of each from the inner
 /// ones, and again for each outer one, so that its work doubles with every level.
@@ -143,10 +148,14 @@ impl<'a> Expressions<'a> {
             }
             Expr::UnaryOp { op, expr } => {
                 let plain = matches!(op, UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not);
-                forbid(!plain, "operators outside the documented set are").and_then(|()| below(expr))
+                forbid(!plain, "operators that `concordat query --functions` does not list are")
+                    .and_then(|()| below(expr))
             }
             Expr::BinaryOp { left, op, right } => {
-                forbid(!is_plain_operator(op), "operators outside the documented set are")?;
+                forbid(
+                    !is_provided_operator(&op.to_string()),
+                    "operators that `concordat query --functions` does not list are",
+                )?;
                 below(left).and_then(|()| below(right))
             }
             Expr::Position { expr, r#in } => below(expr).and_then(|()| below(r#in)),
@@ -201,7 +210,9 @@ impl<'a> Expressions<'a> {
             }
             Expr::Function(function) => self.function(function, depth),
             Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => Err(refused("subqueries are")),
-            _ => Err(refused("expressions outside the documented set are")),
+            _ => Err(refused(
+                "expressions that `concordat query --functions` does not list are",
+            )),
         }
     }
 
@@ -212,13 +223,17 @@ impl<'a> Expressions<'a> {
         if self.known.contains(name.value.as_str()) {
             Ok(())
         } else {
-            Err(QueryError::unknown_column(&name.value, self.dataset))
+            Err(QueryError::unknown_column(
+                &name.value,
+                self.dataset,
+                self.known.iter().copied(),
+            ))
         }
     }
 
     fn function(&self, function: &Function, depth: Depth) -> Result<(), QueryError> {
         let name = function.name.to_string();
-        if !is_allowed_function(&name) {
+        if !is_provided(&name) {
             return Err(QueryError::Function {
                 name: name.chars().take(64).collect(),
             });
@@ -279,27 +294,6 @@ fn literal(value: &Value) -> Result<(), QueryError> {
     forbid(!plain, "literals other than numbers, 'texts', booleans and NULL are")
 }
 
-/// Arithmetic, comparison, logic and `||`; no regular expressions, which fail on some patterns.
-const fn is_plain_operator(operator: &BinaryOperator) -> bool {
-    matches!(
-        operator,
-        BinaryOperator::Plus
-            | BinaryOperator::Minus
-            | BinaryOperator::Multiply
-            | BinaryOperator::Divide
-            | BinaryOperator::Modulo
-            | BinaryOperator::Eq
-            | BinaryOperator::NotEq
-            | BinaryOperator::Lt
-            | BinaryOperator::LtEq
-            | BinaryOperator::Gt
-            | BinaryOperator::GtEq
-            | BinaryOperator::And
-            | BinaryOperator::Or
-            | BinaryOperator::StringConcat
-    )
-}
-
 /// Allows numbers, texts, booleans, dates and timestamps.
 fn plain_type(data_type: &DataType) -> Result<(), QueryError> {
     let plain = matches!(
@@ -319,6 +313,9 @@ fn plain_type(data_type: &DataType) -> Result<(), QueryError> {
             | DataType::Bool
             | DataType::Date
             | DataType::Timestamp(..)
+    ) || matches!(
+        data_type,
+        DataType::Decimal(digits) | DataType::Numeric(digits) | DataType::Dec(digits) if decimal(*digits).is_some()
     );
     forbid(
         !plain,

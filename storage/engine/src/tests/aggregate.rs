@@ -25,6 +25,18 @@ async fn large_groups_are_exact() {
 }
 
 #[tokio::test]
+async fn groups_of_bands_are_in_the_order_of_ages() {
+    let fixture = Fixture::new().await;
+    let scope = || scope(Tier::Aggregate, &[("age", BANDS), ("sex", Transform::Clear)]);
+    let sql =
+        "SELECT age, count(*) AS n, avg(sex) FROM heart WHERE age < 50 OR age >= 90 GROUP BY age ORDER BY age DESC";
+    let rows = fixture.rows(scope(), sql).await.unwrap();
+    let bands: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(bands, ["90+", "40-49", "30-39", "20-29"]);
+    assert_eq!(rows[1][1..], ["20", "0.5"]);
+}
+
+#[tokio::test]
 async fn small_groups_are_withheld_with_another_to_protect_them() {
     let fixture = Fixture::new().await;
     // Three ages below 23, two patients each, make 6 subjects; the smallest other group is withheld with them.
@@ -268,7 +280,7 @@ async fn no_error_reveals_a_single_row() {
         "1 % (sex - sex)",
         "(-9223372036854775807 - 1) / (0 - 1 - sex + sex)",
         "date_part('year', born)",
-        "CAST(substring AS INT)",
+        "TRY_CAST(substring AS INT)",
     ] {
         let sql = oracle(&infallible.replace("substring", "upper(concat('x', sex))"));
         assert_eq!(
@@ -277,6 +289,10 @@ async fn no_error_reveals_a_single_row() {
             "{infallible}"
         );
     }
+    let error = fixture
+        .refused(aggregate(), &oracle("CAST(upper(concat('x', sex)) AS INT)"))
+        .await;
+    assert!(error.to_string().contains("write `TRY_CAST(upper("), "{error}");
     // A literal that cannot be cast is refused whether or not anyone is 47, or 470.
     for age in [47, 470] {
         let error = fixture
@@ -294,4 +310,33 @@ async fn no_error_reveals_a_single_row() {
             .len(),
         2
     );
+}
+
+/// A group that a query repeats is one column of the grouping. If it counted as two, the counts of subjects were read from other columns.
+#[tokio::test]
+async fn aggregate_groups_that_are_repeated_are_one() {
+    let fixture = Fixture::new().await;
+    let repeated = [
+        ("sex", "sex, sex"),
+        ("age, sex", "age, sex, age"),
+        ("age", "age, age, age"),
+        ("chol", "chol, chol"),
+    ];
+    for (once, often) in repeated {
+        for measures in [
+            "count(*)",
+            "avg(chol), count(*)",
+            "sum(age), avg(chol), count(chol), count(*)",
+            "count(DISTINCT sex), max(age)",
+        ] {
+            let sql = |groups: &str| format!("SELECT {once}, {measures} FROM heart GROUP BY {groups} ORDER BY {once}");
+            let expected = fixture.rows(aggregate(), &sql(once)).await;
+            let found = fixture.rows(aggregate(), &sql(often)).await;
+            match (expected, found) {
+                (Ok(expected), Ok(found)) => assert_eq!(found, expected, "{once}: {measures}"),
+                (Err(expected), Err(found)) => assert_eq!(found.to_string(), expected.to_string()),
+                (expected, found) => panic!("{once}: {measures}: {expected:?} and {found:?}"),
+            }
+        }
+    }
 }

@@ -60,9 +60,9 @@ async fn stays_within(fixture: &Fixture, sql: &str) -> bool {
     )
     .unwrap();
     let state = context.state();
-    let plan = match planned(&state, statement, &scope.dataset).await {
+    let plan = match planned(&state, statement, &scope.dataset, Tier::Records).await {
         Ok(plan) => plan,
-        Err(QueryError::Invalid { .. }) => return false,
+        Err(QueryError::Invalid { .. } | QueryError::TooComplex { .. }) => return false,
         Err(other) => panic!("{sql}: {other}"),
     };
     if admitted(&plan).is_err() {
@@ -210,7 +210,40 @@ async fn plan_of(fixture: &Fixture, sql: &str) -> LogicalPlan {
     let statement = statement::checked(sql, &scope.dataset, None, &["name", "age", "sex"]).unwrap();
     let store = fixture.object_store();
     let context = session_context(&scope.dataset, Arc::new(view), store, &Bounds::default()).unwrap();
-    planned(&context.state(), statement, &scope.dataset).await.unwrap()
+    planned(&context.state(), statement, &scope.dataset, Tier::Records)
+        .await
+        .unwrap()
+}
+
+/// Three rows of many columns: a batch is not allocated for 32,768 rows.
+#[tokio::test]
+async fn wide_tables_are_answered() {
+    for (columns, text) in [(1100, false), (520, true)] {
+        let subjects: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let value = |at: usize| -> ArrayRef {
+            if text {
+                Arc::new(StringArray::from(vec![
+                    format!("a{at}"),
+                    format!("b{at}"),
+                    format!("c{at}"),
+                ]))
+            } else {
+                Arc::new(Int64Array::from(vec![Some(i64::try_from(at).unwrap()), None, Some(7)]))
+            }
+        };
+        let names: Vec<String> = (0..columns).map(|at| format!("c{at}")).collect();
+        let wide = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (name.as_str(), value(at), true));
+        let wide = std::iter::once(("mrn", subjects, false)).chain(wide);
+        let batch = RecordBatch::try_from_iter_with_nullable(wide).unwrap();
+        let mut fixture = Fixture::of(std::slice::from_ref(&batch)).await;
+        fixture.schema = batch.schema();
+        let scope = clear(Tier::Records, &names.iter().map(String::as_str).collect::<Vec<_>>());
+        let rows = fixture.rows(scope, "SELECT * FROM heart LIMIT 1").await.unwrap();
+        assert_eq!((rows.len(), rows[0].len()), (1, columns));
+    }
 }
 
 #[tokio::test]

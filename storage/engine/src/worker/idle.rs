@@ -27,8 +27,9 @@ use crate::{
 
 /// How long an idle process waits for the next query.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum number of idle processes.
-const MAX_IDLE: usize = 4;
+/// Maximum number of idle processes: as many queries as one institution may have running at the same time. Starting a process costs more than
+/// a small query.
+const MAX_IDLE: usize = 8;
 
 /// The engine processes; a cloneable handle.
 #[derive(Clone, Debug)]

@@ -1,0 +1,89 @@
+use datafusion::sql::sqlparser::ast::Statement;
+
+use super::*;
+use crate::parse;
+
+fn resolved(sql: &str) -> String {
+    let mut statements = parse(sql, 64).unwrap();
+    let Some(Statement::Query(query)) = statements.first_mut() else {
+        panic!("{sql}")
+    };
+    resolve_names(query, &|name| match name.to_string().as_str() {
+        "alfa.t" => Some(["SUBJECT_ID", "GENDER", "age"].map(str::to_owned).to_vec()),
+        "beta.t" => Some(["subject_id", "Age", "Height"].map(str::to_owned).to_vec()),
+        _ => None,
+    });
+    query.to_string()
+}
+
+#[test]
+fn names_get_the_spelling_of_the_only_column_that_matches() {
+    for (sql, expected) in [
+        ("SELECT gender FROM alfa.t", "SELECT GENDER FROM alfa.t"),
+        (
+            "SELECT T.gender, avg(AGE) AS meanAge FROM alfa.t AS T WHERE Subject_Id = 1 GROUP BY gender ORDER BY meanage",
+            "SELECT T.GENDER, avg(age) AS meanAge FROM alfa.t AS T WHERE SUBJECT_ID = 1 GROUP BY GENDER ORDER BY meanAge",
+        ),
+        // In quotes as well. A name that exists is exact.
+        ("SELECT \"gender\" FROM alfa.t", "SELECT \"GENDER\" FROM alfa.t"),
+        (
+            "SELECT a.\"gender\" FROM alfa.t AS a",
+            "SELECT a.\"GENDER\" FROM alfa.t AS a",
+        ),
+        ("SELECT age FROM alfa.t", "SELECT age FROM alfa.t"),
+        // Two spellings match.
+        (
+            "SELECT AGE, height FROM alfa.t CROSS JOIN beta.t",
+            "SELECT AGE, Height FROM alfa.t CROSS JOIN beta.t",
+        ),
+        (
+            "SELECT a.AGE, b.age FROM alfa.t AS a JOIN beta.t AS b ON a.subject_id = b.SUBJECT_ID",
+            "SELECT a.age, b.Age FROM alfa.t AS a JOIN beta.t AS b ON a.SUBJECT_ID = b.subject_id",
+        ),
+        // An alias wins over nothing, and a column over an alias in another case.
+        (
+            "SELECT age AS gender FROM alfa.t ORDER BY gender",
+            "SELECT age AS gender FROM alfa.t ORDER BY gender",
+        ),
+        (
+            "SELECT age AS x FROM alfa.t GROUP BY X",
+            "SELECT age AS x FROM alfa.t GROUP BY x",
+        ),
+        (
+            "SELECT age AS x FROM alfa.t WHERE X = 1",
+            "SELECT age AS x FROM alfa.t WHERE X = 1",
+        ),
+        // Tables that are not known.
+        ("SELECT gender FROM gamma.t", "SELECT gender FROM gamma.t"),
+        (
+            "SELECT gender FROM alfa.t, gamma.t",
+            "SELECT gender FROM alfa.t, gamma.t",
+        ),
+    ] {
+        assert_eq!(resolved(sql), expected, "{sql}");
+    }
+}
+
+#[test]
+fn names_of_inner_queries_have_their_own_tables() {
+    for (sql, expected) in [
+        (
+            "WITH w AS (SELECT gender, AGE + 1 AS Older FROM alfa.t) SELECT GENDER, older FROM w",
+            "WITH w AS (SELECT GENDER, age + 1 AS Older FROM alfa.t) SELECT GENDER, Older FROM w",
+        ),
+        (
+            "SELECT d.gender FROM (SELECT * FROM alfa.t) AS d WHERE EXISTS (SELECT 1 FROM beta.t WHERE HEIGHT = d.AGE)",
+            "SELECT d.GENDER FROM (SELECT * FROM alfa.t) AS d WHERE EXISTS (SELECT 1 FROM beta.t WHERE Height = d.age)",
+        ),
+        (
+            "SELECT gender FROM alfa.t WHERE AGE IN (SELECT max(age) FROM beta.t WHERE Gender = 'f')",
+            "SELECT GENDER FROM alfa.t WHERE age IN (SELECT max(Age) FROM beta.t WHERE GENDER = 'f')",
+        ),
+        (
+            "SELECT gender FROM alfa.t UNION SELECT height FROM beta.t ORDER BY Gender",
+            "SELECT GENDER FROM alfa.t UNION SELECT Height FROM beta.t ORDER BY GENDER",
+        ),
+    ] {
+        assert_eq!(resolved(sql), expected, "{sql}");
+    }
+}
