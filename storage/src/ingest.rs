@@ -15,9 +15,10 @@
 //! Every [`Format`] is read as rows of text by its own [`row_source::RowSource`]; what is below applies to all of them:
 //!
 //! ```text
-//! CSV      file -> fingerprint -> gunzip (by magic bytes) -> text (UTF-8; UTF-16 with a mark; others by name) -> records -> rows
-//! NDJSON   the same text -> lines -> objects -> rows
-//! Parquet  file -> fingerprint, then footer -> pages -> values as text -> rows
+//! CSV        file -> fingerprint -> unpack (by magic bytes) -> text (UTF-8; UTF-16 with a mark; others by name) -> records -> rows
+//! NDJSON     the same text -> lines -> objects -> rows
+//! Parquet    file -> fingerprint, then footer -> pages -> values as text -> rows
+//! XLSX, ODS  file -> fingerprint, then directory -> unpack -> XML -> cells as text -> rows
 //! ```
 //!
 //! Rows are read on one thread and typed on another, in blocks of thousands of rows, which are prefetched for the
@@ -27,14 +28,19 @@
 //!
 //! - **Records** of CSV follow RFC 4180, with LF, CRLF or CR line ends. A quote inside an unquoted field is an ordinary character.
 //!   Lines with nothing on them are skipped and counted, and so are rows without any value. Options change delimiter and quotes, and
-//!   leave out comments and first lines.
+//!   leave out comments and first lines. A quote that is not closed on its line is refused if the lines up to the next one look like rows.
+//! - **Layouts** that can only be meant in one way are read so, with a note; for others an error names what to state
+//!   ([`IngestError::Layout`]).
 //! - **Types.** Whole numbers (64 bit), numbers (64-bit floating point), `true`/`false`, `yyyy-mm-dd`, ISO 8601
 //!   date-times (to the millisecond; with `Z` or an offset they become UTC), else text. A value that could not be
 //!   restored as it was written is text: leading zeros, a leading `+`, whole numbers that do not fit, times with more
 //!   precision than a millisecond. A column whose numbers have zeros at their ends that differ (`250.0`, `250.00`) is text too.
-//!   Blanks around a typed value are removed; text is not changed. [`Notation`] states other ways of writing, and
-//!   [`Note::Proposal`] names those that would make a column typed. A kind that is stated is checked against every value. Values for
-//!   [`TableOptions::existing`] columns get the kind of the column if they have it.
+//!   Blanks around a typed value are removed; text is not changed. [`Notation`] states other ways of writing for all columns, and
+//!   [`ColumnOptions`] for one. [`Note::Proposal`] names those that would make a column typed. A value that its file states to be a number or
+//!   a time (a cell of a spreadsheet, a number of JSON, a typed column of Parquet) is never read through the stated signs. Dates of one
+//!   column are read in one of the stated forms if one fits all of them. A kind that is stated is checked against every value. Values for
+//!   [`TableOptions::existing`] columns get the kind of the column if they have it. What could be read in another way, and still is a value
+//!   of the same kind, is a [`Note`] that needs attention.
 //! - **Missing values.** An empty or blank field is missing in every column, as are a null and a name that an object lacks. The markers `?`, `NA`, `NaN`, `NULL`,
 //!   `null`, `N/A` and `.` are missing in a typed column, where they cannot be values, and in a column without any
 //!   value. In a text column they may be a person's initials or a country, so they stay text and
@@ -45,19 +51,23 @@
 //!   reports a column that looks like a person's number and has repeated values that do not match the rule.
 //! - **Refused rows** are never dropped silently. Each becomes a [`Reject`], and [`batches()`] refuses to start while
 //!   there are any, unless the caller chose [`Refused::Skip`] and some rows are left.
+//! - **Compressed files** are recognized by their first bytes. What is in one is unpacked once, and up to a limit that a table stays below.
 //! - **Other formats** are named by their first bytes, before and after decompression, with the way to bring in what they contain.
 //! - **Privacy.** Errors, notes and rejects contain the numbers of lines or rows, column names and reasons, never the contents of a
 //!   cell.
 
 mod batches;
 mod block;
+mod column_reading;
 mod column_stats;
+mod compression;
 mod count;
 mod csv;
 mod error;
 mod fingerprint;
 mod foreign;
 mod format;
+mod hints;
 mod inspection;
 mod labels;
 mod limits;
@@ -76,6 +86,7 @@ mod repeats;
 mod row;
 mod row_source;
 mod source;
+mod spreadsheet;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -83,6 +94,7 @@ mod upload;
 mod values;
 
 pub use batches::{Batches, batches};
+pub use compression::Compression;
 pub use count::{Column, Subject};
 pub use csv::Delimiter;
 pub use error::IngestError;
@@ -92,10 +104,10 @@ pub use inspection::{Inspection, infer_schema, infer_schema_into};
 pub use labels::{column_kind, comment_sign};
 pub use limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
 pub use names::SUBJECT_COLUMN;
-pub use notation::{BooleanWords, DateFormat, DecimalSign, Notation, ThousandsSign, TimeZoneName};
+pub use notation::{BooleanWords, DateFormat, DecimalSign, Notation, ThousandsSign, TimeZoneName, check_signs};
 pub use note::Note;
-pub use options::{Header, Missing, Refused, SubjectRule, TableOptions, TextEncoding};
-pub use proposal::Proposal;
+pub use options::{ColumnOptions, Header, Missing, Refused, SubjectRule, TableOptions, TextEncoding};
+pub use proposal::{Proposal, Statement, TextReason};
 pub use rejects::{Discard, MAX_LISTED_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
 pub use source::Source;
 pub use upload::{Upload, UploadWriter};

@@ -96,6 +96,7 @@ impl TestNode {
         catalog.import(&request, &signer(), NOW, &mut |_| {}).unwrap();
         let entry = EntryBody::NodeStarted {
             version: Label::sanitized("1"),
+            start: None,
         };
         drop(self.ledger.append(entry, &Attribution::eva(), NOW).unwrap());
     }

@@ -184,7 +184,10 @@ impl Erasures {
     }
 
     /// The ids of all keys that the dataset ever had.
-    fn all_keys(&self, record: &DatasetRecord) -> Result<Vec<KeyId>, CatalogError> {
+    ///
+    /// # Errors
+    /// If its keys cannot be opened.
+    pub fn all_keys(&self, record: &DatasetRecord) -> Result<Vec<KeyId>, CatalogError> {
         let mut keys = self.keys.open_keys(record)?.ids();
         keys.extend(&record.keys.past);
         Ok(keys)

@@ -84,8 +84,7 @@ impl OpenVersion {
         self.manifest.digest()
     }
 
-    /// The Arrow schema of the version; an older object may have columns that are not nullable although they are
-    /// nullable here.
+    /// The Arrow schema of the version. It may differ from that of an older object as [`Manifest::schema`] describes.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         self.manifest().schema()

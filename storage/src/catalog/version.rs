@@ -44,7 +44,8 @@ impl Document for Manifest {
 }
 
 impl Manifest {
-    /// The Arrow schema of every object of this version.
+    /// The Arrow schema of this version. An older object may lack a column, may have one that is not nullable although it is nullable
+    /// here, and has text for one that got its type later ([`ColumnMeta::is_untyped`]): all of its values are missing.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         Arc::new(Schema::new(
@@ -74,9 +75,18 @@ pub struct ColumnMeta {
     pub kind: ColumnKind,
     /// Whether values may be missing.
     pub nullable: bool,
+    /// Whether no row has a value: then the type is a guess, and matches any other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty: bool,
 }
 
 impl ColumnMeta {
+    /// Whether the column is text only because no row has a value: it takes the type of the first values that are added. A type that was
+    /// stated is kept; as text it is stated again by the options of the next import.
+    pub(super) fn is_untyped(&self) -> bool {
+        self.empty && self.kind == ColumnKind::Text
+    }
+
     fn field(&self) -> Field {
         Field::new(self.name.as_str(), data_type(self.kind), self.nullable)
     }

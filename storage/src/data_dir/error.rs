@@ -95,7 +95,7 @@ impl Explain for StorageError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Missing { .. } => ErrorKind::NotFound,
-            Self::InUse { .. } => ErrorKind::Locked,
+            Self::InUse { .. } | Self::Meta(MetaError::InUse { .. }) => ErrorKind::InUse,
             Self::Exposed { .. } => ErrorKind::Usage,
             Self::MasterKeyReplaced { .. } => ErrorKind::Integrity,
             Self::Io { .. } | Self::Format { .. } => ErrorKind::Internal,
@@ -106,6 +106,13 @@ impl Explain for StorageError {
             Self::Store(source) => store_error_kind(source),
             Self::Location(source) => source.kind(),
         }
+    }
+
+    fn help(&self) -> Option<String> {
+        matches!(self, Self::InUse { .. } | Self::Meta(MetaError::InUse { .. })).then(|| {
+            "`concordat status` shows the node that runs here: stop it first, or give another directory with `--dir`"
+                .to_owned()
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_keys::fs::create_dir_private;
+use concordat_keys::fs::{create_dir_private, lock_exclusive};
 
 use super::StorageError;
 
@@ -51,7 +51,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, StorageError> {
         .mode(0o600)
         .open(&path)
         .map_err(|source| StorageError::io("open", &path, source))?;
-    match file.try_lock() {
+    match lock_exclusive(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StorageError::InUse { dir: dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(StorageError::io("lock", &path, source)),

@@ -124,7 +124,11 @@ fn one_process_uses_a_directory() {
     let second = open(dir.path()).unwrap_err();
     assert!(matches!(second, StorageError::InUse { .. }), "{second}");
     assert!(second.to_string().starts_with("another process uses `"), "{second}");
-    assert_eq!(second.kind(), ErrorKind::Locked);
+    assert_eq!(second.kind(), ErrorKind::InUse);
+    assert!(
+        second.help().is_some_and(|help| help.contains("stop it first")),
+        "{second}"
+    );
     drop(first);
     open(dir.path()).unwrap();
 }

@@ -12,7 +12,8 @@ use arrow::{
 use concordat_protocol::schema::ColumnKind;
 
 use super::{
-    block::Block,
+    block::{Block, Field},
+    column_reading::ColumnReading,
     count::{Column, Subject},
     error::IngestError,
     fingerprint::Fingerprint,
@@ -48,8 +49,7 @@ pub fn batches(source: &Source, inspection: &Inspection) -> Result<Batches, Inge
         schema: inspection.schema(),
         subjects: *inspection.subject() == Subject::Assigned,
         columns: inspection.columns().to_vec(),
-        missing: MissingRule::of(&inspection.options),
-        notation: inspection.options.notation.clone(),
+        readings: inspection.readings.clone(),
         rows: 0,
         expected_rows: inspection.rows(),
         expected: inspection.fingerprint(),
@@ -91,8 +91,7 @@ struct Typing {
     /// Whether each row is its own subject.
     subjects: bool,
     columns: Vec<Column>,
-    missing: MissingRule,
-    notation: Notation,
+    readings: Vec<ColumnReading>,
     rows: u64,
     expected_rows: u64,
     expected: Fingerprint,
@@ -131,32 +130,11 @@ impl Typing {
             let numbers = (first..=self.rows).map(u64::cast_signed);
             Ok(Arc::new(Int64Array::from_iter_values(numbers)) as ArrayRef)
         });
-        let columns = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| self.typed(column, block, index).ok_or_else(|| self.changed()));
+        let columns = self.columns.iter().zip(&self.readings).enumerate();
+        let columns = columns
+            .map(|(index, (column, reading))| typed(column, reading, block, index).ok_or_else(|| self.changed()));
         let arrays: Result<Vec<_>, _> = subjects.into_iter().chain(columns).collect();
         RecordBatch::try_new(Arc::clone(&self.schema), arrays?).map_err(|source| IngestError::Arrow { source })
-    }
-
-    /// One column of a block; `None` if a field does not match the result of the inspection for this column.
-    fn typed(&self, column: &Column, block: &Block, index: usize) -> Option<ArrayRef> {
-        let notation = &self.notation;
-        let cells = block.column(index).map(|field| cell(column, field, &self.missing));
-        Some(match column.kind {
-            ColumnKind::Int => Arc::new(read(cells, |value| notation.int(value)).collect::<Option<Int64Array>>()?),
-            ColumnKind::Float => {
-                Arc::new(read(cells, |value| notation.float(value)).collect::<Option<Float64Array>>()?)
-            }
-            ColumnKind::Boolean => {
-                Arc::new(read(cells, |value| notation.boolean(value)).collect::<Option<BooleanArray>>()?)
-            }
-            ColumnKind::Date => Arc::new(read(cells, |value| notation.date(value)).collect::<Option<Date32Array>>()?),
-            ColumnKind::Timestamp => Arc::new(instants(cells, notation)?),
-            ColumnKind::TimestampUtc => Arc::new(instants(cells, notation)?.with_timezone(UTC)),
-            ColumnKind::Text => Arc::new(cells.collect::<Option<StringArray>>()?),
-        })
     }
 
     fn check_end(&self, ending: &Ending) -> Result<(), IngestError> {
@@ -174,31 +152,50 @@ impl Typing {
     }
 }
 
+/// One column of a block; `None` if a field does not match the result of the inspection for this column.
+fn typed(column: &Column, reading: &ColumnReading, block: &Block, index: usize) -> Option<ArrayRef> {
+    let cells = block.column(index).map(|field| cell(column, field, &reading.missing));
+    Some(match column.kind {
+        ColumnKind::Int => Arc::new(read(cells, reading, Notation::int).collect::<Option<Int64Array>>()?),
+        ColumnKind::Float => Arc::new(read(cells, reading, Notation::float).collect::<Option<Float64Array>>()?),
+        ColumnKind::Boolean => Arc::new(read(cells, reading, Notation::boolean).collect::<Option<BooleanArray>>()?),
+        ColumnKind::Date => Arc::new(read(cells, reading, Notation::date).collect::<Option<Date32Array>>()?),
+        ColumnKind::Timestamp => Arc::new(instants(cells, reading)?),
+        ColumnKind::TimestampUtc => Arc::new(instants(cells, reading)?.with_timezone(UTC)),
+        ColumnKind::Text => {
+            let texts = cells.map(|cell| Some(cell?.map(|field| field.text)));
+            Arc::new(texts.collect::<Option<StringArray>>()?)
+        }
+    })
+}
+
 /// The value of a field: `Some(None)` if it is missing and may be; `None` if it is missing but must not be.
-fn cell<'a>(column: &Column, field: &'a str, missing: &MissingRule) -> Option<Option<&'a str>> {
-    let value = trim(field);
+fn cell<'a>(column: &Column, field: Field<'a>, missing: &MissingRule) -> Option<Option<Field<'a>>> {
+    let value = trim(field.text);
     if missing.is_without_value(value) || (column.markers_are_missing && missing.is_marker(value)) {
         (column.missing > 0).then_some(None)
     } else if column.kind == ColumnKind::Text {
         Some(Some(field))
     } else {
-        Some(Some(value))
+        Some(Some(Field { text: value, ..field }))
     }
 }
 
 fn read<'a, T>(
-    cells: impl Iterator<Item = Option<Option<&'a str>>>,
-    read: impl Fn(&str) -> Option<T>,
+    cells: impl Iterator<Item = Option<Option<Field<'a>>>>,
+    reading: &ColumnReading,
+    read: impl Fn(&Notation, &str) -> Option<T>,
 ) -> impl Iterator<Item = Option<Option<T>>> {
     cells.map(move |cell| match cell? {
-        Some(value) => read(value).map(Some),
+        Some(field) => read(reading.notation(field.is_typed), field.text).map(Some),
         None => Some(None),
     })
 }
 
 fn instants<'a>(
-    cells: impl Iterator<Item = Option<Option<&'a str>>>,
-    notation: &Notation,
+    cells: impl Iterator<Item = Option<Option<Field<'a>>>>,
+    reading: &ColumnReading,
 ) -> Option<TimestampMillisecondArray> {
-    read(cells, |value| notation.timestamp(value).map(|(instant, _)| instant)).collect()
+    let instant = |notation: &Notation, value: &str| notation.timestamp(value).map(|(instant, _)| instant);
+    read(cells, reading, instant).collect()
 }

@@ -1,11 +1,25 @@
 //! Blocks of rows of equal width, read by column.
 
-use super::{missing::MissingRule, rejects::Reject, row::Row, values::trim};
+use super::{
+    missing::MissingRule,
+    rejects::Reject,
+    row::{Row, TYPED_END},
+    values::trim,
+};
 
 /// Maximum rows in a block.
 pub(super) const BLOCK_ROWS: usize = 8192;
 /// A block ends early once its rows contain this many bytes of text, which bounds its memory for any rows.
 pub(super) const BLOCK_BYTES: usize = 4 * 1024 * 1024;
+
+/// A field of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Field<'a> {
+    pub(super) text: &'a str,
+    /// Whether the file states that the value is a number, a time or a truth value. Options say how text is written, and do not apply to
+    /// the signs of such a value.
+    pub(super) is_typed: bool,
+}
 
 /// Consecutive rows of a file, all of the same width, and the rows that were refused between them.
 #[derive(Debug, Default)]
@@ -43,7 +57,10 @@ impl Block {
     /// Leaves out the rows of several columns without a single value, and counts them: they are empty lines of a spreadsheet, each of which
     /// would count as a person.
     pub(super) fn without_empty_rows(self, missing: &MissingRule) -> Self {
-        let is_empty = |row: &usize| self.fields(*row).all(|field| missing.is_no_value_in_a_row(trim(field)));
+        let is_empty = |row: &usize| {
+            self.fields(*row)
+                .all(|field| missing.is_no_value_in_a_row(trim(field.text)))
+        };
         let empty: Vec<usize> = match self.width {
             0 | 1 => Vec::new(),
             _ => (0..self.rows()).filter(is_empty).collect(),
@@ -60,14 +77,15 @@ impl Block {
             .filter(|(number, _)| empty.binary_search(number).is_err())
         {
             row.clear(line);
-            self.fields(number).for_each(|field| row.push_field(field));
+            self.fields(number)
+                .for_each(|field| row.push_field(field.text, field.is_typed));
             kept.push(&row);
         }
         kept.rejects = self.rejects;
         kept
     }
 
-    fn fields(&self, row: usize) -> impl Iterator<Item = &str> {
+    fn fields(&self, row: usize) -> impl Iterator<Item = Field<'_>> {
         (0..self.width).map(move |column| self.field(row * self.width + column))
     }
 
@@ -85,8 +103,14 @@ impl Block {
     }
 
     /// The fields of one column, from the first row to the last.
-    pub(super) fn column(&self, index: usize) -> impl Iterator<Item = &str> {
+    pub(super) fn column(&self, index: usize) -> impl Iterator<Item = Field<'_>> {
         (0..self.rows()).map(move |row| self.field(row * self.width + index))
+    }
+
+    /// The line on which the last row starts, and its fields.
+    pub(super) fn last_row(&self) -> Option<(u64, impl Iterator<Item = Field<'_>>)> {
+        let line = self.lines.last()?;
+        Some((*line, self.fields(self.rows().saturating_sub(1))))
     }
 
     /// The lines on which the rows start.
@@ -94,10 +118,13 @@ impl Block {
         self.lines.iter().copied()
     }
 
-    fn field(&self, number: usize) -> &str {
+    fn field(&self, number: usize) -> Field<'_> {
         let before = number.checked_sub(1).and_then(|before| self.ends.get(before));
         let start = before.map_or(0, |end| *end as usize + 1);
         let end = self.ends.get(number).map_or(0, |end| *end as usize);
-        self.text.get(start..end).unwrap_or_default()
+        Field {
+            text: self.text.get(start..end).unwrap_or_default(),
+            is_typed: self.text.as_bytes().get(end) == Some(&TYPED_END),
+        }
     }
 }

@@ -3,15 +3,18 @@
 use concordat_protocol::schema::ColumnKind;
 
 use super::{
+    block::Field,
+    column_reading::ColumnReading,
+    hints::{FormsFound, Hints},
     missing::MissingRule,
-    notation::Notation,
-    proposal::{Alternatives, Proposal},
-    values::{Kinds, Reading, trim},
+    proposal::{Alternatives, Proposal, TextReason},
+    values::{self, Kinds, Reading, trim},
 };
 
 /// The statistics of one column so far.
 #[derive(Clone, Debug)]
 pub(super) struct ColumnStats {
+    reading: ColumnReading,
     kinds: Kinds,
     stated: Option<ColumnKind>,
     existing: Option<ColumnKind>,
@@ -21,9 +24,31 @@ pub(super) struct ColumnStats {
     decimals: Decimals,
     like_code: bool,
     alternatives: Alternatives,
+    hints: Hints,
+    /// How often each word occurs that is stated to mean that a value is missing.
+    words: Vec<u64>,
+    clock_changes: Option<(u64, u64)>,
+    first: Option<FirstField>,
     became_text: Option<(ColumnKind, u64)>,
     unfit: Unfit,
 }
+
+/// The beginning of the first field with a value.
+#[derive(Clone)]
+struct FirstField {
+    text: String,
+    is_typed: bool,
+}
+
+/// A value is not for logs.
+impl std::fmt::Debug for FirstField {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FirstField")
+    }
+}
+
+/// Most characters that are shown of a value.
+const SHOWN_CHARACTERS: usize = 40;
 
 /// The decimals of the numbers of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +72,12 @@ pub(super) struct Unfit {
 const SHOWN_LINES: usize = 10;
 
 impl ColumnStats {
-    /// No fields yet. `stated` is the kind that the steward states; `existing` is that of the column to which the values are added, and
-    /// one of text takes them as they are written.
-    pub(super) fn new(stated: Option<ColumnKind>, existing: Option<ColumnKind>) -> Self {
+    /// No fields yet. `stated` is the kind that the steward states; `existing` is that of the column to which the values are added, if
+    /// any of its rows has a value, and one of text takes them as they are written.
+    pub(super) fn new(reading: ColumnReading, stated: Option<ColumnKind>, existing: Option<ColumnKind>) -> Self {
         Self {
+            words: vec![0; reading.missing.words().len()],
+            reading,
             kinds: Kinds::ALL,
             stated: stated.or(existing.filter(|kind| *kind == ColumnKind::Text)),
             existing,
@@ -64,29 +91,50 @@ impl ColumnStats {
             },
             like_code: false,
             alternatives: Alternatives::new(),
+            hints: Hints::default(),
+            clock_changes: None,
+            first: None,
             became_text: None,
             unfit: Unfit::default(),
         }
     }
 
     /// Adds the field of the row that starts on `line`.
-    pub(super) fn observe(&mut self, field: &str, line: u64, missing: &MissingRule, notation: &Notation) {
-        let value = trim(field);
-        if value.is_empty() || missing.is_stated(value) {
+    pub(super) fn observe(&mut self, field: Field<'_>, line: u64) {
+        let value = trim(field.text);
+        if value.is_empty() {
             self.missing += 1;
-        } else if missing.is_marker(value) {
+        } else if let Some(word) = self.reading.missing.stated_word(value) {
+            self.missing += 1;
+            if let Some(count) = self.words.get_mut(word) {
+                *count += 1;
+            }
+        } else if self.reading.missing.is_marker(value) {
             self.markers += 1;
         } else {
-            self.value(value, line, notation);
+            self.value(value, field.is_typed, line);
         }
     }
 
-    fn value(&mut self, value: &str, line: u64, notation: &Notation) {
+    fn value(&mut self, value: &str, is_typed: bool, line: u64) {
         self.values += 1;
+        if self.first.is_none() {
+            self.first = Some(FirstField::of(value, is_typed));
+        }
         if self.stated == Some(ColumnKind::Text) {
             return;
         }
-        let reading = notation.classify(value);
+        let mut reading = self.reading.notation(is_typed).classify(value);
+        if is_typed {
+            // A stored number has no digits that only fill it up.
+            reading.padded = false;
+            reading.like_code = false;
+        }
+        self.hints.observe(value, reading, is_typed, &self.reading);
+        if reading.in_clock_change {
+            let (count, first) = self.clock_changes.unwrap_or((0, line));
+            self.clock_changes = Some((count.saturating_add(1), first));
+        }
         if let Some(stated) = self.stated {
             if reading.kinds.and(Kinds::only(stated)).is_none() && !is_large_number(stated, reading) {
                 self.unfit.count += 1;
@@ -96,8 +144,10 @@ impl ColumnStats {
             }
             return;
         }
-        self.alternatives.observe(value, reading);
-        self.decimals.observe(reading);
+        self.alternatives.observe(value, reading, is_typed);
+        if !is_typed {
+            self.decimals.observe(reading);
+        }
         self.like_code |= reading.like_code;
         if !self.kinds.is_none() {
             let narrowed = self.kinds.and(reading.kinds);
@@ -105,14 +155,6 @@ impl ColumnStats {
                 self.became_text = Some((self.kinds.best(), line));
             }
             self.kinds = narrowed;
-        }
-    }
-
-    /// Every field was added; `is_typed` if the file states that its values are numbers.
-    pub(super) fn finish(&mut self, is_typed: bool) {
-        if is_typed {
-            self.decimals.padded = false;
-            self.like_code = false;
         }
     }
 
@@ -155,33 +197,30 @@ impl ColumnStats {
         self.values > 0 && !self.kinds.is_none() && self.kinds.best() == ColumnKind::Float
     }
 
+    /// Whether the column has a kind whatever its values are: one that was stated, or that of the column to which they are added.
+    pub(super) fn has_kind(&self) -> bool {
+        self.stated.is_some() || self.existing.is_some()
+    }
+
     /// Whether there is any value.
     pub(super) fn has_values(&self) -> bool {
         self.values > 0
     }
 
     /// Whether markers count as missing in this column.
-    pub(super) fn markers_are_missing(&self, rule: &MissingRule) -> bool {
+    pub(super) fn markers_are_missing(&self) -> bool {
+        let rule: &MissingRule = &self.reading.missing;
         rule.markers_are_missing(self.values == 0 || self.kind() != ColumnKind::Text)
     }
 
     /// Fields that count as missing.
-    pub(super) fn missing(&self, rule: &MissingRule) -> u64 {
-        self.missing
-            + if self.markers_are_missing(rule) {
-                self.markers
-            } else {
-                0
-            }
+    pub(super) fn missing(&self) -> u64 {
+        self.missing + if self.markers_are_missing() { self.markers } else { 0 }
     }
 
     /// Markers that stay in the column as text.
-    pub(super) fn markers_as_text(&self, rule: &MissingRule) -> u64 {
-        if self.markers_are_missing(rule) {
-            0
-        } else {
-            self.markers
-        }
+    pub(super) fn markers_as_text(&self) -> u64 {
+        if self.markers_are_missing() { 0 } else { self.markers }
     }
 
     /// The kind of the column before the line that made it text, and this line.
@@ -191,13 +230,144 @@ impl ColumnStats {
 
     /// What the steward can state so that the column is typed, if it is text without having been stated so.
     pub(super) fn proposal(&self) -> Option<Proposal> {
-        let is_text = self.stated.is_none() && self.kind() == ColumnKind::Text && !self.keeps_digits();
-        is_text.then(|| self.alternatives.proposal()).flatten()
+        self.is_unread()
+            .then(|| self.alternatives.proposal(&self.reading))
+            .flatten()
+    }
+
+    /// Why the column stays text, whatever is stated.
+    pub(super) fn text_reason(&self) -> Option<TextReason> {
+        self.is_unread().then(|| self.alternatives.reason()).flatten()
+    }
+
+    /// Whether the column is text without having been stated so, and not for the digits of its numbers.
+    fn is_unread(&self) -> bool {
+        self.stated.is_none() && self.kind() == ColumnKind::Text && !self.keeps_digits()
+    }
+
+    /// How the fields of the column are read in the second pass: in one form of dates, if one fits all of them.
+    pub(super) fn reading(&self) -> ColumnReading {
+        let reading = self.reading.clone();
+        match self.hints.forms() {
+            FormsFound::One(form, _) => reading.with_form(form),
+            FormsFound::None | FormsFound::Several(_) => reading,
+        }
+    }
+
+    /// The forms of the dates of the column, if it has any.
+    pub(super) fn forms(&self) -> FormsFound {
+        match is_time(self.kind()) {
+            true => self.hints.forms(),
+            false => FormsFound::None,
+        }
+    }
+
+    /// How the column is read before its dates are known.
+    pub(super) fn stated_reading(&self) -> &ColumnReading {
+        &self.reading
+    }
+
+    /// Whether the points of its numbers could separate thousands, and nothing is stated for this column.
+    pub(super) fn are_points_undecided(&self) -> bool {
+        let is_number = self.kind() == ColumnKind::Float || self.keeps_digits();
+        is_number && !self.reading.has_own_signs && self.hints.are_points_undecided()
+    }
+
+    /// Whether its values are other numbers with the usual signs than with those that are stated for all columns. The inner value is
+    /// whether the stated signs read them at all.
+    pub(super) fn has_usual_numbers(&self) -> Option<bool> {
+        let is_free = self.stated != Some(ColumnKind::Text) && !self.reading.has_own_signs;
+        (is_free && self.hints.are_usual_numbers()).then(|| is_number(self.kind()))
+    }
+
+    /// Whether its values have decimals behind a point, as text.
+    pub(super) fn has_decimal_points(&self) -> bool {
+        let is_fractional = self.decimals.differ || self.decimals.each.is_some_and(|each| each > 0);
+        self.kind() == ColumnKind::Float && self.reading.text.has_usual_signs() && is_fractional
+    }
+
+    /// The words of all columns that made values missing which are within those of this column, and how many.
+    pub(super) fn missing_in_range(&self) -> impl Iterator<Item = (&String, u64)> {
+        let is_number = is_number(self.kind());
+        let missing = &self.reading.missing;
+        let words = missing.words().iter().zip(self.words.iter().copied());
+        words.take(missing.common_words()).filter(move |(word, count)| {
+            let whole = values::number(word).whole;
+            *count > 0 && is_number && whole.is_some_and(|whole| self.hints.is_in_range(whole))
+        })
+    }
+
+    /// Values that may stand for missing ones, as they are written.
+    pub(super) fn possible_markers(&self) -> Vec<String> {
+        let is_typed = is_number(self.kind()) || is_time(self.kind());
+        if is_typed {
+            self.hints.possible_markers()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The form in which its numbers are dates.
+    pub(super) fn digits(&self) -> Option<&'static str> {
+        let is_whole = self.stated.is_none() && self.existing.is_none() && self.kind() == ColumnKind::Int;
+        is_whole.then(|| self.hints.digits()).flatten()
+    }
+
+    /// Whether its last value is the sum of the others.
+    pub(super) fn ends_with_sum(&self) -> bool {
+        self.kind() == ColumnKind::Int && self.hints.ends_with_sum()
+    }
+
+    /// How many local times the clocks skip or show twice, and the line of the first of them, if they make the column text.
+    pub(super) fn clock_changes(&self) -> Option<(u64, u64)> {
+        self.clock_changes.filter(|_| self.kind() == ColumnKind::Text)
+    }
+
+    /// The first value as it is stored, or the beginning of it.
+    pub(super) fn first_value(&self) -> Option<String> {
+        let first = self.first.as_ref()?;
+        let field = Field {
+            text: &first.text,
+            is_typed: first.is_typed,
+        };
+        self.reading()
+            .shown(field, self.kind())
+            .or_else(|| Some(first.text.clone()))
     }
 
     /// The fields that are not of the kind that was stated.
     pub(super) fn unfit(&self) -> &Unfit {
         &self.unfit
+    }
+}
+
+impl FirstField {
+    fn of(value: &str, is_typed: bool) -> Self {
+        let mut text: String = value.chars().take(SHOWN_CHARACTERS).collect();
+        if text.len() < value.len() {
+            text.push('…');
+        }
+        Self { text, is_typed }
+    }
+}
+
+/// Whether values of this kind are numbers.
+fn is_number(kind: ColumnKind) -> bool {
+    match kind {
+        ColumnKind::Int | ColumnKind::Float => true,
+        ColumnKind::Boolean
+        | ColumnKind::Date
+        | ColumnKind::Timestamp
+        | ColumnKind::TimestampUtc
+        | ColumnKind::Text => false,
+    }
+}
+
+/// Whether values of this kind are dates or date-times.
+fn is_time(kind: ColumnKind) -> bool {
+    match kind {
+        ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc => true,
+        ColumnKind::Int | ColumnKind::Float | ColumnKind::Boolean | ColumnKind::Text => false,
     }
 }
 

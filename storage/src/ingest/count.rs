@@ -1,22 +1,21 @@
 //! The counts of the first pass: the types of the columns, what is missing, and what is worth a note.
 
-use concordat_protocol::schema::{ColumnKind, is_age, is_birth};
+use concordat_protocol::schema::ColumnKind;
 
 use super::{
-    block::Block,
+    block::{Block, Field},
+    column_reading::ColumnReading,
     column_stats::ColumnStats,
     error::IngestError,
     format::Format,
-    missing::MissingRule,
     names::Name,
-    notation::Notation,
-    note::Note,
     options::TableOptions,
     rejects::{RejectSink, Rejects},
     repeats::Repeats,
-    row_source::Ending,
     values::{is_marker, trim},
 };
+
+mod notes;
 
 /// Maximum number of lines without a subject that an error lists.
 const SHOWN_LINES: usize = 10;
@@ -44,11 +43,19 @@ pub enum Subject {
     Assigned,
 }
 
+/// The first value of a column. It is for the person who inspects the file, and not for logs.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct FirstValue(pub(super) String);
+
+impl std::fmt::Debug for FirstValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FirstValue")
+    }
+}
+
 /// The counts of the first pass.
 pub(super) struct Count {
     format: Format,
-    missing: MissingRule,
-    notation: Notation,
     stats: Vec<ColumnStats>,
     rows: u64,
     rows_without_values: u64,
@@ -57,21 +64,30 @@ pub(super) struct Count {
     subject: Option<usize>,
     without_subject: u64,
     lines_without_subject: Vec<u64>,
+    last_row: Option<LastRow>,
+}
+
+/// The last row so far.
+struct LastRow {
+    line: u64,
+    /// Whether its first value is a word for a total.
+    is_total: bool,
+    /// For each column, whether it has a value.
+    has_value: Vec<bool>,
 }
 
 impl Count {
     pub(super) fn new(names: &[Name], options: &TableOptions, format: Format) -> Self {
         let stats = |column: &Name| {
             let stated = options.stated_kind(|name| is_called(column, name));
-            ColumnStats::new(stated, options.existing_kind(&column.name))
+            let reading = ColumnReading::of(options, |name| is_called(column, name));
+            ColumnStats::new(reading, stated, options.existing_kind(&column.name))
         };
         let stats = names.iter().map(stats).collect();
         let subject = options.subject.column();
         let subject = subject.and_then(|name| names.iter().position(|column| is_called(column, name)));
         Self {
             format,
-            missing: MissingRule::of(options),
-            notation: options.notation.clone(),
             stats,
             rows: 0,
             rows_without_values: 0,
@@ -80,6 +96,7 @@ impl Count {
             subject,
             without_subject: 0,
             lines_without_subject: Vec::new(),
+            last_row: None,
         }
     }
 
@@ -88,11 +105,14 @@ impl Count {
         self.rows_without_values += block.without_values;
         for (index, stats) in self.stats.iter_mut().enumerate() {
             for (field, line) in block.column(index).zip(block.lines()) {
-                stats.observe(field, line, &self.missing, &self.notation);
+                stats.observe(field, line);
             }
         }
         self.repeats.observe(block);
         self.subjects(block);
+        if let Some((line, fields)) = block.last_row() {
+            self.last_row = Some(LastRow::of(line, fields));
+        }
         for reject in &block.rejects {
             self.rejects.push(*reject);
             sink.reject(*reject)
@@ -103,21 +123,16 @@ impl Count {
 
     fn subjects(&mut self, block: &Block) {
         let Some(index) = self.subject else { return };
+        let Some(stats) = self.stats.get(index) else { return };
+        let missing = &stats.stated_reading().missing;
         for (field, line) in block.column(index).zip(block.lines()) {
-            if self.missing.is_without_value(trim(field)) || is_marker(trim(field)) {
+            let value = trim(field.text);
+            if missing.is_without_value(value) || is_marker(value) {
                 self.without_subject += 1;
                 if self.lines_without_subject.len() < SHOWN_LINES {
                     self.lines_without_subject.push(line);
                 }
             }
-        }
-    }
-
-    /// All rows were read.
-    pub(super) fn finish(&mut self, ending: &Ending) {
-        let may_state_types = self.format != Format::Csv;
-        for (stats, is_text) in self.stats.iter_mut().zip(&ending.stored_as_text) {
-            stats.finish(may_state_types && !is_text);
         }
     }
 
@@ -162,16 +177,6 @@ impl Count {
         self.rejects
     }
 
-    fn age_and_birth(&self, names: &[Name]) -> Option<Note> {
-        let called = |is_so: fn(&str) -> bool| names.iter().find(|column| is_so(&column.name));
-        let age = called(is_age)?;
-        let birth = called(is_birth)?;
-        Some(Note::AgeAndBirth {
-            age: age.name.clone(),
-            birth: birth.name.clone(),
-        })
-    }
-
     pub(super) fn subject(&self, names: &[Name]) -> Subject {
         let column = self.subject.and_then(|index| names.get(index));
         column.map_or(Subject::Assigned, |column| Subject::Column(column.name.clone()))
@@ -182,66 +187,54 @@ impl Count {
             name: name.name.clone(),
             given: name.given.clone(),
             kind: stats.kind(),
-            missing: stats.missing(&self.missing),
-            markers_are_missing: stats.markers_are_missing(&self.missing),
+            missing: stats.missing(),
+            markers_are_missing: stats.markers_are_missing(),
         };
         names.iter().zip(&self.stats).map(column).collect()
     }
 
-    /// Everything that the steward should know about a file that was read to its end.
-    pub(super) fn notes(&self, names: &[Name], header: Option<Note>, ending: &Ending) -> Vec<Note> {
-        let mut notes: Vec<Note> = header.into_iter().collect();
-        let columns = names.iter().zip(&self.stats).zip(&ending.stored_as_text);
-        for ((Name { name, given }, stats), stored_as_text) in columns {
-            let column = name.clone();
-            if name != given {
-                notes.push(Note::Renamed {
-                    given: given.clone(),
-                    name: name.clone(),
-                });
-            }
-            if !stats.has_values() && self.rows > 0 {
-                notes.push(Note::NoValues { column });
-            } else if let Some(proposal) = stats.proposal() {
-                notes.push(Note::Proposal { column, proposal });
-            } else if stats.keeps_digits() {
-                notes.push(Note::KeptDigits { column });
-            } else if let Some(decimals) = stats.fixed_decimals() {
-                notes.push(Note::FixedDecimals { column, decimals });
-            } else if let Some((from, line)) = stats.became_text() {
-                notes.push(Note::BecameText {
-                    column,
-                    from,
-                    line,
-                    numbering: self.format.numbering(),
-                });
-            } else if *stored_as_text && is_number(stats.kind()) {
-                notes.push(Note::ReadFromText {
-                    column,
-                    kind: stats.kind(),
-                });
-            }
-            let markers = stats.markers_as_text(&self.missing);
-            if markers > 0 {
-                notes.push(Note::MarkersAsText {
-                    column: name.clone(),
-                    count: markers,
-                });
+    /// How the fields of each column are read in the second pass.
+    pub(super) fn readings(&self) -> Vec<ColumnReading> {
+        self.stats.iter().map(ColumnStats::reading).collect()
+    }
+
+    /// The first value of each column, as it is stored.
+    pub(super) fn first_values(&self) -> Vec<Option<FirstValue>> {
+        let first = |stats: &ColumnStats| stats.first_value().map(FirstValue);
+        self.stats.iter().map(first).collect()
+    }
+}
+
+/// Words for a row that adds up those above it.
+const TOTALS: [&str; 9] = [
+    "total",
+    "totals",
+    "grand total",
+    "sum",
+    "summe",
+    "gesamt",
+    "gesamtsumme",
+    "insgesamt",
+    "összesen",
+];
+
+impl LastRow {
+    fn of<'a>(line: u64, fields: impl Iterator<Item = Field<'a>>) -> Self {
+        let mut first = None;
+        let mut has_value = Vec::new();
+        for field in fields {
+            let value = trim(field.text);
+            has_value.push(!value.is_empty());
+            if first.is_none() && !value.is_empty() {
+                first = Some(value);
             }
         }
-        notes.extend(self.repeats.note(names, self.subject));
-        notes.extend(self.age_and_birth(names));
-        if ending.blank_lines > 0 {
-            notes.push(Note::BlankLines {
-                count: ending.blank_lines,
-            });
+        let word = first.map(|value| value.trim_end_matches([':', ' ']).to_lowercase());
+        Self {
+            line,
+            is_total: word.is_some_and(|word| TOTALS.contains(&word.as_str())),
+            has_value,
         }
-        if self.rows_without_values > 0 {
-            notes.push(Note::RowsWithoutValues {
-                count: self.rows_without_values,
-            });
-        }
-        notes
     }
 }
 
@@ -265,12 +258,4 @@ pub(super) fn check_known<'a>(names: &[Name], wanted: impl Iterator<Item = &'a S
 
 fn is_called(column: &Name, name: &str) -> bool {
     column.name == name || column.given == name.trim()
-}
-
-/// Whether text that is read as this kind can lose what was written, such as zeros at the end of a fraction.
-fn is_number(kind: ColumnKind) -> bool {
-    match kind {
-        ColumnKind::Int | ColumnKind::Float | ColumnKind::Boolean => true,
-        ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc | ColumnKind::Text => false,
-    }
 }

@@ -3,14 +3,19 @@
 use std::{io, path::PathBuf};
 
 use super::{
+    compression::{Compression, Excess, MAX_DECODER_BYTES},
     format::{Format, Numbering},
     limits::{MAX_COLUMNS, MAX_RECORD_BYTES},
     rejects::{Reason, Reject},
 };
-use concordat_protocol::{
-    error_kind::{ErrorKind, Explain},
-    schema::ColumnKind,
-};
+use concordat_protocol::schema::ColumnKind;
+
+mod kind;
+mod lists;
+mod remedies;
+
+use lists::{lines, list, same_names, unsupported};
+use remedies::{about_refused, beside_the_header, encoding_to_state, no_table};
 
 /// Why a file cannot be imported; the message states where and what to do, never the contents of a cell.
 #[derive(Debug, thiserror::Error)]
@@ -47,13 +52,83 @@ pub enum IngestError {
         source: Option<io::Error>,
     },
     /// The compressed file is damaged or truncated.
-    #[error("the gzip file `{}` is damaged or truncated; get it again and check it with `gzip -t`", path.display())]
+    #[error(
+        "the {} file `{}` is damaged or truncated; get it again and check it with `{}`",
+        compression.label(),
+        path.display(),
+        compression.check_command()
+    )]
     Damaged {
         /// The path as given.
         path: PathBuf,
+        /// How it is compressed.
+        compression: Compression,
         /// The error of the decoder.
         #[source]
         source: io::Error,
+    },
+    /// The compressed file, or a spreadsheet, unpacks to far more than a table would.
+    #[error("`{}` is not read to its end: {Excess}; if it is right, unpack it or save it as CSV, and import that", path.display())]
+    UnpacksToTooMuch {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The decoder would need too much memory.
+    #[error(
+        "the {} file `{}` needs more than {} MiB of memory to unpack; compress it with a lower level or a smaller window",
+        compression.label(),
+        path.display(),
+        MAX_DECODER_BYTES >> 20
+    )]
+    NeedsMemory {
+        /// The path as given.
+        path: PathBuf,
+        /// How it is compressed.
+        compression: Compression,
+    },
+    /// A zip file with no file or several.
+    #[error(
+        "`{}` is a zip file with {count} files in it, and one with exactly one is imported; unpack it, and import each file that has a \
+         table",
+        path.display()
+    )]
+    NotOneFile {
+        /// The path as given.
+        path: PathBuf,
+        /// How many files.
+        count: usize,
+    },
+    /// A zip file, or a spreadsheet, that cannot be unpacked.
+    #[error("the zip file `{}` cannot be read: {reason}", path.display())]
+    Archive {
+        /// The path as given.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: &'static str,
+    },
+    /// A spreadsheet that is damaged, or exceeds a limit.
+    #[error("the spreadsheet `{}` cannot be read: {reason}", path.display())]
+    Spreadsheet {
+        /// The path as given.
+        path: PathBuf,
+        /// What is wrong, and what to do if it can be avoided.
+        reason: &'static str,
+    },
+    /// Several sheets of a spreadsheet have cells.
+    #[error("`{}` has several sheets with cells; state with `--sheet NAME` which to import: {}", path.display(), list(sheets))]
+    SheetNotStated {
+        /// The path as given.
+        path: PathBuf,
+        /// The names of the sheets with cells.
+        sheets: Vec<String>,
+    },
+    /// A sheet that the spreadsheet does not have.
+    #[error("there is no sheet `{name}`; the file has {}", list(sheets))]
+    NoSuchSheet {
+        /// The name as given.
+        name: String,
+        /// The names of the sheets.
+        sheets: Vec<String>,
     },
     /// The file changed between or during the two passes.
     #[error("`{}` changed while it was read; import a file that is not being written", path.display())]
@@ -81,11 +156,13 @@ pub enum IngestError {
         /// The format to state.
         format: Format,
     },
-    /// The file was stated to be Parquet and is not.
-    #[error("`{}` is not a Parquet file; leave out `--kind` to have its format recognized", path.display())]
-    NotParquet {
+    /// The file was stated to be of a format that it does not have.
+    #[error("`{}` is not a file of the kind `{}`; leave out `--kind` to have its format recognized", path.display(), format.label())]
+    NotOfFormat {
         /// The path as given.
         path: PathBuf,
+        /// The format as stated.
+        format: Format,
     },
     /// The Parquet file is damaged, or exceeds a limit.
     #[error("the Parquet file `{}` cannot be read: {reason}", path.display())]
@@ -134,23 +211,28 @@ pub enum IngestError {
         /// The path as given.
         path: PathBuf,
     },
-    /// The file has a single line with a single field, which may be a secret rather than a column name.
-    #[error("`{}` has a single line with a single field, which is not a table; a table has a line with column names and rows below it", path.display())]
+    /// The first line has a single field, which may be a secret rather than a column name, and no row below it can be imported.
+    #[error("`{}` {}", path.display(), no_table(*refused))]
     NotATable {
         /// The path as given.
         path: PathBuf,
+        /// Rows below the first line, each of which has more than one field or cannot be read.
+        refused: u64,
+    },
+    /// The lines look like a table, but not in the layout that is stated or found.
+    #[error("{advice}")]
+    Layout {
+        /// What was found, and what to state.
+        advice: String,
     },
     /// There is no encoding with this label.
-    #[error("`{label}` is not a text encoding; use a label such as `utf-8`, `windows-1252` or `utf-16le`")]
+    #[error("`{label}` is not an encoding that is read; {}", encoding_to_state(label))]
     UnknownEncoding {
         /// The label as given.
         label: String,
     },
     /// The text is not in the encoding it should be in.
-    #[error(
-        "line {line} is not {encoding} text (byte {offset}); if the file is in a Western European encoding, import it \
-         with `--encoding windows-1252`"
-    )]
+    #[error("line {line} is not {encoding} text (byte {offset}); {remedy}")]
     Encoding {
         /// The line, counted from 1.
         line: u64,
@@ -158,6 +240,8 @@ pub enum IngestError {
         offset: u64,
         /// The encoding that was expected.
         encoding: &'static str,
+        /// What to do, by the encoding that the file is likely to have.
+        remedy: &'static str,
     },
     /// The delimiter cannot separate fields.
     #[error("a delimiter is `tab`, `blanks` or one ASCII character, and not a quote or a line end")]
@@ -189,12 +273,15 @@ pub enum IngestError {
         /// What the numbers count.
         numbering: Numbering,
     },
-    /// The first line may be names or data.
+    /// The first line or row may be names or data.
     #[error(
-        "the first line may contain column names or data: choose with `--header present` or `--header absent`, and name \
-         the delimiter if it is not a comma, semicolon, tab or vertical bar"
+        "the first {numbering} may contain column names or data: choose with `--header present` or `--header absent`{}",
+        beside_the_header(*numbering)
     )]
-    HeaderUnclear,
+    HeaderUnclear {
+        /// Whether it is a line of text or a row of a sheet.
+        numbering: Numbering,
+    },
     /// The header line cannot be read.
     #[error("the header on line {line} cannot be read: {reason}")]
     HeaderRefused {
@@ -268,13 +355,17 @@ pub enum IngestError {
     },
     /// The file contains rows that cannot be imported, and the options do not allow skipping them.
     #[error(
-        "{count} rows cannot be imported, the first on {numbering} {}: {}; fix them, or skip them with `--skip-refused`",
+        "{count} of {} rows cannot be imported, the first on {numbering} {}: {}; {}",
+        rows.saturating_add(*count),
         first.line,
-        first.reason
+        first.reason,
+        about_refused(*count, *rows, first.reason)
     )]
     RowsRefused {
         /// Rows refused.
         count: u64,
+        /// Rows that can be imported.
+        rows: u64,
         /// The first of them.
         first: Reject,
         /// What its number counts.
@@ -282,9 +373,10 @@ pub enum IngestError {
     },
     /// No row of the file can be imported.
     #[error(
-        "none of the {count} rows can be imported, so nothing was imported; the first is on {numbering} {}: {}",
+        "none of the {count} rows can be imported, so nothing was imported; the first is on {numbering} {}: {}; {}",
         first.line,
-        first.reason
+        first.reason,
+        about_refused(*count, 0, first.reason)
     )]
     AllRowsRefused {
         /// Rows refused.
@@ -308,79 +400,4 @@ pub enum IngestError {
         #[source]
         source: arrow::error::ArrowError,
     },
-}
-
-impl Explain for IngestError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::Read { .. }
-            | Self::Interrupted { .. }
-            | Self::RejectSink { .. }
-            | Self::Arrow { .. }
-            | Self::Undecodable { .. } => ErrorKind::Internal,
-            Self::NotAFile { .. }
-            | Self::Damaged { .. }
-            | Self::Changed { .. }
-            | Self::NotText { .. }
-            | Self::OtherFormat { .. }
-            | Self::NotParquet { .. }
-            | Self::Parquet { .. }
-            | Self::Unsupported { .. }
-            | Self::OptionOfAnotherFormat { .. }
-            | Self::NoObjects { .. }
-            | Self::NamesTooLong
-            | Self::Empty { .. }
-            | Self::NotATable { .. }
-            | Self::UnknownEncoding { .. }
-            | Self::Encoding { .. }
-            | Self::Delimiter
-            | Self::Notation { .. }
-            | Self::NotOfKind { .. }
-            | Self::HeaderUnclear
-            | Self::HeaderRefused { .. }
-            | Self::NameCount { .. }
-            | Self::TooManyColumns { .. }
-            | Self::DuplicateNames { .. }
-            | Self::ReservedNames { .. }
-            | Self::NewName { .. }
-            | Self::NoSuchColumn { .. }
-            | Self::SubjectMissing { .. }
-            | Self::RowsRefused { .. }
-            | Self::AllRowsRefused { .. } => ErrorKind::Usage,
-        }
-    }
-}
-
-/// Names in backticks, the first twenty of them.
-fn list(names: &[String]) -> String {
-    listed(names.iter().map(|name| format!("`{name}`")))
-}
-
-/// Columns with what they contain, the first twenty of them.
-fn unsupported(columns: &[(String, &'static str)]) -> String {
-    listed(columns.iter().map(|(name, what)| format!("`{name}` ({what})")))
-}
-
-fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
-    const SHOWN: usize = 20;
-    let more = items.len().saturating_sub(SHOWN);
-    let mut text = items.take(SHOWN).collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
-}
-
-/// Which names of a file become the same.
-fn same_names(names: &[Vec<String>]) -> String {
-    listed(
-        names
-            .iter()
-            .map(|same| format!("{} would have the same name", list(same))),
-    )
-}
-
-fn lines(lines: &[u64]) -> String {
-    lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -96,6 +96,39 @@ impl Read for Hashing {
         self.hasher.update(buf.get(..read).unwrap_or_default());
         self.length += read as u64;
         Ok(read)
+    }
+}
+
+/// Bytes that are hashed as a decoder reads them; clones share them, so that the rest can be read when the decoder has ended.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<Hashing>>);
+
+impl Shared {
+    pub(super) fn new(bytes: Hashing) -> Self {
+        Self(Arc::new(Mutex::new(bytes)))
+    }
+
+    /// How many bytes were read.
+    pub(super) fn length(&self) -> u64 {
+        self.inner().length
+    }
+
+    /// The fingerprint of all bytes; reads those that are left.
+    pub(super) fn finish(&self) -> io::Result<Fingerprint> {
+        let mut bytes = self.inner();
+        io::copy(&mut *bytes, &mut io::sink())?;
+        Ok(bytes.fingerprint())
+    }
+
+    /// Ignores poisoning: after a panic in the middle of a read, the fingerprint is of less than the file, which is found by its length.
+    fn inner(&self) -> MutexGuard<'_, Hashing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for Shared {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner().read(buf)
     }
 }
 

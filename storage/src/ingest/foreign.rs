@@ -33,26 +33,9 @@ const KEY: &str = "choose the file with the table";
 
 /// First bytes of files, what these are, and what to do.
 const FORMATS: &[(&[u8], &str, &str)] = &[
-    (
-        b"\xfd7zXZ\0",
-        "an xz file",
-        "unpack it with `unxz`; only gzip is unpacked here",
-    ),
-    (
-        b"BZh91AY&SY",
-        "a bzip2 file",
-        "unpack it with `bunzip2`; only gzip is unpacked here",
-    ),
-    (
-        b"\x28\xb5\x2f\xfd",
-        "a Zstandard file",
-        "unpack it with `unzstd`; only gzip is unpacked here",
-    ),
-    (
-        b"\x04\x22\x4d\x18",
-        "an LZ4 file",
-        "unpack it with `unlz4`; only gzip is unpacked here",
-    ),
+    (b"\x04\x22\x4d\x18", "an LZ4 file", "unpack it with `unlz4`"),
+    (b"\x1f\x9d", "a file of `compress`", "unpack it with `uncompress`"),
+    (b"LZIP", "an lzip file", "unpack it with `lzip -d`"),
     (
         b"7z\xbc\xaf\x27\x1c",
         "a 7z archive",
@@ -65,8 +48,8 @@ const FORMATS: &[(&[u8], &str, &str)] = &[
     ),
     (
         b"\xd0\xcf\x11\xe0",
-        "an Excel workbook or another Office document",
-        SHEET,
+        "an Excel workbook of the former format or with a password, or another Office document",
+        "save it without a password as an Excel workbook (.xlsx) or as CSV",
     ),
     (b"ARROW1\0\0", "an Arrow file", ARROW),
     (b"FEA1", "a Feather file", ARROW),
@@ -125,9 +108,6 @@ const LOOKED_AT: usize = 4096;
 /// The format of a file that begins with these bytes, if it is one that cannot be imported.
 pub(super) fn recognize(start: &[u8]) -> Option<Foreign> {
     let start = start.get(..LOOKED_AT).unwrap_or(start);
-    if start.starts_with(b"PK\x03\x04") {
-        return Some(archive(start));
-    }
     // Markup is recognized below, in any case and by what it contains.
     let exact = FORMATS.iter().filter(|(magic, ..)| !magic.starts_with(b"<"));
     if let Some((_, what, remedy)) = exact.into_iter().find(|(magic, ..)| start.starts_with(magic)) {
@@ -146,25 +126,6 @@ pub(super) fn recognize(start: &[u8]) -> Option<Foreign> {
         });
     }
     markup(start).or_else(|| json(start))
-}
-
-/// A zip file, or a document that is one.
-fn archive(start: &[u8]) -> Foreign {
-    let (what, remedy) = if contains(start, b"opendocument.spreadsheet") {
-        ("an OpenDocument spreadsheet", SHEET)
-    } else if contains(start, b"xl/") {
-        ("an Excel workbook", SHEET)
-    } else if contains(start, b"word/") {
-        ("a Word document", DOCUMENT)
-    } else if contains(start, b"[Content_Types].xml") {
-        ("an Excel workbook or another Office document", SHEET)
-    } else {
-        (
-            "a zip file or a spreadsheet",
-            "unpack it, and import the file in it (CSV, Parquet or NDJSON); save each sheet of a spreadsheet as CSV",
-        )
-    };
-    Foreign { what, remedy }
 }
 
 /// Markup, after blanks and in any case; a document in XML may be of a kind that has a name.
@@ -218,13 +179,7 @@ mod tests {
     #[test]
     fn formats_are_recognized_by_their_first_bytes() {
         for (start, expected) in [
-            (&b"PK\x03\x04....xl/workbook.xml"[..], "an Excel workbook"),
-            (
-                b"PK\x03\x04....mimetypeapplication/vnd.oasis.opendocument.spreadsheet",
-                "an OpenDocument spreadsheet",
-            ),
-            (b"PK\x03\x04....data.csv", "a zip file or a spreadsheet"),
-            (b"\n <HTML lang=\"de\">", "an HTML document"),
+            (&b"\n <HTML lang=\"de\">"[..], "an HTML document"),
             (b"\xef\xbb\xbf<!DOCTYPE HTML>", "an HTML document"),
             (
                 b"<?xml version=\"1.0\"?><Bundle xmlns=\"http://hl7.org/fhir\">",

@@ -11,11 +11,15 @@ pub enum Format {
     Parquet,
     /// A JSON object on each line.
     Ndjson,
+    /// A sheet of an Excel workbook (Office Open XML).
+    Xlsx,
+    /// A sheet of an OpenDocument spreadsheet.
+    Ods,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Csv, Self::Parquet, Self::Ndjson];
+    pub const ALL: [Self; 5] = [Self::Csv, Self::Parquet, Self::Ndjson, Self::Xlsx, Self::Ods];
 
     /// The format with this label, as users write it.
     #[must_use]
@@ -30,6 +34,16 @@ impl Format {
             Self::Csv => "csv",
             Self::Parquet => "parquet",
             Self::Ndjson => "ndjson",
+            Self::Xlsx => "xlsx",
+            Self::Ods => "ods",
+        }
+    }
+
+    /// Whether it is a spreadsheet.
+    pub(super) const fn is_spreadsheet(self) -> bool {
+        match self {
+            Self::Xlsx | Self::Ods => true,
+            Self::Csv | Self::Parquet | Self::Ndjson => false,
         }
     }
 
@@ -37,7 +51,7 @@ impl Format {
     pub(super) const fn numbering(self) -> Numbering {
         match self {
             Self::Csv | Self::Ndjson => Numbering::Lines,
-            Self::Parquet => Numbering::Rows,
+            Self::Parquet | Self::Xlsx | Self::Ods => Numbering::Rows,
         }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::{
-    count::{Column, Count, Subject, check_known},
+    column_reading::ColumnReading,
+    compression::Compression,
+    count::{Column, Count, FirstValue, Subject, check_known},
     csv::{Delimiter, HeaderFound},
     error::IngestError,
     fingerprint::Fingerprint,
@@ -27,8 +29,10 @@ pub struct Inspection {
     pub(super) options: TableOptions,
     pub(super) layout: Layout,
     encoding: Option<TextEncoding>,
-    gzip: bool,
+    compression: Option<Compression>,
     columns: Vec<Column>,
+    pub(super) readings: Vec<ColumnReading>,
+    first_values: Vec<Option<FirstValue>>,
     rows: u64,
     subject: Subject,
     fingerprint: Fingerprint,
@@ -55,14 +59,18 @@ pub fn infer_schema_into(
     sink: &mut dyn RejectSink,
 ) -> Result<Inspection, IngestError> {
     let path = source.name();
+    let mut first_notes = Vec::new();
+    if options.implies_comma() {
+        first_notes.push(Note::ImpliedComma);
+    }
+    let options = &options.with_signs()?;
     let layout = Layout::of(source, options)?;
     let rows = layout.open(source, options, None)?;
     let names = name_columns(rows.header(), &options.rename)?;
     let kinds = options.kinds.iter().map(|(name, _)| name);
-    check_known(
-        &names,
-        options.text_columns.iter().chain(kinds).chain(options.subject.column()),
-    )?;
+    let columns = options.columns.iter().map(|(name, _)| name);
+    let stated = options.text_columns.iter().chain(kinds).chain(columns);
+    check_known(&names, stated.chain(options.subject.column()))?;
     let mut count = Count::new(&names, options, layout.format());
     let mut ending = None;
     for chunk in chunks(rows, MissingRule::of(options), path)? {
@@ -72,22 +80,28 @@ pub fn infer_schema_into(
         }
     }
     let ending = ending.ok_or_else(|| IngestError::Changed { path: path.to_owned() })?;
-    count.finish(&ending);
     if names.len() == 1 && count.rows() == 0 {
         // A key file may also have one line: it must not become the name of a column, which more people can see.
-        return Err(IngestError::NotATable { path: path.to_owned() });
+        let refused = count.into_rejects().count();
+        return Err(IngestError::NotATable {
+            path: path.to_owned(),
+            refused,
+        });
     }
     count.check_kinds(&names)?;
     count.check_subjects(&names)?;
+    first_notes.extend(header_note(&layout, options));
     Ok(Inspection {
         options: options.clone(),
         encoding: ending.encoding,
-        gzip: ending.gzip,
+        compression: ending.compression,
         columns: count.columns(&names),
+        readings: count.readings(),
+        first_values: count.first_values(),
         rows: count.rows(),
         subject: count.subject(&names),
         fingerprint: ending.fingerprint,
-        notes: count.notes(&names, header_note(&layout, options), &ending),
+        notes: count.notes(&names, first_notes, &ending),
         rejects: count.into_rejects(),
         layout,
     })
@@ -98,6 +112,13 @@ impl Inspection {
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// For each column, the first value as it would be stored, or its beginning; `None` if there is none. It is for the person who
+    /// inspects the file, and not for errors and logs.
+    pub fn first_values(&self) -> impl Iterator<Item = Option<&str>> {
+        let values = self.first_values.iter();
+        values.map(|value| value.as_ref().map(|FirstValue(text)| text.as_str()))
     }
 
     /// Rows that can be imported.
@@ -142,10 +163,16 @@ impl Inspection {
         self.encoding
     }
 
-    /// Whether the file is compressed with gzip.
+    /// How the file is compressed, if it is.
     #[must_use]
-    pub fn is_gzip(&self) -> bool {
-        self.gzip
+    pub fn compression(&self) -> Option<Compression> {
+        self.compression
+    }
+
+    /// The sheet that is read, in a spreadsheet.
+    #[must_use]
+    pub fn sheet(&self) -> Option<&str> {
+        self.layout.sheet()
     }
 
     /// What separates fields, in delimited text.
@@ -154,10 +181,10 @@ impl Inspection {
         self.layout.csv().map(|layout| layout.syntax.delimiter)
     }
 
-    /// Whether the first line has the column names, in delimited text.
+    /// Whether the first line has the column names, in delimited text and spreadsheets.
     #[must_use]
     pub fn has_header(&self) -> Option<bool> {
-        self.layout.csv().map(|layout| layout.header != HeaderFound::Absent)
+        self.layout.header().map(|header| header != HeaderFound::Absent)
     }
 
     /// The schema of the record batches: the assigned subject, if there is one, and the columns in the file's order.
@@ -181,6 +208,7 @@ impl Inspection {
         match self.options.refused {
             Refused::Stop => Err(IngestError::RowsRefused {
                 count,
+                rows: self.rows,
                 first,
                 numbering,
             }),
@@ -199,7 +227,7 @@ fn header_note(layout: &Layout, options: &TableOptions) -> Option<Note> {
     if options.header != Header::Auto {
         return None;
     }
-    match layout.csv()?.header {
+    match layout.header()? {
         HeaderFound::Absent => Some(Note::NoHeader),
         HeaderFound::Assumed => Some(Note::HeaderAssumed),
         HeaderFound::Stated | HeaderFound::Proved => None,

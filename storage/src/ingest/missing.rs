@@ -1,7 +1,7 @@
 //! Which fields count as missing.
 
 use super::{
-    options::{Missing, TableOptions},
+    options::{ColumnOptions, Missing, TableOptions},
     values::is_marker,
 };
 
@@ -9,7 +9,10 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct MissingRule {
     markers: Missing,
+    /// Words that are stated: first those of all columns, then those of this one.
     stated: Vec<String>,
+    /// How many are those of all columns.
+    common: usize,
 }
 
 impl MissingRule {
@@ -17,12 +20,36 @@ impl MissingRule {
         Self {
             markers: options.missing,
             stated: options.missing_words.clone(),
+            common: options.missing_words.len(),
         }
     }
 
-    /// Whether the steward states that a trimmed field with this text is missing, in every column.
+    /// The rule for a column for which something is stated.
+    pub(super) fn of_column(options: &TableOptions, column: Option<&ColumnOptions>) -> Self {
+        let mut rule = Self::of(options);
+        let words = column.map_or(&[][..], |column| column.missing_words.as_slice());
+        rule.stated.extend_from_slice(words);
+        rule
+    }
+
+    /// The words that are stated.
+    pub(super) fn words(&self) -> &[String] {
+        &self.stated
+    }
+
+    /// How many of these are stated for all columns; they come first.
+    pub(super) fn common_words(&self) -> usize {
+        self.common
+    }
+
+    /// Which of the stated words a trimmed field is.
+    pub(super) fn stated_word(&self, trimmed: &str) -> Option<usize> {
+        self.stated.iter().position(|word| word == trimmed)
+    }
+
+    /// Whether the steward states that a trimmed field with this text is missing.
     pub(super) fn is_stated(&self, trimmed: &str) -> bool {
-        self.stated.iter().any(|word| word == trimmed)
+        self.stated_word(trimmed).is_some()
     }
 
     /// Whether a trimmed field is one of the usual markers, which count as missing in typed columns.

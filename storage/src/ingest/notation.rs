@@ -1,14 +1,11 @@
 //! How a file writes numbers, times and truth values, where that is not the usual notation.
 //!
 //! The usual one is always understood as well, except that a decimal comma replaces the decimal point: `1,234` must not be a number with
-//! both.
+//! both. A value that its file states to be a number is never read through signs that were stated for text.
 
 use std::{borrow::Cow, str::FromStr};
 
-use chrono::{
-    NaiveDate, NaiveDateTime, TimeZone,
-    format::{Item, StrftimeItems},
-};
+use chrono::{NaiveDate, TimeZone};
 use chrono_tz::Tz;
 
 use super::{
@@ -16,12 +13,16 @@ use super::{
     values::{self, Kinds, Reading, Zone, classify},
 };
 
+mod date_format;
+
+pub use date_format::DateFormat;
+
 /// How values are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notation {
     /// The sign before the decimals of a number.
     pub decimal: DecimalSign,
-    /// The sign between groups of three digits of a number, if there is one.
+    /// The sign between groups of three digits of a number, if there is one. Points leave the comma for the decimals.
     pub thousands: Option<ThousandsSign>,
     /// Forms of dates and date-times, tried in this order.
     pub dates: Vec<DateFormat>,
@@ -56,6 +57,21 @@ impl FromStr for DecimalSign {
     }
 }
 
+/// Checks that the decimals and the groups of three digits have signs of their own, as far as both are stated.
+///
+/// # Errors
+/// [`IngestError::Notation`] if they have the same.
+pub fn check_signs(decimal: Option<DecimalSign>, thousands: Option<ThousandsSign>) -> Result<(), IngestError> {
+    match (decimal, thousands) {
+        (Some(DecimalSign::Point), Some(ThousandsSign::Point))
+        | (Some(DecimalSign::Comma), Some(ThousandsSign::Comma)) => Err(IngestError::Notation {
+            option: "--thousands",
+            expected: "another sign than the one before the decimals, which `--decimal` states",
+        }),
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
 /// The sign between groups of three digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThousandsSign {
@@ -70,6 +86,16 @@ pub enum ThousandsSign {
 }
 
 impl ThousandsSign {
+    /// The word that states it.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Comma => "comma",
+            Self::Point => "point",
+            Self::Space => "space",
+            Self::Apostrophe => "apostrophe",
+        }
+    }
+
     fn is(self, sign: char) -> bool {
         match self {
             Self::Comma => sign == ',',
@@ -94,64 +120,6 @@ impl FromStr for ThousandsSign {
                 expected: "`comma`, `point`, `space` or `apostrophe`",
             }),
         }
-    }
-}
-
-/// The form of a date or a date-time, as `strftime` writes it, such as `%d.%m.%Y`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DateFormat {
-    pattern: String,
-    has_time: bool,
-}
-
-impl DateFormat {
-    /// The form as `strftime` writes it.
-    #[must_use]
-    pub fn pattern(&self) -> &str {
-        &self.pattern
-    }
-}
-
-impl FromStr for DateFormat {
-    type Err = IngestError;
-
-    /// A form needs a day, a month and a year of four digits: the century of a date of birth cannot be guessed.
-    fn from_str(pattern: &str) -> Result<Self, IngestError> {
-        let refused = || IngestError::Notation {
-            option: "--date-format",
-            expected: "a form with `%d`, `%m` (or `%b`, `%B`) and `%Y`, such as `%d.%m.%Y`, and for date-times also `%H` and `%M`",
-        };
-        let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
-        let has = |codes: &[&str]| codes.iter().any(|code| pattern.contains(code));
-        let has_date = has(&["%d", "%e"]) && has(&["%m", "%b", "%B"]) && has(&["%Y"]) || has(&["%F"]);
-        if items.contains(&Item::Error) || !has_date || has(&["%y", "%C", "%G", "%g"]) {
-            return Err(refused());
-        }
-        let has_time = has(&["%H", "%I", "%T", "%R"]);
-        let format = Self {
-            pattern: pattern.to_owned(),
-            has_time,
-        };
-        // Every form must restore what it writes; one that lacks the minutes or has a foreign part does not.
-        let sample = NaiveDate::from_ymd_opt(2001, 2, 3).and_then(|day| day.and_hms_opt(4, 5, 0));
-        let restored = sample.is_some_and(|sample| {
-            let written = sample.format(pattern).to_string();
-            match has_time {
-                true => format.time(&written) == Some(sample),
-                false => format.date(&written) == Some(sample.date()),
-            }
-        });
-        restored.then_some(format).ok_or_else(refused)
-    }
-}
-
-impl DateFormat {
-    fn date(&self, value: &str) -> Option<NaiveDate> {
-        NaiveDate::parse_from_str(value, &self.pattern).ok()
-    }
-
-    fn time(&self, value: &str) -> Option<NaiveDateTime> {
-        NaiveDateTime::parse_from_str(value, &self.pattern).ok()
     }
 }
 
@@ -204,7 +172,7 @@ impl FromStr for BooleanWords {
 }
 
 impl BooleanWords {
-    fn read(&self, value: &str) -> Option<bool> {
+    pub(super) fn read(&self, value: &str) -> Option<bool> {
         let word = value.to_lowercase();
         (word == self.yes)
             .then_some(true)
@@ -223,6 +191,22 @@ impl Notation {
         *self == Self::default()
     }
 
+    /// Whether numbers are written with the usual signs.
+    pub(super) fn has_usual_signs(&self) -> bool {
+        self.decimal == DecimalSign::Point && self.thousands.is_none()
+    }
+
+    /// How values are read that their file states to be numbers, times or truth values: what the text of a number stands for is known, and
+    /// stays open only for numbers that mean a day or a truth value.
+    pub(super) fn for_typed(&self) -> Self {
+        Self {
+            decimal: DecimalSign::Point,
+            thousands: None,
+            dates: self.dates.iter().filter(|format| format.is_digits()).cloned().collect(),
+            ..self.clone()
+        }
+    }
+
     /// Reads a trimmed, non-blank field.
     pub(super) fn classify(&self, value: &str) -> Reading {
         if self.is_usual() {
@@ -230,27 +214,52 @@ impl Notation {
         }
         if self.boolean_word(value).is_some() {
             // A word such as `1` can be a number too: the column decides.
-            let usual = self
-                .number(value)
-                .map_or(Reading::TEXT, |number| values::number(&number));
-            return Reading {
-                kinds: usual.kinds.or(Kinds::BOOLEAN),
-                ..usual
+            return self.or_number(value, Reading::of(Kinds::BOOLEAN));
+        }
+        if let Some(day) = self.stated_date(value) {
+            return self.or_number(value, Reading::on(day));
+        }
+        if let Some((time, zone)) = self.unconverted(value) {
+            let reading = match (zone, self.zone) {
+                (Zone::Local, Some(stated)) => in_zone(time, stated).map_or(
+                    Reading {
+                        in_clock_change: true,
+                        ..Reading::TEXT
+                    },
+                    |instant| Reading::at(instant, Zone::Utc),
+                ),
+                (zone, _) => Reading::at(time, zone),
             };
-        }
-        if self.stated_date(value).is_some() {
-            return Reading::of(Kinds::DATE);
-        }
-        if let Some((_, zone)) = self.timestamp(value) {
-            return Reading::of(zone.kinds());
+            return self.or_number(value, reading);
         }
         let usual = classify(value);
-        if usual.kinds.is_none() || usual.decimals.is_some() || !usual.kinds.and(Kinds::FLOAT).is_none() {
-            return self
-                .number(value)
-                .map_or(Reading::TEXT, |number| values::number(&number));
+        if usual.kinds.is_none() || usual.decimals.is_some() || usual.is_number() {
+            return self.read_number(value);
         }
         usual
+    }
+
+    /// Reads a field that can be something else as a number too, if it is written like one.
+    fn or_number(&self, value: &str, reading: Reading) -> Reading {
+        let is_like_number = value
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b','));
+        let number = match is_like_number {
+            true => self.read_number(value),
+            false => Reading::TEXT,
+        };
+        Reading {
+            kinds: number.kinds.or(reading.kinds),
+            day: reading.day,
+            in_clock_change: reading.in_clock_change,
+            ..number
+        }
+    }
+
+    /// Reads a field as a number.
+    pub(super) fn read_number(&self, value: &str) -> Reading {
+        self.number(value)
+            .map_or(Reading::TEXT, |number| values::number(&number))
     }
 
     /// The whole number of a field.
@@ -275,20 +284,38 @@ impl Notation {
 
     /// The milliseconds since 1970-01-01T00:00 of a field.
     pub(super) fn timestamp(&self, value: &str) -> Option<(i64, Zone)> {
-        let stated = self.dates.iter().filter(|format| format.has_time);
-        let stated = stated.filter_map(|format| format.time(value)).next();
-        let local = match stated {
-            Some(time) => (time.and_utc().timestamp_millis(), Zone::Local),
-            None => values::timestamp(value)?,
-        };
-        match (local, self.zone) {
-            ((instant, Zone::Local), Some(zone)) => Some((in_zone(instant, zone)?, Zone::Utc)),
+        match (self.unconverted(value)?, self.zone) {
+            ((local, Zone::Local), Some(zone)) => Some((in_zone(local, zone)?, Zone::Utc)),
             (stated, _) => Some(stated),
         }
     }
 
+    /// What a field means in each form that is stated, in milliseconds since 1970-01-01T00:00, or `None` in those that it does not have; a
+    /// value that the file states not to be text can have only those of digits.
+    pub(super) fn in_each_form(&self, value: &str, is_typed: bool) -> impl Iterator<Item = Option<i64>> {
+        self.dates.iter().map(move |format| {
+            if is_typed && !format.is_digits() {
+                return None;
+            }
+            let time = match format.has_time() {
+                true => format.time(value),
+                false => format.date(value).and_then(|day| day.and_hms_opt(0, 0, 0)),
+            };
+            time.map(|time| time.and_utc().timestamp_millis())
+        })
+    }
+
+    /// The milliseconds of a date-time before the zone that is stated for those without one is applied.
+    fn unconverted(&self, value: &str) -> Option<(i64, Zone)> {
+        let mut stated = self.dates.iter().filter(|format| format.has_time());
+        match stated.find_map(|format| format.time(value)) {
+            Some(time) => Some((time.and_utc().timestamp_millis(), Zone::Local)),
+            None => values::timestamp(value),
+        }
+    }
+
     fn stated_date(&self, value: &str) -> Option<i32> {
-        let mut formats = self.dates.iter().filter(|format| !format.has_time);
+        let mut formats = self.dates.iter().filter(|format| !format.has_time());
         let day = formats.find_map(|format| format.date(value))?;
         let epoch = NaiveDate::default();
         i32::try_from(day.signed_duration_since(epoch).num_days()).ok()
@@ -346,83 +373,4 @@ fn in_zone(local_ms: i64, zone: TimeZoneName) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use concordat_protocol::schema::ColumnKind;
-
-    fn kind(notation: &Notation, value: &str) -> ColumnKind {
-        notation.classify(value).kinds.best()
-    }
-
-    #[test]
-    fn decimal_comma_and_thousands_are_read() {
-        let german = Notation {
-            decimal: DecimalSign::Comma,
-            thousands: Some(ThousandsSign::Point),
-            ..Notation::default()
-        };
-        for (value, number) in [
-            ("0,91", 0.91),
-            ("1.234,5", 1234.5),
-            ("-1.000", -1000.0),
-            ("12", 12.0),
-            ("1234,5", 1234.5),
-        ] {
-            assert_eq!(german.float(value), Some(number), "{value}");
-            assert_ne!(kind(&german, value), ColumnKind::Text, "{value}");
-        }
-        for text in ["1.5", "1.2345", "1,2,3", "12.34,5", ".", "1.000.00"] {
-            assert_eq!(kind(&german, text), ColumnKind::Text, "{text}");
-        }
-        let swiss = Notation {
-            thousands: Some(ThousandsSign::Apostrophe),
-            ..Notation::default()
-        };
-        assert_eq!(swiss.int("1'234'567"), Some(1_234_567));
-        assert_eq!(kind(&swiss, "1'23"), ColumnKind::Text);
-    }
-
-    #[test]
-    fn stated_forms_of_dates_are_read_and_others_are_not() {
-        let notation = Notation {
-            dates: vec!["%d.%m.%Y".parse().unwrap(), "%d.%m.%Y %H:%M".parse().unwrap()],
-            zone: Some("Europe/Berlin".parse().unwrap()),
-            ..Notation::default()
-        };
-        assert_eq!(notation.date("17.08.1984"), values::date("1984-08-17"));
-        assert_eq!(kind(&notation, "17.08.1984"), ColumnKind::Date);
-        assert_eq!(kind(&notation, "1984-08-17"), ColumnKind::Date);
-        assert_eq!(kind(&notation, "31.02.1984"), ColumnKind::Text);
-        let (winter, _) = values::timestamp("1999-12-31T23:30Z").unwrap();
-        assert_eq!(notation.timestamp("01.01.2000 00:30"), Some((winter, Zone::Utc)));
-        assert_eq!(kind(&notation, "01.01.2000 00:30"), ColumnKind::TimestampUtc);
-        // The clock shows this time twice.
-        assert_eq!(notation.timestamp("2023-10-29T02:30"), None);
-    }
-
-    #[test]
-    fn forms_without_a_century_or_a_day_are_refused() {
-        for pattern in ["%d.%m.%y", "%m.%Y", "%d.%m", "%Q", "", "dd.mm.yyyy", "%d.%m.%Y %H"] {
-            assert!(pattern.parse::<DateFormat>().is_err(), "{pattern}");
-        }
-        for pattern in ["%d.%m.%Y", "%m/%d/%Y", "%Y%m%d", "%d %b %Y", "%d-%m-%Y %H:%M:%S"] {
-            pattern
-                .parse::<DateFormat>()
-                .unwrap_or_else(|error| panic!("{pattern}: {error}"));
-        }
-    }
-
-    #[test]
-    fn words_for_true_and_false_are_read() {
-        let words = Notation {
-            booleans: vec!["Ja,Nein".parse().unwrap()],
-            ..Notation::default()
-        };
-        assert_eq!(words.boolean("JA"), Some(true));
-        assert_eq!(words.boolean("nein"), Some(false));
-        assert_eq!(words.boolean("false"), Some(false));
-        assert_eq!(kind(&words, "vielleicht"), ColumnKind::Text);
-        assert!("yes".parse::<BooleanWords>().is_err());
-        assert!("yes,YES".parse::<BooleanWords>().is_err());
-    }
-}
+mod tests;

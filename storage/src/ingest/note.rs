@@ -1,18 +1,114 @@
 //! What a steward should know about an import.
 
-use std::fmt;
-
 use concordat_protocol::schema::ColumnKind;
 
-use super::{format::Numbering, proposal::Proposal};
+use super::{
+    format::Numbering,
+    proposal::{Proposal, TextReason},
+};
 
-/// Something the steward should know about an import; contains lines and columns, never values.
+mod text;
+
+/// Something the steward should know about an import; contains lines and columns, never values: only words and numbers that often stand for
+/// missing ones are named, so that they can be stated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// The first line was read as data, and the columns were numbered.
     NoHeader,
     /// The first line was read as names, and nothing proves that it is not a row.
     HeaderAssumed,
+    /// Points are stated to be between groups of three digits, so that a comma is before the decimals.
+    ImpliedComma,
+    /// The points of the numbers of a column could be before decimals, as they were read, or between groups of three digits.
+    PointsUndecided {
+        /// The column.
+        column: String,
+    },
+    /// The points of the numbers of a column were read as thousands, as is stated for all columns, and could be before decimals.
+    PointsAsThousands {
+        /// The column.
+        column: String,
+    },
+    /// All dates of a column have several of the stated forms, and are other days in each.
+    DateForms {
+        /// The column.
+        column: String,
+        /// The form in which they were read.
+        chosen: String,
+        /// The others.
+        others: Vec<String>,
+    },
+    /// The dates of a column have several of the stated forms, and some could be in more than one of them.
+    MixedDateForms {
+        /// The column.
+        column: String,
+        /// How many.
+        count: u64,
+    },
+    /// The years of the dates of a column have two digits.
+    ShortYears {
+        /// The column.
+        column: String,
+        /// The first of the hundred years that they stand for.
+        first: i32,
+        /// The last of them.
+        last: i32,
+    },
+    /// A number that is stated to mean that a value is missing is within those of a column.
+    MissingInRange {
+        /// The column.
+        column: String,
+        /// The number as it is stated.
+        word: String,
+        /// How many values it made missing.
+        count: u64,
+    },
+    /// Values that often stand for missing ones are repeated in a column, far from the others.
+    MaybeMissing {
+        /// The column.
+        column: String,
+        /// These values as they are written.
+        words: Vec<String>,
+    },
+    /// The whole numbers of a column are all dates in digits.
+    DatesInDigits {
+        /// The column.
+        column: String,
+        /// The form of the dates.
+        form: &'static str,
+    },
+    /// Local times of a column are skipped by the clocks of the stated zone, or shown twice.
+    ClockChange {
+        /// The column.
+        column: String,
+        /// The zone.
+        zone: &'static str,
+        /// How many.
+        count: u64,
+        /// The line or row of the first.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
+    /// A column stays text, whatever is stated.
+    StaysText {
+        /// The column.
+        column: String,
+        /// Why.
+        reason: TextReason,
+    },
+    /// The last row may add up the others.
+    LastRowTotal {
+        /// Its line or row.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
+    /// Cells of a spreadsheet show their numbers with zeros before them, which are kept.
+    ShownZeros {
+        /// The column.
+        column: String,
+    },
     /// A column of text would be typed if something was stated.
     Proposal {
         /// The column.
@@ -73,6 +169,15 @@ pub enum Note {
     NoValues {
         /// The column.
         column: String,
+        /// Whether it has a type already: that of the column to which the rows are added.
+        typed: bool,
+    },
+    /// The column to which the values are added had none so far, and takes their type.
+    FirstValues {
+        /// The column.
+        column: String,
+        /// The type.
+        kind: ColumnKind,
     },
     /// Each row counts as a person, but a column that looks like a person's number has the same value in several rows.
     Repeats {
@@ -99,71 +204,120 @@ pub enum Note {
         /// How many.
         count: u64,
     },
+    /// Cells of a spreadsheet have an error instead of a value.
+    ErrorCells {
+        /// The column.
+        column: String,
+        /// How many.
+        count: u64,
+    },
+    /// Rows are hidden in the spreadsheet.
+    HiddenRows {
+        /// How many.
+        count: u64,
+    },
+    /// Columns are hidden in the spreadsheet.
+    HiddenColumns {
+        /// How many.
+        count: u64,
+    },
+    /// Areas of several cells are shown as one in the spreadsheet.
+    MergedCells {
+        /// How many.
+        count: u64,
+    },
+    /// Formulas in the spreadsheet have no stored result.
+    FormulasWithoutResult {
+        /// How many.
+        count: u64,
+    },
+    /// Fields in quotes span lines that look like rows of the file.
+    LinesLikeRows {
+        /// How many fields.
+        count: u64,
+        /// The line where the first of them begins.
+        line: u64,
+    },
+    /// Characters speak against the encoding in which the text was read.
+    ImplausibleCharacters {
+        /// How many.
+        count: u64,
+        /// The line of the first.
+        line: u64,
+        /// The encoding.
+        encoding: &'static str,
+    },
+    /// The first line states the delimiter for a spreadsheet program.
+    SeparatorLine,
+    /// The line below the header has only dashes.
+    RulerLine {
+        /// The line.
+        line: u64,
+    },
+    /// Rows end with a delimiter that the header does not have.
+    TrailingDelimiters {
+        /// How many.
+        count: u64,
+    },
+    /// The line below the header looks like a second one.
+    SecondHeader {
+        /// The line.
+        line: u64,
+    },
 }
 
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Note {
+    /// Whether values could be others than those that were read, or people be counted in another way. Other notes state what was done.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
         match self {
-            Self::NoHeader => {
-                f.write_str("the first line looks like data, so the columns are named `column_1` onwards")
-            }
-            Self::HeaderAssumed => f.write_str(
-                "the first line was read as the names of the columns, which the values below it do not prove; if it is a row, import \
-                 again with `--replace --header absent`",
-            ),
-            Self::Proposal { column, proposal } => write!(f, "column `{column}` is text; to have it typed, {proposal}"),
-            Self::KeptDigits { column } => write!(
-                f,
-                "column `{column}` is text because its numbers are written as codes are, such as `250.0` beside `250.00`, or `12E4`; \
-                 `--type {column}=number` reads them as numbers"
-            ),
-            Self::FixedDecimals { column, decimals } => write!(
-                f,
-                "column `{column}` has numbers with {decimals} decimals each, of which zeros at the end are not kept; `--type {column}=text` \
-                 keeps them"
-            ),
-            Self::RowsWithoutValues { count } => write!(f, "{count} rows without any value were left out"),
-            Self::Renamed { given, name } => write!(f, "column `{given}` was renamed to `{name}`"),
-            Self::BecameText {
-                column,
-                from,
-                line,
-                numbering,
-            } => {
-                let from = from.label();
-                write!(
-                    f,
-                    "column `{column}` looks like {from} until {numbering} {line} and is kept as text because of that {numbering}"
-                )
-            }
-            Self::ReadFromText { column, kind } => write!(
-                f,
-                "column `{column}` is text in the file and was read as {}; to keep it as it is written, import again with \
-                 `--replace --text-columns {column}`",
-                kind.label()
-            ),
-            Self::MarkersAsText { column, count } => write!(
-                f,
-                "text column `{column}` has {count} fields such as `NA` or `?`, kept as text; import with `--missing \
-                 everywhere` if they mean that the value is missing"
-            ),
-            Self::NoValues { column } => write!(f, "column `{column}` has no values and is kept as text"),
-            Self::Repeats { column } => write!(
-                f,
-                "each row counts as a person, but `{column}` has values that occur in several rows; if it identifies people, \
-                 import again with `--replace --subject-column {column}`, or groups with fewer people than you allow may be released"
-            ),
-            Self::SubjectHardlyRepeats { subject, column } => write!(
-                f,
-                "almost every row has its own `{subject}`, while `{column}` has values that occur in several rows; if `{column}` \
-                 identifies people, import again with `--replace --subject-column {column}`"
-            ),
-            Self::AgeAndBirth { age, birth } => write!(
-                f,
-                "`{age}` and `{birth}` reveal the same fact, so an offer shows only one of the two; name further columns that contain a \
-                 date of birth with `concordat dataset limits --birth-date COLUMN`"
-            ),
-            Self::BlankLines { count } => write!(f, "{count} blank lines were skipped"),
+            Self::PointsUndecided { .. }
+            | Self::PointsAsThousands { .. }
+            | Self::DateForms { .. }
+            | Self::MixedDateForms { .. }
+            | Self::ShortYears { .. }
+            | Self::MissingInRange { .. }
+            | Self::MaybeMissing { .. }
+            | Self::DatesInDigits { .. }
+            | Self::LastRowTotal { .. }
+            | Self::NoHeader
+            | Self::HeaderAssumed
+            | Self::SecondHeader { .. }
+            | Self::LinesLikeRows { .. }
+            | Self::ImplausibleCharacters { .. }
+            | Self::Repeats { .. }
+            | Self::SubjectHardlyRepeats { .. } => true,
+            Self::ImpliedComma
+            | Self::ClockChange { .. }
+            | Self::StaysText { .. }
+            | Self::ShownZeros { .. }
+            | Self::Proposal { .. }
+            | Self::KeptDigits { .. }
+            | Self::FixedDecimals { .. }
+            | Self::RowsWithoutValues { .. }
+            | Self::Renamed { .. }
+            | Self::BecameText { .. }
+            | Self::ReadFromText { .. }
+            | Self::MarkersAsText { .. }
+            | Self::NoValues { .. }
+            | Self::FirstValues { .. }
+            | Self::AgeAndBirth { .. }
+            | Self::BlankLines { .. }
+            | Self::SeparatorLine
+            | Self::RulerLine { .. }
+            | Self::TrailingDelimiters { .. }
+            | Self::ErrorCells { .. }
+            | Self::HiddenRows { .. }
+            | Self::HiddenColumns { .. }
+            | Self::MergedCells { .. }
+            | Self::FormulasWithoutResult { .. } => false,
         }
+    }
+
+    /// The sentences of notes, those that need attention first.
+    #[must_use]
+    pub fn sentences<'a>(notes: impl IntoIterator<Item = &'a Self>) -> Vec<String> {
+        let (urgent, others): (Vec<&Self>, Vec<&Self>) = notes.into_iter().partition(|note| note.needs_attention());
+        urgent.into_iter().chain(others).map(Self::to_string).collect()
     }
 }

@@ -1,12 +1,12 @@
 //! Recognizes the format of a file, and opens it.
 //!
-//! A format is recognized by the first bytes: Parquet by its magic bytes, NDJSON by a brace as the first character of the text
-//! that is not blank. Everything else is read as delimited text.
+//! A format is recognized by the first bytes: Parquet by its magic bytes, a spreadsheet by the files in a zip file, NDJSON by a brace
+//! as the first character of the text that is not blank. Everything else is read as delimited text.
 
 use std::{io::Read, sync::Arc};
 
 use super::{
-    csv,
+    csv::{self, HeaderFound},
     error::IngestError,
     fingerprint::{Fingerprint, read_error},
     format::Format,
@@ -15,7 +15,8 @@ use super::{
     parquet,
     row_source::RowSource,
     source::Source,
-    text::{FileText, TextSource},
+    spreadsheet,
+    text::{FileText, TextSource, is_parquet_start},
 };
 
 /// How a file is read, as the first pass has found it.
@@ -25,6 +26,7 @@ pub(super) enum Layout {
     Parquet,
     /// The names in the objects.
     Ndjson(Arc<[String]>),
+    Spreadsheet(spreadsheet::Layout),
 }
 
 impl Layout {
@@ -40,6 +42,7 @@ impl Layout {
             Format::Csv => Self::Csv(csv::sniff(source, options)?),
             Format::Parquet => Self::Parquet,
             Format::Ndjson => Self::Ndjson(ndjson::find_keys(source, options)?),
+            Format::Xlsx | Format::Ods => Self::Spreadsheet(spreadsheet::find(source, options, format)?),
         })
     }
 
@@ -48,6 +51,7 @@ impl Layout {
             Self::Csv(_) => Format::Csv,
             Self::Parquet => Format::Parquet,
             Self::Ndjson(_) => Format::Ndjson,
+            Self::Spreadsheet(layout) => layout.format,
         }
     }
 
@@ -55,7 +59,24 @@ impl Layout {
     pub(super) fn csv(&self) -> Option<csv::Layout> {
         match self {
             Self::Csv(layout) => Some(*layout),
+            Self::Parquet | Self::Ndjson(_) | Self::Spreadsheet(_) => None,
+        }
+    }
+
+    /// Whether the first line or row has names, and how that is known.
+    pub(super) fn header(&self) -> Option<HeaderFound> {
+        match self {
+            Self::Csv(layout) => Some(layout.header),
+            Self::Spreadsheet(layout) => Some(layout.header),
             Self::Parquet | Self::Ndjson(_) => None,
+        }
+    }
+
+    /// The sheet that is read.
+    pub(super) fn sheet(&self) -> Option<&str> {
+        match self {
+            Self::Spreadsheet(layout) => Some(&layout.sheet),
+            Self::Csv(_) | Self::Parquet | Self::Ndjson(_) => None,
         }
     }
 
@@ -70,6 +91,7 @@ impl Layout {
             Self::Csv(layout) => Box::new(csv::Table::open(source, options, *layout)?),
             Self::Parquet => Box::new(parquet::Table::open(source, expected)?),
             Self::Ndjson(names) => Box::new(ndjson::Table::open(source, options, names)?),
+            Self::Spreadsheet(layout) => Box::new(spreadsheet::Table::open(source, options, layout)?),
         })
     }
 }
@@ -83,12 +105,20 @@ fn recognize(source: &Source, options: &TableOptions) -> Result<Format, IngestEr
             format,
         })
     };
-    match (is_parquet(source)?, options.format) {
-        (true, None | Some(Format::Parquet)) => return Ok(Format::Parquet),
-        (true, Some(Format::Csv | Format::Ndjson)) => return other("a Parquet file", Format::Parquet),
-        (false, Some(Format::Parquet)) => return Err(IngestError::NotParquet { path: path() }),
-        (false, Some(Format::Ndjson)) => return Ok(Format::Ndjson),
-        (false, None | Some(Format::Csv)) => {}
+    let start = start_of(source)?;
+    let known = match is_parquet_start(&start) {
+        true => Some((Format::Parquet, "a Parquet file")),
+        false => spreadsheet::kind_of(source, &start)?.map(|format| (format, spreadsheet_name(format))),
+    };
+    match (known, options.format) {
+        (Some((found, _)), None) => return Ok(found),
+        (Some((found, _)), Some(stated)) if found == stated => return Ok(found),
+        (Some((found, what)), Some(_)) => return other(what, found),
+        (None, Some(format @ (Format::Parquet | Format::Xlsx | Format::Ods))) => {
+            return Err(IngestError::NotOfFormat { path: path(), format });
+        }
+        (None, Some(Format::Ndjson)) => return Ok(Format::Ndjson),
+        (None, None | Some(Format::Csv)) => {}
     }
     match (Start::of(source, options)?, options.format) {
         (Start::Object, None) => Ok(Format::Ndjson),
@@ -104,14 +134,21 @@ fn recognize(source: &Source, options: &TableOptions) -> Result<Format, IngestEr
     }
 }
 
-/// After the magic bytes, a Parquet file has a byte that no text has there.
-fn is_parquet(source: &Source) -> Result<bool, IngestError> {
+fn spreadsheet_name(format: Format) -> &'static str {
+    if format == Format::Ods {
+        "an OpenDocument spreadsheet"
+    } else {
+        "an Excel workbook"
+    }
+}
+
+/// The first bytes, as many as formats are recognized by.
+fn start_of(source: &Source) -> Result<Vec<u8>, IngestError> {
     let failed = |error| read_error(source.name(), error);
     let mut start = Vec::new();
     let bytes = source.open().map_err(failed)?.0;
-    bytes.take(5).read_to_end(&mut start).map_err(failed)?;
-    let after = start.strip_prefix(b"PAR1").map(<[u8]>::first);
-    Ok(after.is_some_and(|byte| byte.is_none_or(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace())))
+    bytes.take(8).read_to_end(&mut start).map_err(failed)?;
+    Ok(start)
 }
 
 /// The first characters of a text that are not blank.
@@ -147,13 +184,21 @@ impl Start {
 
 /// Refuses options that have no meaning for the format, so that they are not silently ignored.
 fn check_options(options: &TableOptions, format: Format) -> Result<(), IngestError> {
+    let is_csv = format == Format::Csv;
+    let is_spreadsheet = format.is_spreadsheet();
+    let has_lines = is_csv || is_spreadsheet;
     let stated = [
-        ("--header", options.header != Header::Auto, format != Format::Csv),
-        ("--delimiter", options.delimiter.is_some(), format != Format::Csv),
-        ("--quote", !options.quotes, format != Format::Csv),
-        ("--comment", options.comment.is_some(), format != Format::Csv),
-        ("--skip-lines", options.skip_lines > 0, format != Format::Csv),
-        ("--encoding", options.encoding.is_some(), format == Format::Parquet),
+        ("--header", options.header != Header::Auto, !has_lines),
+        ("--delimiter", options.delimiter.is_some(), !is_csv),
+        ("--quote", !options.quotes, !is_csv),
+        ("--comment", options.comment.is_some(), !is_csv),
+        ("--skip-lines", options.skip_lines > 0, !has_lines),
+        ("--sheet", options.sheet.is_some(), !is_spreadsheet),
+        (
+            "--encoding",
+            options.encoding.is_some(),
+            format == Format::Parquet || is_spreadsheet,
+        ),
     ];
     match stated
         .into_iter()

@@ -1,118 +1,123 @@
 //! What a steward can state so that a column of text becomes a column of numbers, times or truth values.
 //!
-//! While a column is read, the ways of writing that fit all its values are kept in a set, which is empty after a few values of ordinary
-//! text. Words that often mean "missing" do not count against a way of writing; they become part of the proposal.
-
-use std::{fmt::Write as _, sync::LazyLock};
+//! While a column is read, the ways of writing that fit all its values are kept in sets, which are empty after a few values of ordinary
+//! text. Words that often mean "missing" do not count against a way of writing; they become part of the proposal. What is proposed adds to
+//! what is stated: where signs or forms are stated for all columns, others are proposed for the one column that needs them.
 
 use super::{
-    notation::{DecimalSign, Notation, ThousandsSign},
+    column_reading::ColumnReading,
+    notation::{DateFormat, DecimalSign, Notation, ThousandsSign},
     values::{Kinds, Reading},
 };
 
+mod options;
+mod shapes;
+#[cfg(test)]
+mod tests;
+mod ways;
+
+use shapes::Shapes;
+use ways::{FORMS, SIGNS, WORDS};
+
+pub use options::Proposal;
+pub use shapes::TextReason;
+pub use ways::Statement;
+
 /// Words that often stand for a missing value and that are not understood as such unless they are stated.
-const POSSIBLE_MARKERS: [&str; 22] = [
-    "\\N", "nan", "None", "none", "NONE", "n/a", "N.A.", "n.a.", "na", "Na", "-", "--", "---", "<NA>", "#N/A", "NaT",
-    "nil", "NIL", "missing", "Missing", "MISSING", "k.A.",
+const POSSIBLE_MARKERS: [&str; 36] = [
+    "\\N",
+    "nan",
+    "None",
+    "none",
+    "NONE",
+    "n/a",
+    "N.A.",
+    "n.a.",
+    "na",
+    "Na",
+    "-",
+    "--",
+    "---",
+    "<NA>",
+    "#N/A",
+    "NaT",
+    "nil",
+    "NIL",
+    "missing",
+    "Missing",
+    "MISSING",
+    "k.A.",
+    "k. A.",
+    "k.A",
+    "keine Angabe",
+    "unbekannt",
+    "Unbekannt",
+    "unknown",
+    "Unknown",
+    "UNKNOWN",
+    "n.b.",
+    "n.d.",
+    "ND",
+    "fehlt",
+    "empty",
+    "leer",
 ];
 
-/// The longest of them.
-const LONGEST_MARKER: usize = 7;
-
-/// A way of writing that is tried for columns of text.
-struct Way {
-    option: String,
-    notation: Notation,
-}
-
-static WAYS: LazyLock<Vec<Way>> = LazyLock::new(ways);
-
-/// How many ways come first that are about numbers.
-const NUMBERS: u32 = 6;
-
-fn ways() -> Vec<Way> {
-    let number = |option: &str, decimal, thousands| Way {
-        option: option.to_owned(),
-        notation: Notation {
-            decimal,
-            thousands,
-            ..Notation::default()
-        },
-    };
-    let mut ways = vec![
-        number("--decimal comma", DecimalSign::Comma, None),
-        number("--thousands comma", DecimalSign::Point, Some(ThousandsSign::Comma)),
-        number("--thousands space", DecimalSign::Point, Some(ThousandsSign::Space)),
-        number(
-            "--thousands apostrophe",
-            DecimalSign::Point,
-            Some(ThousandsSign::Apostrophe),
-        ),
-        number(
-            "--decimal comma --thousands point",
-            DecimalSign::Comma,
-            Some(ThousandsSign::Point),
-        ),
-        number(
-            "--decimal comma --thousands space",
-            DecimalSign::Comma,
-            Some(ThousandsSign::Space),
-        ),
-    ];
-    for date in [
-        "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y",
-    ] {
-        for time in ["", " %H:%M", " %H:%M:%S"] {
-            let pattern = format!("{date}{time}");
-            let dates = pattern.parse().into_iter().collect();
-            ways.push(Way {
-                option: format!("--date-format '{pattern}'"),
-                notation: Notation {
-                    dates,
-                    ..Notation::default()
-                },
-            });
-        }
-    }
-    for words in ["yes,no", "y,n", "ja,nein", "oui,non", "t,f"] {
-        ways.push(Way {
-            option: format!("--boolean {words}"),
-            notation: Notation {
-                booleans: words.parse().into_iter().collect(),
-                ..Notation::default()
-            },
-        });
-    }
-    ways
-}
+/// All of the signs that are tried, and all of the pairs of words.
+const ALL_SIGNS: u8 = (1 << 7) - 1;
+const ALL_WORDS: u16 = (1 << 9) - 1;
+/// The longest possible marker.
+const LONGEST_MARKER: usize = 12;
+/// Most ways of writing of which one is to be chosen.
+const MAX_CHOICES: usize = 2;
+/// Most forms that the dates of one column have.
+const MAX_FORMS: usize = 4;
 
 /// What was seen of one column.
 #[derive(Clone, Debug)]
 pub(super) struct Alternatives {
-    /// The ways that fit all values so far, as bits.
-    ways: u64,
+    /// The signs with which all values so far are numbers, as bits.
+    signs: u8,
+    /// The pairs of words that all values so far are of, as bits.
+    words: u16,
+    /// Sets of forms of dates, as bits: all forms of a set fit some of the values, and each value is fitted by one of the sets. `None` if
+    /// other values were seen.
+    forms: Option<Vec<u64>>,
     /// The kinds of all values but possible markers and limits, in the notation that is stated.
     kinds: Kinds,
     values: u64,
     /// The possible markers that occurred, as bits.
-    markers: u32,
+    markers: u64,
     limits: u64,
+    /// Dates that are read as they are.
+    dates: u64,
+    /// Values that are written like dates, and are none.
+    impossible: u64,
+    shapes: Shapes,
 }
 
 impl Alternatives {
     pub(super) fn new() -> Self {
         Self {
-            ways: u64::MAX,
+            signs: ALL_SIGNS,
+            words: ALL_WORDS,
+            forms: Some(Vec::new()),
             kinds: Kinds::ALL,
             values: 0,
             markers: 0,
             limits: 0,
+            dates: 0,
+            impossible: 0,
+            shapes: Shapes::new(),
         }
     }
 
-    /// Adds a value and how it was read.
-    pub(super) fn observe(&mut self, value: &str, reading: Reading) {
-        if reading.kinds.is_none() {
+    /// Adds a value and how it was read; `is_typed` if the file states that it is not text.
+    pub(super) fn observe(&mut self, value: &str, reading: Reading, is_typed: bool) {
+        if self.are_excluded() {
+            return;
+        }
+        if reading.kinds.is_none() && !reading.in_clock_change {
             if let Some(marker) = possible_marker(value) {
                 self.markers |= 1 << marker;
                 return;
@@ -124,70 +129,177 @@ impl Alternatives {
         }
         self.values += 1;
         self.kinds = self.kinds.and(reading.kinds);
-        if self.ways == 0 {
+        self.shapes.observe(value, reading);
+        self.keep_signs(value, reading, is_typed);
+        self.keep_words(value, reading);
+        self.keep_forms(value, reading);
+    }
+
+    /// Whether nothing can be proposed any more.
+    fn are_excluded(&self) -> bool {
+        self.kinds.is_none() && self.signs == 0 && self.words == 0 && self.forms.is_none() && self.shapes.are_excluded()
+    }
+
+    fn keep_signs(&mut self, value: &str, reading: Reading, is_typed: bool) {
+        // A number without any sign between its digits is one with all signs.
+        let is_plain = is_typed || value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        if self.signs == 0 || (is_plain && reading.is_number()) {
             return;
         }
-        let numbers = (1 << NUMBERS) - 1;
-        if reading.decimals == Some(0) {
-            // A whole number is one in every way of writing.
-            self.ways &= numbers;
-        } else if reading.kinds.is_none() {
-            self.keep_fitting(value);
-        } else if reading.decimals.is_some() {
-            self.keep_fitting(value);
-            self.ways &= numbers;
-        } else {
-            self.ways = 0;
+        for (bit, notation) in SIGNS.iter().enumerate() {
+            let mask = 1_u8 << bit;
+            if self.signs & mask != 0 && !notation.read_number(value).is_number() {
+                self.signs &= !mask;
+            }
         }
     }
 
-    fn keep_fitting(&mut self, value: &str) {
-        for (bit, way) in WAYS.iter().enumerate() {
-            let mask = 1_u64 << bit;
-            if self.ways & mask != 0 && way.notation.classify(value).kinds.is_none() {
-                self.ways &= !mask;
+    fn keep_words(&mut self, value: &str, reading: Reading) {
+        if self.words == 0 || !reading.kinds.and(Kinds::BOOLEAN).is_none() {
+            return;
+        }
+        for (bit, pair) in WORDS.iter().enumerate() {
+            let mask = 1_u16 << bit;
+            if self.words & mask != 0 && pair.read(value).is_none() {
+                self.words &= !mask;
             }
         }
-        let known = WAYS.len();
-        self.ways &= (1_u64 << known) - 1;
+    }
+
+    fn keep_forms(&mut self, value: &str, reading: Reading) {
+        let Some(sets) = &mut self.forms else { return };
+        if !reading.kinds.and(Kinds::DATE.or(Kinds::TIMESTAMP)).is_none() || reading.in_clock_change {
+            self.dates += 1;
+            return;
+        }
+        if reading.kinds.is_none() {
+            for set in sets.iter_mut() {
+                let kept = fitting(value, *set);
+                if kept != 0 {
+                    *set = kept;
+                    return;
+                }
+            }
+            let set = fitting(value, u64::MAX);
+            if set != 0 && sets.len() < MAX_FORMS {
+                sets.push(set);
+                return;
+            }
+            if set == 0 && is_like_date(value) {
+                self.impossible += 1;
+                return;
+            }
+        }
+        self.forms = None;
     }
 
     /// What to state so that the column, which is text, is typed; `None` if nothing would help.
-    pub(super) fn proposal(&self) -> Option<Proposal> {
+    pub(super) fn proposal(&self, reading: &ColumnReading) -> Option<Proposal> {
         if self.values == 0 {
             return None;
         }
-        let markers: Vec<&'static str> = POSSIBLE_MARKERS
-            .iter()
-            .enumerate()
-            .filter(|(bit, _)| self.markers & (1 << bit) != 0)
-            .map(|(_, marker)| *marker)
-            .collect();
-        let as_stated = !self.kinds.is_none();
-        if as_stated && markers.is_empty() && self.limits == 0 {
-            return None;
-        }
-        let ways: Vec<&'static str> = match as_stated {
-            true => Vec::new(),
-            false => WAYS
-                .iter()
-                .enumerate()
-                .filter(|(bit, _)| self.ways & (1 << bit) != 0)
-                .map(|(_, way)| way.option.as_str())
-                .collect(),
-        };
-        // Of two ways of which one states more, the one that states less fits too.
-        let ways: Vec<&'static str> = ways
-            .iter()
-            .filter(|way| !ways.iter().any(|other| way.starts_with(&format!("{other} --"))))
-            .copied()
-            .collect();
-        (as_stated || !ways.is_empty()).then_some(Proposal {
-            ways,
-            markers,
+        let markers = POSSIBLE_MARKERS.iter().enumerate();
+        let markers = markers.filter(|(bit, _)| self.markers & (1 << bit) != 0);
+        let mut proposal = Proposal {
+            ways: Vec::new(),
+            is_for_column: false,
+            are_all_needed: false,
+            markers: markers.map(|(_, marker)| *marker).collect(),
             limits: self.limits,
-        })
+            impossible: 0,
+            short_years: None,
+        };
+        if !self.kinds.is_none() {
+            return (!proposal.markers.is_empty() || self.limits > 0).then_some(proposal);
+        }
+        self.propose_signs(&mut proposal, reading);
+        self.propose_words(&mut proposal);
+        if proposal.ways.is_empty() {
+            self.propose_forms(&mut proposal, reading);
+        }
+        proposal.ways.truncate(if proposal.are_all_needed {
+            MAX_FORMS
+        } else {
+            MAX_CHOICES
+        });
+        (!proposal.ways.is_empty() || proposal.impossible > 0).then_some(proposal)
     }
+
+    fn propose_signs(&self, proposal: &mut Proposal, reading: &ColumnReading) {
+        let stated = &reading.text;
+        let are_stated = !stated.has_usual_signs();
+        let fitting: Vec<&Notation> = bits(&SIGNS, self.signs.into()).collect();
+        let fits = |decimal: DecimalSign, thousands: Option<ThousandsSign>| {
+            let mut others = fitting.iter();
+            others.any(|other| other.decimal == decimal && other.thousands == thousands)
+        };
+        // A sign that no value has is not proposed.
+        let is_needed = |way: &Notation| {
+            way.thousands.is_none()
+                || !(fits(way.decimal, None)
+                    || way.decimal == DecimalSign::Comma && fits(DecimalSign::Point, way.thousands))
+        };
+        let is_stated = |way: &Notation| way.decimal == stated.decimal && way.thousands == stated.thousands;
+        let ways = fitting.iter().filter(|way| is_needed(way) && !is_stated(way));
+        proposal.ways.extend(ways.map(|way| Statement::signs(way, are_stated)));
+        proposal.is_for_column |= are_stated && !proposal.ways.is_empty();
+    }
+
+    fn propose_words(&self, proposal: &mut Proposal) {
+        let pairs = bits(&WORDS, self.words.into());
+        proposal.ways.extend(pairs.map(Statement::words));
+    }
+
+    fn propose_forms(&self, proposal: &mut Proposal, reading: &ColumnReading) {
+        let Some(sets) = self.forms.as_deref() else { return };
+        let is_few = self.impossible.saturating_mul(2) < self.values;
+        if !is_few || (sets.is_empty() && self.dates == 0) {
+            return;
+        }
+        proposal.impossible = self.impossible;
+        let stated = &reading.text.dates;
+        let is_stated = |form: &&DateFormat| stated.iter().any(|other| other.pattern() == form.pattern());
+        let forms: Vec<&DateFormat> = match sets {
+            [] => Vec::new(),
+            [one] if bits(&FORMS, *one).any(|form| is_stated(&form)) => Vec::new(),
+            [one] => bits(&FORMS, *one).take(MAX_CHOICES).collect(),
+            several => several.iter().filter_map(|set| bits(&FORMS, *set).next()).collect(),
+        };
+        proposal.are_all_needed = sets.len() > 1;
+        // Which of several forms is meant, or that there are several, is so for one column.
+        proposal.is_for_column |= forms.len() > 1 || !stated.is_empty();
+        let short = forms.iter().find(|form| form.short_years().is_some());
+        proposal.short_years = short.and_then(|form| match reading.last_year {
+            Some(last) => (*form).clone().until(last).short_years(),
+            None => form.short_years(),
+        });
+        proposal.ways.extend(forms.into_iter().map(Statement::form));
+    }
+
+    /// Why the column stays text, whatever is stated.
+    pub(super) fn reason(&self) -> Option<TextReason> {
+        self.shapes.reason().filter(|_| self.values > 0)
+    }
+}
+
+/// The elements of a list that are in a set.
+fn bits<T>(all: &[T], set: u64) -> impl Iterator<Item = &T> {
+    all.iter()
+        .enumerate()
+        .filter(move |(bit, _)| set & (1 << bit) != 0)
+        .map(|(_, element)| element)
+}
+
+/// The forms of a set that a value has.
+fn fitting(value: &str, set: u64) -> u64 {
+    let mut kept = 0;
+    for (bit, form) in FORMS.iter().enumerate() {
+        let mask = 1_u64 << bit;
+        if set & mask != 0 && form.is_form_of(value) {
+            kept |= mask;
+        }
+    }
+    kept
 }
 
 fn possible_marker(value: &str) -> Option<usize> {
@@ -208,117 +320,24 @@ fn is_limit(value: &str) -> bool {
     })
 }
 
-/// Options that make a column typed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proposal {
-    /// Options for the notation, each of which fits all values; empty if the notation is right.
-    pub ways: Vec<&'static str>,
-    /// Words that would have to count as missing.
-    pub markers: Vec<&'static str>,
-    /// Fields such as `<0.1`, which no option makes a number.
-    pub limits: u64,
-}
-
-impl std::fmt::Display for Proposal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut options = String::new();
-        match self.ways.as_slice() {
-            [] => {}
-            [one] => write!(options, "`{one}`")?,
-            several => {
-                let several: Vec<String> = several.iter().map(|way| format!("`{way}`")).collect();
-                write!(options, "{}, whichever is meant", several.join(" or "))?;
+/// Whether a value is written as a date is: three numbers with the same sign between them, one of which has two or four digits.
+fn is_like_date(value: &str) -> bool {
+    let day = value.split(' ').next().unwrap_or_default();
+    let Some(sign) = day
+        .chars()
+        .find(|c| !c.is_ascii_digit())
+        .filter(|c| matches!(c, '.' | '/' | '-'))
+    else {
+        return false;
+    };
+    let lengths: Vec<usize> = day.split(sign).map(str::len).collect();
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_short = |length: &usize| (1..=2).contains(length);
+    day.split(sign).all(is_number)
+        && match lengths.as_slice() {
+            [first, second, last] => {
+                is_short(second) && ((is_short(first) && matches!(last, 2 | 4)) || (*first == 4 && is_short(last)))
             }
+            _ => false,
         }
-        if !self.markers.is_empty() {
-            let stated: Vec<String> = self
-                .markers
-                .iter()
-                .map(|marker| format!("`--missing '{marker}'`"))
-                .collect();
-            let joined = stated.join(" ");
-            if !options.is_empty() {
-                options.push_str(", and ");
-            }
-            write!(options, "{joined} if that means that a value is missing")?;
-        }
-        match (self.limits, options.is_empty()) {
-            (0, _) => write!(f, "state {options}"),
-            (limits, true) => write!(
-                f,
-                "{limits} of its fields are limits such as `<0.1`; give them a column of their own"
-            ),
-            (limits, false) => write!(
-                f,
-                "state {options}; {limits} of its fields are limits such as `<0.1`, which have to get a column of their own"
-            ),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ingest::values::classify;
-
-    fn proposed(values: &[&str]) -> Option<String> {
-        let mut seen = Alternatives::new();
-        for value in values {
-            seen.observe(value, classify(value));
-        }
-        seen.proposal().map(|proposal| proposal.to_string())
-    }
-
-    #[test]
-    fn every_way_of_writing_is_proposed_for_the_values_that_it_fits() {
-        for (values, option) in [
-            (&["0,91", "1,2", "3"][..], "state `--decimal comma`"),
-            (&["1.234,5", "0,5"], "state `--decimal comma --thousands point`"),
-            (&["1'000", "12"], "state `--thousands apostrophe`"),
-            (&["17.08.1984", "31.12.1999"], "state `--date-format '%d.%m.%Y'`"),
-            (&["3/29/1982", "1/2/1990"], "state `--date-format '%m/%d/%Y'`"),
-            (&["17-08-1984 10:30"], "state `--date-format '%d-%m-%Y %H:%M'`"),
-            (&["yes", "No", "YES"], "state `--boolean yes,no`"),
-            (
-                &["\\N", "5", "7"],
-                "state `--missing '\\N'` if that means that a value is missing",
-            ),
-            (
-                &["nan", "0,5"],
-                "state `--decimal comma`, and `--missing 'nan'` if that means that a value is missing",
-            ),
-            (
-                &["0.5", "<0.1"],
-                "1 of its fields are limits such as `<0.1`; give them a column of their own",
-            ),
-        ] {
-            assert_eq!(proposed(values).as_deref(), Some(option), "{values:?}");
-        }
-    }
-
-    #[test]
-    fn all_that_fits_is_proposed() {
-        let both = proposed(&["01/02/2020", "03/04/2020"]).unwrap();
-        assert!(both.contains("%d/%m/%Y") && both.contains("%m/%d/%Y"), "{both}");
-        let either = proposed(&["1,000", "2,500"]).unwrap();
-        assert!(
-            either.contains("--decimal comma") && either.contains("--thousands comma"),
-            "{either}"
-        );
-    }
-
-    #[test]
-    fn ordinary_text_gets_no_proposal() {
-        for values in [
-            &["anna", "ben"][..],
-            &["A1", "B2", "12"],
-            &["none", "mild"],
-            &["1984-08-17", "17.08.1984"],
-            &["x"],
-            &["-"],
-            &["5", "6"],
-        ] {
-            assert_eq!(proposed(values), None, "{values:?}");
-        }
-    }
 }

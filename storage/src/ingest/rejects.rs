@@ -36,6 +36,17 @@ pub enum Reason {
         /// The field, counted from 1.
         field: usize,
     },
+    /// A quote opens a field, and the lines up to the next quote look like rows of the file.
+    #[error(
+        "the quote that opens field {field} is not closed on its line, and the {lines} lines below it up to the next quote look like rows; \
+         add the quote, or state `--quote double` if they are text of that field"
+    )]
+    RowsInQuotes {
+        /// The field, counted from 1.
+        field: usize,
+        /// The lines below the one where the quote opens.
+        lines: u64,
+    },
     /// A field in quotes spans too much text.
     #[error("field {field} spans more than {MAX_QUOTED_LINES} lines or {} KiB", MAX_QUOTED_BYTES / 1024)]
     QuotedTooLong {

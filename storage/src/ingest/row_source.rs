@@ -6,13 +6,14 @@
 //! 1. The schema pass ([`super::inspection`]) reads all rows for the types of the columns, and all rows that are refused.
 //! 2. The batch pass ([`super::batches()`]) opens the file again, reads the same rows, and compares the fingerprints.
 //!
-//! A value is the text that a CSV file would have for it. A missing value is an empty field.
+//! A value is the text that a CSV file would have for it, with the mark that the file states it to be a number, a time or a truth value if
+//! that is so: signs that are stated for text are not applied to it. A missing value is an empty field.
 
 use std::path::Path;
 
 use super::{
-    block::Block, error::IngestError, fingerprint::Fingerprint, missing::MissingRule, options::TextEncoding,
-    prefetch::Prefetch,
+    block::Block, compression::Compression, error::IngestError, fingerprint::Fingerprint, missing::MissingRule,
+    note::Note, options::TextEncoding, prefetch::Prefetch,
 };
 
 /// A file of one format, opened for one pass.
@@ -39,11 +40,16 @@ pub(super) struct Ending {
     pub(super) fingerprint: Fingerprint,
     /// The encoding of the text, if the format is text.
     pub(super) encoding: Option<TextEncoding>,
-    pub(super) gzip: bool,
+    /// How the file is compressed, if it is.
+    pub(super) compression: Option<Compression>,
     /// Blank lines.
     pub(super) blank_lines: u64,
     /// For each column, whether the file states that its values are text.
     pub(super) stored_as_text: Vec<bool>,
+    /// For each column, the cells with an error in them, in a spreadsheet.
+    pub(super) errors: Vec<u64>,
+    /// What else the steward should know, in the order of the notes.
+    pub(super) notes: Vec<Note>,
 }
 
 /// A part of a file, or its end, which is the last item.

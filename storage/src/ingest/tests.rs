@@ -11,9 +11,13 @@ use tempfile::TempDir;
 
 use super::{block::BLOCK_ROWS, *};
 
+mod compressed;
 pub(super) mod formats;
+mod layouts;
+mod meaning;
 mod people;
 mod real;
+mod subjects;
 
 struct Folder(TempDir);
 
@@ -170,14 +174,9 @@ fn delimiters_and_headers_are_found() {
         (Some(false), 2, vec!["column_1", "column_2"])
     );
     assert_eq!(inspection.notes(), [Note::NoHeader]);
-    for unclear in [
-        "a,\nb,c\n",
-        "59 2 32.1\n48 1 21.6\n",
-        "2,benign\n1,2,3,4\n1,2,3,4\n1,2,3,4\n",
-    ] {
-        let result = inspect(unclear, &TableOptions::default());
-        assert!(matches!(result, Err(IngestError::HeaderUnclear)), "{unclear}");
-    }
+    let unclear = inspect("a,\nb,c\n", &TableOptions::default());
+    let numbering = Numbering::Lines;
+    assert!(matches!(unclear, Err(IngestError::HeaderUnclear { numbering: found }) if found == numbering));
     let absent = |names: &[&str]| TableOptions {
         header: Header::Absent {
             names: names.iter().map(ToString::to_string).collect(),
@@ -254,6 +253,7 @@ fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
         stopped,
         Err(IngestError::RowsRefused {
             count: 3,
+            rows: 2,
             first: Reject { line: 3, .. },
             numbering: Numbering::Lines,
         })
@@ -360,7 +360,7 @@ fn empty_and_minimal_files() {
     assert!(matches!(not_a_file, Err(IngestError::NotAFile { .. })));
     assert!(matches!(
         inspect(b"PK\x03\x04", &TableOptions::default()),
-        Err(IngestError::NotText { .. })
+        Err(IngestError::Archive { .. })
     ));
 }
 
@@ -408,7 +408,7 @@ fn gzip_complete_and_truncated() {
     gzip.write_all(b"a,b\n1,2\n").unwrap();
     let bytes = gzip.finish().unwrap();
     let (inspection, batches) = import(&bytes, &TableOptions::default()).unwrap();
-    assert!(inspection.is_gzip());
+    assert_eq!(inspection.compression(), Some(super::Compression::Gzip));
     assert_eq!(inspection.fingerprint().blake3, *blake3::hash(&bytes).as_bytes());
     assert_eq!(cells(&batches).len(), 1);
     let cut = inspect(&bytes[..bytes.len() - 6], &TableOptions::default());
@@ -433,7 +433,7 @@ proptest! {
         writer.write_record(["a", "b", "c"]).unwrap();
         rows.iter().for_each(|row| writer.write_record(row).unwrap());
         let text = writer.into_inner().unwrap();
-        let options = TableOptions { delimiter: Some(Delimiter::Byte(b',')), header: Header::Present, ..TableOptions::default() };
+        let options = TableOptions { delimiter: Some(Delimiter::Byte(b',')), header: Header::Present, quotes_are_stated: true, ..TableOptions::default() };
         let (inspection, batches) = import(&text, &options).unwrap();
         let found = cells(&batches);
         let has_values = |record: &::csv::StringRecord| {

@@ -3,18 +3,26 @@
 use std::{
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
-use flate2::bufread::MultiGzDecoder;
 
 use super::{
+    compression::{Compression, Excess, Unpacked, decode, needs_more_memory, only_file},
     error::IngestError,
-    fingerprint::{Fingerprint, Hashing, Watched, read_error},
+    fingerprint::{self, Fingerprint, Hashing, Shared, Watched, read_error},
     foreign::{self, Foreign},
+    note::Note,
     options::TextEncoding,
-    source::Source,
+    source::{RandomAccess, Source},
 };
+use implausible::Implausible;
+
+mod implausible;
+mod legacy;
+
+pub(super) use legacy::{UNKNOWN as UNKNOWN_ENCODING, remedy as encoding_remedy};
 
 /// How many bytes are read from the file at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -29,9 +37,13 @@ pub(super) trait TextSource {
 pub(super) struct FileText {
     path: PathBuf,
     watched: Watched,
-    raw: Raw,
+    compression: Option<Compression>,
+    bytes: Box<dyn Read + Send>,
+    origin: Origin,
     encoding: Option<TextEncoding>,
     decoder: Option<Decoder>,
+    /// What was seen of text that is not UTF-8.
+    implausible: Implausible,
     chunk: Vec<u8>,
     begun: bool,
     ended: bool,
@@ -43,22 +55,36 @@ impl FileText {
     /// Opens a source; `encoding` is used only if there is no byte order mark.
     pub(super) fn open(source: &Source, encoding: Option<TextEncoding>) -> Result<Self, IngestError> {
         let path = source.name();
-        let (inner, file) = source.open().map_err(|source| read_error(path, source))?;
+        let failed = |source| read_error(path, source);
+        let (inner, file) = source.open().map_err(failed)?;
         let watched = Watched::new(file, path)?;
-        let mut bytes = BufReader::with_capacity(CHUNK_BYTES, Hashing::new(inner));
-        let start = bytes.fill_buf().map_err(|source| read_error(path, source))?;
+        let stream = Shared::new(Hashing::new(inner));
+        let mut plain = BufReader::with_capacity(CHUNK_BYTES, stream.clone());
+        let start = plain.fill_buf().map_err(failed)?;
         check_format(path, start)?;
-        let raw = if start.starts_with(&[0x1f, 0x8b]) {
-            Raw::Gzip(Box::new(MultiGzDecoder::new(bytes)))
-        } else {
-            Raw::Plain(Box::new(bytes))
+        let compression = Compression::of(start);
+        let mut origin = Origin::Stream(stream.clone());
+        let bytes: Box<dyn Read + Send> = match compression {
+            None => Box::new(plain),
+            Some(Compression::Zip) => {
+                let file = Arc::new(source.random_access().map_err(failed)?);
+                origin = Origin::Zip(Arc::clone(&file));
+                Box::new(only_file(path, file)?)
+            }
+            Some(compression) => {
+                let decoder = decode(compression, plain).map_err(failed)?;
+                Box::new(Unpacked::new(decoder, move || stream.length()))
+            }
         };
         Ok(Self {
             path: path.to_owned(),
             watched,
-            raw,
+            compression,
+            bytes,
+            origin,
             encoding,
             decoder: None,
+            implausible: Implausible::default(),
             chunk: Vec::with_capacity(CHUNK_BYTES),
             begun: false,
             ended: false,
@@ -67,9 +93,9 @@ impl FileText {
         })
     }
 
-    /// Whether the file is compressed.
-    pub(super) fn is_gzip(&self) -> bool {
-        matches!(self.raw, Raw::Gzip(_))
+    /// How the file is compressed, if it is.
+    pub(super) fn compression(&self) -> Option<Compression> {
+        self.compression
     }
 
     /// The encoding in use, known once the first chunk has been read.
@@ -77,32 +103,61 @@ impl FileText {
         self.encoding.unwrap_or(TextEncoding(UTF_8))
     }
 
+    /// What speaks against the encoding in which the text was read, after all of it has been.
+    pub(super) fn encoding_note(&mut self) -> Option<Note> {
+        let encoding = self.encoding().name();
+        std::mem::take(&mut self.implausible).note(encoding)
+    }
+
     /// The fingerprint, after the text has been read to its end.
     pub(super) fn finish(self) -> Result<Fingerprint, IngestError> {
-        let mut rest = match self.raw {
-            Raw::Plain(bytes) => *bytes,
-            Raw::Gzip(decoder) => decoder.into_inner(),
+        drop(self.bytes);
+        let fingerprint = match self.origin {
+            Origin::Stream(stream) => stream.finish(),
+            Origin::Zip(file) => fingerprint::of_all(file.from_start()),
         };
-        io::copy(&mut rest, &mut io::sink()).map_err(|source| read_error(&self.path, source))?;
-        let fingerprint = rest.into_inner().fingerprint();
+        let fingerprint = fingerprint.map_err(|source| read_error(&self.path, source))?;
         self.watched.check(&self.path, fingerprint.length)?;
         Ok(fingerprint)
     }
 
     fn read_chunk(&mut self) -> Result<(), IngestError> {
         self.chunk.clear();
-        let mut limited = io::Read::take(&mut self.raw, CHUNK_BYTES as u64);
+        let mut limited = io::Read::take(&mut self.bytes, CHUNK_BYTES as u64);
         match limited.read_to_end(&mut self.chunk) {
             Ok(read) => self.ended = read == 0,
-            Err(source) if self.is_gzip() => {
-                return Err(IngestError::Damaged {
-                    path: self.path.clone(),
-                    source,
-                });
-            }
-            Err(source) => return Err(read_error(&self.path, source)),
+            Err(source) => return Err(self.unreadable(source)),
         }
         Ok(())
+    }
+
+    /// The error for bytes that cannot be read or unpacked.
+    fn unreadable(&self, source: io::Error) -> IngestError {
+        let path = self.path.clone();
+        match self.compression {
+            None => read_error(&path, source),
+            Some(_) if Excess::is_reason(&source) => IngestError::UnpacksToTooMuch { path },
+            Some(compression) if needs_more_memory(&source) => IngestError::NeedsMemory { path, compression },
+            Some(compression) => IngestError::Damaged {
+                path,
+                compression,
+                source,
+            },
+        }
+    }
+
+    /// Refuses a compressed file in a compressed file, and formats that are not read as a stream.
+    fn check_once_compressed(&self) -> Result<(), IngestError> {
+        let inner = Compression::of(&self.chunk).map(|_| "a compressed file in a compressed file");
+        let inner = inner.or_else(|| is_parquet_start(&self.chunk).then_some("a compressed Parquet file"));
+        match inner.filter(|_| self.compression.is_some()) {
+            None => Ok(()),
+            Some(what) => Err(IngestError::NotText {
+                path: self.path.clone(),
+                what,
+                remedy: "unpack it once, and import the file in it",
+            }),
+        }
     }
 
     /// Removes a byte order mark, if there is one, and chooses the decoder.
@@ -137,12 +192,16 @@ impl FileText {
         self.offset += read as u64;
         let decoded = out.get(from..).unwrap_or_default();
         self.lines += decoded.iter().filter(|byte| **byte == b'\n').count() as u64;
+        if let Ok(text) = std::str::from_utf8(decoded) {
+            self.implausible.observe(text);
+        }
         match result {
             DecoderResult::InputEmpty => Ok(()),
             DecoderResult::Malformed(..) | DecoderResult::OutputFull => Err(IngestError::Encoding {
                 line: self.lines + 1,
                 offset: self.offset,
                 encoding: self.encoding().name(),
+                remedy: UNKNOWN_ENCODING,
             }),
         }
     }
@@ -156,6 +215,7 @@ impl TextSource for FileText {
         self.read_chunk()?;
         let is_start = !self.begun;
         if is_start {
+            self.check_once_compressed()?;
             self.begin();
         }
         let from = out.len();
@@ -188,18 +248,18 @@ impl TextSource for &[u8] {
     }
 }
 
-enum Raw {
-    Plain(Box<BufReader<Hashing>>),
-    Gzip(Box<MultiGzDecoder<BufReader<Hashing>>>),
+/// Whether bytes are the start of a Parquet file: after the magic bytes, it has a byte that no text has there.
+pub(super) fn is_parquet_start(start: &[u8]) -> bool {
+    let after = start.strip_prefix(b"PAR1").map(<[u8]>::first);
+    after.is_some_and(|byte| byte.is_none_or(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()))
 }
 
-impl Read for Raw {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(bytes) => bytes.read(buf),
-            Self::Gzip(bytes) => bytes.read(buf),
-        }
-    }
+/// What the fingerprint is computed of.
+enum Origin {
+    /// The bytes as they are read.
+    Stream(Shared),
+    /// A file that is read at any place.
+    Zip(Arc<RandomAccess>),
 }
 
 #[cfg(test)]

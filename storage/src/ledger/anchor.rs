@@ -11,7 +11,7 @@
 //!    before it is acknowledged.
 //! 3. Before an entry of the second kind is written, the head that the ledger will have with it is announced in the state.
 //! 4. A value of the state that names an entry, such as the record of a query, is stored together with the present head, in one
-//!    transaction ([`Ledger::commit`](super::Ledger::commit)). So the state covers each entry that it names, at no further sync.
+//!    transaction ([`Ledger::apply`](super::Ledger::apply)). So the state covers each entry that it names, at no further sync.
 //! 5. What leaves this node and is signed over the ledger is signed over a head that the state covers: it is made of an
 //!    [`AnchoredHead`]. So the ledger alone cannot be set back to before something that others have a signature of.
 //! 6. So after a crash at any instruction, the ledger has at most one group more than [`MAX_LAG`] entries after the anchor, and
@@ -31,8 +31,8 @@ use super::format::Head;
 use super::medium::MAX_GROUP;
 use super::segments::Segments;
 use super::shared::{Shared, locked};
-use super::{AnchorError, LedgerError, log};
-use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
+use super::{AnchorError, LedgerError, log_reader};
+use crate::meta::{Applied, Batch, MetaError, SealedDb, SealedTree, TreeId};
 
 /// Entries about queries by which the anchor may lag behind.
 pub(super) const MAX_LAG: u64 = 64;
@@ -79,10 +79,18 @@ pub(super) struct Anchor(Arc<Inner>);
 
 struct Inner {
     tree: SealedTree<TreeHead>,
-    /// What the state covers.
+    /// What the state covers durably.
     covered: Mutex<TreeHead>,
-    /// Held while the anchor is written, so that a shorter head never replaces a longer one.
-    writing: Mutex<()>,
+    /// The longest head in the state. Locked while it is changed, so that a shorter head never replaces a longer one; not while it is made
+    /// durable.
+    longest: Mutex<Longest>,
+}
+
+/// The longest head in the state, which may not be durable yet.
+struct Longest {
+    size: u64,
+    /// The change that put it there; `None` if it was there when the ledger was opened.
+    applied: Option<Applied>,
 }
 
 impl Anchor {
@@ -90,7 +98,10 @@ impl Anchor {
         Self(Arc::new(Inner {
             tree,
             covered: Mutex::new(covered),
-            writing: Mutex::default(),
+            longest: Mutex::new(Longest {
+                size: covered.size,
+                applied: None,
+            }),
         }))
     }
 
@@ -150,37 +161,64 @@ impl Anchor {
 
     /// Updates the anchor to the head that `present` returns, unless the state covers it already. Returns that head.
     pub(super) fn cover(&self, present: impl FnOnce() -> TreeHead) -> Result<AnchoredHead, MetaError> {
-        let _writing = locked(&self.0.writing);
+        let mut longest = locked(&self.0.longest);
         let present = present();
-        if present.size > self.size() {
-            self.0.tree.put(KEY, &present)?;
-            *locked(&self.0.covered) = present;
+        if present.size > longest.size {
+            *longest = Longest {
+                size: present.size,
+                applied: Some(self.0.tree.apply(KEY, &present)?),
+            };
+        }
+        let applied = longest.applied;
+        drop(longest);
+        if let Some(applied) = applied.filter(|_| present.size > self.size()) {
+            self.0.tree.until_durable(applied)?;
+            self.covers(present);
         }
         Ok(AnchoredHead(present))
     }
 
-    /// Commits what `make` adds to the batch, and the head that `present` returns, in one transaction. `make` gets that head, which the
-    /// state covers with this transaction.
-    pub(super) fn commit<T, E: From<MetaError>>(
+    /// Applies what `make` adds to the batch, and the head that `present` returns, in one transaction. `make` gets that head, which the
+    /// state covers once the transaction is durable.
+    pub(super) fn apply<T, E: From<MetaError>>(
         &self,
         db: &SealedDb,
         present: impl FnOnce() -> TreeHead,
         make: impl FnOnce(AnchoredHead, &mut Batch) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let _writing = locked(&self.0.writing);
-        let present = present();
-        let is_longer = present.size > self.size();
+    ) -> Result<(T, StateChange), E> {
+        let mut longest = locked(&self.0.longest);
+        let head = present();
         let mut batch = Batch::new();
-        let made = make(AnchoredHead(present), &mut batch)?;
+        let made = make(AnchoredHead(head), &mut batch)?;
+        let is_longer = head.size > longest.size;
         if is_longer {
-            batch.put(&self.0.tree, KEY, &present)?;
+            batch.put(&self.0.tree, KEY, &head)?;
         }
-        db.commit(batch)?;
+        let applied = db.apply(batch)?;
         if is_longer {
-            *locked(&self.0.covered) = present;
+            *longest = Longest {
+                size: head.size,
+                applied: Some(applied),
+            };
         }
-        Ok(made)
+        Ok((made, StateChange { applied, head }))
     }
+
+    /// Notes that the state covers `head` durably.
+    pub(super) fn covers(&self, head: TreeHead) {
+        let mut covered = locked(&self.0.covered);
+        if head.size > covered.size {
+            *covered = head;
+        }
+    }
+}
+
+/// A change of the state that is applied, with the head of the ledger in it.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "it may be lost in a power cut until it is durable"]
+pub struct StateChange {
+    pub(super) applied: Applied,
+    pub(super) head: TreeHead,
 }
 
 impl fmt::Debug for Anchor {
@@ -266,7 +304,7 @@ fn read_beyond(
     let mut tree = from.tree.clone();
     let mut explained = true;
     let last = found.size.saturating_sub(1);
-    log::read(dir, key, &from, found.size, |record| {
+    log_reader::read(dir, key, &from, found.size, |record| {
         let sequence = record.entry.sequence;
         if sequence < anchored {
             tree.push(record.leaf);

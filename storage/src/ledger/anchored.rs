@@ -3,7 +3,7 @@
 use concordat_protocol::audit::TreeHead;
 
 use super::AnchorError;
-use super::anchor::AnchoredHead;
+use super::anchor::{AnchoredHead, StateChange};
 use super::handle::Ledger;
 use crate::meta::{Batch, MetaError, SealedDb};
 
@@ -29,24 +29,37 @@ impl Ledger {
         }
     }
 
-    /// Makes changes of the state `db` that name entries of this ledger: what `make` adds to the batch is committed in one
-    /// transaction with the present head, so that the state covers every acknowledged entry afterwards. `make` gets that head, to
-    /// sign it; the signature may be passed on once this has returned. Blocks.
+    /// Makes changes of the state `db` that name entries of this ledger: what `make` adds to the batch is applied in one
+    /// transaction with the present head, so that the state covers every acknowledged entry once it is durable. `make` gets that head, to
+    /// sign it; the signature may be passed on once [`Self::until_durable`] has returned. Blocks, but not for the disk.
     ///
     /// # Errors
-    /// Those of `make`, or if the state cannot be written; nothing is changed then.
-    pub fn commit<T, E: From<MetaError>>(
+    /// Those of `make`, or if the state cannot be changed; nothing is changed then.
+    pub fn apply<T, E: From<MetaError>>(
         &self,
         db: &SealedDb,
         make: impl FnOnce(AnchoredHead, &mut Batch) -> Result<T, E>,
-    ) -> Result<T, E> {
+    ) -> Result<(T, StateChange), E> {
         if let Some(anchor) = &self.0.anchor {
-            return anchor.commit(db, || self.head(), make);
+            return anchor.apply(db, || self.head(), make);
         }
+        let head = self.head();
         let mut batch = Batch::new();
-        let made = make(AnchoredHead::without_state(self.head()), &mut batch)?;
-        db.commit(batch)?;
-        Ok(made)
+        let made = make(AnchoredHead::without_state(head), &mut batch)?;
+        let applied = db.apply(batch)?;
+        Ok((made, StateChange { applied, head }))
+    }
+
+    /// Waits until a change of the state is on disk. Blocks; changes that wait at the same time share a sync.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn until_durable(&self, db: &SealedDb, change: StateChange) -> Result<(), MetaError> {
+        db.until_durable(change.applied)?;
+        if let Some(anchor) = &self.0.anchor {
+            anchor.covers(change.head);
+        }
+        Ok(())
     }
 
     /// Size and root of the acknowledged entries, read at one instant. The state may not cover it yet, so it is not for anything

@@ -3,16 +3,11 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use concordat_keys::LedgerKey;
 use concordat_keys::fs::open_regular;
 use concordat_protocol::audit::Checkpoint;
 use concordat_protocol::signed::{MAX_DOCUMENT, Signed};
 
 use super::LedgerError;
-use super::format::Head;
-
-/// Longest sealed head that is read; a real one takes about 130 bytes.
-const MAX_HEAD: u64 = 4096;
 
 /// The log.
 pub(super) fn log_path(dir: &Path) -> PathBuf {
@@ -27,14 +22,6 @@ pub(super) fn head_path(dir: &Path) -> PathBuf {
 /// Where the latest checkpoint is stored.
 pub(super) fn checkpoint_path(dir: &Path) -> PathBuf {
     dir.join("checkpoint.cose")
-}
-
-/// The head on disk; `None` if there is no such file.
-pub(super) fn read_head(dir: &Path, key: &LedgerKey) -> Result<Option<Head>, LedgerError> {
-    match read_small(&head_path(dir), MAX_HEAD)? {
-        Some(sealed) => Head::open(key, sealed).map(Some),
-        None => Ok(None),
-    }
 }
 
 /// The checkpoint on disk; `None` if there is no such file.

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::anchor::{self, Anchor};
 use super::attribution::Attribution;
-use super::disk::{self, Extent, Opened};
+use super::durable_files::{self, Extent, Opened};
 use super::medium::Medium;
 use super::shared::{Shared, locked};
 use super::tip::Tip;
@@ -52,7 +52,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Damaged`] if an acknowledged entry is invalid; [`LedgerError::Io`] if the files cannot be used.
     pub fn open(dir: &Path, key: LedgerKey, institution: InstitutionId) -> Result<Self, LedgerError> {
-        let Opened { files, shared, .. } = disk::open(dir, &key, Extent::Everything)?;
+        let Opened { files, shared, .. } = durable_files::open(dir, &key, Extent::Everything)?;
         Self::start(dir, key, institution, shared, files, None, None)
     }
 
@@ -73,9 +73,9 @@ impl Ledger {
             Some(anchored) if !was_damaged => Extent::From(anchored.size),
             Some(_) | None => Extent::Everything,
         };
-        let opened = match disk::open(dir, &key, extent) {
+        let opened = match durable_files::open(dir, &key, extent) {
             // The list of segments may be damaged while the entries are intact.
-            Err(LedgerError::Damaged { .. }) => disk::open(dir, &key, Extent::Everything),
+            Err(LedgerError::Damaged { .. }) => durable_files::open(dir, &key, Extent::Everything),
             opened => opened,
         };
         let Opened { files, shared, older } = opened?;
@@ -98,7 +98,7 @@ impl Ledger {
         institution: InstitutionId,
         meta: &SealedDb,
     ) -> Result<Self, LedgerError> {
-        let Opened { files, shared, .. } = disk::open(dir, &key, Extent::Everything)?;
+        let Opened { files, shared, .. } = durable_files::open(dir, &key, Extent::Everything)?;
         let anchor = Anchor::adopt(meta, &shared.tip.head())?;
         Self::start(dir, key, institution, shared, files, Some(anchor), None)
     }

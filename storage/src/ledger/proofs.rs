@@ -13,7 +13,7 @@ use super::handle::Ledger;
 use super::record::Record;
 use super::shared::locked;
 use super::verify::{self, AuditReport};
-use super::{LedgerError, files, log};
+use super::{LedgerError, files, log_reader};
 
 impl Ledger {
     /// Checks that the stored checkpoint, if there is one, is signed by one of the institution's keys. Its entries need no
@@ -94,7 +94,7 @@ impl Ledger {
 
     fn leaves(&self, mut inspect: impl FnMut(&Record)) -> Result<Vec<Digest32>, LedgerError> {
         let mut leaves = Vec::new();
-        log::replay(&self.0.dir, &self.0.key, &self.tip().head(), |record| {
+        log_reader::replay(&self.0.dir, &self.0.key, &self.tip().head(), |record| {
             inspect(record);
             leaves.push(record.leaf);
         })?;

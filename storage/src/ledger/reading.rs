@@ -4,7 +4,7 @@ use concordat_protocol::audit::LedgerEntry;
 use concordat_protocol::ids::Digest32;
 
 use super::handle::Ledger;
-use super::{LedgerError, files, log};
+use super::{LedgerError, files, log_reader};
 
 /// An entry as it is stored, with its leaf hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Ledger {
     pub fn range_for_start(&self, start: u64, end: u64) -> Result<Vec<StoredEntry>, LedgerError> {
         let from = self.shared().segments.before(start);
         let mut entries = Vec::new();
-        log::read(&self.0.dir, &self.0.key, &from, end.min(self.size()), |record| {
+        log_reader::read(&self.0.dir, &self.0.key, &from, end.min(self.size()), |record| {
             if record.entry.sequence >= start {
                 entries.push(StoredEntry {
                     entry: record.entry,

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::shared::{Shared, locked};
 use super::tip::Tip;
-use super::{LedgerError, log};
+use super::{LedgerError, log_reader};
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
 
 /// Niceness of the thread.
@@ -161,7 +161,7 @@ impl Reading {
 
     fn segment(&self, from: &Tip, end: &Tip) -> Result<(), LedgerError> {
         let mut tip = from.clone();
-        tip.length = log::read(&self.dir, &self.key, from, end.tree.size(), |record| {
+        tip.length = log_reader::read(&self.dir, &self.key, from, end.tree.size(), |record| {
             tip.push(record.leaf)
         })?;
         if tip == *end {

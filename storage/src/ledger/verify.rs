@@ -10,7 +10,7 @@ use concordat_protocol::time::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::format::Head;
-use super::{LedgerError, files, log};
+use super::{LedgerError, files, head_file, log_reader};
 
 /// The result of a check of the whole ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -79,7 +79,14 @@ fn check(
     known: Option<Head>,
     report: &mut AuditReport,
 ) -> Result<(), LedgerError> {
-    let stored = files::read_head(dir, key)?.ok_or(LedgerError::damaged(0, "the head is missing"))?;
+    let found = head_file::read(dir, key)?.ok_or(LedgerError::damaged(0, "the head is missing"))?;
+    let stored = found.head;
+    if !found.is_whole {
+        return Err(LedgerError::damaged(
+            stored.size,
+            "one of the two heads does not open: it was changed, or a power cut has torn it and the node was not started since",
+        ));
+    }
     let head = known.unwrap_or(stored);
     report.entries = head.size;
     report.root = head.root;
@@ -90,7 +97,7 @@ fn check(
         ));
     }
     let mut leaves = Vec::new();
-    log::replay(dir, key, &head, |record| leaves.push(record.leaf))?;
+    log_reader::replay(dir, key, &head, |record| leaves.push(record.leaf))?;
     report.checkpoint = check_checkpoint(dir, institution, &leaves)?;
     Ok(())
 }

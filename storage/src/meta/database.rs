@@ -1,4 +1,4 @@
-//! The database: sled, its lock and its commit counter.
+//! The database: sled, its lock, and what each commit states.
 
 use std::{
     fmt,
@@ -6,10 +6,16 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError, RwLock},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use concordat_keys::{StateKey, fs::create_dir_private};
+use concordat_keys::{
+    StateKey,
+    fs::{create_dir_private, lock_exclusive},
+};
 use sled::{
     Transactional, Tree,
     transaction::{ConflictableTransactionError, TransactionError, TransactionalTree},
@@ -18,15 +24,14 @@ use zeroize::Zeroizing;
 
 use super::{
     MetaError,
-    codec::{HashedKey, decode, encode, hashed, open_value, seal_value},
+    codec::{HashedKey, hashed, open_value},
+    commits::{self, Commits, Stored},
+    contents::Contents,
     head::Head,
 };
 
 /// Most memory that sled's page cache may take: 32 MB.
 const CACHE_BYTES: u64 = 32 * 1000 * 1000;
-
-/// The tree and key of the commit counter.
-const COMMITS: &str = "concordat-commits";
 
 /// One step of a commit.
 pub(super) struct Op {
@@ -57,16 +62,34 @@ impl fmt::Debug for Op {
     }
 }
 
+/// A commit that is applied: everyone reads its values, and [`Database::until_durable`] waits until they are on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[must_use = "it may be lost in a power cut until it is durable"]
+pub struct Applied(u64);
+
+/// How far commits are on disk. Those that wait while one thread syncs share the next sync.
+#[derive(Debug, Default)]
+struct Durable {
+    /// All commits up to this one are on disk.
+    up_to: u64,
+    /// Whether a thread syncs now.
+    syncing: bool,
+}
+
 /// An opened database; no other process has it open.
 pub(super) struct Database {
     pub(super) db: sled::Db,
     pub(super) key: StateKey,
     commits: Tree,
     commits_key: HashedKey,
-    /// Held shared by commits, and exclusively while everything is read at one instant.
+    /// Held shared while a commit is applied, and exclusively while everything is read at one instant.
     pub(super) gate: RwLock<()>,
     head: Mutex<Head>,
     head_path: PathBuf,
+    /// The newest commit that is applied.
+    applied: AtomicU64,
+    durable: Mutex<Durable>,
+    synced: Condvar,
     /// Held while the database is open.
     _lock: File,
 }
@@ -88,8 +111,8 @@ impl Database {
         let head_path = dir.join("head");
         let head = Head::open(&head_path, &key)?;
         let db = guarded(|| open_sled(dir))?;
-        let commits = guarded(|| Ok(db.open_tree(COMMITS)?))?;
-        let commits_key = hashed(&key, COMMITS, COMMITS);
+        let commits = guarded(|| Ok(db.open_tree(commits::TREE)?))?;
+        let commits_key = hashed(&key, commits::TREE, commits::TREE);
         let database = Self {
             db,
             key,
@@ -98,6 +121,9 @@ impl Database {
             gate: RwLock::default(),
             head: Mutex::new(head),
             head_path,
+            applied: AtomicU64::new(0),
+            durable: Mutex::default(),
+            synced: Condvar::new(),
             _lock: lock,
         };
         database.check_head(check)?;
@@ -109,18 +135,60 @@ impl Database {
         check: impl FnOnce(&mut Head, &Path, &StateKey, u64) -> Result<(), MetaError>,
     ) -> Result<(), MetaError> {
         let found = guarded(|| Ok(self.commits.get(self.commits_key)?))?;
-        let found = found.map_or(Ok(0), |sealed| self.read_count(&sealed))?;
+        let found = found.map(|sealed| Stored::open(&self.key, &self.commits_key, &sealed));
+        let contents = self.contents()?;
+        let found = match found.transpose()? {
+            None => Commits::default(),
+            Some(Stored::Complete(commits)) => commits,
+            Some(Stored::Count(count)) => self.adopt(Commits { count, contents })?,
+        };
+        self.applied.store(found.count, Ordering::SeqCst);
+        self.durable().up_to = found.count;
         let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        check(&mut head, &self.head_path, &self.key, found)
+        check(&mut head, &self.head_path, &self.key, found.count)?;
+        drop(head);
+        if contents == found.contents {
+            Ok(())
+        } else {
+            Err(MetaError::OtherValues)
+        }
     }
 
-    fn read_count(&self, sealed: &[u8]) -> Result<u64, MetaError> {
-        let plain = open_value(&self.key, COMMITS, &self.commits_key, sealed)?;
-        decode::<u64>(COMMITS, &plain).map(|(_, count)| count)
+    /// States the values of a commit that had its number only.
+    fn adopt(&self, commits: Commits) -> Result<Commits, MetaError> {
+        let sealed = commits.seal(&self.key, &self.commits_key)?;
+        guarded(|| {
+            self.commits.insert(self.commits_key, sealed)?;
+            Ok(self.db.flush().map(drop)?)
+        })?;
+        Ok(commits)
+    }
+
+    /// The hash of all values that there are.
+    fn contents(&self) -> Result<Contents, MetaError> {
+        guarded(|| {
+            let mut contents = Contents::default();
+            for name in self.db.tree_names() {
+                if name == self.commits.name() {
+                    continue;
+                }
+                for entry in &self.db.open_tree(&name)? {
+                    let (hashed, sealed) = entry?;
+                    contents.add(&self.key, &name, &hashed, &sealed);
+                }
+            }
+            Ok(contents)
+        })
     }
 
     /// Applies all steps or none, and returns when they are on disk.
     pub(super) fn commit(&self, ops: &[Op]) -> Result<(), MetaError> {
+        let applied = self.apply_all(ops)?;
+        self.until_durable(applied)
+    }
+
+    /// Applies all steps or none. They are on disk together with any later commit: the database writes commits in their order.
+    pub(super) fn apply_all(&self, ops: &[Op]) -> Result<Applied, MetaError> {
         let _running = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let mut trees = vec![self.commits.clone()];
         for op in ops {
@@ -129,18 +197,54 @@ impl Database {
             }
         }
         let count = guarded(|| {
-            let count = trees
+            trees
                 .as_slice()
                 .transaction(|views| self.apply(&trees, views, ops))
-                .map_err(unwrap_abort)?;
-            self.db.flush()?;
-            Ok(count)
+                .map_err(unwrap_abort)
         })?;
-        // The commit is durable only now, so `head` may be raised only now.
+        self.applied.fetch_max(count, Ordering::SeqCst);
+        Ok(Applied(count))
+    }
+
+    /// Waits until a commit is on disk. One thread syncs, for all commits that are applied when it begins.
+    pub(super) fn until_durable(&self, Applied(count): Applied) -> Result<(), MetaError> {
+        let mut durable = self.durable();
+        while durable.up_to < count && durable.syncing {
+            durable = self.synced.wait(durable).unwrap_or_else(PoisonError::into_inner);
+        }
+        if durable.up_to >= count {
+            return Ok(());
+        }
+        durable.syncing = true;
+        drop(durable);
+        let up_to = self.applied.load(Ordering::SeqCst);
+        let synced = self.sync(up_to);
+        let mut durable = self.durable();
+        durable.syncing = false;
+        if synced.is_ok() {
+            durable.up_to = durable.up_to.max(up_to);
+        }
+        // After a failure the next of those that wait tries itself, and gets its own error.
+        self.synced.notify_all();
+        synced
+    }
+
+    /// Makes all commits durable that are applied.
+    pub(super) fn sync_applied(&self) -> Result<(), MetaError> {
+        self.until_durable(Applied(self.applied.load(Ordering::SeqCst)))
+    }
+
+    fn sync(&self, up_to: u64) -> Result<(), MetaError> {
+        guarded(|| Ok(self.db.flush().map(drop)?))?;
+        // The commits are durable only now, so `head` may be raised only now.
         self.head
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .raise(&self.head_path, &self.key, count)
+            .raise(&self.head_path, &self.key, up_to)
+    }
+
+    fn durable(&self) -> MutexGuard<'_, Durable> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn apply(
@@ -149,33 +253,39 @@ impl Database {
         views: &[TransactionalTree],
         ops: &[Op],
     ) -> Result<u64, ConflictableTransactionError<MetaError>> {
+        let abort = ConflictableTransactionError::Abort;
+        let commits = views.first().ok_or(abort(MetaError::Damaged))?;
+        let mut after = match commits.get(self.commits_key)? {
+            Some(sealed) => Commits::open(&self.key, &self.commits_key, &sealed).map_err(abort)?,
+            None => Commits::default(),
+        };
         for op in ops {
             let view = trees
                 .iter()
                 .zip(views)
                 .find(|(tree, _)| tree.name() == op.tree.name())
                 .map(|(_, view)| view);
-            let view = view.ok_or(ConflictableTransactionError::Abort(MetaError::Damaged))?;
-            self.apply_one(view, op)?;
+            self.apply_one(view.ok_or(abort(MetaError::Damaged))?, op, &mut after.contents)?;
         }
-        let commits = views
-            .first()
-            .ok_or(ConflictableTransactionError::Abort(MetaError::Damaged))?;
-        let abort = ConflictableTransactionError::Abort;
-        let count = match commits.get(self.commits_key)? {
-            Some(sealed) => self.read_count(&sealed).map_err(abort)?.saturating_add(1),
-            None => 1,
-        };
-        let plain = encode(COMMITS, COMMITS, &count).map_err(abort)?;
-        let sealed = seal_value(&self.key, COMMITS, &self.commits_key, &plain).map_err(abort)?;
+        after.count = after.count.saturating_add(1);
+        let sealed = after.seal(&self.key, &self.commits_key).map_err(abort)?;
         commits.insert(&self.commits_key, sealed)?;
-        Ok(count)
+        Ok(after.count)
     }
 
-    fn apply_one(&self, view: &TransactionalTree, op: &Op) -> Result<(), ConflictableTransactionError<MetaError>> {
-        match &op.change {
-            Change::Put(sealed) => view.insert(&op.key, sealed.as_slice())?.map_or((), drop),
-            Change::Remove => view.remove(&op.key)?.map_or((), drop),
+    fn apply_one(
+        &self,
+        view: &TransactionalTree,
+        op: &Op,
+        contents: &mut Contents,
+    ) -> Result<(), ConflictableTransactionError<MetaError>> {
+        let tree = op.tree.name();
+        let before = match &op.change {
+            Change::Put(sealed) => {
+                contents.add(&self.key, &tree, &op.key, sealed);
+                view.insert(&op.key, sealed.as_slice())?
+            }
+            Change::Remove => view.remove(&op.key)?,
             Change::Expect(expected) => {
                 let found = view.get(op.key)?;
                 let found = found
@@ -187,7 +297,11 @@ impl Database {
                         tree: op.name,
                     }));
                 }
+                None
             }
+        };
+        if let Some(before) = before {
+            contents.remove(&self.key, &tree, &op.key, &before);
         }
         Ok(())
     }
@@ -235,7 +349,7 @@ fn lock(dir: &Path) -> Result<File, MetaError> {
         path: path.clone(),
         source,
     })?;
-    match file.try_lock() {
+    match lock_exclusive(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(MetaError::InUse { path: dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(MetaError::Io {

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     Batch, MetaError, SealedTree, TreeId,
     codec::encode,
-    database::{Database, guarded},
+    database::{Applied, Database, guarded},
     head::Head,
 };
 
@@ -58,6 +58,23 @@ impl SealedDb {
     /// [`MetaError::Conflict`] if the batch expected another value.
     pub fn commit(&self, batch: Batch) -> Result<(), MetaError> {
         self.0.commit(&batch.into_ops())
+    }
+
+    /// Applies everything in the batch or nothing. A power cut may lose it until [`Self::until_durable`], or any later commit that is
+    /// durable, or the end of the process in good order.
+    ///
+    /// # Errors
+    /// [`MetaError::Conflict`] if the batch expected another value.
+    pub fn apply(&self, batch: Batch) -> Result<Applied, MetaError> {
+        self.0.apply_all(&batch.into_ops())
+    }
+
+    /// Waits until what was applied is on disk, together with all that was applied before it. Blocks.
+    ///
+    /// # Errors
+    /// If the disk fails; whether the change is there after the next start is not known then.
+    pub fn until_durable(&self, applied: Applied) -> Result<(), MetaError> {
+        self.0.until_durable(applied)
     }
 
     /// Bytes that the database takes on the disk.

@@ -51,6 +51,12 @@ pub enum MetaError {
         /// Commits that were acknowledged.
         expected: u64,
     },
+    /// The values are not those of the last commit.
+    #[error(
+        "the state database has other values than those of its last commit: some were set back, removed or added while it was closed; \
+         restore it from a backup, and find out who could write to its folder"
+    )]
+    OtherValues,
     /// The database could not be exported.
     #[error("the state database cannot be exported")]
     Export(#[source] std::io::Error),
@@ -75,7 +81,9 @@ impl Explain for MetaError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::InUse { .. } => ErrorKind::Locked,
-            Self::Damaged | Self::Value { .. } | Self::Kind { .. } | Self::RolledBack { .. } => ErrorKind::Integrity,
+            Self::Damaged | Self::Value { .. } | Self::Kind { .. } | Self::RolledBack { .. } | Self::OtherValues => {
+                ErrorKind::Integrity
+            }
             Self::Io { .. } | Self::Export(_) | Self::Database(_) | Self::Encode { .. } | Self::Conflict { .. } => {
                 ErrorKind::Internal
             }

@@ -32,6 +32,8 @@ impl SealedDb {
     pub fn export(&self, out: &File) -> Result<u64, MetaError> {
         let database = self.database();
         let _exclusive = database.gate.write().unwrap_or_else(PoisonError::into_inner);
+        // A backup must not have what this node could lose.
+        database.sync_applied()?;
         let mut out = BufWriter::with_capacity(256 * 1024, out);
         let mut count = 0;
         guarded(|| {

@@ -9,6 +9,11 @@ use concordat_protocol::error_kind::{ErrorKind, Explain};
 const USERS: TreeId = TreeId::new("users");
 const GRANTS: TreeId = TreeId::new("grants");
 
+/// Some key of a state database.
+pub(super) fn state_key() -> StateKey {
+    Fixture::new().key()
+}
+
 struct Fixture {
     dir: TempDir,
     master: MasterKey,
@@ -275,4 +280,221 @@ fn state_size_does_not_grow_with_the_number_of_updates() {
         db.tree::<String>(TreeId::new("values")).unwrap().iter().unwrap().len(),
         1000
     );
+}
+
+/// What a process that is killed now leaves: the files as they are, under another folder.
+fn killed(fixture: &Fixture) -> (TempDir, SealedDb) {
+    let copy = tempfile::tempdir().unwrap();
+    copy_dir(&fixture.dir.path().join("meta"), &copy.path().join("meta"));
+    let db = SealedDb::open(&copy.path().join("meta"), fixture.key()).unwrap();
+    (copy, db)
+}
+
+#[test]
+fn commit_is_in_the_files_when_it_returns_and_with_it_what_was_applied_before() {
+    let fixture = Fixture::new();
+    let db = fixture.open().unwrap();
+    let tree: SealedTree<u64> = db.tree(USERS).unwrap();
+    for round in 0..20 {
+        let _ = tree.apply(&format!("applied {round}"), &round).unwrap();
+        assert_eq!(tree.get(&format!("applied {round}")).unwrap(), Some(round));
+        tree.put(&format!("put {round}"), &round).unwrap();
+        let (_copy, left) = killed(&fixture);
+        let left: SealedTree<u64> = left.tree(USERS).unwrap();
+        for found in ["applied", "put"] {
+            assert_eq!(left.get(&format!("{found} {round}")).unwrap(), Some(round));
+        }
+    }
+}
+
+#[test]
+fn applied_change_is_in_the_files_once_it_is_waited_for() {
+    let fixture = Fixture::new();
+    let db = fixture.open().unwrap();
+    let tree: SealedTree<u64> = db.tree(USERS).unwrap();
+    let applied = tree.apply("a", &1).unwrap();
+    let later = tree.apply("b", &2).unwrap();
+    db.until_durable(later).unwrap();
+    let (_copy, left) = killed(&fixture);
+    let left: SealedTree<u64> = left.tree(USERS).unwrap();
+    assert_eq!((left.get("a").unwrap(), left.get("b").unwrap()), (Some(1), Some(2)));
+    db.until_durable(applied).unwrap();
+}
+
+#[test]
+fn commits_of_many_threads_are_each_in_the_files_when_they_return() {
+    let fixture = Fixture::new();
+    let db = fixture.open().unwrap();
+    let tree: SealedTree<u64> = db.tree(USERS).unwrap();
+    let returned = std::sync::Mutex::new(Vec::new());
+    let (_copy, left, acknowledged) = std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (tree, returned) = (&tree, &returned);
+            scope.spawn(move || {
+                for n in 0..50 {
+                    let key = format!("{thread}/{n}");
+                    tree.put(&key, &n).unwrap();
+                    returned.lock().unwrap().push((key, n));
+                }
+            });
+        }
+        while returned.lock().unwrap().len() < 100 {
+            std::thread::yield_now();
+        }
+        // What had returned is in the files. Nothing is applied while they are copied, and nothing is left to be written.
+        let _still = db.database().gate.write().unwrap();
+        db.database().sync_applied().unwrap();
+        let acknowledged = returned.lock().unwrap().clone();
+        let (copy, left) = killed(&fixture);
+        (copy, left, acknowledged)
+    });
+    let left: SealedTree<u64> = left.tree(USERS).unwrap();
+    assert!(acknowledged.len() >= 100);
+    for (key, n) in acknowledged {
+        assert_eq!(left.get(&key).unwrap(), Some(n), "{key}");
+    }
+}
+
+/// What happens to the files of a closed database, below its seal.
+fn change_raw(fixture: &Fixture, change: impl FnOnce(&sled::Tree)) -> Result<SealedDb, MetaError> {
+    let database = super::database::open_sled(&fixture.dir.path().join("meta")).unwrap();
+    change(&database.open_tree(USERS.as_str()).unwrap());
+    database.flush().unwrap();
+    drop(database);
+    fixture.open()
+}
+
+#[test]
+fn value_that_was_set_back_removed_or_added_alone_is_detected() {
+    let fixture = Fixture::new();
+    let tree = fixture.tree();
+    let raw = |tree: &SealedTree<u64>, key: &str| tree.raw().get(tree.hashed(key)).unwrap().unwrap();
+    let place = |key: &str| tree.hashed(key);
+    tree.put("eva", &1).unwrap();
+    let earlier = raw(&tree, "eva");
+    tree.put("eva", &2).unwrap();
+    tree.put("tom", &1).unwrap();
+    let removed = raw(&tree, "tom");
+    tree.remove("tom").unwrap();
+    let (eva, tom, present) = (place("eva"), place("tom"), raw(&tree, "eva"));
+    drop(tree);
+    let detected = |change: &dyn Fn(&sled::Tree)| {
+        let error = change_raw(&fixture, change).unwrap_err();
+        assert!(matches!(error, MetaError::OtherValues), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Integrity);
+        let undone = change_raw(&fixture, |tree| {
+            tree.clear().unwrap();
+            tree.insert(eva, &present).unwrap();
+        });
+        assert_eq!(undone.unwrap().tree::<u64>(USERS).unwrap().get("eva").unwrap(), Some(2));
+    };
+    detected(&|tree| drop(tree.insert(eva, &earlier).unwrap()));
+    detected(&|tree| drop(tree.insert(tom, &removed).unwrap()));
+    detected(&|tree| drop(tree.remove(eva).unwrap()));
+    detected(&|tree| {
+        tree.remove(eva).unwrap();
+        tree.insert(tom, &removed).unwrap();
+    });
+}
+
+#[test]
+fn commits_of_many_threads_state_the_values_that_there_are() {
+    let fixture = Fixture::new();
+    let db = fixture.open().unwrap();
+    let trees = [USERS, GRANTS].map(|id| db.tree::<u64>(id).unwrap());
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let (db, trees) = (&db, &trees);
+            scope.spawn(move || {
+                for number in 0..25 {
+                    let mut batch = Batch::new();
+                    let key = (number % 5).to_string();
+                    batch.put(&trees[0], &key, &(thread * 100 + number)).unwrap();
+                    match number % 3 {
+                        0 => batch.remove(&trees[1], &key),
+                        _ => batch.put(&trees[1], &key, &number).unwrap(),
+                    };
+                    db.commit(batch).unwrap();
+                }
+            });
+        }
+    });
+    let before: Vec<_> = trees
+        .iter()
+        .map(|tree| tree.iter().unwrap().collect::<Vec<_>>())
+        .collect();
+    drop((trees, db));
+    let db = fixture.open().unwrap();
+    let trees = [USERS, GRANTS].map(|id| db.tree::<u64>(id).unwrap());
+    let after: Vec<_> = trees
+        .iter()
+        .map(|tree| tree.iter().unwrap().collect::<Vec<_>>())
+        .collect();
+    assert_eq!(before, after);
+}
+
+/// Databases from before commits stated the values.
+#[test]
+fn number_alone_is_accepted_until_the_next_commit() {
+    let fixture = Fixture::new();
+    let tree = fixture.tree();
+    tree.put("eva", &1).unwrap();
+    let key = fixture.key();
+    let place = super::codec::hashed(&key, super::commits::TREE, super::commits::TREE);
+    let number = |count: u64| {
+        let plain = super::codec::encode(super::commits::TREE, super::commits::TREE, &count).unwrap();
+        super::codec::seal_value(&key, super::commits::TREE, &place, &plain).unwrap()
+    };
+    drop(tree);
+    let set = |count: u64| {
+        let database = super::database::open_sled(&fixture.dir.path().join("meta")).unwrap();
+        let commits = database.open_tree(super::commits::TREE).unwrap();
+        commits.insert(place, number(count)).unwrap();
+        database.flush().unwrap();
+    };
+    set(1);
+    let tree = fixture.tree();
+    assert_eq!(tree.get("eva").unwrap(), Some(1));
+    tree.put("eva", &2).unwrap();
+    drop(tree);
+    assert!(change_raw(&fixture, |tree| drop(tree.remove(place).unwrap())).is_ok());
+    set(1);
+    assert!(matches!(fixture.open().unwrap_err(), MetaError::RolledBack { .. }));
+}
+
+#[test]
+fn backup_with_other_values_is_not_imported() {
+    let fixture = Fixture::new();
+    let db = fixture.open().unwrap();
+    let tree: SealedTree<u64> = db.tree(USERS).unwrap();
+    tree.put("eva", &1).unwrap();
+    tree.put("tom", &1).unwrap();
+    let exported = fixture.dir.path().join("exported");
+    db.export(&fs::File::create(&exported).unwrap()).unwrap();
+    let target = |name: &str| fixture.dir.path().join(name);
+    SealedDb::import(&target("whole"), fixture.key(), fs::File::open(&exported).unwrap()).unwrap();
+    // The same without one value.
+    let bytes = fs::read(&exported).unwrap();
+    let mut chunks = Vec::new();
+    let mut rest = bytes.as_slice();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (chunk, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+        chunks.push(chunk);
+        rest = after;
+    }
+    let left_out = chunks
+        .chunks(3)
+        .position(|value| value[0] == USERS.as_str().as_bytes())
+        .unwrap();
+    let mut fewer = Vec::new();
+    for (at, value) in chunks.chunks(3).enumerate() {
+        for chunk in value.iter().filter(|_| at != left_out) {
+            fewer.extend(u32::try_from(chunk.len()).unwrap().to_be_bytes());
+            fewer.extend_from_slice(chunk);
+        }
+    }
+    let path = target("fewer-exported");
+    fs::write(&path, fewer).unwrap();
+    let error = SealedDb::import(&target("fewer"), fixture.key(), fs::File::open(&path).unwrap()).unwrap_err();
+    assert!(matches!(error, MetaError::OtherValues), "{error:?}");
 }

@@ -8,7 +8,7 @@ use sled::Tree;
 use super::{
     MetaError,
     codec::{HashedKey, decode, encode, hashed, open_value, seal_value},
-    database::{Change, Database, Op, guarded},
+    database::{Applied, Change, Database, Op, guarded},
 };
 
 /// The name of a tree; it is on disk in clear, so it names the kind of data and never a person.
@@ -66,6 +66,22 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
     /// If the database fails.
     pub fn contains(&self, key: &str) -> Result<bool, MetaError> {
         guarded(|| Ok(self.tree.contains_key(self.hashed(key))?))
+    }
+
+    /// Stores a value, without waiting until it is on disk ([`super::SealedDb::apply`]).
+    ///
+    /// # Errors
+    /// If it cannot be encoded, sealed or applied.
+    pub fn apply(&self, key: &str, value: &V) -> Result<Applied, MetaError> {
+        self.db.apply_all(&[self.put_op(key, value)?])
+    }
+
+    /// Waits until what was applied is on disk.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn until_durable(&self, applied: Applied) -> Result<(), MetaError> {
+        self.db.until_durable(applied)
     }
 
     /// Stores a value; it is on disk when this returns.

@@ -91,7 +91,7 @@ impl Commit<'_> {
             rows: draft.inspection.rows(),
             total_rows: manifest.rows,
             refused: draft.inspection.rejects().count(),
-            notes: draft.inspection.notes().to_vec(),
+            notes: draft.notes().cloned().collect(),
             repeats: draft.repeats(),
             manifest: signed.digest(),
             withdrawn: old.is_some_and(|old| old.published) && !record.published,
@@ -165,8 +165,13 @@ impl Draft<'_> {
         LatestImport {
             version,
             options: self.request.kept_options.clone(),
-            notes: self.inspection.notes().iter().map(Note::to_string).collect(),
+            notes: Note::sentences(self.notes()),
         }
+    }
+
+    /// What the steward should know about the file, and about the columns to which its rows are added.
+    fn notes(&self) -> impl Iterator<Item = &Note> {
+        self.inspection.notes().iter().chain(self.shape.notes())
     }
 
     fn wrapped_keys(&self, segment: &SegmentKey) -> Result<DatasetKeys, KeyError> {

@@ -32,10 +32,11 @@ impl Destination {
         self.previous.as_ref().filter(|_| mode == ImportMode::Append)
     }
 
-    /// The kinds of the columns to which rows are added.
+    /// The kinds of the columns to which rows are added; a column that has none yet takes that of the rows.
     pub(super) fn existing_kinds(&self, mode: ImportMode) -> Vec<(String, ColumnKind)> {
         let columns = self.appended_to(mode).into_iter().flat_map(Manifest::own_columns);
-        columns.map(|column| (column.name.to_string(), column.kind)).collect()
+        let typed = columns.filter(|column| !column.is_untyped());
+        typed.map(|column| (column.name.to_string(), column.kind)).collect()
     }
 
     /// The version that has the rows of a file with this hash already, if rows are added.

@@ -63,7 +63,8 @@ pub enum ImportMode {
     Create,
     /// They stay, and the file's rows follow them. The columns must be the same, but may have missing values where
     /// there were none; a value of a narrower kind is taken where it loses nothing (whole numbers as numbers, dates as date-times, and
-    /// anything as text). New columns come last, and the existing rows have no values in them.
+    /// anything as text), and a column in which no row has a value takes the type of the first values. New columns come last, and the
+    /// existing rows have no values in them.
     Append,
     /// The new version contains only the file's rows; older versions keep theirs.
     Replace,

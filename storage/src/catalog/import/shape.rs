@@ -16,7 +16,7 @@ use concordat_protocol::{
 use super::ImportError;
 use crate::{
     catalog::{ColumnMeta, Manifest},
-    ingest::{IngestError, Inspection, SUBJECT_COLUMN, Subject, data_type},
+    ingest::{IngestError, Inspection, Note, SUBJECT_COLUMN, Subject, data_type},
 };
 
 /// The columns and the schema of the new version.
@@ -28,13 +28,12 @@ pub(super) struct Shape {
     schema: SchemaRef,
     /// Added to each assigned subject: appended rows are new subjects.
     first_subject: i64,
+    notes: Vec<Note>,
 }
 
 /// A column of the file.
 struct Found {
     meta: ColumnMeta,
-    /// Has no value at all, so it matches any type.
-    empty: bool,
 }
 
 impl Shape {
@@ -64,6 +63,7 @@ impl Shape {
                 differences,
             })?,
         };
+        let notes = before.map_or_else(Vec::new, |before| notes(before, &columns));
         let fields = columns
             .iter()
             .map(|c| Field::new(c.name.as_str(), data_type(c.kind), c.nullable));
@@ -76,7 +76,13 @@ impl Shape {
             columns,
             subject,
             first_subject: before.map_or(0, |manifest| manifest.rows.cast_signed()),
+            notes,
         })
+    }
+
+    /// What the steward should know about the columns.
+    pub(super) fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     pub(super) fn columns(&self) -> &[ColumnMeta] {
@@ -126,8 +132,8 @@ fn found_columns(inspection: &Inspection) -> Result<Vec<Found>, InvalidName> {
                 name: ColumnName::new(SUBJECT_COLUMN)?,
                 kind: ColumnKind::Int,
                 nullable: false,
+                empty: false,
             },
-            empty: false,
         });
     }
     for column in inspection.columns() {
@@ -136,8 +142,8 @@ fn found_columns(inspection: &Inspection) -> Result<Vec<Found>, InvalidName> {
                 name: ColumnName::new(&column.name)?,
                 kind: column.kind,
                 nullable: column.missing > 0,
+                empty: column.missing == inspection.rows(),
             },
-            empty: column.missing == inspection.rows(),
         });
     }
     Ok(found)
@@ -160,7 +166,7 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
         match same {
             None if name.is_reserved() => {}
             None => differences.push(format!("column `{name}` is missing")),
-            Some(other) if !fits(other, column.kind) => {
+            Some(other) if !fits(other, column) => {
                 let is = other.meta.kind.label();
                 let was = column.kind.label();
                 differences.push(format!("column `{name}` contains {is}, not {was}"));
@@ -179,7 +185,13 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
         return Err(differences);
     }
     let joined = before.columns.iter().zip(known).map(|(column, other)| ColumnMeta {
+        kind: if column.is_untyped() {
+            other.meta.kind
+        } else {
+            column.kind
+        },
         nullable: column.nullable || other.meta.nullable,
+        empty: column.empty && other.meta.empty,
         ..column.clone()
     });
     let added = added.into_iter().map(|column| ColumnMeta {
@@ -189,11 +201,23 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
     Ok(joined.chain(added).collect())
 }
 
-/// Whether the values of the file can be added to a column of a kind. The inspection reads whole numbers as numbers and anything as text
+/// Whether the values of the file can be added to a column. The inspection reads whole numbers as numbers and anything as text
 /// where the column needs it, if nothing is lost; a day becomes the date-time at which it begins.
-fn fits(found: &Found, kind: ColumnKind) -> bool {
-    let is_day = found.meta.kind == ColumnKind::Date && kind == ColumnKind::Timestamp;
-    found.empty || found.meta.kind == kind || is_day
+fn fits(found: &Found, column: &ColumnMeta) -> bool {
+    let is_day = found.meta.kind == ColumnKind::Date && column.kind == ColumnKind::Timestamp;
+    found.meta.empty || column.is_untyped() || found.meta.kind == column.kind || is_day
+}
+
+/// The columns that got their type from these rows.
+fn notes(before: &Manifest, columns: &[ColumnMeta]) -> Vec<Note> {
+    let was_untyped = |column: &&ColumnMeta| before.column(&column.name).is_some_and(ColumnMeta::is_untyped);
+    let typed = columns.iter().filter(was_untyped).filter(|column| !column.empty);
+    typed
+        .map(|column| Note::FirstValues {
+            column: column.name.to_string(),
+            kind: column.kind,
+        })
+        .collect()
 }
 
 fn subject_label(subject: &ColumnName) -> String {

@@ -30,6 +30,102 @@ fn narrower_values_are_appended_without_loss() {
     }
 }
 
+/// Kind and emptiness of a column of the current version.
+fn described(node: &TestNode, name: &str) -> (ColumnKind, bool) {
+    let version = node.current();
+    let found = version.manifest().column(&column(name)).unwrap();
+    (found.kind, found.empty)
+}
+
+#[test]
+fn column_without_values_takes_the_type_of_the_first_ones() {
+    for (values, kind) in [
+        ("5", ColumnKind::Int),
+        ("5.5", ColumnKind::Float),
+        ("true", ColumnKind::Boolean),
+        ("2020-01-31", ColumnKind::Date),
+        ("2020-01-31 10:00", ColumnKind::Timestamp),
+        ("2020-01-31T10:00Z", ColumnKind::TimestampUtc),
+        ("low", ColumnKind::Text),
+    ] {
+        let node = TestNode::new();
+        let first = node.import_text("pid,ldl\n1,NA\n2,\n", ImportMode::Create);
+        let untyped = Note::NoValues {
+            column: "ldl".to_owned(),
+            typed: false,
+        };
+        assert_eq!(first.notes, std::slice::from_ref(&untyped));
+        assert_eq!(described(&node, "ldl"), (ColumnKind::Text, true));
+        // No value is no type.
+        assert_eq!(node.import_text("pid,ldl\n3,\n", ImportMode::Append).notes, [untyped]);
+        assert_eq!(described(&node, "ldl"), (ColumnKind::Text, true));
+
+        let next = node.import_text(&format!("pid,ldl\n4,{values}\n"), ImportMode::Append);
+        let typed = Note::FirstValues {
+            column: "ldl".to_owned(),
+            kind,
+        };
+        assert_eq!(next.notes, [typed]);
+        assert_eq!(described(&node, "ldl"), (kind, false), "{values}");
+        let latest = node.catalog().datasets().latest_import(&people()).unwrap().unwrap();
+        assert!(latest.notes[0].contains(kind.label()), "{:?}", latest.notes);
+        // The type stays, and a delivery without a value does not unset it.
+        let blank = node.import_text("pid,ldl\n5,\n", ImportMode::Append);
+        let typed = Note::NoValues {
+            column: "ldl".to_owned(),
+            typed: true,
+        };
+        assert_eq!(blank.notes, [typed]);
+        assert_eq!(described(&node, "ldl"), (kind, false));
+        let read = values_of(&node, "ldl");
+        assert_eq!((read.len(), read[..3].concat()), (5, String::new()));
+        assert!(!read[3].is_empty(), "{read:?}");
+        // The first version is as it was.
+        let old = node
+            .catalog()
+            .open_version(&people(), Some(VersionNumber::FIRST))
+            .unwrap();
+        assert_eq!(old.manifest().column(&column("ldl")).unwrap().kind, ColumnKind::Text);
+    }
+}
+
+/// The values of a column in the current version, a missing one as empty text.
+fn values_of(node: &TestNode, name: &str) -> Vec<String> {
+    values(&node.read(&node.current()).unwrap(), name)
+}
+
+#[test]
+fn column_whose_type_was_stated_keeps_it_without_values() {
+    let node = TestNode::new();
+    let mut request = node.request("pid,ldl\n1,\n", ImportMode::Create);
+    request.options.kinds = vec![("ldl".to_owned(), ColumnKind::Float)];
+    node.import(&request).unwrap();
+    assert_eq!(described(&node, "ldl"), (ColumnKind::Float, true));
+    assert_eq!(node.import_text("pid,ldl\n2,5\n", ImportMode::Append).notes, []);
+    assert_eq!(described(&node, "ldl"), (ColumnKind::Float, false));
+    assert_eq!(values_of(&node, "ldl"), ["", "5.0"]);
+
+    // Text is stated with every delivery, as the options that are kept do.
+    let mut request = node.request("pid,code\n1,\n", ImportMode::Replace);
+    request.options.text_columns = vec!["code".to_owned()];
+    node.import(&request).unwrap();
+    let mut request = node.request("pid,code\n2,7\n", ImportMode::Append);
+    request.options.text_columns = vec!["code".to_owned()];
+    node.import(&request).unwrap();
+    assert_eq!(described(&node, "code"), (ColumnKind::Text, false));
+}
+
+#[test]
+fn column_of_a_file_without_rows_takes_the_type_of_the_first() {
+    let node = TestNode::new();
+    node.import_text("pid,ldl\n", ImportMode::Create);
+    assert_eq!(described(&node, "pid"), (ColumnKind::Text, true));
+    node.import_text("pid,ldl\n1,5.5\n", ImportMode::Append);
+    assert_eq!(described(&node, "pid"), (ColumnKind::Int, false));
+    assert_eq!(described(&node, "ldl"), (ColumnKind::Float, false));
+    assert_eq!(values_of(&node, "ldl"), ["5.5"]);
+}
+
 #[test]
 fn rows_of_the_same_file_are_appended_only_on_request() {
     let node = TestNode::new();

@@ -11,11 +11,16 @@
 //! 3. A quoted field that spans lines and then exceeds the limit of a field, reaches the end of the file, or closes before other
 //!    text had a quote that was not closed. The lines up to the one with that quote are refused as one row. A field that is closed but
 //!    spans too many lines is refused with its record: its lines are not rows.
-//! 4. A field or record over its limit is refused, and the rest of its line is skipped without being stored.
+//! 4. A quoted field whose lines look like rows of the file had a quote that was not closed too ([`super::swallowed`]), and is refused in the same
+//!    way, unless the steward states that quotes are right.
+//! 5. A field or record over its limit is refused, and the rest of its line is skipped without being stored.
 
 use memchr::{memchr, memchr2};
 
-use super::syntax::{Blanks, Delimiter, Syntax};
+use super::{
+    swallowed::{RowShape, Span, Verdict},
+    syntax::{Blanks, Delimiter, Syntax},
+};
 use crate::ingest::{
     error::IngestError,
     limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES},
@@ -48,6 +53,18 @@ pub(super) struct Records<S> {
     offset: u64,
     line: u64,
     ended: bool,
+    /// How rows are written, once that is known.
+    shape: Option<RowShape>,
+    like_rows: LinesLikeRows,
+}
+
+/// Fields in quotes whose lines may be rows, and were read as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LinesLikeRows {
+    /// How many.
+    pub(super) count: u64,
+    /// The line where the first begins.
+    pub(super) first: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +86,8 @@ struct Scan {
     next_line: Option<(usize, u64)>,
     quoted: bool,
     refused: Option<Reason>,
+    /// The fields in quotes that span lines.
+    spans: Vec<Span>,
 }
 
 impl<S: TextSource> Records<S> {
@@ -83,7 +102,23 @@ impl<S: TextSource> Records<S> {
             offset: 0,
             line: 1,
             ended: false,
+            shape: None,
+            like_rows: LinesLikeRows::default(),
         }
+    }
+
+    /// From here on, fields in quotes whose lines look like rows of this shape are noticed.
+    pub(super) fn expect_rows(&mut self, shape: RowShape) {
+        self.shape = Some(shape);
+    }
+
+    pub(super) fn like_rows(&self) -> LinesLikeRows {
+        self.like_rows
+    }
+
+    /// The text that was read last, with what follows it.
+    pub(super) fn window(&self) -> &[u8] {
+        &self.window
     }
 
     pub(super) fn source(&self) -> &S {
@@ -230,6 +265,9 @@ impl<S: TextSource> Records<S> {
             }
             used += usize::from(self.pending().get(used) == Some(&b'\n'));
         }
+        if let Some((span, lines)) = self.swallowing(scan, used) {
+            return Ok(self.refuse_swallowing(&span, lines));
+        }
         let record = self.pending().get(..used).unwrap_or_default();
         let step = if let Some(reason) = scan.refused {
             Step::Refused(Reject { line: row.line, reason })
@@ -245,6 +283,35 @@ impl<S: TextSource> Records<S> {
         };
         self.consume(used, scan.line + 1);
         Ok(step)
+    }
+
+    /// The field of a record of `used` bytes that has rows in it, and how many lines; fields that may have some are counted.
+    fn swallowing(&mut self, scan: &Scan, used: usize) -> Option<(Span, u64)> {
+        let shape = self.shape?;
+        for span in &scan.spans {
+            let record = self.pending().get(..used).unwrap_or_default();
+            match shape.judge(record, span, self.syntax.separator()) {
+                Verdict::Text => {}
+                Verdict::Rows(lines) if !self.syntax.trusts_quotes => return Some((*span, lines)),
+                Verdict::Rows(_) | Verdict::Possible => {
+                    self.like_rows.count += 1;
+                    self.like_rows.first.get_or_insert(span.line);
+                }
+            }
+        }
+        None
+    }
+
+    /// Refuses up to the end of the line where the field begins and continues below it.
+    fn refuse_swallowing(&mut self, span: &Span, lines: u64) -> Step {
+        self.consume(span.next_line, span.line + 1);
+        Step::Refused(Reject {
+            line: span.line,
+            reason: Reason::RowsInQuotes {
+                field: span.field,
+                lines,
+            },
+        })
     }
 
     fn keep(&self, record: &[u8], text: Vec<u8>, row: &mut Row) -> Step {
@@ -318,6 +385,7 @@ impl Scan {
             next_line: None,
             quoted: false,
             refused: None,
+            spans: Vec::new(),
         }
     }
 
@@ -401,6 +469,13 @@ impl Scan {
                 .get_or_insert(Reason::QuotedTooLong { field: row.width + 1 });
         }
         row.width += 1;
+        self.spans.extend(self.next_line.map(|(next_line, _)| Span {
+            field: row.width,
+            from: self.field_at,
+            to: self.at,
+            line: self.field_line,
+            next_line,
+        }));
         if row.width <= MAX_COLUMNS {
             row.ends.push(text.len());
         }

@@ -42,6 +42,8 @@ pub(crate) struct Syntax {
     pub(crate) delimiter: Delimiter,
     /// Whether `"` quotes fields; otherwise it is an ordinary character.
     pub(crate) quotes: bool,
+    /// Whether lines in quotes that look like rows are text.
+    pub(crate) trusts_quotes: bool,
     /// Lines that begin with this character are left out.
     pub(crate) comment: Option<u8>,
     /// Lines before the table.

@@ -3,20 +3,24 @@
 use std::path::Path;
 
 use super::{
-    records::{Records, Step},
-    sniff::{HeaderFound, Layout},
+    header::HeaderFound,
+    layout_advice::is_ruler,
+    records::{LinesLikeRows, Records, Step},
+    sniff::Layout,
+    swallowed::RowShape,
 };
 use crate::ingest::{
     block::Block,
     error::IngestError,
     limits::MAX_COLUMNS,
     names::numbered,
+    note::Note,
     options::{Header, Refused, TableOptions},
     rejects::{Reason, Reject},
     row::Row,
     row_source::{Ending, RowSource},
     source::Source,
-    text::FileText,
+    text::{FileText, encoding_remedy},
 };
 
 /// A file that was opened and read up to the end of its header.
@@ -27,6 +31,13 @@ pub(crate) struct Table {
     width: usize,
     stop_at_invalid: bool,
     blank_lines: u64,
+    layout: Layout,
+    /// Whether the next record is the one below the header.
+    is_below_header: bool,
+    /// The line of dashes below the header.
+    ruler: Option<u64>,
+    /// Rows of which the delimiter at the end was left out.
+    trailing_delimiters: u64,
 }
 
 /// The result of [`Table::next`].
@@ -48,6 +59,10 @@ impl Table {
             width: layout.width,
             stop_at_invalid: options.refused == Refused::Stop,
             blank_lines: 0,
+            layout,
+            is_below_header: layout.header != HeaderFound::Absent,
+            ruler: None,
+            trailing_delimiters: 0,
         };
         table.header = if layout.header != HeaderFound::Absent {
             table.read_header(path)?
@@ -58,14 +73,27 @@ impl Table {
         if table.width > MAX_COLUMNS {
             return Err(IngestError::TooManyColumns { found: table.width });
         }
+        table.records.expect_rows(RowShape {
+            delimiters: (table.width + usize::from(layout.has_trailing_delimiters)).saturating_sub(1),
+            is_spaced: table.header.iter().skip(1).any(|name| name.starts_with(' ')),
+        });
         Ok(table)
     }
 
     /// Reads the next row that has as many fields as the table has columns.
     fn next(&mut self) -> Result<Next, IngestError> {
         loop {
-            let reject = match self.records.next(&mut self.row)? {
+            let step = self.records.next(&mut self.row)?;
+            if step == Step::Row && std::mem::take(&mut self.is_below_header) && is_ruler(self.row.fields()) {
+                self.ruler = Some(self.row.line);
+                continue;
+            }
+            let reject = match step {
                 Step::Row if self.row.width == self.width => return Ok(Next::Row),
+                Step::Row if self.has_trailing_delimiter() => {
+                    self.trailing_delimiters += 1;
+                    return Ok(Next::Row);
+                }
                 Step::Row => {
                     let reason = Reason::Ragged {
                         found: self.row.width,
@@ -86,6 +114,11 @@ impl Table {
             self.check_encoding(reject)?;
             return Ok(Next::Refused(reject));
         }
+    }
+
+    /// Whether the row ends with a delimiter that the header does not have, which is then left out.
+    fn has_trailing_delimiter(&mut self) -> bool {
+        self.layout.has_trailing_delimiters && self.row.width == self.width + 1 && self.row.remove_empty_last()
     }
 
     fn read_header(&mut self, path: &Path) -> Result<Vec<String>, IngestError> {
@@ -114,10 +147,31 @@ impl Table {
                 line: reject.line,
                 offset,
                 encoding: self.records.source().encoding().name(),
+                remedy: encoding_remedy(self.records.window()),
             });
         }
         Ok(())
     }
+}
+
+/// What the steward should know about the layout of a text that was read to its end.
+fn layout_notes(table: &Table, like_rows: LinesLikeRows) -> Vec<Note> {
+    let layout = &table.layout;
+    let lines_like_rows = like_rows.first.map(|line| Note::LinesLikeRows {
+        count: like_rows.count,
+        line,
+    });
+    let trailing = Some(table.trailing_delimiters).filter(|count| *count > 0);
+    [
+        layout.has_separator_line.then_some(Note::SeparatorLine),
+        table.ruler.map(|line| Note::RulerLine { line }),
+        layout.second_header.map(|line| Note::SecondHeader { line }),
+        trailing.map(|count| Note::TrailingDelimiters { count }),
+        lines_like_rows,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl RowSource for Table {
@@ -138,10 +192,14 @@ impl RowSource for Table {
     }
 
     fn finish(self: Box<Self>) -> Result<Ending, IngestError> {
-        let source = self.records.into_source();
+        let mut notes = layout_notes(&self, self.records.like_rows());
+        let mut source = self.records.into_source();
+        notes.extend(source.encoding_note());
         Ok(Ending {
             encoding: Some(source.encoding()),
-            gzip: source.is_gzip(),
+            compression: source.compression(),
+            errors: Vec::new(),
+            notes,
             blank_lines: self.blank_lines,
             stored_as_text: vec![false; self.width],
             fingerprint: source.finish()?,
@@ -149,7 +207,8 @@ impl RowSource for Table {
     }
 }
 
-fn names_given(header: &Header, path: &Path, width: usize) -> Result<Vec<String>, IngestError> {
+/// The names of columns without a header.
+pub(crate) fn names_given(header: &Header, path: &Path, width: usize) -> Result<Vec<String>, IngestError> {
     if width == 0 {
         return Err(IngestError::Empty { path: path.to_owned() });
     }

@@ -6,6 +6,7 @@ use crate::ingest::{
     error::IngestError,
     options::{Refused, TextEncoding},
     rejects::{Reason, Reject},
+    text::UNKNOWN_ENCODING,
 };
 
 /// Whether nothing is on a line.
@@ -33,6 +34,7 @@ pub(super) fn check_encoding(reject: Reject, refused: Refused, encoding: TextEnc
             line: reject.line,
             offset,
             encoding: encoding.name(),
+            remedy: UNKNOWN_ENCODING,
         }),
         _ => Ok(()),
     }

@@ -43,12 +43,16 @@ pub(crate) struct Table {
     row: Row,
     blank_lines: u64,
     stored_as_text: Vec<bool>,
+    /// For each column, whether the current line has a number or a truth value in it.
+    typed: Vec<bool>,
 }
 
 /// Lines that the decoder has.
 #[derive(Default)]
 struct Decoding {
     lines: Vec<u64>,
+    /// For each column of each line, whether the line has a number or a truth value in it.
+    typed: Vec<bool>,
     bytes: usize,
 }
 
@@ -66,6 +70,7 @@ impl Table {
             row: Row::default(),
             blank_lines: 0,
             stored_as_text: vec![false; names.len()],
+            typed: Vec::new(),
         })
     }
 
@@ -104,6 +109,7 @@ impl Table {
         let decoded = self.decoder.decode(bytes);
         if decoded.is_ok_and(|decoded| decoded == bytes.len()) {
             decoding.lines.push(line);
+            decoding.typed.extend_from_slice(&self.typed);
             decoding.bytes += bytes.len();
             Ok(true)
         } else {
@@ -119,14 +125,21 @@ impl Table {
         if let Err(reason) = read.and_then(|()| self.columns.check(&members, self.lines.number())) {
             return Ok(Err(reason));
         }
+        self.typed.clear();
+        self.typed.resize(self.columns.names().len(), false);
         for Member { name, value } in &members {
             // Other names were not there when the names were read, or were not accepted.
             let index = self.columns.index(name).filter(|_| !matches!(value, Value::Nested(_)));
             let index = index.ok_or_else(|| IngestError::Changed {
                 path: self.path.clone(),
             })?;
-            if let (Value::Text(_), Some(is_text)) = (value, self.stored_as_text.get_mut(index)) {
-                *is_text = true;
+            let seen = match value {
+                Value::Text(_) => self.stored_as_text.get_mut(index),
+                Value::Plain { .. } => self.typed.get_mut(index),
+                Value::Null | Value::Nested(_) => None,
+            };
+            if let Some(seen) = seen {
+                *seen = true;
             }
         }
         Ok(Ok(()))
@@ -146,9 +159,10 @@ impl Table {
         let columns = columns.ok_or_else(|| self.undecodable())?;
         for (at, line) in decoding.lines.iter().enumerate() {
             self.row.clear(*line);
-            for column in &columns {
-                self.row
-                    .push_field(if column.is_valid(at) { column.value(at) } else { "" });
+            let typed = decoding.typed.iter().skip(at * columns.len());
+            for (column, is_typed) in columns.iter().zip(typed) {
+                let value = if column.is_valid(at) { column.value(at) } else { "" };
+                self.row.push_field(value, *is_typed);
             }
             block.push(&self.row);
         }
@@ -177,7 +191,9 @@ impl RowSource for Table {
         let text = self.lines.into_source();
         Ok(Ending {
             encoding: Some(text.encoding()),
-            gzip: text.is_gzip(),
+            compression: text.compression(),
+            errors: Vec::new(),
+            notes: Vec::new(),
             blank_lines: self.blank_lines,
             stored_as_text: self.stored_as_text,
             fingerprint: text.finish()?,

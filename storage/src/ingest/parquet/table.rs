@@ -122,8 +122,9 @@ impl Table {
         self.row.clear(self.number);
         let mut invalid = None;
         let mut too_long = None;
-        for (at, column) in self.columns.iter_mut().enumerate() {
+        for (at, (column, reading)) in self.columns.iter_mut().zip(&self.readings).enumerate() {
             let field = at + 1;
+            let is_text = matches!(reading, Reading::Text | Reading::Uuid);
             let start = self.row.text.len();
             match column.append(&mut self.row.text)? {
                 Cell::Written | Cell::Missing => {}
@@ -137,7 +138,7 @@ impl Table {
             if self.row.text.len() - start > MAX_FIELD_BYTES {
                 too_long.get_or_insert(Reason::FieldTooLong { field });
             }
-            self.row.end_field();
+            self.row.end_field(!is_text);
             if self.row.text.len() > MAX_RECORD_BYTES {
                 too_long.get_or_insert(Reason::RowTooLong);
             }
@@ -186,7 +187,9 @@ impl RowSource for Table {
         Ok(Ending {
             fingerprint: self.fingerprint,
             encoding: None,
-            gzip: false,
+            compression: None,
+            errors: Vec::new(),
+            notes: Vec::new(),
             blank_lines: 0,
             stored_as_text: self.readings.iter().map(|reading| *reading == Reading::Text).collect(),
         })

@@ -11,8 +11,8 @@ fn proposal_for(text: &str) -> String {
     notes(text)
         .into_iter()
         .find_map(|note| {
-            if let Note::Proposal { proposal, .. } = note {
-                Some(proposal.to_string())
+            if let Note::Proposal { .. } = note {
+                Some(note.to_string())
             } else {
                 None
             }
@@ -144,6 +144,25 @@ fn decimal_commas_dates_and_markers_are_right_after_following_the_proposals() {
             Some("true"),
             None
         ]
+    );
+}
+
+#[test]
+fn sign_before_decimals_is_not_taken_for_the_delimiter() {
+    let options = TableOptions {
+        header: Header::Absent { names: Vec::new() },
+        notation: Notation {
+            decimal: DecimalSign::Comma,
+            ..Notation::default()
+        },
+        ..TableOptions::default()
+    };
+    let found = inspect("1|0,5|a\n2|1,5|b\n", &options).unwrap();
+    assert_eq!(found.delimiter(), Some(Delimiter::Byte(b'|')));
+    let quoted = inspect("1,\"0,5\"\n2,\"1,5\"\n", &options).unwrap();
+    assert_eq!(
+        (quoted.delimiter(), quoted.columns().len()),
+        (Some(Delimiter::Byte(b',')), 2)
     );
 }
 

@@ -81,6 +81,21 @@ fn tables_of_a_clinical_data_model() {
 }
 
 #[test]
+fn persons_of_a_clinical_data_model_are_proposed() {
+    for table in ["measurement", "condition_occurrence", "drug_exposure"] {
+        let Some(path) = shared(&format!("omop-gibleed-5.3/{table}.csv.gz")) else {
+            return;
+        };
+        let (inspection, _) = import_file(&path);
+        let proposed = inspection.notes().iter().find_map(|note| {
+            let Note::Repeats { column } = note else { return None };
+            Some(column.to_lowercase())
+        });
+        assert_eq!(proposed.as_deref(), Some("person_id"), "{table}");
+    }
+}
+
+#[test]
 fn every_table_of_the_shared_folder_is_read() {
     let Some(folder) = shared("omop-gibleed-5.3") else {
         return;

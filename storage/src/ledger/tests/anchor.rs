@@ -220,11 +220,16 @@ fn entry_named_in_the_state_is_covered_by_it() {
         .unwrap()
         .sequence();
     assert_eq!(ledger.anchored_head().tree().size, 1);
-    let head = ledger.commit(&meta, |head, batch| {
-        batch.put(&records, "query", &entry)?;
-        Ok::<_, MetaError>(head)
-    });
-    assert_eq!(head.unwrap(), ledger.anchored_head());
+    let (head, change) = ledger
+        .apply(&meta, |head, batch| {
+            batch.put(&records, "query", &entry)?;
+            Ok::<_, MetaError>(head)
+        })
+        .unwrap();
+    // What is signed is over a head that is durable in the state.
+    assert_eq!(ledger.anchored_head().tree().size, 1);
+    ledger.until_durable(&meta, change).unwrap();
+    assert_eq!(head, ledger.anchored_head());
     assert_eq!(ledger.anchored_head().tree(), ledger.head());
     drop((ledger, records, meta));
     fixture.copy("ledger", "ledger-new");
@@ -240,7 +245,7 @@ fn change_of_the_state_that_fails_covers_nothing() {
     let meta = fixture.meta();
     let ledger = Ledger::open_anchored(&fixture.ledger(), fixture.master.ledger(), institution(), &meta).unwrap();
     drop(ledger.append(query_end(0), &Attribution::eva(), NOW).unwrap());
-    let refused = ledger.commit(&meta, |_, _| Err::<(), _>(MetaError::Damaged));
+    let refused = ledger.apply(&meta, |_, _| Err::<(), _>(MetaError::Damaged));
     assert!(refused.is_err());
     assert_eq!(ledger.anchored_head().tree().size, 0);
 }
@@ -301,8 +306,11 @@ fn anchor_is_never_set_back() {
     let anchor = ledger.0.anchor.as_ref().unwrap();
     assert_eq!(anchor.cover(|| shorter).unwrap().tree(), shorter);
     assert_eq!(known(&meta).unwrap(), Some(longer));
-    let committed = anchor.commit(&meta, || shorter, |head, _| Ok::<_, MetaError>(head));
-    assert_eq!(committed.unwrap().tree(), shorter);
+    let (head, applied) = anchor
+        .apply(&meta, || shorter, |head, _| Ok::<_, MetaError>(head))
+        .unwrap();
+    ledger.until_durable(&meta, applied).unwrap();
+    assert_eq!(head.tree(), shorter);
     assert_eq!(known(&meta).unwrap(), Some(longer));
     // Entries that are covered and not acknowledged yet cannot be read, so nothing is signed over them.
     assert_eq!(anchor.covered_up_to(shorter).tree(), shorter);
@@ -313,12 +321,33 @@ fn anchor_is_never_set_back() {
         scope.spawn(|| (0..50).for_each(|n| drop(ledger.append(query_end(n), &Attribution::eva(), NOW).unwrap())));
         scope.spawn(|| {
             for _ in 0..50 {
-                ledger.commit(&meta, |_, _| Ok::<_, MetaError>(())).unwrap();
+                let ((), applied) = ledger.apply(&meta, |_, _| Ok::<_, MetaError>(())).unwrap();
+                ledger.until_durable(&meta, applied).unwrap();
             }
         });
     });
     drop((ledger, meta));
     assert_eq!(fixture.open_anchored().unwrap().size(), 102);
+}
+
+/// The head in a change that is not durable yet is not replaced by a shorter one either.
+#[test]
+fn anchor_that_is_not_durable_yet_is_not_set_back() {
+    let fixture = Fixture::new();
+    let meta = fixture.meta();
+    let ledger = Ledger::open_anchored(&fixture.ledger(), fixture.master.ledger(), institution(), &meta).unwrap();
+    drop(ledger.append(query_end(0), &Attribution::eva(), NOW).unwrap());
+    let shorter = ledger.head();
+    drop(ledger.append(query_end(1), &Attribution::eva(), NOW).unwrap());
+    let longer = ledger.head();
+    let anchor = ledger.0.anchor.as_ref().unwrap();
+    let ((), first) = anchor.apply(&meta, || longer, |_, _| Ok::<_, MetaError>(())).unwrap();
+    let ((), second) = anchor.apply(&meta, || shorter, |_, _| Ok::<_, MetaError>(())).unwrap();
+    assert_eq!(known(&meta).unwrap(), Some(longer));
+    assert_eq!(ledger.anchored_head().tree().size, 0);
+    ledger.until_durable(&meta, second).unwrap();
+    ledger.until_durable(&meta, first).unwrap();
+    assert_eq!(ledger.anchored_head().tree(), longer);
 }
 
 #[track_caller]

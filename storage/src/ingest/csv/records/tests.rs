@@ -3,6 +3,7 @@ use super::*;
 const SYNTAX: Syntax = Syntax {
     delimiter: Delimiter::Byte(b','),
     quotes: true,
+    trusts_quotes: false,
     comment: None,
     skip_lines: 0,
 };
@@ -29,7 +30,10 @@ fn read_in(text: &[u8], chunk: usize) -> Vec<Line> {
 }
 
 fn read_as(text: &[u8], chunk: usize, syntax: Syntax) -> Vec<Line> {
-    let mut records = Records::new(Drip { rest: text, chunk }, syntax);
+    read_all(&mut Records::new(Drip { rest: text, chunk }, syntax))
+}
+
+fn read_all(records: &mut Records<Drip<'_>>) -> Vec<Line> {
     let mut row = Row::default();
     let mut lines = Vec::new();
     loop {
@@ -202,4 +206,61 @@ fn bytes_that_are_not_text_are_located() {
         (5, Err(Reason::ZeroByte)),
     ];
     assert_eq!(lines, expected);
+}
+
+/// Reads rows of three fields with `;` between them.
+fn read_rows(text: &[u8], chunk: usize, trusts_quotes: bool) -> (Vec<Line>, LinesLikeRows) {
+    let syntax = Syntax {
+        delimiter: Delimiter::Byte(b';'),
+        trusts_quotes,
+        ..SYNTAX
+    };
+    let mut records = Records::new(Drip { rest: text, chunk }, syntax);
+    records.expect_rows(RowShape {
+        delimiters: 2,
+        is_spaced: false,
+    });
+    (read_all(&mut records), records.like_rows())
+}
+
+#[test]
+fn rows_between_two_open_quotes_are_read_as_rows() {
+    let text = b"1;a;1\n2;\"open;2\n3;c;3\n4;d;4\n5;e\";5\n6;f;6\n";
+    let expected = [
+        row(1, &["1", "a", "1"]),
+        (2, Err(Reason::RowsInQuotes { field: 2, lines: 3 })),
+        row(3, &["3", "c", "3"]),
+        row(4, &["4", "d", "4"]),
+        row(5, &["5", "e\"", "5"]),
+        row(6, &["6", "f", "6"]),
+    ];
+    for chunk in [1, 2, 7, usize::MAX] {
+        assert_eq!(
+            read_rows(text, chunk, false),
+            (expected.to_vec(), LinesLikeRows::default()),
+            "in chunks of {chunk}"
+        );
+    }
+}
+
+#[test]
+fn rows_after_an_open_quote_are_read_however_many_they_are() {
+    let rows: String = (0..3000).map(|row| format!("{row};x;{row}\n")).collect();
+    let text = format!("1;\"open;1\n{rows}2;shut\";2\n");
+    let (lines, _) = read_rows(text.as_bytes(), 4096, false);
+    assert_eq!(lines[0], (1, Err(Reason::RowsInQuotes { field: 2, lines: 3001 })));
+    assert_eq!(lines.len(), 3002);
+}
+
+#[test]
+fn lines_like_rows_are_text_if_quotes_are_trusted_and_counted() {
+    let text = b"1;\"a;1\n2;b\";2\n3;\"two\nlines\";3\n";
+    let (lines, like_rows) = read_rows(text, 5, true);
+    assert_eq!(
+        lines,
+        [row(1, &["1", "a;1\n2;b", "2"]), row(3, &["3", "two\nlines", "3"])]
+    );
+    assert_eq!((like_rows.count, like_rows.first), (1, Some(1)));
+    let (_, like_rows) = read_rows(text, 5, false);
+    assert_eq!(like_rows, LinesLikeRows::default());
 }

@@ -11,9 +11,10 @@ use concordat_keys::{
 };
 
 use super::LedgerError;
-use super::files::{checkpoint_path, head_path, latest_checkpoint, log_path, read_head};
+use super::files::{checkpoint_path, latest_checkpoint, log_path};
 use super::format::{Head, MAGIC, MAGIC_LEN};
-use super::log::{recover_complete_records, replay_from};
+use super::head_file::{self, HeadFile};
+use super::log_reader::{recover_complete_records, replay_from};
 use super::medium::Medium;
 use super::segments::{self, SEGMENT, Segments};
 use super::shared::Shared;
@@ -23,7 +24,7 @@ use super::tip::Tip;
 #[derive(Debug)]
 pub(super) struct Files {
     log: File,
-    head: PathBuf,
+    head: HeadFile,
     segments: PathBuf,
 }
 
@@ -50,10 +51,9 @@ pub(super) struct Opened {
 /// acknowledged.
 pub(super) fn open(dir: &Path, key: &LedgerKey, extent: Extent) -> Result<Opened, LedgerError> {
     let log = log_path(dir);
-    let head = head_path(dir);
     create_dir_private(dir).map_err(|source| LedgerError::io("create", dir, source))?;
-    let acknowledged = match read_head(dir, key)? {
-        Some(head) => head,
+    let acknowledged = match head_file::read(dir, key)? {
+        Some(found) => found.head,
         None => create(dir, key)?,
     };
     let (segments, as_written, size) = match extent {
@@ -77,19 +77,16 @@ pub(super) fn open(dir: &Path, key: &LedgerKey, extent: Extent) -> Result<Opened
     let end = recover_complete_records(dir, key, &mut shared)?;
     let file = OpenOptions::new().append(true).mode(0o600).open(&log);
     let file = file.map_err(|source| LedgerError::io("open", &log, source))?;
+    cut(&file, end).map_err(|source| LedgerError::io("repair", &log, source))?;
     let segments = segments::path(dir);
-    let mut files = Files {
+    // Written again in every case: the slots may be those of a snapshot, or one of them torn.
+    let sealed = shared.tip.head().seal(key)?;
+    let head = HeadFile::create(dir, &sealed).map_err(|source| LedgerError::io("write the head in", dir, source))?;
+    let files = Files {
         log: file,
         head,
         segments,
     };
-    cut(&files.log, end).map_err(|source| LedgerError::io("repair", &log, source))?;
-    if shared.tip.head() != acknowledged {
-        let sealed = shared.tip.head().seal(key)?;
-        files
-            .put_head(&sealed)
-            .map_err(|source| LedgerError::io("write", &files.head, source))?;
-    }
     let found = shared.segments.count();
     if found != on_disk || !as_written && (found > 0 || files.segments.exists()) {
         write_private(&files.segments, &shared.segments.sealed(key)?)
@@ -111,8 +108,7 @@ fn create(dir: &Path, key: &LedgerKey) -> Result<Head, LedgerError> {
     }
     write_private(&log, &MAGIC).map_err(|source| LedgerError::io("write", &log, source))?;
     let head = Tip::default().head();
-    let path = head_path(dir);
-    write_private(&path, &head.seal(key)?).map_err(|source| LedgerError::io("write", &path, source))?;
+    HeadFile::create(dir, &head.seal(key)?).map_err(|source| LedgerError::io("write the head in", dir, source))?;
     Ok(head)
 }
 
@@ -146,19 +142,8 @@ impl Medium for Files {
         self.log.sync_data()
     }
 
-    /// The folder is not synced: after a power cut the previous head may be there again, and then the entries after it, which are
-    /// durable, are recovered when the ledger is opened.
     fn put_head(&mut self, sealed: &[u8]) -> io::Result<()> {
-        let staged = self.head.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&staged)?;
-        file.write_all(sealed)?;
-        file.sync_data()?;
-        std::fs::rename(&staged, &self.head)
+        self.head.put(sealed)
     }
 
     fn put_segment(&mut self, record: &[u8]) -> io::Result<()> {
