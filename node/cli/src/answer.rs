@@ -1,6 +1,9 @@
 //! The rows of an answer: read as a stream, written in the requested format.
 
 mod cells;
+mod csv;
+mod out;
+mod remarks;
 mod sink;
 
 use arrow::array::RecordBatch;
@@ -12,7 +15,7 @@ use concordat_documents::problem::Problem;
 use concordat_documents::query::{ARROW, AnswerEnd, END, MAX_PART};
 use concordat_protocol::error_kind::ErrorKind;
 
-pub(crate) use sink::Sink;
+pub(crate) use sink::{Sink, Written};
 
 /// Tag and length of a part.
 const HEADER: usize = 5;

@@ -1,6 +1,7 @@
 //! `concordat catalog`.
 
 use concordat_documents::query::{Catalog, PublishedDataset};
+use concordat_protocol::ids::DatasetName;
 use concordat_protocol::scope::Tier;
 use serde::Serialize;
 
@@ -14,13 +15,21 @@ pub struct Args {
     /// Only this institution's
     #[arg(long, value_name = "ID")]
     peer: Option<String>,
+    /// Only the dataset of this name
+    #[arg(value_name = "DATASET")]
+    dataset: Option<DatasetName>,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
-    let path = args.peer.map_or_else(
-        || "/v1/catalog".to_owned(),
-        |peer| format!("/v1/catalog?peer={}", segment(&peer)),
-    );
+    let peer = args.peer.map(|peer| format!("peer={}", segment(&peer)));
+    let dataset = args
+        .dataset
+        .map(|dataset| format!("dataset={}", segment(dataset.as_str())));
+    let parameters: Vec<String> = peer.into_iter().chain(dataset).collect();
+    let path = match parameters.is_empty() {
+        true => "/v1/catalog".to_owned(),
+        false => format!("/v1/catalog?{}", parameters.join("&")),
+    };
     let catalog: Catalog = context.client()?.get(&path).await?;
     for member in &catalog.unreachable {
         context

@@ -1,5 +1,6 @@
 //! `concordat dataset …`: datasets of this institution.
 
+mod classify;
 mod import;
 mod inspect;
 mod notes;
@@ -10,13 +11,13 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 
 use clap::Subcommand;
 use concordat_documents::dataset::{
-    Dataset, DatasetCheck, DatasetSummary, DatasetVersion, Erased, Erasure, ErasureRequest, NewClasses, NewLimits,
-    NewRetention, Retention, TierLimits,
+    Dataset, DatasetCheck, DatasetSummary, DatasetVersion, Erased, Erasure, ErasureRequest, NewLimits, NewRetention,
+    Retention, TierLimits,
 };
 use concordat_documents::problem::Problem;
 use concordat_documents::{Empty, Items};
-use concordat_protocol::ids::{ColumnName, DatasetName, InvalidName, SegmentName};
-use concordat_protocol::schema::{ColumnClass, InvalidClass, VersionNumber};
+use concordat_protocol::ids::{ColumnName, DatasetName, SegmentName};
+use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Tier;
 use concordat_protocol::text::Reason;
 use serde::Serialize;
@@ -45,13 +46,7 @@ pub enum DatasetCommand {
         name: DatasetName,
     },
     /// Set the class of columns: direct-identifier, quasi-identifier, sensitive or ordinary
-    Classify {
-        /// The dataset
-        name: DatasetName,
-        /// COLUMN=CLASS, one for each column
-        #[arg(required = true, value_name = "COLUMN=CLASS", value_parser = assignment)]
-        classes: Vec<(ColumnName, ColumnClass)>,
-    },
+    Classify(classify::Args),
     /// Let members of the consortium see a dataset and request it
     Publish {
         /// The dataset
@@ -211,14 +206,7 @@ impl DatasetCommand {
                 out.list(&datasets.items, &SUMMARY)
             }
             Self::Show { name } => show(&client.get(&format!("/v1/datasets/{name}")).await?, context),
-            Self::Classify { name, classes } => {
-                let new = NewClasses {
-                    classes: classes.into_iter().collect(),
-                };
-                let count = new.classes.len();
-                let dataset: Dataset = client.post(&format!("/v1/datasets/{name}/classify"), &new).await?;
-                out.done(&format!("{count} columns of {name} classified"), &dataset)
-            }
+            Self::Classify(args) => classify::run(args, &client, context).await,
             Self::Publish { name } => {
                 notes::point_to(&name, &client, context).await;
                 change_visibility(&client, context, &name, "publish", "published").await
@@ -317,30 +305,6 @@ impl<'a> From<&'a Dataset> for Rest<'a> {
             sensitive: dataset.sensitive,
             births: &dataset.births,
             source: &dataset.source,
-        }
-    }
-}
-
-fn assignment(text: &str) -> Result<(ColumnName, ColumnClass), String> {
-    let parts = text
-        .split_once('=')
-        .filter(|(column, class)| !column.is_empty() && !class.is_empty());
-    let (column, class) = parts.ok_or("write it as COLUMN=CLASS, such as `age=quasi-identifier`")?;
-    let column = column.parse().map_err(|error: InvalidName| error.to_string())?;
-    let class = class.parse().map_err(|error: InvalidClass| error.to_string())?;
-    Ok((column, class))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn class_assignment_needs_column_and_class() {
-        let (column, class) = assignment("age=quasi-identifier").unwrap();
-        assert_eq!((column.as_str(), class), ("age", ColumnClass::QuasiIdentifier));
-        for wrong in ["a", "=ordinary", "a=", "a=secret", "a=ordinary=x"] {
-            assert!(assignment(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -95,26 +95,22 @@ pub fn report(findings: &[Finding], context: &Context) -> Result<(), Problem> {
     if wrong.is_empty() {
         return Ok(());
     }
-    Err(Problem::new(
-        ErrorKind::Internal,
-        format!(
-            "{} of {} checks found a problem: {}",
-            wrong.len(),
-            findings.len(),
-            wrong.join(", ")
-        ),
-    ))
+    let found = format!(
+        "{} of {} checks found a problem: {}",
+        wrong.len(),
+        findings.len(),
+        wrong.join(", ")
+    );
+    let mut problem = Problem::new(ErrorKind::Internal, found);
+    problem.title = "the node needs attention".to_owned();
+    Err(problem)
 }
 
 /// Checks of what only the daemon knows.
 #[must_use]
 pub fn running(status: &Status, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("daemon"), clock(status, now), roster(status, now)];
-    findings.push(if status.connected == 0 && status.roster.is_some() {
-        Finding::wrong("peers", "no member is connected", "concordat consortium roster show")
-    } else {
-        Finding::ok("peers")
-    });
+    findings.push(peers(status));
     findings.push(if status.reasons.is_empty() {
         Finding::ok("readiness")
     } else {
@@ -122,6 +118,19 @@ pub fn running(status: &Status, now: Timestamp) -> Vec<Finding> {
     });
     findings.push(ledgers(status));
     findings
+}
+
+/// No member is connected although there are others.
+fn peers(status: &Status) -> Finding {
+    match &status.roster {
+        Some(roster) if status.connected == 0 && roster.other_members > 0 => {
+            Finding::wrong("peers", "no member is connected", "concordat consortium roster show")
+        }
+        Some(roster) if roster.other_members == 0 => {
+            Finding::noted("peers", "this institution is the only active member of its consortium")
+        }
+        Some(_) | None => Finding::ok("peers"),
+    }
 }
 
 /// A ledger that contradicts what its node has signed, here or at a peer, and grants that a restore has suspended.
@@ -191,6 +200,7 @@ fn refused_roster(roster: &RosterStatus) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use concordat_documents::status::CharterStatus;
     use concordat_protocol::identity::{NodeKey, PrivateKey as _};
 
     use super::*;
@@ -212,9 +222,47 @@ mod tests {
     }
 
     #[test]
+    fn doctor_misses_peers_only_if_there_are_other_members() {
+        let found = |connected, other_members| {
+            let charter = CharterStatus {
+                threshold: 1,
+                keys: Vec::new(),
+                note: String::new(),
+            };
+            let roster = RosterStatus {
+                number: 1,
+                expires: String::new(),
+                other_members,
+                charter,
+                refused: None,
+            };
+            peers(&Status {
+                roster: Some(roster),
+                connected,
+                ..without_roster()
+            })
+            .wrong
+            .is_some()
+        };
+        assert!(found(0, 2));
+        assert!(!found(1, 2));
+        assert!(!found(0, 0));
+    }
+
+    #[test]
     fn doctor_without_roster_suggests_joining() {
+        let status = without_roster();
+        let wrong: Vec<&str> = running(&status, Timestamp::from_millis(0))
+            .iter()
+            .filter(|f| f.wrong.is_some())
+            .map(|f| f.check)
+            .collect();
+        assert_eq!(wrong, ["roster", "readiness"]);
+    }
+
+    fn without_roster() -> Status {
         let node = NodeKey::from_seed(&[1; 32].into()).public();
-        let status = Status {
+        Status {
             institution: "cleveland".parse().unwrap(),
             name: "Cleveland".parse().unwrap(),
             jurisdiction: "US".parse().unwrap(),
@@ -234,12 +282,6 @@ mod tests {
             alarms: Vec::new(),
             time: String::new(),
             clock: None,
-        };
-        let wrong: Vec<&str> = running(&status, Timestamp::from_millis(0))
-            .iter()
-            .filter(|f| f.wrong.is_some())
-            .map(|f| f.check)
-            .collect();
-        assert_eq!(wrong, ["roster", "readiness"]);
+        }
     }
 }

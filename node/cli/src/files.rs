@@ -2,33 +2,42 @@
 //!
 //! What is read is a regular file, up to a limit: a pipe would wait, and a device may have no end. What is written:
 //!
-//! 1. They are written under an unpredictable name, newly created (`O_EXCL`, which follows no link), with mode 0600.
-//! 2. Once the complete file is on disk, it is renamed atomically. A command that fails leaves no file behind.
+//! 1. A file has mode 0600, and no name before it is complete; where that is not possible it has an unpredictable one ([`staged`]).
+//! 2. Once the complete file is on disk, it gets its name, and replaces an older file of that name. A command that fails or is interrupted
+//!    leaves no file behind.
 //! 3. A target that is a link, or anything but a regular file, is refused, and so is a folder in which any user can replace files.
 //!
 //! Files in a data directory are written by the node itself; they are safe from other users, because the folder is 0700.
 
+mod interrupt;
+mod staged;
+
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File, Metadata},
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufWriter, IntoInnerError, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use concordat_documents::problem::Problem;
-use data_encoding::HEXLOWER;
-use nix::fcntl::OFlag;
+use nix::{
+    errno::Errno,
+    fcntl::{AtFlags, OFlag},
+    sys::stat::{SFlag, fstatat},
+};
+use staged::Staged;
 
 /// Any user may write.
 const ALL_WRITE: u32 = 0o002;
 /// Only the owner of a file may rename or remove it.
 const STICKY: u32 = 0o1000;
 
-/// A file that is being written; it is deleted if this is dropped before [`NewFile::finish`].
+/// A file that is being written. Nothing remains of it if this is dropped before [`NewFile::finish`].
 #[derive(Debug)]
 pub(crate) struct NewFile {
-    file: BufWriter<File>,
-    staged: PathBuf,
+    file: BufWriter<Staged>,
+    name: OsString,
     path: PathBuf,
 }
 
@@ -38,32 +47,25 @@ impl NewFile {
     /// # Errors
     /// If the target is not a regular file, other users could replace it, or it cannot be created.
     pub(crate) fn create(path: &Path) -> Result<Self, Problem> {
-        let unwritable = |error: io::Error| Problem::usage(format!("cannot write `{}`: {error}", path.display()));
-        if path.file_name().is_none() {
-            return Err(Problem::usage(format!("`{}` is not a file name", path.display())));
-        }
-        refuse_unless_regular(path)?;
-        let folder = folder(path);
-        let metadata = fs::metadata(folder).map_err(unwritable)?;
+        let name = file_name(path)?.to_owned();
+        let folder_path = folder(path);
+        let folder = open_folder(folder_path)?;
+        refuse_unless_regular(&folder, &name, path)?;
+        let unwritable = |error: io::Error| {
+            Problem::usage(format!("cannot write into `{}`: {error}", folder_path.display()))
+                .help("choose a folder that you can write to")
+        };
+        let metadata = folder.metadata().map_err(unwritable)?;
         if is_world_writable(&metadata) {
             return Err(
-                Problem::usage(format!("any user can replace files in `{}`", folder.display()))
+                Problem::usage(format!("any user can replace files in `{}`", folder_path.display()))
                     .help("write into a folder that only you can write to"),
             );
         }
-        let mut random = [0; 16];
-        getrandom::fill(&mut random)
-            .map_err(|error| Problem::internal("the operating system provides no random numbers", &error))?;
-        let staged = folder.join(format!(".{}.part", HEXLOWER.encode(&random)));
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&staged)
-            .map_err(unwritable)?;
+        let staged = Staged::create(folder, folder_path).map_err(unwritable)?;
         Ok(Self {
-            file: BufWriter::new(file),
-            staged,
+            file: BufWriter::new(staged),
+            name,
             path: path.to_owned(),
         })
     }
@@ -72,15 +74,15 @@ impl NewFile {
     ///
     /// # Errors
     /// If it cannot be written completely, or something other than a regular file appeared at its path.
-    pub(crate) fn finish(mut self) -> Result<(), Problem> {
-        let unwritable =
-            |error: io::Error| Problem::internal(&format!("cannot write `{}`", self.path.display()), &error);
-        self.file.flush().map_err(unwritable)?;
-        self.file.get_ref().sync_all().map_err(unwritable)?;
-        refuse_unless_regular(&self.path)?;
-        // A link that appears there now is replaced, and not followed.
-        fs::rename(&self.staged, &self.path).map_err(unwritable)?;
-        sync_folder(folder(&self.path)).map_err(unwritable)
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        let Self { file, name, path } = self;
+        let unwritable = |error: io::Error| Problem::internal(&format!("cannot write `{}`", path.display()), &error);
+        let staged = file
+            .into_inner()
+            .map_err(IntoInnerError::into_error)
+            .map_err(unwritable)?;
+        refuse_unless_regular(staged.folder(), &name, &path)?;
+        staged.publish(&name).map_err(unwritable)
     }
 }
 
@@ -94,13 +96,6 @@ impl Write for NewFile {
     }
 }
 
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        // After `finish` no file has this name; if it cannot be removed, a file with a random name remains.
-        drop(fs::remove_file(&self.staged));
-    }
-}
-
 /// Writes a complete file.
 ///
 /// # Errors
@@ -110,6 +105,20 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     file.write_all(bytes)
         .map_err(|error| Problem::internal(&format!("cannot write `{}`", path.display()), &error))?;
     file.finish()
+}
+
+/// Removes a file that [`NewFile`] could replace, if there is one.
+///
+/// # Errors
+/// If it cannot be removed.
+pub(crate) fn remove(path: &Path) -> Result<(), Problem> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Problem::internal(
+            &format!("cannot remove `{}`", path.display()),
+            &error,
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Reads a complete file of at most `most` bytes. A link is followed: the person who names a file may name a link to it.
@@ -129,17 +138,43 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, Problem> {
     text.map_err(|_| Problem::usage(format!("cannot read `{}`: it is not UTF-8 text", path.display())))
 }
 
+/// Reads standard input to its end, at most `most` bytes of text.
+///
+/// # Errors
+/// If it is longer, is not UTF-8, or cannot be read.
+pub(crate) fn read_standard_input(most: u64) -> Result<String, Problem> {
+    let bytes = read_within(io::stdin().lock(), most);
+    let bytes = bytes.map_err(|error| Problem::usage(format!("cannot read standard input: {error}")))?;
+    String::from_utf8(bytes).map_err(|_| Problem::usage("cannot read standard input: it is not UTF-8 text"))
+}
+
+/// Whether there is a regular file, and not a link to one, that begins with these bytes.
+pub(crate) fn begins_with(path: &Path, start: &[u8]) -> bool {
+    let is_file = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+    let mut bytes = vec![0; start.len()];
+    is_file && open_regular(path).is_ok_and(|mut file| file.read_exact(&mut bytes).is_ok()) && bytes == start
+}
+
+fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_within(open_regular(path)?, most)
+}
+
 /// The type is checked before the file is opened, so that nothing else is opened, and after, because the file may have been replaced in
 /// between; nothing waits.
-fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+fn open_regular(path: &Path) -> io::Result<File> {
     require_regular(&fs::metadata(path)?)?;
     let file = File::options()
         .read(true)
         .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
         .open(path)?;
     require_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Reads to the end, at most `most` bytes.
+fn read_within(source: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    let read = source.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(read).is_ok_and(|read| read <= most) {
         Ok(bytes)
     } else {
@@ -161,9 +196,12 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
     Problem::usage(format!("cannot read `{}`: {error}", path.display()))
 }
 
-/// Makes the names in a folder durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+/// The name of a file, without its folder.
+fn file_name(path: &Path) -> Result<&OsStr, Problem> {
+    let is_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    path.file_name()
+        .filter(|_| !is_folder)
+        .ok_or_else(|| Problem::usage(format!("`{}` is not a file name", path.display())))
 }
 
 fn folder(path: &Path) -> &Path {
@@ -172,19 +210,37 @@ fn folder(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-fn refuse_unless_regular(path: &Path) -> Result<(), Problem> {
+fn open_folder(path: &Path) -> Result<File, Problem> {
+    let flags = OFlag::O_DIRECTORY.bits();
+    let opened = File::options().read(true).custom_flags(flags).open(path);
+    opened.map_err(|error| {
+        let shown = path.display();
+        if error.kind() == io::ErrorKind::NotFound {
+            return Problem::usage(format!("there is no folder `{shown}`")).help("create it, or choose another one");
+        }
+        Problem::usage(format!("cannot write into `{shown}`: {error}")).help("choose a folder that you can write to")
+    })
+}
+
+fn refuse_unless_regular(folder: &File, name: &OsStr, path: &Path) -> Result<(), Problem> {
     let shown = path.display();
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_symlink() => {
-            Err(Problem::usage(format!("`{shown}` is a link, and is not followed"))
-                .help("give the path of the file itself, or remove the link"))
+    let found = match fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(found) => SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT,
+        Err(Errno::ENOENT) => return Ok(()),
+        Err(error) => {
+            return Err(Problem::usage(format!(
+                "cannot write `{shown}`: {}",
+                io::Error::from(error)
+            )));
         }
-        Ok(metadata) if !metadata.is_file() => {
-            Err(Problem::usage(format!("`{shown}` exists, and is not a regular file")).help("choose another name"))
-        }
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Problem::usage(format!("cannot write `{shown}`: {error}"))),
+    };
+    if found == SFlag::S_IFREG {
+        Ok(())
+    } else if found == SFlag::S_IFLNK {
+        Err(Problem::usage(format!("`{shown}` is a link, and is not followed"))
+            .help("give the path of the file itself, or remove the link"))
+    } else {
+        Err(Problem::usage(format!("`{shown}` exists, and is not a regular file")).help("choose another name"))
     }
 }
 

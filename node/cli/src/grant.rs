@@ -1,18 +1,25 @@
 //! `concordat grant …`
 
+mod datasets;
+mod several;
 mod shown;
 mod terms;
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 use concordat_documents::Empty;
-use concordat_documents::grant::{Grant, GrantChange, GrantRequest, OfferTerms, Transcript};
+use concordat_documents::grant::{Grant, GrantChange, GrantState, Transcript};
 use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
+use concordat_protocol::grant::Party;
 use concordat_protocol::text::Reason;
 use serde::Serialize;
 
+use self::several::Outcomes;
 pub(crate) use self::shown::ShownGrant;
 use self::shown::differences;
-use self::terms::{OfferArgs, RequestArgs};
+use self::terms::{IdArgs, OfferArgs, RequestArgs};
 use crate::context::Context;
 use crate::output::Format;
 use concordat_client::segment;
@@ -36,11 +43,8 @@ pub enum GrantCommand {
     },
     /// Offer what the policy allows of a request, or narrower terms: `grant offer 5b97 --tier aggregate --limits min-cell=20`
     Offer(OfferArgs),
-    /// Accept an offer
-    Accept {
-        /// Its id, or a prefix of it
-        id: String,
-    },
+    /// Accept an offer, or several
+    Accept(IdArgs),
     /// Sign the agreed terms, if that has not happened automatically
     Verify {
         /// Its id, or a prefix of it
@@ -86,15 +90,10 @@ pub(crate) async fn run(command: GrantCommand, context: &Context) -> Result<(), 
         GrantCommand::Show { id } => show(&id, context).await,
         GrantCommand::Transcript { id } => transcript(&id, context).await,
         GrantCommand::Offer(args) => {
-            let grant = step(&args.id, "offer", &OfferTerms::from(args.terms), context).await?;
-            note_key(&grant, context);
-            conclude(&grant, context)
+            let terms = args.terms.terms(context)?;
+            negotiate(args.negotiations, &OFFER, &terms, context).await
         }
-        GrantCommand::Accept { id } => {
-            let grant = step(&id, "accept", &Empty {}, context).await?;
-            note_key(&grant, context);
-            conclude(&grant, context)
-        }
+        GrantCommand::Accept(args) => negotiate(args, &ACCEPT, &Empty {}, context).await,
         GrantCommand::Verify { id } => conclude(&step(&id, "verify", &Empty {}, context).await?, context),
         GrantCommand::Reject(args) => change(args, "reject", context).await,
         GrantCommand::Suspend(args) => change(args, "suspend", context).await,
@@ -106,10 +105,91 @@ pub(crate) async fn run(command: GrantCommand, context: &Context) -> Result<(), 
 }
 
 async fn request(args: RequestArgs, context: &Context) -> Result<(), Problem> {
-    let request = GrantRequest::from(args);
-    let grant: Grant = context.client()?.post("/v1/grants/request", &request).await?;
-    let sentence = format!("request sent to `{}`; the negotiation is {}", grant.peer, grant.id);
-    context.out.done(&sentence, &grant)
+    const PATH: &str = "/v1/grants/request";
+    let requests = args.requests(context)?;
+    let client = context.client()?;
+    if let [dataset] = requests.datasets.as_slice() {
+        let grant: Grant = client.post(PATH, &requests.of(dataset)).await?;
+        let sentence = format!("request sent to `{}`; the negotiation is {}", grant.peer, grant.id);
+        return context.out.done(&sentence, &grant);
+    }
+    let mut outcomes = Outcomes::default();
+    for dataset in &requests.datasets {
+        let sent: Result<Grant, Problem> = client.post(PATH, &requests.of(dataset)).await;
+        match sent {
+            Ok(grant) => outcomes.done(&grant),
+            Err(problem) => outcomes.failed(Some(dataset.to_string()), None, problem),
+        }
+    }
+    outcomes.conclude("requests", context)
+}
+
+/// A step that a person takes in a negotiation.
+struct Step {
+    verb: &'static str,
+    /// Those who take it, and the state of the negotiations that wait for it.
+    side: Party,
+    waiting: GrantState,
+    plural: &'static str,
+}
+
+const OFFER: Step = Step {
+    verb: "offer",
+    side: Party::Provider,
+    waiting: GrantState::Requested,
+    plural: "offers",
+};
+const ACCEPT: Step = Step {
+    verb: "accept",
+    side: Party::Consumer,
+    waiting: GrantState::Offered,
+    plural: "acceptances",
+};
+
+/// Takes a step in one negotiation, or the same in each of several.
+async fn negotiate(args: IdArgs, of: &Step, body: &impl Serialize, context: &Context) -> Result<(), Problem> {
+    if let ([id], None) = (args.ids.as_slice(), &args.all_from) {
+        let grant = step(id, of.verb, body, context).await?;
+        note_key(&grant, context);
+        return conclude(&grant, context);
+    }
+    let mut outcomes = Outcomes::default();
+    let mut keys = BTreeSet::new();
+    for (id, dataset) in waiting(args, of, context).await? {
+        match step(&id, of.verb, body, context).await {
+            Ok(grant) => {
+                if keys.insert(grant.peer_fingerprint.clone()) {
+                    note_key(&grant, context);
+                }
+                outcomes.done(&grant);
+            }
+            Err(problem) => outcomes.failed(dataset, Some(id), problem),
+        }
+    }
+    outcomes.conclude(of.plural, context)
+}
+
+/// The negotiations that are named, or those with an institution that wait for a step; with their datasets, if they are known.
+async fn waiting(args: IdArgs, of: &Step, context: &Context) -> Result<Vec<(String, Option<String>)>, Problem> {
+    let Some(institution) = args.all_from else {
+        return Ok(args.ids.into_iter().map(|id| (id, None)).collect());
+    };
+    let grants: Vec<Grant> = context.client()?.get("/v1/grants").await?;
+    let is_of_step = |grant: &&Grant| grant.side == of.side && grant.state == of.waiting;
+    let of_institution = grants.iter().filter(|grant| grant.peer == institution);
+    let found: Vec<(String, Option<String>)> = of_institution
+        .filter(is_of_step)
+        .map(|grant| {
+            let dataset = format!("{}.{}", grant.provider, grant.dataset);
+            (grant.id.to_string(), Some(dataset))
+        })
+        .collect();
+    if found.is_empty() {
+        let (state, verb) = (of.waiting, of.verb);
+        let detail = format!("no negotiation with `{institution}` is {state}, which `{verb}` needs");
+        return Err(Problem::new(ErrorKind::NotFound, detail).help("`concordat grant list` lists all"));
+    }
+    Ok(found)
 }
 
 async fn list(context: &Context) -> Result<(), Problem> {

@@ -9,7 +9,7 @@
 //!
 //! What works on a data directory itself is in `concordat-program`, which has the binary. The nouns of which it adds verbs are exported
 //! one by one ([`AuditCommand`], [`BackupCommand`], [`KeyCommand`], [`doctor`]), and so is what its commands share with those here:
-//! [`Context`], [`output`], [`prompt`] and [`files`].
+//! [`Context`], [`output`], [`prompt`] and [`files`]. [`with_comments`] prepares the arguments of the process.
 
 pub mod doctor;
 pub mod files;
@@ -24,6 +24,7 @@ mod command;
 mod consortium;
 mod context;
 mod dataset;
+mod end;
 mod grant;
 mod key;
 mod policy;
@@ -40,3 +41,4 @@ pub use backup::BackupCommand;
 pub use command::Command;
 pub use context::{Context, GlobalOptions};
 pub use key::KeyCommand;
+pub use query::with_comments;

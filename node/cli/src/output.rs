@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::text::{escaped_json, for_terminal, lines_for_terminal};
 use concordat_documents::problem::Problem;
+use concordat_documents::query::AnswerRemark;
 use concordat_protocol::error_kind::ErrorKind;
 
 /// How data is written.
@@ -129,6 +130,18 @@ impl Output {
         }
     }
 
+    /// What is missing from an answer, on standard error: a line of text, or with JSON an object that also has the member, the column and
+    /// the cells.
+    pub fn remark(&self, remark: &AnswerRemark) {
+        match self.format {
+            Format::Table | Format::Csv => self.note(&remark.text),
+            Format::Json => write_error_object(&NotedRemark {
+                note: &remark.text,
+                remark,
+            }),
+        }
+    }
+
     /// What went wrong, on standard error: what happened, why, what to do.
     pub fn problem(&self, problem: &Problem) {
         if self.format == Format::Json {
@@ -167,6 +180,13 @@ impl Output {
 #[derive(Serialize)]
 struct Note<'a> {
     note: &'a str,
+}
+
+/// A remark for programs: a note, and the document that it is from.
+#[derive(Serialize)]
+struct NotedRemark<'a> {
+    note: &'a str,
+    remark: &'a AnswerRemark,
 }
 
 /// A problem for programs, without what concerns HTTP.

@@ -5,10 +5,11 @@ use concordat_documents::Items;
 use concordat_documents::problem::Problem;
 use concordat_documents::user::{Account, NewAccess, NewAccount, NewPassword, NewRoles, Training};
 use concordat_protocol::query::Role;
-use concordat_protocol::text::Text;
+use concordat_protocol::text::Course;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::end::{ZoneArgs, end};
 use crate::prompt;
 use concordat_client::segment;
 
@@ -18,7 +19,7 @@ pub enum UserCommand {
     Add {
         /// Name of the account, without the institution
         name: String,
-        /// A role of the person; can be repeated
+        /// A role of the person: researcher, steward, coordinator, security-officer, auditor, administrator; can be repeated
         #[arg(long = "role", value_name = "ROLE", required = true, value_delimiter = ',')]
         roles: Vec<Role>,
     },
@@ -51,12 +52,15 @@ pub enum UserCommand {
     Training {
         /// Name of the account
         name: String,
-        /// The training, such as `GCP 2027`
+        /// The course. Which courses count is decided by the policy of the institution that holds the data; the default policy names
+        /// human-subjects-protection, data-protection and good-clinical-practice
         #[arg(long)]
-        course: Text<100>,
-        /// The date by which it must be renewed
-        #[arg(long, value_name = "DATE")]
+        course: Course,
+        /// The last day on which it counts, for example 2027-06-30; or a moment, for example 2027-06-30T12:00:00+02:00
+        #[arg(long, value_name = "DATE", value_parser = end)]
         until: String,
+        #[command(flatten)]
+        zone: ZoneArgs,
     },
 }
 
@@ -97,7 +101,13 @@ impl UserCommand {
                 let password = prompt::text(&prompt::new_secret(&format!("password for `{name}`"))?)?;
                 change(&name, "password", &NewPassword { password }, context).await
             }
-            Self::Training { name, course, until } => {
+            Self::Training {
+                name,
+                course,
+                until,
+                zone,
+            } => {
+                let until = zone.end(&until, context)?;
                 change(&name, "training", &Training { name: course, until }, context).await
             }
         }
@@ -108,5 +118,8 @@ impl UserCommand {
 async fn change(name: &str, part: &str, new: &impl Serialize, context: &Context) -> Result<(), Problem> {
     let path = format!("/v1/users/{}/{part}", segment(name));
     let account: Account = context.client()?.post(&path, new).await?;
+    if let Some(note) = &account.note {
+        context.out.note(note);
+    }
     context.out.done(&format!("{name}: {part} changed"), &account)
 }

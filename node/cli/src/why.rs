@@ -1,6 +1,6 @@
 //! `concordat why`.
 
-use concordat_documents::decision::{DecisionRule, DecisionStep, RuleEffect};
+use concordat_documents::decision::{DecisionRule, DecisionStep, Missing, RuleEffect};
 use concordat_documents::problem::Problem;
 use concordat_documents::why::{QueryDecision, Why, WhyRequest};
 use concordat_protocol::scope::Purpose;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::grant::ShownGrant;
 use crate::output::Format;
+use crate::query::without_margin;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -20,11 +21,11 @@ pub struct Args {
 }
 
 /// The lists whose elements are sentences: in a table, each has a line.
-const LISTS: [&str; 4] = ["steps", "reasons", "narrowings", "policy"];
+const LISTS: [&str; 5] = ["missing", "steps", "reasons", "narrowings", "policy"];
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     let request = WhyRequest {
-        subject: args.subject,
+        subject: without_margin(&args.subject).to_owned(),
         purpose: args.purpose,
     };
     let answer: Why = context.client()?.post("/v1/why", &request).await?;
@@ -35,28 +36,44 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         Why::Query(decision) => context.out.record_with_lists(&Shown::from(decision), &LISTS),
         Why::Recorded(decision) => context.out.record_with_lists(&decision, &LISTS),
         Why::Grant(grant) => {
+            let mut grant = *grant;
+            let missing = std::mem::take(&mut grant.missing)
+                .into_iter()
+                .map(missing_line)
+                .collect();
             let policy = grant.policy.as_deref().map(lines);
-            let shown = ShownGrant::explained(*grant, policy);
+            let shown = ShownGrant::explained(grant, missing, policy);
             context.out.record_with_lists(&shown, &LISTS)
         }
     }
 }
 
-/// A decision in a table: its steps by the policy are sentences, and replace the steps in the decision.
+/// A decision in a table: first what is missing; its steps by the policy are sentences, and replace the steps in the decision.
 #[derive(Serialize)]
 struct Shown {
+    missing: Vec<String>,
     #[serde(flatten)]
     decision: QueryDecision,
     policy: Vec<String>,
 }
 
 impl From<QueryDecision> for Shown {
-    fn from(decision: QueryDecision) -> Self {
-        let (QueryDecision::Permit { policy, .. } | QueryDecision::Deny { policy, .. }) = &decision;
+    fn from(mut decision: QueryDecision) -> Self {
+        let (QueryDecision::Permit { missing, policy, .. } | QueryDecision::Deny { missing, policy, .. }) =
+            &mut decision;
         Self {
+            missing: std::mem::take(missing).into_iter().map(missing_line).collect(),
             policy: lines(policy),
             decision,
         }
+    }
+}
+
+/// What is missing, and what to do.
+fn missing_line(missing: Missing) -> String {
+    match missing.help {
+        Some(help) => format!("{}: {help}", missing.what),
+        None => missing.what,
     }
 }
 
@@ -123,12 +140,17 @@ mod tests {
             ["yes: reveal-clear of age", "  forbidden by closes: why"]
         );
         let shown = Shown::from(QueryDecision::Permit {
+            missing: vec![Missing::new(
+                "peer-connected",
+                "it is not connected".to_owned(),
+                Some("call"),
+            )],
             steps: vec!["s".to_owned()],
             policy: vec![step(false)],
         });
         assert_eq!(
             serde_json::to_value(shown).unwrap(),
-            serde_json::json!({ "decision": "permit", "steps": ["s"], "policy": denied })
+            serde_json::json!({ "missing": ["it is not connected: call"], "decision": "permit", "steps": ["s"], "policy": denied })
         );
     }
 }

@@ -268,19 +268,92 @@ pub struct MemberNode {
     /// The node.
     #[schema(value_type = String)]
     pub node: NodeId,
-    /// Where it can be reached (libp2p multiaddresses).
+    /// Where it can be reached, as the roster states it (libp2p multiaddresses).
     #[schema(value_type = Vec<String>)]
     pub addresses: Vec<Address>,
+    /// All addresses at which this node dials it, in the order in which they are tried, and at which it was reached.
+    pub known: Vec<KnownAddress>,
+    /// What the node itself has stated since; `null` if it has not.
+    pub record: Option<AddressRecord>,
 }
 
-/// Ledgers that contradict what their nodes have signed.
+/// An address of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnownAddress {
+    /// The address (a libp2p multiaddress).
+    #[schema(value_type = String)]
+    pub address: Address,
+    /// Who states it: `roster`, `node` (since the roster, signed), or `resolver` for what a host name has become.
+    pub stated_by: String,
+    /// When this node last reached it there, and it completed its hello; `null` if this node has not, because the other one has dialed.
+    #[schema(format = DateTime)]
+    pub last_good: Option<String>,
+}
+
+/// The newest record of addresses that a node has signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddressRecord {
+    /// Its number.
+    pub number: u64,
+    /// When the node signed it.
+    #[schema(format = DateTime)]
+    pub at: String,
+}
+
+/// Ledgers and starts that contradict what their nodes have signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerConflicts {
     /// This node's own ledger; `null` if it extends everything that the node has signed.
     pub own: Option<OwnLedgerConflict>,
+    /// Another start of this node, for which peers refuse it; `null` if this is the newest one.
+    pub own_start: Option<OwnStartConflict>,
     /// Those of other nodes.
     pub items: Vec<PeerLedgerConflict>,
+    /// Nodes of which a copy was refused.
+    pub refused_starts: Vec<RefusedStart>,
+}
+
+/// Another start of this node: this one is a copy, or an older copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnStartConflict {
+    /// The signed statement of the other one, which is named when this node is acknowledged.
+    #[schema(value_type = String)]
+    pub statement: Digest32,
+    /// The number of the other start.
+    pub other: u64,
+    /// The number of this one.
+    pub present: u64,
+    /// The peer that showed it.
+    #[schema(value_type = String)]
+    pub shown_by: NodeId,
+    /// When it was shown.
+    #[schema(format = DateTime)]
+    pub at: String,
+}
+
+/// A node of which a start was refused, because it is not the newest one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedStart {
+    /// Its institution.
+    #[schema(value_type = String)]
+    pub institution: InstitutionId,
+    /// The node.
+    #[schema(value_type = String)]
+    pub node: NodeId,
+    /// The number of the start that is served.
+    pub served: u64,
+    /// The number of the refused one.
+    pub refused: u64,
+    /// How the two relate.
+    pub reason: String,
+    /// When it was refused.
+    #[schema(format = DateTime)]
+    pub at: String,
 }
 
 /// A head that this node has signed and that its ledger does not extend.
@@ -339,7 +412,8 @@ pub struct PeerLedgerHead {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnLedgerHead {
-    /// The first characters of the signed head that the ledger does not extend, at least eight.
+    /// The first characters of the signed head that the ledger does not extend, or of the signed statement of another start, at least
+    /// eight.
     pub head: String,
 }
 

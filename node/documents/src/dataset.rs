@@ -87,6 +87,8 @@ pub struct DatasetColumn {
     /// Its class; `null` if it has none yet.
     #[schema(value_type = Option<String>)]
     pub class: Option<ColumnClass>,
+    /// How its values can be generalized, for people; `null` if they cannot be.
+    pub generalization: Option<String>,
 }
 
 /// The limits that apply at one tier.

@@ -11,7 +11,7 @@ use concordat_protocol::text::Reason;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::decision::DecisionStep;
+use crate::decision::{DecisionStep, Missing};
 
 /// A negotiation, and the grant that resulted from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -81,6 +81,9 @@ pub struct Grant {
     /// Whether the other side has acknowledged the change; only in the response to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<bool>,
+    /// What this node knows to be missing for queries under it; only in the response to `why`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
     /// How the policy of this institution decides on it today; only in the response to `why`, and only at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Vec<DecisionStep>>,
@@ -251,7 +254,7 @@ pub struct RequestedTerms {
     /// The purposes.
     #[schema(value_type = Vec<String>)]
     pub purposes: BTreeSet<Purpose>,
-    /// The end: a date or a time.
+    /// The end: a date, which is meant whole, in UTC or with an offset (`2027-06-30+02:00`), or a time.
     pub until: String,
     /// Who may use it; everyone with the role by default.
     #[serde(default)]
@@ -272,7 +275,7 @@ pub struct OfferTerms {
     /// A condition on rows, as SQL; it is combined with that of the request.
     #[serde(rename = "where")]
     pub condition: Option<String>,
-    /// The end: a date or a time.
+    /// The end: a date, which is meant whole, in UTC or with an offset (`2027-06-30+02:00`), or a time.
     pub until: Option<String>,
     /// The people at the consumer who may use it.
     #[schema(value_type = Option<Vec<String>>)]

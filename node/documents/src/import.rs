@@ -6,6 +6,7 @@
 //! ```
 
 mod inspection;
+mod notes;
 mod reading;
 
 use std::path::PathBuf;
@@ -20,7 +21,8 @@ use crate::problem::Problem;
 pub use inspection::{
     ColumnProposal, InspectedColumn, Inspection, InspectionPermission, InspectionRequest, RefusedRow,
 };
-pub use reading::{HeaderLine, MissingValues, QuoteSign, ReadingOptions};
+pub use notes::grouped;
+pub use reading::{ColumnReading, HeaderLine, MissingValues, QuoteSign, ReadingOptions};
 
 /// Media type of the request: the [`ImportOptions`] as one line of JSON, and the bytes of the file.
 pub const UPLOAD: &str = "application/vnd.concordat.import";

@@ -12,7 +12,8 @@
 //! | `unreachable` | 5 | 503 | a peer or service did not answer |
 //! | `unverified` | 2 | 422 | a document that was given does not pass verification |
 //! | `integrity` | 6 | 500 | stored bytes are not the bytes that were written, or a peer's are not what it signed |
-//! | `locked` | 7 | 401 | a key, a login or a lock is missing |
+//! | `locked` | 7 | 401 | a key or a login is missing |
+//! | `in_use` | 7 | 409 | another process uses it |
 
 use std::error::Error;
 use std::io;
@@ -27,7 +28,7 @@ pub struct Problem {
     /// Names the kind of problem, for programs.
     #[serde(rename = "type")]
     uri: String,
-    /// The kind, as a code: `internal`, `usage`, `denied`, `not_found`, `unreachable`, `unverified`, `integrity` or `locked`.
+    /// The kind, as a code: `internal`, `usage`, `denied`, `not_found`, `unreachable`, `unverified`, `integrity`, `locked` or `in_use`.
     #[schema(value_type = String)]
     pub code: ErrorKind,
     /// The kind, as a sentence.
@@ -65,6 +66,7 @@ const fn facts(kind: ErrorKind) -> Facts {
         ErrorKind::Unverified => (2, 422, "the document that was given does not pass verification"),
         ErrorKind::Integrity => (6, 500, "data is not what was written or signed"),
         ErrorKind::Locked => (7, 401, "a key or a login is missing"),
+        ErrorKind::InUse => (7, 409, "it is in use"),
     };
     Facts { exit, status, title }
 }
@@ -124,7 +126,7 @@ impl Problem {
 
 impl<E: Explain> From<E> for Problem {
     fn from(error: E) -> Self {
-        let disk_full = || is_full_disk(&error).then(|| FREE_DISK_SPACE.to_owned());
+        let disk_full = || sources(&error).any(has_no_space).then(|| FREE_DISK_SPACE.to_owned());
         Self {
             help: error.help().or_else(disk_full),
             ..Self::new(error.kind(), chain(&error))
@@ -154,9 +156,14 @@ impl axum_core::response::IntoResponse for Problem {
 pub const FREE_DISK_SPACE: &str =
     "the disk is full, or a quota is exhausted: free some space and try again; no partial result was left behind";
 
-fn is_full_disk(error: &dyn Error) -> bool {
-    let mut kinds = sources(error).filter_map(|error| Some(error.downcast_ref::<io::Error>()?.kind()));
-    kinds.any(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+/// Whether an error, or what caused it, is that there is no space left on a disk.
+pub fn is_full_disk(error: &(dyn Error + 'static)) -> bool {
+    has_no_space(error) || sources(error).any(has_no_space)
+}
+
+fn has_no_space(error: &(dyn Error + 'static)) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 #[cfg(test)]
@@ -184,6 +191,7 @@ mod tests {
             (ErrorKind::Unverified, 2),
             (ErrorKind::Integrity, 6),
             (ErrorKind::Locked, 7),
+            (ErrorKind::InUse, 7),
         ];
         for (kind, exit) in kinds {
             assert_eq!(Problem::new(kind, "").exit_code(), exit, "{kind:?}");
@@ -199,6 +207,7 @@ mod tests {
             ErrorKind::Denied,
             ErrorKind::NotFound,
             ErrorKind::Unverified,
+            ErrorKind::InUse,
         ] {
             assert!((400..500).contains(&status(kind)), "{kind:?}");
         }

@@ -9,7 +9,9 @@
 //! tag 'E'  the end: JSON, an AnswerEnd; nothing follows
 //! ```
 
-use concordat_protocol::ids::{ColumnName, DatasetRef, Digest32, GrantId, InstitutionId, QueryId};
+use std::collections::BTreeMap;
+
+use concordat_protocol::ids::{ColumnName, DatasetName, DatasetRef, Digest32, GrantId, InstitutionId, QueryId};
 use concordat_protocol::query::Outcome;
 use concordat_protocol::scope::{Purpose, Tier};
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,9 @@ pub struct QueryRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub purpose: Option<Purpose>,
+    /// Whether an answer without a member's part, which has a remark for each missing part, is an answer; otherwise it is an error.
+    #[serde(default)]
+    pub allow_partial: bool,
 }
 
 /// The end of an answer.
@@ -56,6 +61,51 @@ pub struct AnswerSummary {
     pub receipts: Vec<AnswerReceipt>,
     /// What the reader has to know about the rows, one sentence per note.
     pub notes: Vec<String>,
+    /// The same notes, with the member, the column and the cells that each is about.
+    pub remarks: Vec<AnswerRemark>,
+}
+
+/// Key of the metadata of an answer's schema that contains the remarks known at its beginning, as a JSON array of [`AnswerRemark`].
+pub const REMARKS_KEY: &str = "concordat.remarks";
+
+/// What is missing from an answer, was changed in it, or happened while it was received.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerRemark {
+    /// What it is about.
+    pub kind: RemarkKind,
+    /// The member whose part is concerned.
+    #[schema(value_type = Option<String>)]
+    pub institution: Option<InstitutionId>,
+    /// Its dataset.
+    #[schema(value_type = Option<String>)]
+    pub dataset: Option<DatasetName>,
+    /// The column.
+    pub column: Option<String>,
+    /// The cells: for each, the groups and their values.
+    pub cells: Vec<BTreeMap<String, String>>,
+    /// The remark for people to read.
+    pub text: String,
+}
+
+/// What a remark is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemarkKind {
+    /// A member whose part is not in the answer.
+    MissingMember,
+    /// An institution that does not share the dataset any more.
+    FormerMember,
+    /// A member whose part is not in the answer because it lacks a column.
+    MissingColumn,
+    /// Cells without a member's part: it has none, or too few subjects.
+    MissingCells,
+    /// Cells that a member withheld, or may have withheld.
+    WithheldCells,
+    /// A column with another name than in the query.
+    RenamedColumn,
+    /// A member's answer whose connection was lost, and which continued after the same rows.
+    ContinuedAnswer,
 }
 
 /// One answer, as stated in the receipt that both sides signed.
@@ -85,6 +135,33 @@ pub struct AnswerReceipt {
     pub receipt: Digest32,
 }
 
+/// What a query can compute, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionRule {
+    /// The function or operator, as a query writes it.
+    pub name: String,
+    /// Its kind.
+    pub kind: FunctionKind,
+    /// The lowest tier at which a holder computes it; `null` if only the consumer's node does, from records.
+    #[schema(value_type = Option<String>)]
+    pub tier: Option<Tier>,
+}
+
+/// The kind of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FunctionKind {
+    /// An operator, or another form of SQL.
+    Operator,
+    /// Computed from one row.
+    Scalar,
+    /// Computed from the rows of a group.
+    Aggregate,
+    /// Computed from the rows around each row.
+    Window,
+}
+
 /// Whose catalog is listed.
 #[derive(Clone, Debug, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +170,10 @@ pub struct CatalogQuery {
     #[serde(default)]
     #[param(value_type = Option<String>)]
     pub peer: Option<InstitutionId>,
+    /// Only the dataset of this name; without it, all.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    pub dataset: Option<DatasetName>,
 }
 
 /// What other members publish.

@@ -47,7 +47,7 @@ pub struct Session {
     pub until: String,
     /// Whether they have to set a password of their own before anything else is possible.
     pub set_password: bool,
-    /// Resets of their password by others.
+    /// Passwords that others have set for them; the first one included, if another person created the account.
     pub password_resets: Vec<PasswordReset>,
 }
 
@@ -91,6 +91,6 @@ pub struct Person {
     pub training: Option<Training>,
     /// Whether they have to set a password of their own before anything else is possible.
     pub set_password: bool,
-    /// Resets of their password by others.
+    /// Passwords that others have set for them; the first one included, if another person created the account.
     pub password_resets: Vec<PasswordReset>,
 }

@@ -88,6 +88,8 @@ pub struct RosterStatus {
     /// When it expires.
     #[schema(format = DateTime)]
     pub expires: String,
+    /// How many other institutions are active members.
+    pub other_members: usize,
     /// Whose signatures change the roster.
     pub charter: CharterStatus,
     /// A roster with valid signatures that was refused; absent once a newer one has been accepted.

@@ -24,6 +24,9 @@ pub struct Account {
     pub disabled: bool,
     /// When it was created.
     pub created: String,
+    /// Why the training that was just recorded gives no access by the policy of this institution; absent if that policy names the course.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// A training that a person has completed.
@@ -33,7 +36,7 @@ pub struct Training {
     /// Its name.
     #[schema(value_type = String, max_length = 100)]
     pub name: Text<100>,
-    /// Until when it counts: a date or a time.
+    /// Until when it counts: a date, which is meant whole, in UTC or with an offset (`2027-06-30+02:00`), or a time.
     pub until: String,
 }
 

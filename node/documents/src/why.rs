@@ -6,7 +6,7 @@ use concordat_protocol::text::Reason;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::decision::{Decision, DecisionStep};
+use crate::decision::{Decision, DecisionStep, Missing};
 use crate::grant::Grant;
 
 /// What is to be explained.
@@ -39,6 +39,9 @@ pub enum Why {
 pub enum QueryDecision {
     /// It is permitted here; each provider decides again when it receives the query.
     Permit {
+        /// What this node knows to be missing nevertheless, for example a connection with a holder.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        missing: Vec<Missing>,
         /// What would be done, one sentence each.
         steps: Vec<String>,
         /// How the policy of this institution decides on those tables that are its own.
@@ -46,6 +49,9 @@ pub enum QueryDecision {
     },
     /// It is denied here.
     Deny {
+        /// What this node knows to be missing, whatever a policy decides.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        missing: Vec<Missing>,
         /// What would happen.
         detail: String,
         /// Why, one reason each.

@@ -41,7 +41,7 @@ pub enum NetworkError {
         #[source]
         source: TransportError<io::Error>,
     },
-    /// Another program listens on the port.
+    /// Another program uses the port.
     #[error("cannot listen on `{address}`: another program uses the port")]
     PortInUse {
         /// The address as configured.
@@ -60,16 +60,16 @@ pub enum NetworkError {
         peer: NodeId,
     },
     /// No connection could be made to a member.
-    #[error("node `{peer}` cannot be reached")]
+    #[error("the node does not answer at any of its addresses")]
     Unreachable {
         /// The node in question.
         peer: NodeId,
-        /// What happened at its addresses.
-        #[source]
-        source: Arc<DialError>,
+        /// What happened at its addresses. It is logged where it happens, and is not a source: addresses and the words of the transport
+        /// mean nothing to the person who reads the error.
+        r#source: Arc<DialError>,
     },
     /// Opening a stream, from dialing to negotiation, took too long.
-    #[error("node `{peer}` did not open a stream within {after:?}")]
+    #[error("the node did not open a stream within {after:?}")]
     OpenTimeout {
         /// The node in question.
         peer: NodeId,
@@ -85,7 +85,7 @@ pub enum NetworkError {
         protocol: StreamProtocol,
     },
     /// The connection to the peer is closed: it was lost, or the peer was removed from the roster or disconnected.
-    #[error("the connection to node `{peer}` is closed")]
+    #[error("the connection to the node is closed")]
     Cut {
         /// The node in question.
         peer: NodeId,

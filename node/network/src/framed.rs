@@ -19,7 +19,12 @@ use concordat_protocol::wire::codec::{self, Frame, HEADER_LEN, WireError};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::{config::Deadlines, error::NetworkError, session::Session, streams::StreamPermit};
+use crate::{
+    config::Deadlines,
+    error::NetworkError,
+    session::{Connection, Session},
+    streams::StreamPermit,
+};
 
 /// Maximum number of bytes in one chunk; longer data is sent as several chunks.
 pub const MAX_CHUNK: usize = 1 << 20;
@@ -37,6 +42,8 @@ pub struct FramedStream<S = libp2p::Stream> {
     session: Session,
     deadlines: Deadlines,
     out_of_sync: bool,
+    /// The connection, if the peer has opened the stream.
+    connection: Option<Connection>,
     _permit: Option<StreamPermit>,
 }
 
@@ -48,8 +55,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> FramedStream<S> {
             session,
             deadlines,
             out_of_sync: false,
+            connection: None,
             _permit: permit,
         }
+    }
+
+    /// The same stream, which the peer has opened on `connection`.
+    pub(crate) fn over(self, connection: Connection) -> Self {
+        Self {
+            connection: Some(connection),
+            ..self
+        }
+    }
+
+    /// The connection on which the peer has opened this stream; `None` if this node has opened it.
+    pub fn connection(&self) -> Option<Connection> {
+        self.connection
     }
 
     /// The session this stream belongs to: who the peer is, and what it has presented.

@@ -17,7 +17,7 @@ use crate::{
     incoming::IncomingStreams,
     members::Members,
     message::Message,
-    session::{Session, SessionMap, Sessions},
+    session::{Connection, Session, SessionMap, Sessions},
     streams::{Acceptors, StreamRequest},
 };
 
@@ -63,6 +63,11 @@ impl NetworkHandle {
         self.inner.listening.borrow().clone()
     }
 
+    /// Watches the addresses that this node listens on.
+    pub fn watch_listening(&self) -> watch::Receiver<Vec<Multiaddr>> {
+        self.inner.listening.clone()
+    }
+
     /// Which addresses may be dialed.
     pub fn dialing(&self) -> &Dialing {
         &self.inner.dialing
@@ -93,6 +98,33 @@ impl NetworkHandle {
     /// [`NetworkError::Stopped`].
     pub async fn disconnect(&self, peer: NodeId) -> Result<(), NetworkError> {
         self.send(Message::Disconnect { peer }).await
+    }
+
+    /// Closes one connection. The session goes on if the peer has others.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotReset`] if it is still open after a while; [`NetworkError::Stopped`].
+    pub async fn close(&self, connection: Connection) -> Result<(), NetworkError> {
+        self.close_those(connection, false).await
+    }
+
+    /// Closes all other connections with the peer of `connection`.
+    ///
+    /// # Errors
+    /// As [`Self::close`].
+    pub async fn close_others(&self, connection: Connection) -> Result<(), NetworkError> {
+        self.close_those(connection, true).await
+    }
+
+    async fn close_those(&self, connection: Connection, others: bool) -> Result<(), NetworkError> {
+        let peer = connection.peer;
+        let close = self.request(|reply| Message::Close {
+            connection,
+            others,
+            reply,
+        });
+        let done = tokio::time::timeout(RESET_TIMEOUT, close).await;
+        done.unwrap_or(Err(NetworkError::NotReset { peer }))
     }
 
     /// Ends `session` and resets its connections. When this returns, nothing of what was sent on them and has not arrived is delivered.

@@ -12,7 +12,7 @@
 use concordat_protocol::{
     identity::{InstitutionPublicKey, Side},
     ids::InstitutionId,
-    membership::NodeCertificate,
+    membership::{NodeCertificate, NodeStart},
     signed::Signed,
     time::Timestamp,
 };
@@ -28,6 +28,8 @@ pub struct Attested {
     pub earlier_keys: Vec<InstitutionPublicKey>,
     /// Number of the roster that admitted the institution; of the last admission if it was removed in between.
     pub member_since: u64,
+    /// The start of the node that it states.
+    pub start: NodeStart,
     /// Number of the newest roster that the peer knows.
     pub roster_number: u64,
     /// When it was attested.

@@ -36,11 +36,13 @@ impl IncomingStreams {
             };
             if let Some(Inbound {
                 session,
+                connection,
                 stream,
                 permit,
             }) = inbound
             {
-                return FramedStream::new(stream, session, self.timeouts.stream, Some(permit));
+                let framed = FramedStream::new(stream, session, self.timeouts.stream, Some(permit));
+                return framed.over(connection);
             }
         }
     }

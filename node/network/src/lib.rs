@@ -48,7 +48,7 @@ pub use self::{
     handle::NetworkHandle,
     incoming::IncomingStreams,
     members::{Members, node_id, peer_id},
-    session::{Role, Session, SessionMap},
+    session::{Connection, Role, Session, SessionMap},
     start::Network,
 };
 

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use concordat_protocol::ids::NodeId;
 use tokio::sync::oneshot;
 
-use crate::{error::NetworkError, members::Members, session::Session, streams::StreamRequest};
+use crate::{
+    error::NetworkError,
+    members::Members,
+    session::{Connection, Session},
+    streams::StreamRequest,
+};
 
 /// The requests of the handles to the task.
 #[derive(Debug)]
@@ -24,6 +29,12 @@ pub(crate) enum Message {
     },
     /// Close all connections with a peer.
     Disconnect { peer: NodeId },
+    /// Close one connection, or all others with its peer; answered when they are closed.
+    Close {
+        connection: Connection,
+        others: bool,
+        reply: oneshot::Sender<()>,
+    },
     /// Reset the connections of a session; answered when they are closed.
     Reset {
         session: Session,

@@ -25,6 +25,8 @@ struct Target {
     due: Option<Instant>,
     /// When the connection was established; `None` if it is not connected.
     connected: Option<Instant>,
+    /// Whether the attempt under way is repeated at once if it fails: it does not use the newest addresses.
+    again: bool,
 }
 
 impl Redial {
@@ -42,6 +44,7 @@ impl Redial {
             failures: 0,
             due: Some(now + dial_tiebreak),
             connected: None,
+            again: false,
         });
         let Some(since) = target.connected.take() else { return };
         if now.saturating_duration_since(since) < STABLE {
@@ -53,10 +56,27 @@ impl Redial {
         }
     }
 
+    /// Makes an attempt due at `now`, because `node` has another address, or after the attempt that is under way; does nothing while it is
+    /// connected.
+    pub(crate) fn dial_at_once(&mut self, node: &NodeId, now: Instant) {
+        let Some(target) = self.targets.get_mut(node) else {
+            return;
+        };
+        if target.connected.is_some() {
+            return;
+        }
+        target.failures = 0;
+        match &mut target.due {
+            Some(due) => *due = now,
+            None => target.again = true,
+        }
+    }
+
     /// Records that `node` is connected.
     pub(crate) fn mark_connected(&mut self, node: &NodeId, now: Instant) {
         if let Some(target) = self.targets.get_mut(node) {
             target.due = None;
+            target.again = false;
             target.connected = Some(now);
         }
     }
@@ -68,7 +88,12 @@ impl Redial {
 
     /// Records that an attempt failed; the next one is due after a back-off that `random` varies.
     pub(crate) fn failed(&mut self, node: &NodeId, now: Instant, random: u32) {
-        if let Some(target) = self.targets.get_mut(node) {
+        let Some(target) = self.targets.get_mut(node) else {
+            return;
+        };
+        if std::mem::take(&mut target.again) {
+            target.due = Some(now);
+        } else {
             target.failures = target.failures.saturating_add(1);
             target.due = Some(now + self.backoff.delay(target.failures, random));
         }
@@ -118,6 +143,30 @@ mod tests {
 
         redial.mark_connected(&node, start);
         assert_eq!(redial.next_due(), None);
+    }
+
+    #[test]
+    fn redial_is_due_at_once_at_another_address() {
+        let backoff = Backoff {
+            first: Duration::from_secs(60),
+            cap: Duration::from_secs(60),
+        };
+        let mut redial = Redial::new(backoff);
+        let node = NodeId::from_bytes([1; 32]);
+        let start = Instant::now();
+        redial.want(node, start, Duration::ZERO);
+        assert_eq!(redial.take_due(start), [node]);
+        redial.dial_at_once(&node, start);
+        assert_eq!(redial.next_due(), None, "an attempt is under way");
+        redial.failed(&node, start, u32::MAX);
+        assert_eq!(redial.take_due(start), [node]);
+        redial.failed(&node, start, u32::MAX);
+        assert_eq!(redial.take_due(start), []);
+        redial.dial_at_once(&node, start);
+        assert_eq!(redial.take_due(start), [node]);
+        redial.mark_connected(&node, start);
+        redial.dial_at_once(&node, start);
+        assert_eq!(redial.next_due(), None, "it is connected");
     }
 
     #[test]

@@ -173,6 +173,12 @@ impl Connections {
             .collect()
     }
 
+    /// The open connections with `peer`.
+    pub(crate) fn with(&self, peer: NodeId) -> impl Iterator<Item = ConnectionId> {
+        let with_peer = self.open.iter().filter(move |(_, one)| one.peer == peer);
+        with_peer.map(|(id, _)| *id)
+    }
+
     /// Replies once all of `left` are closed.
     pub(crate) fn wait(&mut self, left: BTreeSet<ConnectionId>, reply: oneshot::Sender<()>) {
         if left.is_empty() {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use concordat_protocol::ids::{InstitutionId, NodeId};
-use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, swarm::ConnectionId};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::Instant,
@@ -21,6 +21,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::Limits, error::NetworkError, hello::Attested, members::Members};
+
+/// One connection with a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    pub(crate) peer: NodeId,
+    pub(crate) id: ConnectionId,
+}
 
 /// Which side made the first connection of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +46,8 @@ struct Inner {
     peer: NodeId,
     number: u64,
     role: Role,
+    /// The address that was dialed; `None` if the peer has dialed.
+    dialed: Option<Multiaddr>,
     cut: CancellationToken,
     attested: watch::Sender<Option<Arc<Attested>>>,
     inbound: InboundStreams,
@@ -46,11 +55,12 @@ struct Inner {
 }
 
 impl Session {
-    fn new(peer: NodeId, number: u64, role: Role, inbound: InboundStreams) -> Self {
+    fn new(peer: NodeId, number: u64, (role, dialed): (Role, Option<Multiaddr>), inbound: InboundStreams) -> Self {
         Self(Arc::new(Inner {
             peer,
             number,
             role,
+            dialed,
             cut: CancellationToken::new(),
             attested: watch::Sender::new(None),
             inbound,
@@ -71,6 +81,11 @@ impl Session {
     /// Which side made the first connection.
     pub fn role(&self) -> Role {
         self.0.role
+    }
+
+    /// The address at which this node has made the first connection; `None` if the peer has made it.
+    pub fn dialed(&self) -> Option<Multiaddr> {
+        self.0.dialed.clone()
     }
 
     /// Records that the peer has proved its identity. The accepting side of `hello` does this before it answers.
@@ -212,8 +227,14 @@ impl Sessions {
         self.open.borrow().get(peer).cloned()
     }
 
-    /// Adds a connection and returns its session, a new one if this is the first connection or the old one was cut.
-    pub(crate) fn connected(&self, peer: NodeId, connection: ConnectionId, role: Role) -> Session {
+    /// Adds a connection, made by `role` at the address `dialed`, and returns its session, a new one if this is the first connection or the old one was cut.
+    pub(crate) fn connected(
+        &self,
+        peer: NodeId,
+        connection: ConnectionId,
+        role: Role,
+        dialed: Option<Multiaddr>,
+    ) -> Session {
         let mut entries = self.entries();
         if let Some(session) = self.get(&peer) {
             entries.connections.entry(peer).or_default().insert(connection);
@@ -223,7 +244,7 @@ impl Sessions {
         entries.connections.insert(peer, BTreeSet::from([connection]));
         let number = entries.last_number;
         let inbound = entries.inbound_streams(peer, self.streams_per_peer, self.streams_per_institution);
-        let session = Session::new(peer, number, role, inbound);
+        let session = Session::new(peer, number, (role, dialed), inbound);
         self.open.send_modify(|open| {
             Arc::make_mut(open).insert(peer, session.clone());
         });

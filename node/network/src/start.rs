@@ -86,9 +86,12 @@ impl Network {
 
 /// Listens on `addresses` and waits until each has a socket.
 async fn listen(swarm: &mut Swarm<Behavior>, addresses: &[Multiaddr]) -> Result<Vec<Multiaddr>, NetworkError> {
-    let mut pending = HashSet::new();
+    // All of them before the first listener: an own one is not another program.
     for address in addresses {
         port::until_free(address).await?;
+    }
+    let mut pending = HashSet::new();
+    for address in addresses {
         let listener = swarm.listen_on(address.clone());
         pending.insert(listener.map_err(|source| NetworkError::Listen {
             address: address.clone(),

@@ -70,10 +70,19 @@ impl Streams {
         }
     }
 
-    fn handler(&self, connection: ConnectionId, peer: &PeerId, role: Role) -> Result<Handler, ConnectionDenied> {
+    fn handler(
+        &self,
+        connection: ConnectionId,
+        peer: &PeerId,
+        (role, dialed): (Role, Option<Multiaddr>),
+    ) -> Result<Handler, ConnectionDenied> {
         let node = node_id(peer).ok_or_else(|| ConnectionDenied::new(Refused::NotMember))?;
-        let session = self.sessions.connected(node, connection, role);
-        Ok(Handler::new(session, self.acceptors.clone(), self.keep_alive))
+        let session = self.sessions.connected(node, connection, role, dialed);
+        Ok(Handler::new(
+            (session, connection),
+            self.acceptors.clone(),
+            self.keep_alive,
+        ))
     }
 }
 
@@ -88,18 +97,18 @@ impl NetworkBehaviour for Streams {
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(connection, &peer, Role::Listener)
+        self.handler(connection, &peer, (Role::Listener, None))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         connection: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        address: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(connection, &peer, Role::Dialer)
+        self.handler(connection, &peer, (Role::Dialer, Some(address.clone())))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

@@ -8,7 +8,7 @@
 //! 4. it drops the swarm, and with it the listeners.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -36,7 +36,7 @@ use crate::{
     redial::Redial,
     reset::{Connections, OpenConnection, Resets},
     resolve::resolve,
-    session::{Session, Sessions},
+    session::{Connection, Session, Sessions},
 };
 
 /// How long to wait on stop for connections to close cleanly.
@@ -101,6 +101,11 @@ impl Task {
                 let _ = reply.send(());
             }
             Message::Disconnect { peer } => self.disconnect(peer),
+            Message::Close {
+                connection,
+                others,
+                reply,
+            } => self.close(connection, others, reply),
             Message::Reset { session, reply } => self.reset(&session, reply),
         }
     }
@@ -119,7 +124,7 @@ impl Task {
     }
 
     fn set_members(&mut self, members: &Arc<Members>) {
-        self.members = members.clone();
+        let before = std::mem::replace(&mut self.members, members.clone());
         for removed in self.swarm.behaviour_mut().gate.set_members(members.clone()) {
             if let Some(node) = node_id(&removed) {
                 tracing::info!(peer = %node.short(), "no longer a member; its connections are closed");
@@ -132,6 +137,9 @@ impl Task {
             let now = Instant::now();
             for node in members.ids() {
                 self.want(*node, now);
+                if before.contains(node) && before.addresses(node) != members.addresses(node) {
+                    self.redial.dial_at_once(node, now);
+                }
             }
         }
     }
@@ -166,6 +174,16 @@ impl Task {
         if let Some(peer) = peer_id(&node) {
             self.swarm.behaviour_mut().gate.close(peer);
         }
+    }
+
+    /// Closes one connection, or all others with its peer. The session ends with its last connection.
+    fn close(&mut self, connection: Connection, others: bool, reply: oneshot::Sender<()>) {
+        let with_peer = self.connections.with(connection.peer);
+        let closed: BTreeSet<ConnectionId> = with_peer.filter(|id| (*id != connection.id) == others).collect();
+        for id in &closed {
+            self.swarm.close_connection(*id);
+        }
+        self.connections.wait(closed, reply);
     }
 
     fn reset(&mut self, session: &Session, reply: oneshot::Sender<()>) {

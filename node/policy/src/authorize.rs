@@ -1,10 +1,10 @@
 //! One authorization request to Cedar.
 //!
-//! 1. A request is built from facts only, by one of three constructors, which decide first what no set may allow
-//!    ([`crate::prohibited`]). Offers, grants, queries of peers, local queries, cases and comparisons have no other way to ask.
+//! 1. A request is built from facts only ([`crate::request`]), and what no set may allow is decided with it.
 //! 2. The rules are asked about a prohibited request too, because their reasons name a remedy, and because a set that permits it is
 //!    refused. They do not change the decision.
-//! 3. Requests are built against the schema; a request that does not match it is an internal error and is denied. A request is also
+//! 3. What the rules have decided about the same facts is known ([`crate::verdict`]).
+//! 4. Requests are built against the schema; a request that does not match it is an internal error and is denied. A request is also
 //!    denied if any policy could not be evaluated: the rule that failed might be one that forbids.
 
 use std::{collections::HashSet, error::Error};
@@ -13,49 +13,12 @@ use cedar_policy::{
     ActionConstraint, Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet, Request, Response,
 };
 
-use concordat_protocol::decision::{DecisionRule, DecisionStep, RuleEffect, RuleReason};
-use concordat_protocol::{
-    policy_set::Reveal,
-    scope::{Purpose, Tier},
-};
+use concordat_protocol::decision::{DecisionRule, RuleEffect, RuleReason};
 
-use crate::{
-    entities::{self, EntityValue, Expr, Pair, column, dataset, institution, pair, pairs, uid},
-    facts::{self, ColumnFacts, DatasetFacts, Parties},
-    load::{Loaded, Named, Policy},
-    prohibited,
-};
-
-/// A person of the consumer.
-pub(crate) struct Requester {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) roles: Vec<String>,
-}
-
-/// May the principal perform the action on the resource?
-pub(crate) struct AuthorizationRequest {
-    principal: EntityValue,
-    action: &'static str,
-    resource: EntityValue,
-    /// Entities that principal and resource refer to.
-    others: Vec<EntityValue>,
-    context: Vec<Pair>,
-    /// What the request is about, in explanations.
-    about: String,
-    /// Why no set may allow it.
-    prohibited: Option<RuleReason>,
-}
-
-/// The decision, with the rules that led to it.
-pub(crate) struct Verdict {
-    pub(crate) allowed: bool,
-    /// Whether the rules permit it although no set may.
-    pub(crate) overruled: bool,
-    /// The permits that took effect. For a denial: the rules that forbid, then, if nothing permits, the permits that would apply.
-    pub(crate) reasons: Vec<RuleReason>,
-    pub(crate) step: DecisionStep,
-}
+use crate::entities::{EntityValue, pairs, uid};
+use crate::load::{Loaded, Named, Policy};
+use crate::request::AuthorizationRequest;
+use crate::verdict::Verdict;
 
 impl Policy {
     /// Decides one request.
@@ -70,8 +33,15 @@ impl Policy {
     /// The decision of the rules alone.
     fn ask_rules(&self, request: &AuthorizationRequest) -> Verdict {
         let loaded = &*self.0;
+        if let Some(known) = loaded.verdicts.get(request) {
+            return known;
+        }
         match loaded.respond(request) {
-            Ok(responses) => loaded.verdict(request, &responses),
+            Ok(responses) => {
+                let verdict = loaded.verdict(request, &responses);
+                loaded.verdicts.add(request, &verdict);
+                verdict
+            }
             Err(error) => {
                 tracing::error!(action = request.action, %error, "an authorization request does not match the policy schema");
                 policy_error(request, "the authorization request does not match the policy schema")
@@ -189,106 +159,5 @@ fn policy_error(request: &AuthorizationRequest, what: &str) -> Verdict {
         overruled: false,
         reasons: vec![reason],
         step: request.step(false, Vec::new()),
-    }
-}
-
-impl Verdict {
-    /// The denial of what no set may allow. The reasons of rules that deny it as well stay.
-    fn prohibited(mut self, reason: &RuleReason) -> Self {
-        self.overruled = self.allowed;
-        if self.allowed {
-            self.reasons = vec![reason.clone()];
-        }
-        self.allowed = false;
-        self.step.allowed = false;
-        let prohibition = DecisionRule {
-            reason: reason.clone(),
-            effect: RuleEffect::Forbid,
-            met: true,
-        };
-        self.step.rules.insert(0, prohibition);
-        self
-    }
-}
-
-impl AuthorizationRequest {
-    /// May the consumer do this with a dataset of the holder?
-    pub(crate) fn for_dataset(
-        parties: Parties<'_>,
-        action: &'static str,
-        facts: &DatasetFacts,
-        context: Vec<Pair>,
-        about: String,
-    ) -> Self {
-        Self {
-            principal: institution(parties),
-            action,
-            resource: dataset(facts, parties.holder),
-            others: Vec::new(),
-            context,
-            about,
-            prohibited: prohibited::to_institution(parties.consumer, parties.holder),
-        }
-    }
-
-    /// May the consumer get this column of a dataset in this form, at this tier and for this purpose?
-    pub(crate) fn for_column(
-        parties: Parties<'_>,
-        reveal: Reveal,
-        (requested, facts): (&ColumnFacts, &DatasetFacts),
-        tier: Tier,
-        purpose: &Purpose,
-    ) -> Self {
-        let mut context = entities::purpose(purpose);
-        context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
-        let to_institution = prohibited::to_institution(parties.consumer, parties.holder);
-        Self {
-            principal: institution(parties),
-            action: facts::reveal_action(reveal),
-            resource: column(requested, facts),
-            others: vec![dataset(facts, parties.holder)],
-            context,
-            about: requested.name.to_string(),
-            prohibited: to_institution.or_else(|| prohibited::of_column(requested, reveal)),
-        }
-    }
-
-    /// May this person of the consumer query a dataset of the holder?
-    pub(crate) fn for_query(
-        parties: Parties<'_>,
-        requester: Requester,
-        facts: &DatasetFacts,
-        context: Vec<Pair>,
-    ) -> Self {
-        let Requester { id, name, roles } = requester;
-        let of = Expr::Entity("Institution", parties.consumer.institution.to_string());
-        let attributes = vec![
-            pair("name", Expr::Text(name)),
-            pair("institution", of),
-            pair("roles", Expr::Entities("Role", roles)),
-        ];
-        Self {
-            principal: EntityValue("Person", id.clone(), attributes),
-            action: "query",
-            resource: dataset(facts, parties.holder),
-            others: vec![institution(parties)],
-            context,
-            about: id,
-            prohibited: prohibited::to_institution(parties.consumer, parties.holder),
-        }
-    }
-
-    /// Whether no set may allow it.
-    pub(crate) const fn is_prohibited(&self) -> bool {
-        self.prohibited.is_some()
-    }
-
-    fn step(&self, allowed: bool, rules: Vec<DecisionRule>) -> DecisionStep {
-        DecisionStep {
-            action: self.action.to_owned(),
-            about: self.about.clone(),
-            allowed,
-            rules,
-        }
     }
 }

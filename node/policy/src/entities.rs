@@ -20,6 +20,7 @@ use crate::facts::{self, ColumnFacts, DatasetFacts, Parties, Party};
 pub(crate) type Pair = (String, Expr);
 
 /// A value from which a Cedar expression is built. Building it may fail, because Cedar parses the names.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Expr {
     Text(String),
     Bool(bool),
@@ -30,6 +31,7 @@ pub(crate) enum Expr {
 }
 
 /// An entity: type, id, attributes.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct EntityValue(pub(crate) &'static str, pub(crate) String, pub(crate) Vec<Pair>);
 
 impl EntityValue {

@@ -35,6 +35,7 @@
 
 mod authorize;
 mod cases;
+mod decide_query;
 mod diff;
 mod entities;
 mod explanation;
@@ -45,19 +46,20 @@ mod max_scope;
 mod named;
 mod offer;
 mod prohibited;
-mod query;
+mod request;
 mod rows;
 mod sample;
 mod sources;
+mod verdict;
 
+pub use decide_query::{LocalInput, QueryDecision, QueryInput};
 pub use diff::diff;
 pub use explanation::Explanation;
 pub use facts::{ColumnFacts, DatasetFacts, Party};
 pub use load::{Policy, PolicyErrors};
 pub use matrix::never_allowed;
 pub use max_scope::MaxScope;
-pub use offer::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
-pub use query::{LocalInput, QueryDecision, QueryInput};
+pub use offer::{HeldScope, HeldUnder, Narrowing, Offer, OfferDecision, OfferInput, Refusal};
 pub use sample::{RequestSpace, sampled};
 pub use sources::{schema_digest, shipped_sources};
 

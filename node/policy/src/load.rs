@@ -18,6 +18,8 @@ use concordat_protocol::{
     scope::Tier,
 };
 
+use crate::verdict::Verdicts;
+
 /// The schema of policies; shipped and not replaceable, because the authorization requests are built against it.
 pub(crate) const SCHEMA: &str = include_str!("../cedar/concordat.cedarschema");
 /// The policy set that is active until a steward replaces it.
@@ -38,6 +40,8 @@ pub(crate) struct Loaded {
     pub(crate) rules: Vec<Named>,
     pub(crate) actions: Entities,
     pub(crate) settings: Settings,
+    /// What the rules have decided.
+    pub(crate) verdicts: Verdicts,
     digest: Digest32,
 }
 
@@ -94,6 +98,7 @@ impl Policy {
             rules,
             actions,
             settings,
+            verdicts: Verdicts::default(),
             digest,
         })))
     }

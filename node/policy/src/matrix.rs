@@ -10,11 +10,12 @@ use concordat_protocol::policy_set::Reveal;
 use concordat_protocol::query::Role;
 use concordat_protocol::schema::ColumnClass;
 use concordat_protocol::scope::{Purpose, Tier};
+use concordat_protocol::text::Course;
 
-use crate::authorize::{AuthorizationRequest, Requester};
 use crate::entities::{self, Expr, Pair, pair, text};
 use crate::facts::{self, ColumnFacts, DatasetFacts, Parties, Party};
 use crate::load::Policy;
+use crate::request::{AuthorizationRequest, Requester};
 use crate::sample::{RequestSpace, Sample};
 
 /// Most requests that are evaluated under one set.
@@ -179,9 +180,19 @@ struct Login {
     age_s: i64,
     /// Since another person has set the password.
     reset_age_s: Option<i64>,
-    training_left_s: Option<i64>,
+    training: Option<Training>,
     as_of: bool,
 }
+
+/// The training that is recorded: of a course that rules name, or of another.
+#[derive(Clone, Copy)]
+enum Training {
+    Named,
+    Other,
+}
+
+/// A course that no rule names.
+const OTHER_COURSE: &str = "any-other-course";
 
 /// Everything that a query needs.
 const VALID: Login = Login {
@@ -189,12 +200,12 @@ const VALID: Login = Login {
     has_factor: true,
     age_s: FRESH,
     reset_age_s: None,
-    training_left_s: Some(FRESH),
+    training: Some(Training::Named),
     as_of: false,
 };
 
 /// Everything that a query needs, and without one part of it.
-const LOGINS: [Login; 7] = [
+const LOGINS: [Login; 8] = [
     VALID,
     Login {
         detail: "a login without an authentication factor",
@@ -218,7 +229,12 @@ const LOGINS: [Login; 7] = [
     },
     Login {
         detail: "without training",
-        training_left_s: None,
+        training: None,
+        ..VALID
+    },
+    Login {
+        detail: "a training that no rule names",
+        training: Some(Training::Other),
         ..VALID
     },
     Login {
@@ -229,7 +245,8 @@ const LOGINS: [Login; 7] = [
 ];
 
 impl Login {
-    fn context(&self, purpose: &Purpose) -> Vec<Pair> {
+    /// The context of a query; `named` is the course of a training that rules name.
+    fn context(&self, purpose: &Purpose, named: &str) -> Vec<Pair> {
         let factors: &[&str] = if self.has_factor { &["password"] } else { &[] };
         let factors = factors.iter().map(ToString::to_string).collect();
         let mut context = entities::purpose(purpose);
@@ -237,17 +254,29 @@ impl Login {
         context.push(pair("factors", Expr::Entities("Factor", factors)));
         context.push(pair("login_age_s", Expr::Long(self.age_s)));
         context.push(pair("as_of", Expr::Bool(self.as_of)));
-        let seconds = [
-            ("password_reset_age_s", self.reset_age_s),
-            ("training_left_s", self.training_left_s),
-        ];
-        context.extend(
-            seconds
-                .into_iter()
-                .filter_map(|(name, seconds)| Some(pair(name, Expr::Long(seconds?)))),
-        );
+        let reset = self.reset_age_s;
+        context.extend(reset.map(|age| pair("password_reset_age_s", Expr::Long(age))));
+        if let Some(training) = self.training {
+            let course = match training {
+                Training::Named => named,
+                Training::Other => OTHER_COURSE,
+            };
+            context.push(pair("training", text(course)));
+            context.push(pair("training_left_s", Expr::Long(FRESH)));
+        }
         context
     }
+}
+
+/// Each login with the first course that rules name, and a valid one with each other. `None` if no rule names a course.
+fn logins(sample: &Sample) -> Vec<(Login, Option<Course>)> {
+    let (first, others) = match sample.trainings.split_first() {
+        Some((first, others)) => (Some(first.clone()), others),
+        None => (None, &[][..]),
+    };
+    let each = LOGINS.into_iter().map(|login| (login, first.clone()));
+    let valid = others.iter().map(|course| (VALID, Some(course.clone())));
+    each.chain(valid).collect()
 }
 
 /// Requests of persons: each role, with each login.
@@ -262,20 +291,22 @@ fn of_people(sample: &Sample, parties: Parties<'_>, dataset: &DatasetFacts) -> V
     for person in people {
         for role in Role::ALL {
             for purpose in &sample.query_purposes {
-                for login in LOGINS {
+                for (login, course) in logins(sample) {
                     let line = format!(
-                        "query of {} for {purpose} by {} with the role {role} of {}: {}",
+                        "query of {} for {purpose} by {} with the role {role} of {}: {}{}",
                         dataset.reference.dataset,
                         person.map_or("a person", ActorId::as_str),
                         shown(member),
-                        login.detail
+                        login.detail,
+                        course.as_ref().map_or_else(String::new, |course| format!(", {course}"))
                     );
                     let requester = Requester {
                         id: person.map_or_else(|| format!("any-person@{}", member.institution), ToString::to_string),
                         name: person.map_or("any-person", ActorId::as_str).to_owned(),
                         roles: vec![role.as_str().to_owned()],
                     };
-                    let context = login.context(purpose);
+                    let course = course.as_ref().map_or(OTHER_COURSE, Course::as_str);
+                    let context = login.context(purpose, course);
                     let request = AuthorizationRequest::for_query(parties, requester, dataset, context);
                     requests.push((line, request));
                 }

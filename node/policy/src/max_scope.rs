@@ -57,6 +57,8 @@ impl Policy {
                     provider,
                     dataset: Some(facts),
                     request: &request,
+                    // What it has under other grants does not count: it can give them up.
+                    held: &[],
                 };
                 match self.offer(&input, now) {
                     OfferDecision::Offer(offer) => {

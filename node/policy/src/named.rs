@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, Jurisdiction, SegmentName};
 use concordat_protocol::schema::ColumnKind;
 use concordat_protocol::scope::Purpose;
+use concordat_protocol::text::Course;
 use serde_json::Value;
 
 use crate::facts;
@@ -36,6 +37,7 @@ pub(crate) struct NamedValues {
     pub(crate) segments: BTreeSet<SegmentName>,
     pub(crate) columns: BTreeSet<ColumnName>,
     pub(crate) people: BTreeSet<ActorId>,
+    pub(crate) trainings: BTreeSet<Course>,
     pub(crate) kinds: Vec<ColumnKind>,
 }
 
@@ -96,6 +98,7 @@ impl NamedValues {
     fn add_text(&mut self, attribute: &str, text: &str, about: Option<&str>) {
         match attribute.rsplit_once('.') {
             Some((_, "jurisdiction" | "place")) => self.jurisdictions.extend(text.parse::<Jurisdiction>()),
+            Some(("context", "training")) => self.trainings.extend(text.parse::<Course>()),
             Some((_, "segment")) => self.segments.extend(text.parse::<SegmentName>()),
             Some(("principal" | "principal.institution", "name")) => {
                 self.institutions.extend(text.parse::<InstitutionId>());

@@ -1,16 +1,21 @@
 //! The offer to a requesting member: the meet of its request and the maximum that policies allow.
 //!
 //! The steps depend on each other in this order: whether the dataset is visible; for which of the purposes; at which tier for all of
-//! these purposes; each column at that tier for all of these purposes; then rows, places, limits and time.
+//! these purposes; each column at that tier for all of these purposes; then the columns together, with those of other grants of the same
+//! institution ([`one_age`]); then rows, places, limits and time.
 
 mod ceiling;
 mod decision;
 mod evaluation;
+mod held;
+mod one_age;
 
 use concordat_protocol::decision::RuleReason;
 use concordat_protocol::time::Timestamp;
 
 pub use decision::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
+pub use held::{HeldScope, HeldUnder};
+pub(crate) use one_age::is_across_grants;
 
 use crate::explanation::Explanation;
 use crate::load::Policy;

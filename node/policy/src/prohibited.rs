@@ -1,4 +1,4 @@
-//! What no policy set may allow. It is decided here, from the facts, for every authorization request ([`crate::authorize`]); the rules
+//! What no policy set may allow. It is decided here, from the facts, for every authorization request ([`crate::request`]); the rules
 //! of a set can only narrow what is left.
 //!
 //! 1. An institution that is not an active member gets nothing of another institution. The holder's own people need no membership.
@@ -11,6 +11,9 @@ use concordat_protocol::schema::ColumnClass;
 
 use crate::facts::{ColumnFacts, Party};
 use concordat_protocol::policy_set::Reveal;
+
+/// The rule for columns without a class.
+pub(crate) const UNCLASSIFIED: &str = "never-unclassified";
 
 /// Why `consumer` and its people get nothing of `holder`; `None` if that is left to the rules.
 pub(crate) fn to_institution(consumer: &Party, holder: &Party) -> Option<RuleReason> {
@@ -29,7 +32,7 @@ pub(crate) fn to_institution(consumer: &Party, holder: &Party) -> Option<RuleRea
 pub(crate) fn of_column(column: &ColumnFacts, reveal: Reveal) -> Option<RuleReason> {
     match (column.class, reveal) {
         (None, Reveal::Clear | Reveal::Generalized | Reveal::Pseudonym) => Some(RuleReason::new(
-            "never-unclassified",
+            UNCLASSIFIED,
             "an unclassified column is not released, whatever the rules permit",
             "the holder's data steward can classify it with `concordat dataset classify`",
         )),

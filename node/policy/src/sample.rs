@@ -11,6 +11,7 @@ use concordat_protocol::membership::MemberStatus;
 use concordat_protocol::policy_set::Sampled;
 use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::scope::{Purpose, Tier};
+use concordat_protocol::text::Course;
 use concordat_protocol::{
     ids::{ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     schema::{ColumnClass, ColumnKind},
@@ -118,6 +119,14 @@ fn columns_of(kinds: &[ColumnKind]) -> Vec<ColumnFacts> {
         .collect()
 }
 
+impl Policy {
+    /// The courses that the rules name: no other counts by a rule of the set.
+    #[must_use]
+    pub fn named_trainings(&self) -> BTreeSet<Course> {
+        NamedValues::of(&[self]).trainings
+    }
+}
+
 /// What the sample for one set contains.
 pub fn sampled(policy: &Policy, space: &RequestSpace) -> Sampled {
     Sample::new(space, &[policy]).contents
@@ -135,6 +144,8 @@ pub(crate) struct Sample {
     /// Places in addition to those of the two parties.
     pub(crate) places: Vec<Jurisdiction>,
     pub(crate) people: Vec<ActorId>,
+    /// The courses that rules name.
+    pub(crate) trainings: Vec<Course>,
     pub(crate) contents: Sampled,
 }
 
@@ -161,6 +172,7 @@ impl Sample {
         }
         let diseases = take(&mut contents, named.diseases);
         let people = take(&mut contents, named.people);
+        let trainings = take(&mut contents, named.trainings);
         let general = PURPOSES.iter().filter_map(|purpose| purpose.parse().ok());
         let purposes: Vec<Purpose> = diseases.iter().cloned().chain(general).collect();
         contents.institutions = consumers.len();
@@ -175,6 +187,7 @@ impl Sample {
             query_purposes: [Purpose::HealthResearch].into_iter().chain(diseases).collect(),
             places,
             people,
+            trainings,
             contents,
         }
     }

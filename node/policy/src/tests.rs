@@ -2,6 +2,7 @@
 
 mod ages;
 mod diff;
+mod held;
 mod limits;
 mod matrix;
 mod mutation;
@@ -144,6 +145,7 @@ fn eva() -> ActorAssertion {
         authenticated_at: NOON.plus_seconds(-HOUR_S),
         password_reset_at: None,
         training_until: Some(NOON.plus_seconds(HOUR_S)),
+        training_course: Some("human-subjects-protection".parse().unwrap()),
         audience: InstitutionId::new("budapest").unwrap(),
         query: QueryId::from_bytes([1; 16]),
         expires: NOON.plus_seconds(60),

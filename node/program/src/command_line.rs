@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use concordat_cli::output::Output;
-use concordat_cli::{AuditCommand, GlobalOptions};
+use concordat_cli::{AuditCommand, GlobalOptions, with_comments};
 use concordat_documents::problem::Problem;
 use concordat_node::start_quiet;
 
@@ -82,7 +82,7 @@ impl Cli {
     }
 
     fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut found = ordered().try_get_matches_from(arguments)?;
+        let mut found = ordered().try_get_matches_from(with_comments(arguments))?;
         Self::from_arg_matches_mut(&mut found).map_err(|error| error.format(&mut ordered()))
     }
 
@@ -131,6 +131,27 @@ mod tests {
     #[test]
     fn command_line_definition_is_consistent() {
         ordered().debug_assert();
+    }
+
+    /// The environment is not an argument: an option that it sets must not contradict one that a person states.
+    #[test]
+    fn options_from_the_environment_contradict_no_other() {
+        fn check(command: &clap::Command, path: &str) {
+            for argument in command.get_arguments() {
+                let name = format!("{path} {}", argument.get_id());
+                assert!(!argument.is_exclusive_set(), "{name} excludes those of the environment");
+                for other in command.get_arg_conflicts_with(argument) {
+                    let is_set = argument.get_env().or(other.get_env()).is_some();
+                    assert!(!is_set, "{name} contradicts {}", other.get_id());
+                }
+            }
+            for inner in command.get_subcommands() {
+                check(inner, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        let mut command = ordered();
+        command.build();
+        check(&command, "concordat");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use concordat_documents::problem::Problem;
 use concordat_documents::status::Status;
 use concordat_keys::TokenLocation;
 use concordat_node::Clock;
-use concordat_node::config::{Config, KeysFrom, PinFrom, StorageSection};
+use concordat_node::config::{Config, ConfigError, KeysFrom, PinFrom, StorageSection};
 use concordat_protocol::error_kind::chain;
 use concordat_storage::objects::{PlainHttp, check_credentials};
 use nix::sys::statvfs::statvfs;
@@ -25,6 +25,9 @@ const LITTLE_SPACE: u64 = 1 << 30;
 pub(crate) async fn run(context: &Context) -> Result<(), Problem> {
     let dir = &context.dir;
     let config = Config::load(dir);
+    if let Err(ConfigError::NoNode { .. }) = &config {
+        return report(&[no_node(dir)], context);
+    }
     let mut findings = vec![configuration(&config, dir), permissions(dir), disk_space(dir)];
     if let Ok(config) = &config {
         findings.push(key_file(config, dir));
@@ -35,6 +38,14 @@ pub(crate) async fn run(context: &Context) -> Result<(), Problem> {
         Err(problem) => findings.push(Finding::wrong("daemon", problem.detail, "concordat serve")),
     }
     report(&findings, context)
+}
+
+/// Nothing else can be checked before there is a node.
+fn no_node(dir: &Path) -> Finding {
+    let what = format!("there is no node in `{}`", dir.display());
+    let fix =
+        "concordat init --institution ID --name NAME --jurisdiction CC, or name the directory of the node with --dir";
+    Finding::wrong("node", what, fix)
 }
 
 fn configuration<E: std::error::Error>(config: &Result<Config, E>, dir: &Path) -> Finding {

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use concordat_cli::Context;
+use concordat_cli::output::{Format, Output};
 use concordat_documents::problem::Problem;
-use concordat_keys::Argon2Cost;
+use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_network::{DialRange, Dialing, Multiaddr};
 use concordat_node::Clock;
 use concordat_node::config::{
     self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection,
 };
-use concordat_node::init::{FIRST_ACCOUNT, Plan, Unlock, init};
+use concordat_node::init::{FIRST_ACCOUNT, Plan, Unlock, check_first_password, first_password_rule, init};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
     ids::{InstitutionId, Jurisdiction, NodeId},
@@ -18,6 +19,7 @@ use concordat_protocol::{
 };
 use serde::Serialize;
 
+use crate::address::multiaddr;
 use crate::{secrets, unlock};
 
 #[derive(Debug, clap::Args)]
@@ -34,8 +36,8 @@ pub(crate) struct Args {
     /// Do not prompt: generate a key file and a first password if none is given
     #[arg(long)]
     unattended: bool,
-    /// Unlock the node with this file (at least 32 bytes; hex, base64 or raw) instead of a passphrase
-    #[arg(long, value_name = "PATH", env = config::KEY_FILE_VARIABLE)]
+    /// Unlock the node with this file (at least 32 bytes; hex, base64 or raw) instead of a passphrase [env: CONCORDAT_KEY_FILE]
+    #[arg(long, value_name = "PATH")]
     key_file: Option<PathBuf>,
     /// Unlock the node with the credential of this name that systemd provides, instead of a passphrase
     #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
@@ -56,13 +58,14 @@ pub(crate) struct Args {
     /// The credential of this name, which systemd provides, is the PIN of the token
     #[arg(long, value_name = "NAME", requires = "token", conflicts_with = "pin_file")]
     pin_credential: Option<String>,
-    /// An address at which others reach this node; can be repeated
-    #[arg(long, value_name = "MULTIADDR")]
+    /// An address at which others reach this node, such as `/dns/node.example.org/tcp/7400`; can be repeated
+    #[arg(long, value_name = "MULTIADDR", value_parser = multiaddr)]
     address: Vec<Multiaddr>,
-    /// An address to listen on, instead of all of this machine's; can be repeated
-    #[arg(long, value_name = "MULTIADDR", conflicts_with = "port")]
+    /// An address to listen on, instead of all of this machine's, such as `/ip4/127.0.0.1/tcp/7400`; can be repeated. It has a port, so
+    /// `--port` is left out
+    #[arg(long, value_name = "MULTIADDR", value_parser = multiaddr, conflicts_with = "port")]
     listen: Vec<Multiaddr>,
-    /// The port for peers, TCP and UDP; 0 picks a free one
+    /// The port for peers on all addresses of this machine, TCP and UDP; 0 picks a free one
     #[arg(long, default_value_t = config::DEFAULT_PORT)]
     port: u16,
     /// Which addresses of members are dialed: `public` (the default), `private`, `loopback`, `link-local`, or a block such as
@@ -72,16 +75,21 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
+    let token = args.token.as_ref().map(|_| "--token");
+    let other = token.or(args.key_credential.as_ref().map(|_| "--key-credential"));
+    let key_file = unlock::key_file(args.key_file, unlock::named_key_file(), other)?;
     let unlock = match (args.token, args.token_module) {
         (Some(token), Some(module)) => {
             unlock::with_token(module, token, args.token_key, args.pin_file, args.pin_credential)?
         }
-        (None, _) | (_, None) => unlock(args.key_file, args.key_credential, args.unattended)?,
+        (None, _) | (_, None) => unlock(key_file, args.key_credential, (args.unattended, &context.out))?,
     };
     let password = if args.unattended {
         secrets::piped()?
     } else {
-        Some(secrets::new_secret(&format!("password for `{FIRST_ACCOUNT}`"))?)
+        let what = format!("password for `{FIRST_ACCOUNT}`");
+        let rule = first_password_rule();
+        Some(secrets::chosen(&what, &rule, check_first_password, &context.out)?)
     };
     let config = Config {
         node: NodeSection {
@@ -144,7 +152,32 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         key_file: created.made_key_file,
         password_file: created.made_password_file,
     };
-    context.out.done(&sentence, &report)
+    context.out.done(&sentence, &report)?;
+    next_steps(context);
+    Ok(())
+}
+
+/// What a person does with a new node, in this order.
+fn next_steps(context: &Context) {
+    if context.out.format() != Format::Table {
+        return;
+    }
+    for step in [
+        format!(
+            "next, each with `--dir '{}'` or CONCORDAT_DIR if that is not the usual directory:",
+            context.dir.display()
+        ),
+        "1. `concordat serve` runs the node".to_owned(),
+        format!("2. `concordat login {FIRST_ACCOUNT}`, in another terminal"),
+        "3. `concordat user add NAME --role steward` (and `--role researcher`) creates an account for each person"
+            .to_owned(),
+        "4. `concordat dataset inspect FILE` and `concordat dataset import`, as a steward".to_owned(),
+        "5. `concordat consortium found` or `concordat consortium join ROSTER`, to share data with other institutions"
+            .to_owned(),
+        "`concordat doctor` shows what is missing".to_owned(),
+    ] {
+        context.out.note(&step);
+    }
 }
 
 /// The new node, for programs.
@@ -168,11 +201,19 @@ pub(crate) fn dial_ranges(given: Vec<DialRange>) -> Vec<DialRange> {
     }
 }
 
-fn unlock(key_file: Option<PathBuf>, credential: Option<String>, unattended: bool) -> Result<Unlock, Problem> {
+fn unlock(
+    key_file: Option<PathBuf>,
+    credential: Option<String>,
+    (unattended, out): (bool, &Output),
+) -> Result<Unlock, Problem> {
     match (credential, key_file) {
         (Some(name), _) => Ok(Unlock::Credential(name)),
         (None, Some(path)) => Ok(Unlock::KeyFile(path)),
         (None, None) if unattended => Ok(Unlock::MakeKeyFile),
-        (None, None) => secrets::new_secret("passphrase that unlocks the node").map(Unlock::Passphrase),
+        (None, None) => {
+            let check = |secret: &Secret| Passphrase::check(secret).map_err(Problem::from);
+            let what = "passphrase that unlocks the node";
+            secrets::chosen(what, &Passphrase::rule(), check, out).map(Unlock::Passphrase)
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! `concordat-node` ([`concordat_node::init`], [`concordat_node::offline`], [`concordat_node::run_daemon`]); here are its options, its
 //! prompts and what it prints. The commands of a running node come from `concordat-cli`, and [`Cli`] puts both in one order.
 
+mod address;
 mod audit;
 mod backup;
 mod command_line;

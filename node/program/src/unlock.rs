@@ -57,6 +57,35 @@ pub(crate) fn token_with_pin(location: TokenLocation, pin_from: PinFrom) -> Resu
     })
 }
 
+/// The key file that the environment names.
+pub(crate) fn named_key_file() -> Option<PathBuf> {
+    std::env::var_os(config::KEY_FILE_VARIABLE).map(PathBuf::from)
+}
+
+/// The key file that is `stated`, or else the one that the environment has `named`; `other` is the option that states something else.
+///
+/// # Errors
+/// If the environment contradicts that option: at every start it would take precedence over it.
+pub(crate) fn key_file(
+    stated: Option<PathBuf>,
+    named: Option<PathBuf>,
+    other: Option<&str>,
+) -> Result<Option<PathBuf>, Problem> {
+    match (stated, named, other) {
+        (Some(path), _, _) => Ok(Some(path)),
+        (None, Some(_), Some(other)) => {
+            let variable = config::KEY_FILE_VARIABLE;
+            Err(Problem::usage(format!(
+                "{variable} is set and names a key file, which contradicts `{other}`"
+            ))
+            .help(format!(
+                "unset {variable}, which takes precedence at every start, or leave out `{other}`"
+            )))
+        }
+        (None, named, _) => Ok(named),
+    }
+}
+
 fn read_pin(path: &Path) -> Result<Secret, Problem> {
     Secret::in_file(path).map_err(|error| {
         if !matches!(error, KeyError::Missing { .. }) {
@@ -90,4 +119,23 @@ pub(crate) fn with_token(
         (None, None) => PinFrom::Prompt,
     };
     token_with_pin(TokenLocation { module, token, key }, pin_from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_file_of_the_environment_contradicts_other_options() {
+        let (stated, named) = (PathBuf::from("stated"), PathBuf::from("named"));
+        assert_eq!(
+            key_file(Some(stated.clone()), Some(named.clone()), None).unwrap(),
+            Some(stated)
+        );
+        assert_eq!(key_file(None, Some(named.clone()), None).unwrap(), Some(named.clone()));
+        assert_eq!(key_file(None, None, Some("--token")).unwrap(), None);
+        let problem = key_file(None, Some(named), Some("--token")).unwrap_err();
+        assert_eq!(problem.code, ErrorKind::Usage);
+        assert!(problem.detail.contains("--token") && problem.detail.contains(config::KEY_FILE_VARIABLE));
+    }
 }

@@ -1,29 +1,49 @@
 //! Output of rows to a terminal, standard output or a file.
 
-use std::io::{IsTerminal, Stdout, Write};
+use std::io::{IsTerminal, stdout};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::writer::FileWriter;
+use concordat_documents::problem::Problem;
+use concordat_documents::query::{AnswerSummary, REMARKS_KEY};
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
 
-use super::cells::{csv_line, objects, texts};
+use super::cells::{objects, texts};
+use super::csv::{Cells, Csv};
+use super::out::{DeferredWriter, Out, put, unwritable};
+use super::remarks::{self, RemarksFile};
 use crate::files::NewFile;
 use crate::output::Format;
 use crate::output::table;
-use crate::text::{escaped_json, for_spreadsheet, for_terminal};
-use concordat_documents::problem::Problem;
-use concordat_protocol::error_kind::ErrorKind;
+use crate::text::escaped_json;
 
 /// Most rows that a table on a terminal shows; more rows belong in a file.
 const MAX_SHOWN: usize = 1000;
+/// What the names of files end in.
+const ENDINGS: &str = "use a file name that ends in .csv, .parquet, .arrow or .ndjson";
+/// Endings of compressed files.
+const COMPRESSED: [&str; 7] = ["gz", "bz2", "xz", "zst", "zip", "lz4", "7z"];
 
-/// Writes rows and counts them.
+/// Writes rows and counts them. The target is checked, and a file begun, when this is created.
 pub(crate) struct Sink {
     target: Target,
+    /// For a file of text.
+    remarks: Option<RemarksFile>,
     header: bool,
     rows: u64,
+}
+
+/// What was written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Rows, without the header.
+    pub(crate) rows: u64,
+    /// What a reader of the rows has to know about their form.
+    pub(crate) notes: Vec<String>,
 }
 
 enum Target {
@@ -31,7 +51,7 @@ enum Target {
         titles: Vec<String>,
         rows: Vec<Vec<String>>,
     },
-    Csv(Out, Cells),
+    Csv(Out, Csv),
     Json {
         out: Out,
         first: bool,
@@ -41,100 +61,47 @@ enum Target {
     Parquet(DeferredWriter<ArrowWriter<NewFile>>),
 }
 
-/// Where text goes.
-enum Out {
-    Stdout(Stdout),
-    File(NewFile),
-}
-
-/// A file whose writer is created with the first rows, because it needs their columns.
-enum DeferredWriter<W> {
-    Pending(NewFile),
-    Writing(Box<W>),
-    /// The first rows could not be written.
-    Failed,
-}
-
-/// How the cells of a CSV file are escaped.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cells {
-    /// Not at all.
-    Raw,
-    /// Characters that control a terminal are replaced.
-    ForTerminal,
-    /// Formulas and deceptive characters are made harmless (`--spreadsheet-safe`).
-    ForSpreadsheet,
+enum FileFormat {
+    Csv,
+    Lines,
+    Arrow,
+    Parquet,
 }
 
-impl Cells {
-    fn line<'a>(self, cells: impl Iterator<Item = &'a str>) -> String {
-        match self {
-            Self::Raw => csv_line(cells),
-            Self::ForTerminal => csv_line(cells.map(for_terminal)),
-            Self::ForSpreadsheet => csv_line(cells.map(for_spreadsheet)),
-        }
-    }
-}
-
-impl Out {
-    fn finish(self) -> Result<(), Problem> {
-        match self {
-            Self::Stdout(mut out) => out.flush().map_err(|error| unwritable(&error)),
-            Self::File(file) => file.finish(),
-        }
-    }
-}
-
-impl Write for Out {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Stdout(out) => out.write(bytes),
-            Self::File(file) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        match self {
-            Self::Stdout(out) => out.flush(),
-            Self::File(file) => file.flush(),
-        }
-    }
-}
-
-impl<W> DeferredWriter<W> {
-    /// The writer, created by `begin` if these are the first rows.
-    fn writer<E: std::error::Error>(&mut self, begin: impl FnOnce(NewFile) -> Result<W, E>) -> Result<&mut W, Problem> {
-        if let Self::Pending(_) = self
-            && let Self::Pending(file) = std::mem::replace(self, Self::Failed)
-        {
-            *self = Self::Writing(Box::new(begin(file).map_err(|error| unwritable(&error))?));
-        }
-        match self {
-            Self::Writing(writer) => Ok(writer),
-            Self::Pending(_) | Self::Failed => Err(Problem::new(ErrorKind::Internal, "the file could not be created")),
-        }
-    }
-
-    fn finish<E: std::error::Error>(self, end: impl FnOnce(W) -> Result<NewFile, E>) -> Result<(), Problem> {
-        match self {
-            Self::Pending(file) => file.finish(),
-            Self::Writing(writer) => end(*writer).map_err(|error| unwritable(&error))?.finish(),
-            Self::Failed => Err(Problem::new(ErrorKind::Internal, "the file could not be created")),
+impl FileFormat {
+    /// The format that the ending of a file name selects.
+    fn of(path: &Path) -> Result<Self, Problem> {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let ending = ending.map(str::to_ascii_lowercase).unwrap_or_default();
+        match ending.as_str() {
+            "csv" => Ok(Self::Csv),
+            "ndjson" => Ok(Self::Lines),
+            "arrow" => Ok(Self::Arrow),
+            "parquet" => Ok(Self::Parquet),
+            compressed if COMPRESSED.contains(&compressed) => {
+                let detail = format!("`{}` would be a compressed file, which is not written", path.display());
+                Err(Problem::usage(detail).help(format!("{ENDINGS}, and compress the file afterward")))
+            }
+            _ => Err(Problem::usage(format!("the format of `{}` is unknown", path.display())).help(ENDINGS)),
         }
     }
 }
 
 impl Sink {
     /// Rows on standard output.
+    ///
+    /// # Errors
+    /// If the format has no form that is safe for spreadsheets, and one is requested.
     pub(crate) fn standard_output(format: Format, spreadsheet_safe: bool) -> Result<Self, Problem> {
-        let stdout = std::io::stdout;
         let cells = match (spreadsheet_safe, stdout().is_terminal()) {
             (true, _) => Cells::ForSpreadsheet,
             (false, true) => Cells::ForTerminal,
             (false, false) => Cells::Raw,
         };
         let target = match format {
-            Format::Csv => Target::Csv(Out::Stdout(stdout()), cells),
+            Format::Csv => Target::Csv(Out::Stdout(stdout()), Csv::new(cells)),
             Format::Table | Format::Json if spreadsheet_safe => return Err(only_csv()),
             Format::Table => Target::Table {
                 titles: Vec::new(),
@@ -145,33 +112,40 @@ impl Sink {
                 first: true,
             },
         };
-        Ok(Self::to(target))
+        Ok(Self::to(target, None))
     }
 
     /// Rows in the file `path`, which appears once all of them are written.
+    ///
+    /// # Errors
+    /// If the format is unknown, or the file cannot be created.
     pub(crate) fn file(path: &Path, spreadsheet_safe: bool) -> Result<Self, Problem> {
-        let cells = if spreadsheet_safe {
-            Cells::ForSpreadsheet
-        } else {
-            Cells::Raw
+        let format = FileFormat::of(path)?;
+        if spreadsheet_safe && format != FileFormat::Csv {
+            return Err(only_csv());
+        }
+        let cells = match spreadsheet_safe {
+            true => Cells::ForSpreadsheet,
+            false => Cells::Raw,
         };
-        let target = match path.extension().and_then(|ending| ending.to_str()) {
-            Some("csv") => Target::Csv(Out::File(NewFile::create(path)?), cells),
-            Some("ndjson" | "arrow" | "parquet") if spreadsheet_safe => return Err(only_csv()),
-            Some("ndjson") => Target::Lines(Out::File(NewFile::create(path)?)),
-            Some("arrow") => Target::Arrow(DeferredWriter::Pending(NewFile::create(path)?)),
-            Some("parquet") => Target::Parquet(DeferredWriter::Pending(NewFile::create(path)?)),
-            Some(_) | None => {
-                let help = "use a file name that ends in .csv, .parquet, .arrow or .ndjson";
-                return Err(Problem::usage(format!("the format of `{}` is unknown", path.display())).help(help));
-            }
+        let file = NewFile::create(path)?;
+        let remarks = match format {
+            FileFormat::Csv | FileFormat::Lines => Some(RemarksFile::beside(path)?),
+            FileFormat::Arrow | FileFormat::Parquet => None,
         };
-        Ok(Self::to(target))
+        let target = match format {
+            FileFormat::Csv => Target::Csv(Out::File(file), Csv::new(cells)),
+            FileFormat::Lines => Target::Lines(Out::File(file)),
+            FileFormat::Arrow => Target::Arrow(DeferredWriter::Pending(file)),
+            FileFormat::Parquet => Target::Parquet(DeferredWriter::Pending(file)),
+        };
+        Ok(Self::to(target, remarks))
     }
 
-    fn to(target: Target) -> Self {
+    fn to(target: Target, remarks: Option<RemarksFile>) -> Self {
         Self {
             target,
+            remarks,
             header: false,
             rows: 0,
         }
@@ -186,13 +160,20 @@ impl Sink {
         self.target.write(batch, header)
     }
 
-    /// Completes the output after the last row.
-    pub(crate) fn finish(mut self, schema: Option<SchemaRef>) -> Result<u64, Problem> {
+    /// Completes the output after the last row, in a file together with the remarks of `summary`.
+    pub(crate) fn finish(mut self, schema: Option<SchemaRef>, summary: &AnswerSummary) -> Result<Written, Problem> {
         if let (false, Some(schema)) = (self.header, schema) {
             self.write(&RecordBatch::new_empty(schema))?;
         }
-        self.target.finish(self.rows)?;
-        Ok(self.rows)
+        let Self {
+            target, remarks, rows, ..
+        } = self;
+        let mut notes: Vec<String> = target.note().into_iter().map(str::to_owned).collect();
+        match remarks {
+            Some(file) => notes.extend(file.complete(summary, || target.finish(rows, summary))?),
+            None => target.finish(rows, summary)?,
+        }
+        Ok(Written { rows, notes })
     }
 
     /// The answer ended early: output that was already shown stays, a file does not appear.
@@ -202,7 +183,7 @@ impl Sink {
                 out: out @ Out::Stdout(_),
                 first,
             } => close_json(out, first),
-            table @ Target::Table { .. } => table.finish(self.rows),
+            table @ Target::Table { .. } => table.finish(self.rows, &AnswerSummary::default()),
             Target::Json { .. } | Target::Csv(..) | Target::Lines(_) | Target::Arrow(_) | Target::Parquet(_) => Ok(()),
         }
     }
@@ -214,90 +195,101 @@ fn only_csv() -> Problem {
 
 impl Target {
     fn write(&mut self, batch: &RecordBatch, header: bool) -> Result<(), Problem> {
-        let names = || {
-            batch
-                .schema()
-                .fields()
-                .iter()
-                .map(|field| field.name().clone())
-                .collect::<Vec<_>>()
-        };
         match self {
             Self::Table { titles, rows } => {
                 if header {
-                    *titles = names();
+                    *titles = names(batch);
                 }
                 let remaining = MAX_SHOWN.saturating_sub(rows.len());
-                rows.extend(texts(batch)?.into_iter().take(remaining));
+                let shown = |row: Vec<Option<String>>| row.into_iter().map(Option::unwrap_or_default).collect();
+                rows.extend(texts(batch)?.into_iter().take(remaining).map(shown));
             }
-            Self::Csv(out, cells) => {
+            Self::Csv(out, csv) => {
                 if header {
-                    put(out, &cells.line(names().iter().map(String::as_str)))?;
+                    out.put(&csv.header(&names(batch)))?;
                 }
                 for row in texts(batch)? {
-                    put(out, &cells.line(row.iter().map(String::as_str)))?;
+                    out.put(&csv.row(&row))?;
                 }
             }
             Self::Json { out, first } => {
                 for object in objects(batch)? {
-                    put(out, if std::mem::replace(first, false) { "[\n" } else { ",\n" })?;
-                    put(out, &escaped_json(&object.to_string()))?;
+                    out.put(if std::mem::replace(first, false) { "[\n" } else { ",\n" })?;
+                    out.put(&escaped_json(&object.to_string()))?;
                 }
             }
             Self::Lines(out) => {
                 for object in objects(batch)? {
-                    put(out, &format!("{}\n", escaped_json(&object.to_string())))?;
+                    out.put(&format!("{}\n", escaped_json(&object.to_string())))?;
                 }
             }
             Self::Arrow(deferred) => {
-                let writer = deferred.writer(|file| FileWriter::try_new(file, &batch.schema()))?;
+                let writer = deferred.writer(|file| FileWriter::try_new(file, &columns(batch)))?;
                 writer.write(batch).map_err(|error| unwritable(&error))?;
             }
             Self::Parquet(deferred) => {
-                let writer = deferred.writer(|file| ArrowWriter::try_new(file, batch.schema(), None))?;
+                let writer = deferred.writer(|file| ArrowWriter::try_new(file, columns(batch), None))?;
                 writer.write(batch).map_err(|error| unwritable(&error))?;
             }
         }
         Ok(())
     }
 
-    fn finish(self, rows: u64) -> Result<(), Problem> {
+    /// What a reader has to know about the form of the rows.
+    fn note(&self) -> Option<&'static str> {
+        match self {
+            Self::Csv(_, csv) => csv.note(),
+            Self::Table { .. } | Self::Json { .. } | Self::Lines(_) | Self::Arrow(_) | Self::Parquet(_) => None,
+        }
+    }
+
+    fn finish(self, rows: u64, summary: &AnswerSummary) -> Result<(), Problem> {
         match self {
             Self::Table { titles, rows: shown } => {
                 let left = rows.saturating_sub(u64::try_from(shown.len()).unwrap_or(u64::MAX));
                 table(titles.into_iter(), shown.into_iter())?;
-                if left > 0 {
-                    put(
-                        &mut std::io::stdout(),
-                        &format!("… and {left} more rows; `--out FILE` writes all of them\n"),
-                    )
-                } else {
-                    Ok(())
+                if left == 0 {
+                    return Ok(());
                 }
+                let more = format!("… and {left} more rows; `--out FILE` writes all of them\n");
+                put(&mut stdout(), &more)
             }
             Self::Csv(out, _) | Self::Lines(out) => out.finish(),
             Self::Json { out, first } => close_json(out, first),
-            Self::Arrow(deferred) => deferred.finish(FileWriter::into_inner),
-            Self::Parquet(deferred) => deferred.finish(ArrowWriter::into_inner),
+            Self::Arrow(deferred) => {
+                let remarks = remarks::metadata(summary)?;
+                deferred.finish(|mut writer| {
+                    writer.write_metadata(REMARKS_KEY, remarks);
+                    writer.into_inner()
+                })
+            }
+            Self::Parquet(deferred) => {
+                let remarks = remarks::metadata(summary)?;
+                deferred.finish(|mut writer| {
+                    writer.append_key_value_metadata(KeyValue::new(REMARKS_KEY.to_owned(), remarks));
+                    writer.into_inner()
+                })
+            }
         }
     }
 }
 
+fn names(batch: &RecordBatch) -> Vec<String> {
+    let schema = batch.schema();
+    schema.fields().iter().map(|field| field.name().clone()).collect()
+}
+
+/// The columns without the remarks that were known at the beginning: the file ends with all of them.
+fn columns(batch: &RecordBatch) -> SchemaRef {
+    let schema = batch.schema();
+    let mut metadata = schema.metadata().clone();
+    metadata.remove(REMARKS_KEY);
+    Arc::new(Schema::new_with_metadata(schema.fields().clone(), metadata))
+}
+
 fn close_json(mut out: Out, first: bool) -> Result<(), Problem> {
-    put(&mut out, if first { "[]\n" } else { "\n]\n" })?;
+    out.put(if first { "[]\n" } else { "\n]\n" })?;
     out.finish()
-}
-
-fn put(out: &mut impl Write, text: &str) -> Result<(), Problem> {
-    match out.write_all(text.as_bytes()) {
-        // The reader has closed the pipe, as `head` does.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        other => other.map_err(|error| unwritable(&error)),
-    }
-}
-
-fn unwritable(error: &dyn std::error::Error) -> Problem {
-    Problem::internal("the rows cannot be written", error)
 }
 
 impl std::fmt::Debug for Sink {
@@ -305,3 +297,6 @@ impl std::fmt::Debug for Sink {
         f.debug_struct("Sink").field("rows", &self.rows).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,10 +35,11 @@ pub enum LedgerCommand {
         #[arg(long)]
         head: String,
     },
-    /// Continue with this node from an older copy of its ledger, after an intended restore
+    /// Continue with this node although it is a copy or an older copy of itself, after an intended restore and once no other copy runs
     AcknowledgeOwn {
-        /// The signed head that the ledger does not extend, as `list` shows it
-        #[arg(long)]
+        /// What peers have shown, as `list` and `status` print it: the signed head that the ledger does not extend, or the signed statement
+        /// of another start
+        #[arg(long, visible_alias = "start")]
         head: String,
     },
 }
@@ -63,7 +64,8 @@ pub(super) async fn run(command: LedgerCommand, context: &Context) -> Result<(),
         LedgerCommand::AcknowledgeOwn { head } => {
             let path = format!("{PATH}/acknowledge-own");
             let done: LedgerGeneration = client.post(&path, &OwnLedgerHead { head }).await?;
-            let sentence = "this node continues from its older ledger; each other member must acknowledge that, too";
+            let sentence = "this node goes on, and no other copy of it is served from now on; if its ledger is an older one, each other member \
+                            must acknowledge that, too";
             context.out.done(sentence, &done)
         }
     }
@@ -77,6 +79,18 @@ fn list(ledgers: &LedgerConflicts, context: &Context) -> Result<(), Problem> {
         context.out.note(&format!(
             "this node has signed {} entries that its ledger does not extend, head {}",
             own.signed_entries, own.head
+        ));
+    }
+    if let Some(own) = &ledgers.own_start {
+        context.out.note(&format!(
+            "this node is a copy: this is start {}, and node {} has shown start {}, statement {}",
+            own.present, own.shown_by, own.other, own.statement
+        ));
+    }
+    for refused in &ledgers.refused_starts {
+        context.out.note(&format!(
+            "node {} of `{}` was refused at {}: {}",
+            refused.node, refused.institution, refused.at, refused.reason
         ));
     }
     context.out.list(&ledgers.items, &COLUMNS)

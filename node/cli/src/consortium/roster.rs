@@ -7,6 +7,7 @@ use concordat_documents::consortium::Roster;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::Digest32;
+use serde::Serialize;
 
 use super::signing::{self, Signable};
 use super::{file, outcome};
@@ -24,10 +25,17 @@ const COLUMNS: [Column; 6] = [
     ("key", "fingerprint"),
 ];
 
+const ADDRESS_COLUMNS: [Column; 4] = [
+    ("institution", "institution"),
+    ("address", "address"),
+    ("stated by", "stated_by"),
+    ("last good", "last_good"),
+];
+
 /// The signed list of members.
 #[derive(Debug, Subcommand)]
 pub enum RosterCommand {
-    /// Show the members
+    /// Show the members, their addresses, and when each address was last good
     Show {
         /// Print the signed roster as text that can be mailed
         #[arg(long)]
@@ -107,7 +115,36 @@ fn show(roster: &Roster, context: &Context) -> Result<(), Problem> {
         "{}, roster {}, valid until {}; {}",
         roster.consortium, roster.number, roster.not_after, roster.charter
     ));
-    out.list(&roster.members, &COLUMNS)
+    out.list(&roster.members, &COLUMNS)?;
+    // One table for a program that reads CSV.
+    if out.format() == Format::Csv {
+        return Ok(());
+    }
+    let nodes = roster.members.iter().flat_map(|member| {
+        let nodes = member.nodes.iter();
+        nodes.map(move |node| (member.institution.as_str(), node))
+    });
+    let rows: Vec<AddressRow<'_>> = nodes
+        .flat_map(|(institution, node)| {
+            node.known.iter().map(move |known| AddressRow {
+                institution,
+                address: known.address.as_str(),
+                stated_by: &known.stated_by,
+                last_good: known.last_good.as_deref(),
+            })
+        })
+        .collect();
+    out.text("\n")?;
+    out.list(&rows, &ADDRESS_COLUMNS)
+}
+
+/// An address of a member, as it is printed.
+#[derive(Debug, Serialize)]
+struct AddressRow<'a> {
+    institution: &'a str,
+    address: &'a str,
+    stated_by: &'a str,
+    last_good: Option<&'a str>,
 }
 
 /// Notes which addresses of members this node does not dial.

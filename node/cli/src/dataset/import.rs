@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_documents::import::{ImportEvent, ImportMode, ImportOptions, ImportPermission, Imported, RefusedRow};
+use concordat_documents::import::{
+    ImportEvent, ImportMode, ImportOptions, ImportPermission, Imported, RefusedRow, grouped,
+};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::{DatasetName, SegmentName};
@@ -13,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::reading::ReadingArgs;
 use crate::context::Context;
-use crate::files::NewFile;
+use crate::files::{self, NewFile};
 use crate::output::quoted;
 use concordat_client::{Client, Lines, Reading};
 
@@ -79,10 +81,11 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
     let lines = client.upload(&path, &options, file).await?;
     bar.reset();
     bar.set_style(style("{bar:40} {human_pos} of {human_len} rows"));
-    let mut rejects = Rejects::new(&args.name, args.skip_refused);
+    let mut rejects = Rejects::new(&args.name);
     let imported = follow(lines, &bar, &mut rejects).await?;
     bar.finish_and_clear();
     rejects.finish()?;
+    rejects.remove_earlier(context)?;
     args.reading.write(&imported.reading)?;
     conclude(&imported, &rejects, context)
 }
@@ -110,8 +113,19 @@ async fn follow(mut lines: Lines, bar: &ProgressBar, rejects: &mut Rejects) -> R
 
 fn conclude(imported: &Imported, rejects: &Rejects, context: &Context) -> Result<(), Problem> {
     let out = &context.out;
-    for note in &imported.notes {
+    let notes = grouped(&imported.notes);
+    for note in &notes {
         out.note(&format!("note: {note}"));
+    }
+    if notes.len() < imported.notes.len() {
+        out.note(&format!(
+            "these are {} notes in all: see `concordat dataset notes {}`",
+            imported.notes.len(),
+            imported.dataset
+        ));
+    }
+    if notes.iter().any(|note| note.contains("`--")) {
+        out.note("what a note proposes can be stated in another import of the file, with `--replace`");
     }
     if let Some(file) = rejects.file() {
         out.note(&format!("the rows that could not be imported are listed in `{file}`"));
@@ -150,21 +164,21 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+/// The first line of a list of refused rows.
+const HEADER: &[u8; 12] = b"line,reason\n";
+
 /// The list of refused rows: line numbers and reasons, never the contents of a row.
 struct Rejects {
     name: String,
-    /// Whether the other rows are imported.
-    are_skipped: bool,
     /// Created with the first refused row.
     file: Option<NewFile>,
     is_written: bool,
 }
 
 impl Rejects {
-    fn new(name: &DatasetName, are_skipped: bool) -> Self {
+    fn new(name: &DatasetName) -> Self {
         Self {
             name: format!("{name}.rejects.csv"),
-            are_skipped,
             file: None,
             is_written: false,
         }
@@ -177,7 +191,7 @@ impl Rejects {
             Some(file) => file,
             None => {
                 let file = self.file.insert(NewFile::create(Path::new(&self.name))?);
-                writeln!(file, "line,reason").map_err(unwritable)?;
+                file.write_all(HEADER).map_err(unwritable)?;
                 file
             }
         };
@@ -193,6 +207,20 @@ impl Rejects {
         Ok(())
     }
 
+    /// After an import without refused rows: removes the list that an earlier one has left here, which would mislead.
+    fn remove_earlier(&self, context: &Context) -> Result<(), Problem> {
+        let path = Path::new(&self.name);
+        if self.is_written || !is_list(path) {
+            return Ok(());
+        }
+        files::remove(path)?;
+        context.out.note(&format!(
+            "`{}`, which an earlier import has left, was removed",
+            self.name
+        ));
+        Ok(())
+    }
+
     fn file(&self) -> Option<&str> {
         self.is_written.then_some(self.name.as_str())
     }
@@ -203,13 +231,44 @@ impl Rejects {
             return unwritten;
         }
         match self.file() {
-            Some(file) if self.are_skipped => problem.help(format!("`{file}` lists every such line")),
             Some(file) => {
-                let help =
-                    format!("`{file}` lists every such line; fix them, or import the other rows with `--skip-refused`");
+                let list = format!("`{file}` lists the rows that cannot be imported, by their lines");
+                let help = match &problem.help {
+                    Some(help) => format!("{help}; {list}"),
+                    None => list,
+                };
                 problem.help(help)
             }
             None => problem,
         }
+    }
+}
+
+/// Whether a file is a list that this command has written.
+fn is_list(path: &Path) -> bool {
+    files::begins_with(path, HEADER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lists_of_refused_rows_are_recognized_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lab.rejects.csv");
+        assert!(!is_list(&path));
+        for (text, expected) in [
+            ("line,reason\n3,\"why\"\n", true),
+            ("line,reasons\n", false),
+            ("line", false),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(is_list(&path), expected, "{text}");
+        }
+        std::fs::write(&path, HEADER).unwrap();
+        let link = dir.path().join("link.rejects.csv");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(!is_list(&link));
     }
 }

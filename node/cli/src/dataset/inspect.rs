@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use concordat_documents::import::{Inspection, InspectionPermission, InspectionRequest, RefusedRow};
+use concordat_documents::import::{Inspection, InspectionPermission, InspectionRequest, RefusedRow, grouped};
 use concordat_documents::problem::Problem;
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -15,10 +15,11 @@ use concordat_client::{Client, Reading};
 
 const PATH: &str = "/v1/imports/inspect";
 
-const COLUMNS: [Column; 4] = [
+const COLUMNS: [Column; 5] = [
     ("column", "name"),
     ("in the file", "given"),
     ("type", "kind"),
+    ("first value", "first"),
     ("missing", "missing"),
 ];
 const REFUSED: [Column; 2] = [("line", "line"), ("reason", "reason")];
@@ -53,7 +54,35 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
     let found: Inspection = client.upload_for(PATH, &request, file).await?;
     waiting.finish_and_clear();
     args.reading.write(&found.reading)?;
-    show(&found, context)
+    show(&found, context)?;
+    let (option, path) = match (&args.file, &args.from_inbox) {
+        (_, Some(path)) => ("--from-inbox", path.display().to_string()),
+        (Some(path), None) => ("--from", path.display().to_string()),
+        (None, None) => ("--from", "FILE".to_owned()),
+    };
+    let stated = found.subject_column.as_deref();
+    let (subject, otherwise) = subject(stated, found.reading.each_row_is_a_subject, &found.notes);
+    context.out.note(&format!(
+        "import it with `concordat dataset import NAME {option} '{path}' {subject}` and the options of this command{otherwise}"
+    ));
+    Ok(())
+}
+
+/// How the import has to state the subjects of the rows: as they are stated, as a note proposes, or in one of the two ways.
+fn subject(stated: Option<&str>, each_row: bool, notes: &[String]) -> (String, &'static str) {
+    const OPTION: &str = "--subject-column ";
+    if let Some(column) = stated {
+        return (format!("{OPTION}{column}"), "");
+    }
+    if each_row {
+        return ("--each-row-is-a-subject".to_owned(), "");
+    }
+    let proposed = notes.iter().find_map(|note| note.split_once(OPTION));
+    let proposed = proposed.and_then(|(_, rest)| rest.split('`').next());
+    (
+        format!("{OPTION}{}", proposed.unwrap_or("COLUMN")),
+        "; state `--each-row-is-a-subject` instead if no person has more than one row",
+    )
 }
 
 fn spinner(context: &Context) -> ProgressBar {
@@ -77,7 +106,7 @@ fn show(found: &Inspection, context: &Context) -> Result<(), Problem> {
             out.text("\n")?;
             out.list(&found.columns, &COLUMNS)?;
             refused(&found.refused_rows, context)?;
-            notes::list(&found.notes, context)
+            notes::list(&grouped(&found.notes), context)
         }
     }
 }
@@ -96,7 +125,8 @@ struct Summary<'a> {
     format: &'a str,
     delimiter: Option<&'a str>,
     encoding: Option<&'a str>,
-    gzip: bool,
+    compression: Option<&'a str>,
+    sheet: Option<&'a str>,
     header: Option<bool>,
     subject_column: Option<&'a str>,
     rows: u64,
@@ -109,11 +139,31 @@ impl<'a> From<&'a Inspection> for Summary<'a> {
             format: &found.format,
             delimiter: found.delimiter.as_deref(),
             encoding: found.encoding.as_deref(),
-            gzip: found.gzip,
+            compression: found.compression.as_deref(),
+            sheet: found.sheet.as_deref(),
             header: found.header,
             subject_column: found.subject_column.as_deref(),
             rows: found.rows,
             refused: found.refused,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn import_after_an_inspection_states_the_subjects() {
+        let (option, otherwise) = subject(None, false, &[]);
+        assert_eq!(option, "--subject-column COLUMN");
+        assert!(otherwise.contains("--each-row-is-a-subject"));
+        let notes = ["if it identifies people, state `--subject-column patnr`, or".to_owned()];
+        assert_eq!(subject(None, false, &notes).0, "--subject-column patnr");
+        assert_eq!(subject(None, true, &notes), ("--each-row-is-a-subject".to_owned(), ""));
+        assert_eq!(
+            subject(Some("id"), false, &notes),
+            ("--subject-column id".to_owned(), "")
+        );
     }
 }

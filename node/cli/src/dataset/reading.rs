@@ -1,8 +1,9 @@
 //! The options that say how a file is read, as flags and as a file that is used for the next delivery.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use concordat_documents::import::{HeaderLine, MissingValues, QuoteSign, ReadingOptions};
+use concordat_documents::import::{ColumnReading, HeaderLine, MissingValues, QuoteSign, ReadingOptions};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 
@@ -20,12 +21,15 @@ const AUTO: &str = "auto";
 #[derive(Debug, clap::Args)]
 pub(super) struct ReadingArgs {
     /// Format of the file [default: recognized by its contents]
-    #[arg(long, value_parser = ["csv", "parquet", "ndjson"])]
+    #[arg(long, value_parser = ["csv", "parquet", "ndjson", "xlsx", "ods"])]
     kind: Option<String>,
+    /// The sheet of a spreadsheet [default: the only one with cells]
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
     /// Encoding of the text, such as `windows-1252`
     #[arg(long)]
     encoding: Option<String>,
-    /// Whether the first line of a CSV file contains the names of the columns
+    /// Whether the first line of a CSV file, or the first row of a sheet, contains the names of the columns
     #[arg(long, value_enum)]
     header: Option<Header>,
     /// What separates the fields of a CSV file: a character, `tab` or `blanks`
@@ -37,21 +41,25 @@ pub(super) struct ReadingArgs {
     /// Leave out lines of a CSV file that begin with this character
     #[arg(long, value_name = "CHAR", allow_hyphen_values = true)]
     comment: Option<String>,
-    /// Leave out this many lines at the start of a CSV file
+    /// Leave out this many lines at the start of a CSV file, or rows at the top of a sheet
     #[arg(long, value_name = "COUNT")]
     skip_lines: Option<u64>,
-    /// A word that means that a value is missing; or where markers such as `?` and `NA` do: `everywhere` or, with `blank-only`, nowhere
-    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    /// A word that means that a value is missing, in one column or in all; or where markers such as `?` and `NA` do: `everywhere` or, with
+    /// `blank-only`, nowhere
+    #[arg(long, value_name = "[COLUMN=]WORD", allow_hyphen_values = true)]
     missing: Vec<String>,
-    /// The sign before the decimals of a number: `point` or `comma`
-    #[arg(long, value_name = "SIGN")]
-    decimal: Option<String>,
-    /// The sign between groups of three digits: `comma`, `point`, `space` or `apostrophe`
-    #[arg(long, value_name = "SIGN")]
-    thousands: Option<String>,
-    /// A form of dates or date-times, such as `%d.%m.%Y` or `%d.%m.%Y %H:%M`
-    #[arg(long, value_name = "FORM")]
+    /// The sign before the decimals of a number, in one column or in all: `point` or `comma`
+    #[arg(long, value_name = "[COLUMN=]SIGN")]
+    decimal: Vec<String>,
+    /// The sign between groups of three digits, in one column or in all: `comma`, `point`, `space` or `apostrophe`
+    #[arg(long, value_name = "[COLUMN=]SIGN")]
+    thousands: Vec<String>,
+    /// A form of dates or date-times, in one column or in all, such as `%d.%m.%Y` or `%d.%m.%Y %H:%M`; `%y` is a year of two digits
+    #[arg(long, value_name = "[COLUMN=]FORM")]
     date_format: Vec<String>,
+    /// The last of the hundred years that years of two digits stand for [default: this year]
+    #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(u16).range(1000..=9999))]
+    last_year: Option<u16>,
     /// The zone of date-times that state none, such as `Europe/Berlin`
     #[arg(long)]
     zone: Option<String>,
@@ -121,9 +129,22 @@ impl ReadingArgs {
     }
 
     fn stated(&self) -> Result<ReadingOptions, Problem> {
-        let (missing, missing_words) = self.missing()?;
+        let mut columns = BTreeMap::new();
+        let (missing, missing_words) = self.missing(&mut columns)?;
+        let decimal = sign("--decimal", &self.decimal, &mut columns, |column| &mut column.decimal)?;
+        let thousands = sign("--thousands", &self.thousands, &mut columns, |column| {
+            &mut column.thousands
+        })?;
+        let mut date_formats = Vec::new();
+        for form in &self.date_format {
+            match for_column(form, &mut columns) {
+                Some((column, form)) => column.date_formats.push(form.to_owned()),
+                None => date_formats.push(form.clone()),
+            }
+        }
         Ok(ReadingOptions {
             kind: self.kind.clone(),
+            sheet: self.sheet.clone(),
             encoding: self.encoding.clone(),
             header: self.header.map(|header| match header {
                 Header::Auto => HeaderLine::Auto,
@@ -139,9 +160,10 @@ impl ReadingArgs {
             skip_lines: self.skip_lines,
             missing,
             missing_words,
-            decimal: self.decimal.clone(),
-            thousands: self.thousands.clone(),
-            date_formats: self.date_format.clone(),
+            decimal,
+            thousands,
+            date_formats,
+            last_year: self.last_year,
             zone: self.zone.clone(),
             booleans: self.boolean.clone(),
             text_columns: self.text_columns.clone(),
@@ -149,11 +171,15 @@ impl ReadingArgs {
             each_row_is_a_subject: self.each_row_is_a_subject,
             types: self.types.iter().cloned().collect(),
             rename: self.rename.iter().cloned().collect(),
+            columns,
         })
     }
 
-    /// Where markers are missing values, and which further words are.
-    fn missing(&self) -> Result<(Option<MissingValues>, Vec<String>), Problem> {
+    /// Where markers are missing values, and which further words are; words of single columns are added to these.
+    fn missing(
+        &self,
+        columns: &mut BTreeMap<String, ColumnReading>,
+    ) -> Result<(Option<MissingValues>, Vec<String>), Problem> {
         let mut rule = None;
         let mut words = Vec::new();
         for word in &self.missing {
@@ -162,7 +188,10 @@ impl ReadingArgs {
                 EVERYWHERE => MissingValues::Everywhere,
                 BLANK_ONLY => MissingValues::BlankOnly,
                 _ => {
-                    words.push(word.clone());
+                    match for_column(word, columns) {
+                        Some((column, word)) => column.missing_words.push(word.to_owned()),
+                        None => words.push(word.clone()),
+                    }
                     continue;
                 }
             };
@@ -175,6 +204,43 @@ impl ReadingArgs {
         }
         Ok((rule, words))
     }
+}
+
+/// What `COLUMN=VALUE` states: the options of the column, and the value. `None` if the value is for all columns.
+fn for_column<'a, 'b>(
+    stated: &'b str,
+    columns: &'a mut BTreeMap<String, ColumnReading>,
+) -> Option<(&'a mut ColumnReading, &'b str)> {
+    let (column, value) = stated.rsplit_once('=')?;
+    if column.is_empty() || value.is_empty() {
+        return None;
+    }
+    Some((columns.entry(column.to_owned()).or_default(), value))
+}
+
+/// The sign that is stated for all columns; those of single columns are added to these.
+fn sign(
+    option: &str,
+    stated: &[String],
+    columns: &mut BTreeMap<String, ColumnReading>,
+    of_column: fn(&mut ColumnReading) -> &mut Option<String>,
+) -> Result<Option<String>, Problem> {
+    let mut all = None;
+    for sign in stated {
+        let (place, sign) = match for_column(sign, columns) {
+            Some((column, sign)) => (of_column(column), sign),
+            None => (&mut all, sign.as_str()),
+        };
+        if place.replace(sign.to_owned()).is_some_and(|before| before != sign) {
+            return Err(Problem::usage(format!(
+                "`{option}` states two signs for the same column, or for all columns"
+            ))
+            .help(format!(
+                "state one, or one for each column, as in `{option} COLUMN={sign}`"
+            )));
+        }
+    }
+    Ok(all)
 }
 
 /// Reads a file of options.
@@ -227,6 +293,8 @@ mod tests {
             "none",
             "--skip-lines",
             "2",
+            "--sheet",
+            "Data 1",
             "--missing",
             "\\N",
             "--missing",
@@ -248,6 +316,7 @@ mod tests {
         ]);
         let reading = first.reading().unwrap();
         assert_eq!(reading.missing_words, ["\\N", "-"]);
+        assert_eq!(reading.sheet.as_deref(), Some("Data 1"));
         assert_eq!(reading.missing, Some(MissingValues::Everywhere));
         assert_eq!(reading.types["a=b"], "text");
         first.write(&reading).unwrap();
@@ -257,6 +326,43 @@ mod tests {
             .unwrap();
         assert_eq!(changed.decimal.as_deref(), Some("point"));
         assert_eq!((changed.types.len(), changed.skip_lines), (2, Some(2)));
+    }
+
+    #[test]
+    fn options_are_for_all_columns_or_for_one() {
+        let reading = args(&[
+            "--decimal",
+            "comma",
+            "--decimal",
+            "inr=point",
+            "--thousands",
+            "a=b=space",
+            "--date-format",
+            "born=%d.%m.%y",
+            "--missing",
+            "apgar=99",
+            "--missing",
+            "-",
+            "--missing",
+            "=",
+            "--last-year",
+            "1999",
+        ])
+        .reading()
+        .unwrap();
+        assert_eq!((reading.decimal.as_deref(), reading.thousands), (Some("comma"), None));
+        assert_eq!(reading.columns["inr"].decimal.as_deref(), Some("point"));
+        assert_eq!(reading.columns["a=b"].thousands.as_deref(), Some("space"));
+        assert_eq!(reading.columns["born"].date_formats, ["%d.%m.%y"]);
+        assert_eq!(reading.columns["apgar"].missing_words, ["99"]);
+        assert_eq!(
+            (reading.missing_words, reading.last_year),
+            (vec!["-".to_owned(), "=".to_owned()], Some(1999))
+        );
+        for twice in [["point", "comma"], ["a=point", "a=comma"]] {
+            let two = args(&["--decimal", twice[0], "--decimal", twice[1]]);
+            assert_eq!(two.reading().unwrap_err().code, ErrorKind::Usage, "{twice:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use serde::Serialize;
 /// A grant in a table: its columns, its narrowings and the steps of its policy are text, and replace the lists in the grant.
 #[derive(Serialize)]
 pub(crate) struct ShownGrant {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
     #[serde(flatten)]
     grant: Grant,
     columns: String,
@@ -23,6 +25,7 @@ impl ShownGrant {
             .map(|narrowing| format!("{} -> {}: {}", narrowing.requested, narrowing.offered, narrowing.reason))
             .collect();
         Self {
+            missing: Vec::new(),
             columns: columns(&grant),
             narrowings: vec![narrowings.join("; ")],
             policy: None,
@@ -30,8 +33,8 @@ impl ShownGrant {
         }
     }
 
-    /// With its narrowings and their rules, and with what its policy decides.
-    pub(crate) fn explained(grant: Grant, policy: Option<Vec<String>>) -> Self {
+    /// With what is missing, with its narrowings and their rules, and with what its policy decides.
+    pub(crate) fn explained(grant: Grant, missing: Vec<String>, policy: Option<Vec<String>>) -> Self {
         let narrowings = grant.narrowings.iter().map(|narrowing| {
             let rule = narrowing.rule.as_ref().map(|rule| format!(" [{rule}]"));
             format!(
@@ -43,6 +46,7 @@ impl ShownGrant {
             )
         });
         Self {
+            missing,
             columns: columns(&grant),
             narrowings: narrowings.collect(),
             policy,
@@ -121,7 +125,7 @@ mod tests {
         assert_eq!(keys(&summary), keys(&document));
         assert_eq!(summary["columns"], "age (clear), sex (removed)");
         assert_eq!(summary["narrowings"], json!(["a -> b: why; a -> b: why"]));
-        let explained = ShownGrant::explained(grant(), Some(vec!["yes".to_owned()]));
+        let explained = ShownGrant::explained(grant(), Vec::new(), Some(vec!["yes".to_owned()]));
         let explained = serde_json::to_value(explained).unwrap();
         assert_eq!(keys(&explained), keys(&document));
         assert_eq!(explained["narrowings"], json!(["a -> b: why [rule]", "a -> b: why"]));
@@ -189,6 +193,7 @@ mod tests {
             },
             reason: None,
             acknowledged: None,
+            missing: Vec::new(),
             policy: Some(vec![DecisionStep {
                 action: "use".to_owned(),
                 about: "p".to_owned(),

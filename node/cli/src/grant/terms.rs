@@ -1,17 +1,27 @@
 //! What is requested and offered, as options of the command line.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use concordat_documents::grant::{GrantRequest, OfferLimits, OfferTerms, RequestedTerms};
-use concordat_protocol::ids::{ActorId, ColumnName, DatasetRef, InvalidName};
+use concordat_documents::problem::Problem;
+use concordat_protocol::ids::{ActorId, ColumnName, DatasetRef, InstitutionId, InvalidName};
 use concordat_protocol::negotiation::Justification;
 use concordat_protocol::scope::{Purpose, Tier};
-use concordat_protocol::time::{InvalidTime, Timestamp};
+
+use super::datasets::{Target, datasets};
+use crate::context::Context;
+use crate::end::{ZoneArgs, end};
 
 /// What is requested.
 #[derive(Debug, Args)]
 pub struct RequestArgs {
-    /// The dataset, as `institution/dataset`
-    dataset: DatasetRef,
+    /// The dataset, as `institution/dataset`; several, separated by commas, are requested one by one with the same terms
+    #[arg(required = true, value_name = "DATASET", value_delimiter = ',')]
+    datasets: Vec<Target>,
+    /// The datasets of one institution that a file names: one on each line, or as `concordat catalog --format csv` writes them
+    #[arg(long, value_name = "FILE")]
+    datasets_from: Option<PathBuf>,
     /// How much an answer may reveal: exists, count, aggregate or records
     #[arg(long, default_value = "records")]
     tier: Tier,
@@ -24,9 +34,11 @@ pub struct RequestArgs {
     /// The purpose: general-research, health-research, disease:MONDO:nnnnnnn, methods-development, ancestry, clinical-care
     #[arg(long, required = true, value_delimiter = ',')]
     purpose: Vec<Purpose>,
-    /// The end, for example 2027-06-30
-    #[arg(long, value_parser = date)]
+    /// The end: a day, which is included, for example 2027-06-30; or a moment, for example 2027-06-30T12:00:00+02:00
+    #[arg(long, value_name = "DATE", value_parser = end)]
     until: String,
+    #[command(flatten)]
+    zone: ZoneArgs,
     /// Who may use it, as name@institution; everyone with the role by default
     #[arg(long, value_delimiter = ',')]
     people: Vec<ActorId>,
@@ -35,11 +47,47 @@ pub struct RequestArgs {
     justification: Option<Justification>,
 }
 
-impl From<RequestArgs> for GrantRequest {
+impl RequestArgs {
+    /// What the node is sent. The zone of a date is noted.
+    ///
+    /// # Errors
+    /// `usage` if the datasets are not stated as they should be, or if the end states a zone beside `--zone`.
+    pub(super) fn requests(self, context: &Context) -> Result<Requests, Problem> {
+        let datasets = datasets(&self.datasets, self.datasets_from.as_deref())?;
+        let until = self.zone.end(&self.until, context)?;
+        Ok(Requests {
+            datasets,
+            ..Requests::from(Self { until, ..self })
+        })
+    }
+}
+
+/// The same request for one or more datasets.
+#[derive(Debug)]
+pub(super) struct Requests {
+    /// The datasets, each once.
+    pub(super) datasets: Vec<DatasetRef>,
+    terms: RequestedTerms,
+    justification: Option<Justification>,
+}
+
+impl Requests {
+    /// The request for one of them.
+    pub(super) fn of(&self, dataset: &DatasetRef) -> GrantRequest {
+        GrantRequest {
+            dataset: dataset.clone(),
+            request: self.terms.clone(),
+            justification: self.justification.clone(),
+        }
+    }
+}
+
+/// Without the datasets.
+impl From<RequestArgs> for Requests {
     fn from(args: RequestArgs) -> Self {
         Self {
-            dataset: args.dataset,
-            request: RequestedTerms {
+            datasets: Vec::new(),
+            terms: RequestedTerms {
                 tier: Some(args.tier),
                 columns: unless_empty(args.columns),
                 condition: args.condition,
@@ -52,11 +100,22 @@ impl From<RequestArgs> for GrantRequest {
     }
 }
 
+/// The negotiations that a step is about.
+#[derive(Debug, Args)]
+pub struct IdArgs {
+    /// Its id, or a prefix of it; with several, the step is made for each
+    #[arg(value_name = "ID", required_unless_present = "all_from")]
+    pub(super) ids: Vec<String>,
+    /// All negotiations with this institution that wait for this step
+    #[arg(long, value_name = "INSTITUTION", conflicts_with = "ids")]
+    pub(super) all_from: Option<InstitutionId>,
+}
+
 /// How the offer narrows what the policy allows. Omitted parts stay as the policy allows them.
 #[derive(Debug, Args)]
 pub struct OfferArgs {
-    /// Its id, or a prefix of it
-    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) negotiations: IdArgs,
     #[command(flatten)]
     pub(super) terms: TermArgs,
 }
@@ -72,9 +131,11 @@ pub struct TermArgs {
     /// Only these rows, for example "age >= 40 AND sex = 1"
     #[arg(long = "where")]
     condition: Option<String>,
-    /// The end, for example 2027-06-30
-    #[arg(long, value_parser = date)]
+    /// The end: a day, which is included, for example 2027-06-30; or a moment, for example 2027-06-30T12:00:00+02:00
+    #[arg(long, value_name = "DATE", value_parser = end)]
     until: Option<String>,
+    #[command(flatten)]
+    zone: ZoneArgs,
     /// Only these people, as name@institution
     #[arg(long, value_delimiter = ',')]
     people: Vec<ActorId>,
@@ -84,6 +145,18 @@ pub struct TermArgs {
     /// How columns are shown, for example age=band:10,visit=year,name=pseudonym,chol=removed
     #[arg(long = "transform", value_name = "COLUMN=TRANSFORM", value_delimiter = ',', value_parser = transform)]
     transforms: Vec<(ColumnName, String)>,
+}
+
+impl TermArgs {
+    /// What the node is sent. The zone of a date is noted.
+    ///
+    /// # Errors
+    /// `usage` if the end states a zone beside `--zone`.
+    pub(super) fn terms(self, context: &Context) -> Result<OfferTerms, Problem> {
+        let until = self.until.as_deref();
+        let until = until.map(|until| self.zone.end(until, context)).transpose()?;
+        Ok(OfferTerms::from(Self { until, ..self }))
+    }
 }
 
 impl From<TermArgs> for OfferTerms {
@@ -143,11 +216,6 @@ fn split(text: &str) -> Result<(&str, &str), String> {
     parts.ok_or_else(|| format!("`{text}` is not of the form NAME=VALUE"))
 }
 
-/// Text that is a date; the node reads it again.
-fn date(text: &str) -> Result<String, InvalidTime> {
-    Timestamp::parse(text).map(|_| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -168,9 +236,12 @@ mod tests {
 
     #[test]
     fn request_options_are_read_as_what_the_node_reads() {
-        let request = GrantRequest::from(request("--where", "age >= 40").unwrap().args).request;
-        assert_eq!(request.tier, Some(Tier::Records));
-        assert_eq!((request.columns, request.people), (None, None));
+        let request = Requests::from(request("--where", "age >= 40").unwrap().args);
+        assert_eq!(request.terms.tier, Some(Tier::Records));
+        assert_eq!((&request.terms.columns, &request.terms.people), (&None, &None));
+        let heart = "budapest/heart".parse().unwrap();
+        let sent = request.of(&heart);
+        assert_eq!((sent.dataset, sent.request), (heart, request.terms));
         for (option, value, words) in [
             ("--purpose", "war", "is not a known purpose; write general-research"),
             ("--tier", "all", "is not a tier; write exists"),
@@ -191,6 +262,19 @@ mod tests {
             .chain([(option, value)])
             .flat_map(|(option, value)| [option, value]);
         Request::try_parse_from(["x", "budapest/heart"].into_iter().chain(options))
+    }
+
+    #[test]
+    fn step_is_about_ids_or_all_of_an_institution() {
+        let read = |words: &[&str]| Offer::try_parse_from([&["x"], words].concat());
+        let ids = read(&["5b97", "a31c", "--tier", "aggregate"])
+            .unwrap()
+            .args
+            .negotiations;
+        assert_eq!((ids.ids.len(), ids.all_from), (2, None));
+        let all = read(&["--all-from", "zurich"]).unwrap().args.negotiations;
+        assert_eq!((all.ids.len(), all.all_from), (0, Some("zurich".parse().unwrap())));
+        assert!(read(&[]).is_err() && read(&["5b97", "--all-from", "zurich"]).is_err());
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct InspectionRequest {
     pub reading: ReadingOptions,
 }
 
-/// What would be imported of a file; never its contents.
+/// What would be imported of a file. Of its contents it has the first value of each column, if the caller has sent the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inspection {
@@ -38,9 +38,11 @@ pub struct Inspection {
     pub delimiter: Option<String>,
     /// The encoding, in text.
     pub encoding: Option<String>,
-    /// Whether the file is compressed with gzip.
-    pub gzip: bool,
-    /// Whether the first line contains the names of the columns, in CSV.
+    /// How the file is compressed, if it is: `gzip`, `zstd`, `xz`, `bzip2` or `zip`.
+    pub compression: Option<String>,
+    /// The sheet, in a spreadsheet.
+    pub sheet: Option<String>,
+    /// Whether the first line contains the names of the columns, in CSV and spreadsheets.
     pub header: Option<bool>,
     /// The column that identifies the subject of a row; `null` if none was stated.
     pub subject_column: Option<String>,
@@ -70,6 +72,8 @@ pub struct InspectedColumn {
     pub given: String,
     /// Its type, for people.
     pub kind: String,
+    /// The beginning of its first value as it would be stored; `null` if it has none, or if the node opened the file.
+    pub first: Option<String>,
     /// Rows without a value in it.
     pub missing: u64,
 }

@@ -9,13 +9,16 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReadingOptions {
-    /// The format of the file, `csv`, `parquet` or `ndjson`.
+    /// The format of the file: `csv`, `parquet`, `ndjson`, `xlsx` or `ods`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// The sheet of a spreadsheet; the only one with cells if it is not stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// The encoding of the text, such as `windows-1252`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
-    /// Whether the first line of a CSV file contains the names of the columns.
+    /// Whether the first line of a CSV file, or the first row of a sheet, contains the names of the columns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<HeaderLine>,
     /// What separates the fields of a CSV file: one character, `tab`, or `blanks` for any number of spaces and tabs.
@@ -27,7 +30,7 @@ pub struct ReadingOptions {
     /// The character with which lines of a CSV file begin that are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// Lines before the table in a CSV file.
+    /// Lines before the table in a CSV file, or rows before it in a sheet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_lines: Option<u64>,
     /// Where markers such as `?` and `NA` mean that a value is missing.
@@ -45,6 +48,9 @@ pub struct ReadingOptions {
     /// Forms of dates and date-times as `strftime` writes them, such as `%d.%m.%Y`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub date_formats: Vec<String>,
+    /// The last of the hundred years that years of two digits (`%y`) stand for; 2068 if it is not stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_year: Option<u16>,
     /// The zone of date-times that state none, such as `Europe/Berlin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
@@ -66,6 +72,53 @@ pub struct ReadingOptions {
     /// New names of columns, by the name in the file or by `#` and the number of the column.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rename: BTreeMap<String, String>,
+    /// How the values of single columns are written, where that differs from the others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, ColumnReading>,
+}
+
+/// How the values of one column are written, where that differs from the other columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ColumnReading {
+    /// The sign before the decimals of a number, `point` or `comma`. A column for which one of the two signs is stated has only those that
+    /// are stated for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<String>,
+    /// The sign between groups of three digits, `comma`, `point`, `space` or `apostrophe`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thousands: Option<String>,
+    /// Forms of dates and date-times; those of the other columns are not tried if there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub date_formats: Vec<String>,
+    /// Words that mean that a value is missing, besides those of every column.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_words: Vec<String>,
+}
+
+impl ColumnReading {
+    /// These options, and those of `other` where these state nothing. The signs are taken together.
+    fn or(self, other: Self) -> Self {
+        let (decimal, thousands) = match (&self.decimal, &self.thousands) {
+            (None, None) => (other.decimal, other.thousands),
+            (Some(_), _) | (_, Some(_)) => (self.decimal, self.thousands),
+        };
+        Self {
+            decimal,
+            thousands,
+            date_formats: stated(self.date_formats, other.date_formats),
+            missing_words: stated(self.missing_words, other.missing_words),
+        }
+    }
+
+    fn flags(&self, name: &str) -> Vec<String> {
+        let flag = move |option: &'static str| move |value: &String| format!("{option} '{name}={value}'");
+        let decimal = self.decimal.iter().map(flag("--decimal"));
+        let thousands = self.thousands.iter().map(flag("--thousands"));
+        let forms = self.date_formats.iter().map(flag("--date-format"));
+        let words = self.missing_words.iter().map(flag("--missing"));
+        decimal.chain(thousands).chain(forms).chain(words).collect()
+    }
 }
 
 impl ReadingOptions {
@@ -80,6 +133,7 @@ impl ReadingOptions {
         };
         Self {
             kind: self.kind.or(other.kind),
+            sheet: self.sheet.or(other.sheet),
             encoding: self.encoding.or(other.encoding),
             header: self.header.or(other.header),
             delimiter: self.delimiter.or(other.delimiter),
@@ -91,6 +145,7 @@ impl ReadingOptions {
             decimal: self.decimal.or(other.decimal),
             thousands: self.thousands.or(other.thousands),
             date_formats: stated(self.date_formats, other.date_formats),
+            last_year: self.last_year.or(other.last_year),
             zone: self.zone.or(other.zone),
             booleans: stated(self.booleans, other.booleans),
             text_columns: stated(self.text_columns, other.text_columns),
@@ -98,7 +153,67 @@ impl ReadingOptions {
             each_row_is_a_subject,
             types: by_column(self.types, other.types),
             rename: by_column(self.rename, other.rename),
+            columns: each_column(self.columns, other.columns),
         }
+    }
+
+    /// The options as flags of the command line, one option each.
+    #[must_use]
+    pub fn flags(&self) -> Vec<String> {
+        let one =
+            |option: &str, value: &Option<String>| value.as_ref().map(|value| format!("{option} {}", quoted(value)));
+        let each = |option: &str, values: &[String]| {
+            let flags = values.iter().map(|value| format!("{option} {}", quoted(value)));
+            flags.collect::<Vec<_>>()
+        };
+        let pairs = |option: &str, pairs: &BTreeMap<String, String>| {
+            let flags = pairs
+                .iter()
+                .map(|(first, second)| format!("{option} {}", quoted(&format!("{first}={second}"))));
+            flags.collect::<Vec<_>>()
+        };
+        let header = self.header.map(|header| match header {
+            HeaderLine::Auto => "--header auto",
+            HeaderLine::Present => "--header present",
+            HeaderLine::Absent => "--header absent",
+        });
+        let quote = self.quote.map(|quote| match quote {
+            QuoteSign::Double => "--quote double",
+            QuoteSign::None => "--quote none",
+        });
+        let missing = self.missing.map(|missing| match missing {
+            MissingValues::Auto => "--missing auto",
+            MissingValues::Everywhere => "--missing everywhere",
+            MissingValues::BlankOnly => "--missing blank-only",
+        });
+        let mut flags: Vec<String> = [
+            one("--kind", &self.kind),
+            one("--sheet", &self.sheet),
+            one("--encoding", &self.encoding),
+            header.map(str::to_owned),
+            one("--delimiter", &self.delimiter),
+            quote.map(str::to_owned),
+            one("--comment", &self.comment),
+            self.skip_lines.map(|count| format!("--skip-lines {count}")),
+            missing.map(str::to_owned),
+            one("--decimal", &self.decimal),
+            one("--thousands", &self.thousands),
+            self.last_year.map(|year| format!("--last-year {year}")),
+            one("--zone", &self.zone),
+            one("--subject-column", &self.subject_column),
+            self.each_row_is_a_subject.then(|| "--each-row-is-a-subject".to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        flags.extend(each("--missing", &self.missing_words));
+        flags.extend(each("--date-format", &self.date_formats));
+        flags.extend(each("--boolean", &self.booleans));
+        flags.extend(each("--text-columns", &self.text_columns));
+        flags.extend(pairs("--type", &self.types));
+        flags.extend(pairs("--rename", &self.rename));
+        flags.extend(self.columns.iter().flat_map(|(name, column)| column.flags(name)));
+        flags
     }
 
     /// The same without the subject, which an existing dataset keeps by itself.
@@ -119,6 +234,27 @@ fn stated(first: Vec<String>, second: Vec<String>) -> Vec<String> {
 
 fn by_column(first: BTreeMap<String, String>, second: BTreeMap<String, String>) -> BTreeMap<String, String> {
     second.into_iter().chain(first).collect()
+}
+
+fn each_column(
+    first: BTreeMap<String, ColumnReading>,
+    second: BTreeMap<String, ColumnReading>,
+) -> BTreeMap<String, ColumnReading> {
+    let mut columns = second;
+    for (name, column) in first {
+        let other = columns.remove(&name).unwrap_or_default();
+        columns.insert(name, column.or(other));
+    }
+    columns
+}
+
+/// A value as the shell takes it, in quotes unless it is a word.
+fn quoted(value: &str) -> String {
+    let is_word = !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "_-./=,".contains(c));
+    match is_word {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', "'\\''")),
+    }
 }
 
 /// Whether the first line contains the names of the columns.
@@ -179,6 +315,52 @@ mod tests {
         assert_eq!(first.clone().or(second), both);
         assert_eq!(first.clone().or(ReadingOptions::default()), first);
         assert_eq!(ReadingOptions::default().or(first.clone()), first);
+    }
+
+    #[test]
+    fn options_of_columns_are_taken_one_by_one() {
+        let first = options(r#"{"columns":{"a":{"decimal":"point"},"b":{"missing_words":["9"]}}}"#);
+        let second =
+            options(r#"{"columns":{"a":{"thousands":"point","date_formats":["%m/%d/%Y"]},"c":{"decimal":"comma"}}}"#);
+        let both = options(
+            r#"{"columns":{"a":{"decimal":"point","date_formats":["%m/%d/%Y"]},"b":{"missing_words":["9"]},"c":{"decimal":"comma"}}}"#,
+        );
+        assert_eq!(first.clone().or(second), both);
+        assert_eq!(ReadingOptions::default().or(first.clone()), first);
+    }
+
+    #[test]
+    fn every_option_is_a_flag() {
+        let all = options(
+            r##"{"kind":"csv","sheet":"Data 1","encoding":"utf-8","header":"absent","delimiter":"tab","quote":"none","comment":"#",
+            "skip_lines":2,"missing":"everywhere","missing_words":["\\N"],"decimal":"comma","thousands":"point","last_year":2026,
+            "date_formats":["%d.%m.%Y"],"zone":"UTC","booleans":["ja,nein"],"text_columns":["t"],"subject_column":"id",
+            "types":{"a":"number"},"rename":{"b":"c"},"columns":{"d":{"decimal":"point","missing_words":["9"]}}}"##,
+        );
+        let flags = all.flags().join(" ");
+        for flag in [
+            "--kind csv",
+            "--sheet 'Data 1'",
+            "--comment '#'",
+            "--skip-lines 2",
+            "--missing everywhere",
+            "--missing '\\N'",
+            "--decimal comma",
+            "--last-year 2026",
+            "--date-format '%d.%m.%Y'",
+            "--boolean ja,nein",
+            "--type a=number",
+            "--decimal 'd=point'",
+            "--missing 'd=9'",
+        ] {
+            assert!(flags.contains(flag), "{flag}: {flags}");
+        }
+        // Each key of the document is one: a new option needs a flag too.
+        assert_eq!(
+            all.flags().len(),
+            serde_json::to_value(&all).unwrap().as_object().unwrap().len() + 1
+        );
+        assert_eq!(ReadingOptions::default().flags(), Vec::<String>::new());
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn note(text: &str) -> Note {
 /// A stream of an open session, the peer's end of it, and the register that can cut it.
 fn pair() -> (FramedStream<Compat<DuplexStream>>, DuplexStream, Sessions) {
     let sessions = Sessions::new(&crate::Limits::default());
-    let session = sessions.connected(PEER, ConnectionId::new_unchecked(0), Role::Dialer);
+    let session = sessions.connected(PEER, ConnectionId::new_unchecked(0), Role::Dialer, None);
     let (near, far) = tokio::io::duplex(64 << 10);
     (
         FramedStream::new(near.compat(), session, LONG_DEADLINES, None),

@@ -6,16 +6,21 @@ use std::{
 };
 
 use concordat_protocol::wire::streams::StreamName;
-use libp2p::{Stream, StreamProtocol};
+use libp2p::{Stream, StreamProtocol, swarm::ConnectionId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::{error::NetworkError, session::Session};
+use crate::{
+    error::NetworkError,
+    session::{Connection, Session},
+};
 
 /// A stream that a peer has opened.
 #[derive(Debug)]
 pub(crate) struct Inbound {
     /// The session it belongs to.
     pub(crate) session: Session,
+    /// The connection that the peer has opened it on.
+    pub(crate) connection: Connection,
     /// The negotiated stream.
     pub(crate) stream: Stream,
     /// The permit it holds.
@@ -69,13 +74,17 @@ impl Acceptors {
     }
 
     /// Delivers a stream, or resets it by dropping it.
-    pub(super) fn deliver(&self, session: &Session, stream: Stream, protocol: &StreamProtocol) {
+    pub(super) fn deliver(&self, (session, over): (&Session, ConnectionId), stream: Stream, protocol: &StreamProtocol) {
         let Some(permit) = self.stream_permit(session) else {
             tracing::debug!(%protocol, "the limit of incoming streams is reached; a stream is reset");
             return;
         };
         let inbound = Inbound {
             session: session.clone(),
+            connection: Connection {
+                peer: session.peer(),
+                id: over,
+            },
             stream,
             permit,
         };

@@ -13,7 +13,7 @@ use libp2p::{
     Stream, StreamProtocol,
     core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo},
     swarm::{
-        ConnectionHandler, ConnectionHandlerEvent, StreamUpgradeError, SubstreamProtocol,
+        ConnectionHandler, ConnectionHandlerEvent, ConnectionId, StreamUpgradeError, SubstreamProtocol,
         handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound},
     },
 };
@@ -29,6 +29,7 @@ pub(crate) struct Unresponsive;
 #[derive(Debug)]
 pub(crate) struct Handler {
     session: Session,
+    connection: ConnectionId,
     acceptors: Arc<Acceptors>,
     keep_alive: bool,
     requests: VecDeque<StreamRequest>,
@@ -36,9 +37,14 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    pub(super) fn new(session: Session, acceptors: Arc<Acceptors>, keep_alive: bool) -> Self {
+    pub(super) fn new(
+        (session, connection): (Session, ConnectionId),
+        acceptors: Arc<Acceptors>,
+        keep_alive: bool,
+    ) -> Self {
         Self {
             session,
+            connection,
             acceptors,
             keep_alive,
             requests: VecDeque::new(),
@@ -105,7 +111,8 @@ impl ConnectionHandler for Handler {
                 protocol: (stream, protocol),
                 ..
             }) => {
-                self.acceptors.deliver(&self.session, stream, &protocol);
+                self.acceptors
+                    .deliver((&self.session, self.connection), stream, &protocol);
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol: (stream, _),

@@ -19,7 +19,7 @@ fn streams_nodes_of_one_institution_share_limit() {
     let mut permits = Vec::new();
     let mut acquire_all = |n: u8| {
         let connection = libp2p::swarm::ConnectionId::new_unchecked(n.into());
-        let session = sessions.connected(NodeId::from_bytes([n; 32]), connection, Role::Listener);
+        let session = sessions.connected(NodeId::from_bytes([n; 32]), connection, Role::Listener, None);
         let before = permits.len();
         permits.extend(std::iter::from_fn(|| session.inbound().acquire()));
         permits.len() - before

@@ -2,6 +2,7 @@
 
 use concordat_protocol::scope::{Difference, Scope};
 
+use super::held::HeldScope;
 use crate::explanation::Explanation;
 use crate::facts::{DatasetFacts, Party};
 use concordat_protocol::decision::RuleReason;
@@ -20,6 +21,8 @@ pub struct OfferInput<'a> {
     pub dataset: Option<&'a DatasetFacts>,
     /// The requested scope.
     pub request: &'a Scope,
+    /// What the requesting institution has of the dataset under other agreements that come first, the first of them first.
+    pub held: &'a [HeldScope],
 }
 
 /// The decision about a request.

@@ -3,24 +3,25 @@
 use std::collections::BTreeMap;
 
 use concordat_protocol::decision::RuleReason;
+use concordat_protocol::ids::DatasetRef;
 use concordat_protocol::policy_set::Reveal;
-use concordat_protocol::{
-    ids::ColumnName,
-    scope::{
-        Columns, Generalization, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows, Scope, Tier,
-        Transform, Window,
-    },
+use concordat_protocol::scope::{
+    Columns, Disjoint, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform,
+    Window,
 };
 
-use super::ceiling::{Ceiling, ONE_AGE};
+use super::ceiling::Ceiling;
 use super::decision::{Offer, OfferDecision, OfferInput, Refusal};
+use super::one_age::{self, Shown};
 use crate::{
-    authorize::{AuthorizationRequest, Verdict},
     entities::{self, pair, text},
     explanation::Explanation,
     facts::{ColumnFacts, DatasetFacts, Parties},
     load::Policy,
+    prohibited,
+    request::AuthorizationRequest,
     rows,
+    verdict::Verdict,
 };
 
 /// Milliseconds of a day.
@@ -42,8 +43,6 @@ pub(super) struct OfferEvaluation<'a> {
 }
 
 type Reasons = Vec<RuleReason>;
-/// How each column is shown, with a reason if it is not shown in clear.
-type Shown = BTreeMap<ColumnName, (Transform, Option<RuleReason>)>;
 
 impl<'a> OfferEvaluation<'a> {
     pub(super) fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a DatasetFacts) -> Self {
@@ -75,16 +74,36 @@ impl<'a> OfferEvaluation<'a> {
                 }))
             }
             Err(disjoint) => {
-                let known = ceiling.withheld.get(&disjoint.part).cloned();
-                self.refused(vec![known.unwrap_or_else(|| {
-                    RuleReason::new(
-                        "nothing-left",
-                        disjoint.to_string(),
-                        "request something that may be released",
-                    )
-                })])
+                let reasons = match self.unclassified(&disjoint) {
+                    Some(reason) => vec![reason],
+                    None => ceiling.nothing_left(request, &disjoint),
+                };
+                self.refused(reasons)
             }
         }
+    }
+
+    /// The reason for the holder's own people if columns that are not classified are among those of which nothing is left. A member does
+    /// not learn which columns there are.
+    fn unclassified(&self, disjoint: &Disjoint) -> Option<RuleReason> {
+        let OfferInput { consumer, provider, .. } = self.input;
+        if consumer.institution != provider.institution || disjoint.part != Part::Columns {
+            return None;
+        }
+        let columns = &self.facts.columns;
+        let unclassified = columns.iter().filter(|column| column.class.is_none()).count();
+        let DatasetRef { dataset, .. } = &self.facts.reference;
+        (unclassified > 0).then(|| {
+            RuleReason::new(
+                prohibited::UNCLASSIFIED,
+                format!(
+                    "columns of `{dataset}` are not classified ({unclassified} of {}), and an unclassified column is not released, \
+                     whatever the rules permit",
+                    columns.len()
+                ),
+                format!("a data steward can classify them: `concordat dataset classify {dataset} COLUMN=CLASS`"),
+            )
+        })
     }
 
     pub(super) fn refused(self, reasons: Reasons) -> OfferDecision {
@@ -100,7 +119,7 @@ impl<'a> OfferEvaluation<'a> {
         let purposes = self.purposes(&mut withheld)?;
         let tier = self.tier(&purposes, &mut withheld)?;
         let shown = self.columns(&purposes, tier);
-        let shown = self.one_age(shown);
+        let shown = one_age::apply(self.input, self.facts, shown);
         let window = self.window(tier, &mut withheld)?;
         self.check_rows(&shown, window)?;
         let places = self.places(&mut withheld)?;
@@ -171,40 +190,6 @@ impl<'a> OfferEvaluation<'a> {
             .collect()
     }
 
-    /// Age bands and years of birth are one quasi-identifier: together they reveal an age to the year. If ages are requested, years of
-    /// birth are not shown. The holder's own people get both.
-    fn one_age(&self, mut shown: Shown) -> Shown {
-        let input = self.input;
-        let facts = self.facts;
-        let request = input.request;
-        let is_used = |name: &ColumnName, transform: Transform| {
-            request.columns.transform(name).meet(transform) != Transform::Removed
-                || request.rows.constraints().any(|(column, _)| column == name)
-        };
-        let is_band = |transform: Transform| matches!(transform, Transform::Generalized(Generalization::AgeBand(_)));
-        let age = shown
-            .iter()
-            .find(|(name, (transform, _))| is_band(*transform) && is_used(name, *transform));
-        let Some(age) = age.map(|(name, _)| name.clone()) else {
-            return shown;
-        };
-        if input.consumer.institution == input.provider.institution {
-            return shown;
-        }
-        for column in facts.columns.iter().filter(|column| facts.is_birth(column)) {
-            let year = Transform::Generalized(Generalization::Year);
-            if let Some(shown) = shown.get_mut(&column.name).filter(|(transform, _)| *transform == year) {
-                let text = format!(
-                    "`{}` and `{age}` reveal the same, and together more than either",
-                    column.name
-                );
-                let reason = RuleReason::new(ONE_AGE, text, format!("request one of the two: leave `{age}` out"));
-                *shown = (Transform::Removed, Some(reason));
-            }
-        }
-        shown
-    }
-
     /// The widest transform that, combined with the requested one, does not remove the column; if there is none, the widest.
     fn column(&mut self, column: &ColumnFacts, purposes: &[Purpose], tier: Tier) -> (Transform, Option<RuleReason>) {
         let requested = self.input.request.columns.transform(&column.name);
@@ -250,6 +235,9 @@ impl<'a> OfferEvaluation<'a> {
         let oldest_year = window.map_or(i32::MAX, |window| window.oldest_year());
         let checks = self.input.request.rows.constraints().map(|(name, constraint)| {
             match (self.facts.column(name), shown.get(name)) {
+                (Some(_), Some((Transform::Removed, Some(reason)))) if one_age::is_reason(reason) => {
+                    Err(reason.clone())
+                }
                 (Some(column), Some((transform, _))) => rows::check(column, *transform, constraint, oldest_year),
                 (Some(_), None) | (None, _) => Err(rows::unavailable(name)),
             }
@@ -315,11 +303,7 @@ impl<'a> OfferEvaluation<'a> {
         let text = format!("a grant lasts {days} days at most");
         withheld.insert(
             Part::Window,
-            RuleReason::new(
-                "longest-grant",
-                text,
-                "request a new grant, or amend this one, when it ends",
-            ),
+            RuleReason::new("longest-grant", text, "request a new grant when it ends"),
         );
         let begins = self.input.request.window.not_before();
         Window::new(begins, begins.plus_millis(i64::from(days).saturating_mul(DAY_MS))).map_err(invalid)

@@ -16,7 +16,7 @@ const TIMES: [(&str, ColumnKind); 6] = [
     ("visit", ColumnKind::Date),
 ];
 
-fn facts() -> DatasetFacts {
+pub(super) fn facts() -> DatasetFacts {
     let column = |(column, kind)| ColumnFacts::new(name(column), Some(ColumnClass::QuasiIdentifier), kind);
     let mut facts = DatasetFacts {
         columns: TIMES.map(column).to_vec(),
@@ -35,6 +35,7 @@ fn decide(request: &Scope) -> OfferDecision {
         provider: &provider,
         dataset: Some(&facts),
         request,
+        held: &[],
     };
     shipped().offer(&input, NOON)
 }

@@ -15,6 +15,7 @@ fn offered(facts: &DatasetFacts, request: &Scope) -> Scope {
         provider: &provider,
         dataset: Some(facts),
         request,
+        held: &[],
     };
     match shipped().offer(&input, NOON) {
         OfferDecision::Offer(offer) => offer.scope,
@@ -104,6 +105,7 @@ fn limits_set_later_apply_to_older_grants() {
             consumer: &consumer,
             provider: &provider,
             dataset: Some(facts),
+            earlier: &[],
         };
         shipped().decide(&input, now)
     };

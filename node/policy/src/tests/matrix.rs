@@ -1,8 +1,9 @@
 //! The matrix of class, tier and transform, for review.
 
 use super::*;
-use crate::authorize::{AuthorizationRequest, Verdict};
 use crate::facts::Parties;
+use crate::request::AuthorizationRequest;
+use crate::verdict::Verdict;
 
 /// The decision whether a column of this class may be released in this form.
 pub(super) fn reveals(

@@ -9,9 +9,10 @@ use super::{
     matrix::{TIERS, classes, reveals, reveals_of, undecided},
     *,
 };
-use crate::authorize::{AuthorizationRequest, Requester, Verdict};
 use crate::entities::{self, Expr, Pair, pair, text};
 use crate::facts::Parties;
+use crate::request::{AuthorizationRequest, Requester};
+use crate::verdict::Verdict;
 
 /// A rule that permits everything: the rules that forbid must be sufficient on their own.
 pub(super) const PERMIT_ALL: &str =
@@ -199,6 +200,7 @@ fn query_verdict(
     context.extend(reset_age.map(|age| pair("password_reset_age_s", Expr::Long(age))));
     context.push(pair("as_of", Expr::Bool(as_of)));
     context.extend(training_left.map(|left| pair("training_left_s", Expr::Long(left))));
+    context.extend(training_left.map(|_| pair("training", text("human-subjects-protection"))));
     let person = Requester {
         id: "eva@zurich".to_owned(),
         name: "eva".to_owned(),

@@ -18,6 +18,7 @@ fn decide(request: &Scope, change: impl FnOnce(&mut Party, &mut Option<DatasetFa
         provider: &provider,
         dataset: dataset.as_ref(),
         request,
+        held: &[],
     };
     shipped().offer(&input, NOON)
 }
@@ -275,7 +276,16 @@ fn offer_unclassified_columns_are_not_released() {
             .iter_mut()
             .for_each(|column| column.class = None);
     });
-    assert_eq!(refused(decision).len(), 1);
+    let refusal = match decision {
+        OfferDecision::Refused(refusal) => refusal,
+        OfferDecision::Offer(offer) => panic!("{:?}", offer.scope),
+    };
+    // A member does not learn why nothing is left; the holder's explanation names the command.
+    assert_eq!(rules(&refusal.reasons), ["nothing-left"]);
+    assert!(!refusal.reasons[0].to_string().contains("classif"), "{refusal:?}");
+    let steps = refusal.explanation.steps.iter().flat_map(|step| &step.rules);
+    let mut remedies = steps.filter_map(|rule| rule.reason.remedy.as_deref());
+    assert!(remedies.any(|remedy| remedy.contains("`concordat dataset classify`")));
 }
 
 #[test]

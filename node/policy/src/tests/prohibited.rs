@@ -5,9 +5,9 @@ use super::{
     mutation::PERMIT_ALL,
     *,
 };
-use crate::authorize::AuthorizationRequest;
 use crate::entities;
 use crate::facts::Parties;
+use crate::request::AuthorizationRequest;
 
 fn permit_all() -> Policy {
     Policy::from_sources(&[("all.cedar".to_owned(), PERMIT_ALL.to_owned())], Settings::default()).unwrap()
@@ -90,6 +90,7 @@ fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
         provider: &provider,
         dataset: Some(&dataset),
         request: &request,
+        held: &[],
     };
     let OfferDecision::Offer(offer) = policy.offer(&input, NOON) else {
         panic!("refused")
@@ -111,6 +112,7 @@ fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
         consumer: &consumer,
         provider: &provider,
         dataset: Some(&dataset),
+        earlier: &[],
     };
     let QueryDecision::Deny { reasons } = policy.decide(&query, NOON) else {
         panic!("a grant with names in clear is usable")

@@ -1,5 +1,9 @@
 //! Queries under a grant and local queries.
 
+use std::collections::BTreeMap;
+
+use concordat_protocol::scope::{Constraint, Finite, Value, Values};
+
 use super::*;
 
 /// The scope of a grant after the shipped policy has narrowed the wide request.
@@ -13,6 +17,7 @@ fn granted() -> Scope {
         provider: &provider,
         dataset: Some(&dataset),
         request: &request,
+        held: &[],
     };
     match shipped().offer(&input, NOON) {
         OfferDecision::Offer(offer) => offer.scope,
@@ -29,6 +34,7 @@ struct Case {
     as_of: bool,
     consumer: Party,
     dataset: Option<DatasetFacts>,
+    earlier: Vec<HeldScope>,
     now: Timestamp,
 }
 
@@ -42,6 +48,7 @@ impl Case {
             as_of: false,
             consumer: zurich(),
             dataset: Some(heart()),
+            earlier: Vec::new(),
             now: NOON,
         }
     }
@@ -55,8 +62,15 @@ impl Case {
             consumer: &self.consumer,
             provider: &budapest(),
             dataset: self.dataset.as_ref(),
+            earlier: &self.earlier,
         };
         self.policy.decide(&input, self.now)
+    }
+
+    /// The current version of the dataset lacks these columns.
+    fn lose(&mut self, columns: &[&str]) {
+        let facts = self.dataset.as_mut().unwrap();
+        facts.columns.retain(|column| !columns.contains(&column.name.as_str()));
     }
 }
 
@@ -74,6 +88,20 @@ fn denied_after(change: impl FnOnce(&mut Case)) -> Vec<RuleReason> {
 }
 
 #[test]
+fn verdict_is_used_again_for_the_same_facts_only() {
+    let mut case = Case::valid();
+    for _ in 0..2 {
+        case.consumer = zurich();
+        assert!(matches!(case.decide(), QueryDecision::Permit(_)));
+        case.consumer = Party {
+            status: None,
+            ..zurich()
+        };
+        assert!(matches!(case.decide(), QueryDecision::Deny { .. }));
+    }
+}
+
+#[test]
 fn query_valid_is_permitted_for_this_person_and_purpose() {
     let QueryDecision::Permit(scope) = Case::valid().decide() else {
         panic!("{:?}", Case::valid().decide())
@@ -86,7 +114,7 @@ fn query_valid_is_permitted_for_this_person_and_purpose() {
 #[test]
 fn query_missing_stale_or_foreign_attribute_denies() {
     type Change = fn(&mut Case);
-    let cases: [(&str, Change); 17] = [
+    let cases: [(&str, Change); 19] = [
         ("researchers-query", |case| {
             case.requester.roles = [Role::Steward].into()
         }),
@@ -106,6 +134,10 @@ fn query_missing_stale_or_foreign_attribute_denies() {
         ("history-stays-local", |case| case.as_of = true),
         ("training-valid", |case| case.requester.training_until = None),
         ("training-valid", |case| case.requester.training_until = Some(NOON)),
+        ("training-valid", |case| case.requester.training_course = None),
+        ("training-valid", |case| {
+            case.requester.training_course = Some("cooking".parse().unwrap());
+        }),
         ("requester-institution-is-active", |case| {
             case.consumer.status = Some(MemberStatus::Suspended)
         }),
@@ -182,6 +214,8 @@ fn query_denied_if_policy_no_longer_allows_the_grant() {
         "{}",
         reasons[0].text
     );
+    let remedy = reasons[0].remedy.as_deref().unwrap();
+    assert!(remedy.contains("`concordat grant request`"), "{remedy}");
     let reasons = denied_after(|case| {
         case.policy = with_rule(
             "@id(\"pause\") @reason(\"sharing is paused\") @remedy(\"wait\") \
@@ -192,27 +226,145 @@ fn query_denied_if_policy_no_longer_allows_the_grant() {
 }
 
 #[test]
-fn query_of_own_people_needs_no_grant() {
-    let local = |requester: &ActorAssertion, dataset: Option<&DatasetFacts>| {
-        let holder = budapest();
-        let purpose = Purpose::HealthResearch;
-        shipped()
-            .decide_local(
-                &LocalInput {
-                    requester,
-                    purpose: &purpose,
-                    as_of: true,
-                    holder: &holder,
-                    dataset,
-                },
-                NOON,
-            )
-            .0
+fn query_outside_of_the_grant_is_not_helped_by_amending_it() {
+    let changes: [fn(&mut Case); 3] = [
+        |case| case.purpose = Purpose::ClinicalCare,
+        |case| case.granted.people = People::only(["pal@zurich".parse().unwrap()]).unwrap(),
+        |case| case.consumer.jurisdiction = Jurisdiction::new("US").unwrap(),
+    ];
+    for change in changes {
+        let remedies: Vec<String> = denied_after(change)
+            .into_iter()
+            .filter_map(|reason| reason.remedy)
+            .collect();
+        assert!(
+            remedies.iter().any(|remedy| remedy.contains("request a grant")),
+            "{remedies:?}"
+        );
+        assert!(!remedies.iter().any(|remedy| remedy.contains("amend")), "{remedies:?}");
+    }
+}
+
+#[test]
+fn query_under_a_grant_of_a_lost_column_gets_the_rest() {
+    let mut case = Case::valid();
+    case.lose(&["chol"]);
+    let QueryDecision::Permit(scope) = case.decide() else {
+        panic!("{:?}", case.decide())
     };
-    let own = ActorAssertion {
+    let columns: Vec<&str> = scope.columns.names().map(ColumnName::as_str).collect();
+    assert_eq!(columns, ["age", "mrn", "sex"]);
+    assert!(granted().covers(&scope));
+    // A new column of another name is not part of the grant.
+    let renamed = ColumnFacts::new(name("cholesterol"), Some(ColumnClass::Ordinary), ColumnKind::Float);
+    case.dataset.as_mut().unwrap().columns.push(renamed);
+    assert_eq!(case.decide(), QueryDecision::Permit(scope));
+}
+
+#[test]
+fn query_denied_if_a_lost_column_selects_rows_or_none_is_left() {
+    let lost = denied_after(|case| {
+        let high = Constraint::new(Values::Set([Value::Float(Finite::new(250.0).unwrap())].into()), false).unwrap();
+        case.granted.rows = Rows::new(BTreeMap::from([(name("chol"), high)])).unwrap();
+        case.lose(&["chol"]);
+    });
+    assert_eq!(rules(&lost), ["column-unavailable"]);
+    let all = denied_after(|case| case.lose(&["age", "chol", "mrn", "sex"]));
+    assert_eq!(rules(&all), ["columns-exist"]);
+    assert!(all[0].remedy.as_ref().unwrap().contains("new grant"));
+    // A count needs no column.
+    let mut case = Case::valid();
+    case.granted.tier = Tier::Count;
+    case.lose(&["age", "chol", "mrn", "sex"]);
+    assert!(matches!(case.decide(), QueryDecision::Permit(_)), "{:?}", case.decide());
+}
+
+/// The decision about a query of the holder's own people.
+fn local(requester: &ActorAssertion, dataset: Option<&DatasetFacts>) -> QueryDecision {
+    local_at(&budapest(), requester, dataset)
+}
+
+/// The same for a holder with another status.
+fn local_at(holder: &Party, requester: &ActorAssertion, dataset: Option<&DatasetFacts>) -> QueryDecision {
+    let purpose = Purpose::HealthResearch;
+    let input = LocalInput {
+        requester,
+        purpose: &purpose,
+        as_of: true,
+        holder,
+        dataset,
+    };
+    shipped().decide_local(&input, NOON).0
+}
+
+fn own() -> ActorAssertion {
+    ActorAssertion {
         actor: "eva@budapest".parse().unwrap(),
         ..eva()
+    }
+}
+
+#[test]
+fn query_of_own_unclassified_columns_names_the_command() {
+    let mut facts = heart();
+    facts.columns.iter_mut().for_each(|column| column.class = None);
+    let reasons = denied(local(&own(), Some(&facts)));
+    assert_eq!(rules(&reasons), ["never-unclassified"]);
+    assert!(reasons[0].text.contains("not classified (6 of 6)"), "{:?}", reasons[0]);
+    let remedy = reasons[0].remedy.as_deref().unwrap();
+    assert!(
+        remedy.contains("`concordat dataset classify heart COLUMN=CLASS`"),
+        "{remedy}"
+    );
+    // A column that is classified and still not shown leaves as little.
+    for column in &mut facts.columns {
+        column.class = (column.name == name("postcode")).then_some(ColumnClass::QuasiIdentifier);
+    }
+    let reasons = denied(local(&own(), Some(&facts)));
+    assert!(reasons[0].text.contains("not classified (5 of 6)"), "{:?}", reasons[0]);
+    facts.columns.retain(|column| column.class.is_some());
+    assert_eq!(rules(&denied(local(&own(), Some(&facts)))), ["nothing-left"]);
+}
+
+#[test]
+fn query_of_own_people_is_refused_with_all_that_is_missing() {
+    let mut unclassified = heart();
+    unclassified.columns.iter_mut().for_each(|column| column.class = None);
+    let untrained = ActorAssertion {
+        training_until: None,
+        training_course: None,
+        ..own()
     };
+    assert_eq!(
+        rules(&denied(local(&untrained, Some(&unclassified)))),
+        ["never-unclassified", "training-valid"]
+    );
+    let hiding = with_rule(
+        "@id(\"hidden\") @reason(\"r\") @remedy(\"m\") forbid(principal is Institution, action == Action::\"see-dataset\", resource is Dataset);",
+    );
+    let (holder, dataset, requester) = (budapest(), heart(), own());
+    let input = LocalInput {
+        requester: &requester,
+        purpose: &Purpose::HealthResearch,
+        as_of: false,
+        holder: &holder,
+        dataset: Some(&dataset),
+    };
+    assert_eq!(rules(&denied(hiding.decide_local(&input, NOON).0)), ["hidden"]);
+}
+
+#[test]
+fn query_of_own_people_needs_no_consortium() {
+    for status in [None, Some(MemberStatus::Suspended), Some(MemberStatus::Removed)] {
+        let holder = Party { status, ..budapest() };
+        let decision = local_at(&holder, &own(), Some(&heart()));
+        assert!(matches!(decision, QueryDecision::Permit(_)), "{status:?}: {decision:?}");
+    }
+}
+
+#[test]
+fn query_of_own_people_needs_no_grant() {
+    let own = own();
     let unpublished = DatasetFacts {
         published: false,
         ..heart()
@@ -240,6 +392,7 @@ fn query_of_own_people_needs_no_grant() {
     );
     let untrained = ActorAssertion {
         training_until: None,
+        training_course: None,
         ..own.clone()
     };
     assert_eq!(rules(&denied(local(&untrained, Some(&heart())))), ["training-valid"]);
@@ -258,6 +411,7 @@ fn query_explanation_lists_guards_rules_and_columns() {
         consumer: &case.consumer,
         provider: &provider,
         dataset: case.dataset.as_ref(),
+        earlier: &[],
     };
     let (_, explanation) = case.policy.explain(&input, NOON);
     let actions: Vec<&str> = explanation.steps.iter().map(|step| step.action.as_str()).collect();

@@ -18,6 +18,7 @@ use concordat_storage::backup::Repository;
 use serde::Serialize;
 
 use super::owner;
+use crate::address::multiaddr;
 use crate::init::dial_ranges;
 use crate::unlock;
 
@@ -44,13 +45,14 @@ pub(crate) struct Restore {
     /// Restore its objects into the data directory (`local`), wherever they were stored
     #[arg(long, value_name = "LOCATION", value_parser = ["local"])]
     objects: Option<String>,
-    /// An address at which others reach this node; can be repeated
-    #[arg(long, value_name = "MULTIADDR")]
+    /// An address at which others reach this node, such as `/dns/node.example.org/tcp/7400`; can be repeated
+    #[arg(long, value_name = "MULTIADDR", value_parser = multiaddr)]
     address: Vec<Multiaddr>,
-    /// An address to listen on, instead of all of this machine's; can be repeated
-    #[arg(long, value_name = "MULTIADDR", conflicts_with = "port")]
+    /// An address to listen on, instead of all of this machine's, such as `/ip4/127.0.0.1/tcp/7400`; can be repeated. It has a port, so
+    /// `--port` is left out
+    #[arg(long, value_name = "MULTIADDR", value_parser = multiaddr, conflicts_with = "port")]
     listen: Vec<Multiaddr>,
-    /// The port for peers, TCP and UDP; 0 picks a free one
+    /// The port for peers on all addresses of this machine, TCP and UDP; 0 picks a free one
     #[arg(long, default_value_t = config::DEFAULT_PORT)]
     port: u16,
     /// Which addresses of members are dialed, as for `init`; can be repeated
@@ -61,8 +63,8 @@ pub(crate) struct Restore {
 /// What unlocked the node of the snapshot, and will unlock it; without any of these, the command prompts for a passphrase.
 #[derive(Debug, clap::Args)]
 struct Unlocking {
-    /// The key file that unlocked the node, and that will unlock it
-    #[arg(long, value_name = "PATH", env = config::KEY_FILE_VARIABLE)]
+    /// The key file that unlocked the node, and that will unlock it [env: CONCORDAT_KEY_FILE]
+    #[arg(long, value_name = "PATH")]
     key_file: Option<PathBuf>,
     /// Unlock it with the credential of this name that systemd provides
     #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
@@ -229,10 +231,13 @@ impl Unlocking {
     /// What the operator gives, in an option or in the configuration; otherwise the command prompts for a passphrase. What the
     /// snapshot contains about another secret is only quoted in a message.
     fn choose(self, named: Option<KeysFrom>, hints: Option<&Hints>) -> Result<Unlock, Problem> {
+        let token = self.token.as_ref().map(|_| "--token");
+        let other = token.or(self.key_credential.as_ref().map(|_| "--key-credential"));
+        let key_file = unlock::key_file(self.key_file, unlock::named_key_file(), other)?;
         if let (Some(token), Some(module)) = (self.token, self.token_module) {
             return unlock::with_token(module, token, self.token_key, self.pin_file, self.pin_credential);
         }
-        if let Some(path) = self.key_file {
+        if let Some(path) = key_file {
             return Ok(Unlock::KeyFile(path));
         }
         if let Some(name) = self.key_credential {

@@ -7,7 +7,7 @@ use concordat_documents::problem::Problem;
 use concordat_keys::fs::write_private;
 use concordat_keys::{Argon2Cost, KeyProvider};
 use concordat_node::config::{self, Config, KeysFrom};
-use concordat_node::init::{Unlock, provider_from_secret};
+use concordat_node::init::{Unlock, new_provider};
 use serde::Serialize;
 
 use crate::{secrets, unlock};
@@ -55,7 +55,7 @@ impl NewUnlock {
                 (None, None) => Unlock::Passphrase(secrets::new_secret("passphrase that unlocks the node")?),
             }
         };
-        provider_from_secret(unlock, Argon2Cost::default())
+        new_provider(unlock, Argon2Cost::default())
     }
 }
 

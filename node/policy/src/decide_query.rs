@@ -2,19 +2,20 @@
 
 use concordat_protocol::decision::{DecisionRule, DecisionStep, RuleEffect, RuleReason};
 use concordat_protocol::{
+    ids::ColumnName,
     query::{ActorAssertion, Factor},
-    scope::{InvalidScope, Part, People, Places, Purpose, Purposes, Scope, Window},
+    scope::{Columns, InvalidScope, Part, People, Places, Purpose, Purposes, Scope, Tier, Window},
     time::Timestamp,
 };
 
 use crate::{
-    authorize::{AuthorizationRequest, Requester},
     entities::{self, Expr, pair},
     explanation::Explanation,
     facts::{DatasetFacts, Parties, Party},
     load::Policy,
     max_scope::whole,
-    offer::{Narrowing, OfferDecision, OfferInput},
+    offer::{HeldScope, Narrowing, OfferDecision, OfferInput, Refusal, is_across_grants},
+    request::{AuthorizationRequest, Requester},
 };
 
 /// How long the scope of a local query is valid: 15 minutes, as long as an idle session.
@@ -37,6 +38,8 @@ pub struct QueryInput<'a> {
     pub provider: &'a Party,
     /// The dataset as it is now; `None` if it no longer exists.
     pub dataset: Option<&'a DatasetFacts>,
+    /// What the consumer has of the dataset under grants that were agreed before this one and have not ended, the oldest first.
+    pub earlier: &'a [HeldScope],
 }
 
 /// A query by one of the holder's own people.
@@ -99,27 +102,51 @@ impl Policy {
             provider: input.holder,
             dataset: Some(facts),
             request: &request,
+            held: &[],
+        };
+        let query = QueryInput {
+            granted: &request,
+            requester: input.requester,
+            purpose: input.purpose,
+            as_of: input.as_of,
+            consumer: input.holder,
+            provider: input.holder,
+            dataset: Some(facts),
+            earlier: &[],
         };
         match self.offer(&offer_input, now) {
             OfferDecision::Offer(offer) => {
-                let query = QueryInput {
+                let granted = QueryInput {
                     granted: &offer.scope,
-                    requester: input.requester,
-                    purpose: input.purpose,
-                    as_of: input.as_of,
-                    consumer: input.holder,
-                    provider: input.holder,
-                    dataset: Some(facts),
+                    ..query
                 };
-                self.evaluate(&query, now)
+                self.evaluate(&granted, now)
             }
-            OfferDecision::Refused(refusal) => (
-                QueryDecision::Deny {
-                    reasons: refusal.reasons,
-                },
-                refusal.explanation,
-            ),
+            OfferDecision::Refused(refusal) => self.refuse_local(refusal, &query, facts, now),
         }
+    }
+
+    /// The refusal of a query by one of the holder's own people, with everything that is missing: what the dataset lacks, and what the person
+    /// does. Whether the dataset exists is not hidden from them.
+    fn refuse_local(
+        &self,
+        refusal: Refusal,
+        query: &QueryInput<'_>,
+        facts: &DatasetFacts,
+        now: Timestamp,
+    ) -> (QueryDecision, Explanation) {
+        let mut reasons = if refusal.hides_the_dataset() {
+            why_hidden(&refusal, facts)
+        } else {
+            refusal.reasons
+        };
+        let mut explanation = refusal.explanation;
+        let verdict = self.authorize(&authorization_request(query, facts, now));
+        if !verdict.allowed {
+            reasons.extend(verdict.reasons);
+        }
+        explanation.steps.push(verdict.step);
+        (QueryDecision::Deny { reasons }, explanation)
     }
 
     fn evaluate(&self, input: &QueryInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
@@ -156,7 +183,8 @@ impl Policy {
     }
 
     /// Compares the grant, for this person and purpose, with what policies allow now. Limits that have become narrower apply
-    /// immediately. Any other part that has become narrower makes the grant unusable until it is amended.
+    /// immediately. Any other part that has become narrower makes the grant unusable until policies allow it again. What the dataset has
+    /// lost is not allowed less: a grant covers the columns that are left.
     fn current_scope(
         &self,
         input: &QueryInput<'_>,
@@ -169,11 +197,15 @@ impl Policy {
                 return (Err(vec![reason]), Explanation::default());
             }
         };
+        if is_without_columns(input.granted, &request) {
+            return (Err(vec![columns_lost(input.granted)]), Explanation::default());
+        }
         let offer_input = OfferInput {
             consumer: input.consumer,
             provider: input.provider,
             dataset: input.dataset,
             request: &request,
+            held: input.earlier,
         };
         match self.still_allowed(&offer_input) {
             OfferDecision::Offer(offer)
@@ -184,20 +216,45 @@ impl Policy {
             {
                 (Ok(Box::new(offer.scope)), offer.explanation)
             }
-            OfferDecision::Offer(offer) => {
-                let reasons = offer.narrowings.into_iter().map(|narrowing| {
-                    let requested = narrowing.difference.requested;
-                    let offered = narrowing.difference.offered;
-                    let text = format!(
-                        "the grant has `{requested}`, and policy now allows `{offered}`: {}",
-                        narrowing.reason.text
-                    );
-                    RuleReason::new(&narrowing.reason.rule, text, "ask the holder to amend the grant")
-                });
-                (Err(reasons.collect()), offer.explanation)
-            }
+            OfferDecision::Offer(offer) => (
+                Err(offer.narrowings.into_iter().map(no_longer_allowed).collect()),
+                offer.explanation,
+            ),
             OfferDecision::Refused(refusal) => (Err(refusal.reasons), refusal.explanation),
         }
+    }
+}
+
+/// Why the holder's own people do not see a dataset: the rules that forbid it, or that none permits it.
+fn why_hidden(refusal: &Refusal, facts: &DatasetFacts) -> Vec<RuleReason> {
+    let rules = refusal.explanation.steps.iter().flat_map(|step| &step.rules);
+    let forbidding: Vec<RuleReason> = rules
+        .filter(|rule| rule.met && rule.effect == RuleEffect::Forbid)
+        .map(|rule| rule.reason.clone())
+        .collect();
+    if !forbidding.is_empty() {
+        return forbidding;
+    }
+    vec![RuleReason::new(
+        "dataset-not-visible",
+        format!("no rule of your own policy set lets you see `{}`", facts.reference),
+        "a person who manages the policy can permit `see-dataset`: see `concordat policy show`",
+    )]
+}
+
+/// The reason why a grant is unusable of which policies now allow less.
+fn no_longer_allowed(Narrowing { difference, reason }: Narrowing) -> RuleReason {
+    let text = format!(
+        "the grant has `{}`, and policy now allows `{}`: {}",
+        difference.requested, difference.offered, reason.text
+    );
+    match &reason.remedy {
+        Some(remedy) if is_across_grants(&reason) => RuleReason::new(&reason.rule, text, remedy),
+        Some(_) | None => RuleReason::new(
+            &reason.rule,
+            text,
+            "request a new grant with `concordat grant request`: it covers what policy allows now",
+        ),
     }
 }
 
@@ -210,13 +267,30 @@ fn is_usable(narrowing: &Narrowing, current: &Scope, now: Timestamp) -> bool {
     }
 }
 
-/// The part of the grant that this query uses.
+/// The part of the grant that this query uses. A column that the dataset has lost is unknown. A row condition on one stays: it decides
+/// which rows leave, so it is not ignored.
 fn used_scope(input: &QueryInput<'_>) -> Result<Scope, InvalidScope> {
+    let exists = |name: &ColumnName| input.dataset.is_none_or(|facts| facts.column(name).is_some());
+    let columns = input.granted.columns.iter().filter(|(name, _)| exists(name));
     Ok(Scope {
+        columns: Columns::new(columns.map(|(name, transform)| (name.clone(), transform)))?,
         purposes: Purposes::new([input.purpose.clone()])?,
         people: People::only([input.requester.actor.clone()])?,
         ..input.granted.clone()
     })
+}
+
+/// Whether the dataset has lost all columns of a grant that is about columns.
+fn is_without_columns(granted: &Scope, used: &Scope) -> bool {
+    granted.tier >= Tier::Aggregate && used.columns.is_empty() && !granted.columns.is_empty()
+}
+
+fn columns_lost(granted: &Scope) -> RuleReason {
+    RuleReason::new(
+        "columns-exist",
+        format!("`{}` no longer has any column of the grant", granted.dataset),
+        "see `concordat catalog` for its columns, and request a new grant",
+    )
 }
 
 /// Everything that the holder's own people could query in a dataset.
@@ -247,13 +321,13 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> DecisionStep {
             "purpose-agreed",
             grant.purposes.allow(input.purpose),
             format!("the grant is for {}, not for {}", grant.purposes, input.purpose),
-            "use one of the agreed purposes, or have the grant amended",
+            "use one of the agreed purposes, or request a grant for this one",
         ),
         (
             "person-agreed",
             grant.people.allow(actor),
             format!("the grant is for {}, not for {actor}", grant.people),
-            "have the grant amended to name the person",
+            "request a grant that names the person",
         ),
         (
             "place-agreed",
@@ -262,7 +336,7 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> DecisionStep {
                 "answers may be received in {}, not in {}",
                 grant.places, input.consumer.jurisdiction
             ),
-            "have the grant amended to name the place",
+            "request a grant that names the place",
         ),
         (
             "person-of-the-consumer",
@@ -336,6 +410,12 @@ fn authorization_request(input: &QueryInput<'_>, facts: &DatasetFacts, now: Time
         requester
             .training_until
             .map(|until| pair("training_left_s", seconds(until.since(now)))),
+    );
+    context.extend(
+        requester
+            .training_course
+            .as_ref()
+            .map(|course| pair("training", entities::text(course))),
     );
     let parties = Parties {
         consumer: input.consumer,

@@ -1,0 +1,122 @@
+//! One request to the rules, built from facts only.
+//!
+//! There are three constructors, which decide first what no set may allow ([`crate::prohibited`]). Offers, grants, queries of peers, local
+//! queries, cases and comparisons have no other way to ask.
+
+use concordat_protocol::decision::{DecisionRule, DecisionStep, RuleReason};
+use concordat_protocol::policy_set::Reveal;
+use concordat_protocol::scope::{Purpose, Tier};
+
+use crate::entities::{self, EntityValue, Expr, Pair, column, dataset, institution, pair};
+use crate::facts::{self, ColumnFacts, DatasetFacts, Parties};
+use crate::prohibited;
+
+/// A person of the consumer.
+pub(crate) struct Requester {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) roles: Vec<String>,
+}
+
+/// May the principal perform the action on the resource?
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct AuthorizationRequest {
+    pub(crate) principal: EntityValue,
+    pub(crate) action: &'static str,
+    pub(crate) resource: EntityValue,
+    /// Entities that principal and resource refer to.
+    pub(crate) others: Vec<EntityValue>,
+    pub(crate) context: Vec<Pair>,
+    /// What the request is about, in explanations.
+    about: String,
+    /// Why no set may allow it.
+    pub(crate) prohibited: Option<RuleReason>,
+    /// Whether it states ages, which are others at each moment.
+    pub(crate) states_ages: bool,
+}
+
+impl AuthorizationRequest {
+    /// May the consumer do this with a dataset of the holder?
+    pub(crate) fn for_dataset(
+        parties: Parties<'_>,
+        action: &'static str,
+        facts: &DatasetFacts,
+        context: Vec<Pair>,
+        about: String,
+    ) -> Self {
+        Self {
+            principal: institution(parties),
+            action,
+            resource: dataset(facts, parties.holder),
+            others: Vec::new(),
+            context,
+            about,
+            prohibited: prohibited::to_institution(parties.consumer, parties.holder),
+            states_ages: false,
+        }
+    }
+
+    /// May the consumer get this column of a dataset in this form, at this tier and for this purpose?
+    pub(crate) fn for_column(
+        parties: Parties<'_>,
+        reveal: Reveal,
+        (requested, facts): (&ColumnFacts, &DatasetFacts),
+        tier: Tier,
+        purpose: &Purpose,
+    ) -> Self {
+        let mut context = entities::purpose(purpose);
+        context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
+        let to_institution = prohibited::to_institution(parties.consumer, parties.holder);
+        Self {
+            principal: institution(parties),
+            action: facts::reveal_action(reveal),
+            resource: column(requested, facts),
+            others: vec![dataset(facts, parties.holder)],
+            context,
+            about: requested.name.to_string(),
+            prohibited: to_institution.or_else(|| prohibited::of_column(requested, reveal)),
+            states_ages: false,
+        }
+    }
+
+    /// May this person of the consumer query a dataset of the holder?
+    pub(crate) fn for_query(
+        parties: Parties<'_>,
+        requester: Requester,
+        facts: &DatasetFacts,
+        context: Vec<Pair>,
+    ) -> Self {
+        let Requester { id, name, roles } = requester;
+        let of = Expr::Entity("Institution", parties.consumer.institution.to_string());
+        let attributes = vec![
+            pair("name", Expr::Text(name)),
+            pair("institution", of),
+            pair("roles", Expr::Entities("Role", roles)),
+        ];
+        Self {
+            principal: EntityValue("Person", id.clone(), attributes),
+            action: "query",
+            resource: dataset(facts, parties.holder),
+            others: vec![institution(parties)],
+            context,
+            about: id,
+            prohibited: prohibited::to_institution(parties.consumer, parties.holder),
+            states_ages: true,
+        }
+    }
+
+    /// Whether no set may allow it.
+    pub(crate) const fn is_prohibited(&self) -> bool {
+        self.prohibited.is_some()
+    }
+
+    /// The step of the decision in explanations.
+    pub(crate) fn step(&self, allowed: bool, rules: Vec<DecisionRule>) -> DecisionStep {
+        DecisionStep {
+            action: self.action.to_owned(),
+            about: self.about.clone(),
+            allowed,
+            rules,
+        }
+    }
+}
