@@ -1,8 +1,8 @@
 //! The HTTP API: JSON under `/v1` on the socket `run/api.sock`.
 //!
 //! 1. A file below `api/` contains one noun: its handlers and its [`Route`]s. Its documents are in `concordat-documents`.
-//! 2. A route names its [`Access`](route::Access): open, for any logged-in user, or for users whose role permits an action. It has no other
-//!    way into the router, so no handler can be reached without the check ([`route`]).
+//! 2. A route names its [`Access`](route_access::Access): open, for any logged-in user, or for users whose role permits an action. It has no other
+//!    way into the router, so no handler can be reached without the check ([`route_access`]).
 //! 3. A handler returns a value or a [`Problem`], which is written as an RFC 9457 problem document.
 //!
 //! To add one: write the handler `async fn(State<Api>, Caller, …) -> Result<Json<T>, Problem>`, add a line to `routes()` of
@@ -23,7 +23,7 @@ mod os_account;
 mod parameters;
 mod policy;
 pub(crate) mod queries;
-mod route;
+mod route_access;
 mod sessions;
 mod socket;
 mod state;
@@ -36,7 +36,7 @@ use axum::{Router, middleware::map_response, response::Response};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 
-pub(crate) use route::Route;
+pub(crate) use route_access::Route;
 pub use state::Api;
 
 use crate::shutdown::Stage;
@@ -94,7 +94,7 @@ async fn log_failure(response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use crate::api::route::Access;
+    use crate::api::route_access::Access;
     use std::collections::BTreeMap;
 
     use super::*;

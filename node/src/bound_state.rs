@@ -2,8 +2,8 @@
 //!
 //! A change takes three steps, each durable before the next: the new value is *prepared* in the state, the ledger announces
 //! it, and it becomes the *current* one. A start completes an interrupted change: a prepared value that the ledger announces
-//! becomes the current one, and one that it does not announce is dropped. So if the ledger announces a value that is neither prepared nor
-//! current, the state is older than the ledger.
+//! becomes the current one, and one that it does not announce is dropped. So the current value is the one that the ledger announced last,
+//! however many entries follow; if it is another one, the state, or this value in it, is older than the ledger.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -123,37 +123,41 @@ impl<V: Bound> Versions<V> {
         Ok(self.make_current(value)?)
     }
 
-    /// Completes an interrupted change, and compares the value with the last entry of the ledger: all earlier entries were in
-    /// the state before the ledger accepted the next one.
+    /// Completes an interrupted change, and compares the value with `last`, the digest that the ledger announced last.
     ///
     /// # Errors
-    /// [`BoundStateError::StateOlder`] if the ledger announces a value that the state lacks.
-    pub(crate) fn reconcile(&self, ledger: &Ledger) -> Result<(), BoundStateError> {
+    /// [`BoundStateError::StateOlder`] if the ledger announced another value; nothing is changed then.
+    pub(crate) fn reconcile(&self, ledger: &Ledger, last: Option<Digest32>) -> Result<(), BoundStateError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Record {
-            current,
-            prepared: Some(prepared),
-        }) = self.record.get(KEY)?
-        {
-            let digest = prepared.value.digest();
-            let since = ledger.range_for_start(prepared.ledger, ledger.size())?;
-            if since
-                .iter()
-                .any(|stored| V::announced(&stored.entry.body) == Some(digest))
-            {
-                self.make_current(prepared.value)?;
-            } else {
-                tracing::warn!(
-                    what = V::WHAT,
-                    "a change that the last stop interrupted before it was announced is dropped"
-                );
-                let prepared = None;
-                self.record.put(KEY, &Record { current, prepared })?;
-            }
+        let Some(Record { current, prepared }) = self.record.get(KEY)? else {
+            return Self::compare(None, last);
+        };
+        let Some(prepared) = prepared else {
+            return Self::compare(current.as_ref(), last);
+        };
+        if Self::is_announced(&prepared, ledger)? {
+            Self::compare(Some(&prepared.value), last)?;
+            return Ok(self.make_current(prepared.value)?);
         }
-        let last = ledger.tail(1)?.pop();
-        match last.and_then(|stored| V::announced(&stored.entry.body)) {
-            Some(name) if self.current()?.is_none_or(|current| current.digest() != name) => {
+        Self::compare(current.as_ref(), last)?;
+        tracing::warn!(
+            what = V::WHAT,
+            "a change that the last stop interrupted before it was announced is dropped"
+        );
+        let prepared = None;
+        Ok(self.record.put(KEY, &Record { current, prepared })?)
+    }
+
+    fn is_announced(prepared: &Prepared<V>, ledger: &Ledger) -> Result<bool, LedgerError> {
+        let digest = prepared.value.digest();
+        let since = ledger.range_for_start(prepared.ledger, ledger.size())?;
+        let mut announced = since.iter().map(|stored| V::announced(&stored.entry.body));
+        Ok(announced.any(|announced| announced == Some(digest)))
+    }
+
+    fn compare(value: Option<&V>, last: Option<Digest32>) -> Result<(), BoundStateError> {
+        match last {
+            Some(last) if value.is_none_or(|value| value.digest() != last) => {
                 Err(BoundStateError::StateOlder { what: V::WHAT })
             }
             Some(_) | None => Ok(()),
@@ -188,7 +192,9 @@ impl<V: Bound> Versions<V> {
 #[derive(Debug, thiserror::Error)]
 pub enum BoundStateError {
     /// The ledger records something that the state lacks.
-    #[error("the folder `meta` was replaced by an older copy: the ledger records a {what} that the sealed state lacks")]
+    #[error(
+        "the folder `meta`, or a value in it, was replaced by an older copy: its {what} is not the one that the ledger records last"
+    )]
     StateOlder {
         /// What the state lacks.
         what: &'static str,
@@ -212,9 +218,11 @@ impl Explain for BoundStateError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::StateOlder { .. } => {
-                Some("restore the newest copy of `meta`, or restore a backup into an empty directory".to_owned())
-            }
+            Self::StateOlder { .. } => Some(
+                "find out who wrote to the folder `meta`, and restore its newest copy, or restore a backup into an empty \
+                 directory"
+                    .to_owned(),
+            ),
             Self::Ledger(_) | Self::State(_) => None,
         }
     }

@@ -6,62 +6,36 @@
 //! A kill between 2 and 3 leaves the note and the unchanged value: the next start records in the ledger that the change was not made,
 //! before any other entry. A change that fails is recorded as not made at once. Roster, policy set and configuration have a
 //! separate mechanism, which completes them ([`crate::bound_state`]).
+//!
+//! A note and a value that were set back look like such a kill. The ledger distinguishes them: once one of these entries follows that of the
+//! change, the change had ended, and its note was removed ([`Changes::reconcile`]).
+//!
+//! - a start of the node: it handles all notes before its own entry;
+//! - another change of the same value: changes of one value are made one after the other ([`InProgress`]);
+//! - any entry that is ten minutes later: a change takes much less.
+//!
+//! Changes of different values are made at the same time, and logins and queries go on meanwhile, so that their entries may follow.
 
-use concordat_protocol::audit::{EntryBody, NodeTask};
+mod in_progress;
+mod interrupted;
+mod subject;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use concordat_protocol::audit::EntryBody;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::catalog::{DATASETS, SEGMENTS};
-use concordat_storage::data_dir::{MASTER_KEY_FILE, MASTER_KEY_RECORD};
-use concordat_storage::ledger::{Attribution, Ledger, LedgerError, StoredEntry};
+use concordat_storage::ledger::{Attribution, Ledger, LedgerError};
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-use crate::attribution::by_node;
-
-/// The accounts of people, by name.
-pub(crate) const ACCOUNTS: TreeId = TreeId::new("accounts");
-/// The grants, by id.
-pub(crate) const GRANTS: TreeId = TreeId::new("grants");
-/// The negotiations, by id.
-pub(crate) const NEGOTIATIONS: TreeId = TreeId::new("negotiations");
-/// The hosts that people allowed, by institution.
-pub(crate) const ALLOWED_HOSTS: TreeId = TreeId::new("dialed-hosts");
-
-/// Which value changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Subject {
-    /// The account of a person.
-    Account(String),
-    /// The record of a dataset.
-    Dataset(String),
-    /// A grant.
-    Grant(String),
-    /// A negotiation.
-    Negotiation(String),
-    /// The hosts that are dialed for an institution.
-    AllowedHosts(String),
-    /// The key of a segment.
-    Segment(String),
-    /// The master key.
-    MasterKey,
-}
-
-impl Subject {
-    fn location(&self) -> (TreeId, &str) {
-        match self {
-            Self::Account(key) => (ACCOUNTS, key),
-            Self::Dataset(key) => (DATASETS, key),
-            Self::Grant(key) => (GRANTS, key),
-            Self::Negotiation(key) => (NEGOTIATIONS, key),
-            Self::AllowedHosts(key) => (ALLOWED_HOSTS, key),
-            Self::Segment(key) => (SEGMENTS, key),
-            Self::MasterKey => (MASTER_KEY_FILE, MASTER_KEY_RECORD),
-        }
-    }
-}
+use in_progress::{AllInProgress, InProgress};
+pub(crate) use interrupted::ReconcileError;
+pub(crate) use subject::Subject;
+pub(crate) use subject::{ACCOUNTS, ALLOWED_HOSTS, GRANTS, NEGOTIATIONS};
 
 /// The note of a change that is under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,6 +58,7 @@ pub struct OpenChange {
     entry: u64,
     by: Attribution,
     at: Timestamp,
+    _in_progress: InProgress,
 }
 
 /// Makes changes that are recorded in the ledger; clones share all state. All methods block, except those with `async` in the name.
@@ -92,6 +67,7 @@ pub struct Changes {
     meta: SealedDb,
     ledger: Ledger,
     notes: SealedTree<Note>,
+    in_progress: Arc<AllInProgress>,
 }
 
 impl Changes {
@@ -105,6 +81,7 @@ impl Changes {
             meta: meta.clone(),
             ledger,
             notes,
+            in_progress: Arc::default(),
         })
     }
 
@@ -120,9 +97,31 @@ impl Changes {
         change: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         let open = self.begin(subject, entry, (by, at))?;
-        let made = change();
-        self.end(open, made.is_ok())?;
-        made
+        match catch_unwind(AssertUnwindSafe(change)) {
+            Ok(made) => {
+                self.end(open, made.is_ok())?;
+                made
+            }
+            // The node goes on, so the note must not stay: the next start would find it before later entries.
+            Err(panic) => {
+                if let Err(error) = self.end_as_found(open) {
+                    tracing::error!(%error, "whether a change that failed was made is not in the ledger");
+                }
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// Reports whether a change was made, as its value shows.
+    fn end_as_found(&self, open: OpenChange) -> Result<(), ChangeEntryError> {
+        let made = match self.notes.get(&open.note)? {
+            Some(note) => {
+                let (tree, key) = note.subject.location();
+                self.meta.fingerprint(tree, key)? != note.before
+            }
+            None => true,
+        };
+        self.end(open, made)
     }
 
     /// Writes `entry` to the ledger; after that the change that it records may be made.
@@ -135,6 +134,7 @@ impl Changes {
         entry: EntryBody,
         (by, at): (&Attribution, Timestamp),
     ) -> Result<OpenChange, ChangeEntryError> {
+        let in_progress = InProgress::begin(&self.in_progress, subject.clone());
         let mut number = [0; 16];
         getrandom::fill(&mut number)?;
         let note = HEXLOWER.encode(&number);
@@ -152,6 +152,7 @@ impl Changes {
                 entry: receipt.sequence(),
                 by: by.clone(),
                 at,
+                _in_progress: in_progress,
             }),
             // The ledger no longer accepts entries; the next start handles the note.
             Err(error) => Err(error.into()),
@@ -163,11 +164,21 @@ impl Changes {
     /// # Errors
     /// If state or ledger cannot be written; the next start then determines whether the change was made.
     pub fn end(&self, open: OpenChange, made: bool) -> Result<(), ChangeEntryError> {
-        let OpenChange { note, entry, by, at } = open;
+        let OpenChange {
+            entry,
+            by,
+            at,
+            note,
+            _in_progress: in_progress,
+        } = open;
         if !made {
-            drop(self.ledger.append(EntryBody::ChangeNotMade { entry }, &by, at)?);
+            let entry = EntryBody::ChangeNotMade { entry };
+            drop(self.ledger.append(entry, &by, at)?);
         }
-        Ok(self.notes.remove(&note)?)
+        let removed = self.notes.remove(&note);
+        // Another change of the same value may begin now.
+        drop(in_progress);
+        Ok(removed?)
     }
 
     /// As [`Changes::begin`], on a blocking thread.
@@ -193,39 +204,6 @@ impl Changes {
         let changes = self.clone();
         tokio::task::spawn_blocking(move || changes.end(open, made)).await?
     }
-
-    /// Records which changes were not made because of the last stop. Must be called before another entry is written to the ledger.
-    ///
-    /// # Errors
-    /// If state or ledger cannot be read or written; calling it again continues.
-    pub fn reconcile(&self, now: Timestamp) -> Result<(), ChangeEntryError> {
-        for (name, note) in self.notes.iter()? {
-            let since = self.ledger.range_for_start(note.ledger, self.ledger.size())?;
-            let (tree, key) = note.subject.location();
-            if let Some(entry) = entry_of_change(&since, &note.entry)
-                && self.meta.fingerprint(tree, key)? == note.before
-            {
-                tracing::warn!(
-                    entry,
-                    "a change that the last stop interrupted was not made; this is recorded in the ledger"
-                );
-                let by = by_node(NodeTask::Recovery);
-                drop(self.ledger.append(EntryBody::ChangeNotMade { entry }, &by, now)?);
-            }
-            self.notes.remove(&name)?;
-        }
-        Ok(())
-    }
-}
-
-/// The number of the entry that records the change, unless a later one records that it was not made.
-fn entry_of_change(since: &[StoredEntry], body: &EntryBody) -> Option<u64> {
-    let matching = since.iter().filter(|stored| stored.entry.body == *body);
-    let mut numbers = matching.map(|stored| stored.entry.sequence);
-    numbers.find(|entry| {
-        let denied = EntryBody::ChangeNotMade { entry: *entry };
-        !since.iter().any(|stored| stored.entry.body == denied)
-    })
 }
 
 /// Why a change was not recorded.

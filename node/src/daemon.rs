@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     config::Config,
     identity::Identity,
+    ledger_heads::CountedStart,
     negotiation::RETRY_INTERVAL,
     node::{Node, StartConfig},
     sharing::EngineConfig,
@@ -42,15 +43,18 @@ pub async fn run_daemon(
 ) -> Result<(), Problem> {
     let clock = Clock::system();
 
-    // 1. Check the newest part of the ledger. 2. Compare what the start depends on with the sealed state, and append an entry to
-    // the ledger.
+    // 1. Check the newest part of the ledger. 2. Compare what the start depends on with the sealed state, count the start, and append
+    // an entry to the ledger.
     let ledger = storage.open_ledger(config.node.institution.clone())?;
     ledger.check_checkpoint(&storage.identities().institution_keys()?)?;
     let bound = StartState::open(storage.meta())?;
     bound.reconcile(&ledger, clock.now())?;
     bound.check_configuration(&config)?;
+    let counted = CountedStart::count(storage.meta());
+    let counted = counted.map_err(|error| Problem::internal("the start cannot be counted", &error))?;
     let started = EntryBody::NodeStarted {
         version: Label::sanitized(env!("CARGO_PKG_VERSION")),
+        start: Some(counted.start()),
     };
     drop(
         ledger
@@ -74,6 +78,7 @@ pub async fn run_daemon(
         identity,
         storage,
         ledger: ledger.clone(),
+        start: counted,
         clock: clock.clone(),
         listen: config.node.listen,
         announce: config

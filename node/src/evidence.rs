@@ -1,8 +1,8 @@
 //! The evidence that this node stores for every query, on either side: the signed query, its text, the receipt with its signatures,
 //! and the numbers of the ledger entries about it. Sealed like all state.
 //!
-//! 1. A record is durable before the step that it is evidence of: before a query is decided or signed, before the engine is opened,
-//!    before a receipt is sent, before a countersignature is sent. It exists before the ledger gets the first entry about the query, so
+//! 1. A record is durable before the step that it is evidence of: before a query is decided or sent, before a receipt is sent, before a
+//!    countersignature is sent. It exists before the ledger gets the first entry about the query, so
 //!    that a start can detect an older copy of the state ([`Evidence::compare`]).
 //! 2. A record is *open* until the end of its query is in the ledger. Records that a stop left open are closed at the next start
 //!    ([`Evidence::recover`]).
@@ -10,32 +10,39 @@
 //!    ([`AttestedQuery`]), and a countersignature is entered once.
 //! 4. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]). A steward can write off one
 //!    that the consumer cannot sign ([`Evidence::write_off`]).
-//! 5. Whatever is stored here is committed together with the present head of the ledger ([`Ledger::commit`]), because records name
+//! 5. Whatever is stored here is applied together with the present head of the ledger ([`Ledger::apply`]), because records name
 //!    entries: a ledger that lacks one of them does not open.
-//! 6. Records older than [`RETENTION_DAYS`](retention::RETENTION_DAYS) are removed at the start, as the ledger and the clock agree on the time
+//! 6. The numbers of entries, and that a record is closed, are applied without waiting for the disk ([`Evidence::note`],
+//!    [`Evidence::close`]): a start finds both in the ledger. Everything else is on the disk when a call returns, and no lock is held
+//!    meanwhile: queries that are stored at the same time share a sync.
+//! 7. Records older than [`RETENTION_DAYS`](retention::RETENTION_DAYS) are removed at the start, as the ledger and the clock agree on the time
 //!    ([`Evidence::remove_expired`]).
 
 mod countersignature;
 mod error;
+mod receipt_check;
 mod record;
 mod recovery;
 mod retention;
 
 pub(crate) use error::EvidenceError;
-pub(crate) use record::{Counted, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
+pub(crate) use receipt_check::{UnsignedReceipt, check_receipt};
+pub(crate) use record::{AnswerEnd, Counted, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding, ReceiptBounds};
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::{InstitutionId, QueryId};
-use concordat_protocol::query::{AttestedQuery, QueryEnvelope, Receipt};
-use concordat_protocol::signed::{CoSigned, Signed};
+use concordat_protocol::query::{AttestedQuery, Receipt};
+use concordat_protocol::signed::{CoSigned, SignatureError};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::{AnchoredHead, Attribution, Ledger};
+use concordat_storage::ledger::{AnchoredHead, Attribution, Ledger, StateChange};
 use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
+/// The tree of records.
+const RECORDS: TreeId = TreeId::new("evidence");
 const DAY_MS: i64 = 86_400_000;
 /// Number of lists into which the queries of a day are divided by their ids, so that no list becomes long.
 const LISTS: u8 = 64;
@@ -55,8 +62,10 @@ struct Inner {
     outstanding: SealedTree<Vec<Outstanding>>,
     days: SealedTree<BTreeSet<QueryId>>,
     oldest: SealedTree<i64>,
-    /// Held while a value is read, changed and written.
-    changing: Mutex<()>,
+    /// Held while what belongs to a query is read, changed and applied, including the ledger entry in between; by the list of the query.
+    changing: [Mutex<()>; LISTS as usize],
+    /// Held while a value that many queries share is read, changed and applied; taken after the one of the query.
+    sharing: Mutex<()>,
 }
 
 impl Evidence {
@@ -68,12 +77,13 @@ impl Evidence {
         Ok(Self(Arc::new(Inner {
             db: db.clone(),
             ledger,
-            records: db.tree(TreeId::new("evidence"))?,
+            records: db.tree(RECORDS)?,
             open: db.tree(TreeId::new("evidence-open"))?,
             outstanding: db.tree(TreeId::new("evidence-outstanding"))?,
             days: db.tree(TreeId::new("evidence-days"))?,
             oldest: db.tree(TreeId::new("evidence-oldest"))?,
-            changing: Mutex::default(),
+            changing: std::array::from_fn(|_| Mutex::default()),
+            sharing: Mutex::default(),
         })))
     }
 
@@ -108,7 +118,7 @@ impl Evidence {
     /// # Errors
     /// If it cannot be made durable. The query must not proceed in that case.
     pub fn begin(&self, query: QueryId, record: &EvidenceRecord) -> Result<bool, MetaError> {
-        let _changing = self.changing();
+        let changing = self.changing(query);
         let inner = &self.0;
         if inner.records.contains(&query.to_string())? {
             return Ok(false);
@@ -117,16 +127,32 @@ impl Evidence {
         let list = list_name(day, list_of(query));
         let mut listed = inner.days.get(&list)?.unwrap_or_default();
         listed.insert(query);
+        let sharing = self.sharing();
         let is_oldest = inner.oldest.get(OLDEST)?.is_none_or(|oldest| day < oldest);
-        self.commit(|_, batch| {
+        let ((), change) = self.apply(|_, batch| {
             batch.put(&inner.records, &query.to_string(), record)?;
             batch.put(&inner.open, &query.to_string(), &record.side)?;
             batch.put(&inner.days, &list, &listed)?;
             if is_oldest {
                 batch.put(&inner.oldest, OLDEST, &day)?;
             }
-            Ok(true)
-        })
+            Ok::<_, MetaError>(())
+        })?;
+        drop((sharing, changing));
+        self.until_durable(change)?;
+        Ok(true)
+    }
+
+    /// Begins the record of a query that this node has signed as the consumer, if it can be shown as evidence. The query may be entered in the
+    /// ledger afterwards, and then sent.
+    ///
+    /// # Errors
+    /// If it cannot be shown, or not be made durable.
+    pub fn begin_signed(&self, query: QueryId, record: &EvidenceRecord) -> Result<bool, EvidenceError> {
+        if let Some((certificates, envelope)) = record.certificates().zip(record.envelope.clone()) {
+            AttestedQuery::check(certificates, envelope)?;
+        }
+        Ok(self.begin(query, record)?)
     }
 
     /// Whether there is a record of the query, on either side.
@@ -137,75 +163,75 @@ impl Evidence {
         self.0.records.contains(&query.to_string())
     }
 
-    /// Changes a record; does nothing if there is none.
+    /// Names a ledger entry in the record of a query, if there is one. A start finds what a power cut has lost of this in the ledger
+    /// ([`Self::compare`]).
     ///
     /// # Errors
-    /// If it cannot be made durable.
-    pub fn update(&self, query: QueryId, change: impl FnOnce(&mut EvidenceRecord)) -> Result<(), MetaError> {
-        let _changing = self.changing();
+    /// If the database fails.
+    pub fn note(&self, query: QueryId, entry: u64) -> Result<(), MetaError> {
+        let _changing = self.changing(query);
         let Some(mut record) = self.get(query)? else {
             return Ok(());
         };
-        change(&mut record);
-        self.put(query, &record)
+        record.note(entry);
+        self.put(query, &record).map(drop)
     }
 
-    /// Stores the query that this node has signed as the consumer, if it can be shown as evidence.
+    /// Closes a record: `entry` is the ledger entry of the end. `counted` is what a consumer received; it is durable when this returns, unless
+    /// both sides have signed for it. That the record is closed is found in the ledger by the next start.
     ///
     /// # Errors
-    /// If it cannot be shown, or not be made durable. It must not be sent in that case.
-    pub fn store_query(&self, query: QueryId, signed: Signed<QueryEnvelope>) -> Result<(), EvidenceError> {
-        let _changing = self.changing();
-        let Some(mut record) = self.get(query)? else {
-            return Ok(());
-        };
-        if let Some(certificates) = record.certificates() {
-            AttestedQuery::check(certificates, signed.clone())?;
-        }
-        record.envelope = Some(signed);
-        Ok(self.put(query, &record)?)
-    }
-
-    /// Closes a record: `entry` is the ledger entry of the end. `counted` is what a consumer received.
-    ///
-    /// # Errors
-    /// If it cannot be made durable.
+    /// If the database fails.
     pub fn close(&self, query: QueryId, entry: u64, counted: Option<Counted>) -> Result<(), MetaError> {
-        let _changing = self.changing();
+        let changing = self.changing(query);
         let mut found = self.get(query)?;
         if let Some(record) = &mut found {
             record.note(entry);
             record.counted = counted;
         }
-        self.commit(|_, batch| {
+        let signed = found.as_ref().is_some_and(|record| record.countersigned);
+        let ((), change) = self.apply(|_, batch| {
             if let Some(record) = &found {
                 batch.put(&self.0.records, &query.to_string(), record)?;
             }
             batch.remove(&self.0.open, &query.to_string());
-            Ok(())
-        })
+            Ok::<_, MetaError>(())
+        })?;
+        drop(changing);
+        if counted.is_none() || signed {
+            return Ok(());
+        }
+        self.until_durable(change)
     }
 
-    /// Stores a receipt that this node has signed as the provider, as waiting for the signature of `consumer`.
+    /// Stores the receipt that `sign` makes as the provider, over the head of the ledger that the state covers with it, as waiting for the
+    /// signature of `consumer`. It may be sent once this has returned.
     ///
     /// # Errors
-    /// If it cannot be shown as evidence, or not be made durable. The receipt must not be sent in that case.
+    /// If there is no such record, the receipt cannot be shown as evidence, or it cannot be made durable.
     pub fn await_countersignature(
         &self,
         query: QueryId,
         consumer: &InstitutionId,
-        receipt: CoSigned<Receipt>,
+        sign: impl FnOnce(AnchoredHead) -> Result<CoSigned<Receipt>, SignatureError>,
         now: Timestamp,
-    ) -> Result<(), EvidenceError> {
-        let _changing = self.changing();
-        let Some(mut record) = self.get(query)? else {
-            return Ok(());
-        };
-        record.check_receipt(&receipt, None)?;
-        record.receipt = Some(receipt);
+    ) -> Result<CoSigned<Receipt>, EvidenceError> {
+        let changing = self.changing(query);
+        let mut record = self.get(query)?.ok_or(MetaError::Kind { tree: RECORDS.as_str() })?;
+        let sharing = self.sharing();
         let mut waiting = self.outstanding(consumer)?;
         waiting.push(Outstanding { query, since: now });
-        Ok(self.put_with_waiting(query, &record, (consumer, &waiting))?)
+        let (receipt, change) = self.apply(|head, batch| {
+            let receipt = sign(head)?;
+            record.check_receipt(&receipt, None)?;
+            record.receipt = Some(receipt.clone());
+            batch.put(&self.0.records, &query.to_string(), &record)?;
+            batch.put(&self.0.outstanding, consumer.as_str(), &waiting)?;
+            Ok::<_, EvidenceError>(receipt)
+        })?;
+        drop((sharing, changing));
+        self.until_durable(change)?;
+        Ok(receipt)
     }
 
     /// Writes off a receipt that its consumer cannot sign: it no longer waits for the signature. The entry names the person who decided
@@ -219,7 +245,7 @@ impl Evidence {
         reason: Reason,
         (by, now): (&Attribution, Timestamp),
     ) -> Result<bool, EvidenceError> {
-        let _changing = self.changing();
+        let changing = self.changing(query);
         let Some((mut record, peer)) = self.get(query)?.and_then(|record| {
             let peer = record.peer.clone()?;
             Some((record, peer))
@@ -227,8 +253,7 @@ impl Evidence {
             return Ok(false);
         };
         let consumer = peer.institution;
-        let mut waiting = self.outstanding(&consumer)?;
-        if !waiting.iter().any(|one| one.query == query) {
+        if !self.outstanding(&consumer)?.iter().any(|one| one.query == query) {
             return Ok(false);
         }
         let entry = EntryBody::ReceiptWrittenOff {
@@ -237,8 +262,9 @@ impl Evidence {
             reason,
         };
         record.note(self.0.ledger.append(entry, by, now)?.sequence());
-        waiting.retain(|one| one.query != query);
-        self.put_with_waiting(query, &record, (&consumer, &waiting))?;
+        let change = self.put_signed(query, &record, &consumer)?;
+        drop(changing);
+        self.until_durable(change)?;
         Ok(true)
     }
 
@@ -268,34 +294,53 @@ impl Evidence {
 
     /// The only way in which this module changes the state: together with the present head of the ledger, of which records name
     /// entries.
-    fn commit<T, E: From<MetaError>>(
+    fn apply<T, E: From<MetaError>>(
         &self,
         make: impl FnOnce(AnchoredHead, &mut Batch) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.0.ledger.commit(&self.0.db, make)
+    ) -> Result<(T, StateChange), E> {
+        self.0.ledger.apply(&self.0.db, make)
     }
 
-    fn put(&self, query: QueryId, record: &EvidenceRecord) -> Result<(), MetaError> {
-        self.commit(|_, batch| batch.put(&self.0.records, &query.to_string(), record).map(drop))
+    /// Waits until a change is on disk; no lock may be held meanwhile.
+    fn until_durable(&self, change: StateChange) -> Result<(), MetaError> {
+        self.0.ledger.until_durable(&self.0.db, change)
     }
 
-    /// Stores a record together with the receipts that wait for the signature of its consumer.
-    fn put_with_waiting(
+    fn put(&self, query: QueryId, record: &EvidenceRecord) -> Result<StateChange, MetaError> {
+        let put = self.apply(|_, batch| batch.put(&self.0.records, &query.to_string(), record).map(drop))?;
+        Ok(put.1)
+    }
+
+    /// Stores a record whose receipt no longer waits for the signature of `consumer`.
+    fn put_signed(
         &self,
         query: QueryId,
         record: &EvidenceRecord,
-        (consumer, waiting): (&InstitutionId, &Vec<Outstanding>),
-    ) -> Result<(), MetaError> {
-        self.commit(|_, batch| {
+        consumer: &InstitutionId,
+    ) -> Result<StateChange, MetaError> {
+        let _sharing = self.sharing();
+        let mut waiting = self.outstanding(consumer)?;
+        waiting.retain(|one| one.query != query);
+        let put = self.apply(|_, batch| {
             batch.put(&self.0.records, &query.to_string(), record)?;
-            batch.put(&self.0.outstanding, consumer.as_str(), waiting)?;
-            Ok(())
-        })
+            batch.put(&self.0.outstanding, consumer.as_str(), &waiting)?;
+            Ok::<_, MetaError>(())
+        })?;
+        Ok(put.1)
     }
 
-    fn changing(&self) -> MutexGuard<'_, ()> {
-        self.0.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn changing(&self, query: QueryId) -> MutexGuard<'_, ()> {
+        let of_list = self.0.changing.get(usize::from(list_of(query)));
+        locked(of_list.unwrap_or(&self.0.sharing))
     }
+
+    fn sharing(&self) -> MutexGuard<'_, ()> {
+        locked(&self.0.sharing)
+    }
+}
+
+fn locked(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn list_of(query: QueryId) -> u8 {

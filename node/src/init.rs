@@ -10,11 +10,13 @@
 mod create;
 mod restore;
 mod site;
+mod socket_path;
 mod unlock;
 
-pub use create::{FIRST_ACCOUNT, Plan, init};
+pub use create::{FIRST_ACCOUNT, Plan, check_first_password, first_password_rule, init};
 pub use restore::{Hints, OperatorSettings, RestorePlan, SnapshotSettings, restore, settings_of_snapshot};
-pub use unlock::{Unlock, provider_from_secret};
+pub(crate) use socket_path::check_socket_path;
+pub use unlock::{Unlock, new_provider, provider_from_secret};
 
 #[cfg(test)]
 mod tests;

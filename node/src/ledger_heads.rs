@@ -9,15 +9,22 @@
 //! 4. The other side's hello contains the heads that this node had signed. If the present ledger does not extend one, the data
 //!    directory is an older copy: from then on the node neither serves nor sends requests (`own.rs`). Only this node's own signature
 //!    counts, so no peer can stop it by inventing a head.
-//! 5. A signed head is covered by the sealed state ([`AnchoredHead`]), and its entries are on the disk. So a crash never looks like an
+//! 5. Each start of a node is counted and has an id, which each hello states. Peers store the newest start of each node and refuse any
+//!    other (`peer_starts.rs`), so that a second node on a copy of the same data directory is noticed by all of them; the copy learns it
+//!    from the statement of the other, signed by its own key (`own_start.rs`).
+//! 6. A signed head is covered by the sealed state ([`AnchoredHead`]), and its entries are on the disk. So a crash never looks like an
 //!    older copy, and the ledger alone cannot be set back to before a head that was signed.
 
+mod counted_start;
 mod error;
 mod own;
 mod own_ledger;
+mod own_start;
+mod peer_starts;
 mod peers;
 mod proofs;
 mod received;
+mod shown_start;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,24 +32,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use concordat_protocol::audit::LedgerHead;
 use concordat_protocol::ids::{Digest32, NodeId};
 use concordat_protocol::signed::{SignatureError, Signed};
+use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{AnchoredHead, Ledger};
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use tokio::sync::{Notify, watch};
 
+pub use counted_start::{CountedStart, StartNotCounted};
 pub(crate) use error::LedgerHeadsError;
-pub(crate) use own_ledger::OwnConflict;
+pub(crate) use own_ledger::{OwnConflict, OwnStartConflict};
+pub(crate) use own_start::ShownAs;
+pub(crate) use peer_starts::RefusedPeerStart;
 pub(crate) use received::PeerConflict;
+pub(crate) use shown_start::{ShownStart, StartRefused};
 
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::identity::Identity;
 use crate::restorations::Restorations;
-use own_ledger::OwnLedger;
+use own_ledger::{OWN, OWN_TREE, OwnLedger};
 use peers::PeerLedger;
 use proofs::Blocks;
+use shown_start::PeerStart;
 
-/// The key of the only record about this node's own ledger.
-const OWN: &str = "own";
 /// Minimum number of characters by which a head is named in a command.
 const MIN_NAME: usize = 8;
 
@@ -59,6 +70,10 @@ struct Inner {
     epoch: Epoch,
     own: SealedTree<OwnLedger>,
     peers: SealedTree<PeerLedger>,
+    peer_starts: SealedTree<PeerStart>,
+    /// The present start of this node, and when it began.
+    start: CountedStart,
+    began: Timestamp,
     blocks: Mutex<Blocks>,
     state: Mutex<State>,
     /// Counted when an older copy of the ledger is acknowledged: what this node has decided before it is not used as it is.
@@ -77,6 +92,9 @@ struct Inner {
 struct State {
     own: OwnLedger,
     peers: BTreeMap<NodeId, PeerLedger>,
+    starts: BTreeMap<NodeId, PeerStart>,
+    /// The copy of this node that a peer has refused since this node started.
+    copy: Option<OwnStartConflict>,
     /// Peers whose head from a receipt is not durable yet.
     unsaved: BTreeSet<NodeId>,
 }
@@ -93,23 +111,32 @@ impl LedgerHeads {
         epoch: Epoch,
         meta: &SealedDb,
         restorations: Restorations,
+        start: CountedStart,
     ) -> Result<Self, MetaError> {
-        let own: SealedTree<OwnLedger> = meta.tree(TreeId::new("ledger-head-own"))?;
+        let own: SealedTree<OwnLedger> = meta.tree(OWN_TREE)?;
         let peers: SealedTree<PeerLedger> = meta.tree(TreeId::new("ledger-heads"))?;
         let stored = peers
             .iter()?
             .map(|(_, ledger)| (ledger.proven.head.node, ledger))
             .collect();
+        let peer_starts: SealedTree<PeerStart> = meta.tree(TreeId::new("peer-starts"))?;
+        let by_node = |(node, start): (String, PeerStart)| Some((node.parse::<NodeId>().ok()?, start));
         let state = State {
             own: own.get(OWN)?.unwrap_or_default(),
             peers: stored,
+            starts: peer_starts.iter()?.filter_map(by_node).collect(),
+            copy: None,
             unsaved: BTreeSet::new(),
         };
         let older = watch::Sender::new(state.own.is_older());
+        let began = clock.now();
         let heads = Self(Arc::new(Inner {
             identity,
             ledger,
             clock,
+            peer_starts,
+            start,
+            began,
             epoch,
             restorations,
             own,

@@ -8,12 +8,15 @@
 //! 3. It is in the sealed state and in the ledger before the gate applies it ([`crate::bound_state`]); then the epoch is raised,
 //!    so that running answers are evaluated again. A start never reads a roster from a file.
 //! 4. Sessions end when the roster or the certificate behind them is no longer valid ([`sessions`], [`expiry`]).
-//! 5. Peers exchange newer rosters over `/concordat/roster/1`, when they connect ([`hello`]) and when a roster changes
+//! 5. Addresses that change between two rosters reach members as signed records, through any other member ([`addresses`]).
+//! 6. Peers exchange newer rosters over `/concordat/roster/1`, when they connect ([`hello`]) and when a roster changes
 //!    ([`roster_sync`]).
 //!
 //! [`ValidRoster::check`]: concordat_protocol::membership::ValidRoster::check
 
 mod acceptance;
+mod address_book;
+mod addresses;
 mod admission;
 mod allowed_hosts;
 mod confirmations;

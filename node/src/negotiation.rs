@@ -11,8 +11,9 @@
 //!    its dataset, or a restore of this node from a backup.
 //! 5. An offer becomes a grant only if it could be made at that moment, too.
 //! 6. When the two sides of a grant connect, they compare their notices.
+//! 7. What no offer may cover, the agreements of one consumer over one dataset may not cover together.
 //!
-//! From the bottom up: `bound_dataset` distinguishes datasets of one name; `grant_request`, `condition` and `narrow` read what people write; `facts` and `assess` ask the policy; `entry`,
+//! From the bottom up: `bound_dataset` distinguishes datasets of one name; `grant_request`, `condition` and `narrow` read what people write; `facts`, `precedence`, `held_scopes` and `assess` ask the policy; `entry`,
 //! `store`, `admission` and `grants` keep the records; `transition` checks what changes them, and is the only code that does; `deliver`
 //! sends; `standing` and `outdated` check what steps depend on; `automatic`, `catch_up`, `compare` and `members` act by themselves; `steps` and `serve` act for people and for peers.
 
@@ -30,9 +31,11 @@ mod facts;
 mod grant_request;
 mod grants;
 mod handle;
+mod held_scopes;
 mod members;
 mod narrow;
 mod outdated;
+mod precedence;
 mod serve;
 mod sides;
 mod span;

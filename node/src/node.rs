@@ -11,7 +11,7 @@ use std::time::Duration;
 use concordat_keys::Argon2Cost;
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::text::Address;
-use concordat_protocol::wire::streams::{HELLO, ROSTER};
+use concordat_protocol::wire::streams::{ADDRESSES, HELLO, ROSTER};
 use concordat_storage::data_dir::Storage;
 use concordat_storage::ledger::{Ledger, Verification};
 use tokio::sync::watch;
@@ -25,6 +25,7 @@ use crate::evidence::{Evidence, EvidenceError};
 use crate::federation::{Federation, FederationParts};
 use crate::iam::{Accounts, Sessions};
 use crate::identity::Identity;
+use crate::ledger_heads::CountedStart;
 use crate::lifecycle::{Lifecycle, LifecycleParts};
 use crate::membership::{Membership, MembershipParts};
 use crate::negotiation::{Grants, NegotiationParts, Negotiations};
@@ -74,6 +75,8 @@ pub struct StartConfig {
     pub storage: Storage,
     /// Its ledger.
     pub ledger: Ledger,
+    /// This start, counted in the storage.
+    pub start: CountedStart,
     /// The clock.
     pub clock: Clock,
     /// Addresses to listen on.
@@ -103,6 +106,7 @@ impl Node {
             identity,
             storage,
             ledger,
+            start,
             clock,
             listen,
             announce,
@@ -149,6 +153,7 @@ impl Node {
         let network = Network::start(network_config, wire.token().clone(), wire.tasks()).await?;
         let hellos = network.accept(HELLO)?;
         let rosters = network.accept(ROSTER)?;
+        let addresses = network.accept(ADDRESSES)?;
 
         let restorations = Restorations::open(storage.meta())?;
         let grants = Grants::open(identity.clone(), &storage, restorations.clone())?;
@@ -161,10 +166,12 @@ impl Node {
             epoch: epoch.clone(),
             announced: announce,
             restorations: restorations.clone(),
+            start,
         })
         .await?;
         membership.serve_hello(hellos, &services);
         membership.sync_roster(rosters, &services);
+        membership.sync_addresses(addresses, &services);
         membership.watch_expiry(&services);
         let sessions = Sessions::new(accounts.clone());
         let negotiations = Negotiations::open(NegotiationParts {
@@ -190,6 +197,7 @@ impl Node {
             network: network.clone(),
             membership: membership.clone(),
             grants: grants.clone(),
+            negotiations: negotiations.clone(),
             policy,
             sessions: sessions.clone(),
             epoch: epoch.clone(),
@@ -207,6 +215,7 @@ impl Node {
             grants: grants.clone(),
             sharing: sharing.clone(),
             evidence: evidence.clone(),
+            stopping: shutdown.begun().clone(),
         });
         federation.serve(&services);
         lifecycle.serve(&services);

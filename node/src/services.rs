@@ -9,6 +9,7 @@ pub(crate) mod backups;
 pub(crate) mod consortium;
 pub(crate) mod datasets;
 pub(crate) mod evidence;
+mod functions;
 pub(crate) mod grants;
 pub(crate) mod health;
 pub(crate) mod imports;

@@ -1,8 +1,8 @@
 //! A graceful stop in a written order.
 //!
 //! A node starts from the inside out (storage, then network, then services, then the APIs) and stops in the reverse order,
-//! so that no part is used after it has stopped. Each part is a [`Stage`]; [`Shutdown::stop`] walks them in the
-//! order in which they were added:
+//! so that no part is used after it has stopped. What only waits for another node is given up first ([`Shutdown::begun`]). Each part is a
+//! [`Stage`]; [`Shutdown::stop`] walks them in the order in which they were added:
 //!
 //! 1. cancel the stage's token: its tasks stop taking new work,
 //! 2. wait for its tasks to finish their current work, for at most the stage's grace period,
@@ -17,12 +17,19 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 #[derive(Debug, Default)]
 pub struct Shutdown {
     stages: Vec<Stage>,
+    begun: CancellationToken,
 }
 
 impl Shutdown {
     /// A stop with no stages yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The token that is canceled when the stop begins, before the first stage. For what waits for another node and would use up the
+    /// grace period of the stage that waits for it.
+    pub fn begun(&self) -> &CancellationToken {
+        &self.begun
     }
 
     /// Adds the stage that stops after all stages added before it.
@@ -39,6 +46,7 @@ impl Shutdown {
 
     /// Stops all stages in order and names those whose tasks outlived their grace period.
     pub async fn stop(self) -> Vec<&'static str> {
+        self.begun.cancel();
         let total = self.stages.len();
         let mut late = Vec::new();
         for (index, stage) in self.stages.into_iter().enumerate() {
@@ -98,12 +106,15 @@ mod tests {
     async fn stages_stop_one_after_the_other() {
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut shutdown = Shutdown::new();
+        let begun = shutdown.begun().clone();
         for name in ["api", "network", "storage"] {
             let stage = shutdown.stage(name, Duration::from_secs(60));
             let order = order.clone();
             let token = stage.token().clone();
+            let begun = begun.clone();
             stage.spawn(async move {
                 token.cancelled().await;
+                assert!(begun.is_cancelled());
                 order.lock().unwrap().push((name, "stopping"));
                 tokio::task::yield_now().await;
                 order.lock().unwrap().push((name, "done"));

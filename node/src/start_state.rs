@@ -2,9 +2,9 @@
 //!
 //! | what | where it is stored | bound by |
 //! | --- | --- | --- |
-//! | roster | sealed state | the state itself, and the ledger's entries |
-//! | policy set | sealed state | the state itself, its signature, and the ledger's entries |
-//! | configuration | `concordat.toml` | the protected settings, in the state |
+//! | roster | sealed state | the state itself, and the ledger's last entry about a roster |
+//! | policy set | sealed state | the state itself, its signature, and the ledger's last entry about a policy set |
+//! | configuration | `concordat.toml` | the protected settings, in the state, and the ledger's last entry about a configuration |
 //! | evidence of queries | sealed state | the ledger's entries about each query; each change of it is stored with the ledger's head |
 //! | ledger | `ledger/` | its size and root, in the state ([`concordat_storage::ledger::AnchorError`]) |
 //!
@@ -12,6 +12,7 @@
 //! the message states the difference and what to do. If state and ledger are replaced together by older copies, they look like an
 //! earlier state of the same node; peers detect that, because they store the heads of each other's ledgers ([`crate::ledger_heads`]).
 
+mod announcements;
 mod configuration;
 
 use concordat_protocol::audit::EntryBody;
@@ -20,11 +21,12 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{MetaError, SealedDb};
 
+use announcements::Announcements;
 pub use configuration::Difference;
 pub(crate) use configuration::{AcceptedConfiguration, configuration_digest};
 
 use crate::bound_state::{BoundStateError, Versions};
-use crate::changes::{ChangeEntryError, Changes};
+use crate::changes::{Changes, ReconcileError};
 use crate::config::Config;
 use crate::evidence::{Evidence, EvidenceError};
 use crate::membership::SealedRoster;
@@ -59,12 +61,40 @@ impl StartState {
     /// # Errors
     /// [`BoundStateError::StateOlder`] if the ledger records something that the state lacks.
     pub(crate) fn reconcile(&self, ledger: &Ledger, now: Timestamp) -> Result<(), StartStateError> {
+        self.reconcile_all(ledger, now, Kind::Own)
+    }
+
+    /// As [`Self::reconcile`], for the state and the ledger of a snapshot, which is signed as a whole. Its ledger is captured a moment after
+    /// its state, and may announce a value that was adopted in between: the snapshot has the one before.
+    ///
+    /// # Errors
+    /// As for [`Self::reconcile`].
+    pub(crate) fn reconcile_restored(&self, ledger: &Ledger, now: Timestamp) -> Result<(), StartStateError> {
+        self.reconcile_all(ledger, now, Kind::Restored)
+    }
+
+    fn reconcile_all(&self, ledger: &Ledger, now: Timestamp, kind: Kind) -> Result<(), StartStateError> {
         Evidence::open(&self.meta, ledger.clone())?.compare()?;
-        self.configuration.reconcile(ledger)?;
-        self.roster.reconcile(ledger)?;
-        self.policy.reconcile(ledger)?;
+        let mut announced = Announcements::read(&self.meta, ledger)?;
+        match kind {
+            Kind::Own => self.reconcile_bound(ledger, &announced)?,
+            Kind::Restored => {
+                self.reconcile_bound(ledger, &Announcements::default())?;
+                announced.adopt(self.configuration.current()?.as_ref());
+                announced.adopt(self.roster.current()?.as_ref());
+                announced.adopt(self.policy.current()?.as_ref());
+            }
+        }
+        announced.store(&self.meta)?;
         // Last, because it writes entries, and the steps above compare with the last entries.
         Ok(Changes::open(&self.meta, ledger.clone())?.reconcile(now)?)
+    }
+
+    fn reconcile_bound(&self, ledger: &Ledger, announced: &Announcements) -> Result<(), BoundStateError> {
+        let configuration = announced.last::<AcceptedConfiguration>();
+        self.configuration.reconcile(ledger, configuration)?;
+        self.roster.reconcile(ledger, announced.last::<SealedRoster>())?;
+        self.policy.reconcile(ledger, announced.last::<SealedPolicySet>())
     }
 
     /// Compares the configuration with the accepted one.
@@ -121,6 +151,15 @@ impl StartState {
     }
 }
 
+/// Where state and ledger come from.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// They are those of this node.
+    Own,
+    /// They were just restored from a snapshot.
+    Restored,
+}
+
 /// Why a start is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartStateError {
@@ -136,9 +175,9 @@ pub(crate) enum StartStateError {
     /// The records of queries do not match the ledger.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
-    /// An interrupted change cannot be resolved.
+    /// An interrupted change cannot be resolved, or is none.
     #[error(transparent)]
-    Changes(#[from] ChangeEntryError),
+    Changes(#[from] ReconcileError),
     /// A value does not match the ledger, or cannot be bound.
     #[error(transparent)]
     Bound(#[from] BoundStateError),
@@ -171,13 +210,14 @@ impl Explain for StartStateError {
         match self {
             Self::Evidence(source) => source.help(),
             Self::Bound(source) => source.help(),
+            Self::Changes(source) => source.help(),
             Self::Configuration { .. } => Some(
                 "if the change is intended, an administrator accepts it with `concordat config accept --as NAME`; if not, \
                  undo the change and find out who made it"
                     .to_owned(),
             ),
             Self::OtherInstitution => Some("restore this node's own `concordat.toml`".to_owned()),
-            Self::Changes(_) | Self::State(_) => None,
+            Self::State(_) => None,
         }
     }
 }

@@ -14,7 +14,7 @@ use concordat_documents::{
 use concordat_protocol::audit::InclusionProof;
 
 use super::parameters::{Path, Query};
-use super::route::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::audit;

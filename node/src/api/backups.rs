@@ -6,7 +6,7 @@ use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 
 use super::body::Body;
-use super::route::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::backups;

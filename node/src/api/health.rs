@@ -4,7 +4,7 @@ use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse, r
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 
-use super::route::{Access, Route};
+use super::route_access::{Access, Route};
 use super::state::Api;
 use crate::services::health::{self, Gauge};
 

@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use received::{Received, receive};
 
 use super::parameters::Path;
-use super::route::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::imports::{self, NewImport, NewInspection};

@@ -6,7 +6,7 @@ use axum::{Json, routing::get};
 use concordat_documents::openapi::{Operation, Path, document};
 use concordat_documents::problem::Problem;
 
-use super::route::{Access, Route};
+use super::route_access::{Access, Route};
 
 /// The route that describes itself and `others`.
 pub(super) fn route(others: &[Route]) -> Route {

@@ -127,7 +127,7 @@ mod tests {
             (
                 refused::<CatalogQuery>("?all=secret").await,
                 Some("all"),
-                "`all` does not exist; write `peer`",
+                "`all` does not exist; write `peer` or `dataset`",
             ),
         ];
         for (problem, field, detail) in cases {

@@ -10,14 +10,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::{BufMut, Bytes, BytesMut};
 use concordat_arrow_stream::{EncodeError, StreamEncoder};
+use concordat_documents::Items;
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
-use concordat_documents::query::{ARROW, AnswerEnd, Catalog, CatalogQuery, END, MAX_PART, PARTS, QueryRequest};
+use concordat_documents::query::{
+    ARROW, AnswerEnd, Catalog, CatalogQuery, END, FunctionRule, MAX_PART, PARTS, QueryRequest,
+};
 use concordat_documents::why::{Why, WhyRequest};
 
 use super::body::Body;
 use super::parameters::Query;
-use super::route::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Route};
 use super::state::Api;
 use crate::federation::AnswerStream;
 use crate::iam::Action;
@@ -33,6 +36,12 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .accepts::<QueryRequest>()
         .returns_bytes(PARTS)]),
+        Route::new(
+            "/v1/query/functions",
+            Access::Needs(Action::ExplainDecision),
+            get(functions),
+        )
+        .describe([Operation::get("What a query can compute, and at which tier").returns_items::<FunctionRule>()]),
         Route::new("/v1/catalog", Access::Needs(Action::ReadCatalog), get(catalog)).describe([Operation::get(
             "What other members publish",
         )
@@ -146,8 +155,14 @@ fn part(tag: u8, bytes: &[u8]) -> Result<Bytes, Problem> {
 fn unencodable(error: EncodeError) -> Problem {
     match error {
         EncodeError::Encoder(error) => Problem::internal("the answer cannot be encoded", &error),
-        EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row => Problem::usage(error.to_string()),
+        EncodeError::Type { .. } | EncodeError::Digits { .. } | EncodeError::Columns | EncodeError::Row => {
+            Problem::usage(error.to_string())
+        }
     }
+}
+
+async fn functions(Caller(caller): Caller) -> Result<Json<Items<FunctionRule>>, Problem> {
+    queries::functions(&caller).map(Json)
 }
 
 async fn catalog(

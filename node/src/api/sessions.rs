@@ -12,8 +12,8 @@ use concordat_documents::session::{LoggedOut, LoginRequest, OwnPassword, Person,
 
 use super::body::Body;
 use super::os_account::OsAccount;
-use super::route;
-use super::route::{Access, Caller, Route};
+use super::route_access;
+use super::route_access::{Access, Caller, Route};
 use super::state::Api;
 use crate::services::sessions;
 
@@ -43,7 +43,7 @@ async fn login(
 }
 
 async fn logout(State(api): State<Api>, headers: HeaderMap) -> Result<Json<LoggedOut>, Problem> {
-    Ok(Json(sessions::logout(api.node(), &route::token(&headers)?)))
+    Ok(Json(sessions::logout(api.node(), &route_access::token(&headers)?)))
 }
 
 async fn whoami(Caller(caller): Caller) -> Json<Person> {

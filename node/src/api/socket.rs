@@ -8,14 +8,16 @@ use axum::Router;
 use concordat_documents::SOCKET;
 
 use super::os_account::PeerAccount;
+use crate::init::check_socket_path;
 use crate::shutdown::Stage;
 use concordat_documents::problem::Problem;
 
 /// Serves `router` on the socket in the data directory `dir` as part of `stage`; when this returns, the socket is open.
 ///
 /// # Errors
-/// If the socket cannot be made.
+/// If the socket cannot be made, also because the directory was moved to a path that is too long for one.
 pub(super) fn serve(router: Router, dir: &Path, stage: &Stage) -> Result<(), Problem> {
+    check_socket_path(dir)?;
     let path = dir.join(SOCKET);
     let listener =
         bind(&path).map_err(|error| Problem::internal(&format!("cannot open `{}`", path.display()), &error))?;

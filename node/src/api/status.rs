@@ -5,8 +5,8 @@ use concordat_documents::openapi::Operation;
 use concordat_documents::status::Status;
 
 use super::os_account::OsAccount;
-use super::route;
-use super::route::{Access, Route};
+use super::route_access;
+use super::route_access::{Access, Route};
 use super::state::Api;
 use crate::services::status;
 
@@ -17,6 +17,6 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// The route is open; with a session it shows more.
 async fn show(State(api): State<Api>, account: OsAccount, headers: HeaderMap) -> Json<Status> {
-    let caller = route::actor(&api, &headers, account).await.ok();
+    let caller = route_access::actor(&api, &headers, account).await.ok();
     Json(status::show(api.node(), caller.as_ref()))
 }

@@ -12,7 +12,7 @@ use concordat_documents::user::{Account, NewAccess, NewAccount, NewPassword, New
 
 use super::body::Body;
 use super::parameters::Path;
-use super::route::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::users;

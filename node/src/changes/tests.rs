@@ -1,8 +1,11 @@
 use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
+use concordat_protocol::audit::NodeTask;
 use concordat_protocol::text::Label;
 use tempfile::TempDir;
 
+use super::interrupted::LONGEST;
 use super::*;
+use crate::attribution::by_node;
 use crate::start_state::StartState;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -47,7 +50,7 @@ fn subjects() -> [Subject; 7] {
 /// Any entry; no two are equal.
 fn entry(n: usize) -> EntryBody {
     let version = Label::sanitized(&n.to_string());
-    EntryBody::NodeStarted { version }
+    EntryBody::NodeStarted { version, start: None }
 }
 
 fn put(meta: &SealedDb, subject: &Subject, value: u8) {
@@ -143,4 +146,107 @@ fn change_that_fails_is_entered_as_not_made_at_once() {
     drop(killed);
     changes.reconcile(NOW).unwrap();
     assert_eq!(not_made(&ledger), [1, 3]);
+}
+
+/// The note and the value of a change that had ended, as if they were set back; then `later` is written.
+fn set_back(fixture: &Fixture, later: EntryBody, after_ms: i64) -> Result<(), ReconcileError> {
+    let (meta, ledger, changes) = fixture.open();
+    let by = by_node(NodeTask::Start);
+    drop(
+        changes
+            .begin(Subject::Account("eva".to_owned()), changed("eva"), (&by, NOW))
+            .unwrap(),
+    );
+    drop(ledger.append(later, &by, NOW.plus_millis(after_ms)).unwrap());
+    let size = ledger.size();
+    let reconciled = changes.reconcile(NOW);
+    if reconciled.is_err() {
+        assert_eq!((ledger.size(), changes.notes.iter().unwrap().len()), (size, 1));
+    }
+    drop((meta, ledger, changes));
+    reconciled
+}
+
+fn changed(name: &str) -> EntryBody {
+    EntryBody::UserChanged {
+        actor: format!("{name}@budapest").parse().unwrap(),
+        change: Label::sanitized("roles"),
+        roles: Vec::new(),
+    }
+}
+
+#[test]
+fn change_that_had_ended_is_not_taken_for_interrupted() {
+    let login = || EntryBody::LoginSucceeded { one_time: false };
+    for (what, later, after_ms) in [
+        ("a start", entry(1), 0),
+        ("another change of the account", changed("eva"), 1),
+        ("long afterwards", login(), LONGEST + 1),
+    ] {
+        let refused = set_back(&Fixture::new(), later, after_ms).unwrap_err();
+        assert!(
+            matches!(refused, ReconcileError::StateOlder { entry: 0, later: 1 }),
+            "{what}: {refused}"
+        );
+        assert_eq!(refused.kind(), ErrorKind::Integrity, "{what}");
+        assert!(refused.help().is_some(), "{what}");
+    }
+    // What others did while it was made.
+    for (what, later, after_ms) in [
+        ("a login", login(), LONGEST),
+        ("a change of another account", changed("pal"), 1),
+        ("a clock that was set back", login(), -2 * LONGEST),
+    ] {
+        let fixture = Fixture::new();
+        set_back(&fixture, later, after_ms).unwrap();
+        assert_eq!(not_made(&fixture.open().1), [0], "{what}");
+    }
+}
+
+#[test]
+fn change_of_a_value_waits_for_the_one_before() {
+    let fixture = Fixture::new();
+    let (_meta, ledger, changes) = fixture.open();
+    let by = by_node(NodeTask::Start);
+    let open = changes
+        .begin(Subject::Account("eva".to_owned()), changed("eva"), (&by, NOW))
+        .unwrap();
+    // A change of another value does not wait.
+    let other = changes
+        .begin(Subject::Account("pal".to_owned()), changed("pal"), (&by, NOW))
+        .unwrap();
+    changes.end(other, true).unwrap();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let by = by_node(NodeTask::Start);
+            changes.make(Subject::Account("eva".to_owned()), changed("eva"), (&by, NOW), || {
+                Ok::<_, ChangeEntryError>(())
+            })
+        });
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert_eq!(ledger.size(), 2, "the second change waits");
+        changes.end(open, true).unwrap();
+        second.join().unwrap().unwrap();
+    });
+    assert_eq!(ledger.size(), 3);
+}
+
+#[test]
+fn change_that_panics_leaves_no_note_behind() {
+    let fixture = Fixture::new();
+    let (meta, ledger, changes) = fixture.open();
+    let by = by_node(NodeTask::Start);
+    let account = || Subject::Account("eva".to_owned());
+    for is_made in [false, true] {
+        let change = || -> Result<(), ChangeEntryError> {
+            if is_made {
+                put(&meta, &account(), 2);
+            }
+            panic!("a bug");
+        };
+        let made = || changes.make(account(), changed("eva"), (&by, NOW), change);
+        assert!(catch_unwind(AssertUnwindSafe(made)).is_err());
+        assert_eq!(changes.notes.iter().unwrap().len(), 0);
+    }
+    assert_eq!(not_made(&ledger), [0], "the second one was made");
 }

@@ -81,7 +81,7 @@ mod tests {
         let open = || Ledger::open(&dir.path().join("ledger"), master.ledger(), "budapest".parse().unwrap()).unwrap();
         let append = |ledger: &Ledger, at| {
             let version = Label::sanitized("1");
-            let entry = EntryBody::NodeStarted { version };
+            let entry = EntryBody::NodeStarted { version, start: None };
             drop(ledger.append(entry, &by_node(NodeTask::Start), at).unwrap());
         };
         let ledger = open();

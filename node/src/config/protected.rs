@@ -1,12 +1,12 @@
 //! The protected settings: the node starts only if they have the values that an administrator has accepted.
 //!
-//! Not protected are settings without security impact (logging, the announced addresses, the number of retries of a store, the
-//! path of the credentials file of a store), loopback addresses, and `[keys]`: the node is proven to be unlocked correctly by unlocking
-//! it, not by the contents of the file.
+//! Not protected are settings without security impact (the format of the log and its level down to `info`, the announced addresses, the
+//! number of retries of a store, the path of the credentials file of a store), loopback addresses, and `[keys]`: the node is proven to be
+//! unlocked correctly by unlocking it, not by the contents of the file. A level below `info` is protected, because such a log may name people.
 
 use std::collections::BTreeMap;
 
-use super::{Config, StorageSection};
+use super::{Config, LogLevel, StorageSection};
 use concordat_network::{Multiaddr, address};
 
 /// Values of the protected settings by key.
@@ -22,7 +22,7 @@ impl Config {
             node,
             keys: _,
             storage,
-            log: _,
+            log,
             limits,
             import,
         } = self;
@@ -45,6 +45,11 @@ impl Config {
         set("limits.connections", limits.connections.to_string());
         set("limits.streams", limits.streams.to_string());
         set("limits.streams_per_peer", limits.streams_per_peer.to_string());
+        set("limits.memory_mib", limits.memory_mib.to_string());
+        match log.level {
+            LogLevel::Error | LogLevel::Warn | LogLevel::Info => {}
+            LogLevel::Debug | LogLevel::Trace => set("log.level", log.level.to_string()),
+        }
         let mut inboxes: Vec<String> = import.inboxes.iter().map(ToString::to_string).collect();
         inboxes.sort();
         set("import.inboxes", inboxes.join(" "));

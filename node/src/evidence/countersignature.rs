@@ -1,6 +1,6 @@
 //! The consumer's signature under a receipt, on either side.
 //!
-//! 1. It is checked, entered in the ledger and stored while the records are locked, so that of several at the same time one is entered.
+//! 1. It is checked, entered in the ledger and stored while the record is locked, so that of several at the same time one is entered.
 //! 2. The same signature again, after a reply that was lost, changes nothing. Another one for the same query is refused.
 //! 3. The entry is durable before the record. A stop in between leaves an entry that the record names after the next start
 //!    ([`Evidence::compare`]); the receipt still waits, and the signature is entered once more when it comes again.
@@ -27,7 +27,7 @@ impl Evidence {
         signed: Countersignature,
         by: (&Attribution, Timestamp),
     ) -> Result<bool, EvidenceError> {
-        let _changing = self.changing();
+        let changing = self.changing(query);
         let provided = self.get(query)?.filter(|record| record.side == EvidenceSide::Provider);
         let Some((mut record, peer)) = provided.and_then(|record| record.peer.clone().map(|peer| (record, peer)))
         else {
@@ -36,8 +36,10 @@ impl Evidence {
         if let Some(before) = countersignature_of(&record) {
             return Ok(before.receipt == signed.receipt && before.ledger == signed.ledger);
         }
-        let mut waiting = self.outstanding(&peer.institution)?;
-        let waits = waiting.iter().any(|one| one.query == query);
+        let waits = self
+            .outstanding(&peer.institution)?
+            .iter()
+            .any(|one| one.query == query);
         if !waits
             || !record
                 .receipt
@@ -49,8 +51,9 @@ impl Evidence {
         record.check_receipt(&signed.receipt, Some(&signed.ledger))?;
         self.enter(&mut record, entry(query, &signed.receipt, true)?, by)?;
         store(&mut record, signed);
-        waiting.retain(|one| one.query != query);
-        self.put_with_waiting(query, &record, (&peer.institution, &waiting))?;
+        let change = self.put_signed(query, &record, &peer.institution)?;
+        drop(changing);
+        self.until_durable(change)?;
         Ok(true)
     }
 
@@ -67,7 +70,7 @@ impl Evidence {
         sign: impl Fn(AnchoredHead) -> Result<Signed<LedgerHead>, SignatureError>,
         by: (&Attribution, Timestamp),
     ) -> Result<Option<Countersignature>, EvidenceError> {
-        let _changing = self.changing();
+        let changing = self.changing(query);
         let sent = self.get(query)?.filter(|record| record.side == EvidenceSide::Consumer);
         let Some(mut record) = sent else { return Ok(None) };
         if let Some(before) = countersignature_of(&record) {
@@ -76,15 +79,18 @@ impl Evidence {
         // The head that is stored is signed in the same way, after the entry.
         record.check_receipt(&receipt, Some(&sign(self.0.ledger.anchored_head())?))?;
         self.enter(&mut record, entry(query, &receipt, counted)?, by)?;
-        self.commit(|head, batch| {
+        let (signed, change) = self.apply(|head, batch| {
             let signed = Countersignature {
                 receipt,
                 ledger: sign(head)?,
             };
             store(&mut record, signed.clone());
             batch.put(&self.0.records, &query.to_string(), &record)?;
-            Ok(Some(signed))
-        })
+            Ok::<_, EvidenceError>(signed)
+        })?;
+        drop(changing);
+        self.until_durable(change)?;
+        Ok(Some(signed))
     }
 
     fn enter(

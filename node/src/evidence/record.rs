@@ -4,8 +4,10 @@ use concordat_protocol::audit::LedgerHead;
 use concordat_protocol::ids::{ActorId, Digest32, GrantId, InstitutionId, NodeId, QueryId};
 use concordat_protocol::membership::NodeCertificate;
 use concordat_protocol::query::{AttestedQuery, EvidenceError, MAX_PROOFS, QueryEnvelope, Receipt};
+use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::time::Timestamp;
+use concordat_protocol::wire::messages::AnswerDigest;
 use serde::{Deserialize, Serialize};
 
 /// The side of a query that this node is on.
@@ -42,6 +44,59 @@ pub struct Counted {
     pub bytes: u64,
     /// Digest of these bytes.
     pub answer: Digest32,
+    /// How far the answer was read.
+    #[serde(default)]
+    pub end: AnswerEnd,
+    /// Whether the bytes contain the end of the rows.
+    #[serde(default)]
+    pub complete: bool,
+}
+
+impl Counted {
+    /// Nothing, of an answer that was read so far.
+    pub fn nothing(end: AnswerEnd) -> Self {
+        Self {
+            rows: 0,
+            bytes: 0,
+            answer: AnswerDigest::default().finish(),
+            end,
+            complete: false,
+        }
+    }
+}
+
+/// How far a consumer has read an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerEnd {
+    /// The provider refused the query, and there is no answer.
+    Refused,
+    /// Until its provider had ended it.
+    Read,
+    /// Until it was interrupted, on either side. The provider may have counted one chunk more.
+    Interrupted,
+    /// That is not known: the node stopped meanwhile, the rows could not be decoded, or the record is of an earlier version.
+    #[default]
+    Unknown,
+}
+
+/// What a receipt of a query that this node sent may state at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptBounds {
+    /// The tier of the grant.
+    pub tier: Tier,
+    /// Whether the rows of the answer are groups.
+    pub grouped: bool,
+}
+
+impl Default for ReceiptBounds {
+    /// For records of earlier versions, which do not have them.
+    fn default() -> Self {
+        Self {
+            tier: Tier::Records,
+            grouped: false,
+        }
+    }
 }
 
 /// The evidence of one query.
@@ -57,12 +112,15 @@ pub struct EvidenceRecord {
     pub grant: Option<GrantId>,
     /// The other node; `None` for queries of this node's own people.
     pub peer: Option<EvidencePeer>,
-    /// The text of the query.
-    pub sql: String,
-    /// The signed query; `None` before it is signed, and for queries of this node's own people.
+    /// The text of a query of this node's own people; the signed query has that of others. Records from before had both.
+    pub sql: Option<String>,
+    /// The signed query; `None` for queries of this node's own people.
     pub envelope: Option<Signed<QueryEnvelope>>,
     /// The ledger entries about it, in order.
     pub entries: Vec<u64>,
+    /// What a receipt may state at most, for a query that this node sent.
+    #[serde(default)]
+    pub bounds: Option<ReceiptBounds>,
     /// What a consumer has received, once the query has ended.
     pub counted: Option<Counted>,
     /// The receipt with the provider's signature, and the consumer's if `countersigned`.
@@ -79,6 +137,12 @@ impl EvidenceRecord {
         if self.entries.len() < MAX_PROOFS && !self.entries.contains(&entry) {
             self.entries.push(entry);
         }
+    }
+
+    /// The text of the query.
+    pub fn text(&self) -> Option<String> {
+        let signed = || self.envelope.as_ref()?.peek_unverified().ok();
+        self.sql.clone().or_else(|| signed().map(|query| query.sql))
     }
 
     /// The certificates of the consumer's and of the provider's node; `None` for queries of this node's own people.

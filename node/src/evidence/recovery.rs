@@ -2,7 +2,7 @@
 //!
 //! The record of a query is durable before the first entry about it. So an entry without a record shows that the sealed state is an
 //! older copy: no crash can cause this. A crash can leave a record without its entries. An entry that a record names is covered by the
-//! state ([`Ledger::commit`](concordat_storage::ledger::Ledger::commit)), so a ledger without it did not open.
+//! state ([`Ledger::apply`](concordat_storage::ledger::Ledger::apply)), so a ledger without it did not open.
 
 use std::collections::BTreeMap;
 
@@ -25,14 +25,19 @@ impl Evidence {
     /// [`EvidenceError::StateOlder`] if there is an entry about a query of which there is no record.
     pub fn compare(&self) -> Result<(), EvidenceError> {
         let ledger = &self.0.ledger;
+        let mut missing = Vec::new();
         for stored in ledger.range_for_start(ledger.anchored(), ledger.size())? {
             let entry = stored.entry.sequence;
             let about = query_of(&stored.entry.body);
             let Some(query) = about else { continue };
             let record = self.get(query)?.ok_or(EvidenceError::StateOlder { query, entry })?;
             if !record.entries.contains(&entry) {
-                self.update(query, |record| record.note(entry))?;
+                missing.push((query, entry));
             }
+        }
+        // Only now: with the first of these changes the state covers all entries, and the next start would not look for their records.
+        for (query, entry) in missing {
+            self.note(query, entry)?;
         }
         Ok(())
     }
@@ -92,7 +97,12 @@ fn ended(ledger: &Ledger) -> Result<BTreeMap<QueryId, u64>, LedgerError> {
     for stored in ledger.range_for_start(size.saturating_sub(SEARCHED), size)? {
         if let EntryBody::QueryClosed { query, .. }
         | EntryBody::AnswerReleased { query, .. }
-        | EntryBody::AnswerLost { query } = stored.entry.body
+        | EntryBody::AnswerLost { query }
+        | EntryBody::DecisionMade {
+            request: query,
+            permitted: false,
+            ..
+        } = stored.entry.body
         {
             ended.insert(query, stored.entry.sequence);
         }

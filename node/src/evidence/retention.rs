@@ -39,7 +39,6 @@ impl Evidence {
     /// # Errors
     /// If the removal cannot be entered: nothing is removed then. Otherwise if the database fails; calling it again continues.
     pub fn remove_expired(&self, now: Timestamp) -> Result<u64, EvidenceError> {
-        let _changing = self.changing();
         let ledger = &self.0.ledger;
         let until = first_retained_day(ledger, now)?;
         let Some(oldest) = self.0.oldest.get(OLDEST)?.filter(|oldest| *oldest < until) else {
@@ -57,10 +56,12 @@ impl Evidence {
         for list in lists {
             self.remove_list(list, until, &retained)?;
         }
-        self.commit(|_, batch| {
+        let (records, change) = self.apply(|_, batch| {
             batch.put(&self.0.oldest, OLDEST, &until)?;
-            Ok(records)
-        })
+            Ok::<_, EvidenceError>(records)
+        })?;
+        self.until_durable(change)?;
+        Ok(records)
     }
 
     /// The queries whose records stay, however old they are.
@@ -94,7 +95,7 @@ impl Evidence {
         let DayList { day, list, queries } = expired;
         let (stay, removed): (BTreeSet<_>, BTreeSet<_>) =
             queries.into_iter().partition(|query| retained.contains(query));
-        self.commit(|_, batch| {
+        let ((), change) = self.apply(|_, batch| {
             for query in removed {
                 batch.remove(&self.0.records, &query.to_string());
             }
@@ -105,8 +106,9 @@ impl Evidence {
                 listed.extend(stay);
                 batch.put(&self.0.days, &name, &listed)?;
             }
-            Ok(())
-        })
+            Ok::<_, MetaError>(())
+        })?;
+        self.until_durable(change)
     }
 }
 

@@ -1,3 +1,4 @@
+mod receipts;
 mod retention;
 mod signed;
 
@@ -63,7 +64,7 @@ fn about(n: u8) -> [EntryBody; 6] {
         EntryBody::DecisionMade {
             request: query,
             grant: None,
-            permitted: false,
+            permitted: true,
             reasons: Vec::new(),
             policy: Digest32::ZERO,
             sql: None,
@@ -103,15 +104,20 @@ fn evidence_entry_without_a_record_shows_an_older_state() {
     let by = by_node(NodeTask::Start);
     for entry in about(1) {
         let fixture = Fixture::new();
-        let (_, ledger) = fixture.open_anchored();
+        let (evidence, ledger) = fixture.open_anchored();
         let version = concordat_protocol::text::Label::sanitized("1");
-        let _ = ledger.append(EntryBody::NodeStarted { version }, &by, NOON).unwrap();
-        drop(ledger);
+        let _ = ledger
+            .append(EntryBody::NodeStarted { version, start: None }, &by, NOON)
+            .unwrap();
+        // A record that does not name its entry yet, as a kill leaves it: that it is completed must not cover what the state lacks.
+        evidence.begin(query(2), &record(EvidenceSide::Provider, NOON)).unwrap();
+        let [decision, ..] = about(2);
+        let _ = ledger.append(decision, &by, NOON).unwrap();
+        drop((evidence, ledger));
         let earlier = fixture.dir.path().join("earlier");
         fixture.copy_meta(&fixture.meta(), &earlier);
 
         let (evidence, ledger) = fixture.open_anchored();
-        evidence.compare().unwrap();
         evidence.begin(query(1), &record(EvidenceSide::Provider, NOON)).unwrap();
         let _ = ledger.append(entry.clone(), &by, NOON).unwrap();
         drop((evidence, ledger));
@@ -124,7 +130,7 @@ fn evidence_entry_without_a_record_shows_an_older_state() {
             let (evidence, _ledger) = fixture.open_anchored();
             let refused = evidence.compare().unwrap_err();
             assert!(
-                matches!(refused, EvidenceError::StateOlder { entry: 1, .. }),
+                matches!(refused, EvidenceError::StateOlder { entry: 2, .. }),
                 "{entry:?}: {refused}"
             );
             assert_eq!(refused.kind(), ErrorKind::Integrity);
@@ -140,7 +146,9 @@ fn ledger_older_than_the_evidence_of_a_query_does_not_open() {
     let by = by_node(NodeTask::Start);
     let (_, ledger) = fixture.open_anchored();
     let version = concordat_protocol::text::Label::sanitized("1");
-    let _ = ledger.append(EntryBody::NodeStarted { version }, &by, NOON).unwrap();
+    let _ = ledger
+        .append(EntryBody::NodeStarted { version, start: None }, &by, NOON)
+        .unwrap();
     drop(ledger);
     let folder = fixture.dir.path().join("ledger");
     let earlier = fixture.dir.path().join("earlier");
@@ -150,7 +158,7 @@ fn ledger_older_than_the_evidence_of_a_query_does_not_open() {
     evidence.begin(query(1), &record(EvidenceSide::Local, NOON)).unwrap();
     let [decision, ..] = about(1);
     let entry = ledger.append(decision, &by, NOON).unwrap().sequence();
-    evidence.update(query(1), |record| record.note(entry)).unwrap();
+    evidence.note(query(1), entry).unwrap();
     drop((evidence, ledger));
     fixture.copy_meta(&earlier, &folder);
     let db = SealedDb::open(&fixture.meta(), fixture.master.state()).unwrap();
@@ -169,18 +177,34 @@ fn evidence_record_without_entries_is_left_by_a_crash() {
     };
     let by = by_node(NodeTask::Start);
     let version = concordat_protocol::text::Label::sanitized("1");
-    let _ = ledger.append(EntryBody::NodeStarted { version }, &by, NOON).unwrap();
+    let _ = ledger
+        .append(EntryBody::NodeStarted { version, start: None }, &by, NOON)
+        .unwrap();
     // The stop comes before the entry, or between the entry and the update of the record.
     evidence.begin(query(1), &empty).unwrap();
     evidence.begin(query(2), &empty).unwrap();
+    evidence.begin(query(3), &empty).unwrap();
     let [decision, ..] = about(2);
     let _ = ledger.append(decision, &by, NOON).unwrap();
+    let denial = EntryBody::DecisionMade {
+        request: query(3),
+        grant: None,
+        permitted: false,
+        reasons: Vec::new(),
+        policy: Digest32::ZERO,
+        sql: None,
+    };
+    let _ = ledger.append(denial, &by, NOON).unwrap();
     drop((evidence, ledger));
-    let (evidence, _ledger) = fixture.open_anchored();
+    let (evidence, ledger) = fixture.open_anchored();
     evidence.compare().unwrap();
     assert_eq!(evidence.get(query(1)).unwrap().unwrap().entries, [0_u64; 0]);
     assert_eq!(evidence.get(query(2)).unwrap().unwrap().entries, [1]);
+    assert_eq!(evidence.get(query(3)).unwrap().unwrap().entries, [2]);
+    // A denial is its own end.
     assert_eq!(evidence.recover(NOON).unwrap(), 2);
+    assert!(!evidence.is_open(query(3)).unwrap());
+    assert_eq!(ledger.size(), 5);
 }
 
 fn budapest() -> InstitutionId {
@@ -198,9 +222,10 @@ fn record(side: EvidenceSide, at: Timestamp) -> EvidenceRecord {
         actor: ActorId::new("eva@budapest").unwrap(),
         grant: None,
         peer: None,
-        sql: "SELECT 1".to_owned(),
+        sql: Some("SELECT 1".to_owned()),
         envelope: None,
         entries: vec![0],
+        bounds: None,
         counted: None,
         receipt: None,
         countersigned: false,
@@ -255,7 +280,7 @@ fn evidence_receipt_waits_for_countersignature_over_restart() {
             .begin(query(n), &signed_record(EvidenceSide::Provider, n))
             .unwrap();
         evidence
-            .await_countersignature(query(n), &zurich(), receipt(n), NOON.plus_seconds(i64::from(n)))
+            .await_countersignature(query(n), &zurich(), |_| Ok(receipt(n)), NOON.plus_seconds(i64::from(n)))
             .unwrap();
     }
     let by = by_node(NodeTask::Start);
@@ -290,7 +315,7 @@ fn countersignatures_at_the_same_time_are_entered_once() {
             .begin(query(n), &signed_record(EvidenceSide::Provider, n))
             .unwrap();
         evidence
-            .await_countersignature(query(n), &zurich(), receipt(n), NOON)
+            .await_countersignature(query(n), &zurich(), |_| Ok(receipt(n)), NOON)
             .unwrap();
         let before = ledger.size();
         let sent: Vec<_> = (0..32_u64)
@@ -330,7 +355,7 @@ fn countersignature_that_is_no_evidence_is_not_entered() {
     let valid = || countersignature(&receipt(1), [CONSUMER; 2], 7);
     assert!(!receive(valid()).unwrap(), "it is not awaited");
     evidence
-        .await_countersignature(query(1), &zurich(), receipt(1), NOON)
+        .await_countersignature(query(1), &zurich(), |_| Ok(receipt(1)), NOON)
         .unwrap();
     let other = receipt_of(1, 8);
     assert!(!receive(countersignature(&other, [CONSUMER; 2], 7)).unwrap());
@@ -356,7 +381,7 @@ fn receipt_that_is_no_evidence_is_neither_stored_nor_signed() {
     for (n, side) in [(1, EvidenceSide::Provider), (2, EvidenceSide::Consumer)] {
         evidence.begin(query(n), &signed_record(side, n)).unwrap();
     }
-    let stored = evidence.await_countersignature(query(1), &zurich(), receipt(3), NOON);
+    let stored = evidence.await_countersignature(query(1), &zurich(), |_| Ok(receipt(3)), NOON);
     assert!(matches!(stored, Err(EvidenceError::Invalid(_))), "{stored:?}");
     assert!(evidence.outstanding(&zurich()).unwrap().is_empty());
     let signed = |n: u8, bytes: u64| {
@@ -379,15 +404,16 @@ fn receipt_that_is_no_evidence_is_neither_stored_nor_signed() {
 fn query_that_is_no_evidence_is_not_stored_as_signed() {
     let fixture = Fixture::new();
     let (evidence, _ledger) = fixture.open();
-    let mut unsigned = signed_record(EvidenceSide::Consumer, 1);
-    unsigned.envelope = None;
-    evidence.begin(query(1), &unsigned).unwrap();
+    let of = |signed| EvidenceRecord {
+        envelope: Some(signed),
+        ..signed_record(EvidenceSide::Consumer, 1)
+    };
     // The certificates end an hour later.
-    let late = evidence.store_query(query(1), query_after(1, 2 * 3600));
+    let late = evidence.begin_signed(query(1), &of(query_after(1, 2 * 3600)));
     assert!(matches!(late, Err(EvidenceError::Invalid(_))), "{late:?}");
-    assert_eq!(evidence.get(query(1)).unwrap().unwrap().envelope, None);
+    assert!(evidence.get(query(1)).unwrap().is_none());
     let valid = query_after(1, 60);
-    evidence.store_query(query(1), valid.clone()).unwrap();
+    assert!(evidence.begin_signed(query(1), &of(valid.clone())).unwrap());
     assert_eq!(evidence.get(query(1)).unwrap().unwrap().envelope, Some(valid));
 }
 

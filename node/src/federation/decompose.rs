@@ -1,542 +1,386 @@
-//! One query over many members, as partial aggregates.
+//! One grouping over many members, as partial aggregates.
 //!
-//! `SELECT sex, avg(chol) FROM consortium.heart WHERE age > 40 GROUP BY sex` becomes
+//! The grouping of `SELECT sex, avg(chol) FROM consortium.heart WHERE age > 40 GROUP BY sex` becomes
 //!
 //! 1. for each member, under its own grant: `SELECT "sex" AS "g0", sum("chol") AS "a0", count("chol") AS "a1" FROM "heart"
 //!    WHERE "age" > 40 GROUP BY "sex"`;
-//! 2. locally, over the members' rows: `SELECT "g0" AS "sex", sum("a0") / sum("a1") AS "avg(chol)" … GROUP BY "g0"`.
+//! 2. at this node, over the members' rows: sums of `a0` and `a1` for each `g0`, and their quotient.
 //!
-//! Counts and sums of integers are exactly those over one table; a mean is the sum divided by the count. A cell that a member
-//! withholds is null. A cell that all members withhold is null in the answer, not zero. An aggregate that cannot be combined from
-//! partial aggregates (a median, a distinct count) is not decomposed, and the reason is kept for the error message.
+//! Counts and sums of whole numbers are exactly those over one table, and cannot wrap ([`narrow`]); a mean is the sum divided by
+//! the count. A cell that a member withholds is null. A cell that all members withhold is null in the answer, not zero. An aggregate that
+//! cannot be combined from partial ones (a median, a distinct count) is not decomposed, and the reason is kept for the error message. Over
+//! one member nothing has to be combined, so every aggregate that its holder computes is sent as it is.
 
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use concordat_engine::{visit, visit_mut};
-use concordat_protocol::ids::DatasetName;
-use datafusion::functions_aggregate::all_default_aggregate_functions;
-use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value, Visitor, VisitorMut,
-};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use concordat_engine::{mean_of, narrow};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema};
+use datafusion::common::{Column, DFSchemaRef};
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::datasource::provider_as_source;
+use datafusion::error::Result as PlanResult;
+use datafusion::execution::context::SessionState;
+use datafusion::functions_aggregate::expr_fn::{max, min, sum};
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, when};
 
-use super::statement::{TableName, quoted};
+use super::error::FederationError;
+use super::fragment::{Fragment, Measure, MemberPart, Parts, aggregate_text, operand_text};
+use super::statement::TableName;
+use super::tables::Tables;
+use super::union::UnionTable;
 
-/// A decomposed query.
+/// A grouping over one table.
 #[derive(Debug)]
-pub(super) struct Decomposed {
-    /// The query to each member.
-    pub(super) contribution: Contribution,
-    /// The query over the members' answers.
-    pub(super) local: Query,
-}
-
-/// The query to each member: groups, partial aggregates and the condition, over columns without qualifiers.
-#[derive(Debug)]
-pub(super) struct Contribution {
-    dataset: DatasetName,
+pub(super) struct Block<'a> {
+    grouping: &'a Aggregate,
+    table_name: &'a TableName,
+    table: &'a UnionTable,
+    conditions: Vec<&'a Expr>,
+    /// The groups, each once: the columns of the grouping have those that the query repeats once too.
     groups: Vec<Expr>,
-    partials: Vec<Expr>,
-    condition: Option<Expr>,
 }
 
-/// A column that a member does not share and without which its contribution cannot be computed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct MissingColumn(pub(super) String);
+impl<'a> Block<'a> {
+    /// `grouping` as a block, if only conditions and one table of the query are below it.
+    pub(super) fn of(grouping: &'a Aggregate, tables: &'a Tables) -> Option<(&'a TableName, Self)> {
+        let mut conditions = Vec::new();
+        let mut below = grouping.input.as_ref();
+        loop {
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "what is not listed is not sent to members"
+            )]
+            match below {
+                LogicalPlan::Filter(filter) => {
+                    conditions.extend(split_conjunction(&filter.predicate));
+                    below = &filter.input;
+                }
+                LogicalPlan::SubqueryAlias(alias) => below = &alias.input,
+                LogicalPlan::TableScan(scan) => {
+                    let (table_name, table) = tables.of_scan(&scan.table_name)?;
+                    let mut groups: Vec<Expr> = Vec::new();
+                    for group in &grouping.group_expr {
+                        if !groups.contains(group) {
+                            groups.push(group.clone());
+                        }
+                    }
+                    let block = Self {
+                        grouping,
+                        table_name,
+                        table,
+                        conditions,
+                        groups,
+                    };
+                    return Some((table_name, block));
+                }
+                _ => return None,
+            }
+        }
+    }
 
-impl Contribution {
-    /// Every column that the contribution depends on.
-    pub(super) fn columns(&self) -> BTreeSet<String> {
-        self.groups
+    /// The fragment for the members, and the plan over its answers, the table `name`, that replaces the grouping. `names` are those that
+    /// the query gives to columns. The inner error states why the members cannot answer it.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    pub(super) async fn decomposed(
+        &self,
+        name: &str,
+        names: &BTreeMap<String, String>,
+        state: &SessionState,
+    ) -> Result<Result<(Fragment, LogicalPlan), String>, FederationError> {
+        if self.groups.iter().any(|group| matches!(group, Expr::GroupingSet(_))) {
+            return Ok(Err("it groups in several ways at once".to_owned()));
+        }
+        if self.groups.len().saturating_add(self.grouping.aggr_expr.len()) != self.grouping.schema.fields().len() {
+            return Ok(Err("its groups and aggregates are not all of its columns".to_owned()));
+        }
+        let mut merge = Merge {
+            schema: self.grouping.input.schema(),
+            parts: Vec::new(),
+            one_member: self.table.members.len() == 1,
+        };
+        let merged: Result<Vec<Merged>, String> = self
+            .grouping
+            .aggr_expr
             .iter()
-            .chain(&self.partials)
-            .chain(&self.condition)
-            .flat_map(columns_of)
+            .map(|measure| merge.measure(measure))
+            .collect();
+        let merged = match merged {
+            Ok(merged) => merged,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
+        let measures: Vec<Expr> = merge.parts.iter().map(|part| part.measure.clone()).collect();
+        let parts = Parts {
+            table_name: self.table_name,
+            table: self.table,
+            groups: &self.groups,
+            measures: &measures,
+            conditions: &self.conditions,
+        };
+        let mut members: Vec<MemberPart> = Vec::new();
+        for member in &self.table.members {
+            match parts.for_member(member, state).await? {
+                Ok(Some(part)) => members.push(part),
+                // Its institution is not among those that the condition allows.
+                Ok(None) => {}
+                Err(obstacle) => return Ok(Err(obstacle)),
+            }
+        }
+        let fragment = parts.fragment(name, members, self.measures(&merged, names))?;
+        let plan = self.over_answers(&fragment, &merge, merged)?;
+        Ok(Ok((fragment, plan)))
+    }
+
+    /// The aggregates by their names in the query, with the parts that each is combined from.
+    fn measures(&self, merged: &[Merged], names: &BTreeMap<String, String>) -> Vec<Measure> {
+        let fields = self.grouping.schema.fields().iter().skip(self.groups.len());
+        let computed = self.grouping.aggr_expr.iter().zip(fields).zip(merged);
+        computed
+            .map(|((measure, field), merged)| Measure {
+                name: names
+                    .get(field.name())
+                    .cloned()
+                    .unwrap_or_else(|| aggregate_text(measure)),
+                parts: merged.parts.clone(),
+                count: merged.count,
+            })
             .collect()
     }
 
-    /// The text for a member that shares `columns`. A group or aggregate of a column that the member does not share is left out and
-    /// counts as nulls. More complicated uses of such a column cannot be answered.
-    pub(super) fn text(&self, columns: &BTreeSet<String>) -> Result<String, MissingColumn> {
-        let groups = answerable(&self.groups, columns)?;
-        let partials = answerable(&self.partials, columns)?;
-        let mut items: Vec<String> = groups.iter().map(|(at, expr)| format!("{expr} AS \"g{at}\"")).collect();
-        items.extend(partials.iter().map(|(at, expr)| format!("{expr} AS \"a{at}\"")));
-        if items.is_empty() {
-            items.push("count(*) AS \"n\"".to_owned());
-        }
-        let mut text = format!("SELECT {} FROM {}", items.join(", "), quoted(self.dataset.as_str()));
-        if let Some(condition) = &self.condition {
-            if let Some(missing) = columns_of(condition).difference(columns).next() {
-                return Err(MissingColumn(missing.clone()));
-            }
-            text.push_str(&format!(" WHERE {condition}"));
-        }
-        if !groups.is_empty() {
-            let keys: Vec<_> = groups.iter().map(|(_, expr)| expr.to_string()).collect();
-            text.push_str(&format!(" GROUP BY {}", keys.join(", ")));
-        }
-        Ok(text)
+    /// The plan with the columns of the grouping, computed from the table of answers.
+    fn over_answers(&self, fragment: &Fragment, merge: &Merge<'_>, merged: Vec<Merged>) -> PlanResult<LogicalPlan> {
+        let answers = Arc::new(EmptyTable::new(Arc::clone(&fragment.schema)));
+        let scan = LogicalPlanBuilder::scan(fragment.name.as_str(), provider_as_source(answers), None)?;
+        let groups = (0..self.groups.len()).map(|at| answer(&format!("g{at}")));
+        let groups: Vec<Expr> = groups.collect();
+        let (combined, mut columns) = if merge.one_member {
+            (scan, groups)
+        } else {
+            let sums: Vec<Expr> = merge
+                .parts
+                .iter()
+                .enumerate()
+                .map(|(at, part)| part.combined(at, &fragment.schema))
+                .collect();
+            (scan.aggregate(groups.clone(), sums)?, groups)
+        };
+        columns.extend(merged.into_iter().map(|merged| merged.value));
+        let named = columns
+            .into_iter()
+            .zip(self.grouping.schema.iter())
+            .map(|(column, (qualifier, field))| column.alias_qualified(qualifier.cloned(), field.name()));
+        let named: Vec<Expr> = named.collect();
+        combined.project(named)?.build()
     }
 }
 
-/// The expressions that a member can answer, with their numbers.
-fn answerable<'a>(exprs: &'a [Expr], columns: &BTreeSet<String>) -> Result<Vec<(usize, &'a Expr)>, MissingColumn> {
-    let mut answerable = Vec::new();
-    for (at, expr) in exprs.iter().enumerate() {
-        match columns_of(expr).difference(columns).next() {
-            None => answerable.push((at, expr)),
-            Some(_) if is_plain(expr) => {}
-            Some(missing) => return Err(MissingColumn(missing.clone())),
-        }
-    }
-    Ok(answerable)
+/// A column of the table of answers.
+fn answer(name: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(name))
 }
 
-/// Whether `expr` is a column or an aggregate of one: over nulls alone, it is null.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "an expression that is not listed may have a value over nulls"
-)]
-fn is_plain(expr: &Expr) -> bool {
-    match expr {
-        Expr::Identifier(_) => true,
-        Expr::Function(function) => matches!(
-            single_argument(function),
-            Some(FunctionArgExpr::Expr(Expr::Identifier(_)))
-        ),
-        _ => false,
-    }
+/// What is requested of every member.
+#[derive(Clone, Debug, PartialEq)]
+struct Part {
+    /// The aggregate that each member computes.
+    measure: Expr,
+    merge: Merging,
+    /// The part that has to be there too for this one to count.
+    with: Option<usize>,
 }
 
-/// Decomposes `query` if it selects only aggregates of one table and the expressions they are grouped by. `into` is the name of the
-/// table of the members' answers. The error explains why the query cannot be decomposed.
-pub(super) fn decompose(query: &Query, table: &TableName, into: &str) -> Result<Decomposed, String> {
-    let mut local = query.clone();
-    let alias = check_shape(query)?;
-    let names = output_names(select_of(query)?);
-    if select_of(query)?.distinct.is_some() {
-        return Err("it selects distinct rows".to_owned());
-    }
-    unqualify(&mut local, table, alias.as_deref());
-    let aliases = aliases(select_of(&local)?);
-    let groups = group_keys(select_of(&local)?)?;
-    let mut merge = Merge {
-        groups,
-        partials: Vec::new(),
-        aliases,
-        inside: 0,
-        outcome: Ok(()),
-    };
-    merge.query(&mut local)?;
-    if merge.groups.is_empty() && merge.partials.is_empty() {
-        return Err("it selects individual records".to_owned());
-    }
-    let SetExpr::Select(select) = local.body.as_mut() else {
-        return Err(NOT_PLAIN.to_owned());
-    };
-    let condition = select.selection.take();
-    finish(select, &names, merge.groups.len(), into)?;
-    Ok(Decomposed {
-        contribution: Contribution {
-            dataset: table.dataset.clone(),
-            groups: merge.groups,
-            partials: merge.partials,
-            condition,
-        },
-        local,
-    })
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Merging {
+    Sum,
+    Min,
+    Max,
 }
 
-const NOT_PLAIN: &str = "it is more than one plain SELECT";
-
-fn select_of(query: &Query) -> Result<&Select, String> {
-    let SetExpr::Select(select) = query.body.as_ref() else {
-        return Err(NOT_PLAIN.to_owned());
-    };
-    Ok(select)
-}
-
-/// Rejects every form of query that is not handled below; returns the table's alias.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a form of table that is not listed is not decomposed"
-)]
-pub(super) fn check_shape(query: &Query) -> Result<Option<String>, String> {
-    let select = select_of(query)?;
-    if query.with.is_some() || count_queries(query) > 1 {
-        return Err("it contains a subquery".to_owned());
-    }
-    let plain = select.top.is_none()
-        && select.qualify.is_none()
-        && select.named_window.is_empty()
-        && select.lateral_views.is_empty()
-        && select.prewhere.is_none();
-    match select.from.as_slice() {
-        [from] if plain && from.joins.is_empty() => match &from.relation {
-            TableFactor::Table {
-                alias, sample: None, ..
-            } => match alias {
-                Some(alias) if !alias.columns.is_empty() => Err("it renames the columns of the table".to_owned()),
-                alias => Ok(alias.as_ref().map(|alias| alias.name.value.clone())),
+impl Part {
+    /// The aggregate over the members' answers, whose columns are `answers`, named `m` and its number.
+    fn combined(&self, at: usize, answers: &Schema) -> Expr {
+        let name = format!("a{at}");
+        let own = answer(&name);
+        let counted = match self.with {
+            // If a member withholds one of the two, the other is not counted either.
+            Some(with) => when(answer(&format!("a{with}")).is_not_null(), own.clone())
+                .end()
+                .unwrap_or(own),
+            None => own,
+        };
+        let combined = match self.merge {
+            Merging::Sum => match answers.field_with_name(&name).map(Field::data_type) {
+                // As many digits as there are, so that only the sum in the type of the query may have too many.
+                Ok(DataType::Decimal128(digits, scale)) => sum(cast(counted, DataType::Decimal256(*digits, *scale))),
+                Ok(_) | Err(_) => sum(counted),
             },
-            _ => Err("it contains a subquery".to_owned()),
-        },
-        _ => Err("it joins tables".to_owned()),
-    }
-}
-
-/// Whether the rows of the answer represent groups rather than individual records.
-pub(super) fn is_summary(query: &Query) -> bool {
-    struct Aggregates(bool);
-    impl Visitor for Aggregates {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Function(function) = expr {
-                self.0 |= function.over.is_none() && is_aggregate(&function.name.to_string().to_ascii_lowercase());
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let Ok(select) = select_of(query) else { return false };
-    let mut aggregates = Aggregates(false);
-    let _ = visit(&select.projection, &mut aggregates);
-    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
-    aggregates.0 || grouped
-}
-
-/// The name of each column of the answer, as the engine would name it.
-fn output_names(select: &Select) -> Vec<Ident> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "every other column is named by its text")]
-    let name = |item: &SelectItem| match item {
-        SelectItem::ExprWithAlias { alias, .. } => quoted(&alias.value),
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-            quoted(parts.last().map_or("", |last| last.value.as_str()))
-        }
-        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => quoted(&ident.value),
-        other => quoted(&other.to_string()),
-    };
-    select.projection.iter().map(name).collect()
-}
-
-fn aliases(select: &Select) -> Vec<(String, Expr)> {
-    let alias = |item: &SelectItem| {
-        let SelectItem::ExprWithAlias { expr, alias } = item else {
-            return None;
+            Merging::Min => min(counted),
+            Merging::Max => max(counted),
         };
-        Some((alias.value.clone(), expr.clone()))
-    };
-    select.projection.iter().filter_map(alias).collect()
-}
-
-/// The expressions that the rows are grouped by; numbers and aliases are resolved to the expressions that they refer to.
-fn group_keys(select: &Select) -> Result<Vec<Expr>, String> {
-    let GroupByExpr::Expressions(exprs, modifiers) = &select.group_by else {
-        return Err("it groups by everything".to_owned());
-    };
-    if !modifiers.is_empty() {
-        return Err("it groups in several ways at once".to_owned());
+        combined.alias(format!("m{at}"))
     }
-    exprs.iter().map(|expr| group_key(expr, select)).collect()
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "rows can be grouped by any other expression, but by no other constant"
-)]
-fn group_key(expr: &Expr, select: &Select) -> Result<Expr, String> {
-    let item = |at: usize| match at.checked_sub(1).and_then(|at| select.projection.get(at)) {
-        Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => Ok(expr.clone()),
-        _ => Err(format!("it groups by item {at}, which it does not have")),
-    };
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Number(number, _) => item(
-                number
-                    .to_string()
-                    .parse()
-                    .map_err(|_| format!("it groups by {number}"))?,
-            ),
-            other => Err(format!("it groups by {other}")),
-        },
-        Expr::Identifier(ident) => {
-            let named = aliases(select).into_iter().find(|(alias, _)| *alias == ident.value);
-            Ok(named.map_or_else(|| expr.clone(), |(_, expr)| expr))
+/// An aggregate that is combined from parts.
+struct Merged {
+    /// Its value, computed from the combined parts.
+    value: Expr,
+    /// The parts that have to be there.
+    parts: Vec<usize>,
+    /// The part that counts the values.
+    count: Option<usize>,
+}
+
+impl Merged {
+    /// The value of the part `at` alone.
+    fn of(at: usize, value: Expr) -> Self {
+        Self {
+            value,
+            parts: vec![at],
+            count: None,
         }
-        Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => Err("it groups in several ways at once".to_owned()),
-        other => Ok(other.clone()),
     }
 }
 
-/// Replaces groups and aggregates by the expressions over the members' answers.
-struct Merge {
-    groups: Vec<Expr>,
-    partials: Vec<Expr>,
-    aliases: Vec<(String, Expr)>,
-    /// Depth of the visit inside an expression that has been replaced.
-    inside: usize,
-    /// Why the visit ended early.
-    outcome: Result<(), String>,
+/// Splits aggregates into the parts that members compute.
+struct Merge<'a> {
+    schema: &'a DFSchemaRef,
+    parts: Vec<Part>,
+    one_member: bool,
 }
 
-impl Merge {
-    fn query(&mut self, query: &mut Query) -> Result<(), String> {
-        let SetExpr::Select(select) = query.body.as_mut() else {
-            return Err(NOT_PLAIN.to_owned());
+impl Merge<'_> {
+    /// An aggregate, combined from parts. The error states why it cannot be.
+    fn measure(&mut self, measure: &Expr) -> Result<Merged, String> {
+        if self.one_member {
+            let at = self.part(measure.clone().unalias(), Merging::Sum, None);
+            return Ok(Merged::of(at, answer(&format!("a{at}"))));
+        }
+        let Expr::AggregateFunction(function) = measure.clone().unalias() else {
+            return Err("it computes something other than aggregates of columns".to_owned());
         };
-        for item in &mut select.projection {
-            #[expect(clippy::wildcard_enum_match_arm, reason = "every other item selects all columns")]
-            match item {
-                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => self.expr(expr, false)?,
-                _ => return Err("it selects all columns".to_owned()),
-            }
-        }
-        if let Some(having) = &mut select.having {
-            self.expr(having, true)?;
-        }
-        let Some(order) = &mut query.order_by else {
-            return Ok(());
+        let Some(argument) = single_argument(&function) else {
+            return Err(cannot_combine(&function));
         };
-        match &mut order.kind {
-            OrderByKind::Expressions(keys) => keys.iter_mut().try_for_each(|key| self.expr(&mut key.expr, true)),
-            OrderByKind::All(_) => Ok(()),
-        }
-    }
-
-    /// Rewrites one expression; names of output columns are left unchanged where they are allowed.
-    fn expr(&mut self, expr: &mut Expr, names_allowed: bool) -> Result<(), String> {
-        if names_allowed
-            && let Expr::Identifier(ident) = expr
-            && self.aliases.iter().any(|(alias, _)| *alias == ident.value)
-        {
-            return Ok(());
-        }
-        let _ = visit_mut(expr, self);
-        std::mem::replace(&mut self.outcome, Ok(()))
-    }
-
-    fn replacement(&mut self, expr: &Expr) -> Result<Option<Expr>, String> {
-        if let Some(at) = self.groups.iter().position(|group| group == expr) {
-            return Ok(Some(Expr::Identifier(quoted(&format!("g{at}")))));
-        }
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "the parts of any other expression are visited after it"
-        )]
-        match expr {
-            Expr::Function(function) => self.aggregate(function),
-            Expr::Identifier(ident) => Err(format!(
-                "`{}` is neither grouped by nor inside an aggregate",
-                ident.value
-            )),
-            _ => Ok(None),
-        }
-    }
-
-    fn aggregate(&mut self, function: &Function) -> Result<Option<Expr>, String> {
-        let name = function.name.to_string().to_ascii_lowercase();
-        if function.over.is_some() {
-            return Err(format!("`{name}` is used over a window"));
-        }
-        if !is_aggregate(&name) {
-            return Ok(None);
-        }
-        let argument = single_argument(function)
-            .ok_or_else(|| cannot_combine(&name, function))?
-            .to_string();
-        let merged = match name.as_str() {
+        let merging = match function.func.name() {
+            "sum" => return Ok(self.total(measure, argument)),
+            "avg" | "mean" => return Ok(self.mean(argument)),
             // Not 0 if there are no values: a count that a member withholds is null, and so is the sum of withheld counts.
-            "count" => format!("sum({})", self.partial(&format!("count({argument})"))?),
-            "sum" => format!("sum({})", self.partial(&format!("sum({argument})"))?),
-            "min" => format!("min({})", self.partial(&format!("min({argument})"))?),
-            "max" => format!("max({})", self.partial(&format!("max({argument})"))?),
-            "avg" | "mean" => {
-                let sum = self.partial(&format!("sum({argument})"))?;
-                let count = self.partial(&format!("count({argument})"))?;
-                mean(&sum, &count)
-            }
-            _ => return Err(cannot_combine(&name, function)),
+            "count" => Merging::Sum,
+            "min" => Merging::Min,
+            "max" => Merging::Max,
+            _ => return Err(cannot_combine(&function)),
         };
-        read(&merged).map(Some)
+        let at = self.part(Expr::AggregateFunction(function), merging, None);
+        Ok(Merged::of(at, merged(at)))
     }
 
-    /// The name of the partial aggregate `text`, which is requested once even if it is used several times.
-    fn partial(&mut self, text: &str) -> Result<String, String> {
-        let expr = read(text)?;
-        let known = self.partials.iter().position(|partial| *partial == expr);
-        let at = known.unwrap_or(self.partials.len());
-        if known.is_none() {
-            self.partials.push(expr);
+    fn total(&mut self, measure: &Expr, argument: Expr) -> Merged {
+        let kind = measure.get_type(self.schema.as_ref()).ok();
+        let operand = operand_text(&argument);
+        let sum = self.sum_of(argument);
+        let at = self.part(sum, Merging::Sum, None);
+        Merged::of(
+            at,
+            match kind {
+                Some(kind) if kind.is_integer() || matches!(kind, DataType::Decimal128(..)) => {
+                    narrow(merged(at), &kind, &operand)
+                }
+                Some(_) | None => merged(at),
+            },
+        )
+    }
+
+    fn mean(&mut self, argument: Expr) -> Merged {
+        let operand = operand_text(&argument);
+        let count = datafusion::functions_aggregate::expr_fn::count(argument.clone());
+        let scale = self.scale(&argument);
+        let sum = self.sum_of(argument);
+        let next = self.parts.len();
+        let (sum_at, count_at) = (next, next.saturating_add(1));
+        self.parts.push(Part {
+            measure: sum,
+            merge: Merging::Sum,
+            with: Some(count_at),
+        });
+        self.parts.push(Part {
+            measure: count,
+            merge: Merging::Sum,
+            with: Some(sum_at),
+        });
+        let total = match scale {
+            Some(scale) => {
+                let exact = DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale);
+                narrow(merged(sum_at), &exact, &operand)
+            }
+            None => merged(sum_at),
+        };
+        Merged {
+            value: mean_of(total, merged(count_at)),
+            parts: vec![sum_at, count_at],
+            count: Some(count_at),
         }
-        Ok(format!("\"a{at}\""))
+    }
+
+    /// The digits after the point of numbers that are added exactly.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other numbers are not added exactly")]
+    fn scale(&self, argument: &Expr) -> Option<i8> {
+        match argument.get_type(self.schema.as_ref()).ok()? {
+            DataType::Decimal128(_, scale) => Some(scale),
+            kind if kind.is_integer() => Some(0),
+            _ => None,
+        }
+    }
+
+    /// The sum that members compute; of whole numbers, with as many digits as it may have.
+    fn sum_of(&self, argument: Expr) -> Expr {
+        let whole = argument
+            .get_type(self.schema.as_ref())
+            .is_ok_and(|kind| kind.is_integer());
+        sum(if whole {
+            cast(argument, DataType::Decimal128(19, 0))
+        } else {
+            argument
+        })
+    }
+
+    /// The number of the part, which is requested once even if it is used several times.
+    fn part(&mut self, measure: Expr, merge: Merging, with: Option<usize>) -> usize {
+        let part = Part { measure, merge, with };
+        let known = self.parts.iter().position(|known| *known == part);
+        known.unwrap_or_else(|| {
+            self.parts.push(part);
+            self.parts.len().saturating_sub(1)
+        })
     }
 }
 
-impl VisitorMut for Merge {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.inside > 0 {
-            self.inside = self.inside.saturating_add(1);
-            return ControlFlow::Continue(());
-        }
-        match self.replacement(expr) {
-            Ok(Some(replacement)) => {
-                *expr = replacement;
-                self.inside = 1;
-                ControlFlow::Continue(())
-            }
-            Ok(None) => ControlFlow::Continue(()),
-            Err(reason) => {
-                self.outcome = Err(reason);
-                ControlFlow::Break(())
-            }
-        }
-    }
-
-    fn post_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<()> {
-        self.inside = self.inside.saturating_sub(1);
-        ControlFlow::Continue(())
-    }
-}
-
-/// The mean over the members that returned both parts: if a member withholds one, the other is not counted either.
-fn mean(sum: &str, count: &str) -> String {
-    let both = |part: &str, other: &str| format!("CAST(sum(CASE WHEN {other} IS NOT NULL THEN {part} END) AS DOUBLE)");
-    format!("({} / nullif({}, 0.0))", both(sum, count), both(count, sum))
+fn merged(at: usize) -> Expr {
+    answer(&format!("m{at}"))
 }
 
 /// The one argument of a call without `DISTINCT`, `FILTER` or an order.
-fn single_argument(function: &Function) -> Option<&FunctionArgExpr> {
-    let FunctionArguments::List(list) = &function.args else {
-        return None;
-    };
-    let bare = list.duplicate_treatment.is_none()
-        && list.clauses.is_empty()
-        && function.filter.is_none()
-        && function.within_group.is_empty()
-        && function.null_treatment.is_none();
-    match list.args.as_slice() {
-        [FunctionArg::Unnamed(argument)] if bare => Some(argument),
+fn single_argument(function: &AggregateFunction) -> Option<Expr> {
+    let params = &function.params;
+    let bare =
+        !params.distinct && params.filter.is_none() && params.order_by.is_empty() && params.null_treatment.is_none();
+    match params.args.as_slice() {
+        [argument] if bare => Some(argument.clone()),
         _ => None,
     }
 }
 
-fn cannot_combine(name: &str, function: &Function) -> String {
-    let shown = if matches!(name, "count" | "sum" | "avg" | "mean" | "min" | "max") {
-        function.to_string()
+fn cannot_combine(function: &AggregateFunction) -> String {
+    let name = function.func.name();
+    let simple = matches!(name, "count" | "sum" | "avg" | "mean" | "min" | "max");
+    let shown = if simple {
+        Expr::AggregateFunction(function.clone()).human_display().to_string()
     } else {
         name.to_owned()
     };
     format!("`{shown}` cannot be combined from the members' partial results")
 }
-
-fn is_aggregate(name: &str) -> bool {
-    name == "mean"
-        || all_default_aggregate_functions()
-            .iter()
-            .any(|function| function.name() == name || function.aliases().iter().any(|alias| alias == name))
-}
-
-/// Completes the outer query: names, grouping and the table of the members' answers.
-fn finish(select: &mut Select, names: &[Ident], groups: usize, into: &str) -> Result<(), String> {
-    let items = std::mem::take(&mut select.projection);
-    for (item, name) in items.into_iter().zip(names) {
-        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-            select.projection.push(SelectItem::ExprWithAlias {
-                expr,
-                alias: name.clone(),
-            });
-        }
-    }
-    let keys = (0..groups)
-        .map(|at| Expr::Identifier(quoted(&format!("g{at}"))))
-        .collect();
-    select.group_by = GroupByExpr::Expressions(keys, Vec::new());
-    if let Some(TableFactor::Table { name, alias, .. }) = select.from.first_mut().map(|from| &mut from.relation) {
-        *name = ObjectName(vec![ObjectNamePart::Identifier(quoted(into))]);
-        *alias = None;
-    }
-    Ok(())
-}
-
-/// Removes the table from qualified columns, because there is only one table, and quotes all columns.
-fn unqualify(query: &mut Query, table: &TableName, alias: Option<&str>) {
-    let _ = visit_mut(query, &mut Unqualify { table, alias });
-}
-
-struct Unqualify<'a> {
-    table: &'a TableName,
-    alias: Option<&'a str>,
-}
-
-impl VisitorMut for Unqualify<'_> {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "no other expression is a column")]
-        let column = match expr {
-            Expr::Identifier(ident) => Some(ident.value.clone()),
-            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                [table, column] if table.value == self.alias.unwrap_or(self.table.dataset.as_str()) => {
-                    Some(column.value.clone())
-                }
-                [schema, table, column]
-                    if schema.value == self.table.schema() && table.value == self.table.dataset.as_str() =>
-                {
-                    Some(column.value.clone())
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some(column) = column {
-            *expr = Expr::Identifier(quoted(&column));
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-fn read(text: &str) -> Result<Expr, String> {
-    let parsed = Parser::new(&GenericDialect {})
-        .try_with_sql(text)
-        .and_then(|mut parser| parser.parse_expr());
-    parsed.map_err(|error| format!("a part of it cannot be parsed again: {error}"))
-}
-
-/// The columns that `expr` mentions.
-fn columns_of(expr: &Expr) -> BTreeSet<String> {
-    struct Columns(BTreeSet<String>);
-    impl Visitor for Columns {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Identifier(ident) = expr {
-                self.0.insert(ident.value.clone());
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut columns = Columns(BTreeSet::new());
-    let _ = visit(expr, &mut columns);
-    columns.0
-}
-
-fn count_queries(query: &Query) -> usize {
-    struct Count(usize);
-    impl Visitor for Count {
-        type Break = ();
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.0 = self.0.saturating_add(1);
-            ControlFlow::Continue(())
-        }
-    }
-    let mut count = Count(0);
-    let _ = visit(query, &mut count);
-    count.0
-}
-
-#[cfg(test)]
-mod tests;

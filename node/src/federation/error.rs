@@ -1,13 +1,19 @@
 //! Why a federated query has no answer, or an incomplete one.
 
+mod interrupted;
+mod passing;
+mod retry;
+
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
 use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
-use datafusion::error::DataFusionError;
 
 use crate::iam::IamError;
+use concordat_engine::QueryError;
 use concordat_network::NetworkError;
+
+pub(in crate::federation) use interrupted::NotContinued;
 
 /// Why a query failed, before its first row or after its last.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +25,35 @@ pub enum FederationError {
         detail: String,
         /// What to write instead.
         help: Option<String>,
+    },
+    /// A holder would refuse the query for this reason, so it was not sent.
+    #[error("{}", about(dataset.as_ref(), source))]
+    Query {
+        /// The dataset, if the reason is about one.
+        dataset: Option<DatasetRef>,
+        /// The reason.
+        #[source]
+        source: Box<QueryError>,
+    },
+    /// The answer would lack the part of a member.
+    #[error("the answer would not be complete")]
+    Incomplete {
+        /// What is missing, one sentence each.
+        missing: Vec<String>,
+    },
+    /// None of the members that the query needs can take part.
+    #[error("no member's part of `{table}` is left")]
+    NoPart {
+        /// The table as named in the query.
+        table: String,
+        /// Why each of them is missing, one sentence each.
+        missing: Vec<String>,
+    },
+    /// The answer has other columns than those that the query was planned on.
+    #[error("the columns of `{dataset}` are not those that this query was planned on: the dataset has changed")]
+    ColumnsChanged {
+        /// The dataset.
+        dataset: DatasetRef,
     },
     /// The person's roles do not include querying.
     #[error(transparent)]
@@ -86,13 +121,22 @@ pub enum FederationError {
         refusal: Refusal,
     },
     /// The provider cannot be reached, or the connection was lost.
-    #[error("{provider} cannot be reached")]
+    #[error("{provider} cannot be reached: {}", cause(source))]
     Unreachable {
         /// The provider.
         provider: InstitutionId,
-        /// The network error.
-        #[source]
-        source: NetworkError,
+        /// The network error. It is not a source, because its text has addresses and keys, which mean nothing to a person who queries.
+        r#source: NetworkError,
+    },
+    /// The connection was lost in the middle of an answer that cannot be continued; the rows before that are genuine but incomplete.
+    #[error("the connection to {provider} was lost after {rows} rows, and the answer cannot be continued: {reason}")]
+    Interrupted {
+        /// The provider.
+        provider: InstitutionId,
+        /// Rows received from that provider before that.
+        rows: u64,
+        /// Why it cannot.
+        reason: NotContinued,
     },
     /// The roster names no node for the institution.
     #[error("{provider} is not an active member of the consortium")]
@@ -116,9 +160,6 @@ pub enum FederationError {
         /// What was wrong.
         detail: String,
     },
-    /// The local part of the work failed.
-    #[error("the query cannot be planned or run")]
-    Engine(#[source] Box<DataFusionError>),
     /// This node could not write its ledger or read its state.
     #[error("{what}")]
     Machine {
@@ -144,6 +185,22 @@ impl FederationError {
         Self::Usage {
             detail: detail.into(),
             help: Some(help.into()),
+        }
+    }
+
+    /// The reason for which the holder of `dataset` would refuse a query.
+    pub(super) fn query(dataset: &DatasetRef, source: QueryError) -> Self {
+        Self::Query {
+            dataset: Some(dataset.clone()),
+            source: Box::new(source),
+        }
+    }
+
+    /// The reason for which a query cannot be planned.
+    pub(super) fn planning(source: QueryError) -> Self {
+        Self::Query {
+            dataset: None,
+            source: Box::new(source),
         }
     }
 
@@ -199,16 +256,19 @@ impl FederationError {
                 "allowed purposes: {}",
                 allowed.iter().map(Purpose::to_string).collect::<Vec<_>>().join(", ")
             )],
+            Self::Incomplete { missing } | Self::NoPart { missing, .. } => missing.clone(),
             Self::Usage { .. }
+            | Self::Query { .. }
+            | Self::ColumnsChanged { .. }
             | Self::NotPermitted(_)
             | Self::NoGrant { .. }
             | Self::Tier { .. }
             | Self::SchemaMismatch { .. }
             | Self::Unreachable { .. }
+            | Self::Interrupted { .. }
             | Self::NotMember { .. }
             | Self::KeyChanged { .. }
             | Self::Misbehaved { .. }
-            | Self::Engine(_)
             | Self::Machine { .. } => Vec::new(),
         }
     }
@@ -218,6 +278,11 @@ impl FederationError {
         match self {
             Self::Usage { help, .. } => help.clone(),
             Self::NoGrant { help, .. } => Some(help.clone()),
+            Self::Query { source, .. } => source.help(),
+            Self::Incomplete { .. } => {
+                Some("add `--allow-partial` for the answer without these parts, or query the others by name".to_owned())
+            }
+            Self::ColumnsChanged { .. } => Some("query again".to_owned()),
             Self::PurposeNeeded { .. } => Some("add `--purpose PURPOSE`".to_owned()),
             Self::Refused { refusal, .. } | Self::Cut { refusal, .. } => {
                 let remedies: Vec<_> = refusal
@@ -230,13 +295,17 @@ impl FederationError {
             Self::Tier { .. } => {
                 Some("query with count, sum and avg grouped by columns, or request `records`".to_owned())
             }
-            Self::Unreachable { .. } => Some("see `concordat status` for who is connected".to_owned()),
+            Self::Unreachable { provider, .. } => Some(format!(
+                "ask `{provider}` whether its node runs, and whether its address is still the one that \
+                 `concordat consortium roster show` lists"
+            )),
+            Self::Interrupted { provider, reason, .. } => Some(reason.help(provider)),
             Self::NotPermitted(_)
+            | Self::NoPart { .. }
             | Self::SchemaMismatch { .. }
             | Self::NotMember { .. }
             | Self::KeyChanged { .. }
             | Self::Misbehaved { .. }
-            | Self::Engine(_)
             | Self::Machine { .. } => None,
         }
     }
@@ -245,56 +314,62 @@ impl FederationError {
     pub fn is_denial(&self) -> bool {
         match self {
             Self::NoGrant { .. } | Self::Tier { .. } | Self::NotPermitted(_) => true,
+            Self::Query { source, .. } => source.kind() == ErrorKind::Denied,
             Self::Refused { refusal, .. } | Self::Cut { refusal, .. } => refusal.code == RefusalCode::Denied,
             Self::Usage { .. }
+            | Self::Incomplete { .. }
+            | Self::NoPart { .. }
+            | Self::ColumnsChanged { .. }
             | Self::PurposeNeeded { .. }
             | Self::SchemaMismatch { .. }
             | Self::Unreachable { .. }
+            | Self::Interrupted { .. }
             | Self::NotMember { .. }
             | Self::KeyChanged { .. }
             | Self::Misbehaved { .. }
-            | Self::Engine(_)
             | Self::Machine { .. } => false,
         }
     }
 }
 
-impl From<FederationError> for DataFusionError {
-    fn from(error: FederationError) -> Self {
-        Self::External(Box::new(error))
+/// A reason, with the dataset that it is about.
+fn about(dataset: Option<&DatasetRef>, reason: &QueryError) -> String {
+    match dataset {
+        Some(dataset) => format!("`{dataset}`: {reason}"),
+        None => reason.to_string(),
     }
 }
 
-impl From<DataFusionError> for FederationError {
-    /// Extracts an error of ours that passed through the engine; any other error is the engine's own.
-    fn from(error: DataFusionError) -> Self {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "the engine adds errors; all others are its own"
-        )]
-        match error {
-            DataFusionError::External(inner) => match inner.downcast::<Self>() {
-                Ok(error) => *error,
-                Err(other) => Self::Engine(Box::new(DataFusionError::External(other))),
-            },
-            DataFusionError::Context(_, inner) => Self::from(*inner),
-            other => Self::Engine(Box::new(other)),
-        }
+/// What happened on the network, without addresses, keys and the words of libraries.
+fn cause(error: &NetworkError) -> &'static str {
+    if matches!(error, NetworkError::Unreachable { .. }) {
+        "its node does not answer at any of its addresses"
+    } else if matches!(error, NetworkError::OpenTimeout { .. } | NetworkError::Stalled { .. }) {
+        "its node does not answer in time"
+    } else if matches!(error, NetworkError::NotMember { .. }) {
+        "its node is not on the roster"
+    } else if matches!(error, NetworkError::Unsupported { .. } | NetworkError::Malformed(_)) {
+        "its node does not speak this protocol, and may run another version"
+    } else if matches!(error, NetworkError::Stopped) {
+        "this node is stopping"
+    } else {
+        "the connection was lost"
     }
 }
 
 impl Explain for FederationError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Usage { .. } | Self::PurposeNeeded { .. } | Self::SchemaMismatch { .. } | Self::Engine(_) => {
-                ErrorKind::Usage
-            }
+            Self::Usage { .. } | Self::PurposeNeeded { .. } | Self::SchemaMismatch { .. } => ErrorKind::Usage,
             Self::NotPermitted(source) => source.kind(),
+            Self::Query { source, .. } => source.kind(),
+            Self::Incomplete { .. } | Self::NoPart { .. } => ErrorKind::Unreachable,
+            Self::ColumnsChanged { .. } => ErrorKind::Internal,
             Self::NoGrant { .. } | Self::Tier { .. } => ErrorKind::Denied,
             Self::Refused { refusal, .. } | Self::Cut { refusal, .. } => refusal.code.kind(),
             Self::NotMember { .. } => ErrorKind::NotFound,
             Self::KeyChanged { .. } => ErrorKind::Denied,
-            Self::Unreachable { .. } => ErrorKind::Unreachable,
+            Self::Unreachable { .. } | Self::Interrupted { .. } => ErrorKind::Unreachable,
             Self::Misbehaved { .. } => ErrorKind::Integrity,
             Self::Machine { .. } => ErrorKind::Internal,
         }

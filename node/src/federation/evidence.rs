@@ -1,28 +1,32 @@
 //! What the consumer enters in the ledger and stores as evidence for a query to another institution.
 //!
-//! 1. The query is entered in the ledger before it is signed, attributed to the person.
-//! 2. The signed query is stored before it is sent.
+//! 1. The signed query is stored, and then entered in the ledger, attributed to the person, before it is sent.
+//! 2. The record comes before the entry, so that a start finds a record of each entry.
 //! 3. Its end is entered in every case: complete, cut, refused, failed, or because its reader stopped. The end of a query that was
 //!    interrupted by a stop of this node is entered at the next start.
 //! 4. A receipt is countersigned immediately, or later over [`RECEIPT`] if the answer was not read to its end.
 
 use concordat_protocol::audit::{EntryBody, Outcome};
 use concordat_protocol::error_kind::chain;
-use concordat_protocol::ids::{GrantId, InstitutionId, NodeId, QueryId};
-use concordat_protocol::query::{QueryEnvelope, Receipt, Received};
-use concordat_protocol::signed::{CoSigned, Signed};
+use concordat_protocol::ids::{Digest32, InstitutionId, NodeId, QueryId};
+use concordat_protocol::labels::SQL_HASH;
+use concordat_protocol::query::Receipt;
+use concordat_protocol::signed::CoSigned;
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{
-    AnswerDigest, Countersignature, MAX_RECEIPTS, ReceiptReply, ReceiptRequest, Refusal, Reply,
+    Countersignature, MAX_RECEIPTS, ReceiptReply, ReceiptRequest, Refusal, Reply,
 };
 use concordat_protocol::wire::streams::RECEIPT;
 use concordat_storage::ledger::Attribution;
 use tracing::Instrument as _;
 
 use super::error::FederationError;
+use super::exchange::OutgoingQuery;
 use super::handle::{Federation, FederationParts};
 use crate::attribution::by_peer;
-use crate::evidence::{Counted, EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide};
+use crate::evidence::{
+    AnswerEnd, Counted, EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide, UnsignedReceipt, check_receipt,
+};
 use crate::ledger_heads::LedgerHeadsError;
 use crate::membership::session_span;
 use crate::shutdown::Stage;
@@ -36,33 +40,25 @@ pub(super) struct OpenQuery {
     by: Attribution,
 }
 
-/// A query before it is signed.
-#[derive(Debug)]
-pub(super) struct Intent<'a> {
-    pub(super) provider: &'a InstitutionId,
-    pub(super) grant: GrantId,
-    pub(super) sql: &'a str,
-}
-
 impl Federation {
-    /// Enters a query before it is signed. The record comes first, so that a stop in between may leave an end without a beginning, but
-    /// never a beginning without an end.
+    /// Stores a signed query and enters it in the ledger; it may be sent afterwards. The record comes first, so that a stop in between may
+    /// leave an end without a beginning, but never a beginning without an end.
     ///
     /// # Errors
-    /// If it cannot be made durable. The query must not be signed in that case.
+    /// If it cannot be shown as evidence, or not be made durable. The query must not be sent in that case.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn open_query(
         &self,
-        intent: Intent<'_>,
+        outgoing: &OutgoingQuery,
         session: &Session,
-        by: Attribution,
     ) -> Result<OpenQuery, FederationError> {
         let parts = &self.0.parts;
-        let mut id = [0; 16];
-        getrandom::fill(&mut id)
-            .map_err(|error| FederationError::machine("the system provides no random numbers", error))?;
-        let query = QueryId::from_bytes(id);
-        let record = record_of(parts, &intent, session, &by)?;
-        let stored = parts.evidence.blocking(move |evidence| evidence.begin(query, &record));
+        let envelope = &outgoing.envelope;
+        let query = envelope.query;
+        let record = record_of(parts, outgoing, session)?;
+        let stored = parts
+            .evidence
+            .run(move |evidence| evidence.begin_signed(query, &record));
         if !stored.await.map_err(evidence_error)? {
             return Err(FederationError::machine(
                 "the id that was generated for the query is already in use",
@@ -71,39 +67,25 @@ impl Federation {
         }
         let entry = EntryBody::QueryOpened {
             query,
-            provider: intent.provider.clone(),
-            grant: intent.grant,
-            sql: concordat_protocol::ids::Digest32::sha256(concordat_protocol::labels::SQL_HASH, intent.sql.as_bytes()),
+            provider: envelope.to.clone(),
+            grant: envelope.grant,
+            sql: Digest32::sha256(SQL_HASH, envelope.sql.as_bytes()),
         };
+        let by = outgoing.by.clone();
         let entered = parts.ledger.append_async(entry, &by, parts.clock.now()).await;
         let entry =
             entered.map_err(|error| FederationError::machine("the query cannot be entered in the ledger", error))?;
         let sequence = entry.sequence();
-        let noted = parts
-            .evidence
-            .blocking(move |evidence| evidence.update(query, |record| record.note(sequence)));
+        let noted = parts.evidence.blocking(move |evidence| evidence.note(query, sequence));
         noted.await.map_err(evidence_error)?;
         Ok(OpenQuery { id: query, by })
-    }
-
-    /// Stores the signed query; it may be sent afterwards.
-    ///
-    /// # Errors
-    /// If it cannot be made durable.
-    pub(super) async fn store_signed(
-        &self,
-        query: QueryId,
-        signed: Signed<QueryEnvelope>,
-    ) -> Result<(), FederationError> {
-        let evidence = &self.0.parts.evidence;
-        let stored = evidence.run(move |evidence| evidence.store_query(query, signed));
-        stored.await.map_err(evidence_error)
     }
 
     /// Enters the end of a query.
     ///
     /// # Errors
     /// If it cannot be made durable.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn close_query(
         &self,
         query: OpenQuery,
@@ -283,10 +265,12 @@ impl Federation {
                 .filter(|_| same)
                 .map(|ledger| Countersignature { receipt, ledger }));
         }
-        let head = stated.ledger.head_of(node, &stated.provider);
-        let Some(counted) = matches_query(&stated, &record).filter(|_| head.is_ok()) else {
-            tracing::warn!(query = %query.short(), "a receipt does not match the query; it stays unsigned");
-            return Ok(None);
+        let counted = match check_later(&stated, &record, node) {
+            Ok(counted) => counted,
+            Err(error) => {
+                tracing::warn!(query = %query.short(), %error, "a receipt stays unsigned");
+                return Ok(None);
+            }
         };
         let ours = signed.add_signature(&parts.identity.node_key);
         let ours = ours.map_err(|error| FederationError::machine("the receipt cannot be signed", error))?;
@@ -301,39 +285,35 @@ impl Federation {
     }
 }
 
-/// Whether a later receipt matches the query that was sent and, if so, whether its bytes are those that were counted. A provider may
-/// have sent more than was read, but never less.
-fn matches_query(stated: &Receipt, record: &EvidenceRecord) -> Option<bool> {
-    let sent = record.envelope.as_ref()?.peek_unverified().ok()?;
-    let as_stated = Received {
-        bytes: stated.bytes,
-        answer: stated.answer,
-    };
-    stated.matches(&sent, &record.actor, as_stated).ok()?;
-    match record.counted {
-        Some(counted) if stated.bytes < counted.bytes => None,
-        Some(counted) => Some(counted.bytes == stated.bytes && counted.answer == stated.answer),
-        None => Some(false),
-    }
+/// Checks a receipt that comes after its query has ended, by the rules for one at the end of an answer. Returns whether what it states was
+/// counted.
+fn check_later(stated: &Receipt, record: &EvidenceRecord, node: NodeId) -> Result<bool, UnsignedReceipt> {
+    let sent = record.envelope.as_ref().and_then(|sent| sent.peek_unverified().ok());
+    let sent = sent.ok_or(UnsignedReceipt::UnknownQuery)?;
+    let head = stated.ledger.head_of(node, &stated.provider);
+    head.map_err(|_| UnsignedReceipt::Head)?;
+    let counted = record.counted.unwrap_or_else(|| Counted::nothing(AnswerEnd::Unknown));
+    let bounds = record.bounds.unwrap_or_default();
+    check_receipt(stated, (&sent, &record.actor), bounds, &counted)
 }
 
 fn record_of(
     parts: &FederationParts,
-    intent: &Intent<'_>,
+    outgoing: &OutgoingQuery,
     session: &Session,
-    by: &Attribution,
 ) -> Result<EvidenceRecord, FederationError> {
     let now = parts.clock.now();
+    let envelope = &outgoing.envelope;
     let unknown = || FederationError::NotMember {
-        provider: intent.provider.clone(),
+        provider: envelope.to.clone(),
     };
     let attested = session.attested().ok_or_else(unknown)?;
     let own = parts.identity.certificate(now);
     Ok(EvidenceRecord {
         side: EvidenceSide::Consumer,
         at: now,
-        actor: by.actor().cloned().ok_or_else(unknown)?,
-        grant: Some(intent.grant),
+        actor: outgoing.by.actor().cloned().ok_or_else(unknown)?,
+        grant: Some(envelope.grant),
         peer: Some(EvidencePeer {
             institution: attested.institution.clone(),
             node: session.peer(),
@@ -341,9 +321,10 @@ fn record_of(
             own: own
                 .map_err(|error| FederationError::machine("the certificate of the node cannot be created", error))?,
         }),
-        sql: intent.sql.to_owned(),
-        envelope: None,
+        sql: None,
+        envelope: Some(outgoing.signed.clone()),
         entries: Vec::new(),
+        bounds: Some(outgoing.bounds()),
         counted: None,
         receipt: None,
         countersigned: false,
@@ -365,15 +346,6 @@ pub(super) fn outcome_of(error: &FederationError) -> Outcome {
         Outcome::Failed {
             reason: Reason::sanitized(&error.to_string()),
         }
-    }
-}
-
-/// The count of an answer of which nothing was received.
-pub(super) fn nothing_received() -> Counted {
-    Counted {
-        rows: 0,
-        bytes: 0,
-        answer: AnswerDigest::default().finish(),
     }
 }
 

@@ -11,8 +11,8 @@
 use bytes::Bytes;
 use concordat_arrow_stream::{CheckedStream, Item, StreamViolation};
 use concordat_protocol::identity::NodeKey;
-use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NodeId};
-use concordat_protocol::query::{Outcome, QueryEnvelope, Receipt, Received};
+use concordat_protocol::ids::{DatasetRef, Digest32, GrantId, InstitutionId, NodeId};
+use concordat_protocol::query::{Outcome, QueryEnvelope, Receipt};
 use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::wire::messages::{
@@ -22,10 +22,10 @@ use concordat_storage::ledger::Attribution;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::columns::RequestedColumns;
 use super::error::FederationError;
 use super::handle::Federation;
-use crate::evidence::Counted;
+use super::source::has_columns;
+use crate::evidence::{AnswerEnd, Counted, ReceiptBounds, check_receipt};
 use concordat_network::{FramedStream, NetworkError};
 
 /// A query on its way to a provider, and what its answer has to match.
@@ -43,13 +43,25 @@ pub(super) struct OutgoingQuery {
     pub(super) node: NodeId,
     /// The highest tier allowed for the answer.
     pub(super) tier: Tier,
+    /// The dataset that is queried.
+    pub(super) dataset: DatasetRef,
     /// The columns that the answer must have.
-    pub(super) columns: RequestedColumns,
+    pub(super) schema: SchemaRef,
+    /// Whether its rows are groups.
+    pub(super) grouped: bool,
 }
 
 impl OutgoingQuery {
     fn provider(&self) -> &InstitutionId {
         &self.envelope.to
+    }
+
+    /// What a receipt of this query may state at most.
+    pub(super) const fn bounds(&self) -> ReceiptBounds {
+        ReceiptBounds {
+            tier: self.tier,
+            grouped: self.grouped,
+        }
     }
 
     fn misbehaved(&self, detail: impl Into<String>) -> FederationError {
@@ -85,6 +97,23 @@ pub(super) struct Reading {
     more: bool,
     bytes: u64,
     rows: u64,
+    /// Whether the provider has ended the chunks.
+    ended: bool,
+}
+
+/// An answer that has not begun, and what was received of it.
+#[derive(Debug)]
+pub(super) struct NotBegun {
+    pub(super) error: FederationError,
+    pub(super) counted: Counted,
+}
+
+impl NotBegun {
+    /// No chunk was received.
+    fn without_chunk(error: FederationError, end: AnswerEnd) -> Box<Self> {
+        let counted = Counted::nothing(end);
+        Box::new(Self { error, counted })
+    }
 }
 
 /// The receipt of an answer that has been read to its end, and the reason if it ended early.
@@ -101,29 +130,17 @@ impl Reading {
     ///
     /// # Errors
     /// [`FederationError::Refused`] with the provider's reasons, or the error that ended the exchange.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn begin(
         mut stream: FramedStream,
         outgoing: OutgoingQuery,
-    ) -> Result<(Self, Option<SchemaRef>), FederationError> {
-        let frame = QueryFrame {
-            envelope: outgoing.signed.clone(),
-        };
-        stream.send(&frame).await.map_err(|error| outgoing.unreachable(error))?;
-        match stream.expect().await.map_err(|error| outgoing.unreachable(error))? {
-            QueryOpening::Accepted { query, .. } if query != outgoing.envelope.query => {
-                return Err(outgoing.misbehaved("it answers another query"));
+    ) -> Result<(Self, Option<SchemaRef>), Box<NotBegun>> {
+        match Self::open(&mut stream, &outgoing).await {
+            Ok(()) => {}
+            Err(error @ FederationError::Refused { .. }) => {
+                return Err(NotBegun::without_chunk(error, AnswerEnd::Refused));
             }
-            QueryOpening::Accepted { tier, .. } if tier > outgoing.tier => {
-                return Err(outgoing.misbehaved(format!(
-                    "it answers at tier `{tier}`, above the grant's `{}`",
-                    outgoing.tier
-                )));
-            }
-            QueryOpening::Accepted { .. } => {}
-            QueryOpening::Refused(refusal) => {
-                let provider = outgoing.provider().clone();
-                return Err(FederationError::Refused { provider, refusal });
-            }
+            Err(error) => return Err(NotBegun::without_chunk(error, AnswerEnd::Interrupted)),
         }
         let mut reading = Self {
             stream,
@@ -135,17 +152,48 @@ impl Reading {
             more: true,
             bytes: 0,
             rows: 0,
+            ended: false,
         };
-        let schema = reading.schema().await?;
-        if let Some(unexpected) = schema
-            .as_ref()
-            .and_then(|schema| reading.outgoing.columns.unexpected_in(schema))
-        {
-            return Err(reading
-                .outgoing
-                .misbehaved(format!("{unexpected}, which was not requested")));
+        match reading.expected_schema().await {
+            Ok(schema) => Ok((reading, schema)),
+            Err(error) => {
+                let counted = reading.counted();
+                Err(Box::new(NotBegun { error, counted }))
+            }
         }
-        Ok((reading, schema))
+    }
+
+    /// Sends the query, and receives that it is answered.
+    async fn open(stream: &mut FramedStream, outgoing: &OutgoingQuery) -> Result<(), FederationError> {
+        let frame = QueryFrame {
+            envelope: outgoing.signed.clone(),
+        };
+        stream.send(&frame).await.map_err(|error| outgoing.unreachable(error))?;
+        match stream.expect().await.map_err(|error| outgoing.unreachable(error))? {
+            QueryOpening::Accepted { query, .. } if query != outgoing.envelope.query => {
+                Err(outgoing.misbehaved("it answers another query"))
+            }
+            QueryOpening::Accepted { tier, .. } if tier > outgoing.tier => Err(outgoing.misbehaved(format!(
+                "it answers at tier `{tier}`, above the grant's `{}`",
+                outgoing.tier
+            ))),
+            QueryOpening::Accepted { .. } => Ok(()),
+            QueryOpening::Refused(refusal) => {
+                let provider = outgoing.provider().clone();
+                Err(FederationError::Refused { provider, refusal })
+            }
+        }
+    }
+
+    /// The columns, which must be those that are expected.
+    async fn expected_schema(&mut self) -> Result<Option<SchemaRef>, FederationError> {
+        let schema = self.schema().await?;
+        match &schema {
+            Some(found) if !has_columns(found, &self.outgoing.schema) => Err(FederationError::ColumnsChanged {
+                dataset: self.outgoing.dataset.clone(),
+            }),
+            Some(_) | None => Ok(schema),
+        }
     }
 
     /// Reads chunks until the columns are known; `None` if the answer ends before that.
@@ -164,14 +212,14 @@ impl Reading {
     ///
     /// # Errors
     /// If the exchange fails or the bytes are not valid rows.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn next_batch(&mut self) -> Result<Option<RecordBatch>, FederationError> {
         loop {
             match self.item().await? {
                 // The columns come once, before any rows.
                 Some(Item::Schema(_)) => {}
                 Some(Item::Batch(batch)) => {
-                    let rows = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
-                    self.rows = self.rows.saturating_add(rows);
+                    self.count(&batch);
                     return Ok(Some(batch));
                 }
                 None => return Ok(None),
@@ -211,6 +259,7 @@ impl Reading {
     async fn receive(&mut self) -> Result<bool, FederationError> {
         let chunk = self.stream.recv_chunk().await;
         let Some(chunk) = chunk.map_err(|error| self.outgoing.unreachable(error))? else {
+            self.ended = true;
             return Ok(false);
         };
         self.digest.update(&chunk);
@@ -228,6 +277,7 @@ impl Reading {
     }
 
     /// Reads the provider's closing message and checks its receipt.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn closing(&mut self) -> Result<(CoSigned<Receipt>, Closing), FederationError> {
         let QueryClosing { receipt, cut } = self
             .stream
@@ -238,30 +288,17 @@ impl Reading {
         let verified =
             verified.map_err(|error| self.outgoing.misbehaved(format!("its receipt is invalid: {error}")))?;
         let stated = verified.document();
-        let received = Received {
-            bytes: self.bytes,
-            answer: self.digest.finish(),
-        };
-        stated
-            .matches(&self.outgoing.envelope, &self.outgoing.actor, received)
-            .map_err(|mismatch| self.outgoing.misbehaved(mismatch.to_string()))?;
+        let counted = self.counted();
+        let of = (&self.outgoing.envelope, &self.outgoing.actor);
+        check_receipt(stated, of, self.outgoing.bounds(), &counted)
+            .map_err(|error| self.outgoing.misbehaved(error.to_string()))?;
         // A head signed by another node's key could not be attributed to this provider.
         let head = stated.ledger.head_of(self.outgoing.node, self.outgoing.provider());
         head.map_err(|error| self.outgoing.misbehaved(error.to_string()))?;
-        if stated.rows != self.rows {
-            return Err(self
-                .outgoing
-                .misbehaved("the receipt states a number of rows that differs from what was received"));
-        }
         if (stated.outcome == Outcome::Completed) != cut.is_none() {
             return Err(self
                 .outgoing
                 .misbehaved("the receipt and the end of the answer contradict each other"));
-        }
-        if stated.outcome == Outcome::Completed && !self.decoder.is_complete() {
-            return Err(self
-                .outgoing
-                .misbehaved("the rows do not end, but the receipt states that they are complete"));
         }
         let digest = verified.signed().payload_digest();
         let digest = digest.map_err(|error| self.outgoing.misbehaved(error.to_string()))?;
@@ -288,19 +325,37 @@ impl Reading {
         }
     }
 
-    /// What has been received so far.
-    pub(super) fn counted(&self) -> Counted {
+    /// What has been received so far. Rows of a chunk that is not read are counted too, as the provider has; no row is read afterwards.
+    pub(super) fn counted(&mut self) -> Counted {
+        while let Ok(Some(item)) = self.decoder.decode(&mut self.pending) {
+            match item {
+                Item::Schema(_) => {}
+                Item::Batch(batch) => self.count(&batch),
+            }
+        }
         Counted {
             rows: self.rows,
             bytes: self.bytes,
             answer: self.digest.finish(),
+            end: if self.ended {
+                AnswerEnd::Read
+            } else {
+                AnswerEnd::Interrupted
+            },
+            complete: self.decoder.is_complete(),
         }
+    }
+
+    fn count(&mut self, batch: &RecordBatch) {
+        let rows = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+        self.rows = self.rows.saturating_add(rows);
     }
 
     /// Ends the exchange: checks the receipt, enters it in the ledger, stores it, signs it and sends it back.
     ///
     /// # Errors
     /// If the receipt does not match the query and the received answer, or if it cannot be entered.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn finish(mut self, key: &NodeKey, federation: &Federation) -> Result<Closing, FederationError> {
         let (receipt, closing) = self.closing().await?;
         let signed = receipt

@@ -13,12 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 
 use super::error::FederationError;
-use super::evidence::{OpenQuery, nothing_received, outcome_of};
-use super::exchange::{OutgoingQuery, Reading};
+use super::evidence::outcome_of;
+use super::exchange::{NotBegun, OutgoingQuery, Reading};
 use super::handle::Federation;
+use super::outgoing::Turn;
 use super::report::{Cells, QueryReport};
 use super::source::{Answer, Batches};
-use crate::evidence::Counted;
+use crate::evidence::{AnswerEnd, Counted};
 use concordat_network::FramedStream;
 
 /// Batches buffered for the reader: one is read while the next arrives.
@@ -36,18 +37,27 @@ pub(super) struct Exchange {
     pub(super) report: QueryReport,
     pub(super) dataset: DatasetRef,
     pub(super) cells: Cells,
+    pub(super) _turn: Turn,
 }
 
 impl Exchange {
-    /// Runs the exchange and enters its end. The exchange is a task of its own, so that its end is entered even if its decoder
-    /// panics on the received bytes.
-    pub(super) async fn run(self, stream: FramedStream, outgoing: OutgoingQuery, open: OpenQuery, reader: Reader) {
+    /// Enters that the query is sent, runs the exchange and enters its end. All of it is one task, so that a query whose reader leaves at any instant
+    /// has an end; and the exchange is one of its own, so that its end is entered even if its decoder panics on the received bytes.
+    pub(super) async fn run(self, stream: FramedStream, outgoing: OutgoingQuery, reader: Reader) {
+        if reader.opened.is_closed() {
+            return;
+        }
         let federation = self.federation.clone();
+        let open = match federation.open_query(&outgoing, stream.session()).await {
+            Ok(open) => open,
+            // The reader may have been dropped.
+            Err(error) => return drop(reader.opened.send(Err(error))),
+        };
         let rows = reader.rows.clone();
         let exchange = self.exchange(stream, outgoing, reader).in_current_span();
         let ended = tokio::spawn(exchange).await;
         let Ended { counted, outcome, last } = ended.unwrap_or_else(|_| Ended {
-            counted: nothing_received(),
+            counted: Counted::nothing(AnswerEnd::Unknown),
             outcome: Outcome::Failed {
                 reason: Reason::sanitized("its rows could not be decoded"),
             },
@@ -69,7 +79,10 @@ impl Exchange {
     async fn exchange(self, stream: FramedStream, outgoing: OutgoingQuery, Reader { opened, rows }: Reader) -> Ended {
         let (mut reading, schema) = match Reading::begin(stream, outgoing).await {
             Ok(begun) => begun,
-            Err(error) => return Ended::before_rows(nothing_received(), opened, error),
+            Err(not_begun) => {
+                let NotBegun { error, counted } = *not_begun;
+                return Ended::before_rows(counted, opened, error);
+            }
         };
         let Some(schema) = schema else {
             let counted = reading.counted();

@@ -11,21 +11,24 @@ use super::statement::quoted;
 /// Longest list that is sent; a longer one is checked locally.
 const MAX_LIST: usize = 1000;
 
-/// `filter` as an SQL condition; `None` if it cannot be sent.
+/// `filter` as an SQL condition, with each column named as `own_name` does; `None` if it cannot be sent.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "a condition that is not listed is checked locally"
 )]
-pub(super) fn as_text(filter: &Expr) -> Option<String> {
+pub(super) fn as_text(filter: &Expr, own_name: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let text = |part: &Expr| as_text(part, own_name);
+    let column = |part: &Expr| column(part, own_name);
+    let operand = |part: &Expr| operand(part, own_name);
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
-            Operator::And | Operator::Or => Some(format!("({} {op} {})", as_text(left)?, as_text(right)?)),
+            Operator::And | Operator::Or => Some(format!("({} {op} {})", text(left)?, text(right)?)),
             Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq => {
                 Some(format!("{} {op} {}", operand(left)?, operand(right)?))
             }
             _ => None,
         },
-        Expr::Not(inner) => Some(format!("(NOT {})", as_text(inner)?)),
+        Expr::Not(inner) => Some(format!("(NOT {})", text(inner)?)),
         Expr::IsNull(inner) => Some(format!("{} IS NULL", column(inner)?)),
         Expr::IsNotNull(inner) => Some(format!("{} IS NOT NULL", column(inner)?)),
         Expr::Between(between) => {
@@ -43,16 +46,16 @@ pub(super) fn as_text(filter: &Expr) -> Option<String> {
     }
 }
 
-fn column(expr: &Expr) -> Option<String> {
+fn column(expr: &Expr, own_name: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let Expr::Column(column) = expr else { return None };
-    Some(quoted(&column.name).to_string())
+    Some(quoted(&own_name(&column.name)?).to_string())
 }
 
-fn operand(expr: &Expr) -> Option<String> {
+fn operand(expr: &Expr, own_name: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     if let Expr::Literal(value, _) = expr {
         literal(value)
     } else {
-        column(expr)
+        column(expr, own_name)
     }
 }
 
@@ -79,6 +82,10 @@ fn literal(value: &ScalarValue) -> Option<String> {
 mod tests {
     use super::*;
     use datafusion::prelude::{col, lit};
+
+    fn as_text(filter: &Expr) -> Option<String> {
+        super::as_text(filter, &|column| Some(column.to_owned()))
+    }
 
     #[test]
     fn filter_comparisons_lists_and_missing_values_are_sent() {

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use concordat_storage::ledger::Ledger;
+use tokio_util::sync::CancellationToken;
 
-use super::schema_cache::SchemaCache;
+use super::column_cache::GrantColumns;
+use super::foreseen::ForeseenAnswers;
+use super::outgoing::OutgoingQueries;
 use super::threads::Threads;
 use crate::clock::Clock;
 use crate::evidence::Evidence;
@@ -22,8 +25,10 @@ pub struct Federation(pub(super) Arc<Inner>);
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) parts: FederationParts,
-    pub(super) schemas: SchemaCache,
+    pub(super) grant_columns: GrantColumns,
     pub(super) threads: Threads,
+    pub(super) outgoing: OutgoingQueries,
+    pub(super) foreseen: Arc<ForeseenAnswers>,
 }
 
 /// The dependencies of [`Federation`].
@@ -45,6 +50,8 @@ pub struct FederationParts {
     pub sharing: Sharing,
     /// The evidence records of queries.
     pub evidence: Evidence,
+    /// Canceled when this node begins to stop.
+    pub stopping: CancellationToken,
 }
 
 impl Federation {
@@ -52,8 +59,10 @@ impl Federation {
     pub fn new(parts: FederationParts) -> Self {
         Self(Arc::new(Inner {
             parts,
-            schemas: SchemaCache::default(),
+            grant_columns: GrantColumns::default(),
             threads: Threads::default(),
+            outgoing: OutgoingQueries::default(),
+            foreseen: Arc::default(),
         }))
     }
 }

@@ -1,29 +1,48 @@
-//! Which member gets which query, and what is computed locally.
+//! Which member gets which query, and what is computed by this node.
 //!
-//! 1. A query that touches one dataset is sent to its provider unchanged.
-//! 2. Otherwise parts of the query are pushed down. Every block that concerns one dataset alone and returns a summary is sent to its
-//!    provider. Every block that aggregates one dataset over all members is decomposed ([`decompose`]). Each pushed-down block is
-//!    replaced by a table of answers.
-//! 3. The rest names tables whose records have to be transferred, which requires the tier `records` at each of their providers.
+//! 1. The statement is planned once, on the columns that the grants show, by the planner that the holders use.
+//! 2. A query that touches one dataset, and that its holder can answer, is sent to it as a whole.
+//! 3. Otherwise each grouping of one table is cut out of the plan, and every member answers its part of it ([`decompose`](mod@super::decompose)).
+//! 4. The tables that are left are read row by row, which requires the tier `records` at each of their holders.
+//!
+//! Members that a condition on the institution excludes are no part of any of it ([`queried`](mod@queried)). Every text that is sent was
+//! checked as its holder checks it, and so the columns of its answer are known.
+
+mod planned;
+mod queried;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use concordat_engine::on_large_stack;
+use concordat_engine::{Casts, QueryError, executable};
+use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::scope::Tier;
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, TableFactor, TableWithJoins};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::sql::sqlparser::ast::Query;
 
-use super::decompose::{Contribution, MissingColumn, check_shape, decompose, is_summary};
+use super::columns_in_use::columns_in_use;
+use super::decompose::Block;
 use super::error::FederationError;
-use super::source::Target;
+use super::foreseen::ForeseenAnswers;
+use super::fragment::Fragment;
+use super::output_names;
+use super::report::{QueryReport, Remark};
+use super::source::{MemberQuery, QuerySource, Target};
 use super::statement::{
-    ANSWER, ParsedQuery, TableName, occurrences, parser_thread_error, tables_of, use_local_version_names,
-    use_provider_table_name,
+    ANSWER, ParsedQuery, TableName, is_grouped, separate_signs, use_local_version_names, use_provider_table_name,
 };
+use super::table::RemoteTable;
+use super::tables::Tables;
+use super::union::Member;
+use planned::{Planned, planned, resolve};
+use queried::{Queried, names_institution};
 
-/// The datasets behind each table of a query.
-pub(super) type Targets = BTreeMap<TableName, Vec<Target>>;
+/// The tables whose records are transferred, and where each is read from.
+type Records = Vec<(TableName, Vec<Target>)>;
 
 /// How a query is executed.
 #[derive(Debug)]
@@ -32,244 +51,315 @@ pub(super) enum Plan {
     Whole {
         /// The dataset.
         target: Target,
-        /// The text sent to it.
-        sql: String,
+        /// What is sent to it.
+        query: MemberQuery,
     },
-    /// Several datasets are queried, and the rest is computed locally.
-    Local {
-        /// The query over the tables of answers and records.
-        query: Box<Query>,
-        /// The blocks that members answer.
-        fragments: Vec<Fragment>,
-        /// The tables whose records are transferred.
-        tables: Vec<(TableName, Vec<Target>)>,
-    },
+    /// Several datasets are queried, and the rest is computed by this node.
+    Local(Box<LocalPlan>),
 }
 
-/// One block of the query that members answer.
+/// A query that this node computes from the answers of members.
 #[derive(Debug)]
-pub(super) struct Fragment {
-    /// The table of its answers.
-    pub(super) name: String,
-    /// The targets, with the query for each.
-    pub(super) queries: Vec<(Target, String)>,
+pub(super) struct LocalPlan {
+    /// The session with all functions.
+    pub(super) state: SessionState,
+    /// The plan over the tables of answers and records, ready to be optimized.
+    pub(super) plan: LogicalPlan,
+    /// The parts that members answer.
+    pub(super) fragments: Vec<Fragment>,
+    /// The tables whose records are transferred.
+    pub(super) records: Records,
+    /// The text of the query with its names resolved, for people to read.
+    pub(super) text: String,
 }
 
-/// Decides which member gets which query.
-///
-/// # Errors
-/// [`FederationError::Tier`] names the member whose tier is too low for the query.
-pub(super) fn plan(parsed: ParsedQuery, targets: &Targets) -> Result<Plan, FederationError> {
-    on_large_stack(|| planned(parsed, targets)).unwrap_or_else(|| Err(parser_thread_error()))
+/// What planning needs besides the statement.
+#[derive(Clone, Debug)]
+pub(super) struct Planner {
+    /// The tables of the query.
+    pub(super) tables: Tables,
+    /// Sends the queries for records.
+    pub(super) source: Arc<dyn QuerySource>,
+    /// Memory of the local engine, in bytes.
+    pub(super) memory: usize,
+    /// Notes about the answer.
+    pub(super) report: QueryReport,
+    /// What is known of the answers to texts.
+    pub(super) foreseen: Arc<ForeseenAnswers>,
 }
 
-fn planned(parsed: ParsedQuery, targets: &Targets) -> Result<Plan, FederationError> {
-    let mut query = parsed.query;
-    if let Some((table, target)) = only_target(&parsed.tables, targets)
-        && check_shape(&query).is_ok()
-    {
-        use_provider_table_name(&mut query, table);
-        return Ok(Plan::Whole {
-            target: target.clone(),
-            sql: query.to_string(),
-        });
-    }
-    let mut pushdown = Pushdown {
-        targets,
-        fragments: Vec::new(),
-        obstacles: BTreeMap::new(),
-    };
-    pushdown.query(&mut query)?;
-    let tables = pushdown.tables_left(&query)?;
-    use_local_version_names(&mut query);
-    Ok(Plan::Local {
-        query: Box::new(query),
-        fragments: pushdown.fragments,
-        tables,
-    })
-}
-
-fn only_target<'a>(tables: &'a BTreeSet<TableName>, targets: &'a Targets) -> Option<(&'a TableName, &'a Target)> {
-    let table = tables.first().filter(|_| tables.len() == 1)?;
-    match targets.get(table).map(Vec::as_slice) {
-        Some([target]) => Some((table, target)),
-        _ => None,
-    }
-}
-
-struct Pushdown<'a> {
-    targets: &'a Targets,
-    fragments: Vec<Fragment>,
-    /// Why a table's block could not be pushed down.
-    obstacles: BTreeMap<TableName, String>,
-}
-
-impl Pushdown<'_> {
-    fn query(&mut self, query: &mut Query) -> Result<(), FederationError> {
-        for defined in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
-            self.query(&mut defined.query)?;
+impl Planner {
+    /// Decides which member gets which query. Runs on a thread with a large stack.
+    ///
+    /// # Errors
+    /// [`FederationError::Query`] with the reason for which a holder would refuse the query; [`FederationError::Tier`] names the
+    /// member whose tier is too low for it.
+    pub(super) async fn plan(mut self, parsed: ParsedQuery) -> Result<Plan, FederationError> {
+        let mut query = parsed.query;
+        use_local_version_names(&mut query);
+        let queried = self.keep_queried_members(&query).await?;
+        resolve(&mut query, &self.tables);
+        for renamed in output_names::make_distinct(&mut query) {
+            self.report.remark(renamed);
         }
-        if self.push_down(query)? {
-            Ok(())
-        } else {
-            self.body(&mut query.body)
-        }
-    }
-
-    fn body(&mut self, body: &mut SetExpr) -> Result<(), FederationError> {
-        match body {
-            SetExpr::Select(select) => select.from.iter_mut().try_for_each(|from| self.from(from)),
-            SetExpr::Query(query) => self.query(query),
-            SetExpr::SetOperation { left, right, .. } => {
-                self.branch(left)?;
-                self.branch(right)
+        let whole = match self.only_member(&parsed.tables, &query) {
+            Some((table, member)) => match whole(&query, table, member, &self.foreseen).await {
+                Ok(plan) => return Ok(plan),
+                Err(refused) => Some((member.target.clone(), refused)),
+            },
+            None => None,
+        };
+        let local = Box::pin(self.local(query, &queried)).await;
+        match (whole, local) {
+            // Below tier `records` this node cannot compute what the holder refuses to.
+            (Some((target, refused)), Err(_)) if target.tier < Tier::Records => {
+                Err(FederationError::query(&target.dataset, refused))
             }
-            SetExpr::Values(_) | SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) => Ok(()),
-            SetExpr::Merge(_) | SetExpr::Table(_) => Ok(()),
+            (_, local) => local.map(|plan| Plan::Local(Box::new(plan))),
         }
     }
 
-    fn branch(&mut self, branch: &mut SetExpr) -> Result<(), FederationError> {
-        if !matches!(branch, SetExpr::Select(_)) {
-            return self.body(branch);
+    /// The only member that the query needs, unless it uses the institution of the rows, which the member does not have.
+    fn only_member<'a>(&'a self, named: &'a BTreeSet<TableName>, query: &Query) -> Option<(&'a TableName, &'a Member)> {
+        let name = named.first().filter(|_| named.len() == 1)?;
+        let table = self.tables.get(name)?;
+        match table.members.as_slice() {
+            [member] if !(table.has_institution() && names_institution(query)) => Some((name, member)),
+            _ => None,
         }
-        let mut alone = standalone(branch.clone());
-        if self.push_down(&mut alone)? {
-            *branch = *alone.body;
-            return Ok(());
-        }
-        self.body(branch)
     }
 
-    fn from(&mut self, from: &mut TableWithJoins) -> Result<(), FederationError> {
-        let joined = from.joins.iter_mut().map(|join| &mut join.relation);
-        for factor in std::iter::once(&mut from.relation).chain(joined) {
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "a form of table that is not listed contains no query of its own"
-            )]
-            match factor {
-                TableFactor::Derived {
-                    lateral: false,
-                    subquery,
-                    ..
-                } => self.query(subquery)?,
-                TableFactor::NestedJoin { table_with_joins, .. } => self.from(table_with_joins)?,
-                _ => {}
+    /// Leaves members out that a condition on the institution excludes: neither their columns nor whether they can take part matters. Of
+    /// the others, those that cannot take part have a remark.
+    async fn keep_queried_members(&mut self, query: &Query) -> Result<Queried, FederationError> {
+        let left_out = self.report.left_out();
+        let members = self.tables.of_members().flat_map(|(_, table)| &table.members);
+        let datasets = members.map(|member| &member.target.dataset).chain(&left_out);
+        let candidates: BTreeSet<InstitutionId> = datasets.map(|dataset| dataset.institution.clone()).collect();
+        let queried = Queried::of(query, &self.tables, &candidates, self.memory).await;
+        self.report.decide(|dataset| queried.includes(dataset));
+        for (name, institutions) in queried.iter() {
+            let Some(table) = self.tables.get_mut(name) else {
+                continue;
+            };
+            if institutions.is_empty() {
+                // It stays, so that the query can be planned, and has no rows.
+                let first = table
+                    .members
+                    .first()
+                    .map(|member| member.target.dataset.institution.clone());
+                if let Some(first) = first {
+                    *table = table.typed_by(&first);
+                }
+                continue;
+            }
+            *table = table.only(&name.dataset, |institution| institutions.contains(institution));
+            if table.members.is_empty() {
+                return Err(self.no_part(name));
+            }
+        }
+        Ok(queried)
+    }
+
+    fn no_part(&self, name: &TableName) -> FederationError {
+        FederationError::NoPart {
+            table: name.to_string(),
+            missing: self.report.missing(&name.dataset),
+        }
+    }
+
+    async fn local(&mut self, query: Query, queried: &Queried) -> Result<LocalPlan, FederationError> {
+        let text = query.to_string();
+        let Planned { state, plan, dataset } = planned(query, &self.tables, self.memory).await?;
+        self.keep_members_with_all_columns(&plan, queried)?;
+        let mut cut = Cut {
+            tables: &self.tables,
+            state: &state,
+            names: names_given(&plan),
+            fragments: Vec::new(),
+            obstacles: BTreeMap::new(),
+        };
+        let plan = cut.out_of(plan).await?;
+        let Cut {
+            fragments, obstacles, ..
+        } = cut;
+        let (plan, records) = self.with_records(plan, &obstacles)?;
+        let plan = executable(&state, plan, Casts::Strict, &dataset).map_err(FederationError::planning)?;
+        let (plan, renamed) = output_names::distinct(plan)?;
+        for renamed in renamed {
+            self.report.remark(renamed);
+        }
+        Ok(LocalPlan {
+            state,
+            plan,
+            fragments,
+            records,
+            text,
+        })
+    }
+
+    /// Leaves members out that lack a column in use, with a remark for each. Whether an answer without them is wanted is decided later.
+    fn keep_members_with_all_columns(&mut self, plan: &LogicalPlan, queried: &Queried) -> Result<(), FederationError> {
+        for (name, columns) in columns_in_use(plan, &self.tables) {
+            let Some(table) = self.tables.get_mut(&name) else {
+                continue;
+            };
+            if queried.is_none(&name) {
+                continue;
+            }
+            if let Some(conflict) = columns.iter().find_map(|column| table.conflict(column)) {
+                return Err(conflict);
+            }
+            let lacking: BTreeMap<_, _> = table
+                .lacking(&columns)
+                .map(|(target, column)| (target.dataset.clone(), column.to_owned()))
+                .collect();
+            for (dataset, column) in &lacking {
+                self.report.remark(Remark::missing_column(dataset, column));
+            }
+            table.retain(|target| !lacking.contains_key(&target.dataset));
+            if table.members.is_empty() {
+                return Err(self.no_part(&name));
             }
         }
         Ok(())
     }
 
-    /// If possible, has the block answered by its provider and replaces it with the table of answers.
-    fn push_down(&mut self, query: &mut Query) -> Result<bool, FederationError> {
-        let tables = occurrences(query)?;
-        let [table] = tables.as_slice() else { return Ok(false) };
-        let Some(targets) = self.targets.get(table) else {
-            return Ok(false);
-        };
-        if let [target] = targets.as_slice() {
-            return Ok(self.push_down_whole(query, table, target));
-        }
-        let name = self.next_name();
-        match decompose(query, table, &name) {
-            Ok(decomposed) => {
-                let queries = contributions(&decomposed.contribution, targets)?;
-                self.fragments.push(Fragment { name, queries });
-                *query = decomposed.local;
-                Ok(true)
-            }
-            Err(obstacle) => {
-                self.obstacles.entry(table.clone()).or_insert(obstacle);
-                Ok(false)
-            }
-        }
-    }
-
-    fn push_down_whole(&mut self, query: &mut Query, table: &TableName, target: &Target) -> bool {
-        let summary = check_shape(query).is_ok() && is_summary(query);
-        let name = self.next_name();
-        let Some(answers) = all_of(&name).filter(|_| summary) else {
-            return false;
-        };
-        use_provider_table_name(query, table);
-        let queries = vec![(target.clone(), query.to_string())];
-        self.fragments.push(Fragment { name, queries });
-        *query = answers;
-        true
-    }
-
-    fn next_name(&self) -> String {
-        format!("{ANSWER}{}", self.fragments.len())
-    }
-
-    /// The tables whose records have to be transferred.
-    fn tables_left(&self, query: &Query) -> Result<Vec<(TableName, Vec<Target>)>, FederationError> {
-        let mut left = Vec::new();
-        for table in tables_of(query)? {
-            let targets = self.targets.get(&table).cloned().unwrap_or_default();
+    /// The plan with each table that is left in it read from its members.
+    fn with_records(
+        &self,
+        plan: LogicalPlan,
+        obstacles: &BTreeMap<TableName, String>,
+    ) -> Result<(LogicalPlan, Records), FederationError> {
+        let mut records: BTreeMap<TableName, Vec<Target>> = BTreeMap::new();
+        let read = plan.transform_down_with_subqueries(|node| {
+            let LogicalPlan::TableScan(mut scan) = node else {
+                return Ok(Transformed::no(node));
+            };
+            let Some((name, table)) = self.tables.of_scan(&scan.table_name) else {
+                return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
+            };
+            let targets: Vec<Target> = table.members.iter().map(|member| member.target.clone()).collect();
             if let Some(low) = targets.iter().find(|target| target.tier < Tier::Records) {
-                let obstacle = self.obstacles.get(&table).cloned();
-                return Err(FederationError::Tier {
+                let obstacle = obstacles.get(name).cloned();
+                return Err(DataFusionError::from(FederationError::Tier {
                     dataset: low.dataset.clone(),
                     tier: low.tier,
                     reason: obstacle.unwrap_or_else(|| "it selects individual records".to_owned()),
-                });
+                }));
             }
-            left.push((table, targets));
+            records.insert(name.clone(), targets);
+            scan.source = provider_as_source(Arc::new(RemoteTable::new(self.source.clone(), table.clone())));
+            Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+        });
+        Ok((read.map_err(FederationError::from)?.data, records.into_iter().collect()))
+    }
+}
+
+/// The query as a whole, for the one dataset that it touches.
+async fn whole(
+    query: &Query,
+    table: &TableName,
+    member: &Member,
+    foreseen: &ForeseenAnswers,
+) -> Result<Plan, QueryError> {
+    let mut query = query.clone();
+    use_provider_table_name(&mut query, table);
+    separate_signs(&mut query);
+    let target = &member.target;
+    let sql = query.to_string();
+    let schema = foreseen.columns(&sql, target, &member.schema).await?;
+    Ok(Plan::Whole {
+        target: target.clone(),
+        query: MemberQuery {
+            grouped: is_grouped(&query),
+            sql,
+            schema,
+        },
+    })
+}
+
+/// Cuts groupings out of a plan, for the members to answer.
+struct Cut<'a> {
+    tables: &'a Tables,
+    state: &'a SessionState,
+    /// The names that the query gives to the columns of groupings.
+    names: BTreeMap<String, String>,
+    fragments: Vec<Fragment>,
+    /// Why a table's grouping could not be cut out.
+    obstacles: BTreeMap<TableName, String>,
+}
+
+impl Cut<'_> {
+    /// The plan in which each grouping that members can answer is a table of their answers.
+    async fn out_of(&mut self, plan: LogicalPlan) -> Result<LogicalPlan, FederationError> {
+        let mut answered: BTreeMap<usize, LogicalPlan> = BTreeMap::new();
+        for (at, grouping) in groupings(&plan)?.into_iter().enumerate() {
+            let Some((name, block)) = Block::of(&grouping, self.tables) else {
+                continue;
+            };
+            let name = name.clone();
+            let table = format!("{}{}", ANSWER, self.fragments.len());
+            match block.decomposed(&table, &self.names, self.state).await? {
+                Ok((fragment, plan)) => {
+                    self.fragments.push(fragment);
+                    answered.insert(at, plan);
+                }
+                Err(obstacle) => {
+                    self.obstacles.entry(name).or_insert(obstacle);
+                }
+            }
         }
-        Ok(left)
+        let mut at = 0_usize;
+        let replaced = plan.transform_down_with_subqueries(|node| {
+            if !matches!(node, LogicalPlan::Aggregate(_)) {
+                return Ok(Transformed::no(node));
+            }
+            let this = at;
+            at = at.saturating_add(1);
+            match answered.remove(&this) {
+                Some(answers) => Ok(Transformed::new(answers, true, TreeNodeRecursion::Jump)),
+                None => Ok(Transformed::no(node)),
+            }
+        });
+        Ok(replaced.map_err(FederationError::from)?.data)
     }
 }
 
-/// The query to each member for its contribution.
-fn contributions(contribution: &Contribution, targets: &[Target]) -> Result<Vec<(Target, String)>, FederationError> {
-    let known: BTreeSet<_> = targets
-        .iter()
-        .flat_map(|target| target.columns.iter().cloned())
-        .collect();
-    if let Some(unknown) = contribution.columns().difference(&known).next() {
-        let shared = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        return Err(FederationError::usage_with(
-            format!("no member shares a column `{unknown}` with you"),
-            format!("the columns shared are {shared}"),
-        ));
-    }
-    let text = |target: &Target| match contribution.text(&target.columns) {
-        Ok(text) => Ok((target.clone(), text)),
-        Err(MissingColumn(column)) => Err(FederationError::usage_with(
-            format!(
-                "`{}` does not share `{column}`, which its part of the answer depends on",
-                target.dataset
-            ),
-            "leave the column out, or query only the institutions that share it",
-        )),
-    };
-    targets.iter().map(text).collect()
+/// The groupings of a plan, in the order in which a walk from the top meets them. What is below one that can be cut out has none.
+fn groupings(plan: &LogicalPlan) -> Result<Vec<Aggregate>, FederationError> {
+    let mut found = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Aggregate(grouping) = node {
+            found.push(grouping.clone());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(FederationError::from)?;
+    Ok(found)
 }
 
-fn standalone(body: SetExpr) -> Query {
-    Query {
-        with: None,
-        body: Box::new(body),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
-    }
-}
-
-fn all_of(table: &str) -> Option<Query> {
-    let text = format!("SELECT * FROM \"{table}\"");
-    Parser::new(&GenericDialect {})
-        .try_with_sql(&text)
-        .and_then(|mut parser| parser.parse_query())
-        .ok()
-        .map(|query| *query)
+/// The names that a query gives to columns, as in `avg(chol) AS mean`, of those that it gives one name only.
+fn names_given(plan: &LogicalPlan) -> BTreeMap<String, String> {
+    let mut given: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    // The visitor cannot fail.
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Projection(projection) = node {
+            for expression in &projection.expr {
+                if let Expr::Alias(alias) = expression
+                    && let Expr::Column(column) = alias.expr.as_ref()
+                {
+                    let names = given.entry(column.name.clone()).or_default();
+                    names.insert(alias.name.clone());
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    let single = given.into_iter().filter(|(_, names)| names.len() == 1);
+    single
+        .filter_map(|(column, names)| Some((column, names.into_iter().next()?)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The catalogs of other institutions, as far as this node may see them.
 
-use concordat_protocol::ids::{DatasetRef, InstitutionId};
+use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest, MAX_CATALOG};
 use concordat_protocol::wire::streams::CATALOG;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,25 @@ impl Federation {
     /// # Errors
     /// [`FederationError::Unreachable`], or [`FederationError::Misbehaved`] if the catalog does not end or is too large.
     pub async fn catalog_of(&self, peer: &InstitutionId) -> Result<Vec<RemoteDataset>, FederationError> {
+        self.request_catalog(peer, None).await
+    }
+
+    /// One dataset of another institution, if this node may see it. No other is requested.
+    ///
+    /// # Errors
+    /// As [`Self::catalog_of`].
+    pub async fn dataset_of(&self, dataset: &DatasetRef) -> Result<Option<RemoteDataset>, FederationError> {
+        let listed = self
+            .request_catalog(&dataset.institution, Some(&dataset.dataset))
+            .await?;
+        Ok(listed.into_iter().find(|listed| listed.dataset == *dataset))
+    }
+
+    async fn request_catalog(
+        &self,
+        peer: &InstitutionId,
+        dataset: Option<&DatasetName>,
+    ) -> Result<Vec<RemoteDataset>, FederationError> {
         let parts = &self.0.parts;
         let roster = parts.membership.valid_roster(parts.clock.now());
         let roster = roster.map_err(|error| FederationError::machine("the roster cannot be used", error))?;
@@ -47,7 +66,11 @@ impl Federation {
         let mut from: u32 = 0;
         let mut used: usize = 0;
         for _ in 0..MAX_PAGES {
-            stream.send(&CatalogRequest { from }).await.map_err(unreachable)?;
+            let request = CatalogRequest {
+                from,
+                dataset: dataset.cloned(),
+            };
+            stream.send(&request).await.map_err(unreachable)?;
             let CatalogReply { datasets, next } = stream.expect().await.map_err(unreachable)?;
             used = datasets.iter().map(size).fold(used, usize::saturating_add);
             if used > MAX_CATALOG_BYTES {

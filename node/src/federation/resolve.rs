@@ -8,7 +8,7 @@ use concordat_protocol::scope::{Purpose, Scope};
 use concordat_protocol::time::Timestamp;
 
 use super::error::FederationError;
-use super::report::QueryReport;
+use super::report::{QueryReport, Remark};
 use super::source::{Access, Target};
 use super::statement::TableName;
 use crate::negotiation::GrantView;
@@ -90,7 +90,7 @@ impl ResolveContext<'_> {
         providers.into_values().collect()
     }
 
-    /// All members whose part of `consortium.dataset` can be queried. The report notes those that cannot, so that none is left out
+    /// All members whose part of `consortium.dataset` can be queried. The others are left out with a remark, so that none is missing
     /// silently.
     pub(super) fn all_members(
         &self,
@@ -102,7 +102,12 @@ impl ResolveContext<'_> {
             match self.remote(&provider) {
                 Ok(target) => targets.push(target),
                 Err(FederationError::NoGrant { reason, .. }) => {
-                    report.note(format!("`{provider}` is not part of the answer: {reason}"))
+                    let remark = if self.has_ended(&provider) {
+                        Remark::former_member(&provider, &reason)
+                    } else {
+                        Remark::missing_member(&provider, &reason)
+                    };
+                    report.leave_out(&provider, remark);
                 }
                 Err(other) => return Err(other),
             }
@@ -110,14 +115,40 @@ impl ResolveContext<'_> {
         Ok(targets)
     }
 
-    /// The error for a table that no member shares.
+    /// Whether every grant for `dataset` has ended for good.
+    fn has_ended(&self, dataset: &DatasetRef) -> bool {
+        let mut held = self.held_grants().filter(|view| view.terms.scope.dataset == *dataset);
+        held.all(|view| match view.effective(self.now) {
+            Effective::Revoked | Effective::Relinquished | Effective::Expired => true,
+            Effective::NotYet | Effective::Active | Effective::Suspended => false,
+        })
+    }
+
+    /// The error for a table that no member shares: why none of the grants for it can be used, if there are any.
     pub(super) fn no_provider(&self, table: &TableName) -> FederationError {
-        FederationError::no_grant(
-            table.to_string(),
-            &table.dataset,
-            table.institution.as_ref(),
-            "no member shares it with you",
-        )
+        let providers = match table.institution {
+            None => self.providers(&table.dataset),
+            Some(_) => Vec::new(),
+        };
+        let unusable = providers.iter().filter_map(|provider| match self.remote(provider) {
+            Err(FederationError::NoGrant { reason, help, .. }) => Some((format!("`{provider}`: {reason}"), help)),
+            Ok(_) | Err(_) => None,
+        });
+        let (reasons, remedies): (Vec<String>, Vec<String>) = unusable.unzip();
+        let no_grant = |reason: &str| {
+            FederationError::no_grant(table.to_string(), &table.dataset, table.institution.as_ref(), reason)
+        };
+        if table.institution.as_ref() == Some(self.institution) {
+            // A dataset of one's own institution is never requested.
+            return FederationError::usage_with(
+                format!("there is no dataset `{}` at your own institution", table.dataset),
+                "see `concordat dataset list` for its datasets",
+            );
+        }
+        if reasons.is_empty() {
+            return no_grant("no member shares it with you");
+        }
+        no_grant(&reasons.join("; ")).with_help(remedies.join("; "))
     }
 
     fn held_grants(&self) -> impl Iterator<Item = &GrantView> {
@@ -142,14 +173,13 @@ impl ResolveContext<'_> {
 
 /// The target that `scope` describes.
 pub(super) fn target_of(scope: &Scope, access: Access, purpose: Purpose) -> Target {
-    let columns = scope.columns.names().map(ToString::to_string);
     Target {
         dataset: scope.dataset.clone(),
         version: None,
         access,
         tier: scope.tier,
         purpose,
-        columns: columns.collect(),
+        columns: scope.columns.clone(),
     }
 }
 

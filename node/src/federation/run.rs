@@ -2,96 +2,111 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use concordat_engine::{QueryError, admitted, rows_per_batch};
+use concordat_protocol::scope::Tier;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::sql::sqlparser::ast::Query;
+use datafusion::catalog::TableProvider;
+use datafusion::common::tree_node::Transformed;
+use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::error::Result as PlanResult;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::DataFrame;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 
+use super::coverage::{self, MemberAnswer};
 use super::error::FederationError;
-use super::local::LocalEngine;
-use super::plan::{Fragment, Plan};
+use super::fragment::{Fragment, FragmentQuery, ROWS};
+use super::plan::LocalPlan;
+use super::report::QueryReport;
 use super::source::{Answer, QuerySource, Target};
-use super::statement::TableName;
-use super::table::{Member, RemoteTable};
-use super::threads::{OnNodeRuntime, Threads};
-use super::union::{cast_to, union_schema};
+use super::union::converted;
 
 /// Most bytes of summary rows that one member may return for one fragment. Records are not limited by this: they stream.
 const MAX_SUMMARY: usize = 64 << 20;
 
-/// Queries all members and starts the local part of the plan, on `threads` and with `memory` bytes.
-pub(super) async fn run(
-    plan: Plan,
+/// Queries all members for their fragments, and starts the local part of the plan.
+///
+/// # Errors
+/// [`FederationError`] if a member does not answer or the plan cannot be run.
+pub(super) async fn run_local(
+    local: LocalPlan,
     source: Arc<dyn QuerySource>,
-    threads: &Threads,
-    memory: usize,
+    report: QueryReport,
 ) -> Result<Answer, FederationError> {
-    match plan {
-        Plan::Whole { target, sql } => source.query(&target, sql).await,
-        Plan::Local {
-            query,
-            fragments,
-            tables,
-        } => {
-            let source: Arc<dyn QuerySource> = Arc::new(OnNodeRuntime::new(source));
-            threads.run(run_local(query, fragments, tables, source, memory)).await
-        }
+    let LocalPlan {
+        mut state,
+        mut plan,
+        fragments,
+        ..
+    } = local;
+    let answered = fragments
+        .into_iter()
+        .map(|fragment| answer(fragment, source.as_ref(), &report));
+    for (name, table) in try_join_all(answered).await? {
+        plan = reading(plan, &name, &table)?;
     }
-}
-
-async fn run_local(
-    query: Box<Query>,
-    fragments: Vec<Fragment>,
-    tables: Vec<(TableName, Vec<Target>)>,
-    source: Arc<dyn QuerySource>,
-    memory: usize,
-) -> Result<Answer, FederationError> {
-    let engine = LocalEngine::new(memory)?;
-    for (name, schema, batches) in
-        try_join_all(fragments.into_iter().map(|fragment| answer(fragment, source.as_ref()))).await?
-    {
-        engine.add_answer(&name, schema, batches)?;
-    }
-    for (name, table) in try_join_all(tables.into_iter().map(|(name, targets)| remote(name, targets, &source))).await? {
-        engine.add(&name, Arc::new(table))?;
-    }
-    let rows = engine.run(&query).await?;
+    let too_large = |error: QueryError| FederationError::usage(error.to_string());
+    admitted(&plan).map_err(too_large)?;
+    let rows = rows_per_batch(&plan, state.config().batch_size()).map_err(too_large)?;
+    *state.config_mut() = state.config().clone().with_batch_size(rows);
+    let rows = DataFrame::new(state, plan).execute_stream().await?;
     Ok(Answer {
         schema: rows.schema(),
         batches: rows.map_err(FederationError::from).boxed(),
     })
 }
 
+/// The same plan with the scans of `name` reading `table`.
+fn reading(plan: LogicalPlan, name: &str, table: &Arc<dyn TableProvider>) -> PlanResult<LogicalPlan> {
+    let read = plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::TableScan(mut scan) = node else {
+            return Ok(Transformed::no(node));
+        };
+        if scan.table_name.table() != name {
+            return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
+        }
+        scan.source = provider_as_source(Arc::clone(table));
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    })?;
+    Ok(read.data)
+}
+
 /// The answers of all members to one fragment, as one table.
 async fn answer(
     fragment: Fragment,
     source: &dyn QuerySource,
-) -> Result<(String, SchemaRef, Vec<RecordBatch>), FederationError> {
-    let queries = fragment
-        .queries
-        .iter()
-        .map(|(target, sql)| collect(target, sql.clone(), source));
-    let answers = try_join_all(queries).await?;
-    let schemas = fragment
-        .queries
-        .iter()
-        .zip(&answers)
-        .map(|((target, _), (schema, _))| (&target.dataset.institution, schema.clone()));
-    let schema = union_schema(schemas)?;
-    let all = answers.iter().flat_map(|(_, batches)| batches);
-    let batches = all
-        .map(|batch| cast_to(batch, &schema))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok((fragment.name, schema, batches))
+    report: &QueryReport,
+) -> Result<(String, Arc<dyn TableProvider>), FederationError> {
+    let answers = try_join_all(fragment.queries.iter().map(|query| collect(query, source))).await?;
+    let mut batches = Vec::new();
+    let mut by_member = Vec::new();
+    for (query, answer) in fragment.queries.iter().zip(answers) {
+        let rows: Vec<RecordBatch> = answer
+            .iter()
+            .map(|batch| in_schema(batch, query, &fragment.schema))
+            .collect::<PlanResult<_>>()?;
+        batches.extend(rows.iter().cloned());
+        by_member.push(MemberAnswer {
+            dataset: query.target.dataset.clone(),
+            withholds: query.target.tier < Tier::Records,
+            batches: rows,
+        });
+    }
+    // If the institution is a group, no cell has parts of several members.
+    if fragment.queries.iter().all(|query| query.institution.is_empty()) {
+        for remark in coverage::missing_cells(&fragment.groups, &fragment.measures, &by_member)? {
+            report.remark(remark);
+        }
+    }
+    let table = MemTable::try_new(fragment.schema, vec![batches])?;
+    Ok((fragment.name, Arc::new(table)))
 }
 
-async fn collect(
-    target: &Target,
-    sql: String,
-    source: &dyn QuerySource,
-) -> Result<(SchemaRef, Vec<RecordBatch>), FederationError> {
-    let mut answer = source.query(target, sql).await?;
+async fn collect(part: &FragmentQuery, source: &dyn QuerySource) -> Result<Vec<RecordBatch>, FederationError> {
+    let target: &Target = &part.target;
+    let mut answer = source.query(target, part.query.clone()).await?;
     let mut batches = Vec::new();
     let mut size = 0_usize;
     while let Some(batch) = answer.batches.try_next().await? {
@@ -104,22 +119,40 @@ async fn collect(
         }
         batches.push(batch);
     }
-    Ok((answer.schema, batches))
+    Ok(batches)
 }
 
-async fn remote(
-    name: TableName,
-    targets: Vec<Target>,
-    source: &Arc<dyn QuerySource>,
-) -> Result<(TableName, RemoteTable), FederationError> {
-    let schemas = try_join_all(targets.iter().map(|target| source.schema(target))).await?;
-    let members = targets
-        .into_iter()
-        .zip(schemas)
-        .map(|(target, schema)| Member { target, schema })
-        .collect();
-    Ok((name, RemoteTable::new(source.clone(), members)?))
+/// The rows of a member's answer in the schema of the fragment. A row that counts nothing is no group.
+fn in_schema(batch: &RecordBatch, part: &FragmentQuery, schema: &SchemaRef) -> PlanResult<RecordBatch> {
+    let empty = |column: &ArrayRef| {
+        let counted =
+            datafusion::arrow::array::cast::as_primitive_array::<datafusion::arrow::datatypes::Int64Type>(column);
+        counted.iter().all(|rows| rows == Some(0))
+    };
+    if !part.institution.is_empty() && batch.column_by_name(ROWS).is_some_and(empty) {
+        return Ok(RecordBatch::new_empty(Arc::clone(schema)));
+    }
+    let rows = batch.num_rows();
+    let institution = part.target.dataset.institution.as_str();
+    let column = |(at, field): (usize, &Arc<datafusion::arrow::datatypes::Field>)| -> PlanResult<ArrayRef> {
+        if part.institution.contains(&at) {
+            return Ok(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+                institution,
+                rows,
+            ))));
+        }
+        converted(batch.column_by_name(field.name()), field.data_type(), rows)
+    };
+    let columns = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(column)
+        .collect::<PlanResult<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        columns,
+        &options,
+    )?)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,17 +1,16 @@
 //! The interface between planning and the network: which datasets are queried, and how.
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use concordat_protocol::scope::{Purpose, Tier};
+use concordat_protocol::scope::{Columns, Purpose, Tier};
 use concordat_protocol::{
     ids::{DatasetRef, GrantId},
     schema::VersionNumber,
 };
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use futures::Stream;
 
 use super::error::FederationError;
@@ -29,8 +28,8 @@ pub(super) struct Target {
     pub(super) tier: Tier,
     /// The purpose of the query.
     pub(super) purpose: Purpose,
-    /// The columns that an answer may contain.
-    pub(super) columns: BTreeSet<String>,
+    /// The columns that an answer may contain, and how each is shown.
+    pub(super) columns: Columns,
 }
 
 /// What permits a query of a dataset.
@@ -40,6 +39,17 @@ pub(super) enum Access {
     Grant(GrantId),
     /// It is our own dataset.
     Own,
+}
+
+/// A query for one target, with what its answer must be. It was checked as its holder checks it.
+#[derive(Clone, Debug)]
+pub(super) struct MemberQuery {
+    /// The text, in which the table has the dataset's name.
+    pub(super) sql: String,
+    /// The columns of the answer, by name and type.
+    pub(super) schema: SchemaRef,
+    /// Whether the rows of the answer are groups.
+    pub(super) grouped: bool,
 }
 
 /// Rows as they arrive; an error is the last item.
@@ -64,12 +74,19 @@ impl Debug for Answer {
 /// Sends queries to targets.
 #[async_trait]
 pub(super) trait QuerySource: Debug + Send + Sync {
-    /// Sends `sql` to `target`. In `sql`, the table has the dataset's name. Returns once the answer has begun.
-    async fn query(&self, target: &Target, sql: String) -> Result<Answer, FederationError>;
+    /// Sends `query` to `target`. Returns once the answer has begun; its columns are those of the query.
+    ///
+    /// # Errors
+    /// [`FederationError::ColumnsChanged`] if the answer has other columns.
+    async fn query(&self, target: &Target, query: MemberQuery) -> Result<Answer, FederationError>;
+}
 
-    /// The columns of `target` that are shared, with their types.
-    async fn schema(&self, target: &Target) -> Result<SchemaRef, FederationError>;
-
-    /// Discards the cached schema: the columns of `target` were not those that [`QuerySource::schema`] returned.
-    fn forget_schema(&self, target: &Target);
+/// Whether an answer has exactly the requested columns, by name and type. A provider that sends more, by mistake or on purpose, would
+/// transfer data that this institution may not hold.
+pub(super) fn has_columns(received: &Schema, requested: &Schema) -> bool {
+    let columns = |schema: &Schema| -> Vec<(String, DataType)> {
+        let column = |field: &FieldRef| (field.name().clone(), field.data_type().clone());
+        schema.fields().iter().map(column).collect()
+    };
+    columns(received) == columns(requested)
 }

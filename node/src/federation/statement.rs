@@ -10,8 +10,8 @@ use concordat_protocol::{
     schema::VersionNumber,
 };
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    Statement, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    SetExpr, Statement, TableAlias, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::error::FederationError;
@@ -341,6 +341,38 @@ impl VisitorMut for Rename {
     }
 }
 
+/// Puts the operand of a sign in parentheses if it has a sign too: the text `--1` would be a comment.
+pub(super) fn separate_signs<V: VisitMut>(node: &mut V) {
+    let _ = visit_mut(node, &mut SeparateSigns);
+}
+
+struct SeparateSigns;
+
+impl VisitorMut for SeparateSigns {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::UnaryOp { expr: operand, .. } = expr
+            && operand.to_string().starts_with(['-', '+'])
+        {
+            let inner = std::mem::replace(operand.as_mut(), Expr::Value(Value::Null.into()));
+            **operand = Expr::Nested(Box::new(inner));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether the rows of the answer are groups.
+pub(super) fn is_grouped(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
+    match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(groups, _) => !groups.is_empty(),
+    }
+}
+
 /// A table of a provider in SQL text, with its version if there is one.
 pub(super) fn table_text(dataset: &DatasetName, version: Option<VersionNumber>) -> String {
     let table = quoted(dataset.as_str()).to_string();
@@ -426,6 +458,22 @@ mod tests {
         assert_eq!(query.to_string(), "SELECT age FROM \"heart\" VERSION AS OF 3");
         assert!(refusal("SELECT * FROM consortium.heart VERSION AS OF 3").contains("counts its own"));
         assert!(refusal("SELECT * FROM budapest.heart FOR SYSTEM_TIME AS OF '2026-01-01'").contains("cannot be read"));
+    }
+
+    #[test]
+    fn statement_with_two_signs_is_no_comment() {
+        for sql in [
+            "SELECT - -2.5, 1 FROM basel.heart",
+            "SELECT 1 FROM basel.heart WHERE 3 < - - -age AND + -1 < 2",
+        ] {
+            let parsed = ParsedQuery::parse(sql).unwrap();
+            let mut query = parsed.query;
+            separate_signs(&mut query);
+            let text = query.to_string();
+            assert!(!text.contains("--"), "{text}");
+            let again = ParsedQuery::parse(&text).unwrap().query;
+            assert_eq!(again.to_string(), text);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use concordat_protocol::query::MAX_SQL;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
@@ -9,6 +10,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::future::{BoxFuture, ready};
@@ -16,89 +18,99 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::error::FederationError;
 use super::filter;
-use super::source::{QuerySource, Target};
+use super::institution::{institution_only, is_true_at};
+use super::source::{MemberQuery, QuerySource};
 use super::statement::{quoted, table_text};
-use super::union::{cast_to, union_schema};
-
-/// One member of a table: the dataset to query, and its schema.
-#[derive(Clone, Debug)]
-pub(super) struct Member {
-    /// The dataset to query.
-    pub(super) target: Target,
-    /// Its columns.
-    pub(super) schema: SchemaRef,
-}
+use super::union::{Member, UnionTable};
 
 /// The records of one or more members.
 #[derive(Debug)]
 pub(super) struct RemoteTable {
     source: Arc<dyn QuerySource>,
-    members: Vec<Member>,
-    schema: SchemaRef,
+    table: Arc<UnionTable>,
 }
 
 impl RemoteTable {
-    /// The union of the tables of `members`.
-    ///
-    /// # Errors
-    /// [`FederationError::SchemaMismatch`] if their columns cannot be combined.
-    pub(super) fn new(
-        source: Arc<dyn QuerySource>,
-        members: Vec<Member>,
-    ) -> std::result::Result<Self, FederationError> {
-        let schemas = members
-            .iter()
-            .map(|member| (&member.target.dataset.institution, member.schema.clone()));
-        let schema = union_schema(schemas)?;
-        Ok(Self {
+    /// The rows of `table`, which `source` requests.
+    pub(super) fn new(source: Arc<dyn QuerySource>, table: UnionTable) -> Self {
+        Self {
             source,
-            members,
-            schema,
-        })
+            table: Arc::new(table),
+        }
     }
 
     /// Whether every member can check `filter` with the same result as the local engine.
     fn can_send(&self, filter: &Expr) -> bool {
+        let schema = &self.table.schema;
         let same_everywhere = |column: &str| {
-            self.members.iter().all(|member| {
-                let theirs = member.schema.field_with_name(column).map(|field| field.data_type());
-                let ours = self.schema.field_with_name(column).map(|field| field.data_type());
-                matches!((theirs, ours), (Ok(theirs), Ok(ours)) if theirs == ours && is_comparable(ours))
-            })
+            let Ok(at) = schema.index_of(column) else { return false };
+            let ours = schema.field(at).data_type();
+            let same = |member: &Member| member.column(at).is_some_and(|theirs| theirs.data_type() == ours);
+            is_comparable(ours) && self.table.members.iter().all(same)
         };
-        filter::as_text(filter).is_some() && filter.column_refs().iter().all(|column| same_everywhere(&column.name))
+        let sendable = filter::as_text(filter, &|column| Some(column.to_owned())).is_some();
+        sendable && filter.column_refs().iter().all(|column| same_everywhere(&column.name))
     }
 
     fn planned(
         &self,
+        session: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let wanted = match projection {
-            Some(columns) => Arc::new(self.schema.project(columns)?),
-            None => self.schema.clone(),
-        };
-        let conditions: Vec<_> = filters.iter().filter_map(filter::as_text).collect();
-        let partition = |member: &Member| -> Arc<dyn PartitionStream> {
-            let requested = requested_columns(member, &wanted);
-            Arc::new(MemberPartition {
-                source: self.source.clone(),
-                target: member.target.clone(),
-                sql: member_text(member, &requested, &conditions, limit),
-                requested,
-                schema: wanted.clone(),
-            })
-        };
-        let partitions = self.members.iter().map(partition).collect();
+        let all: Vec<usize> = (0..self.table.schema.fields().len()).collect();
+        let shown = projection.unwrap_or(&all);
+        let schema = Arc::new(self.table.schema.project(shown)?);
+        let (on_institution, others): (Vec<&Expr>, Vec<&Expr>) =
+            filters.iter().partition(|filter| institution_only(filter, &self.table));
+        let mut partitions: Vec<Arc<dyn PartitionStream>> = Vec::new();
+        for member in &self.table.members {
+            let mut asked = true;
+            for condition in &on_institution {
+                asked &= is_true_at(condition, &member.target.dataset.institution, session)?;
+            }
+            if asked {
+                partitions.push(Arc::new(self.partition(member, shown, &schema, &others, limit)?));
+            }
+        }
+        if partitions.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         Ok(Arc::new(StreamingTableExec::try_new(
-            wanted.clone(),
+            schema,
             partitions,
             None,
             [],
             false,
             limit,
         )?))
+    }
+
+    fn partition(
+        &self,
+        member: &Member,
+        shown: &[usize],
+        schema: &SchemaRef,
+        filters: &[&Expr],
+        limit: Option<usize>,
+    ) -> Result<MemberPartition> {
+        let own_name = |column: &str| {
+            let at = self.table.schema.index_of(column).ok()?;
+            member.column(at).map(|own| own.name().clone())
+        };
+        let conditions: Vec<_> = filters
+            .iter()
+            .filter_map(|filter| filter::as_text(filter, &own_name))
+            .collect();
+        Ok(MemberPartition {
+            source: self.source.clone(),
+            table: Arc::clone(&self.table),
+            member: member.clone(),
+            query: member_query(member, shown, &conditions, limit)?,
+            shown: shown.to_vec(),
+            schema: Arc::clone(schema),
+        })
     }
 }
 
@@ -117,7 +129,7 @@ fn is_comparable(kind: &DataType) -> bool {
 
 impl TableProvider for RemoteTable {
     fn schema(&self) -> SchemaRef {
-        self.schema.clone()
+        self.table.schema.clone()
     }
 
     fn table_type(&self) -> TableType {
@@ -125,7 +137,7 @@ impl TableProvider for RemoteTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let answer = |filter: &&Expr| match self.can_send(filter) {
+        let answer = |filter: &&Expr| match institution_only(filter, &self.table) || self.can_send(filter) {
             true => TableProviderFilterPushDown::Exact,
             false => TableProviderFilterPushDown::Unsupported,
         };
@@ -135,7 +147,7 @@ impl TableProvider for RemoteTable {
     // Not an `async fn`: its future would hold `filters`, and a proof that an `Expr` is `Send` takes the compiler seconds.
     fn scan<'life0, 'life1, 'life2, 'life3, 'async_trait>(
         &'life0 self,
-        _: &'life1 dyn Session,
+        session: &'life1 dyn Session,
         projection: Option<&'life2 Vec<usize>>,
         filters: &'life3 [Expr],
         limit: Option<usize>,
@@ -147,33 +159,81 @@ impl TableProvider for RemoteTable {
         'life3: 'async_trait,
         Self: 'async_trait,
     {
-        Box::pin(ready(self.planned(projection, filters, limit)))
+        Box::pin(ready(self.planned(session, projection, filters, limit)))
     }
 }
 
-/// The columns of `wanted` that the member has, with its own types. If only the number of rows matters, its first column.
-fn requested_columns(member: &Member, wanted: &SchemaRef) -> SchemaRef {
-    let theirs = member.schema.fields();
-    let common = wanted
-        .fields()
-        .iter()
-        .filter_map(|field| theirs.find(field.name()).map(|(_, field)| field.clone()));
-    let mut fields: Vec<FieldRef> = common.collect();
-    if fields.is_empty() {
-        fields.extend(theirs.first().cloned());
-    }
-    Arc::new(Schema::new(fields))
-}
-
-fn member_text(member: &Member, requested: &SchemaRef, conditions: &[String], limit: Option<usize>) -> String {
-    let columns: Vec<_> = requested
+/// The query for the member's columns that are `shown`. If their names do not fit in the text of a query, all columns are requested as `*`:
+/// the provider has the same columns in the same order, or its answer is refused.
+///
+/// # Errors
+/// [`FederationError::Usage`] if the text is longer than a provider accepts.
+fn member_query(
+    member: &Member,
+    shown: &[usize],
+    conditions: &[String],
+    limit: Option<usize>,
+) -> Result<MemberQuery, FederationError> {
+    let requested = requested_columns(member, shown);
+    let names: Vec<String> = requested
         .fields()
         .iter()
         .map(|field| quoted(field.name()).to_string())
         .collect();
+    let query = |columns: &str, schema| MemberQuery {
+        sql: member_text(member, columns, conditions, limit),
+        schema,
+        grouped: false,
+    };
+    let by_name = query(&names.join(", "), Arc::clone(&requested));
+    if by_name.sql.len() <= MAX_SQL {
+        return Ok(by_name);
+    }
+    let all: SchemaRef = Arc::new(Schema::new(
+        member.schema.fields().iter().map(plain).collect::<Vec<_>>(),
+    ));
+    let as_star = query("*", all);
+    if as_star.sql.len() > MAX_SQL {
+        return Err(FederationError::usage_with(
+            format!(
+                "the conditions on `{}` are too long: a query may have {MAX_SQL} bytes",
+                member.target.dataset
+            ),
+            "write shorter conditions",
+        ));
+    }
+    if requested.fields().len() == member.schema.fields().len() {
+        return Ok(as_star);
+    }
+    Err(FederationError::usage_with(
+        format!(
+            "the names of the {} columns of `{}` that the query reads are too long: a query may have {MAX_SQL} bytes",
+            names.len(),
+            member.target.dataset
+        ),
+        "select fewer columns, or all of them with `*`",
+    ))
+}
+
+/// The member's columns for those that are `shown`. If only the number of rows matters, its first column.
+fn requested_columns(member: &Member, shown: &[usize]) -> SchemaRef {
+    let own = shown.iter().filter_map(|at| member.column(*at)).map(plain);
+    let mut fields: Vec<FieldRef> = own.collect();
+    if fields.is_empty() {
+        fields.extend(member.schema.fields().first().map(plain));
+    }
+    Arc::new(Schema::new(fields))
+}
+
+/// A column as an answer has it: its form is known to this node only.
+fn plain(field: &FieldRef) -> FieldRef {
+    let field = field.as_ref().clone();
+    Arc::new(field.with_metadata(Default::default()).with_nullable(true))
+}
+
+fn member_text(member: &Member, columns: &str, conditions: &[String], limit: Option<usize>) -> String {
     let mut text = format!(
-        "SELECT {} FROM {}",
-        columns.join(", "),
+        "SELECT {columns} FROM {}",
         table_text(&member.target.dataset.dataset, member.target.version)
     );
     if !conditions.is_empty() {
@@ -189,10 +249,11 @@ fn member_text(member: &Member, requested: &SchemaRef, conditions: &[String], li
 #[derive(Debug)]
 struct MemberPartition {
     source: Arc<dyn QuerySource>,
-    target: Target,
-    sql: String,
-    /// The columns that the answer must have.
-    requested: SchemaRef,
+    table: Arc<UnionTable>,
+    member: Member,
+    query: MemberQuery,
+    /// The columns of the table that are shown.
+    shown: Vec<usize>,
     schema: SchemaRef,
 }
 
@@ -203,47 +264,20 @@ impl PartitionStream for MemberPartition {
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let source = self.source.clone();
-        let target = self.target.clone();
-        let sql = self.sql.clone();
-        let requested = self.requested.clone();
-        let opened = async move {
-            let answer = source.query(&target, sql).await?;
-            check_columns(&target, &requested, &answer.schema).inspect_err(|_| source.forget_schema(&target))?;
-            Ok::<_, DataFusionError>(answer)
-        };
-        let target_schema = self.schema.clone();
+        let member = self.member.clone();
+        let query = self.query.clone();
+        let target = member.target.clone();
+        let opened = async move { source.query(&target, query).await.map_err(DataFusionError::from) };
+        let table = Arc::clone(&self.table);
+        let shown = self.shown.clone();
+        let schema = self.schema.clone();
         let rows = futures::stream::once(opened)
             .map_ok(|answer| answer.batches.map_err(DataFusionError::from))
             .try_flatten()
-            .map(move |batch| batch.and_then(|batch| cast_to(&batch, &target_schema)));
+            .map(move |batch| batch.and_then(|batch| table.rows_of(&member, &batch, &shown, &schema)));
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows))
     }
 }
 
-/// Rejects an answer whose columns are not the requested ones: filling the difference with nulls would hide it.
-fn check_columns(
-    target: &Target,
-    requested: &SchemaRef,
-    received: &SchemaRef,
-) -> std::result::Result<(), FederationError> {
-    let columns = |schema: &SchemaRef| -> Vec<_> {
-        schema
-            .fields()
-            .iter()
-            .map(|field| (field.name().clone(), field.data_type().clone()))
-            .collect()
-    };
-    if columns(requested) == columns(received) {
-        return Ok(());
-    }
-    Err(FederationError::Misbehaved {
-        provider: target.dataset.institution.clone(),
-        detail: format!(
-            "its columns of `{}` are not the requested ones; query again if it has a new version",
-            target.dataset
-        ),
-    })
-}
-
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

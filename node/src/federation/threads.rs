@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::error::FederationError;
-use super::source::{Answer, QuerySource, Target};
+use super::source::{Answer, MemberQuery, QuerySource, Target};
 
 /// Number of threads.
 const THREADS: usize = 2;
@@ -87,6 +87,21 @@ impl Threads {
         })
     }
 
+    /// The result of `work`, which runs on these threads.
+    ///
+    /// # Errors
+    /// Those of the work, and [`FederationError::Usage`] if it takes too long.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, FederationError>> + Send + 'static,
+    ) -> Result<T, FederationError> {
+        let task = AbortOnDropHandle::new(self.handle()?.spawn(work));
+        let done = tokio::time::timeout(QUERY_TIMEOUT, task)
+            .await
+            .map_err(|_| too_long())?;
+        done.map_err(|_| engine_stopped())?
+    }
+
     fn handle(&self) -> Result<&Handle, FederationError> {
         let started = self
             .0
@@ -142,21 +157,10 @@ impl OnNodeRuntime {
 
 #[async_trait]
 impl QuerySource for OnNodeRuntime {
-    async fn query(&self, target: &Target, sql: String) -> Result<Answer, FederationError> {
+    async fn query(&self, target: &Target, query: MemberQuery) -> Result<Answer, FederationError> {
         let source = self.source.clone();
         let target = target.clone();
-        let task = self.runtime.spawn(async move { source.query(&target, sql).await });
+        let task = self.runtime.spawn(async move { source.query(&target, query).await });
         AbortOnDropHandle::new(task).await.map_err(|_| engine_stopped())?
-    }
-
-    async fn schema(&self, target: &Target) -> Result<SchemaRef, FederationError> {
-        let source = self.source.clone();
-        let target = target.clone();
-        let task = self.runtime.spawn(async move { source.schema(&target).await });
-        AbortOnDropHandle::new(task).await.map_err(|_| engine_stopped())?
-    }
-
-    fn forget_schema(&self, target: &Target) {
-        self.source.forget_schema(target);
     }
 }

@@ -1,48 +1,313 @@
 //! The union of the tables of several members.
 //!
-//! Columns are matched by name. A column that a member does not have is null in its rows. Integers and floating-point numbers become
-//! floating-point numbers. Any other difference of type is an error that names the two institutions.
+//! Columns are matched by name without regard to case, unless a member has two columns whose names differ in nothing else. The union has the
+//! spelling of the first member. Types that differ become one if no value changes: whole numbers and numbers become numbers, dates and
+//! date-times become date-times. A column that cannot be combined, or that a member lacks, is not an error unless a query uses it
+//! ([`UnionTable::conflict`], [`UnionTable::lacking`]).
 
+mod members;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concordat_protocol::ids::InstitutionId;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use concordat_engine::{Form, ShownColumn, form_of, shown_schema, with_values_of};
+use concordat_protocol::ids::DatasetName;
+use concordat_protocol::schema::ColumnKind;
+use concordat_protocol::scope::Transform;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use datafusion::error::{DataFusionError, Result};
 
 use super::error::FederationError;
+use super::source::Target;
 
-/// The combined schema of all `members`, in the order in which columns first appear; every column is nullable.
-pub(super) fn union_schema<'a>(
-    members: impl IntoIterator<Item = (&'a InstitutionId, SchemaRef)>,
-) -> std::result::Result<SchemaRef, FederationError> {
-    let mut columns: Vec<(&InstitutionId, Field)> = Vec::new();
-    for (member, schema) in members {
-        for field in schema.fields() {
-            match columns.iter_mut().find(|(_, known)| known.name() == field.name()) {
-                None => columns.push((member, Field::new(field.name(), field.data_type().clone(), true))),
-                Some((first, known)) => {
-                    let wider = widen(known.data_type(), field.data_type());
-                    let wider = wider.ok_or_else(|| schema_mismatch(first, known, member, field))?;
-                    *known = Field::new(known.name(), wider, true);
+/// The column of a table of several members that names the institution of each row, unless the members have a column of this name.
+pub(super) const INSTITUTION: &str = "institution";
+
+/// The columns of one member.
+#[derive(Clone, Debug)]
+pub(super) struct MemberColumns {
+    /// The columns, with their types and forms.
+    pub(super) schema: SchemaRef,
+    /// Those in which no row has a value: their types fit to any other.
+    pub(super) empty: BTreeSet<String>,
+}
+
+/// One member of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    /// The dataset to query.
+    pub(super) target: Target,
+    /// Its columns as they are shown to this node.
+    pub(super) schema: SchemaRef,
+    /// For each column of the union, the member's column; `None` if it has none.
+    columns: Vec<Option<FieldRef>>,
+    /// Those of its columns in which no row has a value.
+    empty: BTreeSet<String>,
+}
+
+impl Member {
+    /// The member's column for the column of the union at `index`.
+    pub(super) fn column(&self, index: usize) -> Option<&FieldRef> {
+        self.columns.get(index).and_then(Option::as_ref)
+    }
+}
+
+/// The table of one or more members.
+#[derive(Clone, Debug)]
+pub(super) struct UnionTable {
+    /// The members, in the order of their datasets.
+    pub(super) members: Vec<Member>,
+    /// All columns. One that cannot be combined has no type.
+    pub(super) schema: SchemaRef,
+    conflicts: BTreeMap<String, Conflict>,
+    /// Where the column [`INSTITUTION`] is; `None` if the table has none.
+    institution: Option<usize>,
+}
+
+/// Two members whose columns cannot be combined.
+#[derive(Clone, Debug)]
+struct Conflict {
+    left: (Target, FieldRef),
+    right: (Target, FieldRef),
+}
+
+impl UnionTable {
+    /// The table of one dataset, with its columns as they are.
+    pub(super) fn single(target: Target, schema: SchemaRef) -> Self {
+        let columns = schema.fields().iter().cloned().map(Some).collect();
+        Self {
+            members: vec![Member {
+                target,
+                schema: Arc::clone(&schema),
+                columns,
+                empty: BTreeSet::new(),
+            }],
+            schema,
+            conflicts: BTreeMap::new(),
+            institution: None,
+        }
+    }
+
+    /// The union of the tables of all members that share `dataset`, with the column [`INSTITUTION`].
+    pub(super) fn of_members(dataset: &DatasetName, members: Vec<(Target, MemberColumns)>) -> Self {
+        let exact = names_that_differ_in_case(&members);
+        let targets: Vec<Target> = members.iter().map(|(target, _)| target.clone()).collect();
+        let mut columns: Vec<Column> = Vec::new();
+        for (at, (_, shown)) in members.iter().enumerate() {
+            for field in shown.schema.fields() {
+                let key = key_of(field.name(), &exact);
+                let empty = shown.empty.contains(field.name());
+                match columns.iter_mut().find(|column| column.key == key) {
+                    Some(column) => column.add(at, (field, empty), dataset),
+                    None => columns.push(Column::new(key, at, (field, empty))),
                 }
             }
         }
+        let institution = columns
+            .iter()
+            .all(|column| !column.key.eq_ignore_ascii_case(INSTITUTION))
+            .then_some(columns.len());
+        let mut fields: Vec<FieldRef> = columns.iter().map(Column::field).collect();
+        if institution.is_some() {
+            fields.push(Arc::new(Field::new(INSTITUTION, DataType::Utf8, true)));
+        }
+        let conflict = |column: &Column| {
+            let (left, right) = column.conflict.clone()?;
+            let of = |(at, field): (usize, FieldRef)| Some((targets.get(at)?.clone(), field));
+            Some((
+                column.name.clone(),
+                Conflict {
+                    left: of(left)?,
+                    right: of(right)?,
+                },
+            ))
+        };
+        let conflicts = columns.iter().filter_map(conflict).collect();
+        let member = |(at, (target, shown)): (usize, (Target, MemberColumns))| Member {
+            target,
+            schema: shown.schema,
+            columns: columns.iter().map(|column| column.of.get(&at).cloned()).collect(),
+            empty: shown.empty,
+        };
+        Self {
+            conflicts,
+            members: members.into_iter().enumerate().map(member).collect(),
+            schema: Arc::new(Schema::new(fields)),
+            institution,
+        }
     }
-    Ok(Arc::new(Schema::new(
-        columns.into_iter().map(|(_, field)| field).collect::<Vec<_>>(),
-    )))
+
+    /// The error if the column cannot be combined.
+    pub(super) fn conflict(&self, column: &str) -> Option<FederationError> {
+        let Conflict { left, right } = self.conflicts.get(column)?;
+        Some(FederationError::SchemaMismatch {
+            column: column.to_owned(),
+            left: left.0.dataset.institution.clone(),
+            left_type: label(&left.1),
+            right: right.0.dataset.institution.clone(),
+            right_type: label(&right.1),
+        })
+    }
+
+    /// The members that lack one of `columns`, each with the first that it lacks.
+    pub(super) fn lacking<'a>(&'a self, columns: &'a BTreeSet<String>) -> impl Iterator<Item = (&'a Target, &'a str)> {
+        self.members.iter().filter_map(move |member| {
+            let lacks = |name: &&String| {
+                let at = self.schema.index_of(name).ok();
+                at.is_some_and(|at| Some(at) != self.institution && member.column(at).is_none())
+            };
+            columns.iter().find(lacks).map(|name| (&member.target, name.as_str()))
+        })
+    }
+
+    /// The same table with those members only for which `keep` is true.
+    pub(super) fn retain(&mut self, keep: impl Fn(&Target) -> bool) {
+        self.members.retain(|member| keep(&member.target));
+    }
+
+    /// Whether the column at `index` is [`INSTITUTION`].
+    pub(super) fn is_institution(&self, index: usize) -> bool {
+        self.institution == Some(index)
+    }
+
+    /// The rows of `batch`, an answer of `member`, as rows of the columns `shown` of this table.
+    pub(super) fn rows_of(
+        &self,
+        member: &Member,
+        batch: &RecordBatch,
+        shown: &[usize],
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch> {
+        let rows = batch.num_rows();
+        let column = |(index, field): (&usize, &FieldRef)| -> Result<ArrayRef> {
+            if self.is_institution(*index) {
+                let name = member.target.dataset.institution.as_str();
+                return Ok(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(name, rows))));
+            }
+            let theirs = member
+                .column(*index)
+                .and_then(|theirs| batch.column_by_name(theirs.name()));
+            converted(theirs, field.data_type(), rows)
+        };
+        let columns = shown
+            .iter()
+            .zip(schema.fields())
+            .map(column)
+            .collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(DataFusionError::from)
+    }
+}
+
+/// `column` in the type of the union; nulls if there is none.
+pub(super) fn converted(column: Option<&ArrayRef>, to: &DataType, rows: usize) -> Result<ArrayRef> {
+    match column {
+        None => Ok(new_null_array(to, rows)),
+        Some(column) if column.data_type() == to => Ok(Arc::clone(column)),
+        Some(column) => Ok(cast(column, to)?),
+    }
+}
+
+/// A column of the union while members are added.
+struct Column {
+    key: String,
+    name: String,
+    field: FieldRef,
+    first: usize,
+    /// Whether no member so far has a value in it.
+    empty: bool,
+    of: BTreeMap<usize, FieldRef>,
+    conflict: Option<((usize, FieldRef), (usize, FieldRef))>,
+}
+
+impl Column {
+    fn new(key: String, at: usize, (field, empty): (&FieldRef, bool)) -> Self {
+        Self {
+            key,
+            name: field.name().clone(),
+            field: Arc::clone(field),
+            first: at,
+            empty,
+            of: BTreeMap::from([(at, Arc::clone(field))]),
+            conflict: None,
+        }
+    }
+
+    fn add(&mut self, at: usize, (field, empty): (&FieldRef, bool), dataset: &DatasetName) {
+        self.of.insert(at, Arc::clone(field));
+        if empty {
+            return;
+        }
+        if std::mem::replace(&mut self.empty, false) {
+            self.field = Arc::clone(field);
+            self.first = at;
+            return;
+        }
+        match combined(&self.name, &self.field, field, dataset) {
+            Some(field) => self.field = field,
+            None if self.conflict.is_none() => {
+                let first = (self.first, self.of.get(&self.first).unwrap_or(&self.field).clone());
+                self.conflict = Some((first, (at, Arc::clone(field))));
+            }
+            None => {}
+        }
+    }
+
+    fn field(&self) -> FieldRef {
+        match self.conflict {
+            None => Arc::new(self.field.as_ref().clone().with_name(&self.name).with_nullable(true)),
+            Some(_) => Arc::new(Field::new(&self.name, DataType::Null, true)),
+        }
+    }
+}
+
+/// One column for the values of both; `None` if a value would change, or would mean something else.
+fn combined(name: &str, left: &FieldRef, right: &FieldRef, dataset: &DatasetName) -> Option<FieldRef> {
+    match (form_of(left), form_of(right)) {
+        (Form::Clear, Form::Clear) => {
+            let wider = widened(left.data_type(), right.data_type())?;
+            Some(Arc::new(Field::new(name, wider, true)))
+        }
+        // Each member has its own pseudonyms, so those of the union are its own too.
+        (Form::Pseudonym, Form::Pseudonym) => pseudonym(name, dataset),
+        // Only what is true of the values of both: whole ages if both are, and the later one of the oldest years.
+        (_, _) => with_values_of(left, right).map(Arc::new),
+    }
+}
+
+/// A column of the pseudonyms of all members.
+fn pseudonym(name: &str, dataset: &DatasetName) -> Option<FieldRef> {
+    let column = ShownColumn {
+        name: name.to_owned(),
+        kind: ColumnKind::Text,
+        transform: Transform::Pseudonym,
+    };
+    let schema = shown_schema(&format!("consortium.{dataset}"), &[column]).ok()?;
+    schema.fields().first().cloned()
 }
 
 /// The type that holds the values of both; `None` if a conversion would change them.
-fn widen(left: &DataType, right: &DataType) -> Option<DataType> {
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "types that are not listed are not combined with others"
+)]
+pub(super) fn widened(left: &DataType, right: &DataType) -> Option<DataType> {
+    let zone = |kind: &DataType| match kind {
+        DataType::Timestamp(_, zone) => Some(zone.is_some()),
+        _ => None,
+    };
     match (left, right) {
         (a, b) if a == b => Some(a.clone()),
         (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
         (a, b) if a.is_signed_integer() && b.is_signed_integer() => Some(DataType::Int64),
+        (DataType::Decimal128(..), b) if b.is_signed_integer() => Some(left.clone()),
+        (a, DataType::Decimal128(..)) if a.is_signed_integer() => Some(right.clone()),
         (a, b) if a.is_numeric() && b.is_numeric() && (a.is_floating() || b.is_floating()) => Some(DataType::Float64),
         (a, b) if is_text(a) && is_text(b) => Some(DataType::Utf8),
+        (DataType::Date32, b) if zone(b) == Some(false) => Some(DataType::Timestamp(TimeUnit::Millisecond, None)),
+        (a, DataType::Date32) if zone(a) == Some(false) => Some(DataType::Timestamp(TimeUnit::Millisecond, None)),
         _ => None,
     }
 }
@@ -51,113 +316,49 @@ fn is_text(kind: &DataType) -> bool {
     matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-fn schema_mismatch(left: &InstitutionId, known: &Field, right: &InstitutionId, field: &Field) -> FederationError {
-    FederationError::SchemaMismatch {
-        column: known.name().clone(),
-        left: left.clone(),
-        left_type: label(known.data_type()),
-        right: right.clone(),
-        right_type: label(field.data_type()),
+/// The names, in lower case, of columns that are distinguished only by case within one member.
+fn names_that_differ_in_case(members: &[(Target, MemberColumns)]) -> BTreeSet<String> {
+    let mut exact = BTreeSet::new();
+    for (_, shown) in members {
+        let mut seen = BTreeSet::new();
+        for field in shown.schema.fields() {
+            let lower = field.name().to_lowercase();
+            if !seen.insert(lower.clone()) {
+                exact.insert(lower);
+            }
+        }
     }
+    exact
 }
 
-/// The name of a type in error messages.
+fn key_of(name: &str, exact: &BTreeSet<String>) -> String {
+    let lower = name.to_lowercase();
+    if exact.contains(&lower) { name.to_owned() } else { lower }
+}
+
+/// What a column holds, in error messages.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "every other type has the name that Arrow gives it"
 )]
-fn label(kind: &DataType) -> String {
-    match kind {
+fn label(field: &FieldRef) -> String {
+    match form_of(field) {
+        Form::Band(width) => return format!("bands of {} years", width.years()),
+        Form::Year => return "a year".to_owned(),
+        Form::Pseudonym => return "a pseudonym".to_owned(),
+        Form::Clear => {}
+    }
+    match field.data_type() {
         DataType::Boolean => "boolean".to_owned(),
-        kind if kind.is_integer() => "an integer".to_owned(),
+        kind if kind.is_integer() => "a whole number".to_owned(),
         kind if kind.is_numeric() => "a number".to_owned(),
         kind if is_text(kind) => "text".to_owned(),
         DataType::Date32 | DataType::Date64 => "a date".to_owned(),
-        DataType::Timestamp(..) => "a time".to_owned(),
+        DataType::Timestamp(_, None) => "a date-time without a zone".to_owned(),
+        DataType::Timestamp(_, Some(_)) => "a date-time with a zone".to_owned(),
         other => other.to_string(),
     }
 }
 
-/// Converts the rows of `batch` to `schema`.
-pub(super) fn cast_to(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let rows = batch.num_rows();
-    let column = |field: &Arc<Field>| -> Result<ArrayRef> {
-        match batch.column_by_name(field.name()) {
-            None => Ok(new_null_array(field.data_type(), rows)),
-            Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
-            Some(column) => Ok(cast(column, field.data_type())?),
-        }
-    };
-    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(DataFusionError::from)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use datafusion::arrow::array::{Array, Float64Array, Int64Array, StringArray};
-
-    fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
-        Arc::new(Schema::new(
-            columns
-                .iter()
-                .map(|(name, kind)| Field::new(*name, kind.clone(), false))
-                .collect::<Vec<_>>(),
-        ))
-    }
-
-    fn at(name: &str) -> InstitutionId {
-        name.parse().unwrap()
-    }
-
-    #[test]
-    fn union_matches_columns_by_name_and_widens_types() {
-        let a = at("aachen");
-        let b = at("basel");
-        let left = schema(&[("age", DataType::Int64), ("chol", DataType::Int64)]);
-        let right = schema(&[("chol", DataType::Float64), ("site", DataType::Utf8)]);
-        let combined = union_schema([(&a, left), (&b, right)]).unwrap();
-        let columns: Vec<_> = combined
-            .fields()
-            .iter()
-            .map(|f| (f.name().as_str(), f.data_type().clone()))
-            .collect();
-        assert_eq!(
-            columns,
-            [
-                ("age", DataType::Int64),
-                ("chol", DataType::Float64),
-                ("site", DataType::Utf8)
-            ]
-        );
-        assert!(combined.fields().iter().all(|field| field.is_nullable()));
-    }
-
-    #[test]
-    fn union_type_mismatch_names_both_institutions() {
-        let a = at("aachen");
-        let b = at("basel");
-        let mismatch = union_schema([
-            (&a, schema(&[("age", DataType::Int64)])),
-            (&b, schema(&[("age", DataType::Utf8)])),
-        ]);
-        assert_eq!(
-            mismatch.unwrap_err().to_string(),
-            "`age` is an integer at aachen and text at basel, and the two cannot be combined into one column"
-        );
-    }
-
-    #[test]
-    fn union_cast_fills_nulls_and_keeps_numbers_exact() {
-        let wide = schema(&[("chol", DataType::Float64), ("site", DataType::Utf8)]);
-        let wide = union_schema([(&at("basel"), wide)]).unwrap();
-        let narrow = schema(&[("chol", DataType::Int64)]);
-        let batch = RecordBatch::try_new(narrow, vec![Arc::new(Int64Array::from(vec![7, 9]))]).unwrap();
-        let converted = cast_to(&batch, &wide).unwrap();
-        let chol = converted.column(0).as_any().downcast_ref::<Float64Array>().unwrap();
-        assert_eq!(chol.values(), &[7.0, 9.0]);
-        assert_eq!(converted.column(1).null_count(), 2);
-        assert!(converted.column(1).as_any().is::<StringArray>());
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use concordat_keys::PasswordHash;
 use concordat_protocol::query::Role;
 
-use super::account::{Account, OneTime, PasswordReset, Training};
+use super::account::{Account, OneTime, PasswordReset, RolesSet, Training};
 
 /// Most resets that an account stores; the ledger has all of them.
 const MAX_RESETS: usize = 8;
@@ -25,7 +25,12 @@ pub(super) enum Change {
     /// It is a new account.
     Create(Box<Account>),
     /// Its roles.
-    Roles(BTreeSet<Role>),
+    Roles {
+        /// The new ones.
+        roles: BTreeSet<Role>,
+        /// Who sets them.
+        set: RolesSet,
+    },
     /// Logins are disabled.
     Disable,
     /// Logins are enabled.
@@ -61,7 +66,10 @@ impl Change {
     pub(super) fn apply(self, account: &mut Account) {
         match self {
             Self::Create(new) => *account = *new,
-            Self::Roles(roles) => account.roles = roles,
+            Self::Roles { roles, set } => {
+                account.roles = roles;
+                account.roles_set = Some(set);
+            }
             Self::Disable => account.disabled = true,
             Self::Enable => account.disabled = false,
             Self::ResetPassword { hash, reset } => {
@@ -78,7 +86,7 @@ impl Change {
     /// Whether the account's sessions end.
     pub(super) const fn ends_sessions(&self) -> bool {
         match self {
-            Self::Roles(_) | Self::Disable | Self::Enable | Self::ResetPassword { .. } => true,
+            Self::Roles { .. } | Self::Disable | Self::Enable | Self::ResetPassword { .. } => true,
             Self::Create(_) | Self::Training(_) => false,
         }
     }
@@ -87,7 +95,7 @@ impl Change {
     pub(super) const fn ends_lockout(&self) -> bool {
         match self {
             Self::Enable | Self::ResetPassword { .. } => true,
-            Self::Create(_) | Self::Roles(_) | Self::Disable | Self::Training(_) => false,
+            Self::Create(_) | Self::Roles { .. } | Self::Disable | Self::Training(_) => false,
         }
     }
 }

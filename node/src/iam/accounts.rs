@@ -22,7 +22,7 @@ use crate::changes::ACCOUNTS;
 
 use super::{
     AccountChange, Action, IamError,
-    account::{Account, OneTime, PasswordReset, Training},
+    account::{Account, OneTime, PasswordReset, RolesSet, Training},
     account_change::Change,
     lockout::Lockout,
     passwords, permitted_roles,
@@ -107,7 +107,7 @@ impl Accounts {
         self.id(name)
     }
 
-    /// A new account for another person: its password opens one session, in which that person sets their own.
+    /// A new account that `by` creates for another person: its password opens one session, in which that person sets their own.
     ///
     /// # Errors
     /// As for [`Self::add`].
@@ -116,9 +116,9 @@ impl Accounts {
         name: &str,
         roles: BTreeSet<Role>,
         password: &Secret,
-        now: Timestamp,
+        (by, now): (&ActorId, Timestamp),
     ) -> Result<AccountChange, IamError> {
-        self.new_account(name, roles, password, Some(OneTime::Unused), now)
+        self.new_account(name, roles, password, Some(by), now)
     }
 
     fn new_account(
@@ -126,7 +126,7 @@ impl Accounts {
         name: &str,
         roles: BTreeSet<Role>,
         password: &Secret,
-        one_time: Option<OneTime>,
+        created_by: Option<&ActorId>,
         now: Timestamp,
     ) -> Result<AccountChange, IamError> {
         self.id(name)?;
@@ -142,10 +142,13 @@ impl Accounts {
             password,
             roles,
             training: None,
-            one_time,
+            one_time: created_by.map(|_| OneTime::Unused),
             resets: Vec::new(),
+            own_password_since: None,
+            roles_set: None,
             disabled: false,
             created: now,
+            created_by: created_by.cloned(),
             epoch: 0,
         };
         Ok(AccountChange::new(name, Change::Create(Box::new(account))))
@@ -230,16 +233,25 @@ impl Accounts {
         Ok(self.0.tree.iter()?.len() == 0)
     }
 
-    /// Other roles for an account; its sessions end.
+    /// Other roles for an account, which `by` gives; its sessions end.
     ///
     /// # Errors
     /// [`IamError::LastAdministrator`] if no account could manage people afterwards.
-    pub fn other_roles(&self, name: &str, roles: BTreeSet<Role>) -> Result<AccountChange, IamError> {
+    pub fn other_roles(
+        &self,
+        name: &str,
+        roles: BTreeSet<Role>,
+        (by, now): (&ActorId, Timestamp),
+    ) -> Result<AccountChange, IamError> {
         self.show(name)?;
         if roles.is_empty() {
             return Err(IamError::NoRole);
         }
-        self.prepared(name, Change::Roles(roles))
+        let set = RolesSet {
+            by: by.clone(),
+            at: now,
+        };
+        self.prepared(name, Change::Roles { roles, set })
     }
 
     /// An account without logins; its sessions end.

@@ -11,6 +11,7 @@ use concordat_protocol::{
 };
 use concordat_storage::ledger::Attribution;
 
+use super::independence::Independence;
 use super::{Accounts, Action, IamError, PasswordReset, PermittedPerson, Training, permitted_roles};
 
 /// An authenticated person with roles, assurance and training. Only a session creates one.
@@ -21,7 +22,9 @@ pub struct Actor {
     factors: BTreeSet<Factor>,
     authenticated_at: Timestamp,
     training: Option<Training>,
-    resets: Vec<PasswordReset>,
+    passwords_set: Vec<PasswordReset>,
+    reset_at: Option<Timestamp>,
+    independence: Independence,
     only_to_set_password: bool,
     session: Digest32,
 }
@@ -33,7 +36,11 @@ pub(super) struct Proven {
     pub(super) factors: BTreeSet<Factor>,
     pub(super) authenticated_at: Timestamp,
     pub(super) training: Option<Training>,
-    pub(super) resets: Vec<PasswordReset>,
+    /// Who has set the password for this person, the first one included.
+    pub(super) passwords_set: Vec<PasswordReset>,
+    /// When that was done last for the account that existed already.
+    pub(super) reset_at: Option<Timestamp>,
+    pub(super) independence: Independence,
     pub(super) only_to_set_password: bool,
     pub(super) session: Digest32,
 }
@@ -47,7 +54,9 @@ impl Actor {
             factors,
             authenticated_at,
             training,
-            resets,
+            passwords_set,
+            reset_at,
+            independence,
             only_to_set_password,
             session,
         } = proven;
@@ -57,7 +66,9 @@ impl Actor {
             factors,
             authenticated_at,
             training,
-            resets,
+            passwords_set,
+            reset_at,
+            independence,
             only_to_set_password,
             session,
         }
@@ -88,9 +99,10 @@ impl Actor {
         self.training.as_ref()
     }
 
-    /// Who has set this person's password for them, and when; the newest last.
+    /// Who has set this person's password for them, and when; the newest last. The first one is that of the account, if another person
+    /// created it.
     pub fn password_resets(&self) -> &[PasswordReset] {
-        &self.resets
+        &self.passwords_set
     }
 
     /// Whether the session may only be used to set a password.
@@ -112,12 +124,13 @@ impl Actor {
         Ok(self.attribution())
     }
 
-    /// The attribution of an action that needs two people, of whom this one is the second. The first requested it in an earlier session
-    /// that may have ended since, as the sealed state and the ledger show, and is still permitted to.
+    /// The attribution of an action that needs two people, of whom this one is the second. The first requested it at `requested`, in a
+    /// session that may have ended since, as the sealed state and the ledger show, and is still permitted to.
     ///
     /// # Errors
-    /// As for [`Self::require`]; [`IamError::SamePerson`] if both are the same person.
-    pub fn authorize_second(&self, first: &PermittedPerson) -> Result<Attribution, IamError> {
+    /// As for [`Self::require`]; [`IamError::SamePerson`] if both are the same person; [`IamError::NotIndependent`] if this one has the role
+    /// or the password only since then, or from the first.
+    pub fn authorize_second(&self, first: &PermittedPerson, requested: Timestamp) -> Result<Attribution, IamError> {
         self.require(first.action())?;
         let first = first.id();
         if self.id == *first {
@@ -125,6 +138,7 @@ impl Actor {
                 name: self.id.name().to_owned(),
             });
         }
+        self.independence.check(self.id.name(), first, requested)?;
         Ok(Attribution::vouch(Cause::TwoPeople {
             first: first.clone(),
             second: self.id.clone(),
@@ -176,8 +190,9 @@ impl Actor {
             roles: self.roles.clone(),
             factors: self.factors.clone(),
             authenticated_at: self.authenticated_at,
-            password_reset_at: self.resets.last().map(|reset| reset.at),
+            password_reset_at: self.reset_at,
             training_until: self.training.as_ref().map(|training| training.until),
+            training_course: self.training.as_ref().map(|training| training.name.clone()),
             audience,
             query,
             expires,

@@ -2,10 +2,18 @@
 
 use concordat_keys::KeyError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
-use concordat_protocol::{ids::InvalidName, query::Role, time::Timestamp};
+use concordat_protocol::{
+    ids::{ActorId, InvalidName},
+    query::Role,
+    time::Timestamp,
+};
 use concordat_storage::meta::MetaError;
 
 use super::Action;
+
+/// What a query needs besides the role, so that a person does not learn it one refusal at a time.
+const QUERY_NEEDS: &str = "A query also needs a training that is recorded for the person (`concordat user training`), and of your own datasets it \
+                           shows the columns that have a class (`concordat dataset classify`)";
 
 /// Why a login or an action is denied, or an account cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +51,21 @@ pub enum IamError {
     SamePerson {
         /// The account.
         name: String,
+    },
+    /// The second of two people has the role or the password only since the request, or from the person who made it.
+    #[error(
+        "`{name}` cannot confirm this request of {first}: {}; the account can confirm requests that are made after {from}",
+        reason.label()
+    )]
+    NotIndependent {
+        /// The account of the second person.
+        name: String,
+        /// Who made the request.
+        first: ActorId,
+        /// Why not.
+        reason: Dependence,
+        /// From when on requests of the first person can be confirmed.
+        from: Timestamp,
     },
     /// A password that another person has set opens one session, and that session was opened already.
     #[error(
@@ -119,6 +142,31 @@ pub enum IamError {
     State(#[from] MetaError),
 }
 
+/// Why a person cannot confirm a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependence {
+    /// The roles were set after the request.
+    NewRoles,
+    /// The first person set the roles.
+    RolesByFirst,
+    /// The person has a password of their own only since after the request.
+    NewPassword,
+    /// The first person set a password for the account.
+    PasswordByFirst,
+}
+
+impl Dependence {
+    /// The reason, after a sentence about the request and its person.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::NewRoles => "the roles of the account were set after it",
+            Self::RolesByFirst => "that person had set the roles of the account less than a day before",
+            Self::NewPassword => "the account had no password that its owner had set before it",
+            Self::PasswordByFirst => "that person had set a password for the account less than a day before",
+        }
+    }
+}
+
 fn label(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
 }
@@ -132,7 +180,7 @@ impl Explain for IamError {
             | Self::OneTimeUsed { .. }
             | Self::PasswordNeeded
             | Self::NotLoggedIn => ErrorKind::Locked,
-            Self::NotPermitted { .. } | Self::SamePerson { .. } => ErrorKind::Denied,
+            Self::NotPermitted { .. } | Self::SamePerson { .. } | Self::NotIndependent { .. } => ErrorKind::Denied,
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Exists { .. }
             | Self::LastAdministrator { .. }
@@ -150,12 +198,22 @@ impl Explain for IamError {
     }
 
     fn help(&self) -> Option<String> {
-        if let Self::NotPermitted { needed, .. } = self {
-            let roles: Vec<&str> = needed.iter().map(|role| role.as_str()).collect();
+        if let Self::NotIndependent { from, .. } = self {
             return Some(format!(
+                "let another person with the role confirm it, or make the request again after {from}"
+            ));
+        }
+        if let Self::NotPermitted { needed, action } = self {
+            let roles: Vec<&str> = needed.iter().map(|role| role.as_str()).collect();
+            let help = format!(
                 "ask a person at this institution with the role {}; an administrator can give you the role",
                 roles.join(" or ")
-            ));
+            );
+            return Some(if *action == Action::Query {
+                format!("{help}. {QUERY_NEEDS}")
+            } else {
+                help
+            });
         }
         None
     }

@@ -18,7 +18,7 @@ use concordat_storage::ledger::Attribution;
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use super::{Accounts, Actor, IamError, account::Account, accounts::lock, actor::Proven};
+use super::{Accounts, Actor, IamError, account::Account, accounts::lock, actor::Proven, independence::Independence};
 
 /// A session ends after this long without use: 15 minutes.
 pub(crate) const IDLE_MS: i64 = 15 * 60 * 1000;
@@ -234,12 +234,14 @@ impl Sessions {
 
 fn prove(session: &Session, account: Account, hash: Digest32) -> Actor {
     Actor::from_session(Proven {
+        passwords_set: account.passwords_set(),
+        reset_at: account.resets.last().map(|reset| reset.at),
+        independence: Independence::of(&account),
         id: session.id.clone(),
         roles: account.roles,
         factors: session.factors.clone(),
         authenticated_at: session.authenticated_at,
         training: account.training,
-        resets: account.resets,
         only_to_set_password: session.only_to_set_password,
         session: hash,
     })

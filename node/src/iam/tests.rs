@@ -1,3 +1,5 @@
+mod two_people;
+
 use crate::iam::sessions::ABSOLUTE_MS;
 use crate::iam::sessions::IDLE_MS;
 use std::collections::BTreeSet;
@@ -59,6 +61,10 @@ fn secret(text: &str) -> Secret {
 
 fn roles<const N: usize>(roles: [Role; N]) -> BTreeSet<Role> {
     BTreeSet::from(roles)
+}
+
+fn root_id() -> ActorId {
+    "root@budapest".parse().unwrap()
 }
 
 fn after(seconds: i64) -> Timestamp {
@@ -184,10 +190,10 @@ fn session_ends_immediately_when_the_account_changes() {
         &|| {
             make(
                 &accounts,
-                accounts.other_roles("eva", roles([Role::Researcher, Role::Auditor])),
+                accounts.other_roles("eva", roles([Role::Researcher, Role::Auditor]), (&root_id(), NOON)),
             )
         },
-        &|| accounts.set_own_password("eva", &secret(GOOD)),
+        &|| accounts.set_own_password("eva", &secret(GOOD), NOON),
         &|| make(&accounts, accounts.disabled("eva")),
         &|| make(&accounts, accounts.enabled("eva")),
     ];
@@ -284,8 +290,16 @@ fn account_of_the_last_administrator_cannot_be_disabled() {
         accounts.disabled("root"),
         Err(IamError::LastAdministrator { .. })
     ));
-    assert!(accounts.other_roles("root", roles([Role::Auditor])).is_err());
-    make(&accounts, accounts.other_roles("eva", roles([Role::Administrator]))).unwrap();
+    assert!(
+        accounts
+            .other_roles("root", roles([Role::Auditor]), (&root_id(), NOON))
+            .is_err()
+    );
+    make(
+        &accounts,
+        accounts.other_roles("eva", roles([Role::Administrator]), (&root_id(), NOON)),
+    )
+    .unwrap();
     // Both are prepared while there are two; only one of them can be made.
     let both = ["root", "eva"].map(|name| accounts.disabled(name).unwrap());
     let made = both.map(|change| accounts.make(change));
@@ -302,7 +316,12 @@ fn account_change_is_refused_when_it_is_prepared() {
     let (accounts, sessions) = fixture.with_eva();
     let root = sessions.login("root", &secret(GOOD), NOON).unwrap().actor;
     let new = |name: &str, given: &[Role], password: &str| {
-        accounts.new_account_for(name, given.iter().copied().collect(), &secret(password), NOON)
+        accounts.new_account_for(
+            name,
+            given.iter().copied().collect(),
+            &secret(password),
+            (&root_id(), NOON),
+        )
     };
     let over = Training {
         name: Text::new("data protection").unwrap(),
@@ -315,15 +334,15 @@ fn account_change_is_refused_when_it_is_prepared() {
         ("a short password", new("new", &[Role::Auditor], "short")),
         (
             "no role of a known person",
-            accounts.other_roles("eva", BTreeSet::new()),
+            accounts.other_roles("eva", BTreeSet::new(), (&root_id(), NOON)),
         ),
         (
             "an unknown person's roles",
-            accounts.other_roles("new", roles([Role::Auditor])),
+            accounts.other_roles("new", roles([Role::Auditor]), (&root_id(), NOON)),
         ),
         (
             "the last administrator's roles",
-            accounts.other_roles("root", roles([Role::Auditor])),
+            accounts.other_roles("root", roles([Role::Auditor]), (&root_id(), NOON)),
         ),
         ("the last administrator", accounts.disabled("root")),
         ("an unknown person's access", accounts.enabled("new")),
@@ -400,14 +419,14 @@ fn attribution_of_two_people_needs_two_people() {
     let eva = login("eva");
     let root = login("root");
     let first = accounts.permitted_now(eva.id(), Action::ReadRoster).unwrap();
-    let both = root.authorize_second(&first).unwrap();
+    let both = root.authorize_second(&first, NOON).unwrap();
     assert_eq!(both.cause().to_string(), "eva@budapest and root@budapest");
-    let refused = eva.authorize_second(&first).unwrap_err();
+    let refused = eva.authorize_second(&first, NOON).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Denied);
     assert!(matches!(refused, IamError::SamePerson { .. }), "{refused}");
     // The second person needs a role that permits what the first requested.
     let first = accounts.permitted_now(eva.id(), Action::Query).unwrap();
-    let refused = root.authorize_second(&first).unwrap_err();
+    let refused = root.authorize_second(&first, NOON).unwrap_err();
     assert!(matches!(refused, IamError::NotPermitted { .. }), "{refused}");
 }
 
@@ -417,7 +436,7 @@ fn password_set_by_another_person_only_allows_changing_it() {
     let fixture = Fixture::new();
     let (accounts, sessions) = fixture.with_eva();
     let root = sessions.login("root", &secret(GOOD), NOON).unwrap().actor;
-    let new = accounts.new_account_for("new", roles([Role::Researcher]), &secret(GIVEN), NOON);
+    let new = accounts.new_account_for("new", roles([Role::Researcher]), &secret(GIVEN), (&root_id(), NOON));
     make(&accounts, new).unwrap();
     make(
         &accounts,
@@ -442,7 +461,7 @@ fn password_set_by_another_person_only_allows_changing_it() {
         assert!(matches!(authorize("wrong", GOOD), Err(IamError::WrongLogin)));
         let by = authorize(GIVEN, GOOD).unwrap();
         assert_eq!(by.cause().actor(), Some(login.actor.id()));
-        accounts.set_own_password(name, &secret(GOOD)).unwrap();
+        accounts.set_own_password(name, &secret(GOOD), NOON).unwrap();
         assert!(sessions.recheck(&login.actor, after(3)).is_err());
         let own = sessions.login(name, &secret(GOOD), after(4)).unwrap().actor;
         assert!(own.may(Action::Query) && !own.is_only_to_set_password());
@@ -465,7 +484,7 @@ fn password_reset_is_shown_to_the_person_and_providers() {
         let other = accounts.other_password("eva", &secret("set by another person"), root.id(), after(n));
         make(&accounts, other).unwrap();
     }
-    accounts.set_own_password("eva", &secret(GOOD)).unwrap();
+    accounts.set_own_password("eva", &secret(GOOD), NOON).unwrap();
     let after_resets = sessions.login("eva", &secret(GOOD), after(30)).unwrap().actor;
     assert_eq!(stated(&after_resets), Some(after(19)));
     assert_eq!(after_resets.password_resets().len(), 8);
@@ -481,7 +500,12 @@ fn password_reset_is_shown_to_the_person_and_providers() {
 fn password_one_time_opens_one_of_several_logins() {
     let fixture = Fixture::new();
     let (accounts, sessions) = fixture.with_eva();
-    let new = accounts.new_account_for("new", roles([Role::Researcher]), &secret("set by another person"), NOON);
+    let new = accounts.new_account_for(
+        "new",
+        roles([Role::Researcher]),
+        &secret("set by another person"),
+        (&root_id(), NOON),
+    );
     make(&accounts, new).unwrap();
     let opened = std::thread::scope(|scope| {
         let try_one = || sessions.login("new", &secret("set by another person"), NOON).is_ok();

@@ -17,11 +17,12 @@ use data_encoding::{BASE32_NOPAD, BASE64};
 use zeroize::Zeroizing;
 
 use super::site::Site;
-use super::unlock::{Unlock, provider_from_secret};
+use super::socket_path::check_socket_path;
+use super::unlock::{Unlock, new_provider};
 use crate::{
     attribution::by_this_account,
     config::{self, Config, KeysFrom},
-    iam::Accounts,
+    iam::{Accounts, MIN_PASSWORD_CHARS, check_password},
     policies,
     start_state::StartState,
 };
@@ -61,12 +62,27 @@ pub struct Created {
     pub made_password_file: Option<PathBuf>,
 }
 
+/// What the password of the first account has to be like.
+#[must_use]
+pub fn first_password_rule() -> String {
+    format!("at least {MIN_PASSWORD_CHARS} characters, of which the name of the account does not count")
+}
+
+/// Checks a password for the first account before anything is created.
+///
+/// # Errors
+/// `usage` if it is too short or too long.
+pub fn check_first_password(password: &Secret) -> Result<(), Problem> {
+    check_password(FIRST_ACCOUNT, password).map_err(Problem::from)
+}
+
 /// Creates a node. Blocks; hashing passphrase and password takes time.
 ///
 /// # Errors
-/// If the directory is not empty, a secret is too weak or writing fails; nothing is left behind then, except a key that
-/// was created in a token.
+/// If the directory is not empty, its path is too long for a socket in it, a secret is too weak or writing fails; nothing is left
+/// behind then, except a key that was created in a token.
 pub fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
+    check_socket_path(&plan.dir)?;
     let site = Site::prepare(&plan.dir)?;
     let Plan {
         dir,
@@ -79,7 +95,7 @@ pub fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
     let (provider, keys) = match unlock {
         Unlock::MakeKeyFile => make_key_file(&site)?,
         Unlock::Passphrase(_) | Unlock::KeyFile(_) | Unlock::Credential(_) | Unlock::Token { .. } => {
-            provider_from_secret(unlock, cost)?
+            new_provider(unlock, cost)?
         }
     };
     config.keys = keys;

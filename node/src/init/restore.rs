@@ -21,6 +21,7 @@ use concordat_storage::{
 };
 
 use super::site::Site;
+use super::socket_path::check_socket_path;
 use super::unlock::{Unlock, provider_from_secret};
 use crate::{
     attribution::by_this_account,
@@ -152,9 +153,10 @@ impl SnapshotSettings {
 /// Makes a data directory from a snapshot. Blocks; must be called on a thread of a tokio runtime that may block.
 ///
 /// # Errors
-/// If the directory is not empty, the configuration is of another institution, the snapshot is damaged or the secret does not unlock
-/// it; no files are left behind then.
+/// If the directory is not empty or its path is too long for a socket in it, the configuration is of another institution, the snapshot
+/// is damaged or the secret does not unlock it; no files are left behind then.
 pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Problem> {
+    check_socket_path(&plan.dir)?;
     let institution = plan.snapshot.contents.document().institution.clone();
     let mut config = plan.config;
     if config.node.institution != institution {
@@ -184,7 +186,7 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
     let key = opened.ledger_key();
     let ledger = Ledger::open_restored(&folder, key, contents.institution.clone(), opened.meta())?;
     let bound = StartState::open(opened.meta())?;
-    bound.reconcile(&ledger, now)?;
+    bound.reconcile_restored(&ledger, now)?;
     let entry = EntryBody::SnapshotRestored {
         snapshot: contents.id,
         contents: restored.contents.digest(),

@@ -1,14 +1,16 @@
 use crate::init::create::MADE_KEY_FILE;
 use crate::init::create::MADE_PASSWORD_FILE;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::{fs::PermissionsExt, net::UnixListener};
 use std::path::Path;
 
+use concordat_documents::SOCKET;
 use concordat_keys::{Argon2Cost, KeyFile, Secret};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::query::Role;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::data_dir::Storage;
 
+use super::socket_path::MAX_SOCKET_PATH;
 use super::*;
 use crate::config::Config;
 use crate::iam::{Accounts, Sessions};
@@ -90,10 +92,42 @@ fn a_failure_leaves_nothing_behind() {
         ..plan(&dir)
     };
     assert_eq!(init(short, now()).unwrap_err().code, ErrorKind::Usage);
+    let weak = Plan {
+        unlock: Unlock::Passphrase(Secret::from("abc".to_owned())),
+        ..plan(&dir)
+    };
+    let problem = init(weak, now()).unwrap_err();
+    assert_eq!(problem.code, ErrorKind::Usage);
+    assert!(problem.detail.contains("at least 12 characters"), "{problem:?}");
     let missing = Plan {
         unlock: Unlock::KeyFile(parent.path().join("nowhere")),
         ..plan(&dir)
     };
     assert_eq!(init(missing, now()).unwrap_err().code, ErrorKind::Locked);
     assert_eq!(names(parent.path()), [""; 0]);
+}
+
+#[test]
+fn a_directory_whose_socket_cannot_be_opened_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    // A directory with a socket whose path has this many bytes.
+    let with = |bytes: usize| {
+        let known = parent.path().join("d").join(SOCKET).as_os_str().len();
+        parent.path().join("d".repeat(bytes + 1 - known))
+    };
+    let longest = with(MAX_SOCKET_PATH);
+    assert!(check_socket_path(&longest).is_ok());
+    let too_long = with(MAX_SOCKET_PATH + 1);
+    let refused = init(plan(&too_long), now()).unwrap_err();
+    assert_eq!(refused.code, ErrorKind::Usage);
+    assert!(refused.detail.contains(&MAX_SOCKET_PATH.to_string()), "{refused:?}");
+    let most = longest.as_os_str().len();
+    assert!(refused.help.unwrap().contains(&format!("{most} bytes")));
+    assert_eq!(names(parent.path()), [""; 0]);
+
+    // The limit is that of the system.
+    for (dir, opens) in [(&longest, true), (&too_long, false)] {
+        std::fs::create_dir_all(dir.join("run")).unwrap();
+        assert_eq!(UnixListener::bind(dir.join(SOCKET)).is_ok(), opens);
+    }
 }

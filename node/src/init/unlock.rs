@@ -29,7 +29,20 @@ pub enum Unlock {
     MakeKeyFile,
 }
 
-/// The key provider for a given secret, and the matching `[keys]` section. A new passphrase uses `cost`.
+/// The key provider for what is to unlock a node from now on, and the matching `[keys]` section.
+///
+/// # Errors
+/// [`KeyError::WeakPassphrase`](concordat_keys::KeyError::WeakPassphrase) as a `usage` problem, and as [`provider_from_secret`].
+pub fn new_provider(unlock: Unlock, cost: Argon2Cost) -> Result<(Box<dyn KeyProvider>, KeysFrom), Problem> {
+    match unlock {
+        Unlock::Passphrase(secret) => Ok((Box::new(Passphrase::chosen(secret, cost)?), KeysFrom::Passphrase)),
+        Unlock::KeyFile(_) | Unlock::Credential(_) | Unlock::Token { .. } | Unlock::MakeKeyFile => {
+            provider_from_secret(unlock, cost)
+        }
+    }
+}
+
+/// The key provider for a given secret, and the matching `[keys]` section. A passphrase uses `cost` if it is stored again.
 ///
 /// # Errors
 /// If the service manager does not provide the credential, or no secret was given.

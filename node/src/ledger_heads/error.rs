@@ -9,6 +9,7 @@ use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
 use super::peers::PeerLedger;
+use super::shown_start::StartRefused;
 
 /// Why a head was not signed or not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum LedgerHeadsError {
         /// How they contradict each other.
         reason: String,
     },
+    /// The peer is not the newest start of its node.
+    #[error(transparent)]
+    Start(#[from] StartRefused),
     /// The head is not the peer's.
     #[error(transparent)]
     Head(#[from] HeadError),
@@ -39,7 +43,9 @@ pub enum LedgerHeadsError {
         node: NodeId,
     },
     /// There is no such conflict.
-    #[error("there is no unacknowledged conflict with this head; `concordat consortium ledger list` lists the heads")]
+    #[error(
+        "there is no unacknowledged conflict of this name; `concordat consortium ledger list` lists what peers have shown"
+    )]
     NothingToAcknowledge,
     /// The ledger failed.
     #[error(transparent)]
@@ -66,6 +72,7 @@ impl Explain for LedgerHeadsError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::PeerConflict { .. }
+            | Self::Start(_)
             | Self::Head(_)
             | Self::NotFresh(_)
             | Self::Signature(_)

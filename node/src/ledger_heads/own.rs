@@ -6,8 +6,9 @@ use concordat_protocol::signed::Signed;
 use concordat_storage::ledger::Attribution;
 use tokio::sync::watch;
 
+use super::own_ledger::OWN;
 use super::own_ledger::{OwnConflict, OwnLedger};
-use super::{LedgerHeads, LedgerHeadsError, OWN, locked, names};
+use super::{LedgerHeads, LedgerHeadsError, locked, names};
 
 impl LedgerHeads {
     /// Signs the present head and proves that it extends the heads that a peer has stored. If it does not extend one that this node
@@ -89,12 +90,7 @@ impl LedgerHeads {
             shown_by: peer,
             at: now,
         });
-        // In memory first: even if a later step fails, nothing is served. Running answers are evaluated again at once, and sessions
-        // end, regardless of what happens to the connection that showed the head.
-        self.state().own = own.clone();
-        inner.epoch.raise();
-        inner.older.send_replace(true);
-        inner.own.put(OWN, &own)?;
+        self.stop_serving(&own)?;
         if known.is_none() {
             tracing::error!(peer = %peer.short(), size, "the ledger is older than a head that this node has signed; the node neither serves nor sends requests");
             let signed = digest;
@@ -107,6 +103,21 @@ impl LedgerHeads {
         Ok(())
     }
 
+    /// From now on this node counts as a copy; called with `changing` locked.
+    pub(super) fn stop_serving(&self, own: &OwnLedger) -> Result<(), LedgerHeadsError> {
+        // In memory first: even if a later step fails, nothing is served. Running answers are evaluated again at once, and sessions
+        // end, regardless of what happens to the connection that showed it.
+        self.state().own = own.clone();
+        self.0.epoch.raise();
+        self.0.older.send_replace(true);
+        Ok(self.0.own.put(OWN, own)?)
+    }
+
+    /// Whether this node is an older copy of itself, or a copy beside another, and no one has acknowledged that.
+    pub fn is_copy(&self) -> bool {
+        self.state().own.is_older()
+    }
+
     /// The head that this node has signed but its ledger does not extend, until it is acknowledged.
     pub fn own_conflict(&self) -> Option<OwnConflict> {
         self.state().own.conflict.clone()
@@ -117,31 +128,36 @@ impl LedgerHeads {
         self.0.older.subscribe()
     }
 
-    /// Acknowledges that this node continues from an older copy of its ledger, in the next generation. `head` names the head that
-    /// the ledger does not extend. The older copy may lack the revocation of a grant; so all grants are suspended from here on.
+    /// Acknowledges that this node continues although it is a copy, in the next generation. `shown` names the head that the ledger does
+    /// not extend, or the statement of another start; what the other of the two shows is then acknowledged as well. The older copy may lack
+    /// the revocation of a grant; so all grants are suspended from here on.
     ///
     /// # Errors
-    /// [`LedgerHeadsError::NothingToAcknowledge`] if no peer has shown that head.
-    pub async fn acknowledge_own(&self, head: String, by: Attribution) -> Result<u32, LedgerHeadsError> {
+    /// [`LedgerHeadsError::NothingToAcknowledge`] if no peer has shown that.
+    pub async fn acknowledge_own(&self, shown: String, by: Attribution) -> Result<u32, LedgerHeadsError> {
         let heads = self.clone();
         let acknowledge = move || {
             let inner = &heads.0;
             let _changing = locked(&inner.changing);
             let own = heads.state().own.clone();
-            let conflict = own
+            let head = own
                 .conflict
-                .filter(|conflict| names(&head, conflict.signed.digest()))
+                .as_ref()
+                .map(|found| (found.signed.digest(), found.head.generation));
+            let start = own.later_start.as_ref();
+            let start = start.map(|found| (found.signed.digest(), found.start.generation));
+            let of_both = || head.into_iter().chain(start);
+            let (signed, _) = of_both()
+                .find(|(digest, _)| names(&shown, *digest))
                 .ok_or(LedgerHeadsError::NothingToAcknowledge)?;
             inner.restorations.add()?;
-            let generation = own.generation.max(conflict.head.generation).saturating_add(1);
-            let entry = EntryBody::OwnLedgerAcknowledged {
-                signed: conflict.signed.digest(),
-                generation,
-            };
+            let known = of_both().map(|(_, generation)| generation).max().unwrap_or(0);
+            let generation = own.generation.max(known).saturating_add(1);
+            let entry = EntryBody::OwnLedgerAcknowledged { signed, generation };
             drop(inner.ledger.append(entry, &by, inner.clock.now())?);
             let own = OwnLedger {
                 generation,
-                conflict: None,
+                ..OwnLedger::default()
             };
             inner.own.put(OWN, &own)?;
             heads.state().own = own;

@@ -26,6 +26,10 @@ pub(super) struct PeerLedger {
     /// In order of arrival; no two have the same size and generation.
     pub(super) pending: Vec<Shown>,
     pub(super) conflict: Option<Conflict>,
+    /// Digests of the heads that an acknowledgment has set aside, until a hello proves that the new base is extended: a hello that was sent
+    /// before asks for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    set_aside: Vec<Digest32>,
 }
 
 /// Heads of one node that contradict each other.
@@ -83,6 +87,7 @@ impl PeerLedger {
             proven: first,
             pending: Vec::new(),
             conflict: None,
+            set_aside: Vec::new(),
         }
     }
 
@@ -97,18 +102,23 @@ impl PeerLedger {
     }
 
     /// Accepts a head that the node proved to extend those in `sent`. It becomes the base, unless another head became the base
-    /// in the meantime: then it is not proven to extend that one, and is pending.
+    /// in the meantime: then it is not proven to extend that one, and is pending. It need not extend what an acknowledgment has set aside
+    /// since `sent` was sent.
     ///
     /// # Errors
     /// How it contradicts a stored head.
     pub(super) fn extend(&mut self, sent: &[Shown], shown: Shown, proof: &LedgerProof) -> Result<(), HeadRejected> {
         for (index, known) in sent.iter().enumerate() {
+            if self.set_aside.contains(&known.signed.digest()) {
+                continue;
+            }
             check_growth(&known.head, &shown.head, proof.path(index))
                 .map_err(|conflict| known.contradicted(conflict))?;
         }
         self.check_same_root(&shown)?;
         self.pending.retain(|pending| !sent.contains(pending));
         if sent.contains(&self.proven) {
+            self.set_aside.clear();
             self.proven = shown;
             Ok(())
         } else {
@@ -156,6 +166,7 @@ impl PeerLedger {
     pub(super) fn acknowledge(&mut self, root: Digest32) -> Option<Shown> {
         let base = self.conflict.as_ref()?.with_root(root)?.clone();
         self.conflict = None;
+        self.set_aside = self.known().map(|known| known.signed.digest()).collect();
         self.pending.clear();
         self.proven = base.clone();
         Some(base)

@@ -9,7 +9,8 @@ use concordat_protocol::text::Reason;
 use concordat_storage::ledger::Attribution;
 use serde::Serialize;
 
-use super::own_ledger::own_alarm;
+use super::own_ledger::{own_alarm, own_start_alarm};
+use super::own_start::copy_alarm;
 use super::peers::{HeadRejected, PeerLedger, Shown};
 use super::{LedgerHeads, LedgerHeadsError, locked, names};
 
@@ -201,7 +202,23 @@ impl LedgerHeads {
 
     /// Messages for people: one sentence for each conflict, with the command that resolves it.
     pub fn alarms(&self) -> Vec<String> {
-        let own = self.own_conflict().map(|conflict| own_alarm(&conflict));
+        // One sentence: what is acknowledged for one of the two is acknowledged for both.
+        let own_start = self.own_start_conflict();
+        let own_start = own_start.map(|conflict| own_start_alarm(&conflict, self.start()));
+        let own = own_start.or_else(|| self.own_conflict().map(|conflict| own_alarm(&conflict)));
+        let copy = self.refused_copy().map(|copy| copy_alarm(&copy, self.0.began));
+        let starts = self.refused_starts().into_iter().map(|refused| {
+            format!(
+                "node {} of `{}` was refused at {}: {}; the node with start {} is served; call `{}`, which stops one of \
+                 the two; this is shown until that node starts again",
+                refused.node.short(),
+                refused.institution,
+                refused.at,
+                refused.reason,
+                refused.known,
+                refused.institution
+            )
+        });
         let peers = self.conflicts().into_iter().map(|conflict| {
             format!(
                 "node {} of `{}` is refused: {}; find out the reason, then acknowledge the {} entries that it shows now with `concordat \
@@ -214,7 +231,7 @@ impl LedgerHeads {
                 conflict.head
             )
         });
-        own.into_iter().chain(peers).collect()
+        own.into_iter().chain(copy).chain(starts).chain(peers).collect()
     }
 
     /// Acknowledges a head that a node of `institution` has shown since it contradicted itself: that head is the base from now on, and

@@ -4,22 +4,25 @@
 //! the catalog lacks versions that the ledger records, or contains datasets that the ledger records as erased. Conversely, a
 //! stop between the two leaves a catalog that is one step ahead of the ledger; the missing entry is written here.
 //!
+//! A statement of an erasure names the keys that it destroyed. A dataset that has one of them was erased and is there again, whatever the
+//! ledger records about its name since; one that was imported later under the same name has keys of its own.
+//!
 //! A summary of what the ledger records about each dataset is stored in the state, with the number of entries that it covers, so that a
 //! start only reads newer entries. A restored older state contains its own older summary: the
 //! comparison continues from there and finds what that state lacks. The anchor in the state covers the entries before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     audit::{EntryBody, NodeTask},
-    ids::{DatasetName, Digest32},
+    ids::{DatasetName, Digest32, KeyId},
     schema::VersionNumber,
     text::Reason,
 };
 use concordat_storage::{
-    catalog::CatalogError,
+    catalog::{CatalogError, DatasetRecord, ErasureStatement},
     ledger::LedgerError,
     meta::{MetaError, TreeId},
 };
@@ -78,7 +81,9 @@ impl Explain for RollbackError {
 
     fn help(&self) -> Option<String> {
         matches!(self, Self::OlderState { .. }).then(|| {
-            "restore the state that belongs to this ledger, or restore a backup into an empty directory".to_owned()
+            "stop, find out who wrote to the folder `meta`, and restore the state that belongs to this ledger; if there is no copy of \
+             it, restore a backup into an empty directory"
+                .to_owned()
         })
     }
 }
@@ -97,6 +102,27 @@ struct LedgerSummary {
     /// Number of entries covered.
     entries: u64,
     datasets: BTreeMap<DatasetName, Last>,
+}
+
+/// What the statements of all erasures name.
+struct ErasedDatasets {
+    keys: BTreeSet<KeyId>,
+    names: BTreeSet<DatasetName>,
+}
+
+impl ErasedDatasets {
+    fn of(statements: &[ErasureStatement]) -> Self {
+        let mut erased = Self {
+            keys: BTreeSet::new(),
+            names: BTreeSet::new(),
+        };
+        for statement in statements {
+            let erasure = statement.document();
+            erased.keys.extend(erasure.keys.iter().copied());
+            erased.names.insert(erasure.dataset.clone());
+        }
+        erased
+    }
 }
 
 /// Compares the catalog with the ledger, and completes what a stop interrupted between the two. Blocks.
@@ -121,7 +147,9 @@ impl Comparison<'_> {
                 Last::Erased { statement } => self.must_be_erased(dataset, *statement)?,
             }
         }
+        let erased = ErasedDatasets::of(&catalog.erasures().all()?);
         for record in catalog.datasets().list()? {
+            self.must_not_be_erased(&record, &erased)?;
             let first = match recorded.get(&record.name) {
                 Some(Last::Imported { version, .. }) => version + 1,
                 Some(Last::Erased { .. }) | None => record.oldest.get(),
@@ -189,8 +217,29 @@ impl Comparison<'_> {
         }
     }
 
+    /// Refuses a dataset that was erased and is there again: one of its keys is named in a statement, or its keys cannot be opened because
+    /// an erasure under its name destroyed those above them.
+    fn must_not_be_erased(&self, record: &DatasetRecord, erased: &ErasedDatasets) -> Result<(), RollbackError> {
+        let older = |found| RollbackError::OlderState {
+            recorded: format!("`{}` was erased", record.name),
+            found,
+        };
+        match self.0.storage.catalog().erasures().all_keys(record) {
+            Ok(keys) if keys.iter().any(|key| erased.keys.contains(key)) => {
+                Err(older("contains it again, with a key that the erasure destroyed"))
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Integrity && erased.names.contains(&record.name) => {
+                Err(older("contains it again, under keys that were destroyed"))
+            }
+            // Without its keys it cannot be read, and a query reports that.
+            Err(error) if error.kind() == ErrorKind::Integrity => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Erases the dataset if the ledger records its erasure and the statement is missing here: the node stopped in between, or the state is
-    /// an older copy. In both cases the dataset has to be erased.
+    /// an older copy. In both cases the dataset has to be erased. If the statement is here, [`Self::must_not_be_erased`] compares the keys.
     fn must_be_erased(&self, dataset: &DatasetName, statement: Digest32) -> Result<(), RollbackError> {
         let catalog = self.0.storage.catalog();
         let done = catalog.erasures().all()?.iter().any(|done| done.digest() == statement);

@@ -135,6 +135,7 @@ impl Membership {
     async fn apply(&self, roster: Arc<ValidRoster>, by: &Attribution) -> Result<(), MembershipError> {
         self.follow_own_key(&roster, by).await?;
         self.drop_hosts_of_removed(roster.clone()).await?;
+        self.drop_addresses_of_others(roster.clone()).await?;
         self.0.network.set_members(Arc::new(self.peers(&roster))).await?;
         let number = roster.number();
         self.warn_of_addresses(&roster);
@@ -145,16 +146,18 @@ impl Membership {
         Ok(())
     }
 
-    fn peers(&self, roster: &ValidRoster) -> Members {
+    /// The other nodes of active members, with their present addresses.
+    pub(super) fn peers(&self, roster: &ValidRoster) -> Members {
         let ours = self.0.identity.node();
         let nodes = roster
             .active_members()
-            .flat_map(|member| member.nodes.iter().map(|node| (node, &member.institution)));
+            .flat_map(|member| member.nodes.iter().map(move |node| (node, member)));
         nodes
             .filter(|(node, _)| node.node != ours)
-            .map(|(node, institution)| {
-                let addresses = node.addresses.iter().filter_map(|a| a.as_str().parse().ok());
-                (node.node, institution.clone(), addresses.collect())
+            .map(|(node, member)| {
+                let addresses = self.addresses_of(member, node);
+                let addresses = addresses.iter().filter_map(|a| a.as_str().parse().ok());
+                (node.node, member.institution.clone(), addresses.collect())
             })
             .collect()
     }

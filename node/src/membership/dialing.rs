@@ -96,9 +96,14 @@ impl Membership {
     /// The addresses of active members that this node does not dial, except host names.
     pub fn not_dialed(&self, roster: &ValidRoster) -> Vec<NotDialed> {
         let dialing = self.0.network.dialing();
-        let of = |institution, nodes| not_dialed(dialing, institution, nodes);
-        let members = roster.active_members();
-        let refused = members.flat_map(|member| of(&member.institution, &member.nodes));
+        let refused = roster.active_members().flat_map(|member| {
+            let present = |node: &MemberNode| MemberNode {
+                node: node.node,
+                addresses: self.addresses_of(member, node),
+            };
+            let nodes: Vec<MemberNode> = member.nodes.iter().map(present).collect();
+            not_dialed(dialing, &member.institution, &nodes)
+        });
         refused.filter(|found| found.reason != DialRefused::Name).collect()
     }
 

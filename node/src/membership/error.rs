@@ -138,9 +138,12 @@ pub enum MembershipError {
     /// The roster could not be bound into the sealed state.
     #[error("the roster was not accepted")]
     Sealed(#[from] BoundStateError),
-    /// This node continues from an older copy of its ledger, and no one has acknowledged that.
-    #[error("this node's ledger is older than what it has signed, so it neither serves nor sends requests")]
-    OwnLedger,
+    /// This node is a copy, or an older copy, of itself, and no one has acknowledged that.
+    #[error(
+        "this node is a copy, or an older copy, of a node that peers know, so it neither serves nor sends requests; `concordat status` shows \
+         what was seen and what to do"
+    )]
+    OwnCopy,
     /// The change was not recorded.
     #[error("the change was not made")]
     NotEntered(#[from] ChangeEntryError),
@@ -181,7 +184,7 @@ impl Explain for MembershipError {
             )
             | Self::NotDescribed { .. }
             | Self::NotRemoved { .. } => ErrorKind::Unverified,
-            Self::StoredRoster(_) | Self::OwnDocument(_) | Self::OwnLedger => ErrorKind::Integrity,
+            Self::StoredRoster(_) | Self::OwnDocument(_) | Self::OwnCopy => ErrorKind::Integrity,
             Self::Identity(source) => source.kind(),
             Self::Ledger(source) => source.kind(),
             Self::Meta(source) => source.kind(),

@@ -11,8 +11,9 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::data_dir::Storage;
 use concordat_storage::ledger::Ledger;
 use concordat_storage::meta::{SealedTree, TreeId};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
+use super::address_book::AddressBook;
 use super::allowed_hosts::AllowedHosts;
 use super::confirmations::Confirmations;
 use super::error::MembershipError;
@@ -24,7 +25,7 @@ use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::identity::Identity;
-use crate::ledger_heads::LedgerHeads;
+use crate::ledger_heads::{CountedStart, LedgerHeads};
 use crate::refusals::Refusals;
 use crate::restorations::Restorations;
 use concordat_network::NetworkHandle;
@@ -46,6 +47,9 @@ pub(super) struct Inner {
     pub(super) epoch: Epoch,
     pub(super) heads: LedgerHeads,
     pub(super) announced: Vec<Address>,
+    pub(super) addresses: AddressBook,
+    /// Notified when a record of this node arrived that is newer than its own.
+    pub(super) restated: Notify,
     pub(super) pins: SealedTree<PinnedCharter>,
     pub(super) allowed_hosts: AllowedHosts,
     pub(super) changes: Changes,
@@ -79,6 +83,8 @@ pub struct MembershipParts {
     pub announced: Vec<Address>,
     /// How often this node went on from an older copy of its state.
     pub restorations: Restorations,
+    /// The present start, which each hello states.
+    pub start: CountedStart,
 }
 
 impl Inner {
@@ -102,10 +108,12 @@ impl Membership {
             epoch,
             announced,
             restorations,
+            start,
         } = parts;
         let pins = storage.meta().tree(TreeId::new("membership"))?;
         let allowed_hosts = AllowedHosts::open(storage.meta())?;
         network.dialing().allow_only(allowed_hosts.all()?);
+        let addresses = AddressBook::open(storage.meta())?;
         let changes = Changes::open(storage.meta(), ledger.clone())?;
         let sealed = Versions::open(storage.meta())?;
         let heads = LedgerHeads::open(
@@ -115,6 +123,7 @@ impl Membership {
             epoch.clone(),
             storage.meta(),
             restorations,
+            start,
         )?;
         Ok(Self(Arc::new(Inner {
             identity,
@@ -124,6 +133,8 @@ impl Membership {
             epoch,
             heads,
             announced,
+            addresses,
+            restated: Notify::new(),
             pins,
             allowed_hosts,
             changes,
@@ -157,12 +168,12 @@ impl Membership {
     ///
     /// # Errors
     /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::StoredRoster`] when it has expired;
-    /// [`MembershipError::OwnLedger`] while this node is an older copy of itself: it then neither serves nor sends requests.
+    /// [`MembershipError::OwnCopy`] while this node is a copy of itself: it then neither serves nor sends requests.
     pub fn valid_roster(&self, now: Timestamp) -> Result<Arc<ValidRoster>, MembershipError> {
         let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
         roster.check_validity(now).map_err(MembershipError::StoredRoster)?;
-        if self.0.heads.own_conflict().is_some() {
-            return Err(MembershipError::OwnLedger);
+        if self.0.heads.is_copy() {
+            return Err(MembershipError::OwnCopy);
         }
         Ok(roster)
     }

@@ -8,6 +8,10 @@
 //!    check closes the connection and is counted: the first failure of a peer is written to the ledger at once, and the others of the same
 //!    minute together.
 //!
+//! Each side states which start of its node it is. A start that is not the newest one known of the node is refused with the signed statement
+//! of that one, before the ledgers are compared: the node learns that it is a copy, and the node that is served learns it in another hello
+//! on its own connection.
+//!
 //! A hello is repeated on an existing session to renew a certificate, and to prove heads when many are pending.
 //!
 //! A dialer whose clock is wrong gets the listener's hello before it is rejected, so that it detects the problem itself. The same applies
@@ -17,9 +21,9 @@
 
 mod error;
 mod exchange;
+mod ledger_proofs;
 mod outcome;
-mod proofs;
-mod statement;
+mod verify_peer;
 
 use tracing::Instrument as _;
 
@@ -43,9 +47,10 @@ impl Membership {
             let membership = self.clone();
             let session = stream.session().clone();
             let span = session_span(session.peer());
+            let over = stream.connection();
             let answer = async move {
                 let answered = membership.answer(stream).await;
-                membership.finish_hello(&session, answered).await;
+                membership.finish_hello(&session, over, answered).await;
             };
             stage.spawn(answer.instrument(span));
         }
@@ -78,7 +83,11 @@ impl Membership {
         let span = session_span(session.peer());
         let hello = async move {
             let outcome = membership.introduce(&session).await;
-            membership.finish_hello(&session, outcome).await;
+            membership.finish_hello(&session, None, outcome).await;
+            if session.attested().is_some() {
+                membership.note_good_address(&session).await;
+                membership.exchange_addresses(&session).await;
+            }
         };
         stage.spawn(hello.instrument(span));
     }

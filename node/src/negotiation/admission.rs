@@ -31,8 +31,8 @@ pub(super) struct Admissions {
     peers: Mutex<BTreeMap<InstitutionId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-/// While this is held, no other request of the same institution is admitted. Hold it until the negotiation is stored, so that the next
-/// request finds it.
+/// While this is held, no other request of the same institution is admitted, and no other offer to it is made or signed. Hold it until the
+/// negotiation is stored, so that the next one finds it.
 #[derive(Debug)]
 pub(super) struct Admission {
     peer: InstitutionId,
@@ -47,7 +47,7 @@ impl Admissions {
         })
     }
 
-    /// Waits for its turn among the requests of `peer`. The caller may hold the lock of the new negotiation: no task waits for one while
+    /// Waits until no other task has the admission of `peer`. The caller may hold the lock of a negotiation: no task waits for one while
     /// it holds an admission.
     pub(super) async fn lock(&self, peer: &InstitutionId) -> Admission {
         let lock = {

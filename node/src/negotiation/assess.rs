@@ -11,8 +11,16 @@ use concordat_protocol::wire::messages;
 use super::bound_dataset::BoundDataset;
 use super::facts::{dataset_facts, party};
 use super::narrow::{BY_STEWARD, Restriction};
+use super::precedence::Precedence;
 use super::{NegotiationError, Negotiations};
 use concordat_policy::{self, DatasetFacts, Explanation, OfferDecision, OfferInput};
+
+/// Who gets an offer, and which place the negotiation has among the agreements of this institution.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Applicant<'a> {
+    pub(super) consumer: &'a InstitutionId,
+    pub(super) place: Precedence,
+}
 
 /// What may be offered, and why it is narrower than the request.
 pub(super) struct Assessed {
@@ -64,14 +72,14 @@ impl Assessed {
 }
 
 impl Negotiations {
-    /// Evaluates how much of `request` the policy lets this node offer to `consumer`.
+    /// Evaluates how much of `request` the policy lets this node offer to `applicant`.
     pub(super) async fn assess(
         &self,
         request: &Scope,
-        consumer: &InstitutionId,
+        applicant: Applicant<'_>,
         now: Timestamp,
     ) -> Result<Assessed, NegotiationError> {
-        match self.evaluate(request, consumer, now).await? {
+        match self.evaluate(request, applicant, now).await? {
             OfferDecision::Offer(offer) => Ok(Assessed {
                 scope: offer.scope,
                 narrowings: offer.narrowings,
@@ -89,7 +97,7 @@ impl Negotiations {
         &self,
         offer: Assessed,
         restriction: &Restriction,
-        consumer: &InstitutionId,
+        applicant: Applicant<'_>,
         now: Timestamp,
     ) -> Result<Assessed, NegotiationError> {
         if *restriction == Restriction::default() {
@@ -99,8 +107,8 @@ impl Negotiations {
         let facts = self.facts(dataset).await?.ok_or_else(|| NegotiationError::NoDataset {
             dataset: dataset.to_string(),
         })?;
-        let scope = restriction.within(&offer.scope, consumer, &facts)?;
-        let again = self.assess(&scope, consumer, now).await?;
+        let scope = restriction.within(&offer.scope, applicant.consumer, &facts)?;
+        let again = self.assess(&scope, applicant, now).await?;
         if again.scope == scope {
             return Ok(Assessed {
                 scope,
@@ -125,7 +133,11 @@ impl Negotiations {
         let Body::Request { scope, .. } = &message.body else {
             return Ok(None);
         };
-        let decision = self.evaluate(scope, &message.from, self.0.clock.now()).await?;
+        let applicant = Applicant {
+            consumer: &message.from,
+            place: self.0.store.load(id).await?.place(),
+        };
+        let decision = self.evaluate(scope, applicant, self.0.clock.now()).await?;
         Ok(Some(match decision {
             OfferDecision::Offer(offer) => offer.explanation,
             OfferDecision::Refused(refusal) => refusal.explanation,
@@ -135,18 +147,23 @@ impl Negotiations {
     async fn evaluate(
         &self,
         request: &Scope,
-        consumer: &InstitutionId,
+        Applicant { consumer, place }: Applicant<'_>,
         now: Timestamp,
     ) -> Result<OfferDecision, NegotiationError> {
         let roster = self.0.membership.valid_roster(now)?;
-        let facts = self.facts(&request.dataset).await?;
+        let found = BoundDataset::named(&self.0.storage, &request.dataset).await?;
+        let held = match &found {
+            Some((dataset, _)) => self.held_before(place, consumer, dataset, now),
+            None => Vec::new(),
+        };
         let input = OfferInput {
             consumer: &party(&roster, consumer).ok_or_else(|| NegotiationError::NotMember {
                 institution: consumer.clone(),
             })?,
             provider: &party(&roster, &self.0.identity.institution).ok_or(NegotiationError::NoRoster)?,
-            dataset: facts.as_ref(),
+            dataset: found.as_ref().map(|(_, facts)| facts),
             request,
+            held: &held,
         };
         Ok(self.0.policy.current().offer(&input, now))
     }

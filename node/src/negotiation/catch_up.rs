@@ -1,10 +1,11 @@
 //! Sends what the other side has not acknowledged: when it connects, and again and again while it is connected.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use concordat_protocol::audit::NodeTask;
 use concordat_protocol::identity::Side;
-use concordat_protocol::ids::{GrantId, NegotiationId};
+use concordat_protocol::ids::{GrantId, NegotiationId, NodeId};
 use concordat_protocol::negotiation::NegotiationMessage;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
@@ -23,6 +24,34 @@ use concordat_network::hello::Attested;
 /// How often what a connected peer has not acknowledged is sent again. It may have refused it because it was busy or its disk was full;
 /// and a session can outlast the restart of a peer, which then does not connect again.
 pub const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a session has to last before anything is sent over it, if the one before ended soon after it began. What is sent dials the
+/// peer: without this, a peer that ends each session at once would be dialed again by each of them, at no interval.
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+/// Sessions that follow each other sooner than this do so because they end.
+const SOON: Duration = Duration::from_secs(5);
+
+/// The number of the newest session of each peer, and the uptime at which it began.
+#[derive(Debug, Default)]
+struct Begun(BTreeMap<NodeId, (u64, Duration)>);
+
+impl Begun {
+    /// How long to wait before anything is sent over session `number` with `peer`.
+    fn delay(&mut self, peer: NodeId, number: u64, now: Duration) -> Duration {
+        match self.0.insert(peer, (number, now)) {
+            // The same session again, after an interval.
+            Some((before, since)) if before == number => {
+                self.0.insert(peer, (number, since));
+                Duration::ZERO
+            }
+            Some((_, since)) if now.saturating_sub(since) < SOON => RECONNECT_DELAY,
+            Some(_) | None => Duration::ZERO,
+        }
+    }
+}
+
+async fn is_cut_within(session: &Session, delay: Duration) -> bool {
+    !delay.is_zero() && tokio::time::timeout(delay, session.until_cut()).await.is_ok()
+}
 
 impl Negotiations {
     /// Each time a peer connects, and at intervals while it is connected, sends it what it has not acknowledged, until `stage` stops.
@@ -30,12 +59,17 @@ impl Negotiations {
         let mut sessions = self.0.network.sessions();
         let mut retries = tokio::time::interval(self.0.retry_interval);
         let mut seen = 0;
+        let mut begun = Begun::default();
         loop {
             let open_sessions = sessions.borrow_and_update().clone();
             for session in open_sessions.values().filter(|session| session.number() > seen) {
                 let negotiations = self.clone();
                 let session = session.clone();
+                let delay = begun.delay(session.peer(), session.number(), self.0.clock.uptime());
                 stage.spawn(async move {
+                    if is_cut_within(&session, delay).await {
+                        return;
+                    }
                     if let Ok(attested) = session.until_attested().await {
                         negotiations.send_again(&session, &attested).await;
                     }
@@ -154,5 +188,26 @@ const fn is_final(code: RefusalCode) -> bool {
     match code {
         RefusalCode::Invalid | RefusalCode::NotFound => true,
         RefusalCode::Denied | RefusalCode::Busy | RefusalCode::Failed | RefusalCode::CountersignFirst => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_that_follows_soon_has_to_last() {
+        let (one, other) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let start = Duration::from_secs(100);
+        let mut begun = Begun::default();
+        assert_eq!(begun.delay(one, 1, start), Duration::ZERO);
+        assert_eq!(begun.delay(other, 2, start), Duration::ZERO);
+        for number in 3..9 {
+            assert_eq!(begun.delay(one, number, start + SOON / 2), RECONNECT_DELAY, "{number}");
+        }
+        // The same one at the next interval, and one after a while.
+        assert_eq!(begun.delay(one, 8, start + RETRY_INTERVAL), Duration::ZERO);
+        assert_eq!(begun.delay(one, 9, start + RETRY_INTERVAL), Duration::ZERO);
+        assert_eq!(begun.delay(one, 10, start + RETRY_INTERVAL), RECONNECT_DELAY);
     }
 }

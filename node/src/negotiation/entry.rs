@@ -1,5 +1,6 @@
 //! A negotiation from the side of this node, whichever side that is.
 
+use concordat_policy::{HeldScope, HeldUnder};
 use concordat_protocol::grant::Party;
 use concordat_protocol::identity::{InstitutionPublicKey, Side};
 use concordat_protocol::ids::{ActorId, CreationId, DatasetRef, Digest32, InstitutionId, NegotiationId};
@@ -12,6 +13,7 @@ use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::precedence::{Held, Precedence};
 use crate::restorations::RestorationCount;
 
 /// A negotiation as seen from the side of this node.
@@ -66,6 +68,28 @@ impl Entry {
     /// The dataset that it is about.
     pub(super) fn dataset(&self) -> Option<&DatasetRef> {
         either!(self, n => dataset_of(n.transcript()))
+    }
+
+    /// Its place among the agreements of its consumer.
+    pub(super) fn place(&self) -> Precedence {
+        either!(self, n => Precedence::of(n.transcript()))
+    }
+
+    /// What the consumer gets by it, if this side has offered anything and there is no grant yet.
+    pub(super) fn offered(&self) -> Option<Held> {
+        let scope = match self.state() {
+            State::Offered(offered) => &offered.offer,
+            State::Accepted(accepted) => &accepted.offer,
+            State::Agreed(agreed) => &agreed.terms.scope,
+            State::Verified(verified) => &verified.grant.terms().scope,
+            State::Requested(_) | State::Finalized(_) | State::Terminated(_) => return None,
+        };
+        let under = HeldUnder::Negotiation(self.id());
+        let scope = scope.clone();
+        (self.party() == Party::Provider).then(|| Held {
+            place: self.place(),
+            scope: HeldScope { under, scope },
+        })
     }
 
     /// Our messages that the other side has not answered.

@@ -91,7 +91,7 @@ impl GrantRequest {
             people,
             places: Places::only([jurisdiction])?,
             limits: Limits::WIDEST,
-            window: Window::new(now, Timestamp::parse(&self.until)?)?,
+            window: Window::new(now, Timestamp::parse_end(&self.until)?)?,
         })
     }
 }
@@ -145,6 +145,7 @@ mod tests {
         assert_eq!(scope.rows.to_string(), "age >= 40");
         assert_eq!(scope.places.to_string(), "HU");
         assert_eq!(scope.window.not_before(), NOW);
+        assert_eq!(scope.window.not_after().to_string(), "2027-07-01T00:00:00Z");
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub(super) use resumable::Resumable;
 
 use super::NegotiationError;
 use super::bound_dataset::BoundDataset;
+use super::precedence::Held;
 use crate::changes::GRANTS;
 use crate::identity::Identity;
 use crate::restorations::Restorations;
@@ -212,6 +213,14 @@ impl Grants {
             }
         }
         open
+    }
+
+    /// What the grants of `consumer` that have not ended cover of `dataset`, of which this institution is the provider. Waits for no
+    /// guard.
+    pub(super) fn held(&self, consumer: &InstitutionId, dataset: &BoundDataset, now: Timestamp) -> Vec<Held> {
+        let all = self.all().into_values();
+        let with_consumer = all.filter(|live| live.terms().consumer == *consumer);
+        with_consumer.filter_map(|live| live.held(dataset, now)).collect()
     }
 
     /// The active grants of which this institution is the provider and that were agreed or resumed before the last restoration.

@@ -244,7 +244,7 @@ impl Restriction {
         let Some(until) = &self.until else {
             return Ok(allowed.window);
         };
-        let until = Timestamp::parse(until)?;
+        let until = Timestamp::parse_end(until)?;
         let known = allowed.window;
         excess.unless(until <= known.not_after(), "the end", until, known.not_after());
         Ok(Window::new(known.not_before(), until)?)

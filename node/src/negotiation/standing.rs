@@ -1,7 +1,7 @@
 //! An accepted offer that this node would make now, too: only such an offer becomes a grant.
 //!
 //! Between an offer and its acceptance the person who made it may lose the account or the role, the dataset may be withdrawn or erased, and
-//! the policy may change. The node then does not sign, and a person decides: a steward confirms the offer, or ends the negotiation.
+//! the policy may change; and another agreement of the consumer may come first. The node then does not sign, and a person decides: a steward confirms the offer, or ends the negotiation.
 
 use concordat_protocol::error_kind::{Explain as _, chain};
 use concordat_protocol::ids::{ActorId, Digest32};
@@ -10,6 +10,9 @@ use concordat_protocol::scope::Scope;
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 
+use super::admission::Admission;
+use super::assess::Applicant;
+use super::precedence::Precedence;
 use super::sides::Continuing;
 use super::{NegotiationError, Negotiations};
 use crate::iam::Action;
@@ -19,12 +22,14 @@ use crate::iam::Action;
 pub(super) struct StandingOffer {
     continuing: Continuing<AsProvider>,
     policy: Digest32,
+    /// No other offer to the consumer is made or signed until this one is.
+    admission: Admission,
 }
 
 impl StandingOffer {
-    /// The negotiation with its lock, and the digest of the policy that allows the offer.
-    pub(super) fn into_parts(self) -> (Continuing<AsProvider>, Digest32) {
-        (self.continuing, self.policy)
+    /// The negotiation with its lock, the digest of the policy that allows the offer, and the lock under which that was decided.
+    pub(super) fn into_parts(self) -> (Continuing<AsProvider>, Digest32, Admission) {
+        (self.continuing, self.policy, self.admission)
     }
 }
 
@@ -37,8 +42,13 @@ impl Negotiations {
         author: Option<&ActorId>,
         now: Timestamp,
     ) -> Result<StandingOffer, NegotiationError> {
+        let admission = self.0.store.lock_admission(continuing.negotiation().peer()).await;
         match self.check_offer(&continuing, author, now).await {
-            Ok(policy) => Ok(StandingOffer { continuing, policy }),
+            Ok(policy) => Ok(StandingOffer {
+                continuing,
+                policy,
+                admission,
+            }),
             Err(error) => {
                 let id = continuing.negotiation().id();
                 let mut why = vec![chain(&error)];
@@ -88,7 +98,12 @@ impl Negotiations {
         continuing: &Continuing<AsProvider>,
         now: Timestamp,
     ) -> Result<(), NegotiationError> {
-        let again = self.assess(offer, continuing.negotiation().peer(), now).await?;
+        let negotiation = continuing.negotiation();
+        let applicant = Applicant {
+            consumer: negotiation.peer(),
+            place: Precedence::of(negotiation.transcript()),
+        };
+        let again = self.assess(offer, applicant, now).await?;
         if again.scope.covers(offer) {
             Ok(())
         } else {

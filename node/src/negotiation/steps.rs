@@ -9,9 +9,11 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
 use tracing::Instrument;
 
+use super::assess::Applicant;
 use super::entry::{Entry, NegotiationView, Origin};
 use super::grants::GrantView;
 use super::narrow::Restriction;
+use super::precedence::Precedence;
 use super::store::LockedSlot;
 use super::transition::{Outgoing, Transition};
 use super::{NegotiationError, Negotiations, span};
@@ -97,10 +99,17 @@ impl Negotiations {
             let request = requested.request.clone();
             let consumer = negotiation.peer().clone();
             let continuing = self.same_members(locked, negotiation, now).await?;
-            let offer = self.assess(&request, &consumer, now).await?;
-            let offer = self.narrowed(offer, restriction, &consumer, now).await?;
+            // Held until the offer is stored: the next one to the same consumer counts it.
+            let admission = self.0.store.lock_admission(&consumer).await;
+            let applicant = Applicant {
+                consumer: &consumer,
+                place: Precedence::Requested,
+            };
+            let offer = self.assess(&request, applicant, now).await?;
+            let offer = self.narrowed(offer, restriction, applicant, now).await?;
             let explain = |difference: &Difference| offer.explain(difference);
-            let transition = Transition::offer(continuing, offer.scope.clone(), explain, &self.0.identity, (by, now))?;
+            let offered = (offer.scope.clone(), admission);
+            let transition = Transition::offer(continuing, offered, explain, &self.0.identity, (by, now))?;
             let outgoing = self.apply(transition).await?;
             self.forward(outgoing).await?;
             self.show(id).await

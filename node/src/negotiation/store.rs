@@ -25,7 +25,9 @@ use slot::{NegotiationRecord, Slot};
 
 use super::NegotiationError;
 use super::admission::{Admission, Admissions};
+use super::bound_dataset::BoundDataset;
 use super::entry::Entry;
+use super::precedence::Held;
 use crate::changes::NEGOTIATIONS;
 use concordat_network::hello::Attested;
 
@@ -108,6 +110,19 @@ impl Store {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         let open = slots.iter().filter(|(_, slot)| slot.is_open());
         open.map(|(id, _)| *id).collect()
+    }
+
+    /// What this node has offered to `consumer` of `dataset` in open negotiations.
+    pub(super) fn offered(&self, consumer: &InstitutionId, dataset: &BoundDataset, now: Timestamp) -> Vec<Held> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let offered = slots.values().filter_map(|slot| slot.offered(consumer, dataset, now));
+        offered.collect()
+    }
+
+    /// Waits until no request of `peer` is admitted, and no offer to it is made or signed. Hold the result until what was decided is
+    /// stored.
+    pub(super) async fn lock_admission(&self, peer: &InstitutionId) -> Admission {
+        self.admissions.lock(peer).await
     }
 
     /// Counts a negotiation that `peer` begins. Hold the result until it is stored.

@@ -16,7 +16,8 @@
 //! 2. the delivery lock of a grant, while notices are sent;
 //! 3. the delivery lock of a negotiation, while a message is sent;
 //! 4. the step lock of a negotiation ([`LockedSlot`]);
-//! 5. the admission lock of an institution ([`Admission`]), while its request is counted and stored;
+//! 5. the admission lock of an institution ([`Admission`]), while its request is counted and stored, or an offer to it is decided on and
+//!    stored or signed;
 //! 6. the record of a grant ([`LockedGrant`]). Waiting for it is waiting for chunks in transit, which is bounded: their holders see that
 //!    a change waits.
 //!
@@ -28,9 +29,9 @@
 //! [`Negotiations::apply`]: super::Negotiations
 
 mod apply;
-mod grant;
-mod own;
-mod received;
+mod change_grant;
+mod own_steps;
+mod peer_steps;
 
 use concordat_protocol::audit::{Direction, GrantChange};
 use concordat_protocol::identity::Side;
@@ -40,8 +41,8 @@ use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
 
-pub(super) use grant::Noticed;
-pub(super) use received::Reception;
+pub(super) use change_grant::Noticed;
+pub(super) use peer_steps::Reception;
 
 use super::admission::Admission;
 use super::entry::Entry;
@@ -69,7 +70,7 @@ enum Change {
         /// The grant that it results in.
         activation: Option<Activation>,
         step: Option<Step>,
-        /// Held until a negotiation that the peer begins is stored.
+        /// Held until a negotiation that the peer begins, an offer to it, or the signature under its terms is stored.
         admission: Option<Admission>,
     },
     Grant {

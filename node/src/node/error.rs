@@ -75,12 +75,12 @@ impl Explain for StartError {
             Self::Lifecycle(source) => source.help(),
             Self::Evidence(source) => source.help(),
             Self::Policy(source) => source.help(),
-            Self::Accounts(_)
-            | Self::Interrupted(_)
-            | Self::Network(_)
-            | Self::Membership(_)
-            | Self::Negotiation(_)
-            | Self::Sharing(_) => None,
+            Self::Accounts(source) => source.help(),
+            Self::Network(source) => source.help(),
+            Self::Membership(source) => source.help(),
+            Self::Negotiation(source) => source.help(),
+            Self::Sharing(source) => source.help(),
+            Self::Interrupted(_) => None,
         }
     }
 }

@@ -68,7 +68,7 @@ impl Fixture {
             identity: Arc::new(identity),
             meta: self.storage.meta().clone(),
             ledger: self.ledger.clone(),
-            clock: Clock::system(),
+            clock: Clock::still(NOON),
             epoch: self.epoch.clone(),
         })
         .unwrap()
@@ -289,15 +289,16 @@ fn policy_proposal_is_checked_again_when_approved() {
     store.apply(sources, expect, &cases, &stella, &request_space()).unwrap();
     let approve = |space: &RequestSpace| store.approve(expect, &stefan, accounts, space);
     let make = |change: AccountChange| accounts.make(change).unwrap();
+    let given = (stefan.id(), NOON);
 
     make(accounts.disabled("stella").unwrap());
     let refused = approve(&request_space());
     assert!(matches!(refused, Err(PolicyStoreError::Proposer { .. })), "{refused:?}");
     make(accounts.enabled("stella").unwrap());
-    make(accounts.other_roles("stella", [Role::Auditor].into()).unwrap());
+    make(accounts.other_roles("stella", [Role::Auditor].into(), given).unwrap());
     let refused = approve(&request_space());
     assert!(matches!(refused, Err(PolicyStoreError::Proposer { .. })), "{refused:?}");
-    make(accounts.other_roles("stella", [Role::Steward].into()).unwrap());
+    make(accounts.other_roles("stella", [Role::Steward].into(), given).unwrap());
 
     let suspended = Party {
         status: Some(MemberStatus::Suspended),

@@ -215,7 +215,11 @@ pub(crate) fn ledger_conflicts(node: &Node, caller: &Actor) -> Result<LedgerConf
     let heads = node.membership().heads();
     Ok(LedgerConflicts {
         own: heads.own_conflict().map(|conflict| view::own_conflict(&conflict)),
+        own_start: heads
+            .own_start_conflict()
+            .map(|conflict| view::own_start(&conflict, heads.start())),
         items: heads.conflicts().into_iter().map(view::peer_conflict).collect(),
+        refused_starts: heads.refused_starts().into_iter().map(view::refused_start).collect(),
     })
 }
 
@@ -234,10 +238,10 @@ pub(crate) async fn acknowledge_peer(
     Ok(view::peer_conflict(acknowledged))
 }
 
-/// Acknowledges that this node continues from an older ledger.
+/// Acknowledges that this node continues although it is a copy, or an older copy, of itself.
 ///
 /// # Errors
-/// `not_found` if no peer has shown that head.
+/// `not_found` if no peer has shown that head or statement.
 pub(crate) async fn acknowledge_own(
     node: &Node,
     caller: &Actor,

@@ -40,7 +40,7 @@ pub(crate) async fn show(node: &Node, caller: &Actor, query: String) -> Result<Q
             .map(|sequence| node.ledger().entry(*sequence).map(entry));
         let entries = entries.collect::<Result<Vec<_>, LedgerError>>()?;
         let open = node.evidence().is_open(query)?;
-        let sql = with_text.then(|| record.sql.clone());
+        let sql = with_text.then(|| record.text()).flatten();
         Ok::<_, Problem>(QueryRecord {
             entries,
             open,

@@ -63,11 +63,10 @@ pub(crate) async fn request(node: &Node, caller: &Actor, new: GrantRequest) -> R
         justification,
     } = new;
     let now = node.clock().now();
-    let catalog = node.federation().catalog_of(&dataset.institution).await?;
-    let listed = catalog.iter().find(|known| known.dataset == dataset);
+    let listed = node.federation().dataset_of(&dataset).await?;
     let scope = request_of(request).into_scope(
         dataset,
-        listed.map(|known| &known.entry),
+        listed.as_ref().map(|known| &known.entry),
         node.identity().jurisdiction.clone(),
         now,
     )?;

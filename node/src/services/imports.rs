@@ -75,10 +75,11 @@ pub(crate) async fn start(
     let kept = kept(node, &dataset, &options).await?;
     let reading = options.reading.or(kept.clone());
     options.reading = reading.clone();
-    let request = ImportRequest {
+    let mut request = ImportRequest {
         by: Some(caller.id().clone()),
         ..import_request(options, dataset, source).map_err(|problem| with_kept(problem, &kept))?
     };
+    request.options.last_year = request.options.last_year.or_else(|| this_year(node));
     let used = UsedOptions { reading, kept };
     let (lines, waiting) = mpsc::channel(LINES);
     let node = node.clone();
@@ -120,10 +121,13 @@ pub(crate) fn check_inspection(caller: &Actor) -> Result<InspectionPermission, P
 pub(crate) async fn inspect(node: &Node, caller: &Actor, new: NewInspection<'_>) -> Result<Inspection, Problem> {
     caller.require(Action::ImportDataset)?;
     let InspectionRequest { name, inbox, reading } = new.request;
+    // Who sends a file has read it; a file of an inbox is read by the node.
+    let shown = inbox.is_none();
     let source = source(inbox.as_deref(), &name, new.upload, new.config)?;
-    let options = table_options(reading.clone(), Refused::Stop)?;
+    let mut options = table_options(reading.clone(), Refused::Stop)?;
+    options.last_year = options.last_year.or_else(|| this_year(node));
     blocking(node, move |_| {
-        Ok::<_, Problem>(inspection(&infer_schema(&source, &options)?, reading))
+        Ok::<_, Problem>(inspection(&infer_schema(&source, &options)?, reading, shown))
     })
     .await
 }
@@ -161,10 +165,20 @@ struct UsedOptions {
 impl UsedOptions {
     /// What the steward should know about them.
     fn notes(&self) -> Vec<String> {
-        let note = "options of the import before are in use; `--without-kept-options` leaves them out, and `concordat dataset notes` \
-                    shows them";
-        let is_kept = self.kept != ReadingOptions::default();
-        is_kept.then(|| note.to_owned()).into_iter().collect()
+        let in_use = self.reading.flags();
+        let kept: Vec<String> = self
+            .kept
+            .flags()
+            .into_iter()
+            .filter(|flag| in_use.contains(flag))
+            .collect();
+        let note = || {
+            format!(
+                "options of the import before are in use: `{}`; `--without-kept-options` leaves them out",
+                kept.join(" ")
+            )
+        };
+        (!kept.is_empty()).then(note).into_iter().collect()
     }
 }
 
@@ -179,6 +193,12 @@ async fn kept(node: &Node, dataset: &DatasetName, options: &ImportOptions) -> Re
     })
     .await?;
     Ok(latest.map(|latest| kept_options(&latest.options)).unwrap_or_default())
+}
+
+/// The last of the hundred years that years of two digits stand for, unless another one is stated: what is imported has happened.
+fn this_year(node: &Node) -> Option<i32> {
+    let now = node.clock().now().exact();
+    now.get(..4).and_then(|year| year.parse().ok())
 }
 
 /// Adds to a problem that options were in use which this request does not state.

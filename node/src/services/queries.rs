@@ -1,11 +1,14 @@
 //! Queries, and the catalogs of other members.
 
+use concordat_documents::Items;
 use concordat_documents::problem::Problem;
 use concordat_documents::query::{
-    Catalog, CatalogQuery, PublishedColumn, PublishedDataset, QueryRequest, UnreachableMember,
+    Catalog, CatalogQuery, FunctionRule, PublishedColumn, PublishedDataset, QueryRequest, UnreachableMember,
 };
+use concordat_protocol::ids::DatasetRef;
 
-use crate::federation::{AnswerStream, RemoteDataset};
+use super::functions;
+use crate::federation::{AnswerStream, Question, RemoteDataset};
 use crate::iam::{Action, Actor};
 use crate::node::Node;
 
@@ -15,7 +18,26 @@ use crate::node::Node;
 /// `denied` without the role or a grant; `usage` if the text is not a supported query.
 pub(crate) async fn run(node: &Node, caller: &Actor, request: QueryRequest) -> Result<AnswerStream, Problem> {
     caller.require(Action::Query)?;
-    Ok(node.federation().query(caller, &request.sql, request.purpose).await?)
+    let QueryRequest {
+        sql,
+        purpose,
+        allow_partial,
+    } = request;
+    let question = Question {
+        sql,
+        purpose,
+        allow_partial,
+    };
+    Ok(node.federation().query(caller, &question).await?)
+}
+
+/// What a query can compute, and the lowest tier at which a holder computes it.
+///
+/// # Errors
+/// `denied` without the role.
+pub(crate) fn functions(caller: &Actor) -> Result<Items<FunctionRule>, Problem> {
+    caller.require(Action::ExplainDecision)?;
+    Ok(functions::rules().collect())
 }
 
 /// What other members publish. A member that cannot be reached is named, and the others are still listed.
@@ -25,11 +47,23 @@ pub(crate) async fn run(node: &Node, caller: &Actor, request: QueryRequest) -> R
 pub(crate) async fn catalog(node: &Node, caller: &Actor, query: CatalogQuery) -> Result<Catalog, Problem> {
     caller.require(Action::ReadCatalog)?;
     let federation = node.federation();
+    let CatalogQuery { peer, dataset } = query;
     let mut items = Vec::new();
     let mut unreachable = Vec::new();
-    let is_one = query.peer.is_some();
-    for peer in query.peer.map_or_else(|| federation.peers(), |peer| vec![peer]) {
-        match federation.catalog_of(&peer).await {
+    let is_one = peer.is_some();
+    for peer in peer.map_or_else(|| federation.peers(), |peer| vec![peer]) {
+        let listed = match &dataset {
+            None => federation.catalog_of(&peer).await,
+            Some(dataset) => {
+                let dataset = DatasetRef {
+                    institution: peer.clone(),
+                    dataset: dataset.clone(),
+                };
+                let found = federation.dataset_of(&dataset).await;
+                found.map(|found| found.into_iter().collect())
+            }
+        };
+        match listed {
             Ok(datasets) => items.extend(datasets.into_iter().map(published)),
             Err(error) if is_one => return Err(error.into()),
             Err(error) => unreachable.push(UnreachableMember {

@@ -81,7 +81,7 @@ pub(crate) async fn set_own_password(
             roles: Vec::new(),
         };
         let subject = Subject::Account(name.clone());
-        let change = || Ok::<_, Problem>(node.accounts().set_own_password(&name, &password)?);
+        let change = || Ok::<_, Problem>(node.accounts().set_own_password(&name, &password, now)?);
         node.changes().make(subject, entry, (&by, now), change)?;
         Ok::<Login, Problem>(node.sessions().login_at(&name, &password, uid, now)?)
     })

@@ -134,9 +134,14 @@ pub(super) fn roster_number(node: &Node) -> Option<u64> {
 fn roster(node: &Node) -> Option<RosterStatus> {
     let newest = node.membership().newest()?;
     let charter = &newest.roster().charter;
+    let ours = &node.identity().institution;
     Some(RosterStatus {
         number: newest.number(),
         expires: newest.roster().not_after.to_string(),
+        other_members: newest
+            .active_members()
+            .filter(|member| member.institution != *ours)
+            .count(),
         charter: CharterStatus {
             threshold: charter.threshold(),
             keys: charter.keys().iter().map(InstitutionPublicKey::fingerprint).collect(),

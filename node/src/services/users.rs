@@ -10,7 +10,7 @@ use concordat_keys::Secret;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::ActorId;
 use concordat_protocol::query::Role;
-use concordat_protocol::text::Label;
+use concordat_protocol::text::{Course, Label};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
 
@@ -35,11 +35,15 @@ pub(crate) async fn list(node: &Node, caller: &Actor) -> Result<Items<Account>, 
 /// `denied` without the role; `usage` if the name is taken or the password unsuitable.
 pub(crate) async fn add(node: &Node, caller: &Actor, new: NewAccount) -> Result<Account, Problem> {
     let by = caller.authorize(Action::ManageUsers)?;
+    let creator = caller.id().clone();
     blocking(node, move |node| {
         let NewAccount { name, roles, password } = new;
         let now = node.clock().now();
         let labels = labels(&roles);
-        let change = node.accounts().new_account_for(&name, roles, &secret(&password), now)?;
+        let given = (&creator, now);
+        let change = node
+            .accounts()
+            .new_account_for(&name, roles, &secret(&password), given)?;
         let entry = EntryBody::UserAdded {
             actor: actor(node, &name)?,
             roles: labels,
@@ -55,9 +59,11 @@ pub(crate) async fn add(node: &Node, caller: &Actor, new: NewAccount) -> Result<
 /// `denied` without the role; `usage` if no administrator would be left.
 pub(crate) async fn set_roles(node: &Node, caller: &Actor, name: String, new: NewRoles) -> Result<Account, Problem> {
     let by = caller.authorize(Action::ManageUsers)?;
+    let setter = caller.id().clone();
     blocking(node, move |node| {
         let labels = labels(&new.roles);
-        let change = node.accounts().other_roles(&name, new.roles)?;
+        let given = (&setter, node.clock().now());
+        let change = node.accounts().other_roles(&name, new.roles, given)?;
         let entry = EntryBody::UserChanged {
             actor: actor(node, &name)?,
             change: Label::sanitized("roles"),
@@ -120,14 +126,34 @@ pub(crate) async fn record_training(
     new: user::Training,
 ) -> Result<Account, Problem> {
     let by = caller.authorize(Action::ManageUsers)?;
-    let until = Timestamp::parse(&new.until)?;
+    let until = Timestamp::parse_end(&new.until)?;
     blocking(node, move |node| {
+        let note = training_note(node, &new.name);
         let training = Training { name: new.name, until };
         let change = node.accounts().training(&name, training, node.clock().now())?;
         let entry = user_changed(node, &name, "training")?;
-        record_and_make(node, change, entry, &by)
+        let account = record_and_make(node, change, entry, &by)?;
+        Ok::<_, Problem>(Account { note, ..account })
     })
     .await
+}
+
+/// Why a training in `course` gives no access here; `None` if the policy names the course.
+fn training_note(node: &Node, course: &Course) -> Option<String> {
+    let named = node.policies().live().current().named_trainings();
+    if named.contains(course) {
+        return None;
+    }
+    let named: Vec<&str> = named.iter().map(Course::as_str).collect();
+    Some(format!(
+        "the policy of this institution does not name the course `{course}`, so it gives no access to its data; the courses that count here \
+         are {}; other institutions decide for their data by their own policies",
+        if named.is_empty() {
+            "none".to_owned()
+        } else {
+            named.join(", ")
+        }
+    ))
 }
 
 /// A secret of a request; both copies are wiped when they are dropped.
@@ -150,6 +176,7 @@ fn account(view: AccountView) -> Account {
         training: view.training.map(training),
         disabled: view.disabled,
         created: view.created.to_string(),
+        note: None,
     }
 }
 

@@ -9,9 +9,9 @@ use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::Refusal;
 
 use super::case::{Case, LocalQuery};
-use super::concurrency::Party;
 use super::delivery::ANSWER_TIMEOUT;
 use super::handle::Sharing;
+use super::party_limits::Party;
 use super::pipeline::Admitted;
 use super::refusal::{failed, invalid};
 use super::span;
@@ -21,6 +21,7 @@ use concordat_network::hello::Attested;
 
 impl Sharing {
     /// Durable when it returns: the count of queries under the grant. The replay window is locked for the lookup only.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn admit_peer(
         &self,
         envelope: Signed<QueryEnvelope>,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use concordat_protocol::identity::Side;
 use concordat_protocol::membership::ValidRoster;
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest};
-use concordat_storage::catalog::CatalogError;
+use concordat_storage::catalog::{CatalogError, DatasetRecord};
 
-use super::concurrency::Party;
 use super::handle::Sharing;
+use super::party_limits::Party;
 use crate::negotiation::{is_active_side, party};
 use crate::policies::catalog_facts;
 use concordat_network::{FramedStream, NetworkError};
@@ -18,13 +18,13 @@ use concordat_policy::{DatasetFacts, MaxScope};
 const PAGE: usize = 20;
 
 impl Sharing {
-    /// Answers requests for pages. A dataset or a column that no request of the member could get is left out, exactly like one that
+    /// Answers requests for pages, or for one dataset, whose record alone is read. A dataset or a column that no request of the member could get is left out, exactly like one that
     /// does not exist.
     ///
     /// A page takes many decisions of the policy, so an institution gets one at a time, and none while one of its queries is decided.
     pub(super) async fn send_catalog(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
         let requester = stream.session().until_attested().await?.side();
-        while let Some(CatalogRequest { from }) = stream.recv().await? {
+        while let Some(request) = stream.recv::<CatalogRequest>().await? {
             let party = Party::Institution(requester.institution.clone());
             let Ok(slot) = self.0.limits.decision_slot(&party).await else {
                 tracing::debug!("the catalog is not sent: too many requests wait");
@@ -34,7 +34,7 @@ impl Sharing {
             let requester = requester.clone();
             // The slot is held until the page is done, even if the peer goes away.
             match tokio::task::spawn_blocking(move || {
-                let page = sharing.page(&requester, from);
+                let page = sharing.page(&requester, &request);
                 drop(slot);
                 page
             })
@@ -51,7 +51,7 @@ impl Sharing {
         stream.close().await
     }
 
-    fn page(&self, requester: &Side, from: u32) -> Result<CatalogReply, CatalogError> {
+    fn page(&self, requester: &Side, request: &CatalogRequest) -> Result<CatalogReply, CatalogError> {
         let parts = &self.0.parts;
         let catalog = parts.storage.catalog();
         let now = parts.clock.now();
@@ -66,13 +66,12 @@ impl Sharing {
         let Some(requester) = roster.and_then(known) else {
             return Ok(reply);
         };
-        let published: Vec<_> = catalog
-            .datasets()
-            .list()?
-            .into_iter()
-            .filter(|record| record.published)
-            .collect();
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let records = match &request.dataset {
+            Some(dataset) => named(catalog.datasets().show(dataset))?,
+            None => catalog.datasets().list()?,
+        };
+        let published: Vec<_> = records.into_iter().filter(|record| record.published).collect();
+        let from = usize::try_from(request.from).unwrap_or(usize::MAX);
         let next = from.saturating_add(PAGE);
         reply.next = u32::try_from(next).ok().filter(|_| published.len() > next);
         for record in published.iter().skip(from).take(PAGE) {
@@ -87,6 +86,15 @@ impl Sharing {
             }
         }
         Ok(reply)
+    }
+}
+
+/// The record of a dataset; none if it does not exist.
+fn named(found: Result<DatasetRecord, CatalogError>) -> Result<Vec<DatasetRecord>, CatalogError> {
+    match found {
+        Ok(record) => Ok(vec![record]),
+        Err(CatalogError::NotFound { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 

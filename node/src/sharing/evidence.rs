@@ -18,14 +18,15 @@ use concordat_storage::ledger::{Attribution, LedgerReceipt};
 
 use super::case::Case;
 use super::handle::Sharing;
+use super::pipeline::Closed;
 use super::refusal::failed;
 use crate::attribution::by_peer;
 use crate::evidence::{EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
 use crate::ledger_heads::LedgerHeadsError;
 use concordat_network::{FramedStream, NetworkError, Session};
 
-/// Receipts of one institution that may wait for its signature while it is answered: twice the concurrent queries of one peer.
-const MAX_OUTSTANDING: usize = 16;
+/// Receipts of one institution that may wait for its signature while it is answered: more than it may have exchanges at the same time.
+pub(super) const MAX_OUTSTANDING: usize = 16;
 /// How long one of them may wait: long enough for a crashed node to be started again.
 const COUNTERSIGN_GRACE_MS: i64 = 10 * 60_000;
 
@@ -78,6 +79,7 @@ impl Sharing {
     }
 
     /// Stores the query before it is decided. The record comes before the entry: an entry without a record is detected at the next start.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn begin_evidence(&self, case: &Case) -> Result<(), Refusal> {
         let query = case.query();
         let record = self.record_of(case)?;
@@ -99,12 +101,13 @@ impl Sharing {
         }
     }
 
-    /// Stores which entry records the decision; durable before the engine is opened.
+    /// Stores which entry records the decision. A start finds it in the ledger if a power cut loses this.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn store_decision(&self, case: &Case, decision: &LedgerReceipt) -> Result<(), Refusal> {
         let query = case.query();
         let entry = decision.sequence();
         let evidence = &self.0.parts.evidence;
-        let stored = evidence.blocking(move |evidence| evidence.update(query, |record| record.note(entry)));
+        let stored = evidence.blocking(move |evidence| evidence.note(query, entry));
         stored.await.map_err(|error| {
             tracing::error!(%error, "the evidence of a query cannot be stored, so it is not answered");
             failed("the holder cannot store the evidence of the query and therefore does not answer it")
@@ -142,9 +145,10 @@ impl Sharing {
             actor: case.assertion().actor.clone(),
             grant: case.grant(),
             peer,
-            sql: case.sql().to_owned(),
+            sql: envelope.is_none().then(|| case.sql().to_owned()),
             envelope,
             entries: Vec::new(),
+            bounds: None,
             counted: None,
             receipt: None,
             countersigned: false,
@@ -170,6 +174,7 @@ impl Sharing {
     }
 
     /// Closes the record of a query: `entry` records its end.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn close_evidence(&self, query: QueryId, entry: u64) {
         let closed = self
             .0
@@ -181,27 +186,34 @@ impl Sharing {
         }
     }
 
-    /// Stores a receipt before it is sent, and returns whether that succeeded.
-    pub(super) async fn store_receipt(&self, case: &Case, receipt: &CoSigned<Receipt>) -> bool {
-        let Case::Peer { lease, .. } = case else { return false };
-        let query = case.query();
+    /// Signs and stores the receipt of a query of a peer, over the head of the ledger with which it is stored. It may be sent afterwards;
+    /// `None` if that failed.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub(super) async fn store_receipt(&self, closed: &Closed) -> Option<CoSigned<Receipt>> {
+        let Case::Peer { lease, query, .. } = &closed.case else {
+            return None;
+        };
+        let id = closed.case.query();
         let consumer = lease.terms().consumer.clone();
-        let receipt = receipt.clone();
         let now = self.0.parts.clock.now();
-        let stored = self
-            .0
-            .parts
-            .evidence
-            .run(move |evidence| evidence.await_countersignature(query, &consumer, receipt, now));
+        let receipt = receipt(closed, query, now);
+        let sharing = self.clone();
+        let sign = move |head| {
+            let parts = &sharing.0.parts;
+            let ledger = parts.membership.heads().sign(head)?;
+            CoSigned::propose(&receipt(ledger))?.add_signature(&parts.identity.node_key)
+        };
+        let evidence = &self.0.parts.evidence;
+        let stored = evidence.run(move |evidence| evidence.await_countersignature(id, &consumer, sign, now));
         let stored = stored.await;
-        if let Err(error) = &stored {
-            tracing::error!(%error, "a receipt could not be stored, so it is not sent");
-        }
-        stored.is_ok()
+        stored
+            .inspect_err(|error| tracing::error!(%error, "a receipt could not be stored, so it is not sent"))
+            .ok()
     }
 
     /// Enters a receipt that the consumer's node has signed, and stores it with the head of that node's ledger. The receipt no longer
     /// waits for the signature. The same signature again changes nothing, and another one is refused.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn store_countersigned(
         &self,
         query: QueryId,
@@ -307,6 +319,33 @@ impl Sharing {
         checked.map_err(|error| Refusal::because(RefusalCode::Invalid, chain(&error)))?;
         self.store_countersigned(query, (consumer, session.peer()), signed, &by_peer(session))
             .await
+    }
+}
+
+/// The receipt of a query of a peer, over a head of this node's ledger.
+fn receipt(closed: &Closed, query: &ValidQuery, at: Timestamp) -> impl FnOnce(Signed<LedgerHead>) -> Receipt + use<> {
+    let envelope = query.envelope().clone();
+    let actor = query.assertion().actor.clone();
+    let sql = query.sql_digest();
+    let (tier, decision, totals) = (closed.tier, closed.decision, closed.totals);
+    let outcome = closed.outcome.to_receipt();
+    move |ledger| Receipt {
+        query: envelope.query,
+        grant: envelope.grant,
+        provider: envelope.to,
+        consumer: envelope.from,
+        actor,
+        purpose: envelope.purpose,
+        sql,
+        tier,
+        rows: totals.rows,
+        bytes: totals.bytes,
+        suppressed_cells: totals.suppressed_cells,
+        answer: totals.answer,
+        outcome,
+        decision,
+        ledger,
+        at,
     }
 }
 

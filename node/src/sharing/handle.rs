@@ -9,17 +9,18 @@ use concordat_storage::data_dir::Storage;
 use concordat_storage::ledger::Ledger;
 use concordat_storage::meta::MetaError;
 
-use super::concurrency::{ConcurrencyLimits, Party, QuerySlot};
 use super::delivery::Departed;
 use super::engine::EngineConfig;
-use super::quota::Quota;
+use super::grant_quota::Quota;
+use super::party_limits::{ConcurrencyLimits, Party, QuerySlot};
+use super::requester::Requester;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::evidence::Evidence;
-use crate::iam::{Actor, Sessions};
+use crate::iam::{Actor, IamError, Sessions};
 use crate::identity::Identity;
 use crate::membership::Membership;
-use crate::negotiation::Grants;
+use crate::negotiation::{Grants, Negotiations};
 use crate::policies::LivePolicy;
 use crate::refusals::Refusals;
 use crate::shutdown::Stage;
@@ -61,6 +62,8 @@ pub struct SharingParts {
     pub membership: Membership,
     /// The register of grants.
     pub grants: Grants,
+    /// The negotiations, for what a consumer has of a dataset besides.
+    pub negotiations: Negotiations,
     /// The policies.
     pub policy: LivePolicy,
     /// The sessions of this institution's own people.
@@ -106,5 +109,15 @@ impl Sharing {
     /// [`Refusal`] if none becomes free in time.
     pub async fn local_slot(&self, actor: &Actor) -> Result<QuerySlot, Refusal> {
         self.0.local_limits.acquire(Party::Person(actor.id().clone())).await
+    }
+
+    /// The same person as of now, for another query on their behalf.
+    ///
+    /// # Errors
+    /// [`IamError`] if the session has ended, the account was changed, or its roles do not include querying any more.
+    pub fn recheck(&self, requester: &Requester) -> Result<Requester, IamError> {
+        let parts = &self.0.parts;
+        let actor = parts.sessions.recheck(requester.actor(), parts.clock.now())?;
+        Requester::authorize(&actor)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concordat_protocol::query::Receipt;
-use concordat_protocol::signed::{CoSigned, SignatureError};
+use concordat_protocol::signed::CoSigned;
 use concordat_protocol::wire::messages::{Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal};
 use tracing::Instrument as _;
 
@@ -34,6 +34,15 @@ impl Sharing {
     async fn answer_consumer(&self, mut stream: FramedStream, consumer: Arc<Attested>) -> Result<(), NetworkError> {
         let QueryFrame { envelope } = stream.expect().await?;
         let session = stream.session().clone();
+        // Held until the receipt is entered.
+        let exchange = self.0.limits.exchange(&consumer.institution).await;
+        let _exchange = match exchange {
+            Ok(exchange) => exchange,
+            Err(busy) => {
+                self.refused_early(&session, &busy).await;
+                return refuse(stream, busy).await;
+            }
+        };
         let received = Received::Peer(PeerQuery {
             envelope,
             consumer,
@@ -46,10 +55,7 @@ impl Sharing {
         if let NotRun::Unrecorded(refusal) = &not_run {
             self.refused_early(&session, refusal).await;
         }
-        let refusal = not_run.into_refusal();
-        tracing::info!(code = ?refusal.code, "a query was refused");
-        stream.send(&QueryOpening::Refused(refusal)).await?;
-        stream.close().await
+        refuse(stream, not_run.into_refusal()).await
     }
 
     async fn send_answer(&self, mut stream: FramedStream, running: Running) -> Result<(), NetworkError> {
@@ -65,14 +71,12 @@ impl Sharing {
             }
             Err(error) => running.abandon(error.to_string()),
         };
-        let receipt = self.receipt(&closed);
-        let digest = receipt.as_ref().ok().and_then(|receipt| receipt.payload_digest().ok());
+        // Durable before it is sent: a reader that has gone away signs it when it comes back.
+        let receipt = self.store_receipt(&closed).await;
+        let digest = receipt.as_ref().and_then(|receipt| receipt.payload_digest().ok());
         let exchanged = match receipt {
-            Ok(receipt) => self.deliver_receipt(&mut stream, &closed, receipt).await,
-            Err(error) => {
-                tracing::error!(%error, "a receipt cannot be signed");
-                Ok(())
-            }
+            Some(receipt) => self.deliver_receipt(&mut stream, &closed, receipt).await,
+            None => Ok(()),
         };
         let recorded = closed.record_outcome(self, digest).await;
         tracing::info!(
@@ -83,44 +87,13 @@ impl Sharing {
         exchanged
     }
 
-    fn receipt(&self, closed: &Closed) -> Result<CoSigned<Receipt>, SignatureError> {
-        let parts = &self.0.parts;
-        let Case::Peer { query, .. } = &closed.case else {
-            return Err(SignatureError::Malformed);
-        };
-        let envelope = query.envelope();
-        let receipt = Receipt {
-            query: envelope.query,
-            grant: envelope.grant,
-            provider: envelope.to.clone(),
-            consumer: envelope.from.clone(),
-            actor: query.assertion().actor.clone(),
-            purpose: envelope.purpose.clone(),
-            sql: query.sql_digest(),
-            tier: closed.tier,
-            rows: closed.totals.rows,
-            bytes: closed.totals.bytes,
-            suppressed_cells: closed.totals.suppressed_cells,
-            answer: closed.totals.answer,
-            outcome: closed.outcome.to_receipt(),
-            decision: closed.decision,
-            ledger: parts.membership.heads().signed()?,
-            at: parts.clock.now(),
-        };
-        CoSigned::propose(&receipt)?.add_signature(&parts.identity.node_key)
-    }
-
-    /// Keeps the receipt and, if the reader is still there, exchanges it for one with both signatures. It is durable before it is
-    /// sent: a reader that has gone away signs it when it comes back.
+    /// If the reader is still there, exchanges the receipt for one with both signatures.
     async fn deliver_receipt(
         &self,
         stream: &mut FramedStream,
         closed: &Closed,
         receipt: CoSigned<Receipt>,
     ) -> Result<(), NetworkError> {
-        if !self.store_receipt(&closed.case, &receipt).await {
-            return Ok(());
-        }
         let cut = match &closed.outcome {
             Outcome::Completed => None,
             Outcome::Cut(refusal) => Some(refusal.clone()),
@@ -132,6 +105,7 @@ impl Sharing {
         self.exchange_receipt(stream, &closed.case, receipt, cut).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn exchange_receipt(
         &self,
         stream: &mut FramedStream,
@@ -160,4 +134,10 @@ impl Sharing {
         }
         Ok(())
     }
+}
+
+async fn refuse(mut stream: FramedStream, refusal: Refusal) -> Result<(), NetworkError> {
+    tracing::info!(code = ?refusal.code, "a query was refused");
+    stream.send(&QueryOpening::Refused(refusal)).await?;
+    stream.close().await
 }

@@ -16,6 +16,7 @@ use super::handle::Sharing;
 use super::refusal::{failed, invalid, refusal_of};
 
 /// Makes the permit of the ledger's receipt and opens the engine with it. This is the one place where a permit is made.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn open_engine(
     sharing: &Sharing,
     case: &Case,
@@ -55,6 +56,7 @@ pub(super) async fn open_engine(
     answer.into_ipc().map_err(|error| refusal_of(&error))
 }
 
+#[tracing::instrument(level = "debug", skip_all)]
 async fn open_version(
     sharing: &Sharing,
     name: DatasetName,

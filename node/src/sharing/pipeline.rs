@@ -18,8 +18,8 @@
 //!    ([`super::peer`]).
 //!
 //! **Slots and locks, in the order in which they are taken.** The query slot of the party, then one of all slots
-//! ([`super::concurrency`]); both are held until the engine is finished. The decision slot of the party, released once the decision
-//! is recorded. For each chunk the guard of its grant, held until the reader has confirmed the chunk or can no longer receive the
+//! ([`super::party_limits`]); both are held until the engine is finished. The decision slot of the party, released once the policy
+//! has decided. For each chunk the guard of its grant, held until the reader has confirmed the chunk or can no longer receive the
 //! rest of it: a change of the grant waits for the guards, so that after it was acknowledged no byte leaves.
 //!
 //! **Cancellation.** The steps run in tasks of the service stage, which a reader that goes away does not cancel: each step learns of
@@ -38,10 +38,10 @@ use concordat_storage::ledger::{LedgerError, LedgerReceipt};
 use tokio::time::Instant;
 
 use super::case::{Case, LocalQuery, PeerQuery};
-use super::concurrency::{DecisionSlot, QuerySlot};
 use super::delivery::{Accepted, AnswerReader, SendError, send_chunk};
 use super::handle::Sharing;
 use super::outcome::{NotRun, Outcome, no_answer, unconfirmed};
+use super::party_limits::{DecisionSlot, QuerySlot};
 use super::permit::open_engine;
 use super::refusal::{failed, refusal_of};
 use super::span;
@@ -94,18 +94,28 @@ pub(super) struct Admitted {
     pub(super) time: Duration,
     /// Held until the engine is finished.
     pub(super) slot: QuerySlot,
-    /// Held until the decision is recorded.
+    /// Held until the policy has decided; not while the decision is made durable, so that queries of one party share that.
     pub(super) decision_slot: DecisionSlot,
 }
 
 impl Admitted {
     /// Evaluates the policy. The epoch is read first: a change that comes in between leads to a second evaluation, not to none.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn decide(self, sharing: &Sharing) -> Decided {
         let epoch = sharing.0.parts.epoch.current();
         let policy = sharing.policy();
         let decision = sharing.decide(&self.case, &policy).await;
+        let Self {
+            case,
+            time,
+            slot,
+            decision_slot,
+        } = self;
         Decided {
-            admitted: self,
+            case,
+            time,
+            slot,
+            running: decision_slot.running(),
             policy,
             decision,
             epoch,
@@ -116,7 +126,11 @@ impl Admitted {
 /// A query about which the policy has decided.
 #[derive(Debug)]
 pub(super) struct Decided {
-    admitted: Admitted,
+    case: Case,
+    time: Duration,
+    slot: QuerySlot,
+    /// Queries of the same party that were running before.
+    running: usize,
     policy: Policy,
     decision: Result<Scope, Refusal>,
     /// The epoch before the decision was made.
@@ -129,19 +143,17 @@ impl Decided {
     ///
     /// # Errors
     /// [`NotRun`]; a denial is in the ledger and is its own outcome.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn record(self, sharing: &Sharing) -> Result<Recorded, NotRun> {
         let Self {
-            policy,
-            decision,
-            epoch,
-            ..
-        } = self;
-        let Admitted {
             case,
             time,
             slot,
-            decision_slot,
-        } = self.admitted;
+            running,
+            policy,
+            decision,
+            epoch,
+        } = self;
         sharing.begin_evidence(&case).await.map_err(NotRun::Unrecorded)?;
         let receipt = sharing
             .record_decision(&case, decision.as_ref(), &policy)
@@ -163,7 +175,7 @@ impl Decided {
             case,
             time,
             slot,
-            running: decision_slot.running(),
+            running,
             scope,
             receipt,
             epoch,
@@ -252,6 +264,7 @@ impl Running {
     /// Sends the answer, chunk by chunk, each under a guard of the grant and a decision that is still valid.
     ///
     /// The totals are those of the chunks that the reader has confirmed and, as an upper bound, of the one that it was given last.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn stream_answer(mut self, sharing: &Sharing, reader: &mut impl AnswerReader) -> Closed {
         loop {
             match self.send_next(sharing, reader).await {
@@ -376,6 +389,7 @@ impl Closed {
     ///
     /// # Errors
     /// [`LedgerError`]; the outcome is then recorded at the next start.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn record_outcome(&self, sharing: &Sharing, receipt: Option<Digest32>) -> Result<(), LedgerError> {
         let parts = &sharing.0.parts;
         let entry = EntryBody::AnswerReleased {

@@ -10,7 +10,11 @@ fn day(days: i64) -> Timestamp {
 fn enter_start(ledger: &Ledger, at: Timestamp) {
     let version = concordat_protocol::text::Label::sanitized("1");
     let by = by_node(NodeTask::Start);
-    drop(ledger.append(EntryBody::NodeStarted { version }, &by, at).unwrap());
+    drop(
+        ledger
+            .append(EntryBody::NodeStarted { version, start: None }, &by, at)
+            .unwrap(),
+    );
 }
 
 impl Fixture {
@@ -31,7 +35,7 @@ fn evidence_only_expired_records_are_removed() {
     let (evidence, ledger) = fixture.open();
     for n in 0..4 {
         let mut record = record(EvidenceSide::Consumer, day(i64::from(n)));
-        record.sql = "SELECT ".repeat(100);
+        record.sql = Some("SELECT ".repeat(100));
         evidence.begin(query(n), &record).unwrap();
         evidence.close(query(n), 0, None).unwrap();
     }
@@ -64,7 +68,7 @@ fn evidence_survives_starts_with_a_clock_years_ahead() {
     }
     evidence.close(query(1), 0, None).unwrap();
     evidence
-        .await_countersignature(query(2), &zurich(), receipt(2), NOON)
+        .await_countersignature(query(2), &zurich(), |_| Ok(receipt(2)), NOON)
         .unwrap();
     evidence.close(query(2), 0, None).unwrap();
     let [decision, ..] = about(3);
@@ -93,7 +97,7 @@ fn evidence_that_is_still_needed_is_not_removed() {
     }
     let unsigned = receipt(3);
     evidence
-        .await_countersignature(query(3), &zurich(), unsigned, NOON)
+        .await_countersignature(query(3), &zurich(), |_| Ok(unsigned), NOON)
         .unwrap();
     for n in [1, 3] {
         evidence.close(query(n), 0, None).unwrap();

@@ -3,9 +3,9 @@
 use concordat_protocol::audit::TreeHead;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::membership::NodeCertificate;
-use concordat_protocol::query::{self, ActorAssertion, Factor, Role};
+use concordat_protocol::query::{self, ActorAssertion, Factor, QueryEnvelope, Role};
 use concordat_protocol::scope::{Purpose, Tier};
-use concordat_protocol::signed::Document;
+use concordat_protocol::signed::{Document, Signed};
 use concordat_protocol::wire::messages::Countersignature;
 
 use super::*;
@@ -101,6 +101,7 @@ fn envelope(n: u8) -> QueryEnvelope {
         authenticated_at: NOON,
         password_reset_at: None,
         training_until: None,
+        training_course: None,
         audience: budapest(),
         query: super::query(n),
         expires: NOON.plus_seconds(60),

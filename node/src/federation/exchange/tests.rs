@@ -15,8 +15,11 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::federation::table::tests::{batch, ints};
+use crate::federation::testing::{batch, ints};
 use concordat_network::{Deadlines, DialRange, Members, Network, NetworkConfig, NetworkHandle};
+
+/// Changes a receipt.
+type Forge = fn(&mut Receipt);
 
 const LONG_DEADLINES: Deadlines = Deadlines {
     quiet: Duration::from_secs(60),
@@ -44,6 +47,7 @@ fn outgoing() -> OutgoingQuery {
         authenticated_at: NOW,
         password_reset_at: None,
         training_until: None,
+        training_course: None,
         audience: "aachen".parse().unwrap(),
         query,
         expires: NOW.plus_seconds(60),
@@ -68,7 +72,9 @@ fn outgoing() -> OutgoingQuery {
         actor,
         node: theirs.public(),
         tier: Tier::Aggregate,
-        columns: RequestedColumns::for_query("SELECT id FROM heart", &["id".to_owned()].into()).unwrap(),
+        dataset: "aachen.heart".parse().unwrap(),
+        schema: batch(vec![("id", ints(&[]))]).schema(),
+        grouped: false,
     }
 }
 
@@ -183,7 +189,8 @@ async fn provide(
 
 /// Reads an answer to its end, up to the receipt that would be signed.
 async fn read(wire: FramedStream) -> Result<(u64, Closing), FederationError> {
-    let (mut reading, schema) = Reading::begin(wire, outgoing()).await?;
+    let begun = Reading::begin(wire, outgoing()).await;
+    let (mut reading, schema) = begun.map_err(|not_begun| not_begun.error)?;
     assert!(schema.is_some());
     while reading.next_batch().await?.is_some() {}
     let (_, closing) = reading.closing().await?;
@@ -224,13 +231,12 @@ async fn exchange_answer_above_the_tier_of_the_grant_is_rejected() {
 async fn exchange_columns_not_requested_are_rejected() {
     let (ours, theirs, _networks) = ends(LONG_DEADLINES).await;
     let mut narrow = outgoing();
-    narrow.columns = RequestedColumns::for_query("SELECT sex FROM heart", &["sex".to_owned()].into()).unwrap();
+    narrow.schema = batch(vec![("sex", ints(&[]))]).schema();
     let (begun, _theirs) = tokio::join!(Reading::begin(ours, narrow), provide(theirs, |_, _, _| {}));
-    let error = begun.unwrap_err();
-    assert!(
-        matches!(&error, FederationError::Misbehaved { detail, .. } if detail.contains("a column `id`")),
-        "{error}"
-    );
+    let NotBegun { error, counted } = *begun.unwrap_err();
+    assert_eq!(counted.bytes, answer().len() as u64, "what came before is counted");
+    assert_eq!((counted.rows, counted.end), (2, AnswerEnd::Interrupted));
+    assert!(matches!(&error, FederationError::ColumnsChanged { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -240,6 +246,24 @@ async fn exchange_receipt_with_other_rows_is_not_signed() {
         matches!(&error, FederationError::Misbehaved { detail, .. } if detail.contains("rows")),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn exchange_receipt_above_the_grant_is_not_signed() {
+    let changes: [(&str, Forge); 2] = [
+        ("tier", |receipt| receipt.tier = Tier::Records),
+        ("cells", |receipt| {
+            receipt.tier = Tier::Exists;
+            receipt.suppressed_cells = 1;
+        }),
+    ];
+    for (what, change) in changes {
+        let error = read_from(|_, receipt, _| change(receipt)).await.unwrap_err();
+        assert!(
+            matches!(&error, FederationError::Misbehaved { detail, .. } if detail.contains(what)),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,132 +1,358 @@
+mod failures;
+mod institutions;
+mod standard;
+mod withheld;
+
+use concordat_protocol::scope::{BandWidth, Generalization, Transform};
+use datafusion::arrow::array::{ArrayRef, Float64Array};
+
 use super::*;
-use crate::federation::table::tests::target;
+use crate::federation::testing::{Dataset, Institutions, ints, lines, texts};
 
-const HEART: &[&str] = &["age", "sex", "chol"];
-
-fn targets(entries: &[(&str, Vec<Target>)]) -> Targets {
-    let table = |name: &str| {
-        ParsedQuery::parse(&format!("SELECT 1 FROM {name}"))
-            .unwrap()
-            .tables
-            .pop_first()
-            .unwrap()
-    };
-    entries
-        .iter()
-        .map(|(name, targets)| (table(name), targets.clone()))
-        .collect()
-}
-
-fn planned(sql: &str, targets: &Targets) -> Result<Plan, FederationError> {
-    plan(ParsedQuery::parse(sql).unwrap(), targets)
-}
-
-fn local_plan(plan: Plan) -> (String, Vec<Fragment>, Vec<String>) {
-    match plan {
-        Plan::Local {
-            query,
-            fragments,
-            tables,
-        } => (
-            query.to_string(),
-            fragments,
-            tables.into_iter().map(|(name, _)| name.to_string()).collect(),
-        ),
-        Plan::Whole { sql, .. } => panic!("sent as a whole: {sql}"),
-    }
-}
-
-#[test]
-fn plan_query_of_one_dataset_is_sent_unchanged() {
-    let basel = targets(&[("basel.heart", vec![target("basel.heart", Tier::Aggregate, HEART)])]);
-    match planned(
-        "SELECT sex, count(*) FROM basel.heart GROUP BY sex ORDER BY 2 LIMIT 3",
-        &basel,
+fn heart(name: &'static str, tier: Tier, ages: &[i64], chol: &[i64]) -> Dataset {
+    let sex: Vec<&str> = ages.iter().map(|age| if age % 2 == 0 { "f" } else { "m" }).collect();
+    Dataset::new(
+        name,
+        tier,
+        vec![("age", ints(ages)), ("sex", texts(&sex)), ("chol", ints(chol))],
     )
-    .unwrap()
-    {
-        Plan::Whole { sql, .. } => assert_eq!(
-            sql,
-            "SELECT sex, count(*) FROM \"heart\" GROUP BY sex ORDER BY 2 LIMIT 3"
-        ),
-        other => panic!("{other:?}"),
-    }
 }
 
-#[test]
-fn plan_requests_a_contribution_from_all_members() {
-    let both = vec![
-        target("aachen.heart", Tier::Aggregate, HEART),
-        target("basel.heart", Tier::Records, HEART),
-    ];
-    let all = targets(&[("consortium.heart", both)]);
-    let (query, fragments, tables) =
-        local_plan(planned("SELECT sex, sum(chol) FROM consortium.heart GROUP BY sex", &all).unwrap());
-    assert_eq!(
-        query,
-        "SELECT \"g0\" AS \"sex\", sum(\"a0\") AS \"sum(chol)\" FROM \"__answer_0\" GROUP BY \"g0\""
-    );
-    let queried: Vec<_> = fragments
-        .first()
-        .unwrap()
-        .queries
-        .iter()
-        .map(|(target, _)| target.dataset.to_string())
-        .collect();
-    assert_eq!(queried, ["aachen.heart", "basel.heart"]);
-    assert!(tables.is_empty());
+fn two(tier: Tier) -> Arc<Institutions> {
+    Arc::new(Institutions::new(vec![
+        heart("aachen.heart", tier, &[40, 41, 50], &[200, 210, 220]),
+        heart("basel.heart", Tier::Records, &[60, 61], &[230, 241]),
+    ]))
 }
 
-#[test]
-fn plan_records_at_tier_aggregate_are_refused_by_name() {
-    let both = vec![
-        target("aachen.heart", Tier::Aggregate, HEART),
-        target("basel.heart", Tier::Records, HEART),
-    ];
-    let all = targets(&[("consortium.heart", both)]);
-    let error = planned("SELECT median(chol) FROM consortium.heart", &all).unwrap_err();
-    let FederationError::Tier { dataset, tier, reason } = &error else {
-        panic!("{error}")
+async fn refusal(institutions: &Arc<Institutions>, sql: &str) -> FederationError {
+    institutions
+        .plan(sql)
+        .await
+        .0
+        .err()
+        .unwrap_or_else(|| panic!("planned: {sql}"))
+}
+
+#[tokio::test]
+async fn plan_query_of_one_dataset_is_sent_as_a_whole() {
+    let all = two(Tier::Aggregate);
+    let sql = "SELECT SEX, count(*) AS N FROM basel.heart GROUP BY Sex ORDER BY 2 LIMIT 3";
+    let (plan, _) = all.plan(sql).await;
+    let Plan::Whole { target, query } = plan.unwrap() else {
+        panic!("not whole")
     };
-    assert_eq!((dataset.to_string().as_str(), *tier), ("aachen.heart", Tier::Aggregate));
-    assert!(reason.contains("median"), "{reason}");
-}
-
-#[test]
-fn plan_sends_every_branch_to_the_provider_of_its_data() {
-    let all = targets(&[
-        ("aachen.heart", vec![target("aachen.heart", Tier::Aggregate, HEART)]),
-        ("basel.heart", vec![target("basel.heart", Tier::Records, HEART)]),
-    ]);
-    let sql = "SELECT 'a' AS site, count(*) AS n FROM aachen.heart UNION ALL SELECT 'b', count(*) FROM basel.heart ORDER BY n";
-    let (query, fragments, _) = local_plan(planned(sql, &all).unwrap());
+    assert_eq!(target.dataset.to_string(), "basel.heart");
     assert_eq!(
-        query,
-        "SELECT * FROM \"__answer_0\" UNION ALL SELECT * FROM \"__answer_1\" ORDER BY n"
+        query.sql,
+        "SELECT sex, count(*) AS N FROM \"heart\" GROUP BY sex ORDER BY 2 LIMIT 3"
     );
-    assert_eq!(fragments.len(), 2);
-    let sql = "SELECT a.sex, a.n, b.age FROM (SELECT sex, count(*) AS n FROM aachen.heart GROUP BY sex) a \
-               JOIN basel.heart b ON a.sex = b.sex";
-    let (query, fragments, tables) = local_plan(planned(sql, &all).unwrap());
-    assert_eq!((fragments.len(), tables), (1, vec!["basel.heart".to_owned()]));
+    let names: Vec<_> = query
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    assert_eq!(names, ["sex", "N"]);
+    assert!(query.grouped);
+}
+
+#[tokio::test]
+async fn plan_requests_partial_aggregates_from_all_members() {
+    let all = two(Tier::Aggregate);
+    let sql = "SELECT h.sex, count(*), avg(h.chol) AS mean FROM consortium.heart h WHERE h.age > 40 GROUP BY h.sex ORDER BY 1";
+    assert_eq!(all.rows(sql).await, ["f|2|225.0", "m|2|225.5"]);
+    let received = all.received();
+    assert_eq!(received.len(), 2);
     assert!(
-        query.contains("(SELECT * FROM \"__answer_0\") a JOIN basel.heart b"),
-        "{query}"
+        received[0].starts_with("aachen: SELECT \"sex\" AS \"g0\", count(1) AS \"a0\""),
+        "{received:?}"
+    );
+    assert!(
+        received[0].ends_with(" FROM \"heart\" WHERE ((\"age\" > 40)) GROUP BY \"sex\""),
+        "{received:?}"
     );
 }
 
-#[test]
-fn plan_unknown_column_error_lists_the_shared_columns() {
-    let both = vec![
-        target("aachen.heart", Tier::Records, HEART),
-        target("basel.heart", Tier::Records, &["age"]),
-    ];
-    let all = targets(&[("consortium.heart", both)]);
-    let error = planned("SELECT avg(cholesterol) FROM consortium.heart", &all).unwrap_err();
+#[tokio::test]
+async fn plan_order_having_and_limit_are_computed_from_the_combined_cells() {
+    let all = two(Tier::Aggregate);
+    let sql = "SELECT sex AS s, sum(chol) + 1 AS t FROM consortium.heart GROUP BY sex HAVING count(*) > 2 ORDER BY t DESC LIMIT 3";
+    assert_eq!(all.rows(sql).await, ["f|651"]);
+}
+
+#[tokio::test]
+async fn plan_records_at_tier_aggregate_are_refused_with_the_reason() {
+    let all = two(Tier::Aggregate);
+    for (sql, expected) in [
+        ("SELECT median(chol) FROM consortium.heart", "`median`"),
+        ("SELECT count(DISTINCT sex) FROM consortium.heart", "DISTINCT"),
+        ("SELECT * FROM consortium.heart", "individual records"),
+        (
+            "SELECT count(*) FROM consortium.heart WHERE age IN (SELECT age FROM basel.heart)",
+            "subquery",
+        ),
+        ("SELECT count(*) FILTER (WHERE age > 3) FROM consortium.heart", "FILTER"),
+        (
+            "SELECT sex, count(*) FROM consortium.heart GROUP BY CUBE (sex)",
+            "several ways",
+        ),
+    ] {
+        let error = refusal(&all, sql).await;
+        let FederationError::Tier { dataset, tier, reason } = &error else {
+            panic!("{sql}: {error}")
+        };
+        assert_eq!(
+            (dataset.to_string().as_str(), *tier),
+            ("aachen.heart", Tier::Aggregate),
+            "{sql}"
+        );
+        assert!(reason.contains(expected), "{sql}: {reason}");
+    }
+    assert!(all.received().is_empty());
+}
+
+#[tokio::test]
+async fn plan_what_a_holder_does_not_compute_is_computed_from_its_records() {
+    let all = two(Tier::Aggregate);
+    let sql = "SELECT age, row_number() OVER (ORDER BY age DESC) AS r FROM basel.heart ORDER BY r";
+    assert_eq!(all.rows(sql).await, ["61|1", "60|2"]);
+    assert_eq!(all.received(), ["basel: SELECT \"age\" FROM \"heart\""]);
+    let error = refusal(&all, "SELECT age, row_number() OVER (ORDER BY age) FROM aachen.heart").await;
     assert!(
-        error.to_string().contains("`cholesterol`") && error.help().unwrap().contains("chol"),
+        matches!(&error, FederationError::Query { dataset: Some(_), .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn plan_window_over_groups_needs_the_groups_only() {
+    let all = two(Tier::Aggregate);
+    let sql = "SELECT sex, rank() OVER (ORDER BY count(*) DESC) AS r FROM aachen.heart GROUP BY sex ORDER BY r";
+    assert_eq!(all.rows(sql).await, ["f|1", "m|2"]);
+}
+
+#[tokio::test]
+async fn plan_sends_every_branch_to_the_holder_of_its_data() {
+    let all = two(Tier::Aggregate);
+    let sql = "SELECT 'a' AS site, count(*) AS n FROM aachen.heart UNION ALL SELECT 'b', count(*) FROM basel.heart ORDER BY n";
+    assert_eq!(all.rows(sql).await, ["b|2", "a|3"]);
+    let sql = "WITH groups AS (SELECT sex, count(*) AS n FROM aachen.heart GROUP BY sex) \
+               SELECT g.sex, g.n, b.age FROM groups g JOIN basel.heart b ON g.sex = b.sex ORDER BY b.age";
+    assert_eq!(all.rows(sql).await, ["f|2|60", "m|1|61"]);
+}
+
+#[tokio::test]
+async fn plan_institution_is_a_column_of_the_union() {
+    let all = two(Tier::Aggregate);
+    let sql = "SELECT institution, count(*) AS n FROM consortium.heart WHERE age >= 50 GROUP BY institution ORDER BY 1";
+    assert_eq!(all.rows(sql).await, ["aachen|1", "basel|2"]);
+    let asked = all.received().len();
+    let sql = "SELECT age, institution FROM consortium.heart WHERE institution = 'basel' ORDER BY age";
+    let records = two(Tier::Records);
+    assert_eq!(records.rows(sql).await, ["60|basel", "61|basel"]);
+    assert_eq!(
+        records.received().len(),
+        1,
+        "the other member is not asked: {:?}",
+        records.received()
+    );
+    let sql = "SELECT count(*) FROM consortium.heart WHERE institution IN ('basel', 'zurich')";
+    assert_eq!(all.rows(sql).await, ["2"]);
+    assert_eq!(all.received().len(), asked + 1);
+    // A member without matching rows has no group.
+    let sql = "SELECT institution, count(*) AS n FROM consortium.heart WHERE age > 55 GROUP BY institution";
+    assert_eq!(all.rows(sql).await, ["basel|2"]);
+}
+
+#[tokio::test]
+async fn plan_members_that_differ_fit_in_the_columns_in_use() {
+    let number: ArrayRef = Arc::new(Float64Array::from(vec![2.5]));
+    let all = Arc::new(Institutions::new(vec![
+        Dataset::new(
+            "alfa.t",
+            Tier::Records,
+            vec![
+                ("pid", texts(&["a"])),
+                ("Age", ints(&[50])),
+                ("zip", ints(&[1])),
+                ("d", ints(&[1])),
+            ],
+        ),
+        Dataset::new(
+            "beta.t",
+            Tier::Records,
+            vec![
+                ("PID", texts(&["b"])),
+                ("age", ints(&[70])),
+                ("zip", texts(&["x"])),
+                ("d", number),
+            ],
+        ),
+    ]));
+    assert_eq!(
+        all.rows("SELECT count(AGE), avg(age), sum(d) FROM consortium.t").await,
+        ["2|60.0|3.5"]
+    );
+    assert_eq!(
+        all.rows("SELECT pid, age FROM consortium.t ORDER BY age").await,
+        ["a|50", "b|70"]
+    );
+    let error = refusal(&all, "SELECT zip FROM consortium.t").await;
+    assert!(
+        matches!(&error, FederationError::SchemaMismatch { column, .. } if column == "zip"),
         "{error}"
     );
-    let error = planned("SELECT count(*) FROM consortium.heart WHERE chol > 3", &all).unwrap_err();
-    assert!(error.to_string().contains("basel.heart"), "{error}");
+    let error = refusal(&all, "SELECT zip, count(*) FROM consortium.t GROUP BY zip").await;
+    assert!(matches!(&error, FederationError::SchemaMismatch { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn plan_column_without_values_fits_to_every_type() {
+    let none: ArrayRef = Arc::new(datafusion::arrow::array::StringArray::from(vec![None::<&str>, None]));
+    let all = Arc::new(Institutions::new(vec![
+        Dataset::new(
+            "alfa.t",
+            Tier::Records,
+            vec![("pid", texts(&["a1", "a2"])), ("ldl", ints(&[130, 110]))],
+        ),
+        Dataset::new(
+            "beta.t",
+            Tier::Records,
+            vec![("pid", texts(&["b1", "b2"])), ("ldl", none)],
+        ),
+    ]));
+    assert_eq!(
+        all.rows("SELECT avg(ldl), count(*) FROM consortium.t").await,
+        ["120.0|4"]
+    );
+    let sql = "SELECT ldl, pid FROM consortium.t ORDER BY pid";
+    assert_eq!(all.rows(sql).await, ["130|a1", "110|a2", "-|b1", "-|b2"]);
+}
+
+#[tokio::test]
+async fn plan_member_without_a_column_in_use_is_left_out_in_every_form() {
+    let all = || {
+        Arc::new(Institutions::new(vec![
+            Dataset::new("alfa.t", Tier::Records, vec![("x", ints(&[1])), ("y", ints(&[10]))]),
+            Dataset::new("beta.t", Tier::Records, vec![("x", ints(&[2]))]),
+        ]))
+    };
+    for (sql, rows) in [
+        ("SELECT avg(y) FROM consortium.t", "10.0"),
+        ("SELECT avg(y + 1) FROM consortium.t", "11.0"),
+        ("SELECT count(*) FROM consortium.t WHERE y > 1", "1"),
+        ("SELECT count(*) FROM consortium.t WHERE y IS NULL", "0"),
+        ("SELECT x, y FROM consortium.t", "1|10"),
+        ("SELECT y, count(*) FROM consortium.t GROUP BY y", "10|1"),
+    ] {
+        let (answer, report) = all().answer(sql).await.unwrap();
+        assert_eq!(lines(&answer), [rows], "{sql}");
+        let Err(FederationError::Incomplete { missing }) = report.require_complete() else {
+            panic!("{sql}")
+        };
+        assert!(
+            missing[0].contains("beta.t") && missing[0].contains("`y`"),
+            "{missing:?}"
+        );
+    }
+    let (_, report) = all().answer("SELECT sum(x) FROM consortium.t").await.unwrap();
+    assert!(report.require_complete().is_ok());
+}
+
+#[tokio::test]
+async fn plan_bands_compare_at_their_edges_only() {
+    let ages = Dataset::new(
+        "alfa.t",
+        Tier::Aggregate,
+        vec![("age", texts(&["40-49", "50-59", "60-69", "90+"]))],
+    )
+    .showing("age", Transform::Generalized(Generalization::AgeBand(BandWidth::Ten)));
+    let all = Arc::new(Institutions::new(vec![ages]));
+    assert_eq!(
+        all.rows("SELECT count(*) FROM consortium.t WHERE age >= 50").await,
+        ["3"]
+    );
+    for sql in [
+        "SELECT count(*) FROM consortium.t WHERE age > 50",
+        "SELECT count(*) FROM alfa.t WHERE age < 55",
+        "SELECT count(*) FROM alfa.t WHERE CAST(age AS INT) > 50",
+    ] {
+        let error = refusal(&all, sql).await;
+        assert!(matches!(&error, FederationError::Query { .. }), "{sql}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn plan_names_of_an_answer_are_distinct() {
+    let all = two(Tier::Records);
+    let sql = "SELECT a.age, b.age FROM aachen.heart a JOIN basel.heart b ON a.sex = b.sex";
+    let (rows, report) = all.answer(sql).await.unwrap();
+    let names: Vec<_> = rows
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    assert_eq!(names, ["age", "age_2"]);
+    assert_eq!(report.summary().notes.len(), 1);
+    let (rows, _) = all
+        .answer("SELECT * FROM aachen.heart a JOIN basel.heart b ON a.sex = b.sex")
+        .await
+        .unwrap();
+    let names: BTreeSet<_> = rows
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    assert_eq!(names.len(), 6);
+}
+
+#[tokio::test]
+async fn plan_unknown_column_is_a_usage_error_before_anything_is_sent() {
+    let all = two(Tier::Aggregate);
+    for sql in [
+        "SELECT avg(cholesterol) FROM consortium.heart",
+        "SELECT cholesterol FROM basel.heart",
+    ] {
+        let error = refusal(&all, sql).await;
+        let text = error.to_string();
+        assert!(text.contains("cholesterol"), "{text}");
+    }
+    let error = refusal(&all, "SELECT 1").await;
+    assert!(matches!(&error, FederationError::Usage { .. }), "{error}");
+    assert!(all.received().is_empty());
+}
+
+/// Statements that are short, or shallow, and become large when they are planned.
+#[tokio::test]
+async fn plan_statement_that_expands_is_refused_at_no_cost() {
+    let all = two(Tier::Records);
+    let repeated = |part: &str, number: usize, by: &str| vec![part; number].join(by);
+    let doubled: String = (0..40)
+        .map(|n| {
+            format!(
+                ", a{} AS (SELECT x.sex FROM a{n} x JOIN a{n} y ON x.sex = y.sex)",
+                n + 1
+            )
+        })
+        .collect();
+    let tables: Vec<String> = (0..1000).map(|n| format!("aachen.heart t{n}")).collect();
+    for sql in [
+        format!(
+            "SELECT {} AS x FROM aachen.heart h JOIN basel.heart i ON h.sex = i.sex",
+            repeated("1", 20_000, "+")
+        ),
+        repeated("SELECT sex FROM aachen.heart", 1000, " UNION ALL "),
+        format!("SELECT count(*) FROM {}", tables.join(", ")),
+        format!("WITH a0 AS (SELECT h.sex FROM aachen.heart h){doubled} SELECT count(*) FROM a40"),
+        format!("SELECT * FROM (WITH a0 AS (SELECT h.sex FROM aachen.heart h){doubled} SELECT count(*) FROM a40)"),
+        format!(
+            "SELECT (WITH a0 AS (SELECT h.sex FROM aachen.heart h){doubled} SELECT count(*) FROM a40) FROM basel.heart"
+        ),
+    ] {
+        let (plan, _) = all.plan(&sql).await;
+        assert!(plan.is_err(), "{}", sql.chars().take(60).collect::<String>());
+    }
 }

@@ -1,158 +1,130 @@
-use std::sync::Mutex;
-
-use async_trait::async_trait;
-use concordat_protocol::ids::GrantId;
-use concordat_protocol::scope::{Purpose, Tier};
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::Field;
+use concordat_protocol::scope::Tier;
+use datafusion::arrow::array::ArrayRef;
 
 use super::*;
-use crate::federation::local::LocalEngine;
-use crate::federation::source::{Access, Answer};
-use crate::federation::statement::ParsedQuery;
+use crate::federation::testing::{Dataset, Institutions, ints, texts};
 
-/// Members that answer from memory, whatever the query is. The queries they received are recorded.
-#[derive(Debug)]
-pub(in crate::federation) struct Script {
-    pub(in crate::federation) received: Mutex<Vec<String>>,
-    pub(in crate::federation) answers: Vec<(&'static str, RecordBatch)>,
-}
-
-impl Script {
-    pub(in crate::federation) fn new(answers: Vec<(&'static str, RecordBatch)>) -> Arc<Self> {
-        Arc::new(Self {
-            received: Mutex::default(),
-            answers,
-        })
-    }
-
-    fn answer(&self, institution: &str) -> RecordBatch {
-        self.answers
-            .iter()
-            .find(|(name, _)| *name == institution)
-            .unwrap()
-            .1
-            .clone()
-    }
-}
-
-#[async_trait]
-impl QuerySource for Script {
-    async fn query(&self, target: &Target, sql: String) -> std::result::Result<Answer, FederationError> {
-        let institution = target.dataset.institution.as_str();
-        self.received.lock().unwrap().push(format!("{institution}: {sql}"));
-        let batch = self.answer(institution);
-        Ok(Answer {
-            schema: batch.schema(),
-            batches: futures::stream::iter([Ok(batch)]).boxed(),
-        })
-    }
-
-    async fn schema(&self, target: &Target) -> std::result::Result<SchemaRef, FederationError> {
-        Ok(self.answer(target.dataset.institution.as_str()).schema())
-    }
-
-    fn forget_schema(&self, _: &Target) {}
-}
-
-pub(in crate::federation) fn target(dataset: &str, tier: Tier, columns: &[&str]) -> Target {
-    Target {
-        dataset: dataset.parse().unwrap(),
-        version: None,
-        access: Access::Grant(GrantId::from_bytes([1; 16])),
-        tier,
-        purpose: Purpose::HealthResearch,
-        columns: columns.iter().map(ToString::to_string).collect(),
-    }
-}
-
-pub(in crate::federation) fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-    let fields: Vec<_> = columns
-        .iter()
-        .map(|(name, array)| Field::new(*name, array.data_type().clone(), true))
-        .collect();
-    let arrays = columns.into_iter().map(|(_, array)| array).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
-}
-
-pub(in crate::federation) fn ints(values: &[i64]) -> ArrayRef {
-    Arc::new(Int64Array::from(values.to_vec()))
-}
-
-fn texts(values: &[&str]) -> ArrayRef {
-    Arc::new(StringArray::from(values.to_vec()))
-}
-
-async fn rows(
-    script: &Arc<Script>,
-    members: Vec<(&str, SchemaRef)>,
-    sql: &str,
-) -> std::result::Result<usize, FederationError> {
-    let members = members
-        .into_iter()
-        .map(|(dataset, schema)| Member {
-            target: target(dataset, Tier::Records, &[]),
-            schema,
-        })
-        .collect();
-    let table = RemoteTable::new(script.clone(), members)?;
-    let parsed = ParsedQuery::parse(sql)?;
-    let engine = LocalEngine::new(64 << 20)?;
-    engine.add(parsed.tables.first().unwrap(), Arc::new(table))?;
-    let batches: Vec<RecordBatch> = engine.run(&parsed.query).await?.try_collect().await?;
-    Ok(batches.iter().map(RecordBatch::num_rows).sum())
+fn heart() -> Arc<Institutions> {
+    Arc::new(Institutions::new(vec![
+        Dataset::new(
+            "aachen.heart",
+            Tier::Records,
+            vec![
+                ("Age", ints(&[41, 50, 60])),
+                ("name", texts(&["x", "y", "z"])),
+                ("chol", ints(&[210, 190, 220])),
+            ],
+        ),
+        Dataset::new(
+            "basel.heart",
+            Tier::Records,
+            vec![("AGE", ints(&[70])), ("name", texts(&["w"])), ("Chol", ints(&[230]))],
+        ),
+    ]))
 }
 
 #[tokio::test]
-async fn table_columns_and_conditions_are_pushed_down() {
-    let whole = Arc::new(Schema::new(vec![
-        Field::new("Age", DataType::Int64, true),
-        Field::new("name", DataType::Utf8, true),
-        Field::new("chol", DataType::Int64, true),
-    ]));
-    let script = Script::new(vec![("basel", batch(vec![("Age", ints(&[41, 50]))]))]);
-    let sql = "SELECT Age FROM basel.heart WHERE chol > 200 AND name IS NOT NULL LIMIT 2";
-    // The engine leaves a filtered column out of the projection if the provider checks the condition.
-    assert_eq!(rows(&script, vec![("basel.heart", whole)], sql).await.unwrap(), 2);
-    let received = script.received.lock().unwrap().clone();
+async fn table_columns_and_conditions_are_sent_in_the_names_of_each_member() {
+    let all = heart();
+    let sql = "SELECT age, lag(age) OVER (ORDER BY age) FROM consortium.heart WHERE chol > 200 AND name IS NOT NULL";
+    assert_eq!(all.rows(sql).await, ["41|-", "60|41", "70|60"]);
+    let mut received = all.received();
+    received.sort();
     assert_eq!(
         received,
-        ["basel: SELECT \"Age\" FROM \"heart\" WHERE \"chol\" > 200 AND \"name\" IS NOT NULL LIMIT 2"]
+        [
+            "aachen: SELECT \"Age\" FROM \"heart\" WHERE \"chol\" > 200 AND \"name\" IS NOT NULL",
+            "basel: SELECT \"AGE\" FROM \"heart\" WHERE \"Chol\" > 200 AND \"name\" IS NOT NULL"
+        ]
     );
 }
 
 #[tokio::test]
-async fn table_answer_with_other_columns_is_rejected() {
-    let expected = Arc::new(Schema::new(vec![Field::new("age", DataType::Int64, true)]));
-    let script = Script::new(vec![("basel", batch(vec![("age", texts(&["41"]))]))]);
-    let error = rows(&script, vec![("basel.heart", expected)], "SELECT age FROM basel.heart")
-        .await
-        .unwrap_err();
+async fn table_condition_that_a_member_may_understand_otherwise_is_checked_here() {
+    let all = heart();
+    let sql = "SELECT age FROM consortium.heart WHERE age + 1 > 51 AND name LIKE 'z%'";
+    assert_eq!(all.rows(sql).await, ["60"]);
     assert!(
-        matches!(&error, FederationError::Misbehaved { provider, .. } if provider.as_str() == "basel"),
+        all.received().iter().all(|text| !text.contains("WHERE")),
+        "{:?}",
+        all.received()
+    );
+}
+
+#[tokio::test]
+async fn table_rows_that_are_only_counted_transfer_one_column() {
+    let all = heart();
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM consortium.heart LIMIT 2)";
+    assert_eq!(all.rows(sql).await, ["2"]);
+    assert!(
+        all.received().iter().all(|text| text.contains("SELECT \"A")),
+        "{:?}",
+        all.received()
+    );
+}
+
+/// A name of this many letters.
+fn column_name(number: i64, letters: usize) -> String {
+    format!("c{number:0>width$}", width = letters - 1)
+}
+
+/// 1,100 columns, of which the one row contains the numbers.
+fn wide(letters: usize) -> Arc<Institutions> {
+    let columns = || (0..1100).map(|number| (column_name(number, letters), ints(&[number])));
+    let dataset = |name, columns: Vec<(String, ArrayRef)>| {
+        let columns = columns.iter().map(|(name, values)| (name.as_str(), Arc::clone(values)));
+        Dataset::new(name, Tier::Records, columns.collect())
+    };
+    Arc::new(Institutions::new(vec![
+        dataset("aachen.wide", columns().collect()),
+        dataset("basel.wide", columns().rev().collect()),
+    ]))
+}
+
+#[tokio::test]
+async fn table_columns_are_requested_by_name_or_if_too_long_all() {
+    let numbers: Vec<String> = (0..1100).map(|number: i64| number.to_string()).collect();
+    let numbers = numbers.join("|");
+    for letters in [8, 63] {
+        let all = wide(letters);
+        let mut rows = all.rows("SELECT * FROM consortium.wide").await;
+        rows.sort();
+        assert_eq!(rows, [format!("{numbers}|aachen"), format!("{numbers}|basel")]);
+        let mut received = all.received();
+        received.sort();
+        if letters == 63 {
+            let expected = ["aachen: SELECT * FROM \"wide\"", "basel: SELECT * FROM \"wide\""];
+            assert_eq!(received, expected);
+        } else {
+            let named = |text: &String| text.contains("SELECT \"c0000000\", \"c0000001\"");
+            assert!(received.len() == 2 && received.iter().all(named), "{received:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn table_columns_that_do_not_fit_in_a_query_are_refused() {
+    let all = wide(63);
+    let names: Vec<String> = (0..990).map(|number| column_name(number, 63)).collect();
+    let sql = format!("SELECT {} FROM consortium.wide", names.join(","));
+    assert!(sql.len() <= MAX_SQL);
+    let error = all.answer(&sql).await.unwrap_err();
+    assert!(matches!(error, FederationError::Usage { .. }), "{error:?}");
+    assert!(error.to_string().contains("990 columns of `aachen.wide`"), "{error}");
+    assert!(error.help().is_some_and(|help| help.contains("`*`")), "{error:?}");
+    assert!(all.received().is_empty(), "{:?}", all.received());
+}
+
+#[tokio::test]
+async fn table_conditions_that_do_not_fit_in_a_query_are_refused() {
+    let all = heart();
+    let text = "a".repeat(MAX_SQL);
+    let sql = format!("SELECT age FROM consortium.heart WHERE name <> '{text}'");
+    let error = all.answer(&sql).await.unwrap_err();
+    assert!(matches!(error, FederationError::Usage { .. }), "{error:?}");
+    assert!(
+        error.to_string().starts_with("the conditions on `aachen.heart`"),
         "{error}"
     );
-}
-
-#[tokio::test]
-async fn table_count_transfers_one_column() {
-    let script = Script::new(vec![
-        ("aachen", batch(vec![("id", ints(&[1, 2]))])),
-        ("basel", batch(vec![("id", ints(&[3]))])),
-    ]);
-    let schema = script.answer("aachen").schema();
-    let members = vec![("aachen.heart", schema.clone()), ("basel.heart", schema)];
-    assert_eq!(
-        rows(&script, members, "SELECT id FROM consortium.heart WHERE id + 1 > 2")
-            .await
-            .unwrap(),
-        2
-    );
-    let received = script.received.lock().unwrap().clone();
-    assert!(
-        received
-            .iter()
-            .all(|text| text.ends_with("SELECT \"id\" FROM \"heart\"")),
-        "{received:?}"
-    );
+    assert!(all.received().is_empty(), "{:?}", all.received());
 }

@@ -60,12 +60,14 @@ impl Accounts {
     ///
     /// # Errors
     /// What is wrong with the password, or [`IamError::Unknown`].
-    pub fn set_own_password(&self, name: &str, password: &Secret) -> Result<(), IamError> {
+    pub fn set_own_password(&self, name: &str, password: &Secret, now: Timestamp) -> Result<(), IamError> {
         passwords::check(name, password)?;
         let hash = self.hash(password)?;
         self.change(name, true, |account| {
             account.password = hash;
-            account.one_time = None;
+            if account.one_time.take().is_some() {
+                account.own_password_since = Some(now);
+            }
         })
     }
 

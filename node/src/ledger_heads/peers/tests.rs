@@ -134,3 +134,32 @@ fn only_a_head_that_was_shown_is_acknowledged() {
     assert_eq!(sizes(&ledger), [40]);
     assert!(ledger.conflict.is_none());
 }
+
+/// A hello is on its way while an administrator acknowledges another history.
+#[test]
+fn hello_from_before_an_acknowledgment_is_no_new_contradiction() {
+    let mut ledger = of_nine();
+    ledger.observe(shown("one", 11)).unwrap();
+    let sent: Vec<Shown> = ledger.known().cloned().collect();
+    ledger.contradict(shown("two", 12), "restored".to_owned(), Timestamp::from_millis(0));
+    let base = shown("two", 12).head.tree.root;
+    ledger.acknowledge(base).unwrap();
+    let late = proof("two", 14, &[9, 11]);
+    ledger.extend(&sent, shown("two", 14), &late).unwrap();
+    // It is not proven to extend the new base either, so that the next hello asks for that.
+    assert_eq!(sizes(&ledger), [12, 14]);
+    let third = ledger.clone().extend(
+        &ledger.known().cloned().collect::<Vec<_>>(),
+        shown("one", 16),
+        &proof("one", 16, &[12, 14]),
+    );
+    assert!(matches!(third, Err(HeadRejected::Conflict { .. })));
+    let sent_later: Vec<Shown> = ledger.known().cloned().collect();
+    ledger
+        .extend(&sent_later, shown("two", 16), &proof("two", 16, &[12, 14]))
+        .unwrap();
+    assert_eq!(sizes(&ledger), [16]);
+    // What was set aside is no excuse any more.
+    let refused = ledger.extend(&sent, shown("two", 18), &proof("two", 18, &[9, 11]));
+    assert!(matches!(refused, Err(HeadRejected::Conflict { .. })));
+}

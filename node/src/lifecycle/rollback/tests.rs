@@ -1,12 +1,44 @@
 //! A catalog together with a ledger that disagrees with it. Only the comparison connects the two: the ledger is opened without the
 //! sealed state.
 
-use concordat_storage::catalog::ImportMode;
+use concordat_protocol::identity::InstitutionKey;
+use concordat_storage::catalog::{DATASETS, ErasureOrder, ImportMode};
+use concordat_storage::meta::SealedTree;
 
-use super::super::tests::fixture::{Fixture, heart};
+use super::super::tests::fixture::{Fixture, NOW, heart};
 use super::*;
 
 impl Fixture {
+    fn datasets(&self) -> SealedTree<DatasetRecord> {
+        self.storage.meta().tree(DATASETS).unwrap()
+    }
+
+    /// Erases the dataset as the start does when only the ledger records it.
+    async fn erase(&self) {
+        self.enter(EntryBody::DatasetErased {
+            dataset: heart(),
+            statement: Digest32::sha256("test", b"erased"),
+        });
+        self.open().await.unwrap();
+        assert!(self.storage.catalog().datasets().list().unwrap().is_empty());
+    }
+
+    /// The statement that the dataset, as it is now, is erased.
+    async fn statement(&self) -> ErasureStatement {
+        let catalog = self.storage.catalog().clone();
+        let signed = move || {
+            let order = ErasureOrder {
+                institution: "budapest".parse().unwrap(),
+                by: None,
+                reason: Reason::sanitized("test"),
+                at: NOW,
+            };
+            let key = InstitutionKey::from_seed(&[1; 32].into());
+            catalog.erasures().sign_statement(&heart(), order, &key).unwrap()
+        };
+        tokio::task::spawn_blocking(signed).await.unwrap()
+    }
+
     /// What the catalog contains instead of what the ledger has recorded.
     async fn found(&self) -> &'static str {
         match self.open().await {
@@ -59,4 +91,65 @@ async fn rollback_version_missing_in_ledger_is_entered_once() {
         manifest,
     };
     assert_eq!(bodies, [entered]);
+}
+
+#[tokio::test]
+async fn rollback_erased_dataset_that_is_there_again_is_refused() {
+    let fixture = Fixture::new();
+    let manifest = fixture.import(ImportMode::Create).await;
+    fixture.enter_import(1, manifest);
+    fixture.open().await.unwrap();
+    let copy = fixture.datasets().get(heart().as_str()).unwrap().unwrap();
+    fixture.erase().await;
+    fixture.datasets().put(heart().as_str(), &copy).unwrap();
+    let entries = fixture.ledger.size();
+    assert_eq!(
+        fixture.found().await,
+        "contains it again, under keys that were destroyed"
+    );
+    assert_eq!(fixture.ledger.size(), entries, "it is not entered as imported");
+}
+
+/// The keys above those of the dataset were set back as well, so that its own can be opened.
+#[tokio::test]
+async fn rollback_dataset_with_a_destroyed_key_is_refused() {
+    let fixture = Fixture::new();
+    let manifest = fixture.import(ImportMode::Create).await;
+    let copy = fixture.datasets().get(heart().as_str()).unwrap().unwrap();
+    let statement = fixture.statement().await;
+    fixture.datasets().remove(heart().as_str()).unwrap();
+    fixture.enter(EntryBody::DatasetErased {
+        dataset: heart(),
+        statement: statement.digest(),
+    });
+    let catalog = fixture.storage.catalog().clone();
+    let stored = move || catalog.erasures().erase(&statement).unwrap();
+    assert!(!tokio::task::spawn_blocking(stored).await.unwrap());
+    fixture.open().await.unwrap();
+    fixture.datasets().put(heart().as_str(), &copy).unwrap();
+    let expected = "contains it again, with a key that the erasure destroyed";
+    assert_eq!(fixture.found().await, expected);
+    // An import that the ledger records later changes nothing about the key.
+    fixture.enter_import(1, manifest);
+    assert_eq!(fixture.found().await, expected);
+}
+
+#[tokio::test]
+async fn rollback_dataset_of_the_same_name_has_other_keys() {
+    let fixture = Fixture::new();
+    let manifest = fixture.import(ImportMode::Create).await;
+    fixture.enter_import(1, manifest);
+    fixture.open().await.unwrap();
+    fixture.erase().await;
+    // The stop came before its entry.
+    let manifest = fixture.import(ImportMode::Create).await;
+    fixture.open().await.unwrap();
+    let last = fixture.ledger.tail(1).unwrap().pop().unwrap().entry.body;
+    let entered = EntryBody::DatasetImported {
+        dataset: heart(),
+        version: 1,
+        rows: 1,
+        manifest,
+    };
+    assert_eq!(last, entered);
 }

@@ -2,9 +2,10 @@
 
 use concordat_protocol::membership::CertificateError;
 use concordat_protocol::signed::SignatureError;
+use concordat_protocol::text::Reason;
 use concordat_protocol::time::Staleness;
 
-use crate::ledger_heads::LedgerHeadsError;
+use crate::ledger_heads::{LedgerHeadsError, StartRefused};
 use crate::membership::error::MembershipError;
 use concordat_network::NetworkError;
 
@@ -32,15 +33,29 @@ pub(super) enum HelloError {
     /// The peer's ledger contradicts what it has presented before, or one of the two ledgers cannot be read.
     #[error(transparent)]
     LedgerHeads(#[from] LedgerHeadsError),
-    /// This node continues from an older copy of its ledger, and no one has acknowledged that.
-    #[error("this node's ledger is older than what it has signed, so it neither serves nor sends requests")]
-    OwnLedger,
+    /// This node is a copy, or an older copy, of itself, and no one has acknowledged that.
+    #[error(
+        "this node is a copy, or an older copy, of a node that peers know, so it neither serves nor sends requests"
+    )]
+    OwnCopy,
+    /// The peer refuses this node for another start of it, without a proof.
+    #[error("the peer refuses this node, and does not prove that there is another one: {0}")]
+    RefusedByPeer(Reason),
     /// The system's random number generator failed.
     #[error("the system's random number generator failed")]
     Random(#[from] getrandom::Error),
 }
 
 impl HelloError {
+    /// The start of the peer that is refused, if that is why.
+    pub(super) const fn refused_start(&self) -> Option<&StartRefused> {
+        if let Self::LedgerHeads(LedgerHeadsError::Start(refused)) = self {
+            Some(refused)
+        } else {
+            None
+        }
+    }
+
     /// Whether a wrong clock, here or at the peer, is the likely cause.
     pub(super) fn is_about_clocks(&self) -> bool {
         matches!(

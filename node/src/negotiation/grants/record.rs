@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use concordat_policy::{HeldScope, HeldUnder};
 use concordat_protocol::grant::{
-    Effective, GrantEvent, GrantHeads, GrantState, GrantTerms, NewerNotices, Notice, NoticeHead, Party, ValidGrant,
-    ValidNotice,
+    Effective, GrantEvent, GrantHeads, GrantState, GrantStatus, GrantTerms, NewerNotices, Notice, NoticeHead, Party,
+    ValidGrant, ValidNotice,
 };
 use concordat_protocol::identity::{InstitutionPublicKey, Side};
 use concordat_protocol::ids::{CreationId, Digest32, GrantId, InstitutionId, NodeId};
@@ -16,6 +17,7 @@ use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard, OwnedRwLockWriteGuard, RwL
 
 use crate::negotiation::NegotiationError;
 use crate::negotiation::bound_dataset::BoundDataset;
+use crate::negotiation::precedence::{Held, Precedence};
 use crate::restorations::RestorationCount;
 
 /// Resumptions of one grant within [`RESUMPTION_WINDOW_MS`] that are accepted: more than people decide. Each costs an entry in this
@@ -211,6 +213,8 @@ pub(in crate::negotiation) struct Live {
     party: Party,
     dataset: BoundDataset,
     record: Arc<RwLock<Record>>,
+    /// The status in the record, readable while a change waits for the guards.
+    status: watch::Sender<GrantStatus>,
     comparison: Mutex<Comparison>,
     /// Held while notices about it are sent, so that they arrive in order.
     delivery: Arc<Mutex<()>>,
@@ -231,6 +235,7 @@ impl Live {
             dataset: BoundDataset::new(grant.terms().scope.dataset.clone(), record.dataset),
             grant,
             party,
+            status: watch::Sender::new(record.state.status),
             comparison: Mutex::default(),
             record: Arc::new(RwLock::new(record)),
             delivery: Arc::default(),
@@ -293,6 +298,20 @@ impl Live {
         LockedGrant { live: self, held }
     }
 
+    /// What it gives the other side of `dataset`, until it has ended.
+    pub(super) fn held(&self, dataset: &BoundDataset, now: Timestamp) -> Option<Held> {
+        let terms = self.terms();
+        let is_over = terms.scope.window.not_after() <= now || self.status.borrow().is_final();
+        let is_about = self.party == Party::Provider && self.dataset == *dataset;
+        (is_about && !is_over).then(|| Held {
+            place: Precedence::of_terms(terms),
+            scope: HeldScope {
+                under: HeldUnder::Grant(terms.grant),
+                scope: terms.scope.clone(),
+            },
+        })
+    }
+
     pub(super) fn changes(&self) -> watch::Receiver<usize> {
         self.waiting.subscribe()
     }
@@ -328,6 +347,7 @@ impl LockedGrant {
 
     /// Makes the change visible, once it is stored.
     pub(super) fn set(&mut self, record: Record) {
+        self.live.status.send_replace(record.state.status);
         *self.held = record;
     }
 }

@@ -85,7 +85,7 @@ fn each_option_narrows_its_part_and_no_other() {
             serde_json::json!({ "where": "chol >= 200" }),
             "chol >= 200.0 AND sex = 0",
         ),
-        (serde_json::json!({ "until": "2027-02-01" }), "2027-02-01"),
+        (serde_json::json!({ "until": "2027-02-01" }), "2027-02-02"),
         (serde_json::json!({ "people": ["regula@zurich"] }), "regula@zurich"),
         (serde_json::json!({ "limits": { "min_cell": 20 } }), "20 subjects"),
         (serde_json::json!({ "limits": { "max_rows": 10 } }), "10 rows"),

@@ -9,12 +9,15 @@ use concordat_protocol::ids::{InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{NegotiationMessage, StateName, StoredNegotiation};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
+use concordat_protocol::time::Timestamp;
 use concordat_storage::meta::{MetaError, SealedTree};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::negotiation::NegotiationError;
+use crate::negotiation::bound_dataset::BoundDataset;
 use crate::negotiation::entry::{Admitted, Entry, Origin};
+use crate::negotiation::precedence::Held;
 
 /// The stored record of a negotiation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -175,6 +178,19 @@ impl Slot {
             Content::Open(entry) => entry.party() == Party::Provider && entry.peer() == peer,
             Content::Empty | Content::Ended(_) => false,
         })
+    }
+
+    /// What this node has offered in it to `consumer` of `dataset`, until the offered time is over.
+    pub(super) fn offered(&self, consumer: &InstitutionId, dataset: &BoundDataset, now: Timestamp) -> Option<Held> {
+        let held = self.read(|content| match content {
+            Content::Open(entry) if entry.peer() == consumer => entry.offered(),
+            Content::Empty | Content::Open(_) | Content::Ended(_) => None,
+        })?;
+        let scope = &held.scope.scope;
+        let is_over = scope.window.not_after() <= now;
+        let created = self.origin.read().unwrap_or_else(PoisonError::into_inner).dataset;
+        let about = BoundDataset::new(scope.dataset.clone(), created);
+        (about == *dataset && !is_over).then_some(held)
     }
 
     /// The other side; `None` if nothing is stored.

@@ -3,14 +3,15 @@
 use std::net::IpAddr;
 
 use concordat_documents::consortium::{
-    AddressNotDialed, Admitted, AdmittedMember, DocumentReview, IssuedChange, Member, MemberNode, OwnLedgerConflict,
-    PeerLedgerConflict, ProposedChange, ProposedMember, Roster,
+    AddressNotDialed, AddressRecord, Admitted, AdmittedMember, DocumentReview, IssuedChange, KnownAddress, Member,
+    MemberNode, OwnLedgerConflict, OwnStartConflict, PeerLedgerConflict, ProposedChange, ProposedMember, RefusedStart,
+    Roster,
 };
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::InstitutionId;
-use concordat_protocol::membership::{self, ValidRoster};
+use concordat_protocol::membership::{self, NodeStart, ValidRoster};
 
-use crate::ledger_heads::{OwnConflict, PeerConflict};
+use crate::ledger_heads::{self, OwnConflict, PeerConflict, RefusedPeerStart};
 use crate::membership::{Issued, NotDialed, Review};
 use crate::node::Node;
 
@@ -58,15 +59,40 @@ fn members(node: &Node, listed: &[membership::Member]) -> Vec<Member> {
         since: member.since,
         stated_at: member.stated_at.to_string(),
         connected: member.nodes.iter().any(is_connected),
-        nodes: member.nodes.iter().map(member_node).collect(),
+        nodes: member.nodes.iter().map(|listed| member_node(node, listed)).collect(),
     });
     members.collect()
 }
 
-fn member_node(node: &membership::MemberNode) -> MemberNode {
+fn member_node(node: &Node, listed: &membership::MemberNode) -> MemberNode {
+    let book = node.membership().known_addresses(&listed.node);
+    let record = book.record.map(|stored| stored.record);
+    let of_roster = listed.addresses.iter().map(|address| (address, "roster"));
+    let since = record
+        .iter()
+        .flat_map(|record| &record.addresses)
+        .map(|address| (address, "node"));
+    let reached = book.good.iter().map(|good| (&good.address, "resolver"));
+    let mut known: Vec<KnownAddress> = Vec::new();
+    for (address, stated_by) in of_roster.chain(since).chain(reached) {
+        if known.iter().any(|shown| shown.address == *address) {
+            continue;
+        }
+        let last_good = book.good.iter().find(|good| good.address == *address);
+        known.push(KnownAddress {
+            address: address.clone(),
+            stated_by: stated_by.to_owned(),
+            last_good: last_good.map(|good| good.at.to_string()),
+        });
+    }
     MemberNode {
-        node: node.node,
-        addresses: node.addresses.clone(),
+        node: listed.node,
+        addresses: listed.addresses.clone(),
+        known,
+        record: record.map(|record| AddressRecord {
+            number: record.number,
+            at: record.at.to_string(),
+        }),
     }
 }
 
@@ -125,6 +151,29 @@ pub(super) fn own_conflict(conflict: &OwnConflict) -> OwnLedgerConflict {
         signed_entries: conflict.head.tree.size,
         shown_by: conflict.shown_by,
         at: conflict.at.to_string(),
+    }
+}
+
+/// The start for which peers refuse this node.
+pub(super) fn own_start(conflict: &ledger_heads::OwnStartConflict, present: NodeStart) -> OwnStartConflict {
+    OwnStartConflict {
+        statement: conflict.signed.digest(),
+        other: conflict.start.number,
+        present: present.number,
+        shown_by: conflict.shown_by,
+        at: conflict.at.to_string(),
+    }
+}
+
+/// A node of which a start was refused.
+pub(super) fn refused_start(refused: RefusedPeerStart) -> RefusedStart {
+    RefusedStart {
+        institution: refused.institution,
+        node: refused.node,
+        served: refused.known,
+        refused: refused.shown,
+        reason: refused.reason,
+        at: refused.at,
     }
 }
 

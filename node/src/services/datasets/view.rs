@@ -3,7 +3,8 @@
 use concordat_documents::dataset::{
     Dataset, DatasetColumn, DatasetSummary, DatasetVersion, Erasure, LimitsAtTier, TierLimits,
 };
-use concordat_protocol::scope::Tier;
+use concordat_policy::ColumnFacts;
+use concordat_protocol::scope::{Tier, Transform};
 use concordat_storage::catalog::{CatalogError, DatasetRecord, ErasureStatement, Manifest};
 use data_encoding::BASE64;
 
@@ -29,11 +30,16 @@ pub(super) fn summary(node: &Node, record: &DatasetRecord) -> Result<DatasetSumm
 pub(super) fn details(node: &Node, record: &DatasetRecord) -> Result<Dataset, CatalogError> {
     let version = node.storage().catalog().open_version(&record.name, None)?;
     let manifest = version.manifest();
-    let columns = manifest.own_columns().map(|column| DatasetColumn {
-        name: column.name.clone(),
-        kind: column.kind.label().to_owned(),
-        nullable: column.nullable,
-        class: record.classification.class(&column.name),
+    let columns = manifest.own_columns().map(|column| {
+        let class = record.classification.class(&column.name);
+        let generalization = ColumnFacts::new(column.name.clone(), class, column.kind).generalization;
+        DatasetColumn {
+            name: column.name.clone(),
+            kind: column.kind.label().to_owned(),
+            nullable: column.nullable,
+            class,
+            generalization: generalization.map(|how| Transform::Generalized(how).to_string()),
+        }
     });
     Ok(Dataset {
         name: record.name.clone(),

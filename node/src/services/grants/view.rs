@@ -116,6 +116,7 @@ pub(super) fn grant(view: &NegotiationView, grant: Option<&GrantView>, now: Time
             .or_else(|| termination_reason(&view.detail))
             .or_else(|| view.stopped.clone()),
         acknowledged: None,
+        missing: Vec::new(),
         policy: None,
     })
 }

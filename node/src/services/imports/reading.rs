@@ -1,10 +1,10 @@
 //! The options of a document as options of the import.
 
-use concordat_documents::import::{HeaderLine, MissingValues, QuoteSign, ReadingOptions};
+use concordat_documents::import::{ColumnReading, HeaderLine, MissingValues, QuoteSign, ReadingOptions};
 use concordat_documents::problem::Problem;
 use concordat_storage::ingest::{
-    Format, Header, IngestError, Missing, Notation, Refused, SubjectRule, TableOptions, TextEncoding, column_kind,
-    comment_sign,
+    ColumnOptions, DateFormat, DecimalSign, Format, Header, IngestError, Missing, Notation, Refused, SubjectRule,
+    TableOptions, TextEncoding, ThousandsSign, check_signs, column_kind, comment_sign,
 };
 
 /// How the file is read.
@@ -22,6 +22,7 @@ pub(super) fn table_options(reading: ReadingOptions, refused: Refused) -> Result
         },
         delimiter: reading.delimiter.as_deref().map(str::parse).transpose()?,
         quotes: reading.quote.unwrap_or_default() == QuoteSign::Double,
+        quotes_are_stated: reading.quote == Some(QuoteSign::Double),
         comment: reading.comment.as_deref().map(comment_sign).transpose()?,
         skip_lines: reading.skip_lines.unwrap_or_default(),
         missing: match reading.missing.unwrap_or_default() {
@@ -30,6 +31,8 @@ pub(super) fn table_options(reading: ReadingOptions, refused: Refused) -> Result
             MissingValues::BlankOnly => Missing::BlankOnly,
         },
         notation: notation(&reading)?,
+        last_year: reading.last_year.map(i32::from),
+        sheet: reading.sheet,
         missing_words: reading.missing_words,
         text_columns: reading.text_columns,
         subject: subject(reading.subject_column, reading.each_row_is_a_subject)?,
@@ -39,31 +42,53 @@ pub(super) fn table_options(reading: ReadingOptions, refused: Refused) -> Result
             .map(|(column, word)| Ok((column, column_kind(&word)?)))
             .collect::<Result<_, IngestError>>()?,
         rename: reading.rename.into_iter().collect(),
+        columns: reading
+            .columns
+            .into_iter()
+            .map(|(name, column)| Ok((name, column_options(&column)?)))
+            .collect::<Result<_, IngestError>>()?,
         refused,
         ..TableOptions::default()
     })
 }
 
 fn notation(reading: &ReadingOptions) -> Result<Notation, IngestError> {
+    let (decimal, thousands) = signs(reading.decimal.as_deref(), reading.thousands.as_deref())?;
     Ok(Notation {
-        decimal: reading
-            .decimal
-            .as_deref()
-            .map(str::parse)
-            .transpose()?
-            .unwrap_or_default(),
-        thousands: reading.thousands.as_deref().map(str::parse).transpose()?,
-        dates: reading
-            .date_formats
-            .iter()
-            .map(|form| form.parse())
-            .collect::<Result<_, _>>()?,
+        decimal: decimal.unwrap_or_default(),
+        thousands,
+        dates: forms(&reading.date_formats)?,
         zone: reading.zone.as_deref().map(str::parse).transpose()?,
         booleans: reading
             .booleans
             .iter()
             .map(|words| words.parse())
             .collect::<Result<_, _>>()?,
+    })
+}
+
+/// The signs of numbers, which have to differ.
+fn signs(
+    decimal: Option<&str>,
+    thousands: Option<&str>,
+) -> Result<(Option<DecimalSign>, Option<ThousandsSign>), IngestError> {
+    let decimal = decimal.map(str::parse).transpose()?;
+    let thousands = thousands.map(str::parse).transpose()?;
+    check_signs(decimal, thousands)?;
+    Ok((decimal, thousands))
+}
+
+fn forms(patterns: &[String]) -> Result<Vec<DateFormat>, IngestError> {
+    patterns.iter().map(|pattern| pattern.parse()).collect()
+}
+
+fn column_options(column: &ColumnReading) -> Result<ColumnOptions, IngestError> {
+    let (decimal, thousands) = signs(column.decimal.as_deref(), column.thousands.as_deref())?;
+    Ok(ColumnOptions {
+        decimal,
+        thousands,
+        dates: forms(&column.date_formats)?,
+        missing_words: column.missing_words.clone(),
     })
 }
 
@@ -99,14 +124,16 @@ mod tests {
     #[test]
     fn every_reading_option_is_passed_on() {
         let found = options(
-            r##"{"kind":"csv","encoding":"windows-1252","header":"absent","delimiter":"tab","quote":"none","comment":"#",
+            r##"{"kind":"csv","sheet":"Data","encoding":"windows-1252","header":"absent","delimiter":"tab","quote":"none","comment":"#",
             "skip_lines":2,"missing":"everywhere","missing_words":["-"],"decimal":"comma","thousands":"point",
             "date_formats":["%d.%m.%Y"],"zone":"Europe/Berlin","booleans":["ja,nein"],"text_columns":["t"],
-            "subject_column":"id","types":{"a":"number"},"rename":{"b":"c"}}"##,
+            "subject_column":"id","types":{"a":"number"},"rename":{"b":"c"},"last_year":2026,
+            "columns":{"d":{"decimal":"point","date_formats":["%m/%d/%Y"],"missing_words":["9999"]}}}"##,
         )
         .unwrap();
         let usual = TableOptions::default();
         assert_eq!(found.format, Some(Format::Csv));
+        assert_eq!(found.sheet.as_deref(), Some("Data"));
         assert_eq!(found.encoding.unwrap().name(), "windows-1252");
         assert_eq!(found.header, Header::Absent { names: Vec::new() });
         assert_eq!(found.delimiter, "tab".parse().ok());
@@ -119,6 +146,15 @@ mod tests {
         assert_eq!(found.subject, SubjectRule::Column("id".to_owned()));
         assert_eq!(found.kinds, [("a".to_owned(), column_kind("number").unwrap())]);
         assert_eq!(found.rename, [("b".to_owned(), "c".to_owned())]);
+        assert_eq!(found.last_year, Some(2026));
+        let [(column, stated)] = found.columns.as_slice() else {
+            panic!("{:?}", found.columns);
+        };
+        assert_eq!((column.as_str(), stated.decimal), ("d", Some(DecimalSign::Point)));
+        assert_eq!(
+            (stated.dates.len(), stated.missing_words.as_slice()),
+            (1, &["9999".to_owned()][..])
+        );
         let notation = found.notation;
         assert_ne!(notation.decimal, usual.notation.decimal);
         assert!(notation.thousands.is_some() && notation.zone.is_some());
@@ -126,14 +162,32 @@ mod tests {
     }
 
     #[test]
+    fn stated_quotes_differ_from_the_usual_ones() {
+        let stated = |json| {
+            options(json)
+                .map(|found| (found.quotes, found.quotes_are_stated))
+                .unwrap()
+        };
+        assert_eq!(stated("{}"), (true, false));
+        assert_eq!(stated(r#"{"quote":"double"}"#), (true, true));
+        assert_eq!(stated(r#"{"quote":"none"}"#), (false, false));
+    }
+
+    #[test]
     fn options_that_are_not_understood_are_refused_by_name() {
         for (json, option) in [
-            (r#"{"kind":"xlsx"}"#, "xlsx"),
+            (r#"{"kind":"xls"}"#, "xls"),
             (r#"{"encoding":"klingon"}"#, "klingon"),
             (r#"{"delimiter":"::"}"#, "delimiter"),
             (r#"{"comment":"//"}"#, "--comment"),
             (r#"{"decimal":"dot"}"#, "--decimal"),
             (r#"{"thousands":"x"}"#, "--thousands"),
+            (r#"{"decimal":"point","thousands":"point"}"#, "--thousands"),
+            (
+                r#"{"columns":{"a":{"decimal":"comma","thousands":"comma"}}}"#,
+                "--thousands",
+            ),
+            (r#"{"columns":{"a":{"date_formats":["%d.%m"]}}}"#, "--date-format"),
             (r#"{"date_formats":["dd.mm.yyyy"]}"#, "--date-format"),
             (r#"{"zone":"Berlin"}"#, "--zone"),
             (r#"{"booleans":["yes"]}"#, "--boolean"),

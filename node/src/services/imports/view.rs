@@ -76,7 +76,7 @@ pub(super) fn imported(
     let repeated = done.repeats.map(|version| {
         format!("the dataset has the rows of this file already, since version {version}; now it has them once more")
     });
-    let found = done.notes.iter().map(Note::to_string);
+    let found = Note::sentences(&done.notes);
     Imported {
         dataset,
         version: done.version,
@@ -89,8 +89,8 @@ pub(super) fn imported(
     }
 }
 
-/// What would be imported.
-pub(super) fn inspection(found: &ingest::Inspection, reading: ReadingOptions) -> Inspection {
+/// What would be imported, with the first value of each column if these may be `shown`.
+pub(super) fn inspection(found: &ingest::Inspection, reading: ReadingOptions, shown: bool) -> Inspection {
     let rejects = found.rejects();
     let subject_column = match found.subject() {
         ingest::Subject::Column(column) => Some(column.clone()),
@@ -100,36 +100,40 @@ pub(super) fn inspection(found: &ingest::Inspection, reading: ReadingOptions) ->
         format: found.format().label().to_owned(),
         delimiter: found.delimiter().map(|delimiter| delimiter.to_string()),
         encoding: found.encoding().map(|encoding| encoding.name().to_owned()),
-        gzip: found.is_gzip(),
+        compression: found.compression().map(|compression| compression.label().to_owned()),
+        sheet: found.sheet().map(str::to_owned),
         header: found.has_header(),
         subject_column,
         rows: found.rows(),
         refused: rejects.count(),
         refused_rows: rejects.listed().iter().take(SHOWN_REJECTS).map(refused_row).collect(),
-        columns: found.columns().iter().map(inspected_column).collect(),
-        notes: found.notes().iter().map(Note::to_string).collect(),
+        columns: inspected_columns(found, shown),
+        notes: Note::sentences(found.notes()),
         proposals: found.notes().iter().filter_map(proposal).collect(),
         reading,
     }
 }
 
-fn inspected_column(column: &ingest::Column) -> InspectedColumn {
-    InspectedColumn {
-        name: column.name.clone(),
-        given: column.given.clone(),
-        kind: column.kind.label().to_owned(),
-        missing: column.missing,
-    }
+fn inspected_columns(found: &ingest::Inspection, shown: bool) -> Vec<InspectedColumn> {
+    let columns = found.columns().iter().zip(found.first_values());
+    columns
+        .map(|(column, first)| InspectedColumn {
+            name: column.name.clone(),
+            given: column.given.clone(),
+            kind: column.kind.label().to_owned(),
+            first: first.filter(|_| shown).map(str::to_owned),
+            missing: column.missing,
+        })
+        .collect()
 }
 
 fn proposal(note: &Note) -> Option<ColumnProposal> {
     let Note::Proposal { column, proposal } = note else {
         return None;
     };
-    let owned = |words: &[&'static str]| words.iter().map(|word| (*word).to_owned()).collect();
     Some(ColumnProposal {
         column: column.clone(),
-        options: owned(&proposal.ways),
-        missing_words: owned(&proposal.markers),
+        options: proposal.options(column),
+        missing_words: proposal.markers.iter().map(|word| (*word).to_owned()).collect(),
     })
 }

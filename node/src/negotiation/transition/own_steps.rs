@@ -13,6 +13,7 @@ use concordat_storage::ledger::Attribution;
 use super::{Activation, Change, Kept, Step, Transition};
 use crate::identity::Identity;
 use crate::negotiation::NegotiationError;
+use crate::negotiation::admission::Admission;
 use crate::negotiation::entry::{Admitted, Entry, Origin};
 use crate::negotiation::grants::Grants;
 use crate::negotiation::sides::Continuing;
@@ -38,10 +39,11 @@ impl Transition {
         Ok(Self::sent(locked, sent, (by, at)))
     }
 
-    /// The provider offers `scope`; `explain` gives the reason for each difference from the request.
+    /// The provider offers `scope`, which was decided under the admission lock of the consumer; `explain` gives the reason for each difference
+    /// from the request.
     pub(in crate::negotiation) fn offer(
         continuing: Continuing<AsProvider>,
-        scope: Scope,
+        (scope, admission): (Scope, Admission),
         explain: impl FnMut(&Difference) -> (Reason, Option<RuleName>),
         identity: &Identity,
         (by, at): By<'_>,
@@ -52,7 +54,7 @@ impl Transition {
             author: by.actor().cloned(),
             ..locked.origin()
         });
-        Ok(Self::sent(locked, sent, (by, at)))
+        Ok(Self::sent(locked, sent, (by, at)).holding(admission))
     }
 
     /// The consumer accepts the offer.
@@ -72,10 +74,10 @@ impl Transition {
         identity: &Identity,
         (by, at): By<'_>,
     ) -> Result<Self, NegotiationError> {
-        let (continuing, policy) = offer.into_parts();
+        let (continuing, policy, admission) = offer.into_parts();
         let (locked, negotiation) = continuing.into_parts();
         let sent = negotiation.agree(policy, &identity.institution_key(), &identity.node_key, at)?;
-        Ok(Self::sent(locked, sent, (by, at)))
+        Ok(Self::sent(locked, sent, (by, at)).holding(admission))
     }
 
     /// The consumer signs the same terms.
@@ -131,6 +133,14 @@ impl Transition {
             Entry::Provider(negotiation) => Self::sent(locked, negotiation.terminate(reason, node, at)?, (by, at)),
             Entry::Consumer(negotiation) => Self::sent(locked, negotiation.terminate(reason, node, at)?, (by, at)),
         })
+    }
+
+    /// The same step, with the admission lock of the other side, which is held until the step is stored.
+    fn holding(mut self, held: Admission) -> Self {
+        if let Change::Negotiation { admission, .. } = &mut self.change {
+            *admission = Some(held);
+        }
+        self
     }
 
     fn sent<R: Role>(locked: LockedSlot, sent: Sent<R>, (by, at): By<'_>) -> Self

@@ -3,6 +3,9 @@
 //! A slot is one query's part of the engine's memory, held as long as its process may run. Slots are limited in total, for each
 //! institution (however many nodes it has), and for each of our own people. An institution also has a budget of engine time, which is
 //! replenished as time passes.
+//!
+//! An institution may have more exchanges than slots: those whose receipts it is signing need no engine. Their number is limited too, so that the
+//! receipts of concurrent queries alone never become so many that a query is refused until they are signed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +46,7 @@ pub(super) struct ConcurrencyLimits {
 #[derive(Debug)]
 struct PartySlots {
     slots: Arc<Semaphore>,
+    exchanges: Arc<Semaphore>,
     /// One query of the party is decided at a time.
     decisions: Arc<Semaphore>,
     /// The uptime at which the engine time used so far is replenished.
@@ -62,6 +66,12 @@ pub struct QuerySlot {
     parties: Arc<Mutex<BTreeMap<Party, PartySlots>>>,
     _own: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
+}
+
+/// One exchange with an institution, from the arrival of its query until its receipt is signed and entered.
+#[derive(Debug)]
+pub(super) struct ExchangeSlot {
+    _own: OwnedSemaphorePermit,
 }
 
 /// Permission to check and decide one query, or to decide what one page of the catalog shows. They are decided one after the other for
@@ -118,17 +128,29 @@ impl ConcurrencyLimits {
         self.acquire_within(party, SLOT_TIMEOUT).await
     }
 
+    /// Waits until `institution` may have another exchange.
+    ///
+    /// # Errors
+    /// [`RefusalCode::Busy`] if that takes too long.
+    pub(super) async fn exchange(&self, institution: &InstitutionId) -> Result<ExchangeSlot, Refusal> {
+        let party = self.party(&Party::Institution(institution.clone()))?;
+        let own = tokio::time::timeout(SLOT_TIMEOUT, party.exchanges.acquire_owned()).await;
+        let own = own.ok().and_then(Result::ok);
+        own.map(|own| ExchangeSlot { _own: own })
+            .ok_or_else(|| busy("other queries of yours are being answered; try again later"))
+    }
+
     /// Waits until nothing else of the party is being decided, for a decision that needs no engine.
     ///
     /// # Errors
     /// As [`Self::acquire`].
     pub(super) async fn decision_slot(&self, party: &Party) -> Result<DecisionSlot, Refusal> {
-        let (_slots, decisions) = self.party(party)?;
-        DecisionSlot::acquire(&decisions, 0).await
+        let party = self.party(party)?;
+        DecisionSlot::acquire(&party.decisions, 0).await
     }
 
     async fn acquire_within(&self, party: Party, timeout: Duration) -> Result<QuerySlot, Refusal> {
-        let (slots, decisions) = self.party(&party)?;
+        let Shared { slots, decisions, .. } = self.party(&party)?;
         let waiting = Arc::clone(&slots);
         // The party's own slots first, so that a party that has none left does not block others.
         let own = tokio::time::timeout(timeout, slots.acquire_owned()).await;
@@ -159,12 +181,13 @@ impl ConcurrencyLimits {
         })
     }
 
-    fn party(&self, party: &Party) -> Result<(Arc<Semaphore>, Arc<Semaphore>), Refusal> {
+    fn party(&self, party: &Party) -> Result<Shared, Refusal> {
         let now = self.clock.uptime();
         let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
         // A party without running or waiting queries and decisions whose engine time is replenished is removed, so that the list stays short.
         parties.retain(|_, entry| {
-            entry.replenished_at > now || Arc::strong_count(&entry.slots) > 1 || Arc::strong_count(&entry.decisions) > 1
+            let used = [&entry.slots, &entry.exchanges, &entry.decisions];
+            entry.replenished_at > now || used.iter().any(|semaphore| Arc::strong_count(semaphore) > 1)
         });
         let entry = parties
             .entry(party.clone())
@@ -176,15 +199,27 @@ impl ConcurrencyLimits {
                     "your queries have used up their engine time; try again in {seconds} seconds"
                 )))
             }
-            (Party::Institution(_) | Party::Person(_), _) => Ok((entry.slots.clone(), entry.decisions.clone())),
+            (Party::Institution(_) | Party::Person(_), _) => Ok(Shared {
+                slots: entry.slots.clone(),
+                exchanges: entry.exchanges.clone(),
+                decisions: entry.decisions.clone(),
+            }),
         }
     }
+}
+
+/// What the queries of one party share.
+struct Shared {
+    slots: Arc<Semaphore>,
+    exchanges: Arc<Semaphore>,
+    decisions: Arc<Semaphore>,
 }
 
 impl PartySlots {
     fn new(slots: usize, now: Duration) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(slots)),
+            exchanges: Arc::new(Semaphore::new(slots.saturating_add(slots / 2))),
             decisions: Arc::new(Semaphore::new(1)),
             replenished_at: now,
         }
@@ -281,10 +316,42 @@ mod tests {
     #[tokio::test]
     async fn concurrency_party_with_a_waiting_query_is_not_removed() {
         let limits = ConcurrencyLimits::new(16, Clock::system());
-        let (slots, _) = limits.party(&institution("zurich")).unwrap();
+        let zurich = || limits.party(&institution("zurich")).unwrap();
+        let Shared { slots, .. } = zurich();
         limits.party(&institution("budapest")).unwrap();
-        let (again, _) = limits.party(&institution("zurich")).unwrap();
-        assert!(Arc::ptr_eq(&slots, &again), "the party has a second set of slots");
+        assert!(
+            Arc::ptr_eq(&slots, &zurich().slots),
+            "the party has a second set of slots"
+        );
+        drop(slots);
+        let exchange = limits.exchange(&"zurich".parse().unwrap()).await.unwrap();
+        let exchanges = zurich().exchanges;
+        assert_eq!(exchanges.available_permits(), 11);
+        limits.party(&institution("budapest")).unwrap();
+        assert!(Arc::ptr_eq(&exchanges, &zurich().exchanges));
+        drop(exchange);
+    }
+
+    #[tokio::test]
+    async fn concurrency_exchanges_above_the_limit_wait_and_never_owe_too_many_receipts() {
+        let limits = ConcurrencyLimits::new(16, Clock::system());
+        let zurich: InstitutionId = "zurich".parse().unwrap();
+        let mut held = Vec::new();
+        while limits
+            .party(&institution("zurich"))
+            .unwrap()
+            .exchanges
+            .available_permits()
+            > 0
+        {
+            held.push(limits.exchange(&zurich).await.unwrap());
+        }
+        assert!(held.len() > 8 && held.len() < crate::sharing::evidence::MAX_OUTSTANDING);
+        let mut waiting = Box::pin(limits.exchange(&zurich));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        limits.exchange(&"budapest".parse().unwrap()).await.unwrap();
+        held.pop();
+        waiting.await.unwrap();
     }
 
     #[tokio::test]

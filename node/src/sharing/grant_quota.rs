@@ -28,7 +28,8 @@ impl Quota {
         })
     }
 
-    /// Counts one more query under `grant`, before it is answered; a query that fails later counts too.
+    /// Counts one more query under `grant`, before it is answered; a query that fails later counts too. The count is durable once the record of
+    /// the query is.
     ///
     /// # Errors
     /// A denial if there were `limit` queries within 24 hours; a failure if the count cannot be stored.
@@ -64,7 +65,8 @@ fn count(
     }
     let current = hours.entry(hour).or_insert(0);
     *current = current.saturating_add(1);
-    counts.put(&grant.to_string(), &hours)?;
+    // On the disk with the record of the query, which is stored next.
+    let _with_the_record = counts.apply(&grant.to_string(), &hours)?;
     Ok(true)
 }
 

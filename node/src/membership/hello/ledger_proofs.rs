@@ -56,7 +56,7 @@ impl Membership {
                 let pending = Arc::clone(&pending);
                 let request = async move {
                     match tokio::time::timeout(PROOF_TIMEOUT, membership.introduce(&session)).await {
-                        Ok(outcome) => membership.finish_hello(&session, outcome).await,
+                        Ok(outcome) => membership.finish_hello(&session, None, outcome).await,
                         Err(_) => tracing::info!("the peer did not prove the heads of its ledger in time"),
                     }
                     locked(&pending).remove(&peer);
