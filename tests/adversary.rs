@@ -6,10 +6,13 @@
 //!
 //! Each test ends in [`well_behaved::World::assert_still_serving`]: another member is served, and the ledgers are valid.
 
+mod addresses;
 mod answers;
 mod attribution;
 mod begun;
+mod combined_grants;
 mod connections;
+mod continued;
 mod countersignatures;
 mod deliveries;
 mod engine;
@@ -17,8 +20,10 @@ mod entry_points;
 mod evidence;
 mod floods;
 mod frames;
+mod grant_columns;
 mod identity;
 mod lapsed;
+mod late_receipts;
 mod ledger_forks;
 mod ledgers;
 mod malicious_peer;
@@ -31,6 +36,7 @@ mod queries;
 mod reviews;
 mod rows;
 mod standing;
+mod starts;
 mod streams;
 mod unconfirmed;
 mod under_attack;

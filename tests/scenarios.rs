@@ -3,7 +3,10 @@
 //! Each test has its own world, so tests can run in any order and in parallel. Where several small checks need the same consortium,
 //! they are steps of one test.
 
+mod addresses;
 mod backups;
+mod bulk;
+mod copies;
 mod crash_recovery;
 mod crashes;
 mod demonstration;
@@ -16,6 +19,7 @@ mod hospitals;
 mod importing;
 mod imports;
 mod institution_keys;
+mod interrupted;
 mod ledger_heads;
 mod lifecycle;
 mod long_ledger;
@@ -28,10 +32,12 @@ mod outputs;
 mod plaintext_scan;
 mod policies;
 mod refusals;
+mod replaced;
 mod restored;
 mod revocation;
 mod statistics;
 mod tampering;
+mod trainings;
 mod unlocking;
 mod why;
 mod wording;

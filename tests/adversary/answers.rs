@@ -3,20 +3,23 @@
 use concordat_node::{Actor, FederationError};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::NodeKey;
-use concordat_protocol::ids::{ActorId, Digest32, QueryId};
+use concordat_protocol::ids::{ActorId, Digest32, GrantId, QueryId};
 use concordat_protocol::query::{ActorAssertion, Outcome, QueryEnvelope, Receipt};
+use concordat_protocol::schema::ColumnKind;
 use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::CoSigned;
 use concordat_protocol::wire::messages::{
-    AnswerDigest, Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
+    AnswerDigest, Countersignature, GrantColumnsReply, GrantColumnsRequest, GrantedColumn, QueryClosing, QueryFrame,
+    QueryOpening, Refusal, RefusalCode,
 };
-use concordat_protocol::wire::streams::QUERY;
+use concordat_protocol::wire::streams::{GRANT_COLUMNS, QUERY};
 use libp2p_stream::IncomingStreams;
+use tokio::sync::Notify;
 
 use super::malicious_peer::{MaliciousPeer, Wire, now};
 use super::negotiation_fixture::{granted, granted_to_member};
 use super::queries::{Answer, envelope, send_query};
-use super::well_behaved::{SUBJECTS, World};
+use super::well_behaved::{SUBJECTS, World, column};
 
 const SQL: &str = "SELECT sex, chol FROM zurich.heart";
 
@@ -25,6 +28,8 @@ pub(super) struct ProviderFixture {
     pub(super) world: World,
     eva: Actor,
     pub(super) truth: Answer,
+    /// The grant under which the member queries the attacker.
+    pub(super) grant: GrantId,
     incoming: IncomingStreams,
 }
 
@@ -37,13 +42,15 @@ impl ProviderFixture {
         let truth = send_query(&world.attacker, &world.provider, query)
             .await
             .expect("a valid query is answered");
-        granted_to_member(&world).await;
+        let grant = granted_to_member(&world).await;
         let eva = world.member.researcher().await;
         let incoming = world.attacker.accept(QUERY);
+        show_columns(&world.attacker);
         Self {
             world,
             eva,
             truth,
+            grant,
             incoming,
         }
     }
@@ -53,15 +60,36 @@ impl ProviderFixture {
         &mut self,
         respond: impl AsyncFnOnce(&MaliciousPeer, Exchange),
     ) -> Result<usize, FederationError> {
+        // A member queries once more if the answer had other columns; that query is not answered.
+        let later = async |_: &MaliciousPeer, again: Wire| drop(again);
+        self.answer_each_with(respond, later).await
+    }
+
+    /// Like [`Self::answer_with`], with `later` for each query after the first.
+    pub(super) async fn answer_each_with(
+        &mut self,
+        respond: impl AsyncFnOnce(&MaliciousPeer, Exchange),
+        later: impl AsyncFn(&MaliciousPeer, Wire),
+    ) -> Result<usize, FederationError> {
         let world = &self.world;
         let incoming = &mut self.incoming;
+        let ended = Notify::new();
         let responding = async {
-            let (_, mut stream) = Wire::next(incoming).await;
-            let frame: QueryFrame = stream.recv().await.unwrap();
-            let envelope = frame.envelope.peek_unverified().unwrap();
-            respond(&world.attacker, Exchange { stream, envelope }).await;
+            let (_, stream) = Wire::next(incoming).await;
+            respond(&world.attacker, Exchange::read(stream).await).await;
+            loop {
+                tokio::select! {
+                    () = ended.notified() => break,
+                    (_, again) = Wire::next(incoming) => later(&world.attacker, again).await,
+                }
+            }
         };
-        let (answered, ()) = tokio::join!(world.member.query(&self.eva, SQL), responding);
+        let querying = async {
+            let answered = world.member.query(&self.eva, SQL).await;
+            ended.notify_one();
+            answered
+        };
+        let (answered, ()) = tokio::join!(querying, responding);
         answered
     }
 
@@ -78,6 +106,28 @@ impl ProviderFixture {
     }
 }
 
+/// The attacker states the columns of its grant as they are, for as long as the test runs.
+pub(super) fn show_columns(attacker: &MaliciousPeer) {
+    let mut requests = attacker.accept(GRANT_COLUMNS);
+    let shown = |name: &str, kind| GrantedColumn {
+        name: column(name),
+        kind,
+        empty: false,
+    };
+    let columns = vec![shown("sex", ColumnKind::Int), shown("chol", ColumnKind::Int)];
+    tokio::spawn(async move {
+        loop {
+            let (_, mut stream) = Wire::next(&mut requests).await;
+            while stream.recv::<GrantColumnsRequest>().await.is_ok() {
+                let reply = GrantColumnsReply::Columns(columns.clone());
+                if stream.send(&reply).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+}
+
 /// One query of the member, as the attacker receives it.
 pub(super) struct Exchange {
     pub(super) stream: Wire,
@@ -85,6 +135,13 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    /// Reads the query.
+    pub(super) async fn read(mut stream: Wire) -> Self {
+        let frame: QueryFrame = stream.recv().await.unwrap();
+        let envelope = frame.envelope.peek_unverified().unwrap();
+        Self { stream, envelope }
+    }
+
     pub(super) async fn open(&mut self) {
         let opening = QueryOpening::Accepted {
             query: self.envelope.query,
@@ -335,9 +392,15 @@ async fn answer_that_breaks_off_is_never_accepted_as_complete() {
         exchange.open().await;
         exchange.rows(&chunks).await;
     };
-    fixture
-        .expect_error("no receipt", ErrorKind::Unreachable, respond)
-        .await;
+    // The member has rows, so it sends the query again.
+    let refuse = async |_: &MaliciousPeer, again: Wire| {
+        let mut exchange = Exchange::read(again).await;
+        let refusal = Refusal::because(RefusalCode::Denied, "a test");
+        exchange.stream.send(&QueryOpening::Refused(refusal)).await.unwrap();
+        assert!(exchange.stream.is_dropped().await);
+    };
+    let ended = fixture.answer_each_with(respond, refuse).await;
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Denied, "no receipt");
     let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.stream.raw(&[0xff; 8]).await.unwrap();

@@ -174,7 +174,7 @@ async fn add_people(target: &InProcessNode) {
                 .add(name, BTreeSet::from(Role::ALL), &secret, now())
                 .unwrap();
             let training = Training {
-                name: Text::new("data protection").unwrap(),
+                name: Text::new("data-protection").unwrap(),
                 until: now().plus_seconds(86_400),
             };
             let change = node.accounts().training(name, training, now()).unwrap();

@@ -2,8 +2,9 @@
 
 use concordat_protocol::wire::streams::{QUERY, RECEIPT};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use concordat_node::Actor;
+use concordat_node::{Actor, Question};
 use concordat_protocol::audit::{EntryBody, Outcome};
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{GrantId, QueryId};
@@ -16,7 +17,9 @@ use concordat_protocol::wire::messages::{
     RefusalCode, Reply,
 };
 use concordat_tests::tester;
+use tokio::sync::Notify;
 
+use super::answers::show_columns;
 use super::malicious_peer::{MaliciousPeer, Wire, now, soon};
 use super::negotiation_fixture::{grant_between_members, granted, granted_to_member};
 use super::queries::{envelope, send_query};
@@ -136,10 +139,8 @@ async fn local_query_of_a_client_that_leaves_has_an_outcome() {
     let eva = provider.researcher().await;
     let decided = |body: &EntryBody| matches!(body, EntryBody::DecisionMade { permitted: true, .. });
     let ended = |body: &EntryBody| matches!(body, EntryBody::AnswerReleased { .. });
-    let query = provider
-        .node
-        .federation()
-        .query(&eva, "SELECT sex FROM cleveland.heart", None);
+    let question = Question::new("SELECT sex FROM cleveland.heart");
+    let query = provider.node.federation().query(&eva, &question);
     let until_decided = async {
         while !bodies(provider).iter().any(decided) {
             tokio::task::yield_now().await;
@@ -153,7 +154,7 @@ async fn local_query_of_a_client_that_leaves_has_an_outcome() {
     }
     let closed = async {
         while !bodies(provider).iter().any(ended) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     soon(closed).await;
@@ -180,7 +181,7 @@ async fn peer_that_signs_what_it_owes_is_answered() {
     // These answers are not read to the end, so their receipts are not signed at once.
     for _ in 0..=MAX_OUTSTANDING {
         let sql = "SELECT sex, chol FROM cleveland.heart";
-        let answer = soon(world.member.node.federation().query(&eva, sql, None))
+        let answer = soon(world.member.node.federation().query(&eva, &Question::new(sql)))
             .await
             .unwrap();
         drop(answer);
@@ -188,6 +189,30 @@ async fn peer_that_signs_what_it_owes_is_answered() {
     let rows = world.member.query(&eva, "SELECT sex FROM cleveland.heart").await;
     assert!(rows.unwrap() > 0);
     until_closed(&world.member, MAX_OUTSTANDING + 2).await;
+    world.assert_still_serving().await;
+}
+
+/// Readers leave before, while and after their query is entered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn query_whose_reader_leaves_at_any_instant_has_an_end() {
+    let world = World::connected().await;
+    let member = &world.member;
+    grant_between_members(&world).await;
+    let eva = member.researcher().await;
+    let question = Question::new("SELECT sex FROM cleveland.heart");
+    for step in 0..60 {
+        let asked = member.node.federation().query(&eva, &question);
+        drop(tokio::time::timeout(Duration::from_micros(500 * step), asked).await);
+    }
+    for _ in 0..200 {
+        if opened(member).len() == closed(member).len() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (opened, closed) = (opened(member), closed(member));
+    assert!(!opened.is_empty());
+    assert_eq!(opened.len(), closed.len(), "a query has no end");
     world.assert_still_serving().await;
 }
 
@@ -230,7 +255,9 @@ async fn query_is_recorded_at_the_consumer_however_it_ends() {
     granted_to_member(&world).await;
     let eva = member.researcher().await;
     let mut incoming = attacker.accept(QUERY);
+    show_columns(attacker);
     for act in ACTS {
+        let ended = Notify::new();
         let acting = async {
             let (_, mut stream) = Wire::next(&mut incoming).await;
             let frame: QueryFrame = stream.recv().await.unwrap();
@@ -246,9 +273,25 @@ async fn query_is_recorded_at_the_consumer_however_it_ends() {
                 "{act:?}: it is recorded before it is sent"
             );
             perform(attacker, act, &mut stream, &received, &truth).await;
-            received.query
+            drop(stream);
+            // A member that has got rows asks for the others.
+            loop {
+                tokio::select! {
+                    () = ended.notified() => break received.query,
+                    (_, mut again) = Wire::next(&mut incoming) => {
+                        let _: QueryFrame = again.recv().await.unwrap();
+                        let refusal = Refusal::because(RefusalCode::Denied, "not today");
+                        again.send(&QueryOpening::Refused(refusal)).await.unwrap();
+                    }
+                }
+            }
         };
-        let (answered, query) = tokio::join!(member.query(&eva, "SELECT sex, chol FROM zurich.heart"), acting);
+        let asking = async {
+            let answered = member.query(&eva, "SELECT sex, chol FROM zurich.heart").await;
+            ended.notify_one();
+            answered
+        };
+        let (answered, query) = tokio::join!(asking, acting);
         assert_eq!(answered.is_ok(), act == Act::Whole, "{act:?}: {answered:?}");
         let ends = closed(member);
         let end = ends
@@ -349,7 +392,7 @@ async fn query_whose_reader_stops_is_recorded_as_incomplete() {
     let eva: Actor = world.member.researcher().await;
     for batches in [0, 1] {
         let sql = "SELECT sex, chol FROM cleveland.heart";
-        let mut answer = soon(world.member.node.federation().query(&eva, sql, None))
+        let mut answer = soon(world.member.node.federation().query(&eva, &Question::new(sql)))
             .await
             .unwrap();
         for _ in 0..batches {
@@ -416,7 +459,7 @@ async fn early_refusals_add_a_bounded_number_of_entries() {
 async fn until_closed(target: &InProcessNode, count: usize) {
     let all = async {
         while closed(target).len() < count {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     soon(all).await;

@@ -10,14 +10,16 @@ use concordat_network::{node_id, peer_id};
 use concordat_node::Clock;
 use concordat_protocol::audit::{LedgerHead, LedgerProof, TreeHead, merkle};
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
-use concordat_protocol::ids::{InstitutionId, Jurisdiction, NodeId, Nonce};
-use concordat_protocol::membership::{Enrollment, MemberNode, NodeCertificate, to_armor};
+use concordat_protocol::ids::{InstitutionId, Jurisdiction, NodeId, Nonce, StartId};
+use concordat_protocol::membership::{Enrollment, MemberNode, NodeCertificate, NodeStart, to_armor};
 use concordat_protocol::query::Receipt;
 use concordat_protocol::signed::{CoSigned, Document, Signed};
 use concordat_protocol::text::{Address, LegalName};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::codec::{self, Frame, HEADER_LEN};
-use concordat_protocol::wire::messages::{ChunkAccepted, Countersignature, Hello, HelloReply, HelloStatement, Refusal};
+use concordat_protocol::wire::messages::{
+    ChunkAccepted, Countersignature, Hello, HelloClosing, HelloReply, HelloStatement, Refusal,
+};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
@@ -211,7 +213,9 @@ impl MaliciousPeer {
         let mut stream = stream.map_err(|error| io::Error::other(error.to_string()))?;
         stream.send(hello).await?;
         let reply = stream.recv().await?;
-        stream.send(proof).await?;
+        if let HelloReply::Answered { .. } = reply {
+            stream.send(&HelloClosing::Proven(proof.clone())).await?;
+        }
         Ok(reply)
     }
 
@@ -242,6 +246,11 @@ impl MaliciousPeer {
             from: self.id(),
             to: target.node.network().local_id(),
             nonce: Nonce::from_bytes([7; 16]),
+            start: NodeStart {
+                generation: 0,
+                number: 1,
+                id: StartId::from_bytes([7; 16]),
+            },
             roster: 1,
             version: "0".to_owned(),
             sent_at: now(),
@@ -252,6 +261,7 @@ impl MaliciousPeer {
             certificate: sign(&certified, &self.institution_key),
             statement: sign(&stated, &self.node),
             known_heads: Vec::new(),
+            refused_start: None,
         }
     }
 

@@ -11,6 +11,7 @@ use concordat_protocol::query::{ActorAssertion, Factor, MAX_SQL, QueryEnvelope, 
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Purpose;
 use concordat_protocol::signed::{CoSigned, Signed};
+use concordat_protocol::text::Text;
 use concordat_protocol::wire::messages::{QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode};
 
 use super::malicious_peer::{MaliciousPeer, now, rule, sign};
@@ -75,7 +76,7 @@ async fn an_envelope_that_is_not_exactly_its_senders_is_refused() {
     let attacker = &world.attacker;
     let provider = &world.provider;
     let grant = granted(&world).await;
-    let forgeries: [(Option<&str>, Signed<QueryEnvelope>); 15] = [
+    let forgeries: [(Option<&str>, Signed<QueryEnvelope>); 17] = [
         (
             Some("query-sender"),
             envelope(&world, grant, |q| q.from = "budapest".parse().unwrap(), |_| ()),
@@ -120,6 +121,16 @@ async fn an_envelope_that_is_not_exactly_its_senders_is_refused() {
         (Some("query-signature"), with_an_assertion_by_another(&world, grant)),
         (None, envelope(&world, grant, |_| (), |a| a.roles.clear())),
         (None, envelope(&world, grant, |_| (), |a| a.training_until = None)),
+        (None, envelope(&world, grant, |_| (), |a| a.training_course = None)),
+        (
+            None,
+            envelope(
+                &world,
+                grant,
+                |_| (),
+                |a| a.training_course = Some(Text::new("cooking").unwrap()),
+            ),
+        ),
         (
             None,
             envelope(&world, grant, |q| q.purpose = Purpose::ClinicalCare, |_| ()),
@@ -395,6 +406,7 @@ fn unsigned(
         authenticated_at: now().plus_seconds(-60),
         password_reset_at: None,
         training_until: Some(now().plus_seconds(86_400)),
+        training_course: Some(Text::new("human-subjects-protection").unwrap()),
         audience: world.provider.id().clone(),
         query,
         expires: now().plus_seconds(60),
@@ -470,7 +482,7 @@ async fn refused(attacker: &MaliciousPeer, target: &InProcessNode, envelope: Sig
     }
 }
 
-async fn revoke(target: &InProcessNode, grant: GrantId) {
+pub(super) async fn revoke(target: &InProcessNode, grant: GrantId) {
     change(target, &grant, GrantEvent::Revoke).await;
 }
 

@@ -119,11 +119,29 @@ fn oldest_ages_form_one_group_in_any_query() {
         "{offer}"
     );
 
+    // As long as there is this offer, no other one shows years of birth.
+    provider
+        .run_as(Person::Steward, &["grant", "reject", &grant, "--reason", "a test"])
+        .ok();
     let (years, oldest) = under(&world, "birth_date", |node| {
         let years = column(node, "SELECT birth_date FROM cleveland.heart");
         let oldest = years.iter().copied().min().unwrap();
-        let sql = format!("SELECT count(*) FROM cleveland.heart WHERE birth_date < {oldest}");
-        assert_eq!(column(node, &sql), [0]);
+        let count = |condition: &str| format!("SELECT count(*) FROM cleveland.heart WHERE birth_date {condition}");
+        for divides in [
+            format!("< {oldest}"),
+            format!("= {oldest}"),
+            format!("IN ({}, 2000)", oldest - 1),
+            format!("BETWEEN {} AND 2000", oldest - 6),
+            format!("< DATE '{oldest}-01-01'"),
+        ] {
+            let refused = node.query(&count(&divides)).exits(2);
+            let reason = format!("{oldest} and before as one");
+            assert!(refused.stderr.contains(&reason), "{}", refused.report());
+        }
+        let shown = years.iter().filter(|year| **year == oldest).count();
+        for whole in [format!("<= {oldest}"), format!("< DATE '{}-01-01'", oldest + 1)] {
+            assert_eq!(column(node, &count(&whole)), [u32::try_from(shown).unwrap()]);
+        }
         (years, oldest)
     });
     assert!((1936..=1938).contains(&oldest), "{oldest}");

@@ -1,6 +1,7 @@
 //! Consumers that receive a part of an answer and do not confirm it: what was on its way counts as released, and nothing of it is
 //! delivered after the grant was revoked.
 
+use concordat_node::Question;
 use concordat_protocol::wire::streams::{QUERY, RECEIPT};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -120,7 +121,7 @@ async fn answer_that_its_reader_ends_early_is_confirmed_exactly() {
     world.provider.import_rows(5 * MANY_ROWS).await;
     let eva = world.member.researcher().await;
     let federation = world.member.node.federation();
-    let mut answer = soon(federation.query(&eva, "SELECT sex, chol FROM cleveland.heart", None))
+    let mut answer = soon(federation.query(&eva, &Question::new("SELECT sex, chol FROM cleveland.heart")))
         .await
         .unwrap();
     soon(answer.next()).await.unwrap().unwrap();

@@ -4,7 +4,7 @@
 //! run at the lowest priority, so that the test measures the work that they cause. Meanwhile another member sends one query after
 //! another. An abort of either node ends this process. `.ci/attack` runs it; `CONCORDAT_ATTACK_ONLY` selects one kind of attack.
 
-use concordat_protocol::wire::streams::{CATALOG, HELLO, NEGOTIATION, NOTICE, QUERY, RECEIPT, ROSTER, StreamName};
+use concordat_protocol::wire::streams::{ALL, HELLO, QUERY, ROSTER, StreamName};
 use std::num::NonZeroU32;
 use std::ops::AddAssign;
 use std::process::{Command, Stdio};
@@ -58,9 +58,6 @@ const COSTLY: [fn() -> String; 8] = [
     || format!("SELECT sex FROM heart WHERE {}", vec!["sex = 1"; 6000].join(" OR ")),
     || "SELECT sex, chol FROM heart ORDER BY chol, sex, chol + sex, chol * sex".to_owned(),
 ];
-
-/// All protocols that a member may open after its hello.
-const PROTOCOLS: [StreamName; 6] = [ROSTER, CATALOG, NEGOTIATION, QUERY, RECEIPT, NOTICE];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it runs for minutes: `.ci/attack`"]
@@ -225,7 +222,7 @@ impl Attack {
         attack.repeat("unread answer", world, move |world, _| unread(world, grant));
         attack.repeat("replayed query", world, move |world, _| twice(world, grant));
         attack.repeat("forged query", world, move |world, _| forged(world, grant));
-        for protocol in PROTOCOLS {
+        for protocol in ALL.into_iter().filter(|protocol| *protocol != HELLO) {
             let by = Arc::clone(second);
             attack.repeat("garbage", world, move |world, number| {
                 garbage(world, Arc::clone(&by), protocol, number)

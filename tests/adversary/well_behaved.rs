@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_node::{
-    Actor, Clock, DEFAULT_MEMORY, EngineConfig, FederationError, Identity, Node, RETRY_INTERVAL, Shutdown, StartConfig,
-    Training,
+    Actor, Clock, CountedStart, DEFAULT_MEMORY, EngineConfig, FederationError, Identity, Node, Question,
+    RETRY_INTERVAL, Shutdown, StartConfig, Training,
 };
 use concordat_protocol::audit::Cause;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
@@ -71,6 +71,7 @@ impl InProcessNode {
         let storage = storage(dir.path().join("node"), institution).await;
         let id = InstitutionId::new(institution).unwrap();
         let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), id.clone()).unwrap();
+        let start = CountedStart::count(storage.meta()).unwrap();
         let config = StartConfig {
             identity: Identity::new(
                 (
@@ -83,6 +84,7 @@ impl InProcessNode {
             ),
             storage,
             ledger,
+            start,
             clock: Clock::system(),
             listen,
             announce: Vec::new(),
@@ -210,7 +212,7 @@ impl InProcessNode {
                 .add("eva", BTreeSet::from([Role::Researcher]), &password, now)
                 .unwrap();
             let training = Training {
-                name: Text::new("data protection").unwrap(),
+                name: Text::new("data-protection").unwrap(),
                 until: now.plus_seconds(86_400),
             };
             let change = accounts.training("eva", training, now).unwrap();
@@ -222,7 +224,7 @@ impl InProcessNode {
 
     /// Runs a query and reads the answer to its end; returns the number of rows.
     pub(super) async fn query(&self, actor: &Actor, sql: &str) -> Result<usize, FederationError> {
-        let mut answer = soon(self.node.federation().query(actor, sql, None)).await?;
+        let mut answer = soon(self.node.federation().query(actor, &Question::new(sql))).await?;
         let mut rows = 0;
         while let Some(batch) = soon(answer.next()).await {
             rows += batch?.num_rows();

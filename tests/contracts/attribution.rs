@@ -29,7 +29,7 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
     ("node/src/services/sessions.rs", "a login that failed has no session"),
     ("node/src/attribution.rs", "the constructors"),
     (
-        "node/src/changes.rs",
+        "node/src/changes/interrupted.rs",
         "a change interrupted by a stop is recorded at the start",
     ),
     (

@@ -107,20 +107,26 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("encoding_rs", &[STORAGE]),
     ("arrow-json", &[STORAGE]),
     ("flate2", &[STORAGE]),
+    ("bzip2", &[STORAGE]),
+    ("lzma-rust2", &[STORAGE]),
+    ("zstd", &[STORAGE]),
+    ("quick-xml", &[STORAGE]),
     // the limits under which messages of rows are verified
     ("flatbuffers", &[ARROW_STREAM]),
     ("memchr", &[STORAGE]),
     // times of files whose zone the steward states
-    ("chrono-tz", &[STORAGE]),
-    // names of columns in any script, with one spelling each
+    ("chrono-tz", &[STORAGE, CLI]),
+    // names of columns in any script, with one spelling each, and passphrases
     ("unicode-ident", &[PROTOCOL]),
-    ("unicode-normalization", &[PROTOCOL, STORAGE]),
+    ("unicode-normalization", &[PROTOCOL, KEYS, STORAGE]),
     // rows in storage; queries: the provider's engine, the consumer's planner in node, and what the command line writes
     ("arrow", &[ARROW_STREAM, STORAGE, ENGINE, CLI, NODE]),
     ("datafusion", &[ENGINE, NODE]),
     ("parquet", &[STORAGE, ENGINE, CLI, NODE]),
     // the network
     ("libp2p", &[NETWORK]),
+    // whether a port that the network is to listen on is in use
+    ("socket2", &[NETWORK]),
     // the decision point
     ("cedar-policy", &[POLICY]),
     // the HTTP API and its client on the Unix socket
@@ -151,12 +157,12 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("bytes", &[ARROW_STREAM, STORAGE, ENGINE, CLIENT, CLI, NETWORK, NODE]),
     ("futures", &[STORAGE, ENGINE, CLIENT, NETWORK, NODE]),
     ("getrandom", &[KEYS, STORAGE, CLI, NETWORK, DEMO, NODE]),
-    ("tokio", &[STORAGE, ENGINE, CLIENT, NETWORK, DEMO, NODE, PROGRAM]),
+    ("tokio", &[STORAGE, ENGINE, CLIENT, CLI, NETWORK, DEMO, NODE, PROGRAM]),
     ("tokio-util", &[NETWORK, NODE]),
     // system calls
     ("nix", &[KEYS, ENGINE, CLI, DEMO, NODE, PROGRAM]),
     // types that all layers share
-    ("chrono", &[PROTOCOL, STORAGE, ENGINE, POLICY, NODE]),
+    ("chrono", &[PROTOCOL, STORAGE, ENGINE, POLICY, NODE, CLI]),
     ("data-encoding", &[PROTOCOL, KEYS, STORAGE, CLI, DEMO, NODE]),
     (
         "serde",
@@ -174,6 +180,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             STORAGE,
             ENGINE,
             DOCUMENTS,
+            CLI,
             NETWORK,
             POLICY,
             NODE,

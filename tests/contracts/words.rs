@@ -49,8 +49,6 @@ const OUT: &[&str] = &[
     "patience",
     "prospect",
     "recognise",
-    "remark",
-    "remarks",
     "reseal",
     "rogue",
     "settle",

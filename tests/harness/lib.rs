@@ -8,7 +8,7 @@
 //! 4. An [`Outcome`] is what a command did: exit code and both outputs, with the assertions that tests make about them.
 //! 5. [`Reader`] reads the answer to a query as slowly as a test likes.
 //! 6. An [`s3::S3Server`] is a remote object store, with everything that can go wrong on the way to it.
-//! 7. [`shared`] finds the real data, [`table`] reads it independently of the product.
+//! 7. [`shared`] finds the real data, [`table`] reads it independently of the product, and [`packed`] writes archives and workbooks.
 //!
 //! All calls block and panic with a full report when a step fails; from async code, wrap them in `spawn_blocking`.
 //! At most [`slots::DAEMONS`] daemons run at the same time, whatever the number of tests that run at once. Only processes
@@ -24,6 +24,7 @@
 
 pub mod constructs;
 mod outcome;
+pub mod packed;
 pub mod program;
 mod reader;
 pub mod s3;

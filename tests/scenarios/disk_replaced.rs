@@ -1,6 +1,8 @@
 //! Files and folders of the data directory are replaced while the node is down: an older copy, another node's, an edited one,
 //! one removed or added. The node starts unchanged, or it does not start and reports what was replaced.
 
+mod sled_log;
+
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use concordat_tests::{Person, TestNode, World};
 use serde_json::Value;
 
+use self::sled_log::SledLog;
 use super::{assert_ledger_valid, causes};
 
 /// A node with two saved states: before a member was removed and a user disabled, and after.
@@ -182,6 +185,25 @@ fn disk_older_state_or_ledger_stops_the_start() {
         });
         assert!(refused.is_some(), "the other node's {part} started this node");
     }
+}
+
+/// The newest changes of the state are undone one by one, below its seal and without any key: a user is enabled again, a member is back.
+#[test]
+fn disk_single_value_set_back_stops_the_start() {
+    const CHANGES: usize = 24;
+    let mut saved = SavedStates::new();
+    let changes = SledLog::read(&saved.newest).changes();
+    assert!(changes.len() > CHANGES, "{} changes were found", changes.len());
+    let mut refused = 0;
+    for at in changes.into_iter().take(CHANGES) {
+        let what = format!("a change at {at} is undone");
+        if let Some((code, message)) = saved.start_after(&what, |dir| SledLog::read(dir).cancel(at)) {
+            assert_eq!(code, 6, "{what}: {message}");
+            refused += 1;
+        }
+    }
+    // The others were followed by a change of the same value.
+    assert!(refused > 3, "{refused} of {CHANGES} were detected");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::process::{Output, Stdio};
 
 use concordat_tests::slots::Slots;
 use concordat_tests::{PASSWORD, TestNode};
+use serde_json::Value;
 
 #[test]
 fn a_node_starts_only_with_its_own_key_in_private_and_alone() {
@@ -29,6 +30,48 @@ fn a_node_starts_only_with_its_own_key_in_private_and_alone() {
         "a requested stop is not a failure:\n{}",
         node.log()
     );
+}
+
+#[test]
+fn a_node_on_the_port_of_another_does_not_start() {
+    let _slots = Slots::take(2);
+    let dir = tempfile::tempdir().unwrap();
+    let first = TestNode::create("cleveland", "US", dir.path().join("cleveland"));
+    let status = first.status();
+    let mut listen = status["listen"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let port = listen.find_map(|address| address.split_once("/tcp/")).unwrap().1;
+    let port = port.split('/').next().unwrap();
+
+    let mut second = TestNode::at("zurich", dir.path().join("zurich"));
+    let who = ["--institution", "zurich", "--name", "Zurich", "--jurisdiction", "CH"];
+    let init = [&["init", "--unattended", "--port", port][..], &who[..]].concat();
+    second.run_with_input(&init, Some(PASSWORD)).ok();
+    let refused = second.try_start().unwrap_err().exits(2);
+    let in_use = format!("/tcp/{port}`: another program uses the port");
+    for expected in [in_use.as_str(), "`node.listen`"] {
+        assert!(refused.stderr.contains(expected), "{expected}: {}", refused.report());
+    }
+    first.status();
+}
+
+#[test]
+fn a_directory_whose_path_is_too_long_for_a_socket_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = dir.path().join("d".repeat(107));
+    let refused = run_with_input(&long, &INIT, &format!("one two three four five six\n{PASSWORD}\n"));
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let shown = String::from_utf8_lossy(&refused.stderr);
+    assert!(shown.contains("too long") && shown.contains("bytes at most"), "{shown}");
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+    assert!(left.is_empty(), "a failed setup leaves nothing behind: {left:?}");
+
+    // A directory that was moved there later.
+    let _slots = Slots::take(1);
+    let mut node = TestNode::init("cleveland", "US", dir.path().join("cleveland"));
+    std::fs::rename(&node.dir, &long).unwrap();
+    node.dir = long;
+    let refused = node.try_start().unwrap_err().exits(2);
+    assert!(refused.stderr.contains("bytes at most"), "{}", refused.report());
 }
 
 #[test]
@@ -70,26 +113,50 @@ fn a_credential_of_the_service_manager_unlocks_the_node() {
     }
 }
 
+const INIT: [&str; 9] = [
+    "init",
+    "--institution",
+    "cleveland",
+    "--name",
+    "Cleveland",
+    "--jurisdiction",
+    "US",
+    "--listen",
+    "/ip4/127.0.0.1/tcp/0",
+];
+
+#[test]
+fn a_weak_passphrase_is_refused_and_a_good_one_opens_as_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("cleveland");
+    for weak in ["abc", "123456789012"] {
+        let refused = run_with_input(&data_dir, &INIT, &format!("{weak}\n{PASSWORD}\n"));
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let shown = String::from_utf8_lossy(&refused.stderr);
+        assert!(shown.contains("12 characters") && !shown.contains(weak), "{shown}");
+        assert!(!data_dir.exists(), "a failed setup leaves nothing behind");
+    }
+    let composed = "größe zürich café";
+    let made = run_with_input(&data_dir, &INIT, &format!("{composed}\n{PASSWORD}\n"));
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    // As a keyboard of macOS writes it, with a space of another width.
+    let decomposed = "gro\u{308}ße\u{a0}zu\u{308}rich cafe\u{301}";
+    for entered in [composed, decomposed] {
+        let opened = run_with_input(&data_dir, &["audit", "verify"], &format!("{entered}\n"));
+        assert_eq!(opened.status.code(), Some(0), "{opened:?}");
+    }
+    let wrong = run_with_input(&data_dir, &["audit", "verify"], "grosse zurich cafe\n");
+    assert_eq!(wrong.status.code(), Some(7), "{wrong:?}");
+    let weak = run_with_input(&data_dir, &["key", "change-unlock"], &format!("{decomposed}\nabc\n"));
+    assert_eq!(weak.status.code(), Some(2), "{weak:?}");
+}
+
 #[test]
 fn a_wrong_passphrase_is_refused_and_the_right_one_opens() {
     let _slots = Slots::take(1);
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("cleveland");
-    let who = [
-        "init",
-        "--institution",
-        "cleveland",
-        "--name",
-        "Cleveland",
-        "--jurisdiction",
-        "US",
-    ];
-    let local = ["--listen", "/ip4/127.0.0.1/tcp/0"];
-    let made = run_with_input(
-        &data_dir,
-        &[&who[..], &local].concat(),
-        &format!("one two three four five six\n{PASSWORD}\n"),
-    );
+    let made = run_with_input(&data_dir, &INIT, &format!("one two three four five six\n{PASSWORD}\n"));
     assert_eq!(made.status.code(), Some(0), "{made:?}");
 
     let refused = run_with_input(&data_dir, &["serve"], "six five four three two one\n");
@@ -121,7 +188,13 @@ fn run_with_input(dir: &Path, args: &[&str], input: &str) -> Output {
 }
 
 fn a_second_process_is_refused(node: &TestNode) {
-    node.run(&["serve"]).exits(7);
+    let refused = node.run(&["--format", "json", "serve"]).exits(7);
+    let problem = refused.problem();
+    assert_eq!(problem["code"], "in_use", "{problem}");
+    assert_eq!(problem["title"], "it is in use", "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("another process uses"), "{problem}");
+    assert!(problem["help"].as_str().unwrap().contains("stop it first"), "{problem}");
     node.status();
 }
 

@@ -1,8 +1,11 @@
 //! Files as people have them, with the commands that a steward types: what is guessed is noted, and what cannot be guessed can be stated.
 
+mod queried;
+
 use std::fs;
 use std::path::Path;
 
+use concordat_tests::packed::{workbook, zip};
 use concordat_tests::{Person, TestNode, World};
 use serde_json::Value;
 
@@ -88,6 +91,42 @@ fn a_field_over_many_lines_is_one_refused_row() {
     assert_eq!(columns(node, "spans"), ["id: whole numbers", "note: text"]);
     let list = fs::read_to_string(node.work_dir().join("spans.rejects.csv")).unwrap();
     assert!(list.contains("\n3,") && list.contains("1000 lines"), "{list}");
+}
+
+#[test]
+fn a_list_of_refused_rows_goes_with_the_next_good_import() {
+    let world = world();
+    let list = world.nodes[0].work_dir().join("lab.rejects.csv");
+    let detail = refused(&world, "lab", "id,x\n1,2\n3\n4,5\n6,7\n", &[]);
+    assert!(detail.contains("--skip-refused") && list.exists(), "{detail}");
+    import(&world, "lab", "id,x\n1,2\n3,4\n4,5\n", &[]);
+    assert!(!list.exists());
+    // A file of the same name that is something else stays.
+    fs::write(&list, "mine\n").unwrap();
+    import(&world, "lab", "id,x\n8,9\n", &["--append"]);
+    assert_eq!(fs::read_to_string(&list).unwrap(), "mine\n");
+}
+
+#[test]
+fn another_layout_is_refused_with_the_option_that_reads_it() {
+    let world = world();
+    let titled = "Laboratory\n\nid;age\n1;50\n2;51\n3;52\n";
+    let detail = refused(&world, "titled", titled, &[]);
+    assert!(
+        detail.contains("--skip-lines 2") && !detail.contains("--skip-refused"),
+        "{detail}"
+    );
+    let imported = import(&world, "titled", titled, &["--skip-lines", "2"]);
+    assert_eq!(imported["rows"], 3);
+    let quotes = "id;note;x\n1;\"a;1\n2;b;2\n3;c\";3\n4;d;4\n5;e;5\n";
+    let detail = refused(&world, "quotes", quotes, &[]);
+    assert!(
+        detail.contains("line 2") && detail.contains("--quote double"),
+        "{detail}"
+    );
+    let imported = import(&world, "quotes", quotes, &["--quote", "double"]);
+    assert_eq!(imported["rows"], 3);
+    assert_note(&imported, "look like rows");
 }
 
 #[test]
@@ -235,10 +274,57 @@ fn words_for_missing_values_are_proposed_and_read() {
         let found = inspect(&world, &text, &["--missing", word]);
         let column = &found["columns"][1];
         assert_eq!(
-            (&column["kind"], &column["missing"]),
-            (&"whole numbers".into(), &1.into())
+            (&column["kind"], &column["missing"], &column["first"]),
+            (&"whole numbers".into(), &1.into(), &"5".into())
         );
     }
+}
+
+#[test]
+fn signs_forms_and_markers_can_be_stated_for_one_column() {
+    let world = world();
+    let text = "patnr;kosten;inr;born;apgar\n1;1.234,50;1.235;20.01.60;9\n2;12,00;1.346;03.12.99;99\n3;7,25;1.457;14.07.44;8\n";
+    let found = inspect(&world, text, &["--decimal", "comma", "--thousands", "point"]);
+    assert_note(&found, "--decimal inr=point");
+    assert_note(&found, "--date-format '%d.%m.%y'");
+    let options = [
+        "--decimal",
+        "comma",
+        "--thousands",
+        "point",
+        "--decimal",
+        "inr=point",
+        "--date-format",
+        "born=%d.%m.%y",
+        "--last-year",
+        "2026",
+        "--missing",
+        "apgar=99",
+    ];
+    let imported = import(&world, "signs", text, &options);
+    assert_eq!(imported["reading"]["columns"]["inr"]["decimal"], "point");
+    assert_note(&imported, "from 1927 to 2026");
+    assert_eq!(
+        columns(&world.nodes[0], "signs"),
+        [
+            "patnr: whole numbers",
+            "kosten: numbers",
+            "inr: numbers",
+            "born: dates",
+            "apgar: whole numbers"
+        ]
+    );
+    let next = import(
+        &world,
+        "signs",
+        "patnr;kosten;inr;born;apgar\n4;1,5;2.5;01.02.03;7\n",
+        &["--append"],
+    );
+    assert_note(&next, "--decimal comma --thousands point");
+    assert_note(&next, "--missing 'apgar=99'");
+    let same = ["--decimal", "point", "--thousands", "point"];
+    let detail = refused(&world, "same", text, &same);
+    assert!(detail.contains("--thousands"), "{detail}");
 }
 
 #[test]
@@ -278,20 +364,107 @@ fn names_of_columns_are_kept_in_every_script() {
 fn files_without_a_single_row_make_no_dataset() {
     let world = world();
     let node = &world.nodes[0];
-    let xz = refused(
+    let cut = refused(
         &world,
-        "xz",
+        "cut",
         b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4F\0\0\0",
         &["--skip-refused"],
     );
-    assert!(xz.contains("an xz file") && xz.contains("unxz"), "{xz}");
-    let all = refused(&world, "ragged", "record,chol\n1,2,3\n4,5,6\n", &["--skip-refused"]);
-    assert!(all.contains("none of the 2 rows") && all.contains("line 2"), "{all}");
+    assert!(cut.contains("the xz file") && cut.contains("xz -t"), "{cut}");
+    let ragged = b"record,chol\n1,2,3\n4,5,6\n";
+    let options = ["--skip-refused", "--header", "present"];
+    for (name, bytes) in [
+        ("plain", ragged.to_vec()),
+        ("zipped", zip(&[("table.csv", ragged)])),
+        ("xz", hex(RAGGED_XZ)),
+        ("gzip", gzip(ragged)),
+    ] {
+        let all = refused(&world, name, bytes, &options);
+        assert!(
+            all.contains("none of the 2 rows") && all.contains("line 2"),
+            "{name}: {all}"
+        );
+    }
     let html = refused(&world, "html", "\n<HTML><table>", &[]);
     assert!(html.contains("an HTML document"), "{html}");
-    for name in ["xz", "ragged", "html"] {
+    for name in ["cut", "plain", "zipped", "xz", "gzip", "html"] {
         node.refused_as(Person::Steward, 4, &["dataset", "show", name]);
     }
+}
+
+/// A table as xz, and one whose every row is ragged.
+const TABLE_XZ: &str = "fd377a585a000004e6d6b4460200210116000000742fe5a301001069642c6167650a312c35300a322c36300a000000003c802ec8cb53\
+    6df600012911320a700e1fb6f37d010000000004595a";
+const RAGGED_XZ: &str = "fd377a585a000004e6d6b4460200210116000000742fe5a30100177265636f72642c63686f6c0a312c322c330a342c352c360a00ac19\
+    5790342b7ff0000130188e1bacec1fb6f37d010000000004595a";
+
+fn hex(text: &str) -> Vec<u8> {
+    data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap()
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn compressed_files_are_unpacked_whatever_their_name() {
+    let world = world();
+    let node = &world.nodes[0];
+    let text = b"id,age\n1,50\n2,60\n";
+    for (name, bytes) in [
+        ("gzip", gzip(text)),
+        ("xz", hex(TABLE_XZ)),
+        ("zip", zip(&[("folder/", b""), ("folder/table.txt", text)])),
+    ] {
+        assert_eq!(inspect(&world, &bytes, &[])["compression"], name);
+        assert_eq!(import(&world, name, &bytes, &[])["rows"], 2);
+        assert_eq!(columns(node, name), ["id: whole numbers", "age: whole numbers"]);
+    }
+    let two = refused(&world, "two", zip(&[("Anna.csv", text), ("b.csv", text)]), &[]);
+    assert!(two.contains("2 files") && !two.contains("Anna"), "{two}");
+    let twice = refused(&world, "twice", gzip(&zip(&[("a.csv", text)])), &[]);
+    assert!(twice.contains("a compressed file in a compressed file"), "{twice}");
+    for name in ["two", "twice"] {
+        node.refused_as(Person::Steward, 4, &["dataset", "show", name]);
+    }
+}
+
+#[test]
+fn sheet_is_stated_once_for_all_deliveries() {
+    let world = world();
+    let node = &world.nodes[0];
+    let names: &[&str] = &["id", "note", "x"];
+    let lists: &[&[&str]] = &[&["Codes"], &["a"], &["b"]];
+    let first = workbook(&[
+        ("Lists", lists),
+        ("Data", &[names, &["1", "first", "0.5"], &["2", "", "7"]]),
+    ]);
+    let detail = refused(&world, "book", &first, &[]);
+    assert!(
+        detail.contains("--sheet") && detail.contains("`Lists`, `Data`"),
+        "{detail}"
+    );
+    let detail = refused(&world, "book", &first, &["--sheet", "Date"]);
+    assert!(detail.contains("`Date`") && detail.contains("`Data`"), "{detail}");
+    let found = inspect(&world, &first, &["--sheet", "Data"]);
+    assert_eq!((&found["format"], &found["sheet"]), (&"xlsx".into(), &"Data".into()));
+
+    let imported = import(&world, "book", &first, &["--sheet", "Data"]);
+    assert_eq!((&imported["rows"], &imported["refused"]), (&2.into(), &0.into()));
+    assert_eq!(columns(node, "book"), ["id: whole numbers", "note: text", "x: numbers"]);
+    let next = workbook(&[("Data", &[names, &["3", "next", "1"]]), ("Lists", lists)]);
+    let imported = import(&world, "book", &next, &["--append"]);
+    assert_eq!(
+        (&imported["total_rows"], &imported["reading"]["sheet"]),
+        (&3.into(), &"Data".into())
+    );
+    let kept = node.json_as(Person::Steward, &["dataset", "notes", "book"]);
+    assert_eq!(kept["reading"]["sheet"], "Data");
+    // A sheet is a sheet, also if the file is called a CSV file.
+    let detail = refused(&world, "text", "id,x\n1,2\n", &["--sheet", "Data"]);
+    assert!(detail.contains("--sheet"), "{detail}");
 }
 
 #[test]

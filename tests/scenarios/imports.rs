@@ -95,7 +95,7 @@ fn bad_files() -> Vec<Bad> {
         ),
         ("empty", Vec::new(), &["empty"]),
         ("blank", b"\n\r\n\n".to_vec(), &["empty"]),
-        ("binary", b"PK\x03\x04\x00\x00\x00\x00\x00".to_vec(), &["CSV"]),
+        ("binary", b"PK\x03\x04\x00\x00\x00\x00\x00".to_vec(), &["zip"]),
     ]
 }
 
@@ -128,7 +128,7 @@ fn refused_rows_are_skipped_and_listed(world: &World) {
 fn a_type_that_changes_late_is_text_from_the_first_row(world: &World) {
     let mut text = "record,code\n".to_owned();
     for row in 1..60_000 {
-        let code = if row == 50_000 { "n.d." } else { "250" };
+        let code = if row == 50_000 { "elevated" } else { "250" };
         writeln!(text, "{row},{code}").unwrap();
     }
     let node = &world.nodes[0];

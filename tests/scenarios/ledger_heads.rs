@@ -11,15 +11,19 @@ fn alarms(node: &TestNode) -> usize {
     node.status()["alarms"].as_array().map_or(0, Vec::len)
 }
 
-/// The id of the head that `node` has to acknowledge, of another node or of itself.
-fn head(node: &TestNode, own: bool) -> String {
-    let listed = node.json_as(Person::Administrator, &["consortium", "ledger", "list"]);
-    let head = if own {
-        &listed["own"]["head"]
-    } else {
-        &listed["items"][0]["head"]
-    };
-    head.as_str().expect("a head").to_owned()
+/// What `node` has to acknowledge, of itself or of another node: the start or head of its own that it was shown, or the head of the other.
+/// Waits until there is one.
+pub(super) fn shown(node: &TestNode, own: bool) -> String {
+    let mut found = None;
+    node.await_condition("something to acknowledge", |node| {
+        let listed = node.json_as(Person::Administrator, &["consortium", "ledger", "list"]);
+        let of_own = [&listed["own_start"]["statement"], &listed["own"]["head"]];
+        let of_others = [&listed["items"][0]["head"]];
+        let shown = if own { &of_own[..] } else { &of_others[..] };
+        found = shown.iter().find_map(|digest| digest.as_str()).map(str::to_owned);
+        found.is_some()
+    });
+    found.expect("a digest")
 }
 
 #[test]
@@ -58,16 +62,16 @@ fn ledger_of_a_restored_disk_is_detected_by_all() {
     for peer in ["cleveland", "zurich"] {
         let peer = world.node(peer);
         peer.await_condition("an alarm about budapest", |peer| alarms(peer) == 1);
-        assert_eq!(entries(peer, "peer_ledger_conflict").len(), 1);
+        assert_eq!(entries(peer, "peer_start_refused").len(), 1);
         peer.refused_as(
             administrator,
             4,
             &["consortium", "ledger", "acknowledge", "budapest", "--head", "00000000"],
         );
     }
-    assert_eq!(entries(node, "own_ledger_conflict").len(), 1);
+    assert_eq!(entries(node, "own_start_shown").len(), 1);
 
-    let own = head(node, true);
+    let own = shown(node, true);
     node.run_as(
         administrator,
         &["consortium", "ledger", "acknowledge-own", "--head", &own],
@@ -75,7 +79,7 @@ fn ledger_of_a_restored_disk_is_detected_by_all() {
     .ok();
     for peer in ["cleveland", "zurich"] {
         let peer = world.node(peer);
-        let shown = head(peer, false);
+        let shown = shown(peer, false);
         peer.run_as(
             administrator,
             &["consortium", "ledger", "acknowledge", "budapest", "--head", &shown],

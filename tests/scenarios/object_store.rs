@@ -202,6 +202,7 @@ fn names(paths: &[PathBuf]) -> Vec<String> {
 }
 
 /// Searches all files of the server for these texts, in their names and contents.
+/// Shorter ones than these would be found in sealed bytes by chance.
 fn readable(server: &S3Server, texts: &[&str]) -> Option<String> {
     for path in server.files() {
         let bytes = fs::read(&path).unwrap();
@@ -228,7 +229,7 @@ fn object_store_holds_the_data_and_can_read_none_of_it() {
     assert_eq!(server.objects(PREFIX).len(), 5);
     let here = fs::read_dir(vault.dir.path().join("objects")).unwrap().count();
     assert_eq!(here, 0, "there are no objects in the data directory");
-    assert_eq!(readable(&server, &["Sentinel", "PAR1", "people", "name", "age"]), None);
+    assert_eq!(readable(&server, &["Sentinel", "PAR1", "people", "name"]), None);
 
     let again = s3(location(&server, vault.files.path(), PREFIX));
     vault.open(&again).unwrap();

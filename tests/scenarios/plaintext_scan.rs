@@ -58,6 +58,38 @@ fn no_patient_name_is_found_on_disk_in_logs_or_in_metrics() {
     assert_nothing_is_found(&world, &sources);
 }
 
+/// At the lowest level, at which libraries write the text of a query with its values.
+#[test]
+fn trace_log_of_a_query_has_no_literal() {
+    let mut world = World::consortium(2);
+    let cleveland = world.node_mut("cleveland");
+    cleveland.set_env(&[("CONCORDAT_LOG", "trace")]);
+    cleveland.stop();
+    cleveland.start();
+    cleveland.forget_login();
+    let from = &world.file("patients.csv", table(""));
+    world.share(
+        "cleveland",
+        Import {
+            dataset: "heart",
+            from,
+            args: &SUBJECT,
+            classes: &CLASSES,
+        },
+    );
+    let cleveland = world.node("cleveland");
+    for condition in [
+        format!("name = '{}'", NAMES[1]),
+        format!("finding <> '{}'", FINDINGS[1]),
+    ] {
+        // It may be refused; it was parsed then, too.
+        drop(cleveland.query(&format!("SELECT count(*) FROM cleveland.heart WHERE {condition}")));
+    }
+    let log = cleveland.log();
+    assert_free_of_sentinels("the log", log.as_bytes());
+    assert!(!log.contains("SELECT"), "the text of a query is in the log");
+}
+
 fn table(more: &str) -> String {
     let rows = (0..3).map(|n| format!("{},{},{},{}\n", RECORDS[n], NAMES[n], BIRTHDAYS[n], FINDINGS[n]));
     format!("record,name,born,finding\n{}{more}", rows.collect::<String>())

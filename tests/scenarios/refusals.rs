@@ -166,7 +166,20 @@ fn stopped_node_is_unreachable(world: &mut World) {
     world.node_mut("cleveland").stop();
     let budapest = world.node("budapest");
     budapest.await_peers(1);
-    refused_query(budapest, 5, &["SELECT sex FROM cleveland.heart"]);
+    for command in [
+        ["query", "SELECT sex FROM cleveland.heart"].as_slice(),
+        &["catalog", "--peer", "cleveland"],
+    ] {
+        let problem = budapest.refused_as(Person::Researcher, 5, command);
+        assert_eq!(problem["code"], "unreachable", "{problem}");
+        // Neither addresses and keys nor the words of the transport.
+        for text in ["/ip4/", "/ip6/", "/tcp/", "os error", "egotiat", "12D3"] {
+            assert!(!problem.to_string().contains(text), "{text}: {problem}");
+        }
+        let help = problem["help"].as_str().expect("help");
+        assert!(help.contains("whether its node runs"), "{help}");
+        assert!(help.contains("concordat consortium roster show"), "{help}");
+    }
     let problem = world
         .node("cleveland")
         .run(&["--format", "json", "whoami"])

@@ -50,7 +50,8 @@ fn a_revoked_grant_cuts_the_answer_that_is_under_way() {
     }
 }
 
-fn share_many(world: &World) {
+/// Shares `cleveland.scans`, which has more rows than wait on their way to a reader.
+pub(super) fn share_many(world: &World) {
     let mut text = "record,finding,score\n".to_owned();
     let mut noise = 0x9E37_79B9_7F4A_7C15_u64;
     for record in 0..PATIENTS {

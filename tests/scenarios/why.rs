@@ -5,7 +5,7 @@ use serde_json::Value;
 
 #[test]
 fn why_names_the_rules_of_a_grant_a_query_and_a_refusal() {
-    let world = World::consortium(2);
+    let mut world = World::consortium(2);
     let file = world.file("patients.csv", "record,sex,age\n1,0,63\n2,1,41\n3,1,57\n");
     let import = Import {
         dataset: "heart",
@@ -49,6 +49,26 @@ fn why_names_the_rules_of_a_grant_a_query_and_a_refusal() {
     assert_eq!(refused["decision"], "deny", "{refused}");
     assert!(refused["help"].to_string().contains("grant request"), "{refused}");
 
+    // What this node knows to be missing comes first, each by its name.
+    let none: [&str; 0] = [];
+    assert_eq!(missing(&remote), none, "{remote}");
+    let purpose = [
+        "why",
+        "SELECT sex FROM cleveland.heart",
+        "--purpose",
+        "methods-development",
+    ];
+    assert_eq!(
+        missing(&budapest.json_as(Person::Researcher, &purpose)),
+        ["purpose-agreed"]
+    );
+    let administrator = budapest.json_as(Person::Administrator, &["why", "SELECT sex FROM cleveland.lungs"]);
+    assert_eq!(
+        missing(&administrator),
+        ["training-recorded", "grant-agreed"],
+        "{administrator}"
+    );
+
     // If only the holder can lift a refusal, the help does not suggest another request.
     cleveland
         .run_as(Person::Steward, &["grant", "suspend", &grant, "--reason", "an audit"])
@@ -57,6 +77,24 @@ fn why_names_the_rules_of_a_grant_a_query_and_a_refusal() {
     let suspended = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
     assert!(suspended["detail"].to_string().contains("an audit"), "{suspended}");
     assert!(suspended["help"].to_string().contains("resume"), "{suspended}");
+    assert_eq!(missing(&suspended), ["grant-active"], "{suspended}");
+
+    world.node_mut("cleveland").stop();
+    let budapest = world.node("budapest");
+    budapest.await_peers(0);
+    let apart = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
+    assert_eq!(missing(&apart), ["peer-connected", "grant-active"], "{apart}");
+    let of_grant = budapest.json_as(Person::Researcher, &["why", &grant]);
+    assert_eq!(missing(&of_grant), ["peer-connected", "grant-active"], "{of_grant}");
+    let text = budapest.run_as(Person::Researcher, &["why", &grant]).ok().stdout;
+    let first = text.lines().next().unwrap_or_default();
+    assert!(first.contains("`cleveland` is not connected"), "{text}");
+}
+
+/// The names of what an explanation states to be missing.
+fn missing(explained: &Value) -> Vec<&str> {
+    let missing = explained["missing"].as_array().into_iter().flatten();
+    missing.filter_map(|missing| missing["rule"].as_str()).collect()
 }
 
 /// The step of an explanation about `action` and an entity whose name ends in `about`.

@@ -23,8 +23,14 @@ const NOUNS: [(&str, &[Step]); 9] = [
         "user",
         &[
             (Administrator, "user list"),
-            (Administrator, "user training rufus --course GCP --until 2031-05-01"),
-            (Administrator, "user training rufus --course GCP --until 2001-05-01"),
+            (
+                Administrator,
+                "user training rufus --course good-clinical-practice --until 2031-05-01",
+            ),
+            (
+                Administrator,
+                "user training rufus --course good-clinical-practice --until 2001-05-01",
+            ),
             (Administrator, "user role rufus director"),
             (Administrator, "user disable unknown"),
             (Administrator, "user disable administrator"),
@@ -90,6 +96,11 @@ const NOUNS: [(&str, &[Step]); 9] = [
             (Researcher, "query \"SELECT street FROM cleveland.stays\""),
             (Researcher, "query \"DELETE FROM cleveland.stays\""),
             (Researcher, "query \"SELECT 1; SELECT 2\""),
+            (Researcher, "query \"SELECT 1\" --out answer.csv.gz"),
+            (Researcher, "query \"SELECT 1\" --out answer.xlsx"),
+            (Researcher, "query \"SELECT 1\" --out nowhere/answer.csv"),
+            (Researcher, "query --file nowhere.sql"),
+            (Researcher, "query --ouut answer.csv"),
             (Researcher, "query \"SELECT * FROM stays\""),
             (Researcher, "query \"SELECT * FROM a.b.c\""),
             (Researcher, "query \"SELECT * FROM consortium.stays VERSION AS OF 3\""),

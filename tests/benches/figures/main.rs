@@ -4,7 +4,8 @@
 //! kind of link in the same run ([`link`]), with provider and consumer as whole nodes in this process ([`pair`]). Memory is
 //! that of real daemons ([`daemons`]).
 //!
-//! Run it with `.ci/bench`, which builds everything optimized first.
+//! Run it with `.ci/bench`, which builds everything optimized first; `.ci/bench small` measures small queries only, and
+//! `.ci/bench spans` shows where their time goes.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,6 +18,7 @@ mod cohort;
 mod daemons;
 mod link;
 mod pair;
+mod span_tree;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,6 +33,9 @@ const ROWS: usize = 2_000_000;
 const FEW: usize = 400;
 /// Small queries whose latency is measured, after a warm-up of a tenth as many.
 const SMALL: usize = 300;
+const SMALL_QUERY: &str = "SELECT sex, count(*), avg(chol) FROM cleveland.small GROUP BY sex";
+/// Clients that send small queries at the same time.
+const CLIENTS: usize = 32;
 /// How often throughput is measured; the best run counts, because every disturbance makes it worse.
 const TRIES: usize = 3;
 /// Grants that are revoked while rows stream.
@@ -47,13 +52,20 @@ struct Figure {
 
 fn main() {
     let dir = tempfile::tempdir().unwrap();
-    let large = dir.path().join("large.csv");
     let small = dir.path().join("small.csv");
-    cohort::write(&large, ROWS);
     cohort::write(&small, FEW);
     let program = binary();
-    let mut figures = in_process(&large, &small);
     program::choose(&program);
+    let mode = std::env::args().nth(1);
+    if mode.as_deref() == Some("spans") {
+        return spans(&small);
+    }
+    if mode.as_deref() == Some("small") {
+        return print(&small_alone(&small));
+    }
+    let large = dir.path().join("large.csv");
+    cohort::write(&large, ROWS);
+    let mut figures = in_process(&large, &small);
     figures.extend(in_daemons(&large));
     figures.push(Figure {
         what: "size of the binary",
@@ -73,6 +85,54 @@ fn binary() -> PathBuf {
     program
 }
 
+/// Where the time of small queries goes, one after the other.
+fn spans(small: &Path) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let pair = Pair::start(&[("small", small)]).await;
+        for _ in 0..SMALL / 10 {
+            pair.read(SMALL_QUERY).await;
+        }
+        let work = async {
+            for _ in 0..SMALL {
+                pair.read(SMALL_QUERY).await;
+            }
+        };
+        span_tree::print(u32::try_from(SMALL).unwrap(), work).await;
+    });
+}
+
+fn small_alone(small: &Path) -> Vec<Figure> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async { small_queries(&Pair::start(&[("small", small)]).await).await })
+}
+
+async fn small_queries(pair: &Pair) -> Vec<Figure> {
+    let (p50, p99) = latency(pair).await;
+    let load = load(pair).await;
+    vec![
+        span("small query, both ledgers durable, p50", p50, p50, "≤ 4 ms"),
+        span("small query, both ledgers durable, p99", p99, p50, "≤ 15 ms"),
+        Figure {
+            what: "small queries, both ledgers durable, at 32 clients",
+            value: format!("{:.0}/s", load.per_second),
+            ratio: format!("{:.2}", load.per_second * p50.as_secs_f64()),
+            aim: "≥ 500/s",
+        },
+        span("the same, p50", load.p50, p50, ""),
+        span("the same, p99", load.p99, p50, ""),
+        Figure {
+            what: "the same, refused",
+            value: match load.refused.first() {
+                Some(first) => format!("{}: {first}", load.refused.len()),
+                None => "0".to_owned(),
+            },
+            ratio: String::new(),
+            aim: "0",
+        },
+    ]
+}
+
 fn in_process(large: &Path, small: &Path) -> Vec<Figure> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -80,17 +140,19 @@ fn in_process(large: &Path, small: &Path) -> Vec<Figure> {
         let pair = Pair::start(&[("large", large), ("small", small)]).await;
         let full = best(async || throughput(&pair, "SELECT * FROM cleveland.large").await).await;
         let clear = best(async || throughput(&pair, "SELECT sex, chol, bp, day FROM cleveland.large").await).await;
-        let (p50, p99) = latency(&pair).await;
+        let small = small_queries(&pair).await;
         let (returned, last) = revocation(&pair).await;
-        vec![
+        let mut figures = vec![
             rate("plain bytes over one libp2p stream, TCP", raw, raw, ""),
             rate("`records` query, all columns, transformed", full, raw, "0.4"),
             rate("`records` query, columns in clear", clear, raw, "0.4"),
-            span("small query, both ledgers durable, p50", p50, p50, ""),
-            span("small query, both ledgers durable, p99", p99, p50, ""),
+        ];
+        figures.extend(small);
+        figures.extend([
             span("`grant revoke` until it returns, slowest", returned, returned, ""),
             span("`grant revoke` until the last byte, slowest", last, returned, "≤ 1.0"),
-        ]
+        ]);
+        figures
     })
 }
 
@@ -151,11 +213,10 @@ async fn best(measure: impl AsyncFn() -> f64) -> f64 {
 
 /// The latency of small queries: p50 and p99.
 async fn latency(pair: &Pair) -> (Duration, Duration) {
-    let sql = "SELECT sex, count(*), avg(chol) FROM cleveland.small GROUP BY sex";
     let mut spans = Vec::new();
     for number in 0..SMALL + SMALL / 10 {
         let began = Instant::now();
-        pair.read(sql).await;
+        pair.read(SMALL_QUERY).await;
         if number >= SMALL / 10 {
             spans.push(began.elapsed());
         }
@@ -163,6 +224,39 @@ async fn latency(pair: &Pair) -> (Duration, Duration) {
     spans.sort();
     let at = |percent: usize| spans.get(spans.len() * percent / 100).copied().unwrap();
     (at(50), at(99))
+}
+
+/// Small queries of many clients at the same time.
+struct Load {
+    per_second: f64,
+    p50: Duration,
+    p99: Duration,
+    /// Why, for each that was refused.
+    refused: Vec<String>,
+}
+
+async fn load(pair: &Pair) -> Load {
+    let began = Instant::now();
+    let client = async |_| {
+        let mut spans = Vec::new();
+        for _ in 0..SMALL / 3 {
+            let began = Instant::now();
+            let answered = pair.answered(SMALL_QUERY).await;
+            spans.push(answered.map(|()| began.elapsed()).map_err(|error| error.to_string()));
+        }
+        spans
+    };
+    let ended = futures::future::join_all((0..CLIENTS).map(client)).await;
+    let elapsed = began.elapsed();
+    let (spans, refused): (Vec<_>, Vec<_>) = ended.into_iter().flatten().partition(Result::is_ok);
+    let mut spans: Vec<Duration> = spans.into_iter().flatten().collect();
+    spans.sort();
+    Load {
+        per_second: spans.len() as f64 / elapsed.as_secs_f64(),
+        p50: spans.get(spans.len() / 2).copied().unwrap_or_default(),
+        p99: spans.get(spans.len() * 99 / 100).copied().unwrap_or_default(),
+        refused: refused.into_iter().filter_map(Result::err).collect(),
+    }
 }
 
 /// From the call of `revoke` until it returns, and until the consumer has its last rows; the slowest of each.

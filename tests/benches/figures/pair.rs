@@ -8,9 +8,10 @@ use std::time::Duration;
 use concordat_keys::{Argon2Cost, Passphrase, Secret};
 use concordat_network::Limits;
 use concordat_node::{
-    Actor, Clock, DEFAULT_MEMORY, EngineConfig, Identity, Node, RETRY_INTERVAL, Restriction, Shutdown, StartConfig,
-    Training,
+    Actor, Clock, CountedStart, DEFAULT_MEMORY, EngineConfig, Identity, Node, RETRY_INTERVAL, Restriction, Shutdown,
+    StartConfig, Training,
 };
+use concordat_node::{FederationError, Question};
 use concordat_protocol::audit::Cause;
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
@@ -84,7 +85,12 @@ impl Pair {
 
     /// Reads an answer to its end: its rows, and the bytes that were transferred.
     pub(crate) async fn read(&self, sql: &str) -> (usize, u64) {
-        let mut answer = self.consumer.federation().query(&self.eva, sql, None).await.unwrap();
+        let mut answer = self
+            .consumer
+            .federation()
+            .query(&self.eva, &Question::new(sql))
+            .await
+            .unwrap();
         let mut rows = 0;
         while let Some(batch) = answer.next().await {
             rows += batch.unwrap().num_rows();
@@ -93,6 +99,15 @@ impl Pair {
             rows,
             answer.summary().receipts.iter().map(|receipt| receipt.bytes).sum(),
         )
+    }
+
+    /// Reads an answer to its end, if there is one.
+    pub(crate) async fn answered(&self, sql: &str) -> Result<(), FederationError> {
+        let mut answer = self.consumer.federation().query(&self.eva, &Question::new(sql)).await?;
+        while let Some(batch) = answer.next().await {
+            batch?;
+        }
+        Ok(())
     }
 
     /// Revokes the newest grant while an answer to `sql` streams: how long the call took, and how long after it began the
@@ -106,7 +121,12 @@ impl Pair {
             .unwrap()
             .terms
             .grant;
-        let mut answer = self.consumer.federation().query(&self.eva, sql, None).await.unwrap();
+        let mut answer = self
+            .consumer
+            .federation()
+            .query(&self.eva, &Question::new(sql))
+            .await
+            .unwrap();
         answer.next().await.unwrap().unwrap();
         let began = Instant::now();
         let provider = self.provider.negotiations().clone();
@@ -175,6 +195,7 @@ async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempD
     storage.identities().put_node(&node_key).unwrap();
     let id = InstitutionId::new(institution).unwrap();
     let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), id.clone()).unwrap();
+    let start = CountedStart::count(storage.meta()).unwrap();
     let config = StartConfig {
         identity: Identity::new(
             (
@@ -187,6 +208,7 @@ async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempD
         ),
         storage,
         ledger,
+        start,
         clock: Clock::system(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         dial: vec![concordat_network::DialRange::Loopback],
@@ -244,7 +266,7 @@ async fn researcher(node: &Node) -> Actor {
             .add("eva", BTreeSet::from([Role::Researcher]), &password, now)
             .unwrap();
         let training = Training {
-            name: Text::new("data protection").unwrap(),
+            name: Text::new("data-protection").unwrap(),
             until: now.plus_seconds(86_400),
         };
         let change = node.accounts().training("eva", training, now).unwrap();

@@ -150,7 +150,7 @@ impl File {
     }
 
     fn read_identifiers(&mut self, line: &str, module: &str, known: &BTreeSet<String>) {
-        for path in line.split(|c: char| !(c.is_alphanumeric() || "_:$".contains(c))) {
+        for path in without_visibility(line).split(|c: char| !(c.is_alphanumeric() || "_:$".contains(c))) {
             let segments: Vec<&str> = path.split("::").collect();
             self.identifiers
                 .extend(segments.iter().map(|segment| (*segment).to_owned()));
@@ -159,6 +159,13 @@ impl File {
             }
         }
     }
+}
+
+/// A line without the module that it is visible in, which it does not use.
+fn without_visibility(line: &str) -> &str {
+    let rest = line.trim_start().strip_prefix("pub(in ");
+    rest.and_then(|rest| rest.split_once(')'))
+        .map_or(line, |(_, rest)| rest)
 }
 
 /// A path from the crate's root; `None` if it leads outside the crate.

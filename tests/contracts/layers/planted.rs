@@ -118,6 +118,18 @@ fn tests_and_comments_may_use_anything() {
 }
 
 #[test]
+fn visibility_is_no_edge() {
+    let files = [
+        ("low.rs", "mod a;\nuse a::Item;\n"),
+        (
+            "low/a.rs",
+            "pub(in crate::low) struct Item;\nimpl Item {\n    pub(in crate::high) fn f() {}\n}\n",
+        ),
+    ];
+    assert_eq!(found(&RULES, &files), [] as [&str; 0]);
+}
+
+#[test]
 fn module_without_a_layer_is_reported() {
     assert_eq!(found(&RULES, &[("new.rs", "")]).len(), 1);
 }

@@ -8,7 +8,7 @@ mod bounded;
 use concordat_protocol::{
     grant::{GrantTerms, Notice},
     identity::{InstitutionKey, InstitutionPublicKey, PrivateKey},
-    membership::{CharterChange, Enrollment, NodeCertificate, Roster, SignedFile, from_file, to_armor},
+    membership::{AddressRecord, CharterChange, Enrollment, NodeCertificate, Roster, SignedFile, from_file, to_armor},
     negotiation::NegotiationMessage,
     query::{ActorAssertion, QueryEnvelope, Receipt},
     signed::{CoSigned, Document, Signed},
@@ -26,6 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     cosigned::<Roster>(bytes, key);
     cosigned::<CharterChange>(bytes, key);
     signed::<HelloStatement>(bytes, key);
+    signed::<AddressRecord>(bytes, key);
     signed::<NodeCertificate>(bytes, key);
     signed::<ActorAssertion>(bytes, key);
     signed::<QueryEnvelope>(bytes, key);

@@ -9,8 +9,9 @@ mod bounded;
 use concordat_protocol::wire::{
     codec::{Frame, HEADER_LEN, decode, encode, frame_len},
     messages::{
-        CatalogReply, CatalogRequest, Countersignature, GrantHeadsFrame, GrantHeadsReply, Hello, NegotiationFrame,
-        NoticeFrame, NoticeReply, QueryClosing, QueryFrame, QueryOpening, Reply, RosterMessage,
+        AddressesFrame, CatalogReply, CatalogRequest, Countersignature, GrantColumnsReply, GrantColumnsRequest,
+        GrantHeadsFrame, GrantHeadsReply, Hello, HelloClosing, HelloReply, NegotiationFrame, NoticeFrame, NoticeReply,
+        QueryClosing, QueryFrame, QueryOpening, Reply, RosterMessage,
     },
 };
 use libfuzzer_sys::fuzz_target;
@@ -34,6 +35,11 @@ fuzz_target!(|input: &[u8]| {
         check::<NoticeReply>,
         check::<GrantHeadsFrame>,
         check::<GrantHeadsReply>,
+        check::<GrantColumnsRequest>,
+        check::<GrantColumnsReply>,
+        check::<HelloReply>,
+        check::<HelloClosing>,
+        check::<AddressesFrame>,
     ];
     checks[usize::from(*choice) % checks.len()](body);
 });

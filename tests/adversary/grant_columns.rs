@@ -1,0 +1,46 @@
+//! Columns of grants: they are shown to the consumer of an active grant, and to no other institution.
+
+use concordat_protocol::ids::GrantId;
+use concordat_protocol::wire::messages::{GrantColumnsReply, GrantColumnsRequest, Refusal, RefusalCode};
+use concordat_protocol::wire::streams::GRANT_COLUMNS;
+
+use super::negotiation_fixture::{grant_between_members, granted};
+use super::queries::revoke;
+use super::well_behaved::World;
+
+async fn columns(world: &World, grant: GrantId) -> Result<Vec<String>, Refusal> {
+    let mut stream = world.attacker.open(&world.provider, GRANT_COLUMNS).await.unwrap();
+    stream.send(&GrantColumnsRequest { grant }).await.unwrap();
+    match stream.recv().await.unwrap() {
+        GrantColumnsReply::Columns(columns) => Ok(columns.into_iter().map(|column| column.name.to_string()).collect()),
+        GrantColumnsReply::Refused(refusal) => Err(refusal),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grant_columns_of_another_institution_look_like_those_of_no_grant() {
+    let world = World::connected().await;
+    let theirs = grant_between_members(&world).await;
+    let none = GrantId::from_bytes([9; 16]);
+    let refused = columns(&world, theirs).await.unwrap_err();
+    let unknown = columns(&world, none).await.unwrap_err();
+    assert_eq!(refused.code, RefusalCode::NotFound);
+    let without_id = |refusal: &Refusal, id: &GrantId| refusal.reasons[0].text.replace(&id.to_string(), "ID");
+    assert_eq!(without_id(&refused, &theirs), without_id(&unknown, &none));
+    world.assert_still_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grant_columns_are_those_of_the_scope_while_the_grant_is_active() {
+    let world = World::connected().await;
+    let grant = granted(&world).await;
+    let shown = columns(&world, grant).await.unwrap();
+    assert!(shown.iter().any(|name| name == "chol"), "{shown:?}");
+    assert!(
+        !shown.iter().any(|name| name == "name"),
+        "it is outside the scope: {shown:?}"
+    );
+    revoke(&world.provider, grant).await;
+    let refused = columns(&world, grant).await.unwrap_err();
+    assert_eq!(refused.code, RefusalCode::Denied);
+}

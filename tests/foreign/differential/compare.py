@@ -1,0 +1,143 @@
+"""Whether two answers are equal.
+
+Values are compared, and not types: `2` equals `2.0`, and a date equals midnight. Numbers are equal within a relative error of 1e-9, as
+the order of additions is not determined; NaN equals NaN. Rows are compared without their order, except where `ORDER BY` determines it.
+"""
+
+import datetime
+import decimal
+import math
+from collections import defaultdict
+
+import pyarrow
+
+from answer import Cell, Row, Rows
+from oracle import Shape
+
+RELATIVE = 1e-9
+# Differences of the size of the rounding errors of a sum around zero; numbers that are small by themselves are compared exactly.
+ABSOLUTE = 1e-12
+SMALL = 1e-290
+NUMBER = "a number"
+
+
+def difference(ours: Rows, theirs: Rows, shape: Shape, sql: str) -> str | None:
+    """What differs first, as a short phrase; `None` if nothing does."""
+    if len(ours.names) != len(theirs.names):
+        return "number of columns"
+    if names_differ(ours.names, shape, sql):
+        return "names of columns"
+    if len(ours.rows) != len(theirs.rows):
+        return "fewer rows" if len(ours.rows) < len(theirs.rows) else "more rows"
+    only_ours, only_theirs = unmatched(ours.rows, theirs.rows)
+    if only_theirs:
+        return f"values {first_difference(only_ours, only_theirs[0], shape)}"
+    if shape.order and any(not same_keys(ours, theirs, row, shape.order) for row in range(len(ours.rows))):
+        return "order of rows"
+    return None
+
+
+def names_differ(names: tuple[str, ...], shape: Shape, sql: str) -> bool:
+    """Names that the query has in quotes are compared with their case. If two columns have the same name, ours are distinct."""
+    known = [name.lower() for name in shape.names if name]
+    if len(set(known)) < len(known):
+        return len({name.lower() for name in names}) < len(names)
+    return any(
+        wanted is not None and name != wanted and (f'"{wanted}"' in sql or name.lower() != wanted.lower())
+        for name, wanted in zip(names, shape.names, strict=True)
+    )
+
+
+def same_keys(ours: Rows, theirs: Rows, row: int, order: tuple[int, ...]) -> bool:
+    return all(same(ours.rows[row][at], theirs.rows[row][at]) for at in order)
+
+
+def first_difference(ours: list[Row], row: Row, shape: Shape) -> str:
+    """What differs in the most similar row: the function that computes the column, and the kinds of both values."""
+    similar = max(ours, key=lambda other: sum(map(same, other, row)))
+    at = next(at for at, cells in enumerate(zip(similar, row, strict=True)) if not same(*cells))
+    column = shape.functions[at] if at < len(shape.functions) else ""
+    return f"of `{column}`: {kind(similar[at])} for {kind(row[at])}"
+
+
+def kind(cell: Cell) -> str:
+    """What a cell is, in a word."""
+    if is_number(cell):
+        return "a number" if math.isfinite(cell) else str(float(cell))
+    return "nothing" if cell is None else type(cell).__name__
+
+
+def unmatched(ours: list[Row], theirs: list[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows of each side without an equal row on the other side."""
+    ours_by_key, theirs_by_key = grouped(ours), grouped(theirs)
+    only_ours, only_theirs = [], []
+    for shared_key in [*ours_by_key, *(other for other in theirs_by_key if other not in ours_by_key)]:
+        left, right = paired(ours_by_key.get(shared_key, []), theirs_by_key.get(shared_key, []))
+        only_ours += left
+        only_theirs += right
+    return only_ours, only_theirs
+
+
+def grouped(rows: list[Row]) -> dict[tuple, list[Row]]:
+    """The rows by their values that are not numbers."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[tuple(key(cell) for cell in row)].append(row)
+    return groups
+
+
+def paired(ours: list[Row], theirs: list[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows that are left when each row has taken an equal one of the other side. Rows with the same key differ in numbers only."""
+    remaining, left = sorted(ours, key=numbers), []
+    for row in sorted(theirs, key=numbers):
+        at = next((at for at, other in enumerate(remaining) if all(map(same, other, row))), None)
+        if at is None:
+            left.append(row)
+        else:
+            del remaining[at]
+    return remaining, left
+
+
+def numbers(row: Row) -> list[float]:
+    """The numbers of a row, for sorting."""
+    values = [float(cell) for cell in row if is_number(cell)]
+    return [math.inf if math.isnan(value) else value for value in values]
+
+
+def is_number(cell: Cell) -> bool:
+    return isinstance(cell, int | float | decimal.Decimal) and not isinstance(cell, bool)
+
+
+def key(cell: Cell) -> object:
+    """A value that equal cells share."""
+    if is_number(cell):
+        return NUMBER
+    match cell:
+        case datetime.datetime(tzinfo=None):
+            return ("time", cell)
+        case datetime.datetime():
+            return ("instant", cell.astimezone(datetime.timezone.utc))
+        case datetime.date():
+            return ("time", datetime.datetime(cell.year, cell.month, cell.day))
+        case datetime.timedelta():
+            return ("interval", 0, round(cell.total_seconds() * 1e9))
+        case pyarrow.MonthDayNano():
+            return ("interval", cell.months, cell.days * 86_400 * 10**9 + cell.nanoseconds)
+        case _:
+            return (type(cell).__name__, repr(cell) if isinstance(cell, list | dict) else cell)
+
+
+def same(ours: Cell, theirs: Cell) -> bool:
+    """Whether two cells are equal."""
+    if not (is_number(ours) and is_number(theirs)):
+        return key(ours) == key(theirs)
+    if ours == theirs:
+        return True
+    if not (isinstance(ours, float) or isinstance(theirs, float)):
+        return False
+    left, right = float(ours), float(theirs)
+    if math.isnan(left) or math.isnan(right):
+        return math.isnan(left) and math.isnan(right)
+    if 0 < min(abs(left), abs(right)) < SMALL or 0 < max(abs(left), abs(right)) < SMALL:
+        return False
+    return math.isclose(left, right, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
