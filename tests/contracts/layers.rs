@@ -105,6 +105,7 @@ const CRATES: &[Crate] = &[
             &["calculation", "session"],
             &["aggregate", "executable", "size"],
             &["plan", "statement"],
+            &["known_plans"],
             &["foreseen"],
             &["run"],
             &["worker"],

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use concordat_protocol::{ids::DatasetRef, schema::VersionNumber, scope::Tier};
-use datafusion::{datasource::empty::EmptyTable, logical_expr::LogicalPlan};
+use datafusion::{catalog::TableProvider, datasource::empty::EmptyTable, logical_expr::LogicalPlan};
 
-use super::{
-    QueryError, aggregate::Split, plan::planned, session::planning_context, shown::as_read, size, statement, text,
-};
+use super::{QueryError, aggregate::Split, known_plans::PlanKey, session::planning_context, shown::as_read, text};
 
 /// The one column of an answer at tier `exists`.
 pub(super) const EXISTS: &str = "exists";
@@ -27,14 +25,16 @@ pub async fn foreseen(
     shown: &SchemaRef,
     tier: Tier,
 ) -> Result<SchemaRef, QueryError> {
-    let columns: Vec<&str> = shown.fields().iter().map(|field| field.name().as_str()).collect();
-    let statement = statement::checked(sql, dataset, version, &columns)?;
-    let context = planning_context(dataset, Arc::new(EmptyTable::new(as_read(shown))))?;
-    let state = context.state();
-    let plan = planned(&state, statement, dataset, tier).await?;
-    size::admitted(&plan)?;
-    size::rows_per_batch(&plan, state.config().batch_size())?;
-    columns_of(plan, tier)
+    let table = Arc::new(EmptyTable::new(as_read(shown)));
+    let key = PlanKey {
+        sql: sql.to_owned(),
+        version,
+        dataset: dataset.clone(),
+        tier,
+        shown: table.schema(),
+    };
+    let context = planning_context(dataset, table)?;
+    columns_of(key.planned(&context.state()).await?.plan, tier)
 }
 
 fn columns_of(plan: LogicalPlan, tier: Tier) -> Result<SchemaRef, QueryError> {

@@ -40,6 +40,7 @@ mod floats;
 mod foreseen;
 mod functions;
 mod guard;
+mod known_plans;
 mod meaning;
 mod names;
 mod order;

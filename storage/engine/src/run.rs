@@ -32,12 +32,12 @@ use super::{
     error_capture::{CapturedError, ErrorCapture},
     foreseen::EXISTS,
     guard::{View, regrouped},
+    known_plans::{KnownPlan, KnownPlans, PlanKey},
     order::Order,
-    plan::{planned, reading},
+    plan::reading,
     session::{for_groups, in_one_partition, session_context},
-    size,
     source::AnswerKeys,
-    statement, text,
+    text,
 };
 use crate::{
     Permit, ReleasedAnswer, StillPermitted,
@@ -63,11 +63,12 @@ pub async fn answer(
     let keys = AnswerKeys::of(source, &holder);
     let max_rows = max_rows(&scope);
     let sleep = tokio::time::sleep(bounds.time);
-    let (raw, deadline) = with_deadline(sleep, compute(source, scope, &keys, (sql, None), bounds)).await?;
+    let plans = KnownPlans::default();
+    let (raw, deadline) = with_deadline(sleep, compute(source, scope, &keys, (sql, None), bounds, &plans)).await?;
     Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
 }
 
-/// The result of a statement over a version within `scope`, before anything may be released.
+/// The result of a statement over a version within `scope`, before anything may be released. A statement of `plans` is not planned again.
 ///
 /// # Errors
 /// [`QueryError`].
@@ -75,8 +76,9 @@ pub(super) async fn compute(
     source: &dyn Table,
     scope: Scope,
     keys: &AnswerKeys,
-    (sql, version): (&str, Option<VersionNumber>),
+    statement: (&str, Option<VersionNumber>),
     bounds: Bounds,
+    plans: &KnownPlans,
 ) -> Result<RawAnswer, QueryError> {
     let view = View::new(source, &scope, &keys.pseudonyms)?;
     let view = match scope.tier {
@@ -84,11 +86,10 @@ pub(super) async fn compute(
         Tier::Aggregate | Tier::Count | Tier::Exists => view,
     };
     let shown = view.planned();
-    let columns: Vec<&str> = shown.fields().iter().map(|field| field.name().as_str()).collect();
-    let statement = statement::checked(sql, &scope.dataset, version, &columns)?;
+    let key = PlanKey::new(statement, &scope, Arc::clone(&shown));
     let (objects, seen) = ErrorCapture::wrap(source.object_store());
-    let planned = Arc::new(EmptyTable::new(shown));
-    let context = session_context(&scope.dataset, planned, objects, &bounds)?;
+    let context = session_context(&scope.dataset, Arc::new(EmptyTable::new(shown)), objects, &bounds)?;
+    let known = Box::pin(plans.get(key, &context.state())).await?;
     let engine = Engine {
         context,
         view,
@@ -96,7 +97,7 @@ pub(super) async fn compute(
         bounds,
         seen,
     };
-    Box::pin(engine.execute(statement)).await
+    Box::pin(engine.execute(&known)).await
 }
 
 /// Row limits apply to records; the number of released cells is bounded by the groups.
@@ -132,14 +133,11 @@ struct Engine {
 }
 
 impl Engine {
-    async fn execute(&self, statement: datafusion::sql::sqlparser::ast::Statement) -> Result<RawAnswer, QueryError> {
+    async fn execute(&self, known: &KnownPlan) -> Result<RawAnswer, QueryError> {
         let mut state = self.context.state();
-        let plan = planned(&state, statement, &self.scope.dataset, self.scope.tier).await?;
-        size::admitted(&plan)?;
-        let rows = size::rows_per_batch(&plan, state.config().batch_size())?;
-        *state.config_mut() = state.config().clone().with_batch_size(rows);
+        *state.config_mut() = state.config().clone().with_batch_size(known.batch_rows);
         let table: Arc<dyn TableProvider> = Arc::new(self.view.clone());
-        let plan = reading(plan, &|_| Some(Arc::clone(&table)))?;
+        let plan = reading(known.plan.clone(), &|_| Some(Arc::clone(&table)))?;
         match self.scope.tier {
             Tier::Records => self.raw(Box::pin(self.records(&state, plan)).await?, 0),
             Tier::Aggregate | Tier::Count => self.aggregate(&state, plan).await,

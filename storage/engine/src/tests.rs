@@ -5,6 +5,7 @@ mod functions;
 pub(crate) mod home;
 mod hostile;
 mod injected_faults;
+mod known_plans;
 mod lost_columns;
 mod messages;
 mod order;

@@ -29,6 +29,7 @@ use super::{
 use crate::{
     QueryError, Table,
     disclosure::{RawAnswer, rows_in_a_chunk},
+    known_plans::KnownPlans,
     run::compute,
 };
 use concordat_protocol::error_kind::ErrorKind;
@@ -99,8 +100,9 @@ fn run(runtime: &Runtime, socket: Socket) -> Result<(), QueryError> {
         let pending = PendingReads::default();
         let (tasks, mut queue) = tokio::sync::mpsc::channel(1);
         tokio::spawn(receive(Frames::new(reader), pending.clone(), tasks));
+        let plans = KnownPlans::default();
         while let Some(body) = queue.recv().await {
-            answer(&body, &writer, &pending).await?;
+            answer(&body, &writer, &pending, &plans).await?;
         }
         Ok(())
     })
@@ -157,8 +159,8 @@ impl Table for RemoteVersion {
 }
 
 /// Answers one query. An error returned here is an error of the socket and ends the process.
-async fn answer(body: &[u8], writer: &Writer, pending: &PendingReads) -> Result<(), QueryError> {
-    let ended = match computed(body, writer, pending).await {
+async fn answer(body: &[u8], writer: &Writer, pending: &PendingReads, plans: &KnownPlans) -> Result<(), QueryError> {
+    let ended = match computed(body, writer, pending, plans).await {
         Ok(raw) => send_answer(raw, writer).await,
         Err(error) => Err(error),
     };
@@ -173,7 +175,12 @@ async fn answer(body: &[u8], writer: &Writer, pending: &PendingReads) -> Result<
     }
 }
 
-async fn computed(body: &[u8], writer: &Writer, pending: &PendingReads) -> Result<RawAnswer, QueryError> {
+async fn computed(
+    body: &[u8],
+    writer: &Writer,
+    pending: &PendingReads,
+    plans: &KnownPlans,
+) -> Result<RawAnswer, QueryError> {
     let task: Task = decode(body)?;
     let ((schema, objects), keys) = task.schema().zip(task.objects()).zip(task.keys()).ok_or(failed())?;
     let source = RemoteVersion {
@@ -183,7 +190,7 @@ async fn computed(body: &[u8], writer: &Writer, pending: &PendingReads) -> Resul
         objects,
     };
     let bounds = task.bounds();
-    compute(&source, task.scope, &keys, (&task.sql, task.version), bounds).await
+    compute(&source, task.scope, &keys, (&task.sql, task.version), bounds, plans).await
 }
 
 /// Sends columns and rows, in chunks small enough to stop quickly.
