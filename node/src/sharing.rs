@@ -32,6 +32,7 @@ mod pipeline;
 mod refusal;
 mod requester;
 mod span;
+mod wait_deadline;
 mod withdrawal;
 
 use concordat_protocol::wire::streams::{CATALOG, GRANT_COLUMNS, QUERY, RECEIPT};

@@ -14,6 +14,7 @@ use super::engine::EngineConfig;
 use super::grant_quota::Quota;
 use super::party_limits::{ConcurrencyLimits, Party, QuerySlot};
 use super::requester::Requester;
+use super::wait_deadline::WaitDeadline;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::evidence::Evidence;
@@ -108,7 +109,8 @@ impl Sharing {
     /// # Errors
     /// [`Refusal`] if none becomes free in time.
     pub async fn local_slot(&self, actor: &Actor) -> Result<QuerySlot, Refusal> {
-        self.0.local_limits.acquire(Party::Person(actor.id().clone())).await
+        let party = Party::Person(actor.id().clone());
+        self.0.local_limits.acquire(party, WaitDeadline::start()).await
     }
 
     /// The same person as of now, for another query on their behalf.

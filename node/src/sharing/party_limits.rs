@@ -6,6 +6,8 @@
 //!
 //! An institution may have more exchanges than slots: those whose receipts it is signing need no engine. Their number is limited too, so that the
 //! receipts of concurrent queries alone never become so many that a query is refused until they are signed.
+//!
+//! All waits of one query share one deadline ([`super::wait_deadline`]).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +17,9 @@ use concordat_protocol::ids::{ActorId, InstitutionId};
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::wait_deadline::WaitDeadline;
 use crate::clock::Clock;
 
-/// How long a query waits for a slot; shorter than the time the consumer waits for the first message.
-const SLOT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Engine time that an institution can use in advance. The budget is replenished by one second per second, so on average an
 /// institution can have one query running at all times.
 ///
@@ -83,10 +84,9 @@ pub(super) struct DecisionSlot {
 }
 
 impl DecisionSlot {
-    async fn acquire(decisions: &Arc<Semaphore>, running: usize) -> Result<Self, Refusal> {
-        let only = tokio::time::timeout(SLOT_TIMEOUT, Arc::clone(decisions).acquire_owned()).await;
+    async fn acquire(decisions: &Arc<Semaphore>, running: usize, until: WaitDeadline) -> Result<Self, Refusal> {
+        let only = until.wait(Arc::clone(decisions).acquire_owned()).await;
         let only = only
-            .ok()
             .and_then(Result::ok)
             .ok_or_else(|| busy("other queries of yours are being decided; try again later"))?;
         Ok(Self { running, _only: only })
@@ -102,9 +102,9 @@ impl QuerySlot {
     /// Waits until nothing else of the party is being decided.
     ///
     /// # Errors
-    /// [`RefusalCode::Busy`] if that takes too long.
-    pub(super) async fn decision_slot(&self) -> Result<DecisionSlot, Refusal> {
-        DecisionSlot::acquire(&self.decisions, self.running).await
+    /// [`RefusalCode::Busy`] if that takes until `until`.
+    pub(super) async fn decision_slot(&self, until: WaitDeadline) -> Result<DecisionSlot, Refusal> {
+        DecisionSlot::acquire(&self.decisions, self.running, until).await
     }
 }
 
@@ -120,22 +120,18 @@ impl ConcurrencyLimits {
         }
     }
 
-    /// A slot for one query of `party`, held until the result is dropped.
-    ///
-    /// # Errors
-    /// [`RefusalCode::Busy`] if none becomes free in time, or if the party's engine time is used up.
-    pub(super) async fn acquire(&self, party: Party) -> Result<QuerySlot, Refusal> {
-        self.acquire_within(party, SLOT_TIMEOUT).await
-    }
-
     /// Waits until `institution` may have another exchange.
     ///
     /// # Errors
-    /// [`RefusalCode::Busy`] if that takes too long.
-    pub(super) async fn exchange(&self, institution: &InstitutionId) -> Result<ExchangeSlot, Refusal> {
+    /// [`RefusalCode::Busy`] if that takes until `until`, or if its engine time is used up.
+    pub(super) async fn exchange(
+        &self,
+        institution: &InstitutionId,
+        until: WaitDeadline,
+    ) -> Result<ExchangeSlot, Refusal> {
         let party = self.party(&Party::Institution(institution.clone()))?;
-        let own = tokio::time::timeout(SLOT_TIMEOUT, party.exchanges.acquire_owned()).await;
-        let own = own.ok().and_then(Result::ok);
+        let own = until.wait(party.exchanges.acquire_owned()).await;
+        let own = own.and_then(Result::ok);
         own.map(|own| ExchangeSlot { _own: own })
             .ok_or_else(|| busy("other queries of yours are being answered; try again later"))
     }
@@ -144,25 +140,28 @@ impl ConcurrencyLimits {
     ///
     /// # Errors
     /// As [`Self::acquire`].
-    pub(super) async fn decision_slot(&self, party: &Party) -> Result<DecisionSlot, Refusal> {
+    pub(super) async fn decision_slot(&self, party: &Party, until: WaitDeadline) -> Result<DecisionSlot, Refusal> {
         let party = self.party(party)?;
-        DecisionSlot::acquire(&party.decisions, 0).await
+        DecisionSlot::acquire(&party.decisions, 0, until).await
     }
 
-    async fn acquire_within(&self, party: Party, timeout: Duration) -> Result<QuerySlot, Refusal> {
+    /// A slot for one query of `party`, held until the result is dropped.
+    ///
+    /// # Errors
+    /// [`RefusalCode::Busy`] if none becomes free until `until`, or if the party's engine time is used up.
+    pub(super) async fn acquire(&self, party: Party, until: WaitDeadline) -> Result<QuerySlot, Refusal> {
         let Shared { slots, decisions, .. } = self.party(&party)?;
         let waiting = Arc::clone(&slots);
         // The party's own slots first, so that a party that has none left does not block others.
-        let own = tokio::time::timeout(timeout, slots.acquire_owned()).await;
-        let own = own.ok().and_then(Result::ok).ok_or_else(|| {
+        let own = until.wait(slots.acquire_owned()).await;
+        let own = own.and_then(Result::ok).ok_or_else(|| {
             let per_party = self.per_party;
             busy(format!(
                 "{per_party} of your queries are being answered; try again later"
             ))
         })?;
-        let all = tokio::time::timeout(timeout, self.all.clone().acquire_owned()).await;
+        let all = until.wait(self.all.clone().acquire_owned()).await;
         let all = all
-            .ok()
             .and_then(Result::ok)
             .ok_or_else(|| busy("the maximum number of queries is being answered; try again later"))?;
         let running = self

@@ -1,13 +1,19 @@
 use concordat_protocol::time::Timestamp;
 
+use super::super::wait_deadline::WAIT_TIMEOUT;
 use super::*;
 
 fn institution(name: &str) -> Party {
     Party::Institution(name.parse().unwrap())
 }
 
+/// The deadline of a query that waits for nothing.
+fn at_once() -> WaitDeadline {
+    WaitDeadline::after(Duration::ZERO)
+}
+
 async fn busy_for(limits: &ConcurrencyLimits, party: &Party) -> bool {
-    let taken = limits.acquire_within(party.clone(), Duration::ZERO).await;
+    let taken = limits.acquire(party.clone(), at_once()).await;
     taken.is_err_and(|refusal| refusal.code == RefusalCode::Busy)
 }
 
@@ -18,7 +24,7 @@ async fn concurrency_party_over_its_limit_does_not_block_others() {
     let modest = institution("budapest");
     let mut held = Vec::new();
     for _ in 0..8 {
-        held.push(limits.acquire_within(greedy.clone(), Duration::ZERO).await.unwrap());
+        held.push(limits.acquire(greedy.clone(), at_once()).await.unwrap());
     }
     assert!(busy_for(&limits, &greedy).await);
     assert!(!busy_for(&limits, &modest).await);
@@ -34,7 +40,7 @@ async fn concurrency_all_parties_share_the_total_limit() {
     let c = Party::Person("eva@cleveland".parse().unwrap());
     let mut held = Vec::new();
     for party in [&a, &a, &b] {
-        held.push(limits.acquire_within(party.clone(), Duration::ZERO).await.unwrap());
+        held.push(limits.acquire(party.clone(), at_once()).await.unwrap());
     }
     assert!(busy_for(&limits, &c).await);
     held.pop();
@@ -44,16 +50,19 @@ async fn concurrency_all_parties_share_the_total_limit() {
 #[tokio::test]
 async fn concurrency_queries_of_one_party_are_decided_one_by_one() {
     let limits = ConcurrencyLimits::new(16, Clock::system());
-    let acquire = async |name| limits.acquire_within(institution(name), Duration::ZERO).await.unwrap();
+    let acquire = async |name| limits.acquire(institution(name), at_once()).await.unwrap();
     let first = acquire("zurich").await;
     let second = acquire("zurich").await;
     let other = acquire("budapest").await;
-    let decision = first.decision_slot().await.unwrap();
+    let decision = first.decision_slot(WaitDeadline::start()).await.unwrap();
     assert_eq!(
-        (decision.running(), other.decision_slot().await.unwrap().running()),
+        (
+            decision.running(),
+            other.decision_slot(WaitDeadline::start()).await.unwrap().running()
+        ),
         (0, 0)
     );
-    let mut waiting = Box::pin(second.decision_slot());
+    let mut waiting = Box::pin(second.decision_slot(WaitDeadline::start()));
     assert!(futures::poll!(&mut waiting).is_pending());
     drop(decision);
     assert_eq!(waiting.await.unwrap().running(), 1);
@@ -70,7 +79,10 @@ async fn concurrency_party_with_a_waiting_query_is_not_removed() {
         "the party has a second set of slots"
     );
     drop(slots);
-    let exchange = limits.exchange(&"zurich".parse().unwrap()).await.unwrap();
+    let exchange = limits
+        .exchange(&"zurich".parse().unwrap(), WaitDeadline::start())
+        .await
+        .unwrap();
     let exchanges = zurich().exchanges;
     assert_eq!(exchanges.available_permits(), 11);
     limits.party(&institution("budapest")).unwrap();
@@ -90,12 +102,15 @@ async fn concurrency_exchanges_above_the_limit_wait_and_never_owe_too_many_recei
         .available_permits()
         > 0
     {
-        held.push(limits.exchange(&zurich).await.unwrap());
+        held.push(limits.exchange(&zurich, WaitDeadline::start()).await.unwrap());
     }
     assert!(held.len() > 8 && held.len() < crate::sharing::evidence::MAX_OUTSTANDING);
-    let mut waiting = Box::pin(limits.exchange(&zurich));
+    let mut waiting = Box::pin(limits.exchange(&zurich, WaitDeadline::start()));
     assert!(futures::poll!(&mut waiting).is_pending());
-    limits.exchange(&"budapest".parse().unwrap()).await.unwrap();
+    limits
+        .exchange(&"budapest".parse().unwrap(), WaitDeadline::start())
+        .await
+        .unwrap();
     held.pop();
     waiting.await.unwrap();
 }
@@ -107,7 +122,7 @@ async fn concurrency_engine_time_is_limited_and_replenished() {
     let zurich = institution("zurich");
     let mut held = Vec::new();
     for _ in 0..8 {
-        held.push(limits.acquire_within(zurich.clone(), Duration::ZERO).await.unwrap());
+        held.push(limits.acquire(zurich.clone(), at_once()).await.unwrap());
     }
     clock.advance(600_000);
     drop(held);
@@ -124,7 +139,7 @@ async fn concurrency_clock_that_is_set_refuses_no_one() {
     let clock = Clock::still(Timestamp::from_millis(10 * DAY_MS));
     let limits = ConcurrencyLimits::new(16, clock.clone());
     let zurich = institution("zurich");
-    let slot = limits.acquire_within(zurich.clone(), Duration::ZERO).await.unwrap();
+    let slot = limits.acquire(zurich.clone(), at_once()).await.unwrap();
     clock.shift(DAY_MS);
     drop(slot);
     assert!(!busy_for(&limits, &zurich).await);
@@ -137,14 +152,37 @@ async fn concurrency_catalog_page_waits_for_other_decisions() {
     let limits = ConcurrencyLimits::new(16, Clock::system());
     let zurich = institution("zurich");
     let budapest = institution("budapest");
-    let page = limits.decision_slot(&zurich).await.unwrap();
-    limits.decision_slot(&budapest).await.unwrap();
-    let mut second = Box::pin(limits.decision_slot(&zurich));
+    let page = limits.decision_slot(&zurich, WaitDeadline::start()).await.unwrap();
+    limits.decision_slot(&budapest, WaitDeadline::start()).await.unwrap();
+    let mut second = Box::pin(limits.decision_slot(&zurich, WaitDeadline::start()));
     assert!(futures::poll!(&mut second).is_pending());
-    let query = limits.acquire_within(zurich.clone(), Duration::ZERO).await.unwrap();
-    let mut decision = Box::pin(query.decision_slot());
+    let query = limits.acquire(zurich.clone(), at_once()).await.unwrap();
+    let mut decision = Box::pin(query.decision_slot(WaitDeadline::start()));
     assert!(futures::poll!(&mut decision).is_pending());
     drop(page);
     drop(second.await.unwrap());
     assert_eq!(decision.await.unwrap().running(), 0);
+}
+
+/// A wait with a deadline of its own lasts longer than the test allows.
+#[tokio::test]
+async fn concurrency_all_waits_of_a_query_share_its_deadline() {
+    let limits = ConcurrencyLimits::new(2, Clock::system());
+    let zurich = institution("zurich");
+    let of_zurich: InstitutionId = "zurich".parse().unwrap();
+    let _exchange = limits.exchange(&of_zurich, at_once()).await.unwrap();
+    let query = limits.acquire(zurich.clone(), at_once()).await.unwrap();
+    let _other = limits.acquire(institution("budapest"), at_once()).await.unwrap();
+    let _decision = query.decision_slot(at_once()).await.unwrap();
+    let waits = async {
+        [
+            limits.exchange(&of_zurich, at_once()).await.unwrap_err().code,
+            limits.acquire(zurich.clone(), at_once()).await.unwrap_err().code,
+            limits.acquire(institution("basel"), at_once()).await.unwrap_err().code,
+            query.decision_slot(at_once()).await.unwrap_err().code,
+            limits.decision_slot(&zurich, at_once()).await.unwrap_err().code,
+        ]
+    };
+    let refused = tokio::time::timeout(WAIT_TIMEOUT / 4, waits).await;
+    assert_eq!(refused.expect("a wait has another deadline"), [RefusalCode::Busy; 5]);
 }
