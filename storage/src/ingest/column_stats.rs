@@ -144,7 +144,7 @@ impl ColumnStats {
             }
             return;
         }
-        self.alternatives.observe(value, reading, is_typed);
+        self.alternatives.observe(value, reading, is_typed, line);
         if !is_typed {
             self.decimals.observe(reading);
         }

@@ -115,6 +115,8 @@ pub enum Note {
         column: String,
         /// What to state.
         proposal: Proposal,
+        /// What the lines in it count.
+        numbering: Numbering,
     },
     /// A column is text because its numbers are written as codes are.
     KeptDigits {

@@ -87,7 +87,11 @@ impl Count {
             return Some(Note::PointsUndecided { column });
         }
         if let Some(proposal) = proposal {
-            return Some(Note::Proposal { column, proposal });
+            return Some(Note::Proposal {
+                column,
+                proposal,
+                numbering,
+            });
         }
         if let Some(reason) = stats.text_reason() {
             return Some(Note::StaysText { column, reason });

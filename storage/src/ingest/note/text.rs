@@ -109,8 +109,12 @@ impl fmt::Display for Note {
                 f,
                 "column `{column}` has numbers that its cells show with zeros before them; the zeros are kept, so that it is text"
             ),
-            Self::Proposal { column, proposal } => {
-                write!(f, "column `{column}` is text; {}", proposal.sentence(column))
+            Self::Proposal {
+                column,
+                proposal,
+                numbering,
+            } => {
+                write!(f, "column `{column}` is text; {}", proposal.sentence(column, *numbering))
             }
             Self::KeptDigits { column } => write!(
                 f,
