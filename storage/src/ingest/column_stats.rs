@@ -309,8 +309,17 @@ impl ColumnStats {
 
     /// The form in which its numbers are dates.
     pub(super) fn digits(&self) -> Option<&'static str> {
-        let is_whole = self.stated.is_none() && self.existing.is_none() && self.kind() == ColumnKind::Int;
-        is_whole.then(|| self.hints.digits()).flatten()
+        self.is_undecided_whole().then(|| self.hints.digits()).flatten()
+    }
+
+    /// Whether its numbers could be those by which a spreadsheet program counts days.
+    pub(super) fn are_serial_days(&self) -> bool {
+        self.is_undecided_whole() && self.hints.are_serial_days()
+    }
+
+    /// Whether it has whole numbers, and nothing states that.
+    fn is_undecided_whole(&self) -> bool {
+        self.stated.is_none() && self.existing.is_none() && self.kind() == ColumnKind::Int
     }
 
     /// Whether its last value is the sum of the others.

@@ -27,6 +27,7 @@ pub(super) struct Hints {
     range: Range,
     days: Days,
     digits: Digits,
+    serial: Serial,
     sum: Sum,
 }
 
@@ -49,6 +50,7 @@ impl Hints {
             self.days.observe(day, value);
         }
         self.digits.observe(reading);
+        self.serial.observe(reading);
         self.sum.observe(reading);
     }
 
@@ -87,6 +89,11 @@ impl Hints {
             Digits { are_times: true, .. } => Some("%Y%m%d%H%M%S"),
             Digits { .. } => None,
         }
+    }
+
+    /// Whether all values are whole numbers by which a spreadsheet program could count days in which a person lives.
+    pub(super) fn are_serial_days(&self) -> bool {
+        self.serial.count >= FEW && !self.serial.is_excluded
     }
 
     /// Whether the last value is the sum of the others.
@@ -351,6 +358,26 @@ fn is_day(number: i64) -> bool {
 fn is_time(number: i64) -> bool {
     let (hours, minutes, seconds) = (number / 10_000 % 100, number / 100 % 100, number % 100);
     is_day(number / 1_000_000) && hours < 24 && minutes < 60 && seconds < 60
+}
+
+/// Whether whole numbers are those by which spreadsheet programs count days.
+#[derive(Clone, Copy, Debug, Default)]
+struct Serial {
+    count: u64,
+    /// Whether there is another value.
+    is_excluded: bool,
+}
+
+impl Serial {
+    /// From 1954-10-03 to 2064-04-08, counted from 1900, and four years later if counted from 1904: the days of visits and of most births. A
+    /// wider range would have other numbers.
+    const DAYS: std::ops::RangeInclusive<i64> = 20_000..=60_000;
+
+    fn observe(&mut self, reading: Reading) {
+        self.count += 1;
+        let whole = reading.whole.filter(|_| reading.decimals == Some(0));
+        self.is_excluded |= whole.is_none_or(|whole| !Self::DAYS.contains(&whole));
+    }
 }
 
 /// The sum of whole numbers.

@@ -77,6 +77,11 @@ pub enum Note {
         /// The form of the dates.
         form: &'static str,
     },
+    /// The whole numbers of a column that is named as a date could be those by which a spreadsheet program counts days.
+    SerialDates {
+        /// The column.
+        column: String,
+    },
     /// Local times of a column are skipped by the clocks of the stated zone, or shown twice.
     ClockChange {
         /// The column.
@@ -281,6 +286,7 @@ impl Note {
             | Self::MissingInRange { .. }
             | Self::MaybeMissing { .. }
             | Self::DatesInDigits { .. }
+            | Self::SerialDates { .. }
             | Self::LastRowTotal { .. }
             | Self::NoHeader
             | Self::HeaderAssumed

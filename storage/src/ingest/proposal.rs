@@ -244,6 +244,9 @@ impl Alternatives {
 
     fn propose_signs(&self, proposal: &mut Proposal, reading: &ColumnReading) {
         let stated = &reading.text;
+        if stated.has_serial_days() {
+            return;
+        }
         let are_stated = !stated.has_usual_signs();
         let fitting: Vec<&Notation> = bits(&SIGNS, self.signs.into()).collect();
         let fits = |decimal: DecimalSign, thousands: Option<ThousandsSign>| {

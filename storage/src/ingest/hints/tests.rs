@@ -130,6 +130,22 @@ fn numbers_that_are_dates_in_digits_are_found() {
 }
 
 #[test]
+fn numbers_by_which_spreadsheets_count_days_are_found() {
+    for (values, are_days) in [
+        (&["45292", "25569", "36526"][..], true),
+        (&["20000", "60000", "45292", "45292"], true),
+        (&["45292", "25569"], false),
+        (&["45292", "25569", "19999"], false),
+        (&["45292", "25569", "60001"], false),
+        (&["45292", "25569", "36526.5"], false),
+        (&["45292", "25569", "x"], false),
+        (&[], false),
+    ] {
+        assert_eq!(usual(values).are_serial_days(), are_days, "{values:?}");
+    }
+}
+
+#[test]
 fn a_last_value_that_is_the_sum_of_the_others_is_found() {
     for (values, is_sum) in [
         (&["10", "20", "30", "60"][..], true),
