@@ -324,7 +324,7 @@ impl ColumnStats {
 
     /// Whether its last value is the sum of the others.
     pub(super) fn ends_with_sum(&self) -> bool {
-        self.kind() == ColumnKind::Int && self.hints.ends_with_sum()
+        is_number(self.kind()) && self.hints.ends_with_sum()
     }
 
     /// How many local times the clocks skip or show twice, and the line of the first of them, if they make the column text.

@@ -11,6 +11,10 @@ use super::{
     values::{self, Reading},
 };
 
+mod sum;
+
+use sum::{Decimal, Sum};
+
 /// How often a value has to occur before it is assumed to stand for missing values.
 const REPEATED: u64 = 3;
 /// Fewest values from which a column of dates in digits, or a sum, is recognized.
@@ -51,7 +55,7 @@ impl Hints {
         }
         self.digits.observe(reading);
         self.serial.observe(reading);
-        self.sum.observe(reading);
+        self.sum.observe(Decimal::of(value, reading, column.notation(is_typed)));
     }
 
     /// Whether the points of the numbers could be before decimals or between groups of three digits.
@@ -98,14 +102,7 @@ impl Hints {
 
     /// Whether the last value is the sum of the others.
     pub(super) fn ends_with_sum(&self) -> bool {
-        let Sum {
-            total,
-            last,
-            count,
-            is_excluded,
-        } = self.sum;
-        let last = i128::from(last);
-        !is_excluded && count > FEW && last != 0 && total.saturating_sub(last) == last
+        self.sum.ends_with_sum()
     }
 }
 
@@ -377,30 +374,6 @@ impl Serial {
         self.count += 1;
         let whole = reading.whole.filter(|_| reading.decimals == Some(0));
         self.is_excluded |= whole.is_none_or(|whole| !Self::DAYS.contains(&whole));
-    }
-}
-
-/// The sum of whole numbers.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sum {
-    total: i128,
-    last: i64,
-    /// Numbers other than zero.
-    count: u64,
-    /// Whether there is another value.
-    is_excluded: bool,
-}
-
-impl Sum {
-    fn observe(&mut self, reading: Reading) {
-        match (reading.decimals, reading.whole) {
-            (Some(0), Some(whole)) => {
-                self.total = self.total.saturating_add(whole.into());
-                self.last = whole;
-                self.count += u64::from(whole != 0);
-            }
-            (_, _) => self.is_excluded = true,
-        }
     }
 }
 

@@ -338,7 +338,7 @@ impl Notation {
     }
 
     /// A number with a decimal point and without signs between its digits; `None` if the field is none.
-    fn number<'a>(&self, value: &'a str) -> Option<Cow<'a, str>> {
+    pub(super) fn number<'a>(&self, value: &'a str) -> Option<Cow<'a, str>> {
         if self.decimal == DecimalSign::Point && self.thousands.is_none() {
             return Some(Cow::Borrowed(value));
         }

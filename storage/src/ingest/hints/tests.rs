@@ -159,3 +159,40 @@ fn a_last_value_that_is_the_sum_of_the_others_is_found() {
         assert_eq!(usual(values).ends_with_sum(), is_sum, "{values:?}");
     }
 }
+
+#[test]
+fn sum_of_decimals_is_compared_digit_by_digit() {
+    // In floating point, the first is none.
+    assert_ne!(0.1 + 0.2 + 0.3, 0.6);
+    for (values, is_sum) in [
+        (&["0.1", "0.2", "0.3", "0.6"][..], true),
+        (&["1.1", "2.2", "3.3", "6.6"], true),
+        (&["1.10", "2.2", "3.35", "6.65"], true),
+        (&["1.1", "2.2", "3.3", "6.600"], true),
+        (&["-1.5", "2.5", "3.25", "4.25"], true),
+        (&["10", "20.5", "30", "60.5"], true),
+        // As a program writes what it has added.
+        (&["0.1", "0.2", "0.4", "0.7000000000000001"], true),
+        (&["1.1", "2.2", "3.3", "6.61"], false),
+        (&["1.1", "2.2", "3.3", "6.7"], false),
+        (&["1.1", "2.2", "3.3", "7"], false),
+        (&["0.1", "0.2", "0.4", "0.7000000001"], false),
+        (&["1.5", "1e3", "2.5", "1004.0"], false),
+        (&["1.5", "2.5", "4.0"], false),
+        (&["10.5", "-10.5", "5.25", "-5.25", "0"], false),
+        (&["1.5", "-1.5", "2.5", "-2.5"], false),
+    ] {
+        assert_eq!(usual(values).ends_with_sum(), is_sum, "{values:?}");
+    }
+    let german = Notation {
+        decimal: DecimalSign::Comma,
+        thousands: Some(crate::ingest::ThousandsSign::Point),
+        ..Notation::default()
+    };
+    assert!(hints(&["1.000,5", "2,25", "3,25", "1.006"], &german).ends_with_sum());
+    // Too many digits to be added: no sum, and no overflow.
+    let small = format!("0.{}1", "0".repeat(60));
+    let large = "9".repeat(17) + ".5";
+    let values = ["1", "2", &small, "3", &large];
+    assert!(!usual(&values).ends_with_sum());
+}

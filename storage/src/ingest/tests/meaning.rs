@@ -398,6 +398,13 @@ fn values_that_may_stand_for_others_are_noted() {
                 numbering: Numbering::Lines,
             },
         ),
+        (
+            &["10.1", "20.2", "30.3", "5.45", "66.05"],
+            Note::LastRowTotal {
+                line: 6,
+                numbering: Numbering::Lines,
+            },
+        ),
     ] {
         let found = inspect(text(values), &TableOptions::default()).unwrap();
         assert_eq!(found.notes(), [note], "{values:?}");
