@@ -32,6 +32,7 @@ mod pipeline;
 mod refusal;
 mod requester;
 mod span;
+mod text_budget;
 mod wait_deadline;
 mod withdrawal;
 

@@ -18,7 +18,7 @@ use super::wait_deadline::WaitDeadline;
 use crate::attribution::by_peer;
 
 impl Sharing {
-    /// Durable when it returns: the count of queries under the grant. The replay window is locked for the lookup only.
+    /// Durable with the record of the query: the count of queries under the grant, and of the bytes of their texts. The replay window is locked for the lookup only.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn admit_peer(&self, query: PeerQuery) -> Result<Admitted, Refusal> {
         let PeerQuery {
@@ -53,6 +53,7 @@ impl Sharing {
         let terms = lease.terms();
         let limit = self.queries_per_day(&terms.scope).await;
         self.0.quota.count(terms.grant, limit, now).await?;
+        self.0.texts.count(&consumer.institution, &envelope.sql, now).await?;
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
         let case = Case::Peer {
             by: by_peer(&session).on_behalf_of(query.assertion().actor.clone()),
