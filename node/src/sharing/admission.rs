@@ -18,7 +18,8 @@ use super::wait_deadline::WaitDeadline;
 use crate::attribution::by_peer;
 
 impl Sharing {
-    /// Durable with the record of the query: the count of queries under the grant, and of the bytes of their texts. The replay window is locked for the lookup only.
+    /// Durable with the record of the query: the count of queries under the grant, and that of the bytes of their texts. The replay window is
+    /// locked for the lookup only.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn admit_peer(&self, query: PeerQuery) -> Result<Admitted, Refusal> {
         let PeerQuery {

@@ -205,8 +205,7 @@ fn is_named_as_date(name: &str) -> bool {
     let mut words = lower
         .split('_')
         .map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()));
-    let is_date =
-        |word: &str| DATE_ENDS.iter().any(|end| word.ends_with(end)) && !OTHER_WORDS.iter().any(|other| *other == word);
+    let is_date = |word: &str| DATE_ENDS.iter().any(|end| word.ends_with(*end)) && !OTHER_WORDS.contains(&word);
     is_birth(name) || words.any(|word| is_date(word) || word == "dt")
 }
 

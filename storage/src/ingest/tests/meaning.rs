@@ -311,7 +311,7 @@ fn missing_numbers_within_a_column_are_noted() {
 }
 
 #[test]
-fn days_that_a_spreadsheet_counted_are_read_where_that_is_stated() {
+fn days_counted_by_a_spreadsheet_are_read_where_stated() {
     let text = "name,visit_date,salary\nAnna,45292,30000\nBen,25569,31000\nEva,61,29000\n";
     let column = || "visit_date".to_owned();
     let noted = inspect(text.replace(",61,", ",36526,"), &TableOptions::default()).unwrap();
