@@ -218,11 +218,11 @@ impl Explain for BoundStateError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::StateOlder { .. } => Some(
-                "find out who wrote to the folder `meta`, and restore its newest copy, or restore a backup into an empty \
-                 directory"
-                    .to_owned(),
-            ),
+            Self::StateOlder { what } => Some(format!(
+                "find out who wrote to the folder `meta`, and restore a copy of the whole folder from after the ledger recorded \
+                 its {what} last; if there is none, restore a backup into an empty directory and compare the {what} with the \
+                 one that was recorded last"
+            )),
             Self::Ledger(_) | Self::State(_) => None,
         }
     }

@@ -21,6 +21,7 @@ mod evidence;
 mod exchange;
 mod exchange_task;
 mod explain;
+mod fair_slots;
 mod filter;
 mod foreseen;
 mod fragment;

@@ -32,6 +32,8 @@ mod pipeline;
 mod refusal;
 mod requester;
 mod span;
+mod text_budget;
+mod wait_deadline;
 mod withdrawal;
 
 use concordat_protocol::wire::streams::{CATALOG, GRANT_COLUMNS, QUERY, RECEIPT};

@@ -85,6 +85,7 @@ mod rejects;
 mod repeats;
 mod row;
 mod row_source;
+mod serial_day;
 mod source;
 mod spreadsheet;
 #[cfg(test)]

@@ -148,6 +148,46 @@ async fn an_envelope_that_is_not_exactly_its_senders_is_refused() {
     world.assert_still_serving().await;
 }
 
+/// A text is kept as evidence also if the query is denied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn query_texts_beyond_the_budget_of_a_day_are_refused() {
+    let world = World::connected().await;
+    let grant = granted(&world).await;
+    let attacker = &world.attacker;
+    let provider = &world.provider;
+    let short = "SELECT sex FROM heart";
+    let longest = format!("{short}{}", " ".repeat(MAX_SQL - short.len()));
+    let decided = || {
+        count(provider, |body| {
+            u64::from(matches!(body, EntryBody::DecisionMade { .. }))
+        })
+    };
+    let before = decided();
+    let mut stored = 0;
+    let last = loop {
+        let denied = |query: &mut QueryEnvelope| {
+            query.purpose = Purpose::ClinicalCare;
+            query.sql.clone_from(&longest);
+        };
+        let refusal = refused(attacker, provider, envelope(&world, grant, denied, |_| ())).await;
+        assert_eq!(refusal.code, RefusalCode::Denied, "{refusal:?}");
+        if rule(&refusal) == Some("query-text-per-day") {
+            break stored;
+        }
+        stored += 1;
+        assert!(stored < 1000, "any number of texts is kept");
+    };
+    assert!(last > 100, "{last}");
+    assert_eq!(
+        decided() - before,
+        last,
+        "what is refused for its length leaves no record"
+    );
+    let short = envelope(&world, grant, |_| (), |_| ());
+    assert!(send_query(attacker, provider, short).await.is_ok());
+    world.assert_still_serving().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn query_is_answered_once() {
     let world = World::connected().await;

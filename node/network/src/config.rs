@@ -128,10 +128,16 @@ pub struct Deadlines {
     pub frame: Duration,
 }
 
+impl Deadlines {
+    /// How long a peer may be silent on a stream that states nothing else, in particular the provider of a query before its first
+    /// message: longer than a provider lets a query wait, so that a query that waits is answered or refused and never given up before.
+    pub const QUIET: Duration = Duration::from_secs(60);
+}
+
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
-            quiet: Duration::from_secs(60),
+            quiet: Self::QUIET,
             frame: Duration::from_secs(30),
         }
     }

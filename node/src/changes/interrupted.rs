@@ -145,11 +145,11 @@ impl Explain for ReconcileError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::StateOlder { .. } => Some(
-                "find out who wrote to the folder `meta`, and restore its newest copy, or restore a backup into an empty \
-                 directory"
-                    .to_owned(),
-            ),
+            Self::StateOlder { entry, later } => Some(format!(
+                "find out who wrote to the folder `meta` after entry {later}, and restore a copy of the whole folder from after \
+                 that entry; if there is none, restore a backup into an empty directory and make the change of entry {entry} again \
+                 if the backup lacks it"
+            )),
             Self::Entry(_) => None,
         }
     }

@@ -189,7 +189,11 @@ fn change_that_had_ended_is_not_taken_for_interrupted() {
             "{what}: {refused}"
         );
         assert_eq!(refused.kind(), ErrorKind::Integrity, "{what}");
-        assert!(refused.help().is_some(), "{what}");
+        let help = refused.help().unwrap();
+        assert!(
+            help.contains("after entry 1") && help.contains("of entry 0 again"),
+            "{what}: {help}"
+        );
     }
     // What others did while it was made.
     for (what, later, after_ms) in [

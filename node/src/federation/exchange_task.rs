@@ -16,7 +16,7 @@ use super::error::FederationError;
 use super::evidence::outcome_of;
 use super::exchange::{NotBegun, OutgoingQuery, Reading};
 use super::handle::Federation;
-use super::outgoing::Turn;
+use super::outgoing::ProviderSlot;
 use super::report::{Cells, QueryReport};
 use super::source::{Answer, Batches};
 use crate::evidence::{AnswerEnd, Counted};
@@ -37,7 +37,7 @@ pub(super) struct Exchange {
     pub(super) report: QueryReport,
     pub(super) dataset: DatasetRef,
     pub(super) cells: Cells,
-    pub(super) _turn: Turn,
+    pub(super) _slot: ProviderSlot,
 }
 
 impl Exchange {

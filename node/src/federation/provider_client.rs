@@ -102,7 +102,8 @@ impl ProviderClient {
     async fn query_once(&self, target: &Target, grant: GrantId, query: MemberQuery) -> Result<Answer, FederationError> {
         describe_query(Some(&grant), &target.dataset.dataset);
         let provider = &target.dataset.institution;
-        let turn = self.federation.0.outgoing.turn(provider).await?;
+        let person = self.requester.actor().id();
+        let slot = self.federation.0.outgoing.slot(provider, person).await?;
         let (node, stream) = self.federation.connect(provider, &grant, QUERY).await?;
         let mut id = [0; 16];
         getrandom::fill(&mut id)
@@ -116,7 +117,7 @@ impl ProviderClient {
             report: self.report.clone(),
             dataset: target.dataset.clone(),
             cells: self.cells(&grant, &outgoing).await,
-            _turn: turn,
+            _slot: slot,
         };
         let exchange = exchange.run(stream, outgoing, reader);
         self.tasks.spawn(exchange.in_current_span());

@@ -1,20 +1,22 @@
 //! The query as text: one `SELECT` over `institution.dataset` and `consortium.dataset`.
 
+mod named_tables;
+mod rewrite;
+
 use std::collections::BTreeSet;
 use std::fmt;
-use std::ops::ControlFlow;
 
-use concordat_engine::{on_large_stack, parse, version_number, visit, visit_mut};
+use concordat_engine::{on_large_stack, parse};
 use concordat_protocol::{
     ids::{DatasetName, InstitutionId},
     schema::VersionNumber,
 };
-use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, Statement, TableAlias, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{GroupByExpr, Ident, ObjectName, Query, SetExpr, Statement};
 
 use super::error::FederationError;
+
+pub(super) use named_tables::{occurrences, tables_of};
+pub(super) use rewrite::{separate_signs, use_local_version_names, use_provider_table_name};
 
 /// The schema that stands for all members that share a dataset.
 pub(super) const CONSORTIUM: &str = "consortium";
@@ -140,226 +142,6 @@ pub(super) fn parser_thread_error() -> FederationError {
         "no thread to parse the query could be started",
         std::io::Error::from(std::io::ErrorKind::OutOfMemory),
     )
-}
-
-/// The tables that `node` names, except those that it defines itself.
-pub(super) fn tables_of<V: Visit>(node: &V) -> Result<BTreeSet<TableName>, FederationError> {
-    Ok(occurrences(node)?.into_iter().collect())
-}
-
-/// The tables that `node` names, once per mention.
-pub(super) fn occurrences<V: Visit>(node: &V) -> Result<Vec<TableName>, FederationError> {
-    let mut defined = Defined::default();
-    let _ = visit(node, &mut defined);
-    let mut named = Named {
-        defined: defined.0,
-        version: None,
-        tables: Vec::new(),
-        refused: None,
-    };
-    let _ = visit(node, &mut named);
-    match named.refused {
-        None => Ok(named.tables),
-        Some(error) => Err(error),
-    }
-}
-
-/// Collects the names of common table expressions.
-#[derive(Default)]
-struct Defined(BTreeSet<String>);
-
-impl Visitor for Defined {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let defined = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.0.extend(defined.map(|table| table.alias.name.value.clone()));
-        ControlFlow::Continue(())
-    }
-}
-
-struct Named {
-    defined: BTreeSet<String>,
-    /// The version of the table whose name is visited next.
-    version: Option<VersionNumber>,
-    tables: Vec<TableName>,
-    /// Why the visit ended early.
-    refused: Option<FederationError>,
-}
-
-impl Named {
-    fn refuse(&mut self, error: FederationError) -> ControlFlow<()> {
-        self.refused = Some(error);
-        ControlFlow::Break(())
-    }
-}
-
-impl Visitor for Named {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let unsupported = query.for_clause.is_some() || !query.locks.is_empty() || !query.pipe_operators.is_empty();
-        if unsupported || !only_reads(&query.body) {
-            return self.refuse(FederationError::usage("only `SELECT` is answered"));
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "a form of table that is not listed is refused"
-        )]
-        match factor {
-            TableFactor::Table {
-                args: None, version, ..
-            } => {
-                self.version = version.as_ref().and_then(version_number);
-                match version {
-                    Some(other) if self.version.is_none() => self.refuse(FederationError::usage_with(
-                        format!("`{other}` is not a version that can be queried"),
-                        "write `VERSION AS OF` and its number; `concordat dataset versions` lists them",
-                    )),
-                    Some(_) | None => ControlFlow::Continue(()),
-                }
-            }
-            TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
-            other => self.refuse(FederationError::usage(format!(
-                "`{other}` is not a table that can be queried"
-            ))),
-        }
-    }
-
-    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
-        let single = match name.0.as_slice() {
-            [part] => part.as_ident().map(|ident| ident.value.as_str()),
-            _ => None,
-        };
-        let version = self.version.take();
-        if single.is_some_and(|single| self.defined.contains(single) || single.starts_with(ANSWER)) {
-            return ControlFlow::Continue(());
-        }
-        match TableName::read(name, version) {
-            Ok(table) => {
-                self.tables.push(table);
-                ControlFlow::Continue(())
-            }
-            Err(error) => self.refuse(error),
-        }
-    }
-}
-
-fn only_reads(body: &SetExpr) -> bool {
-    match body {
-        SetExpr::Select(select) => select.into.is_none(),
-        SetExpr::Query(query) => only_reads(&query.body),
-        SetExpr::SetOperation { left, right, .. } => only_reads(left) && only_reads(right),
-        SetExpr::Values(_) => true,
-        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) | SetExpr::Table(_) => false,
-    }
-}
-
-/// Rewrites a node that names only `table` to the provider's name for it: the dataset alone, without the institution.
-pub(super) fn use_provider_table_name<V: VisitMut>(node: &mut V, table: &TableName) {
-    let _ = visit_mut(node, &mut Shorten(table));
-}
-
-struct Shorten<'a>(&'a TableName);
-
-impl Shorten<'_> {
-    fn is_table(&self, schema: &Ident, dataset: &Ident) -> bool {
-        schema.value == self.0.schema() && dataset.value == self.0.dataset.as_str()
-    }
-
-    fn shorten(&self, name: &mut ObjectName) {
-        let same = match name.0.as_slice() {
-            [schema, dataset] => {
-                matches!((schema.as_ident(), dataset.as_ident()), (Some(s), Some(d)) if self.is_table(s, d))
-            }
-            _ => false,
-        };
-        if same {
-            *name = ObjectName(vec![ObjectNamePart::Identifier(quoted(self.0.dataset.as_str()))]);
-        }
-    }
-}
-
-impl VisitorMut for Shorten<'_> {
-    type Break = ();
-
-    fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
-        self.shorten(name);
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        for item in &mut select.projection {
-            if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item {
-                self.shorten(name);
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::CompoundIdentifier(parts) = expr
-            && let [schema, dataset, _] = parts.as_slice()
-            && self.is_table(schema, dataset)
-        {
-            parts.remove(0);
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// Rewrites versions to the names in the local engine, where each is a table of its own; an alias keeps the name used in the query.
-pub(super) fn use_local_version_names(query: &mut Query) {
-    let _ = visit_mut(query, &mut Rename);
-}
-
-struct Rename;
-
-impl VisitorMut for Rename {
-    type Break = ();
-
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table {
-            name, alias, version, ..
-        } = factor
-            && let Some(number) = version.take().as_ref().and_then(version_number)
-            && let Some(ObjectNamePart::Identifier(dataset)) = name.0.last_mut()
-        {
-            alias.get_or_insert_with(|| TableAlias {
-                explicit: true,
-                name: quoted(&dataset.value),
-                columns: Vec::new(),
-                at: None,
-            });
-            *dataset = quoted(&format!("{}@{number}", dataset.value));
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// Puts the operand of a sign in parentheses if it has a sign too: the text `--1` would be a comment.
-pub(super) fn separate_signs<V: VisitMut>(node: &mut V) {
-    let _ = visit_mut(node, &mut SeparateSigns);
-}
-
-struct SeparateSigns;
-
-impl VisitorMut for SeparateSigns {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::UnaryOp { expr: operand, .. } = expr
-            && operand.to_string().starts_with(['-', '+'])
-        {
-            let inner = std::mem::replace(operand.as_mut(), Expr::Value(Value::Null.into()));
-            **operand = Expr::Nested(Box::new(inner));
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 /// Whether the rows of the answer are groups.

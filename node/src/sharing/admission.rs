@@ -4,35 +4,35 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use concordat_protocol::ids::{DatasetRef, QueryId};
-use concordat_protocol::query::{Parties, QueryEnvelope, ValidQuery};
-use concordat_protocol::signed::Signed;
+use concordat_protocol::query::{Parties, ValidQuery};
 use concordat_protocol::wire::messages::Refusal;
 
-use super::case::{Case, LocalQuery};
+use super::case::{Case, LocalQuery, PeerQuery};
 use super::delivery::ANSWER_TIMEOUT;
 use super::handle::Sharing;
 use super::party_limits::Party;
 use super::pipeline::Admitted;
 use super::refusal::{failed, invalid};
 use super::span;
+use super::wait_deadline::WaitDeadline;
 use crate::attribution::by_peer;
-use concordat_network::Session;
-use concordat_network::hello::Attested;
 
 impl Sharing {
-    /// Durable when it returns: the count of queries under the grant. The replay window is locked for the lookup only.
+    /// Durable with the record of the query: the count of queries under the grant, and that of the bytes of their texts. The replay window is
+    /// locked for the lookup only.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub(super) async fn admit_peer(
-        &self,
-        envelope: Signed<QueryEnvelope>,
-        consumer: &Attested,
-        session: &Session,
-    ) -> Result<Admitted, Refusal> {
+    pub(super) async fn admit_peer(&self, query: PeerQuery) -> Result<Admitted, Refusal> {
+        let PeerQuery {
+            envelope,
+            consumer,
+            session,
+            until,
+        } = query;
         let parts = &self.0.parts;
         let peer = session.peer();
         let party = Party::Institution(consumer.institution.clone());
-        let slot = self.0.limits.acquire(party).await?;
-        let decision_slot = slot.decision_slot().await?;
+        let slot = self.0.limits.acquire(party, until).await?;
+        let decision_slot = slot.decision_slot(until).await?;
         let now = parts.clock.now();
         let parties = Parties {
             peer,
@@ -50,14 +50,15 @@ impl Sharing {
         admitted.map_err(|error| invalid(error.rule(), error.to_string()))?;
         self.is_new(envelope.query).await?;
         self.require_countersigned_receipts(&consumer.institution, now).await?;
-        let lease = parts.grants.lease(&envelope.grant, consumer, now).await?;
+        let lease = parts.grants.lease(&envelope.grant, &consumer, now).await?;
         let terms = lease.terms();
         let limit = self.queries_per_day(&terms.scope).await;
         self.0.quota.count(terms.grant, limit, now).await?;
+        self.0.texts.count(&consumer.institution, &envelope.sql, now).await?;
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
         let case = Case::Peer {
-            by: by_peer(session).on_behalf_of(query.assertion().actor.clone()),
-            peer: Box::new(self.evidence_peer(session, &query)?),
+            by: by_peer(&session).on_behalf_of(query.assertion().actor.clone()),
+            peer: Box::new(self.evidence_peer(&session, &query)?),
             query: Box::new(query),
             lease,
         };
@@ -73,8 +74,9 @@ impl Sharing {
         let case = self.local_case(query)?;
         span::identify_query(&case.query());
         let party = Party::Person(case.assertion().actor.clone());
-        let slot = self.0.limits.acquire(party).await?;
-        let decision_slot = slot.decision_slot().await?;
+        let until = WaitDeadline::start();
+        let slot = self.0.limits.acquire(party, until).await?;
+        let decision_slot = slot.decision_slot(until).await?;
         Ok(Admitted {
             case,
             time: ANSWER_TIMEOUT,

@@ -16,6 +16,7 @@ use concordat_storage::ledger::Attribution;
 use tokio::sync::watch;
 
 use super::requester::Requester;
+use super::wait_deadline::WaitDeadline;
 use crate::evidence::EvidencePeer;
 use crate::negotiation::{ChunkGuard, Lease};
 
@@ -28,6 +29,8 @@ pub(super) struct PeerQuery {
     pub(super) consumer: Arc<Attested>,
     /// The session.
     pub(super) session: Session,
+    /// Up to when it waits.
+    pub(super) until: WaitDeadline,
 }
 
 /// A query of one of this institution's own people.

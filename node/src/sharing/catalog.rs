@@ -9,6 +9,7 @@ use concordat_storage::catalog::{CatalogError, DatasetRecord};
 
 use super::handle::Sharing;
 use super::party_limits::Party;
+use super::wait_deadline::WaitDeadline;
 use crate::negotiation::{is_active_side, party};
 use crate::policies::catalog_facts;
 use concordat_network::{FramedStream, NetworkError};
@@ -26,7 +27,7 @@ impl Sharing {
         let requester = stream.session().until_attested().await?.side();
         while let Some(request) = stream.recv::<CatalogRequest>().await? {
             let party = Party::Institution(requester.institution.clone());
-            let Ok(slot) = self.0.limits.decision_slot(&party).await else {
+            let Ok(slot) = self.0.limits.decision_slot(&party, WaitDeadline::start()).await else {
                 tracing::debug!("the catalog is not sent: too many requests wait");
                 break;
             };

@@ -14,6 +14,7 @@ use concordat_storage::catalog::CatalogError;
 use super::handle::Sharing;
 use super::party_limits::Party;
 use super::refusal::failed;
+use super::wait_deadline::WaitDeadline;
 
 impl Sharing {
     /// Answers requests for the columns of grants, one at a time for each institution.
@@ -32,7 +33,7 @@ impl Sharing {
     async fn granted_columns(&self, grant: &GrantId, consumer: &Attested) -> Result<Vec<GrantedColumn>, Refusal> {
         let parts = &self.0.parts;
         let party = Party::Institution(consumer.institution.clone());
-        let _slot = self.0.limits.decision_slot(&party).await?;
+        let _slot = self.0.limits.decision_slot(&party, WaitDeadline::start()).await?;
         let lease = parts.grants.lease(grant, consumer, parts.clock.now()).await?;
         let scope = &lease.terms().scope;
         let columns = self.own_columns(&scope.dataset.dataset, None).await?;

@@ -1,6 +1,7 @@
 //! The number of queries under each grant in the last 24 hours.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::time::Timestamp;
@@ -55,19 +56,29 @@ fn count(
     limit: u32,
     now: Timestamp,
 ) -> Result<bool, MetaError> {
-    let hour = now.as_millis().div_euclid(HOUR_MS);
     let mut hours = counts.get(&grant.to_string())?.unwrap_or_default();
-    let counted = hour.saturating_sub(HOURS)..=hour.saturating_add(1);
+    let counted = counted_hours(now);
     hours.retain(|then, _| counted.contains(then));
     let used: u64 = hours.values().map(|count| u64::from(*count)).sum();
     if used >= u64::from(limit) {
         return Ok(false);
     }
-    let current = hours.entry(hour).or_insert(0);
+    let current = hours.entry(hour(now)).or_insert(0);
     *current = current.saturating_add(1);
     // On the disk with the record of the query, which is stored next.
     let _with_the_record = counts.apply(&grant.to_string(), &hours)?;
     Ok(true)
+}
+
+/// The hour in which a time is.
+pub(super) fn hour(now: Timestamp) -> i64 {
+    now.as_millis().div_euclid(HOUR_MS)
+}
+
+/// The hours that count at a time.
+pub(super) fn counted_hours(now: Timestamp) -> RangeInclusive<i64> {
+    let hour = hour(now);
+    hour.saturating_sub(HOURS)..=hour.saturating_add(1)
 }
 
 fn used_up(limit: u32) -> Refusal {

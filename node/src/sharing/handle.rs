@@ -14,6 +14,8 @@ use super::engine::EngineConfig;
 use super::grant_quota::Quota;
 use super::party_limits::{ConcurrencyLimits, Party, QuerySlot};
 use super::requester::Requester;
+use super::text_budget::TextBudget;
+use super::wait_deadline::WaitDeadline;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::evidence::Evidence;
@@ -41,6 +43,7 @@ pub(super) struct Inner {
     /// datasets too.
     pub(super) local_limits: ConcurrencyLimits,
     pub(super) quota: Quota,
+    pub(super) texts: TextBudget,
     pub(super) departed: Departed,
     pub(super) early: Refusals,
 }
@@ -85,6 +88,7 @@ impl Sharing {
     /// [`MetaError`] if the state cannot be opened.
     pub fn open(parts: SharingParts) -> Result<Self, MetaError> {
         let quota = Quota::open(parts.storage.meta())?;
+        let texts = TextBudget::open(parts.storage.meta())?;
         let bounds = parts.engine.bounds();
         Ok(Self(Arc::new(Inner {
             replay: Mutex::default(),
@@ -94,6 +98,7 @@ impl Sharing {
             departed: Departed::new(parts.network.clone(), parts.stage.clone()),
             parts,
             quota,
+            texts,
             early: Refusals::default(),
         })))
     }
@@ -108,7 +113,8 @@ impl Sharing {
     /// # Errors
     /// [`Refusal`] if none becomes free in time.
     pub async fn local_slot(&self, actor: &Actor) -> Result<QuerySlot, Refusal> {
-        self.0.local_limits.acquire(Party::Person(actor.id().clone())).await
+        let party = Party::Person(actor.id().clone());
+        self.0.local_limits.acquire(party, WaitDeadline::start()).await
     }
 
     /// The same person as of now, for another query on their behalf.

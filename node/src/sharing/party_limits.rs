@@ -6,6 +6,8 @@
 //!
 //! An institution may have more exchanges than slots: those whose receipts it is signing need no engine. Their number is limited too, so that the
 //! receipts of concurrent queries alone never become so many that a query is refused until they are signed.
+//!
+//! All waits of one query share one deadline ([`super::wait_deadline`]).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +17,9 @@ use concordat_protocol::ids::{ActorId, InstitutionId};
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::wait_deadline::WaitDeadline;
 use crate::clock::Clock;
 
-/// How long a query waits for a slot; shorter than the time the consumer waits for the first message.
-const SLOT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Engine time that an institution can use in advance. The budget is replenished by one second per second, so on average an
 /// institution can have one query running at all times.
 ///
@@ -83,10 +84,9 @@ pub(super) struct DecisionSlot {
 }
 
 impl DecisionSlot {
-    async fn acquire(decisions: &Arc<Semaphore>, running: usize) -> Result<Self, Refusal> {
-        let only = tokio::time::timeout(SLOT_TIMEOUT, Arc::clone(decisions).acquire_owned()).await;
+    async fn acquire(decisions: &Arc<Semaphore>, running: usize, until: WaitDeadline) -> Result<Self, Refusal> {
+        let only = until.wait(Arc::clone(decisions).acquire_owned()).await;
         let only = only
-            .ok()
             .and_then(Result::ok)
             .ok_or_else(|| busy("other queries of yours are being decided; try again later"))?;
         Ok(Self { running, _only: only })
@@ -102,9 +102,9 @@ impl QuerySlot {
     /// Waits until nothing else of the party is being decided.
     ///
     /// # Errors
-    /// [`RefusalCode::Busy`] if that takes too long.
-    pub(super) async fn decision_slot(&self) -> Result<DecisionSlot, Refusal> {
-        DecisionSlot::acquire(&self.decisions, self.running).await
+    /// [`RefusalCode::Busy`] if that takes until `until`.
+    pub(super) async fn decision_slot(&self, until: WaitDeadline) -> Result<DecisionSlot, Refusal> {
+        DecisionSlot::acquire(&self.decisions, self.running, until).await
     }
 }
 
@@ -120,22 +120,18 @@ impl ConcurrencyLimits {
         }
     }
 
-    /// A slot for one query of `party`, held until the result is dropped.
-    ///
-    /// # Errors
-    /// [`RefusalCode::Busy`] if none becomes free in time, or if the party's engine time is used up.
-    pub(super) async fn acquire(&self, party: Party) -> Result<QuerySlot, Refusal> {
-        self.acquire_within(party, SLOT_TIMEOUT).await
-    }
-
     /// Waits until `institution` may have another exchange.
     ///
     /// # Errors
-    /// [`RefusalCode::Busy`] if that takes too long.
-    pub(super) async fn exchange(&self, institution: &InstitutionId) -> Result<ExchangeSlot, Refusal> {
+    /// [`RefusalCode::Busy`] if that takes until `until`, or if its engine time is used up.
+    pub(super) async fn exchange(
+        &self,
+        institution: &InstitutionId,
+        until: WaitDeadline,
+    ) -> Result<ExchangeSlot, Refusal> {
         let party = self.party(&Party::Institution(institution.clone()))?;
-        let own = tokio::time::timeout(SLOT_TIMEOUT, party.exchanges.acquire_owned()).await;
-        let own = own.ok().and_then(Result::ok);
+        let own = until.wait(party.exchanges.acquire_owned()).await;
+        let own = own.and_then(Result::ok);
         own.map(|own| ExchangeSlot { _own: own })
             .ok_or_else(|| busy("other queries of yours are being answered; try again later"))
     }
@@ -144,25 +140,28 @@ impl ConcurrencyLimits {
     ///
     /// # Errors
     /// As [`Self::acquire`].
-    pub(super) async fn decision_slot(&self, party: &Party) -> Result<DecisionSlot, Refusal> {
+    pub(super) async fn decision_slot(&self, party: &Party, until: WaitDeadline) -> Result<DecisionSlot, Refusal> {
         let party = self.party(party)?;
-        DecisionSlot::acquire(&party.decisions, 0).await
+        DecisionSlot::acquire(&party.decisions, 0, until).await
     }
 
-    async fn acquire_within(&self, party: Party, timeout: Duration) -> Result<QuerySlot, Refusal> {
+    /// A slot for one query of `party`, held until the result is dropped.
+    ///
+    /// # Errors
+    /// [`RefusalCode::Busy`] if none becomes free until `until`, or if the party's engine time is used up.
+    pub(super) async fn acquire(&self, party: Party, until: WaitDeadline) -> Result<QuerySlot, Refusal> {
         let Shared { slots, decisions, .. } = self.party(&party)?;
         let waiting = Arc::clone(&slots);
         // The party's own slots first, so that a party that has none left does not block others.
-        let own = tokio::time::timeout(timeout, slots.acquire_owned()).await;
-        let own = own.ok().and_then(Result::ok).ok_or_else(|| {
+        let own = until.wait(slots.acquire_owned()).await;
+        let own = own.and_then(Result::ok).ok_or_else(|| {
             let per_party = self.per_party;
             busy(format!(
                 "{per_party} of your queries are being answered; try again later"
             ))
         })?;
-        let all = tokio::time::timeout(timeout, self.all.clone().acquire_owned()).await;
+        let all = until.wait(self.all.clone().acquire_owned()).await;
         let all = all
-            .ok()
             .and_then(Result::ok)
             .ok_or_else(|| busy("the maximum number of queries is being answered; try again later"))?;
         let running = self
@@ -251,155 +250,4 @@ fn busy(text: impl Into<String>) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests {
-    use concordat_protocol::time::Timestamp;
-
-    use super::*;
-
-    fn institution(name: &str) -> Party {
-        Party::Institution(name.parse().unwrap())
-    }
-
-    async fn busy_for(limits: &ConcurrencyLimits, party: &Party) -> bool {
-        let taken = limits.acquire_within(party.clone(), Duration::ZERO).await;
-        taken.is_err_and(|refusal| refusal.code == RefusalCode::Busy)
-    }
-
-    #[tokio::test]
-    async fn concurrency_party_over_its_limit_does_not_block_others() {
-        let limits = ConcurrencyLimits::new(16, Clock::system());
-        let greedy = institution("zurich");
-        let modest = institution("budapest");
-        let mut held = Vec::new();
-        for _ in 0..8 {
-            held.push(limits.acquire_within(greedy.clone(), Duration::ZERO).await.unwrap());
-        }
-        assert!(busy_for(&limits, &greedy).await);
-        assert!(!busy_for(&limits, &modest).await);
-        held.pop();
-        assert!(!busy_for(&limits, &greedy).await);
-    }
-
-    #[tokio::test]
-    async fn concurrency_all_parties_share_the_total_limit() {
-        let limits = ConcurrencyLimits::new(3, Clock::system());
-        let a = institution("aachen");
-        let b = institution("basel");
-        let c = Party::Person("eva@cleveland".parse().unwrap());
-        let mut held = Vec::new();
-        for party in [&a, &a, &b] {
-            held.push(limits.acquire_within(party.clone(), Duration::ZERO).await.unwrap());
-        }
-        assert!(busy_for(&limits, &c).await);
-        held.pop();
-        assert!(!busy_for(&limits, &c).await);
-    }
-
-    #[tokio::test]
-    async fn concurrency_queries_of_one_party_are_decided_one_by_one() {
-        let limits = ConcurrencyLimits::new(16, Clock::system());
-        let acquire = async |name| limits.acquire_within(institution(name), Duration::ZERO).await.unwrap();
-        let first = acquire("zurich").await;
-        let second = acquire("zurich").await;
-        let other = acquire("budapest").await;
-        let decision = first.decision_slot().await.unwrap();
-        assert_eq!(
-            (decision.running(), other.decision_slot().await.unwrap().running()),
-            (0, 0)
-        );
-        let mut waiting = Box::pin(second.decision_slot());
-        assert!(futures::poll!(&mut waiting).is_pending());
-        drop(decision);
-        assert_eq!(waiting.await.unwrap().running(), 1);
-    }
-
-    #[tokio::test]
-    async fn concurrency_party_with_a_waiting_query_is_not_removed() {
-        let limits = ConcurrencyLimits::new(16, Clock::system());
-        let zurich = || limits.party(&institution("zurich")).unwrap();
-        let Shared { slots, .. } = zurich();
-        limits.party(&institution("budapest")).unwrap();
-        assert!(
-            Arc::ptr_eq(&slots, &zurich().slots),
-            "the party has a second set of slots"
-        );
-        drop(slots);
-        let exchange = limits.exchange(&"zurich".parse().unwrap()).await.unwrap();
-        let exchanges = zurich().exchanges;
-        assert_eq!(exchanges.available_permits(), 11);
-        limits.party(&institution("budapest")).unwrap();
-        assert!(Arc::ptr_eq(&exchanges, &zurich().exchanges));
-        drop(exchange);
-    }
-
-    #[tokio::test]
-    async fn concurrency_exchanges_above_the_limit_wait_and_never_owe_too_many_receipts() {
-        let limits = ConcurrencyLimits::new(16, Clock::system());
-        let zurich: InstitutionId = "zurich".parse().unwrap();
-        let mut held = Vec::new();
-        while limits
-            .party(&institution("zurich"))
-            .unwrap()
-            .exchanges
-            .available_permits()
-            > 0
-        {
-            held.push(limits.exchange(&zurich).await.unwrap());
-        }
-        assert!(held.len() > 8 && held.len() < crate::sharing::evidence::MAX_OUTSTANDING);
-        let mut waiting = Box::pin(limits.exchange(&zurich));
-        assert!(futures::poll!(&mut waiting).is_pending());
-        limits.exchange(&"budapest".parse().unwrap()).await.unwrap();
-        held.pop();
-        waiting.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn concurrency_engine_time_is_limited_and_replenished() {
-        let clock = Clock::still(Timestamp::from_millis(0));
-        let limits = ConcurrencyLimits::new(16, clock.clone());
-        let zurich = institution("zurich");
-        let mut held = Vec::new();
-        for _ in 0..8 {
-            held.push(limits.acquire_within(zurich.clone(), Duration::ZERO).await.unwrap());
-        }
-        clock.advance(600_000);
-        drop(held);
-        // Eight times ten minutes were used, and one hour can be used in advance.
-        assert!(busy_for(&limits, &zurich).await);
-        assert!(!busy_for(&limits, &institution("budapest")).await);
-        clock.advance(1_201_000);
-        assert!(!busy_for(&limits, &zurich).await);
-    }
-
-    #[tokio::test]
-    async fn concurrency_clock_that_is_set_refuses_no_one() {
-        const DAY_MS: i64 = 86_400_000;
-        let clock = Clock::still(Timestamp::from_millis(10 * DAY_MS));
-        let limits = ConcurrencyLimits::new(16, clock.clone());
-        let zurich = institution("zurich");
-        let slot = limits.acquire_within(zurich.clone(), Duration::ZERO).await.unwrap();
-        clock.shift(DAY_MS);
-        drop(slot);
-        assert!(!busy_for(&limits, &zurich).await);
-        clock.shift(-2 * DAY_MS);
-        assert!(!busy_for(&limits, &zurich).await);
-    }
-
-    #[tokio::test]
-    async fn concurrency_catalog_page_waits_for_other_decisions() {
-        let limits = ConcurrencyLimits::new(16, Clock::system());
-        let zurich = institution("zurich");
-        let budapest = institution("budapest");
-        let page = limits.decision_slot(&zurich).await.unwrap();
-        limits.decision_slot(&budapest).await.unwrap();
-        let mut second = Box::pin(limits.decision_slot(&zurich));
-        assert!(futures::poll!(&mut second).is_pending());
-        let query = limits.acquire_within(zurich.clone(), Duration::ZERO).await.unwrap();
-        let mut decision = Box::pin(query.decision_slot());
-        assert!(futures::poll!(&mut decision).is_pending());
-        drop(page);
-        drop(second.await.unwrap());
-        assert_eq!(decision.await.unwrap().running(), 0);
-    }
-}
+mod tests;

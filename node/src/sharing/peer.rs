@@ -14,6 +14,7 @@ use super::handle::Sharing;
 use super::outcome::{NotRun, Outcome};
 use super::pipeline::{Closed, Received, Running};
 use super::span::query_span;
+use super::wait_deadline::WaitDeadline;
 use concordat_network::hello::Attested;
 use concordat_network::{Deadlines, FramedStream, NetworkError};
 
@@ -34,8 +35,9 @@ impl Sharing {
     async fn answer_consumer(&self, mut stream: FramedStream, consumer: Arc<Attested>) -> Result<(), NetworkError> {
         let QueryFrame { envelope } = stream.expect().await?;
         let session = stream.session().clone();
+        let until = WaitDeadline::start();
         // Held until the receipt is entered.
-        let exchange = self.0.limits.exchange(&consumer.institution).await;
+        let exchange = self.0.limits.exchange(&consumer.institution, until).await;
         let _exchange = match exchange {
             Ok(exchange) => exchange,
             Err(busy) => {
@@ -47,6 +49,7 @@ impl Sharing {
             envelope,
             consumer,
             session: session.clone(),
+            until,
         });
         let not_run = match received.run(self, session.until_cut()).await {
             Ok(running) => return self.send_answer(stream, running).await,

@@ -19,8 +19,9 @@
 //!
 //! **Slots and locks, in the order in which they are taken.** The query slot of the party, then one of all slots
 //! ([`super::party_limits`]); both are held until the engine is finished. The decision slot of the party, released once the policy
-//! has decided. For each chunk the guard of its grant, held until the reader has confirmed the chunk or can no longer receive the
-//! rest of it: a change of the grant waits for the guards, so that after it was acknowledged no byte leaves.
+//! has decided. All of these waits end at one deadline ([`super::wait_deadline`]). For each chunk the guard of its grant, held until
+//! the reader has confirmed the chunk or can no longer receive the rest of it: a change of the grant waits for the guards, so that
+//! after it was acknowledged no byte leaves.
 //!
 //! **Cancellation.** The steps run in tasks of the service stage, which a reader that goes away does not cancel: each step learns of
 //! it and closes the query with an outcome. What the end of the process cuts off after [`Recorded`] gets its outcome at the next
@@ -75,11 +76,7 @@ impl Received {
     /// Checks all that can be known without the policy.
     async fn admit(self, sharing: &Sharing) -> Result<Admitted, Refusal> {
         match self {
-            Self::Peer(query) => {
-                sharing
-                    .admit_peer(query.envelope, &query.consumer, &query.session)
-                    .await
-            }
+            Self::Peer(query) => sharing.admit_peer(query).await,
             Self::Local(query) => sharing.admit_local(*query).await,
         }
     }

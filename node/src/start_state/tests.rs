@@ -196,7 +196,8 @@ fn announced_value_that_is_missing_is_found_at_any_distance() {
                 matches!(&refused, StartStateError::Bound(BoundStateError::StateOlder { what }) if *what == kind),
                 "{kind}: {refused:?}"
             );
-            assert!(refused.help().is_some());
+            let help = refused.help().unwrap();
+            assert!(help.contains(kind), "{kind}: {help}");
         }
         // The summary is set back as well.
         summary.store(fixture.storage.meta()).unwrap();

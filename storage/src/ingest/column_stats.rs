@@ -144,7 +144,7 @@ impl ColumnStats {
             }
             return;
         }
-        self.alternatives.observe(value, reading, is_typed);
+        self.alternatives.observe(value, reading, is_typed, line);
         if !is_typed {
             self.decimals.observe(reading);
         }
@@ -309,13 +309,22 @@ impl ColumnStats {
 
     /// The form in which its numbers are dates.
     pub(super) fn digits(&self) -> Option<&'static str> {
-        let is_whole = self.stated.is_none() && self.existing.is_none() && self.kind() == ColumnKind::Int;
-        is_whole.then(|| self.hints.digits()).flatten()
+        self.is_undecided_whole().then(|| self.hints.digits()).flatten()
+    }
+
+    /// Whether its numbers could be those by which a spreadsheet program counts days.
+    pub(super) fn are_serial_days(&self) -> bool {
+        self.is_undecided_whole() && self.hints.are_serial_days()
+    }
+
+    /// Whether it has whole numbers, and nothing states that.
+    fn is_undecided_whole(&self) -> bool {
+        self.stated.is_none() && self.existing.is_none() && self.kind() == ColumnKind::Int
     }
 
     /// Whether its last value is the sum of the others.
     pub(super) fn ends_with_sum(&self) -> bool {
-        self.kind() == ColumnKind::Int && self.hints.ends_with_sum()
+        is_number(self.kind()) && self.hints.ends_with_sum()
     }
 
     /// How many local times the clocks skip or show twice, and the line of the first of them, if they make the column text.

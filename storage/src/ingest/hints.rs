@@ -11,6 +11,10 @@ use super::{
     values::{self, Reading},
 };
 
+mod sum;
+
+use sum::{Decimal, Sum};
+
 /// How often a value has to occur before it is assumed to stand for missing values.
 const REPEATED: u64 = 3;
 /// Fewest values from which a column of dates in digits, or a sum, is recognized.
@@ -27,6 +31,7 @@ pub(super) struct Hints {
     range: Range,
     days: Days,
     digits: Digits,
+    serial: Serial,
     sum: Sum,
 }
 
@@ -49,7 +54,8 @@ impl Hints {
             self.days.observe(day, value);
         }
         self.digits.observe(reading);
-        self.sum.observe(reading);
+        self.serial.observe(reading);
+        self.sum.observe(Decimal::of(value, reading, column.notation(is_typed)));
     }
 
     /// Whether the points of the numbers could be before decimals or between groups of three digits.
@@ -89,16 +95,14 @@ impl Hints {
         }
     }
 
+    /// Whether all values are whole numbers by which a spreadsheet program could count days in which a person lives.
+    pub(super) fn are_serial_days(&self) -> bool {
+        self.serial.count >= FEW && !self.serial.is_excluded
+    }
+
     /// Whether the last value is the sum of the others.
     pub(super) fn ends_with_sum(&self) -> bool {
-        let Sum {
-            total,
-            last,
-            count,
-            is_excluded,
-        } = self.sum;
-        let last = i128::from(last);
-        !is_excluded && count > FEW && last != 0 && total.saturating_sub(last) == last
+        self.sum.ends_with_sum()
     }
 }
 
@@ -353,27 +357,23 @@ fn is_time(number: i64) -> bool {
     is_day(number / 1_000_000) && hours < 24 && minutes < 60 && seconds < 60
 }
 
-/// The sum of whole numbers.
+/// Whether whole numbers are those by which spreadsheet programs count days.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sum {
-    total: i128,
-    last: i64,
-    /// Numbers other than zero.
+struct Serial {
     count: u64,
     /// Whether there is another value.
     is_excluded: bool,
 }
 
-impl Sum {
+impl Serial {
+    /// From 1954-10-03 to 2064-04-08, counted from 1900, and four years later if counted from 1904: the days of visits and of most births. A
+    /// wider range would have other numbers.
+    const DAYS: std::ops::RangeInclusive<i64> = 20_000..=60_000;
+
     fn observe(&mut self, reading: Reading) {
-        match (reading.decimals, reading.whole) {
-            (Some(0), Some(whole)) => {
-                self.total = self.total.saturating_add(whole.into());
-                self.last = whole;
-                self.count += u64::from(whole != 0);
-            }
-            (_, _) => self.is_excluded = true,
-        }
+        self.count += 1;
+        let whole = reading.whole.filter(|_| reading.decimals == Some(0));
+        self.is_excluded |= whole.is_none_or(|whole| !Self::DAYS.contains(&whole));
     }
 }
 

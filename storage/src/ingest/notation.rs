@@ -207,6 +207,11 @@ impl Notation {
         }
     }
 
+    /// Whether numbers are stated to be those of days. They are nothing else then.
+    pub(super) fn has_serial_days(&self) -> bool {
+        self.dates.iter().any(DateFormat::is_serial)
+    }
+
     /// Reads a trimmed, non-blank field.
     pub(super) fn classify(&self, value: &str) -> Reading {
         if self.is_usual() {
@@ -217,7 +222,14 @@ impl Notation {
             return self.or_number(value, Reading::of(Kinds::BOOLEAN));
         }
         if let Some(day) = self.stated_date(value) {
-            return self.or_number(value, Reading::on(day));
+            return match self.has_serial_days() {
+                true => Reading::on(day),
+                false => self.or_number(value, Reading::on(day)),
+            };
+        }
+        // A number that is not that of a day makes the column text, with its line, and not a column of numbers.
+        if self.has_serial_days() && self.read_number(value).is_number() {
+            return Reading::TEXT;
         }
         if let Some((time, zone)) = self.unconverted(value) {
             let reading = match (zone, self.zone) {
@@ -326,7 +338,7 @@ impl Notation {
     }
 
     /// A number with a decimal point and without signs between its digits; `None` if the field is none.
-    fn number<'a>(&self, value: &'a str) -> Option<Cow<'a, str>> {
+    pub(super) fn number<'a>(&self, value: &'a str) -> Option<Cow<'a, str>> {
         if self.decimal == DecimalSign::Point && self.thousands.is_none() {
             return Some(Cow::Borrowed(value));
         }

@@ -77,6 +77,11 @@ pub enum Note {
         /// The form of the dates.
         form: &'static str,
     },
+    /// The whole numbers of a column that is named as a date could be those by which a spreadsheet program counts days.
+    SerialDates {
+        /// The column.
+        column: String,
+    },
     /// Local times of a column are skipped by the clocks of the stated zone, or shown twice.
     ClockChange {
         /// The column.
@@ -115,6 +120,8 @@ pub enum Note {
         column: String,
         /// What to state.
         proposal: Proposal,
+        /// What the lines in it count.
+        numbering: Numbering,
     },
     /// A column is text because its numbers are written as codes are.
     KeptDigits {
@@ -279,6 +286,7 @@ impl Note {
             | Self::MissingInRange { .. }
             | Self::MaybeMissing { .. }
             | Self::DatesInDigits { .. }
+            | Self::SerialDates { .. }
             | Self::LastRowTotal { .. }
             | Self::NoHeader
             | Self::HeaderAssumed

@@ -88,13 +88,19 @@ impl TableOptions {
     /// The same options, with a comma before the decimals where points are stated to be between groups of three digits.
     ///
     /// # Errors
-    /// [`IngestError::Notation`] if the same sign is stated for both.
+    /// [`IngestError::Notation`] if the same sign is stated for both, or numbers of days for all columns.
     pub(super) fn with_signs(&self) -> Result<Self, IngestError> {
         let mut options = self.clone();
         if self.implies_comma() {
             options.notation.decimal = DecimalSign::Comma;
         }
         check_signs(Some(options.notation.decimal), options.notation.thousands)?;
+        if options.notation.has_serial_days() {
+            return Err(IngestError::Notation {
+                option: "--date-format",
+                expected: "the column whose numbers are days, as in `--date-format COLUMN=excel`; other columns have numbers too",
+            });
+        }
         for (_, column) in &self.columns {
             check_signs(column.decimal, column.thousands)?;
         }
@@ -286,6 +292,25 @@ mod tests {
             ..TableOptions::default()
         };
         assert!(options.with_signs().is_err());
+    }
+
+    #[test]
+    fn numbers_of_days_are_stated_for_single_columns() {
+        let mut options = TableOptions::default();
+        options.notation.dates = vec!["excel".parse().unwrap()];
+        assert!(matches!(
+            options.with_signs(),
+            Err(IngestError::Notation {
+                option: "--date-format",
+                ..
+            })
+        ));
+        let column = ColumnOptions {
+            dates: std::mem::take(&mut options.notation.dates),
+            ..ColumnOptions::default()
+        };
+        options.columns = vec![("visit".to_owned(), column)];
+        assert!(options.with_signs().is_ok());
     }
 
     #[test]

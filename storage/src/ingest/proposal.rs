@@ -93,7 +93,19 @@ pub(super) struct Alternatives {
     dates: u64,
     /// Values that are written like dates, and are none.
     impossible: u64,
+    first: FirstLines,
     shapes: Shapes,
+}
+
+/// The line or row of the first value of each kind that makes a column text whatever its notation is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FirstLines {
+    /// A possible marker.
+    marker: Option<u64>,
+    /// A limit.
+    limit: Option<u64>,
+    /// A day that does not exist.
+    impossible: Option<u64>,
 }
 
 impl Alternatives {
@@ -108,22 +120,25 @@ impl Alternatives {
             limits: 0,
             dates: 0,
             impossible: 0,
+            first: FirstLines::default(),
             shapes: Shapes::new(),
         }
     }
 
-    /// Adds a value and how it was read; `is_typed` if the file states that it is not text.
-    pub(super) fn observe(&mut self, value: &str, reading: Reading, is_typed: bool) {
+    /// Adds the value on `line` and how it was read; `is_typed` if the file states that it is not text.
+    pub(super) fn observe(&mut self, value: &str, reading: Reading, is_typed: bool, line: u64) {
         if self.are_excluded() {
             return;
         }
         if reading.kinds.is_none() && !reading.in_clock_change {
             if let Some(marker) = possible_marker(value) {
                 self.markers |= 1 << marker;
+                self.first.marker.get_or_insert(line);
                 return;
             }
             if is_limit(value) {
                 self.limits += 1;
+                self.first.limit.get_or_insert(line);
                 return;
             }
         }
@@ -132,7 +147,7 @@ impl Alternatives {
         self.shapes.observe(value, reading);
         self.keep_signs(value, reading, is_typed);
         self.keep_words(value, reading);
-        self.keep_forms(value, reading);
+        self.keep_forms(value, reading, line);
     }
 
     /// Whether nothing can be proposed any more.
@@ -166,7 +181,7 @@ impl Alternatives {
         }
     }
 
-    fn keep_forms(&mut self, value: &str, reading: Reading) {
+    fn keep_forms(&mut self, value: &str, reading: Reading, line: u64) {
         let Some(sets) = &mut self.forms else { return };
         if !reading.kinds.and(Kinds::DATE.or(Kinds::TIMESTAMP)).is_none() || reading.in_clock_change {
             self.dates += 1;
@@ -187,6 +202,7 @@ impl Alternatives {
             }
             if set == 0 && is_like_date(value) {
                 self.impossible += 1;
+                self.first.impossible.get_or_insert(line);
                 return;
             }
         }
@@ -207,6 +223,7 @@ impl Alternatives {
             markers: markers.map(|(_, marker)| *marker).collect(),
             limits: self.limits,
             impossible: 0,
+            first: self.first,
             short_years: None,
         };
         if !self.kinds.is_none() {
@@ -227,6 +244,9 @@ impl Alternatives {
 
     fn propose_signs(&self, proposal: &mut Proposal, reading: &ColumnReading) {
         let stated = &reading.text;
+        if stated.has_serial_days() {
+            return;
+        }
         let are_stated = !stated.has_usual_signs();
         let fitting: Vec<&Notation> = bits(&SIGNS, self.signs.into()).collect();
         let fits = |decimal: DecimalSign, thousands: Option<ThousandsSign>| {

@@ -54,7 +54,8 @@ pub(super) struct ReadingArgs {
     /// The sign between groups of three digits, in one column or in all: `comma`, `point`, `space` or `apostrophe`
     #[arg(long, value_name = "[COLUMN=]SIGN")]
     thousands: Vec<String>,
-    /// A form of dates or date-times, in one column or in all, such as `%d.%m.%Y` or `%d.%m.%Y %H:%M`; `%y` is a year of two digits
+    /// A form of dates or date-times, in one column or in all, such as `%d.%m.%Y` or `%d.%m.%Y %H:%M`; `%y` is a year of two digits. `COLUMN=excel` is for
+    /// days that are numbered as Excel does, and `COLUMN=excel-1904` for those counted from 1904
     #[arg(long, value_name = "[COLUMN=]FORM")]
     date_format: Vec<String>,
     /// The last of the hundred years that years of two digits stand for [default: this year]

@@ -88,7 +88,8 @@ pub struct ColumnReading {
     /// The sign between groups of three digits, `comma`, `point`, `space` or `apostrophe`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thousands: Option<String>,
-    /// Forms of dates and date-times; those of the other columns are not tried if there are any.
+    /// Forms of dates and date-times; those of the other columns are not tried if there are any. `excel` and `excel-1904` are for days that are
+    /// numbered as Excel does, from 1900 or 1904.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub date_formats: Vec<String>,
     /// Words that mean that a value is missing, besides those of every column.

@@ -128,7 +128,7 @@ fn inspected_columns(found: &ingest::Inspection, shown: bool) -> Vec<InspectedCo
 }
 
 fn proposal(note: &Note) -> Option<ColumnProposal> {
-    let Note::Proposal { column, proposal } = note else {
+    let Note::Proposal { column, proposal, .. } = note else {
         return None;
     };
     Some(ColumnProposal {

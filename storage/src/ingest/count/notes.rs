@@ -87,7 +87,11 @@ impl Count {
             return Some(Note::PointsUndecided { column });
         }
         if let Some(proposal) = proposal {
-            return Some(Note::Proposal { column, proposal });
+            return Some(Note::Proposal {
+                column,
+                proposal,
+                numbering,
+            });
         }
         if let Some(reason) = stats.text_reason() {
             return Some(Note::StaysText { column, reason });
@@ -147,6 +151,9 @@ fn hints(name: &str, stats: &ColumnStats) -> Vec<Note> {
             .digits()
             .map(|form| Note::DatesInDigits { column: column(), form }),
     );
+    if stats.are_serial_days() && is_named_as_date(name) {
+        notes.push(Note::SerialDates { column: column() });
+    }
     let count = stats.markers_as_text();
     if count > 0 {
         notes.push(Note::MarkersAsText {
@@ -188,6 +195,20 @@ fn forms(name: &str, stats: &ColumnStats) -> Vec<Note> {
     choice.into_iter().chain(years).collect()
 }
 
+/// Ends of the words with which a column is named as a date: `date_of_visit`, `VisitDate`, `datum1`.
+const DATE_ENDS: [&str; 5] = ["date", "datetime", "datum", "dátum", "fecha"];
+/// Words with such an end that are others.
+const OTHER_WORDS: [&str; 3] = ["candidate", "mandate", "validate"];
+
+fn is_named_as_date(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let mut words = lower
+        .split('_')
+        .map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()));
+    let is_date = |word: &str| DATE_ENDS.iter().any(|end| word.ends_with(*end)) && !OTHER_WORDS.contains(&word);
+    is_birth(name) || words.any(|word| is_date(word) || word == "dt")
+}
+
 fn age_and_birth(names: &[Name]) -> Option<Note> {
     let called = |is_so: fn(&str) -> bool| names.iter().find(|column| is_so(&column.name));
     let age = called(is_age)?;
@@ -221,5 +242,41 @@ fn loses_writing(kind: ColumnKind) -> bool {
     match kind {
         ColumnKind::Int | ColumnKind::Float | ColumnKind::Boolean => true,
         ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc | ColumnKind::Text => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_dates_are_known() {
+        for name in [
+            "date",
+            "visit_date",
+            "VisitDate",
+            "date_of_visit",
+            "Datum",
+            "aufnahmedatum",
+            "date2",
+            "birth",
+            "dob",
+            "last_update",
+            "visit_dt",
+        ] {
+            assert!(is_named_as_date(name), "{name}");
+        }
+        for name in [
+            "candidate_id",
+            "salary",
+            "zip",
+            "dates_n",
+            "days",
+            "id",
+            "mandate",
+            "width",
+        ] {
+            assert!(!is_named_as_date(name), "{name}");
+        }
     }
 }

@@ -130,6 +130,22 @@ fn numbers_that_are_dates_in_digits_are_found() {
 }
 
 #[test]
+fn numbers_by_which_spreadsheets_count_days_are_found() {
+    for (values, are_days) in [
+        (&["45292", "25569", "36526"][..], true),
+        (&["20000", "60000", "45292", "45292"], true),
+        (&["45292", "25569"], false),
+        (&["45292", "25569", "19999"], false),
+        (&["45292", "25569", "60001"], false),
+        (&["45292", "25569", "36526.5"], false),
+        (&["45292", "25569", "x"], false),
+        (&[], false),
+    ] {
+        assert_eq!(usual(values).are_serial_days(), are_days, "{values:?}");
+    }
+}
+
+#[test]
 fn a_last_value_that_is_the_sum_of_the_others_is_found() {
     for (values, is_sum) in [
         (&["10", "20", "30", "60"][..], true),
@@ -142,4 +158,41 @@ fn a_last_value_that_is_the_sum_of_the_others_is_found() {
     ] {
         assert_eq!(usual(values).ends_with_sum(), is_sum, "{values:?}");
     }
+}
+
+#[test]
+fn sum_of_decimals_is_compared_digit_by_digit() {
+    // In floating point, the first is none.
+    assert_ne!(0.1 + 0.2 + 0.3, 0.6);
+    for (values, is_sum) in [
+        (&["0.1", "0.2", "0.3", "0.6"][..], true),
+        (&["1.1", "2.2", "3.3", "6.6"], true),
+        (&["1.10", "2.2", "3.35", "6.65"], true),
+        (&["1.1", "2.2", "3.3", "6.600"], true),
+        (&["-1.5", "2.5", "3.25", "4.25"], true),
+        (&["10", "20.5", "30", "60.5"], true),
+        // As a program writes what it has added.
+        (&["0.1", "0.2", "0.4", "0.7000000000000001"], true),
+        (&["1.1", "2.2", "3.3", "6.61"], false),
+        (&["1.1", "2.2", "3.3", "6.7"], false),
+        (&["1.1", "2.2", "3.3", "7"], false),
+        (&["0.1", "0.2", "0.4", "0.7000000001"], false),
+        (&["1.5", "1e3", "2.5", "1004.0"], false),
+        (&["1.5", "2.5", "4.0"], false),
+        (&["10.5", "-10.5", "5.25", "-5.25", "0"], false),
+        (&["1.5", "-1.5", "2.5", "-2.5"], false),
+    ] {
+        assert_eq!(usual(values).ends_with_sum(), is_sum, "{values:?}");
+    }
+    let german = Notation {
+        decimal: DecimalSign::Comma,
+        thousands: Some(crate::ingest::ThousandsSign::Point),
+        ..Notation::default()
+    };
+    assert!(hints(&["1.000,5", "2,25", "3,25", "1.006"], &german).ends_with_sum());
+    // Too many digits to be added: no sum, and no overflow.
+    let small = format!("0.{}1", "0".repeat(60));
+    let large = "9".repeat(17) + ".5";
+    let values = ["1", "2", &small, "3", &large];
+    assert!(!usual(&values).ends_with_sum());
 }

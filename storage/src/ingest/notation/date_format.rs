@@ -1,4 +1,4 @@
-//! Forms of dates and date-times, as `strftime` writes them.
+//! Forms of dates and date-times, as `strftime` writes them, and the numbers by which spreadsheet programs count days.
 
 use std::str::FromStr;
 
@@ -7,13 +7,19 @@ use chrono::{
     format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse},
 };
 
-use crate::ingest::error::IngestError;
+use crate::ingest::{
+    error::IngestError,
+    serial_day::{self, Epoch},
+};
 
 /// The last of the hundred years that years of two digits stand for, unless another one is stated: that of POSIX, by which 69 is 1969 and
 /// 68 is 2068.
 const LAST_YEAR: i32 = 2068;
 
-/// The form of a date or a date-time, such as `%d.%m.%Y`.
+/// The forms that are numbers of days, by their names.
+const SERIAL: [(&str, Epoch); 2] = [("excel", Epoch::Y1900), ("excel-1904", Epoch::Y1904)];
+
+/// The form of a date or a date-time, such as `%d.%m.%Y`; or `excel`, for days that are numbered as Excel does.
 ///
 /// A year has four digits (`%Y`) or two (`%y`), exactly as many as the form has. One of two digits is that of the hundred years that
 /// end with a stated year.
@@ -21,6 +27,7 @@ const LAST_YEAR: i32 = 2068;
 pub struct DateFormat {
     pattern: String,
     items: Vec<Item<'static>>,
+    serial: Option<Epoch>,
     has_time: bool,
     has_short_year: bool,
     last_year: i32,
@@ -31,9 +38,13 @@ impl FromStr for DateFormat {
 
     /// A form needs a day, a month and a year.
     fn from_str(pattern: &str) -> Result<Self, IngestError> {
+        if let Some((_, epoch)) = SERIAL.into_iter().find(|(name, _)| *name == pattern) {
+            return Ok(Self::of_serial(pattern, epoch));
+        }
         let refused = || IngestError::Notation {
             option: "--date-format",
-            expected: "a form with `%d`, `%m` (or `%b`, `%B`) and `%Y` (or `%y`), such as `%d.%m.%Y`, and for date-times also `%H` and `%M`",
+            expected: "a form with `%d`, `%m` (or `%b`, `%B`) and `%Y` (or `%y`), such as `%d.%m.%Y`, and for date-times also `%H` and `%M`; or \
+                       `excel` or `excel-1904`",
         };
         let items = StrftimeItems::new(pattern).parse_to_owned().map_err(|_| refused())?;
         let has = |wanted: &[Numeric]| {
@@ -58,6 +69,7 @@ impl FromStr for DateFormat {
             has_time: has(&[Numeric::Hour, Numeric::Hour12]),
             has_short_year: has(&[Numeric::YearMod100]),
             last_year: LAST_YEAR,
+            serial: None,
             items: items.clone(),
         };
         // Every form must restore what it writes; one that lacks the minutes or has a foreign part does not.
@@ -74,7 +86,18 @@ impl FromStr for DateFormat {
 }
 
 impl DateFormat {
-    /// The form as `strftime` writes it.
+    fn of_serial(name: &str, epoch: Epoch) -> Self {
+        Self {
+            pattern: name.to_owned(),
+            items: Vec::new(),
+            serial: Some(epoch),
+            has_time: false,
+            has_short_year: false,
+            last_year: LAST_YEAR,
+        }
+    }
+
+    /// The form as `strftime` writes it, or its name.
     #[must_use]
     pub fn pattern(&self) -> &str {
         &self.pattern
@@ -83,6 +106,11 @@ impl DateFormat {
     /// Whether it has a time of day.
     pub(in crate::ingest) const fn has_time(&self) -> bool {
         self.has_time
+    }
+
+    /// Whether dates are numbers of days. Any small number could be one, so it is a form of single columns only.
+    pub(in crate::ingest) const fn is_serial(&self) -> bool {
+        self.serial.is_some()
     }
 
     /// The first and the last of the hundred years that its years of two digits stand for.
@@ -114,7 +142,10 @@ impl DateFormat {
 
     /// The date that a text writes in this form.
     pub(in crate::ingest) fn date(&self, value: &str) -> Option<NaiveDate> {
-        self.parsed(value)?.to_naive_date().ok()
+        match self.serial {
+            Some(epoch) => serial_day::read(value, epoch),
+            None => self.parsed(value)?.to_naive_date().ok(),
+        }
     }
 
     /// The date-time that a text writes in this form.
@@ -187,6 +218,8 @@ mod tests {
             "%d.%m.%C",
             "%d.%m.%G",
             "%d.%m.%Y %I:%M",
+            "Excel",
+            "excel 1904",
         ] {
             assert!(pattern.parse::<DateFormat>().is_err(), "{pattern}");
         }
@@ -205,6 +238,29 @@ mod tests {
                 .parse::<DateFormat>()
                 .unwrap_or_else(|error| panic!("{pattern}: {error}"));
         }
+    }
+
+    #[test]
+    fn numbers_of_days_are_forms_with_names() {
+        for (name, value, found) in [
+            ("excel", "45292", Some("2024-01-01")),
+            ("excel-1904", "45292", Some("2028-01-02")),
+            ("excel", "60", None),
+            ("excel", "45292.5", None),
+            ("excel", "2024-01-01", None),
+        ] {
+            assert_eq!(day(name, value).as_deref(), found, "{name} {value}");
+        }
+        let form: DateFormat = "excel".parse().unwrap();
+        assert_eq!((form.pattern(), form.time("45292")), ("excel", None));
+        assert!(form.is_serial() && form.is_digits() && !form.has_time());
+        assert_eq!(
+            form.clone().until(2026),
+            DateFormat {
+                last_year: 2026,
+                ..form
+            }
+        );
     }
 
     #[test]

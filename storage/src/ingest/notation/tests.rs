@@ -92,6 +92,29 @@ fn a_number_that_a_form_of_dates_fits_can_be_either() {
 }
 
 #[test]
+fn numbers_of_days_are_dates_or_no_values_at_all() {
+    let notation = Notation {
+        dates: vec!["excel".parse().unwrap()],
+        ..Notation::default()
+    };
+    for notation in [&notation, &notation.for_typed()] {
+        assert_eq!(notation.classify("45292").kinds, Kinds::DATE);
+        assert_eq!(notation.date("45292"), values::date("2024-01-01"));
+        assert_eq!(notation.date("2024-01-01"), values::date("2024-01-01"));
+        for value in ["60", "45292.5", "-1", "0", "2958466", "1e3", "x"] {
+            assert_eq!(kind(notation, value), ColumnKind::Text, "{value}");
+        }
+        for (value, other) in [
+            ("2024-01-01", ColumnKind::Date),
+            ("2024-01-01T10:30", ColumnKind::Timestamp),
+            ("true", ColumnKind::Boolean),
+        ] {
+            assert_eq!(kind(notation, value), other, "{value}");
+        }
+    }
+}
+
+#[test]
 fn signs_that_are_the_same_are_refused() {
     use {DecimalSign as D, ThousandsSign as T};
     for (decimal, thousands, is_refused) in [

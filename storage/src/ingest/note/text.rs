@@ -88,6 +88,12 @@ impl fmt::Display for Note {
                 "column `{column}` has whole numbers that are all dates in digits; to have them read as dates, state \
                  `--date-format {column}={form}`"
             ),
+            Self::SerialDates { column } => write!(
+                f,
+                "column `{column}` has whole numbers and the name of a date, so that they may be days as a spreadsheet program counts them; \
+                 to have them read as dates, state `--date-format {column}=excel`, or `--date-format {column}=excel-1904` if the program \
+                 counts from 1904"
+            ),
             Self::ClockChange {
                 column,
                 zone,
@@ -109,8 +115,12 @@ impl fmt::Display for Note {
                 f,
                 "column `{column}` has numbers that its cells show with zeros before them; the zeros are kept, so that it is text"
             ),
-            Self::Proposal { column, proposal } => {
-                write!(f, "column `{column}` is text; {}", proposal.sentence(column))
+            Self::Proposal {
+                column,
+                proposal,
+                numbering,
+            } => {
+                write!(f, "column `{column}` is text; {}", proposal.sentence(column, *numbering))
             }
             Self::KeptDigits { column } => write!(
                 f,
@@ -264,6 +274,10 @@ mod tests {
                     form: "%Y%m%d",
                 },
                 "`--date-format leuko=%Y%m%d`",
+            ),
+            (
+                Note::SerialDates { column: column() },
+                "`--date-format leuko=excel`, or `--date-format leuko=excel-1904`",
             ),
         ] {
             assert!(note.needs_attention() && note.to_string().contains(option), "{note}");

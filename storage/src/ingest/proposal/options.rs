@@ -1,6 +1,7 @@
 //! A proposal, as the command line and a note have it.
 
-use super::ways::Statement;
+use super::{FirstLines, ways::Statement};
+use crate::ingest::format::Numbering;
 
 /// Options that make a column typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Proposal {
     pub limits: u64,
     /// Values that are written like dates, of days that do not exist.
     pub impossible: u64,
+    /// Where the first of these values are.
+    pub(super) first: FirstLines,
     /// The first and the last of the years that years of two digits would stand for.
     pub(super) short_years: Option<(i32, i32)>,
 }
@@ -51,10 +54,10 @@ impl Proposal {
         }
     }
 
-    /// What to do, for a column of this name.
-    pub(in crate::ingest) fn sentence(&self, column: &str) -> String {
+    /// What to do, for a column of this name in a file whose rows have such numbers.
+    pub(in crate::ingest) fn sentence(&self, column: &str, numbering: Numbering) -> String {
         let mut sentence = String::new();
-        let options = self.statements(column);
+        let options = self.statements(column, numbering);
         if !options.is_empty() {
             sentence.push_str(&format!("to have it typed, state {options}"));
         }
@@ -71,21 +74,23 @@ impl Proposal {
         }
         if self.impossible > 0 {
             add(format!(
-                "{} of its values are days that do not exist and keep it text: correct them, or state them as missing (with `--type \
+                "{} of its values are days that do not exist and keep it text{}: correct them, or state them as missing (with `--type \
                  {column}=date`, an import names their lines)",
-                self.impossible
+                self.impossible,
+                first(numbering, self.first.impossible)
             ));
         }
         if self.limits > 0 {
             add(format!(
-                "{} of its values are limits such as `<0.1` and keep it text: give them a column of their own",
-                self.limits
+                "{} of its values are limits such as `<0.1` and keep it text{}: give them a column of their own",
+                self.limits,
+                first(numbering, self.first.limit)
             ));
         }
         sentence
     }
 
-    fn statements(&self, column: &str) -> String {
+    fn statements(&self, column: &str, numbering: Numbering) -> String {
         let ways: Vec<String> = self
             .options(column)
             .iter()
@@ -102,7 +107,13 @@ impl Proposal {
             }
             options.push_str(&stated.collect::<Vec<_>>().join(" "));
             options.push_str(" if that means that a value is missing");
+            options.push_str(&first(numbering, self.first.marker));
         }
         options
     }
+}
+
+/// Where the first of several values is.
+fn first(numbering: Numbering, line: Option<u64>) -> String {
+    line.map_or_else(String::new, |line| format!(" (first on {numbering} {line})"))
 }

@@ -1,19 +1,20 @@
 //! What is proposed for columns of text, and what is not.
 
 use super::*;
-use crate::ingest::{TableOptions, ThousandsSign};
+use crate::ingest::{TableOptions, ThousandsSign, format::Numbering};
 
 fn seen(values: &[&str], options: &TableOptions) -> Option<Proposal> {
     let reading = ColumnReading::of(options, |_| false);
     let mut seen = Alternatives::new();
-    for value in values {
-        seen.observe(value, reading.text.classify(value), false);
+    // The first line has the names.
+    for (value, line) in values.iter().zip(2..) {
+        seen.observe(value, reading.text.classify(value), false, line);
     }
     seen.proposal(&reading)
 }
 
 fn proposed(values: &[&str]) -> Option<String> {
-    seen(values, &TableOptions::default()).map(|proposal| proposal.sentence("x"))
+    seen(values, &TableOptions::default()).map(|proposal| proposal.sentence("x", Numbering::Lines))
 }
 
 /// The options that are proposed where German signs are stated.
@@ -47,7 +48,7 @@ fn every_way_of_writing_is_proposed_for_the_values_that_it_fits() {
         assert_eq!(proposal.options("x"), [option], "{values:?}");
         assert!(
             proposal
-                .sentence("x")
+                .sentence("x", Numbering::Lines)
                 .starts_with(&format!("to have it typed, state `{option}`"))
         );
     }
@@ -58,19 +59,24 @@ fn possible_markers_become_part_of_a_proposal() {
     for (values, sentence) in [
         (
             &["\\N", "5", "7"][..],
-            "to have it typed, state `--missing '\\N'` if that means that a value is missing",
+            "to have it typed, state `--missing '\\N'` if that means that a value is missing (first on line 2)",
+        ),
+        (
+            &["5", "-", "\\N", "7"],
+            "to have it typed, state `--missing '\\N'` `--missing '-'` if that means that a value is missing (first on line 3)",
         ),
         (
             &["nan", "0,5"],
-            "to have it typed, state `--decimal comma`, and `--missing 'nan'` if that means that a value is missing",
+            "to have it typed, state `--decimal comma`, and `--missing 'nan'` if that means that a value is missing (first on line 2)",
         ),
         (
             &["Ja", "Nein", "unbekannt"],
-            "to have it typed, state `--boolean ja,nein`, and `--missing 'unbekannt'` if that means that a value is missing",
+            "to have it typed, state `--boolean ja,nein`, and `--missing 'unbekannt'` if that means that a value is missing (first \
+             on line 4)",
         ),
         (
             &["0.5", "<0.1", "> 200"],
-            "2 of its values are limits such as `<0.1` and keep it text: give them a column of their own",
+            "2 of its values are limits such as `<0.1` and keep it text (first on line 3): give them a column of their own",
         ),
     ] {
         assert_eq!(proposed(values).as_deref(), Some(sentence), "{values:?}");
@@ -89,7 +95,10 @@ fn at_most_two_ways_are_proposed() {
     ] {
         let proposal = seen(values, &TableOptions::default()).unwrap();
         assert_eq!(proposal.options("x"), options, "{values:?}");
-        assert!(proposal.sentence("x").contains("whichever is meant"), "{values:?}");
+        assert!(
+            proposal.sentence("x", Numbering::Lines).contains("whichever is meant"),
+            "{values:?}"
+        );
     }
 }
 
@@ -135,7 +144,7 @@ fn dates_of_several_forms_are_proposed_together() {
         proposal.options("x"),
         ["--date-format 'x=%d.%m.%Y' --date-format 'x=%m/%d/%Y'"]
     );
-    assert!(!proposal.sentence("x").contains("whichever"));
+    assert!(!proposal.sentence("x", Numbering::Lines).contains("whichever"));
 }
 
 #[test]
@@ -144,7 +153,7 @@ fn days_that_do_not_exist_are_counted() {
     let sentence = proposed(&values).unwrap();
     assert!(
         sentence.contains("`--date-format '%d.%m.%Y'`")
-            && sentence.contains("2 of its values are days that do not exist"),
+            && sentence.contains("2 of its values are days that do not exist and keep it text (first on line 3)"),
         "{sentence}"
     );
     // Once the form is stated, the days are what is left.
@@ -153,7 +162,10 @@ fn days_that_do_not_exist_are_counted() {
     let proposal = seen(&values, &options).unwrap();
     assert_eq!((proposal.options("x"), proposal.impossible), (Vec::new(), 2));
     let iso = proposed(&["2020-01-31", "2020-02-30", "2020-02-01"]).unwrap();
-    assert!(iso.starts_with("1 of its values"), "{iso}");
+    assert!(
+        iso.starts_with("1 of its values") && iso.contains("first on line 3"),
+        "{iso}"
+    );
     assert_eq!(proposed(&["99.99.9999", "20.01.1960"]), None);
 }
 
@@ -163,7 +175,7 @@ fn years_of_two_digits_are_proposed_with_their_century() {
         last_year: Some(2026),
         ..TableOptions::default()
     };
-    let sentence = seen(&["20.01.60"], &options).unwrap().sentence("x");
+    let sentence = seen(&["20.01.60"], &options).unwrap().sentence("x", Numbering::Lines);
     assert!(
         sentence.contains("from 1927 to 2026") && sentence.contains("--last-year"),
         "{sentence}"
@@ -197,7 +209,7 @@ fn typed_values_fit_every_sign_and_no_other_text() {
     let reading = ColumnReading::of(&options, |_| false);
     let mut mixed = Alternatives::new();
     for (value, is_typed) in [("2.5", true), ("1.234,5", false), ("1.235", true)] {
-        mixed.observe(value, reading.notation(is_typed).classify(value), is_typed);
+        mixed.observe(value, reading.notation(is_typed).classify(value), is_typed, 2);
     }
     let proposal = mixed.proposal(&reading).unwrap();
     assert_eq!(proposal.options("x"), ["--decimal comma --thousands point"]);

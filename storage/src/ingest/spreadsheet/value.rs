@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use chrono::{Days, NaiveDate};
+use crate::ingest::serial_day;
+
+pub(super) use crate::ingest::serial_day::Epoch;
 
 /// Whole numbers up to this one are stored exactly.
 const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
@@ -29,15 +31,6 @@ pub(super) enum Shape {
     Elapsed,
     /// As a whole number with zeros before it, up to this many digits.
     Padded(usize),
-}
-
-/// The day from which a workbook counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Epoch {
-    /// 1900, as a leap year.
-    Y1900,
-    /// 1904.
-    Y1904,
 }
 
 /// The shortest digits that stand for the number. Whole numbers have no point, as the spreadsheet program shows them.
@@ -110,15 +103,11 @@ fn clock(milliseconds: i64, width: usize) -> String {
 }
 
 fn date(days: i64, epoch: Epoch) -> Option<String> {
-    // The programs count a 29th of February 1900, which was not there.
-    let start = match (epoch, days) {
-        (Epoch::Y1904, _) => NaiveDate::from_ymd_opt(1904, 1, 1)?,
-        (Epoch::Y1900, 60) => return Some("1900-02-29".to_owned()),
-        (Epoch::Y1900, ..60) => NaiveDate::from_ymd_opt(1899, 12, 31)?,
-        (Epoch::Y1900, _) => NaiveDate::from_ymd_opt(1899, 12, 30)?,
-    };
-    let date = start.checked_add_days(Days::new(u64::try_from(days).ok()?))?;
-    Some(date.to_string())
+    // The programs count a 29th of February 1900, which was not there. Its cells show it, and it makes its column text.
+    if epoch == Epoch::Y1900 && days == 60 {
+        return Some("1900-02-29".to_owned());
+    }
+    serial_day::day(days, epoch).map(|day| day.to_string())
 }
 
 impl Shape {

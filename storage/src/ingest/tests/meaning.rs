@@ -311,6 +311,59 @@ fn missing_numbers_within_a_column_are_noted() {
 }
 
 #[test]
+fn days_counted_by_a_spreadsheet_are_read_where_stated() {
+    let text = "name,visit_date,salary\nAnna,45292,30000\nBen,25569,31000\nEva,61,29000\n";
+    let column = || "visit_date".to_owned();
+    let noted = inspect(text.replace(",61,", ",36526,"), &TableOptions::default()).unwrap();
+    assert_eq!(kinds(&noted)[1], ColumnKind::Int, "nothing is converted for a guess");
+    assert_eq!(noted.notes(), [Note::SerialDates { column: column() }]);
+
+    let form = |form: &str| ColumnOptions {
+        dates: vec![form.parse().unwrap()],
+        ..ColumnOptions::default()
+    };
+    let with = |name: &str| TableOptions {
+        columns: for_column("visit_date", form(name)),
+        ..TableOptions::default()
+    };
+    for (name, days) in [
+        ("excel", ["2024-01-01", "1970-01-01", "1900-03-01"]),
+        ("excel-1904", ["2028-01-02", "1974-01-02", "1904-03-02"]),
+    ] {
+        let (found, batches) = import(text, &with(name)).unwrap();
+        assert_eq!((kinds(&found)[1], found.notes()), (ColumnKind::Date, &[][..]), "{name}");
+        assert_eq!(kinds(&found)[2], ColumnKind::Int, "{name}");
+        let read: Vec<_> = cells(&batches).into_iter().map(|row| row[1].clone().unwrap()).collect();
+        assert_eq!(read, days, "{name}");
+    }
+    // A day that was not there, and a time of day, make the column text, and a stated kind refuses them with their lines.
+    for other in ["60", "45292.5"] {
+        let text = text.replace(",61,", &format!(",{other},"));
+        let found = inspect(&text, &with("excel")).unwrap();
+        assert!(
+            matches!(
+                found.notes(),
+                [Note::BecameText {
+                    from: ColumnKind::Date,
+                    line: 4,
+                    ..
+                }]
+            ),
+            "{other}: {:?}",
+            found.notes()
+        );
+        let dates = TableOptions {
+            kinds: vec![(column(), ColumnKind::Date)],
+            ..with("excel")
+        };
+        assert!(
+            matches!(inspect(&text, &dates), Err(IngestError::NotOfKind { count: 1, first, .. }) if first == [4]),
+            "{other}"
+        );
+    }
+}
+
+#[test]
 fn values_that_may_stand_for_others_are_noted() {
     let text = |values: &[&str]| {
         let rows: String = values
@@ -340,6 +393,13 @@ fn values_that_may_stand_for_others_are_noted() {
         ),
         (
             &["10", "20", "30", "5", "65"],
+            Note::LastRowTotal {
+                line: 6,
+                numbering: Numbering::Lines,
+            },
+        ),
+        (
+            &["10.1", "20.2", "30.3", "5.45", "66.05"],
             Note::LastRowTotal {
                 line: 6,
                 numbering: Numbering::Lines,
