@@ -1,7 +1,7 @@
 //! The columns of answers, by the texts that are sent.
 //!
-//! What a provider will answer to a text follows from the text and from the columns that the grant shows. The same question over the same columns is
-//! therefore planned once, however often it is asked.
+//! What a provider will answer to a text follows from the text and from the columns that the grant shows. The same text over the same columns is
+//! therefore planned once, however often it is sent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
