@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{GroupByExpr, Ident, ObjectName, Query, Set
 
 use super::error::FederationError;
 
-pub(super) use named_tables::{occurrences, tables_of};
+pub(super) use named_tables::tables_of;
 pub(super) use rewrite::{separate_signs, use_local_version_names, use_provider_table_name};
 
 /// The schema that stands for all members that share a dataset.

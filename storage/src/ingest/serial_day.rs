@@ -22,7 +22,7 @@ const LAST_YEAR: i32 = 9999;
 pub(super) fn day(number: i64, epoch: Epoch) -> Option<NaiveDate> {
     let start = match (epoch, number) {
         (Epoch::Y1904, 0..) => NaiveDate::from_ymd_opt(1904, 1, 1)?,
-        (Epoch::Y1900, 1..60) => NaiveDate::from_ymd_opt(1899, 12, 31)?,
+        (Epoch::Y1900, 1..=59) => NaiveDate::from_ymd_opt(1899, 12, 31)?,
         (Epoch::Y1900, 61..) => NaiveDate::from_ymd_opt(1899, 12, 30)?,
         (Epoch::Y1900 | Epoch::Y1904, _) => return None,
     };

@@ -16,7 +16,7 @@ pub(in crate::federation) fn tables_of<V: Visit>(node: &V) -> Result<BTreeSet<Ta
 }
 
 /// The tables that `node` names, once per mention.
-pub(in crate::federation) fn occurrences<V: Visit>(node: &V) -> Result<Vec<TableName>, FederationError> {
+fn occurrences<V: Visit>(node: &V) -> Result<Vec<TableName>, FederationError> {
     let mut defined = Defined::default();
     let _ = visit(node, &mut defined);
     let mut named = Named {
