@@ -32,3 +32,5 @@ pub use template::{
     CalendarPart, EdgeSpec, HeaderSpelling, InvalidPattern, Origin, Pattern, Template, TemplateColumn, TemplateDataset,
     TemplateEdges, TemplateError, TemplateKind, TemplateLevels, TemplateProblem, TemplateRole,
 };
+#[cfg(test)]
+mod tests;

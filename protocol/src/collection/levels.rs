@@ -38,6 +38,9 @@ use crate::ids::LevelName;
 use crate::schema::ColumnKind;
 use crate::scope::{Generalization, Kind, Transform, Value};
 
+/// Most values in the list of a condition, as in the rows of a scope.
+const MAX_LITERALS: usize = 1_000;
+
 /// What conditions and groups may distinguish in one column.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -214,6 +217,9 @@ impl Levels {
             | Comparison::Between(..)
             | Comparison::Prefix(_) => false,
         };
+        if comparison.literals().len() > MAX_LITERALS {
+            return Err(Undecided::TooLong);
+        }
         let named = match self {
             Self::None => return Err(Undecided::NoLevels),
             Self::Truth => AtomSet::listed(2, truths(comparison)?),
@@ -244,17 +250,19 @@ impl Levels {
         }
     }
 
-    /// What is left of the levels if the column is shown with a transform: declared levels met with what the transform shows. Dates
-    /// before the end of `oldest_year` are one atom in years ([`Window::oldest_year`](crate::scope::Window::oldest_year)).
+    /// What is left of the levels if the column is shown with a transform: declared levels met with what the transform shows, in which
+    /// values that it shows as missing are missing. Dates before the end of `oldest_year` are one atom in years
+    /// ([`Window::oldest_year`](crate::scope::Window::oldest_year)). `None` for a column that is removed.
     #[must_use]
-    pub fn under(&self, transform: Transform, oldest_year: Option<i32>) -> Self {
+    pub fn under(&self, transform: Transform, oldest_year: Option<i32>) -> Option<Self> {
         let left = match (transform, self) {
-            (Transform::Clear, levels) => return levels.clone(),
+            (Transform::Removed, _) => return None,
+            (Transform::Clear, levels) => return Some(levels.clone()),
             (Transform::Generalized(Generalization::Year), Self::Edges(edges)) => edges.in_years(oldest_year),
             (Transform::Generalized(Generalization::AgeBand(width)), Self::Edges(edges)) => edges.in_bands(width),
-            (Transform::Generalized(_) | Transform::Pseudonym | Transform::Removed, _) => None,
+            (Transform::Generalized(_) | Transform::Pseudonym, _) => None,
         };
-        left.map_or(Self::None, Self::Edges)
+        Some(left.map_or(Self::None, Self::Edges))
     }
 }
 

@@ -14,9 +14,6 @@ use super::values::{Listed, ListedValues};
 use crate::ids::{ColumnName, DatasetName, LevelName};
 use crate::scope::{Kind, Value};
 
-/// Most codes in the list of a condition, as in the rows of a scope.
-const MAX_LITERALS: usize = 1_000;
-
 /// A reference dataset with each code and those above it, as pairs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -181,9 +178,6 @@ impl Codes {
     }
 
     fn named(&self, literals: Vec<&Value>) -> Result<CodeSet, Undecided> {
-        if literals.len() > MAX_LITERALS {
-            return Err(Undecided::TooLong);
-        }
         if literals.iter().any(|literal| literal.kind() != self.kind.kind()) {
             return Err(Undecided::OtherKind {
                 expected: self.kind.label(),

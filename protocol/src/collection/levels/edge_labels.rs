@@ -60,7 +60,7 @@ fn number(from: Option<Finite>, to: Option<Finite>) -> String {
     }
 }
 
-/// `2020-01-01..2020-03-31`, `<2020-04-01`, `>=2020-04-01`. Years from their first to their last day are `2019`, `2010-2019`, `<1950` and
+/// `2020-01-01..2020-03-31`, `<2020-04-01`, `>=2020-04-01`; a single day is `2020-02-29`. Years from their first to their last day are `2019`, `2010-2019`, `<1950` and
 /// `2030+`; the oldest year that is distinguished stands for all before it.
 fn dates(from: Option<i32>, to: Option<i32>, reading: Reading) -> String {
     let text = |day: i32| date_of(day).map_or_else(|| day.to_string(), |date| date.to_string());
@@ -68,6 +68,7 @@ fn dates(from: Option<i32>, to: Option<i32>, reading: Reading) -> String {
         (Some(from), Some(to)) => match (year_at(from), year_at(to)) {
             (Some(first), Some(next)) if first == next - 1 => format!("{first:04}"),
             (Some(first), Some(next)) => format!("{first:04}-{:04}", next - 1),
+            (None, _) | (_, None) if from == to.saturating_sub(1) => text(from),
             (None, _) | (_, None) => format!("{}..{}", text(from), text(to.saturating_sub(1))),
         },
         (Some(from), None) => match year_at(from) {

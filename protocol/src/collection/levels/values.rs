@@ -14,8 +14,6 @@ use crate::text::Text;
 
 /// Most listed values.
 pub const MAX_VALUES: usize = 1_000;
-/// Most values in the list of a condition, as in the rows of a scope.
-const MAX_LITERALS: usize = 1_000;
 
 /// The label of a listed value.
 pub type ValueLabel = Text<256>;
@@ -108,12 +106,8 @@ impl ListedValues {
         else {
             return Err(Undecided::NotOrdered);
         };
-        let literals = comparison.literals();
-        if literals.len() > MAX_LITERALS {
-            return Err(Undecided::TooLong);
-        }
         let mut named = BTreeSet::new();
-        for literal in literals {
+        for literal in comparison.literals() {
             let Some(value) = self.converted(literal)? else {
                 continue;
             };

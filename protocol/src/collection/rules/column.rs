@@ -128,14 +128,15 @@ impl ColumnRules {
         self.unit.as_ref()
     }
 
-    /// What of the column can be used under a grant that shows it with this transform; for `oldest_year` see [`Levels::under`].
+    /// What of the column can be used under a grant that shows it with this transform, for which see [`Levels::under`]. `None` if the
+    /// column is removed.
     #[must_use]
-    pub fn under(&self, transform: Transform, oldest_year: Option<i32>) -> EffectiveColumn {
-        EffectiveColumn {
-            levels: self.levels.under(transform, oldest_year),
+    pub fn under(&self, transform: Transform, oldest_year: Option<i32>) -> Option<EffectiveColumn> {
+        Some(EffectiveColumn {
+            levels: self.levels.under(transform, oldest_year)?,
             measure: self.measure.filter(|_| transform == Transform::Clear),
             is_joinable: matches!(transform, Transform::Clear | Transform::Pseudonym),
-        }
+        })
     }
 
     /// The rules as they are declared.

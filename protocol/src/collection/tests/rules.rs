@@ -1,0 +1,401 @@
+//! The rules of a collection: each mistake is found, all of them at once, and every collection that has none is accepted.
+
+use std::collections::BTreeMap;
+
+use super::clinical::{clinical, code_levels, columns, keyed, known, link, of, range, raw_edges, rules_of, with_kind};
+use super::*;
+use crate::schema::ColumnClass;
+
+#[test]
+fn rules_of_a_clinical_collection_are_valid() {
+    let rules = CollectionRules::check(clinical(), &known()).unwrap();
+    let domain = |at: &str, of: &str| rules.domain(&dataset(at), &column(of)).unwrap().to_string();
+    assert_eq!(domain("person", "person_id"), "subject");
+    assert_eq!(domain("condition", "person_id"), "subject");
+    assert_eq!(domain("condition", "visit_id"), "visit.visit_id");
+    assert_eq!(domain("visit", "visit_id"), "visit.visit_id");
+    assert_eq!(domain("note", "person_ref"), "subject");
+    assert_eq!(domain("condition", "code"), "code");
+    // What leads to the owner is a link, and what is not declared is there without a class.
+    let note = rules.dataset(&dataset("note")).unwrap();
+    assert!(matches!(
+        note.column(&column("visit_id")).unwrap().role(),
+        ColumnRole::Link { .. }
+    ));
+    assert!(
+        rules
+            .unclassified()
+            .any(|(at, of)| (at.as_str(), of.as_str()) == ("visit", "started"))
+    );
+    assert_eq!(CollectionRules::check(rules.raw(), &known()), Ok(rules));
+}
+
+#[test]
+fn dataset_of_one_table_needs_no_key() {
+    let one = || KnownColumns::new([(dataset("heart"), columns(&[("age", ColumnKind::Int)]))]);
+    let of_kind = |kind| RawCollectionRules {
+        datasets: BTreeMap::from([(dataset("heart"), with_kind(kind))]),
+        ..RawCollectionRules::default()
+    };
+    assert!(CollectionRules::check(of_kind(DatasetKind::EachRow), &one()).is_ok());
+    assert_eq!(
+        messages(of_kind(DatasetKind::Reference), &one()),
+        ["the collection: no dataset has subjects: one must be `keyed`, or the only one with subjects `each-row`"]
+    );
+}
+
+/// Each entry changes the valid rules, and states the whole of what is found.
+#[test]
+fn each_mistake_in_rules_is_found() {
+    type Change = fn(&mut RawCollectionRules);
+    let cases: &[(&str, Change, &[&str])] = &[
+        (
+            "an unknown dataset",
+            |raw| {
+                raw.datasets.insert(dataset("drug"), RawDatasetRules::default());
+            },
+            &["`drug`: there is no such dataset"],
+        ),
+        (
+            "an unknown column",
+            |raw| rules_of(raw, "person", "height").class = Some(ColumnClass::Ordinary),
+            &["`person.height`: there is no such column"],
+        ),
+        (
+            "a link to an unknown dataset",
+            |raw| rules_of(raw, "condition", "visit_id").role = link("drug", "visit_id"),
+            &["`condition.visit_id`: the dataset `drug` that it links to does not exist"],
+        ),
+        (
+            "a link to an unknown column",
+            |raw| rules_of(raw, "condition", "visit_id").role = link("visit", "id"),
+            &["`condition.visit_id`: the column `visit.id` of a link does not exist"],
+        ),
+        (
+            "a link to a column that is not a key",
+            |raw| rules_of(raw, "condition", "visit_id").role = link("visit", "person_id"),
+            &[
+                "`condition.visit_id`: `visit.person_id`, which it links to, is not declared as a key, which has another value in each row",
+            ],
+        ),
+        (
+            "a link to subjects with several rows",
+            |raw| of(raw, "person").kind = keyed("person_id", false),
+            &[
+                "`note.person_ref`: `person.person_id`, which it links to, is not declared as a key, which has another value in each row",
+            ],
+        ),
+        (
+            "a link between kinds",
+            |raw| rules_of(raw, "condition", "visit_id").role = link("concept", "code"),
+            &["`condition.visit_id`: `concept.code`, which it links to, contains values of another kind"],
+        ),
+        (
+            "a link to itself",
+            |raw| rules_of(raw, "visit", "previous").role = link("visit", "visit_id"),
+            &["`visit.previous`: the link to `visit` leads back to its own dataset"],
+        ),
+        (
+            "a cycle of two",
+            |raw| {
+                rules_of(raw, "condition", "condition_id").role = ColumnRole::Key;
+                rules_of(raw, "visit", "previous").role = link("condition", "condition_id");
+            },
+            &[
+                "`condition.visit_id`: the link to `visit` leads back to its own dataset",
+                "`visit.previous`: the link to `condition` leads back to its own dataset",
+            ],
+        ),
+        (
+            "a second subject column",
+            |raw| rules_of(raw, "visit", "previous").role = ColumnRole::Subject,
+            &["`visit.previous`: the dataset has another column with the key of its subject, `person_id`"],
+        ),
+        (
+            "a subject column of a dataset without subjects",
+            |raw| rules_of(raw, "concept", "code").role = ColumnRole::Subject,
+            &["`concept.code`: a key of the subject is for keyed datasets"],
+        ),
+        (
+            "a subject column that does not exist",
+            |raw| of(raw, "condition").kind = keyed("patient", false),
+            &["`condition`: the column `patient` with the key of the subject does not exist"],
+        ),
+        (
+            "a subject column with another role",
+            |raw| rules_of(raw, "condition", "person_id").role = ColumnRole::Key,
+            &["`condition.person_id`: the column leads to the subject and is declared as something else too"],
+        ),
+        (
+            "no subjects",
+            |raw| {
+                raw.datasets
+                    .values_mut()
+                    .for_each(|dataset| dataset.kind = DatasetKind::Unowned)
+            },
+            &[
+                "the collection: no dataset has subjects: one must be `keyed`, or the only one with subjects `each-row`",
+                "`condition.code`: `ancestor`, which it refers to, must be a dataset of the kind `reference`",
+                "`condition.code`: `concept`, which it refers to, must be a dataset of the kind `reference`",
+            ],
+        ),
+        (
+            "two kinds of subjects",
+            |raw| of(raw, "concept").kind = DatasetKind::EachRow,
+            &[
+                "`concept`: each row is a subject of its own, and another dataset of the collection has other subjects",
+                "`condition.code`: `concept`, which it refers to, must be a dataset of the kind `reference`",
+            ],
+        ),
+        (
+            "an owner without subjects",
+            |raw| of(raw, "visit").kind = DatasetKind::Unowned,
+            &["`note.visit_id`: the rows lead to `visit`, whose rows lead to no subject"],
+        ),
+        (
+            "a hierarchy with a column of another kind",
+            |raw| rules_of(raw, "condition", "code").levels = code_levels("level"),
+            &[
+                "`condition.code`: the column `ancestor.level`, which it refers to, does not exist or contains values of another kind",
+            ],
+        ),
+        (
+            "edges that are not sorted",
+            |raw| rules_of(raw, "person", "born").levels = raw_edges(ints([1960, 1950, 1950])),
+            &["`person.born`: the edges must be in ascending order, none of them twice"],
+        ),
+        (
+            "edges of two kinds",
+            |raw| rules_of(raw, "person", "born").levels = raw_edges(vec![Value::Int(1), float(2.0)]),
+            &["`person.born`: the edges must be all whole numbers, all numbers or all dates"],
+        ),
+        (
+            "edges of another kind",
+            |raw| rules_of(raw, "person", "born").levels = raw_edges(vec![float(2.0)]),
+            &["`person.born`: the levels are of another kind than the values of the column"],
+        ),
+        (
+            "no edges",
+            |raw| rules_of(raw, "person", "born").levels = raw_edges(Vec::new()),
+            &["`person.born`: a list of edges is empty"],
+        ),
+        (
+            "too many edges",
+            |raw| rules_of(raw, "person", "born").levels = raw_edges(ints(0..201)),
+            &["`person.born`: there are more than 200 edges"],
+        ),
+        (
+            "a far date",
+            |raw| rules_of(raw, "condition", "begun").levels = raw_edges(vec![Value::Date(i32::MAX)]),
+            &["`condition.begun`: a date among the edges is outside of the years 1 to 9999"],
+        ),
+        (
+            "a level that is not coarser",
+            |raw| {
+                rules_of(raw, "person", "born").levels = RawLevels::Edges {
+                    edges: ints([10, 20]),
+                    levels: BTreeMap::from([(level("five"), ints([10, 15])), (level("back"), ints([20, 10]))]),
+                }
+            },
+            &[
+                "`person.born`: the level `five` must have some of the edges of the column, in ascending order",
+                "`person.born`: the level `back` must have some of the edges of the column, in ascending order",
+            ],
+        ),
+        (
+            "values twice",
+            |raw| {
+                let values = listed(&[(Value::Int(1), "one"), (Value::Int(2), "two"), (Value::Int(1), "three")]);
+                rules_of(raw, "person", "sex").levels = RawLevels::Values(values);
+            },
+            &["`person.sex`: the value at position 3 of the list is there twice"],
+        ),
+        (
+            "too many values",
+            |raw| {
+                let values: Vec<_> = (0..1_001).map(|n| (Value::Int(n), "n")).collect();
+                rules_of(raw, "person", "sex").levels = RawLevels::Values(listed(&values));
+            },
+            &["`person.sex`: more than 1000 values are listed"],
+        ),
+        (
+            "truth of numbers",
+            |raw| rules_of(raw, "person", "sex").levels = RawLevels::Truth,
+            &["`person.sex`: the levels are of another kind than the values of the column"],
+        ),
+        (
+            "levels of a direct identifier",
+            |raw| rules_of(raw, "person", "sex").class = Some(ColumnClass::DirectIdentifier),
+            &["`person.sex`: a direct identifier can have neither levels nor a range"],
+        ),
+        (
+            "levels of a key",
+            |raw| rules_of(raw, "visit", "visit_id").levels = raw_edges(ints([5])),
+            &["`visit.visit_id`: a key can have neither levels nor a range"],
+        ),
+        (
+            "a key of dates",
+            |raw| rules_of(raw, "visit", "started").role = ColumnRole::Key,
+            &["`visit.started`: a key must contain whole numbers or texts"],
+        ),
+        (
+            "a range that is empty",
+            |raw| rules_of(raw, "person", "born").measure = range(5.0, 5.0),
+            &["`person.born`: the low end of the range must be below its high end"],
+        ),
+        (
+            "a range of texts",
+            |raw| rules_of(raw, "concept", "name").measure = range(0.0, 5.0),
+            &["`concept.name`: a range is for columns of numbers"],
+        ),
+        (
+            "an event date that is none",
+            |raw| of(raw, "condition").event_date = Some(column("code")),
+            &["`condition.code`: the date of the events must be a column of the dataset with dates"],
+        ),
+    ];
+    for (what, change, expected) in cases {
+        let mut raw = clinical();
+        change(&mut raw);
+        assert_eq!(messages(raw, &known()), *expected, "{what}");
+    }
+}
+
+#[test]
+fn all_mistakes_in_rules_are_found_at_once() {
+    let mut raw = clinical();
+    raw.datasets.insert(dataset("drug"), RawDatasetRules::default());
+    let born = rules_of(&mut raw, "person", "born");
+    born.levels = raw_edges(ints([2, 1]));
+    born.measure = range(2.0, 1.0);
+    rules_of(&mut raw, "condition", "visit_id").role = link("drug", "visit_id");
+    rules_of(&mut raw, "visit", "height").class = Some(ColumnClass::Ordinary);
+    let errors = CollectionRules::check(raw, &known()).unwrap_err();
+    let at: Vec<_> = errors
+        .iter()
+        .map(|error| error.to_string().split(':').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        at,
+        [
+            "`condition.visit_id`",
+            "`drug`",
+            "`person.born`",
+            "`person.born`",
+            "`visit.height`"
+        ]
+    );
+}
+
+#[test]
+fn columns_that_differ_only_in_case_are_refused() {
+    let raw = RawCollectionRules {
+        datasets: BTreeMap::from([(dataset("heart"), with_kind(DatasetKind::EachRow))]),
+        ..RawCollectionRules::default()
+    };
+    let kind = ColumnKind::Int;
+    let known = KnownColumns::new([(
+        dataset("heart"),
+        columns(&[
+            ("Größe", kind),
+            ("grösse", kind),
+            ("GRÖSSE", kind),
+            ("__concordat_x", kind),
+        ]),
+    )]);
+    assert_eq!(
+        messages(raw, &known),
+        [
+            "`heart.__concordat_x`: the name is reserved",
+            "`heart.grösse`: the name differs from `GRÖSSE` in upper and lower case only",
+        ]
+    );
+}
+
+#[test]
+fn collection_with_too_much_is_refused() {
+    let of_size = |datasets: usize, of_each: usize| {
+        let columns: BTreeMap<_, _> = (0..of_each)
+            .map(|n| (column(&format!("c{n}")), Contents::Empty))
+            .collect();
+        let known = KnownColumns::new((0..datasets).map(|n| (dataset(&format!("d{n}")), columns.clone())));
+        let raw = RawCollectionRules {
+            datasets: BTreeMap::from([(dataset("d0"), with_kind(DatasetKind::EachRow))]),
+            ..RawCollectionRules::default()
+        };
+        CollectionRules::check(raw, &known).map_err(|errors| errors[0].problem.clone())
+    };
+    assert!(of_size(MAX_DATASETS, 16).is_ok());
+    assert_eq!(of_size(MAX_DATASETS + 1, 1), Err(RuleProblem::TooManyDatasets));
+    assert_eq!(of_size(1, MAX_COLUMNS + 1), Err(RuleProblem::TooManyColumns));
+    assert_eq!(of_size(2, MAX_COLUMNS / 2 + 1), Err(RuleProblem::TooManyColumns));
+}
+
+/// A column without values has no kind yet: an empty table of a data model must not stop the others.
+#[test]
+fn column_without_values_fits_every_declaration() {
+    let mut raw = clinical();
+    rules_of(&mut raw, "visit", "empty").levels = raw_edges(ints([5]));
+    assert!(CollectionRules::check(raw.clone(), &known()).is_ok());
+    rules_of(&mut raw, "visit", "empty").levels = raw_edges(vec![Value::Date(5)]);
+    assert!(CollectionRules::check(raw.clone(), &known()).is_ok());
+    rules_of(&mut raw, "visit", "empty").levels = RawLevels::None;
+    rules_of(&mut raw, "visit", "empty").role = link("concept", "code");
+    assert!(CollectionRules::check(raw, &known()).is_ok());
+}
+
+/// A long chain of links is no cycle, and is checked without recursion.
+#[test]
+fn chain_of_owners_ends_at_a_keyed_dataset() {
+    let name = |n: usize| dataset(&format!("d{n}"));
+    let rules = |end: DatasetKind| {
+        let owned = |n: usize| {
+            let through = OwnerLinks::new(vec![KeyLink {
+                column: column("up"),
+                to: name(n - 1),
+                key: column("id"),
+            }]);
+            with_kind(DatasetKind::Owned {
+                through: through.unwrap(),
+            })
+        };
+        let mut datasets: BTreeMap<_, _> = (1..MAX_DATASETS).map(|n| (name(n), owned(n))).collect();
+        datasets.insert(name(0), with_kind(end));
+        for rules in datasets.values_mut() {
+            rules.columns.entry(column("id")).or_default().role = ColumnRole::Key;
+        }
+        let raw = RawCollectionRules {
+            datasets,
+            ..RawCollectionRules::default()
+        };
+        let kinds = columns(&[("id", ColumnKind::Int), ("up", ColumnKind::Int)]);
+        CollectionRules::check(
+            raw,
+            &KnownColumns::new((0..MAX_DATASETS).map(|n| (name(n), kinds.clone()))),
+        )
+    };
+    assert!(rules(keyed("up", false)).is_ok());
+    assert_eq!(rules(DatasetKind::Reference).unwrap_err().len(), 2);
+}
+
+#[test]
+fn measured_range_is_for_clear_columns_only() {
+    use crate::scope::{BandWidth, Generalization, Transform};
+    let rules = CollectionRules::check(clinical(), &known()).unwrap();
+    let weight = rules
+        .dataset(&dataset("person"))
+        .unwrap()
+        .column(&column("weight"))
+        .unwrap();
+    let of = |transform| weight.under(transform, None);
+    assert!(of(Transform::Clear).is_some_and(|found| found.measure.is_some() && found.is_joinable));
+    let banded = of(Transform::Generalized(Generalization::AgeBand(BandWidth::Ten)));
+    assert!(banded.is_some_and(|found| found.measure.is_none() && !found.is_joinable));
+    assert!(of(Transform::Pseudonym).is_some_and(|found| found.measure.is_none() && found.is_joinable));
+    assert_eq!(of(Transform::Removed), None);
+}
+
+fn messages(raw: RawCollectionRules, known: &KnownColumns) -> Vec<String> {
+    let errors = CollectionRules::check(raw, known).unwrap_err();
+    errors.iter().map(ToString::to_string).collect()
+}
