@@ -124,21 +124,21 @@ fn file_of_a_user_names_only_what_exists() {
             entry("other", None, vec![]),
         ])
     };
-    let found = messages(&template, Origin::User);
+    let found = problems(&template, Origin::User);
     assert_eq!(
         found,
         [
-            "`person.sex`: there are two entries of this name",
-            "`other`: there are two entries of this name",
-            "`person.patient`: there is no such column",
-            "`drug`: the collection has no such dataset",
-            "`drug_*`: the pattern matches no name",
-            "`person.height`: there is no such column",
-            "`person.*_note`: the pattern matches no name",
-            "`*.height`: there is no such column",
-            "`condition.ended`: there is no such column",
-            "`condition`: no column is declared as the key of the subject",
-            "`other`: an owned dataset leads to its subject through one to four links, no column twice",
+            ("person.sex".to_owned(), TemplateProblem::Twice),
+            ("other".to_owned(), TemplateProblem::Twice),
+            ("person.patient".to_owned(), TemplateProblem::UnknownColumn),
+            ("drug".to_owned(), TemplateProblem::UnknownDataset),
+            ("drug_*".to_owned(), TemplateProblem::Unmatched),
+            ("person.height".to_owned(), TemplateProblem::UnknownColumn),
+            ("person.*_note".to_owned(), TemplateProblem::Unmatched),
+            ("*.height".to_owned(), TemplateProblem::UnknownColumn),
+            ("condition.ended".to_owned(), TemplateProblem::UnknownColumn),
+            ("condition".to_owned(), TemplateProblem::NoSubjectColumn),
+            ("other".to_owned(), TemplateProblem::OwnerLinks),
         ]
     );
 }
@@ -194,18 +194,22 @@ fn contradictions_of_a_template_are_found() {
             ],
         ),
     ]);
-    let step = "edges at equal steps need a step above zero, an end that is not below the start, numbers or years that exist, and at most \
-                200 numbers or 1000 dates";
     assert_eq!(
-        messages(&template, Origin::User),
+        problems(&template, Origin::User),
         [
-            "`condition.begun`: two entries that match it declare a different class".to_owned(),
-            "`condition`: several columns are declared as the key of the subject".to_owned(),
-            "`person.born`: two entries that match it declare a different class".to_owned(),
-            format!("`person.born`: {step}"),
-            format!("`person.sex`: {step}"),
-            format!("`person.weight`: {step}"),
-            "`person`: two entries that match it declare a different kind".to_owned(),
+            (
+                "condition.begun".to_owned(),
+                TemplateProblem::Contradiction { part: "class" }
+            ),
+            ("condition".to_owned(), TemplateProblem::SeveralSubjectColumns),
+            (
+                "person.born".to_owned(),
+                TemplateProblem::Contradiction { part: "class" }
+            ),
+            ("person.born".to_owned(), TemplateProblem::Steps),
+            ("person.sex".to_owned(), TemplateProblem::Steps),
+            ("person.weight".to_owned(), TemplateProblem::Steps),
+            ("person".to_owned(), TemplateProblem::Contradiction { part: "kind" }),
         ]
     );
 }
@@ -392,9 +396,14 @@ fn entry(name: &str, kind: Option<TemplateKind>, columns: Vec<(&str, TemplateCol
     }
 }
 
-fn messages(template: &Template, origin: Origin) -> Vec<String> {
+/// Where something is wrong, and what.
+fn problems(template: &Template, origin: Origin) -> Vec<(String, TemplateProblem)> {
     let errors = template
         .apply(RawCollectionRules::default(), &known(), origin)
         .unwrap_err();
-    errors.iter().map(ToString::to_string).collect()
+    let at = |error: &TemplateError| {
+        let column = error.column.as_ref().map(|column| format!(".{column}"));
+        format!("{}{}", error.dataset, column.unwrap_or_default())
+    };
+    errors.into_iter().map(|error| (at(&error), error.problem)).collect()
 }
