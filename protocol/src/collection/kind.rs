@@ -147,9 +147,10 @@ pub enum KeyDomain {
 }
 
 impl fmt::Display for KeyDomain {
+    /// Another text for each domain: no name of a column contains a parenthesis or a period.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Subject => f.write_str("subject"),
+            Self::Subject => f.write_str("(subject)"),
             Self::Key { dataset, column } => write!(f, "{dataset}.{column}"),
             Self::Column(column) => write!(f, "{column}"),
         }

@@ -87,21 +87,43 @@ pub enum RawLevels {
 }
 
 impl Levels {
-    /// The levels of a column with these contents.
+    /// The levels of a column with these contents. Values are converted to those of the column if that is possible without loss: texts of
+    /// numbers and days, and whole numbers.
     ///
     /// # Errors
     /// Everything that is wrong with them.
     pub fn check(raw: RawLevels, contents: Contents) -> Result<Self, Vec<LevelsError>> {
+        let values = |values: Vec<Value>| {
+            values
+                .into_iter()
+                .map(|value| contents.convert(value))
+                .collect::<Vec<_>>()
+        };
+        let listed = |listed: Vec<Listed>| {
+            listed
+                .into_iter()
+                .map(|entry| entry.converted(contents))
+                .collect::<Vec<_>>()
+        };
         let levels = match raw {
             RawLevels::None => Self::None,
             RawLevels::Truth => Self::Truth,
-            RawLevels::Edges { edges, levels } => Self::Edges(Edges::check(&edges, &levels, contents)?),
-            RawLevels::Values(listed) => Self::Values(ListedValues::check(listed)?),
+            RawLevels::Edges { edges, levels } => {
+                let levels = levels.into_iter().map(|(name, edges)| (name, values(edges))).collect();
+                Self::Edges(Edges::check(&values(edges), &levels, contents)?)
+            }
+            RawLevels::Values(entries) => Self::Values(ListedValues::check(listed(entries))?),
             RawLevels::Codes {
                 hierarchy,
                 names,
                 levels,
-            } => Self::Codes(Codes::check(hierarchy, names, levels, contents)?),
+            } => {
+                let levels = levels
+                    .into_iter()
+                    .map(|(name, entries)| (name, listed(entries)))
+                    .collect();
+                Self::Codes(Codes::check(hierarchy, names, levels, contents)?)
+            }
         };
         if levels.fits(contents) {
             Ok(levels)

@@ -12,7 +12,6 @@ mod entry;
 mod error;
 mod pattern;
 mod resolve;
-mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +21,7 @@ pub use error::{TemplateError, TemplateProblem};
 pub use pattern::{HeaderSpelling, InvalidPattern, Pattern};
 
 use super::kind::{ColumnRole, DatasetKind, DayLevels, KeyLink, OwnerLinks};
-use super::levels::{Contents, RawLevels};
+use super::levels::{CodeNames, Contents, Hierarchy, RawLevels};
 use super::rules::{KnownColumns, RawCollectionRules, RawColumnRules, RawDatasetRules};
 use crate::ids::{ColumnName, DatasetName};
 use crate::text::Label;
@@ -164,7 +163,7 @@ impl Applied<'_> {
     }
 
     fn to_columns(&self, declared: &mut RawDatasetRules, errors: &mut Errors) {
-        for (column, contents) in self.columns {
+        for column in self.columns.keys() {
             let mut entries = Vec::new();
             for (rank, dataset) in self.entries() {
                 let matching = dataset.columns.iter().filter(|(name, _)| name.matches(column.as_str()));
@@ -174,7 +173,7 @@ impl Applied<'_> {
                 continue;
             }
             let mut rules = declared.columns.remove(column).unwrap_or_default();
-            for problem in self.to_column(&entries, *contents, &mut rules) {
+            for problem in self.to_column(&entries, &mut rules) {
                 errors.add(self.name.as_str(), Some(column.as_str()), problem);
             }
             declared.columns.insert(column.clone(), rules);
@@ -182,12 +181,7 @@ impl Applied<'_> {
     }
 
     /// Changes the rules of a column by the entries that match it, and returns what is wrong with these.
-    fn to_column(
-        &self,
-        entries: &[(u8, &TemplateColumn)],
-        contents: Contents,
-        rules: &mut RawColumnRules,
-    ) -> Vec<TemplateProblem> {
+    fn to_column(&self, entries: &[(u8, &TemplateColumn)], rules: &mut RawColumnRules) -> Vec<TemplateProblem> {
         let mut problems = Vec::new();
         match part(entries, "class", |entry| entry.class.as_ref()) {
             Ok(class) => rules.class = class.copied().or(rules.class),
@@ -207,7 +201,7 @@ impl Applied<'_> {
             Err(problem) => problems.push(problem),
         }
         let levels = part(entries, "list of levels", |entry| entry.levels.as_ref());
-        match levels.and_then(|levels| levels.map(|levels| levels.raw(contents)).transpose()) {
+        match levels.and_then(|levels| levels.map(|levels| levels.raw()).transpose()) {
             Ok(Some(levels)) => rules.levels = self.levels(levels),
             Ok(None) => {}
             Err(problem) => problems.push(problem),
@@ -231,23 +225,32 @@ impl Applied<'_> {
         }
     }
 
-    /// The levels without references of a data model to datasets that the collection lacks.
+    /// The levels with the names as they exist; references of a data model to datasets that the collection lacks are left out.
     fn levels(&self, levels: RawLevels) -> RawLevels {
+        let spelled =
+            |dataset: &DatasetName, column: ColumnName| find(self.known, dataset, &column).cloned().unwrap_or(column);
+        let is_kept = |dataset: &DatasetName| self.origin == Origin::User || self.known.has(dataset);
         match levels {
             RawLevels::Codes {
                 hierarchy,
                 names,
                 levels,
-            } if self.origin == Origin::DataModel => RawLevels::Codes {
-                hierarchy: hierarchy.filter(|found| self.known.has(&found.dataset)),
-                names: names.filter(|found| self.known.has(&found.dataset)),
+            } => RawLevels::Codes {
+                hierarchy: hierarchy
+                    .filter(|found| is_kept(&found.dataset))
+                    .map(|found| Hierarchy {
+                        ancestor: spelled(&found.dataset, found.ancestor),
+                        descendant: spelled(&found.dataset, found.descendant),
+                        dataset: found.dataset,
+                    }),
+                names: names.filter(|found| is_kept(&found.dataset)).map(|found| CodeNames {
+                    code: spelled(&found.dataset, found.code),
+                    name: spelled(&found.dataset, found.name),
+                    dataset: found.dataset,
+                }),
                 levels,
             },
-            RawLevels::None
-            | RawLevels::Truth
-            | RawLevels::Edges { .. }
-            | RawLevels::Values(_)
-            | RawLevels::Codes { .. } => levels,
+            RawLevels::None | RawLevels::Truth | RawLevels::Edges { .. } | RawLevels::Values(_) => levels,
         }
     }
 

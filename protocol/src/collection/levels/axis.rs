@@ -124,6 +124,16 @@ impl Axis {
         }
     }
 
+    /// How many edges there are before the first one whose point is not below what is sought.
+    pub(super) fn count_below(&self, is_below: impl Fn(i64) -> bool) -> usize {
+        match self {
+            Self::Int(edges) => edges.partition_point(|edge| is_below(*edge)),
+            Self::Float(edges) => edges.partition_point(|edge| is_below(point_of(edge.get()))),
+            Self::Date(days) => days.partition_point(|day| is_below(i64::from(*day))),
+            Self::DateTime(days) => days.partition_point(|day| is_below(day_start(i64::from(*day)))),
+        }
+    }
+
     /// The edges as points, in their order.
     pub(super) fn points(&self) -> Vec<i64> {
         match self {

@@ -1,12 +1,15 @@
 //! What a column contains, and one value of it.
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::ColumnKind;
-use crate::scope::{Kind, Value};
+use crate::scope::{Finite, Kind, Value};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
+/// Whole numbers up to this one are numbers without loss.
+const EXACT: i64 = 1 << 53;
 
 /// What a column contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +32,32 @@ impl Contents {
             Self::Of(ColumnKind::Text) => kind == Kind::Text,
             Self::Of(ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc) => kind == Kind::Date,
         }
+    }
+
+    /// A declared value as one of the column, if that is possible without loss: the keys of a table in a file are texts, and numbers may be
+    /// written as whole ones. Another value stays as it is, and does not fit.
+    pub(super) fn convert(self, value: Value) -> Value {
+        let Self::Of(kind) = self else {
+            return value;
+        };
+        let converted = match (kind, &value) {
+            (ColumnKind::Int, Value::Text(text)) => text.parse().ok().map(Value::Int),
+            (ColumnKind::Float, Value::Text(text)) => text.parse().ok().and_then(number),
+            (ColumnKind::Float, Value::Int(whole)) => exact(*whole),
+            (ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc, Value::Text(text)) => day(text),
+            (ColumnKind::Text, Value::Int(whole)) => Some(Value::Text(whole.to_string())),
+            (
+                ColumnKind::Int
+                | ColumnKind::Float
+                | ColumnKind::Boolean
+                | ColumnKind::Date
+                | ColumnKind::Timestamp
+                | ColumnKind::TimestampUtc
+                | ColumnKind::Text,
+                _,
+            ) => None,
+        };
+        converted.unwrap_or(value)
     }
 
     /// Whether the column may contain days or points in time.
@@ -86,4 +115,22 @@ impl<'a> From<&'a Value> for Datum<'a> {
 /// The first millisecond of a day.
 pub(super) const fn day_start(day: i64) -> i64 {
     day.saturating_mul(DAY_MS)
+}
+
+fn number(number: f64) -> Option<Value> {
+    Finite::new(number).ok().map(Value::Float)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the number is at most 2 to the power of 53")]
+fn exact(whole: i64) -> Option<Value> {
+    if (-EXACT..=EXACT).contains(&whole) {
+        number(whole as f64)
+    } else {
+        None
+    }
+}
+
+fn day(text: &str) -> Option<Value> {
+    let date: NaiveDate = text.parse().ok()?;
+    Some(Value::Date(date.to_epoch_days()))
 }

@@ -156,7 +156,7 @@ impl Edges {
         if !self.possible().contains(&point) {
             return None;
         }
-        u16::try_from(self.axis.points().partition_point(|edge| *edge <= point)).ok()
+        u16::try_from(self.axis.count_below(|edge| edge <= point)).ok()
     }
 
     /// The label of an atom.
@@ -223,9 +223,8 @@ impl Edges {
         if point > i128::from(*possible.end()) {
             return Ok(self.atoms());
         }
-        let edges = self.axis.points();
-        let found = edges.partition_point(|edge| i128::from(*edge) < point);
-        if edges.get(found).is_some_and(|edge| i128::from(*edge) == point) {
+        let found = self.axis.count_below(|edge| i128::from(edge) < point);
+        if self.axis.count_below(|edge| i128::from(edge) <= point) > found {
             return Ok(u16::try_from(found).map_or(u16::MAX, |atoms| atoms.saturating_add(1)));
         }
         let values = self.axis.values();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::lists;
 use super::code_set::MAX_TEXT;
 use super::comparison::{Comparison, Undecided};
-use super::contents::Datum;
+use super::contents::{Contents, Datum};
 use super::error::LevelsError;
 use crate::scope::{Kind, Value};
 use crate::text::Text;
@@ -44,6 +44,16 @@ pub struct ListedValues {
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct RawListedValues(#[serde(deserialize_with = "lists::list::<_, _, MAX_VALUES>")] Vec<Listed>);
+
+impl Listed {
+    /// The entry with its value as one of a column with these contents.
+    pub(super) fn converted(self, contents: Contents) -> Self {
+        Self {
+            value: contents.convert(self.value),
+            label: self.label,
+        }
+    }
+}
 
 impl ListedValues {
     /// These values, in any order.

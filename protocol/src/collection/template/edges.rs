@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::super::levels::{Contents, MAX_DATE_EDGES, MAX_EDGES, RawLevels};
+use super::super::levels::{MAX_DATE_EDGES, MAX_EDGES, RawLevels};
 use super::error::TemplateProblem;
-use super::values::as_contained;
 use crate::ids::LevelName;
 use crate::scope::{Finite, Value};
 
@@ -76,9 +75,9 @@ impl CalendarPart {
 }
 
 impl TemplateEdges {
-    /// The levels of a column with these contents.
-    pub(super) fn raw(&self, contents: Contents) -> Result<RawLevels, TemplateProblem> {
-        let edges = self.edges.values(contents)?;
+    /// The edges of all levels, and which each level has.
+    pub(super) fn raw(&self) -> Result<RawLevels, TemplateProblem> {
+        let edges = self.edges.values()?;
         if self.levels.is_empty() {
             return Ok(RawLevels::Edges {
                 edges,
@@ -88,7 +87,7 @@ impl TemplateEdges {
         let name = self.name.clone().or_else(|| self.edges.default_name());
         let mut levels = BTreeMap::new();
         for (name, spec) in &self.levels {
-            levels.insert(name.clone(), spec.values(contents)?);
+            levels.insert(name.clone(), spec.values()?);
         }
         if let Some(name) = name
             && levels.insert(name, edges).is_some()
@@ -104,7 +103,7 @@ impl TemplateEdges {
 }
 
 impl EdgeSpec {
-    fn values(&self, contents: Contents) -> Result<Vec<Value>, TemplateProblem> {
+    fn values(&self) -> Result<Vec<Value>, TemplateProblem> {
         let values = match self {
             Self::At(values) => Some(values.clone()),
             Self::Every { from, to, step } => match (from, to, step) {
@@ -113,8 +112,7 @@ impl EdgeSpec {
             },
             Self::Calendar { from, to, part } => calendar(*from, *to, *part),
         };
-        let values = values.ok_or(TemplateProblem::Steps)?.into_iter();
-        Ok(values.map(|value| as_contained(value, contents)).collect())
+        values.ok_or(TemplateProblem::Steps)
     }
 
     /// What the level of these edges is called if the template does not name it.

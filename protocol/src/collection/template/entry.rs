@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::kind::{CountLevels, KeyLink};
-use super::super::levels::{CodeNames, Contents, Hierarchy, Listed, RawLevels};
+use super::super::levels::{CodeNames, Hierarchy, Listed, RawLevels};
 use super::super::measure::RawRange;
 use super::edges::TemplateEdges;
 use super::error::TemplateProblem;
 use super::pattern::Pattern;
-use super::values::listed_as_contained;
 use crate::ids::{ColumnName, DatasetName, LevelName};
 use crate::schema::ColumnClass;
 use crate::text::Label;
@@ -105,26 +104,22 @@ pub enum TemplateLevels {
 }
 
 impl TemplateLevels {
-    /// The levels of a column with these contents.
-    pub(super) fn raw(&self, contents: Contents) -> Result<RawLevels, TemplateProblem> {
+    /// The levels as the rules of a column declare them.
+    pub(super) fn raw(&self) -> Result<RawLevels, TemplateProblem> {
         Ok(match self {
             Self::None => RawLevels::None,
             Self::Truth => RawLevels::Truth,
-            Self::Edges(edges) => edges.raw(contents)?,
-            Self::Values(listed) => RawLevels::Values(listed_as_contained(listed, contents)),
+            Self::Edges(edges) => edges.raw()?,
+            Self::Values(listed) => RawLevels::Values(listed.clone()),
             Self::Codes {
                 hierarchy,
                 names,
                 levels,
-            } => {
-                let levels = levels.iter();
-                let levels = levels.map(|(name, listed)| (name.clone(), listed_as_contained(listed, contents)));
-                RawLevels::Codes {
-                    hierarchy: hierarchy.clone(),
-                    names: names.clone(),
-                    levels: levels.collect(),
-                }
-            }
+            } => RawLevels::Codes {
+                hierarchy: hierarchy.clone(),
+                names: names.clone(),
+                levels: levels.clone(),
+            },
         })
     }
 }

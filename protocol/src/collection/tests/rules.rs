@@ -10,12 +10,14 @@ use crate::schema::ColumnClass;
 fn rules_of_a_clinical_collection_are_valid() {
     let rules = CollectionRules::check(clinical(), &known()).unwrap();
     let domain = |at: &str, of: &str| rules.domain(&dataset(at), &column(of)).unwrap().to_string();
-    assert_eq!(domain("person", "person_id"), "subject");
-    assert_eq!(domain("condition", "person_id"), "subject");
+    assert_eq!(domain("person", "person_id"), "(subject)");
+    assert_eq!(domain("condition", "person_id"), "(subject)");
     assert_eq!(domain("condition", "visit_id"), "visit.visit_id");
     assert_eq!(domain("visit", "visit_id"), "visit.visit_id");
-    assert_eq!(domain("note", "person_ref"), "subject");
+    assert_eq!(domain("note", "person_ref"), "(subject)");
     assert_eq!(domain("condition", "code"), "code");
+    let named_so = KeyDomain::Column(column("subject"));
+    assert_ne!(named_so.to_string(), KeyDomain::Subject.to_string());
     // What leads to the owner is a link, and what is not declared is there without a class.
     let note = rules.dataset(&dataset("note")).unwrap();
     assert!(matches!(
@@ -258,6 +260,29 @@ fn column_without_values_fits_every_declaration() {
     rules_of(&mut raw, "visit", "empty").levels = RawLevels::None;
     rules_of(&mut raw, "visit", "empty").role = link("concept", "code");
     assert!(CollectionRules::check(raw, &known()).is_ok());
+}
+
+/// A list that was declared for an empty column fits when the first values arrive.
+#[test]
+fn declared_values_become_those_of_the_column() {
+    let values = || RawLevels::Values(listed(&[(text("8507"), "male"), (text("8532"), "female")]));
+    let days = || raw_edges(vec![text("2019-01-01"), text("2020-01-01")]);
+    let empty = Levels::check(values(), Contents::Empty).unwrap();
+    assert_eq!(empty.atom_of(Datum::Text("8532")), AtomId::Listed(1));
+    let whole = Levels::check(empty.raw(), Contents::Of(ColumnKind::Int)).unwrap();
+    assert_eq!(whole.atom_of(Datum::Int(8532)), AtomId::Listed(1));
+    let dates = Levels::check(days(), Contents::Of(ColumnKind::Date)).unwrap();
+    assert_eq!(dates.label(&AtomId::Listed(1)).as_deref(), Some("2019"));
+    let numbers = Levels::check(raw_edges(ints([1, 2])), Contents::Of(ColumnKind::Float)).unwrap();
+    assert_eq!(numbers.label(&AtomId::Listed(1)).as_deref(), Some("[1.0,2.0)"));
+    let lossy = raw_edges(ints([(1 << 53) + 1]));
+    assert!(Levels::check(lossy, Contents::Of(ColumnKind::Float)).is_err());
+    assert!(Levels::check(values(), Contents::Of(ColumnKind::Boolean)).is_err());
+    let twice = RawLevels::Values(listed(&[(text("7"), "a"), (text("07"), "b")]));
+    assert_eq!(
+        Levels::check(twice, Contents::Of(ColumnKind::Int)),
+        Err(vec![LevelsError::DoubledValue { position: 2 }])
+    );
 }
 
 /// A long chain of links is no cycle, and is checked without recursion.

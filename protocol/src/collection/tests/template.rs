@@ -214,6 +214,62 @@ fn contradictions_of_a_template_are_found() {
     );
 }
 
+/// Headers of files may be in upper case, and a data model names its columns in lower case.
+#[test]
+fn references_of_a_template_are_found_in_any_case() {
+    let hierarchy = |dataset: DatasetName| Hierarchy {
+        dataset,
+        ancestor: column("above"),
+        descendant: column("below"),
+    };
+    let of_codes = |reference: &str| TemplateColumn {
+        levels: Some(TemplateLevels::Codes {
+            hierarchy: Some(hierarchy(dataset(reference))),
+            names: None,
+            levels: BTreeMap::new(),
+        }),
+        ..TemplateColumn::default()
+    };
+    let template = of_datasets(vec![
+        entry(
+            "events",
+            Some(TemplateKind::EachRow),
+            vec![("a", of_codes("ancestors")), ("b", of_codes("missing"))],
+        ),
+        entry("ancestors", Some(TemplateKind::Reference), vec![]),
+    ]);
+    let known = KnownColumns::new([
+        (
+            dataset("events"),
+            columns(&[("A", ColumnKind::Int), ("B", ColumnKind::Int)]),
+        ),
+        (
+            dataset("ancestors"),
+            columns(&[("ABOVE", ColumnKind::Int), ("BELOW", ColumnKind::Int)]),
+        ),
+    ]);
+    let apply = |origin| {
+        let applied = template.apply(RawCollectionRules::default(), &known, origin).unwrap();
+        CollectionRules::check(applied, &known)
+    };
+    let rules = apply(Origin::DataModel).unwrap();
+    let hierarchy = |name: &str| match rules
+        .dataset(&dataset("events"))
+        .unwrap()
+        .column(&column(name))
+        .unwrap()
+        .levels()
+    {
+        Levels::Codes(codes) => codes.hierarchy().map(|found| found.ancestor.to_string()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(hierarchy("A").as_deref(), Some("ABOVE"));
+    assert_eq!(hierarchy("B"), None);
+    let missing = dataset("missing");
+    let problem = RuleProblem::NotReference { dataset: missing };
+    assert_eq!(apply(Origin::User).unwrap_err()[0].problem, problem);
+}
+
 /// A file of a user changes what was declared before, and leaves the rest.
 #[test]
 fn template_changes_the_rules_before_it() {
