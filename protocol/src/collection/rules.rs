@@ -32,9 +32,9 @@ pub struct RawCollectionRules {
 }
 
 /// The rules of a collection. INVARIANT (the only constructor is [`CollectionRules::check`], which decoding uses too): every link leads to
-/// a key of the collection, which has another value in each row of its dataset; no links form a cycle; all datasets with subjects have the same ones, and
-/// rows that are owned lead to them; codes refer to reference datasets; levels and ranges fit the contents of their columns, and neither
-/// a direct identifier nor a key has any.
+/// a key of the collection, which has another value in each row of its dataset; no links form a cycle; all datasets with subjects have
+/// the same ones, and rows that are owned lead to them; codes refer to reference datasets; levels and ranges fit the contents of their
+/// columns, and neither a direct identifier nor a key has any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "CollectionForm")]
 pub struct CollectionRules {

@@ -60,8 +60,8 @@ fn number(from: Option<Finite>, to: Option<Finite>) -> String {
     }
 }
 
-/// `2020-01-01..2020-03-31`, `<2020-04-01`, `>=2020-04-01`; a single day is `2020-02-29`. Years from their first to their last day are `2019`, `2010-2019`, `<1950` and
-/// `2030+`; the oldest year that is distinguished stands for all before it.
+/// `2020-01-01..2020-03-31`, `<2020-04-01`, `>=2020-04-01`; a single day is `2020-02-29`. Years from their first to their last day are
+/// `2019`, `2010-2019`, `<1950` and `2030+`; the oldest year that is distinguished stands for all before it.
 fn dates(from: Option<i32>, to: Option<i32>, reading: Reading) -> String {
     let text = |day: i32| date_of(day).map_or_else(|| day.to_string(), |date| date.to_string());
     match (from, to) {

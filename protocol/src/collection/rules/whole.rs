@@ -213,11 +213,16 @@ fn check_reference_column(
 
 /// No link leads back to its own dataset, directly or through others.
 fn check_cycles(datasets: &Datasets, errors: &mut Errors) {
-    let edges: BTreeMap<&DatasetName, Vec<KeyLink>> =
+    let links: BTreeMap<&DatasetName, Vec<KeyLink>> =
         datasets.iter().map(|(name, rules)| (name, rules.links())).collect();
-    for (name, links) in &edges {
+    let edges: Edges<'_> = links
+        .iter()
+        .map(|(name, links)| (*name, links.iter().map(|link| &link.to).collect()))
+        .collect();
+    let reached: Edges<'_> = edges.keys().map(|name| (*name, reached_from(name, &edges))).collect();
+    for (name, links) in &links {
         for link in links {
-            if reaches(&edges, &link.to, name) {
+            if reached.get(&link.to).is_some_and(|found| found.contains(name)) {
                 let to = link.to.clone();
                 errors.add(name, Some(&link.column), RuleProblem::LinkCycle { to });
             }
@@ -225,20 +230,21 @@ fn check_cycles(datasets: &Datasets, errors: &mut Errors) {
     }
 }
 
-fn reaches(edges: &BTreeMap<&DatasetName, Vec<KeyLink>>, from: &DatasetName, goal: &DatasetName) -> bool {
-    let mut seen = BTreeSet::from([from.clone()]);
-    let mut open = vec![from.clone()];
+/// The datasets that others lead to.
+type Edges<'a> = BTreeMap<&'a DatasetName, BTreeSet<&'a DatasetName>>;
+
+/// The dataset and all that its links lead to, directly or through others.
+fn reached_from<'a>(name: &'a DatasetName, edges: &Edges<'a>) -> BTreeSet<&'a DatasetName> {
+    let mut seen = BTreeSet::from([name]);
+    let mut open = vec![name];
     while let Some(next) = open.pop() {
-        if next == *goal {
-            return true;
-        }
-        for link in edges.get(&next).into_iter().flatten() {
-            if seen.insert(link.to.clone()) {
-                open.push(link.to.clone());
+        for to in edges.get(next).into_iter().flatten() {
+            if seen.insert(*to) {
+                open.push(*to);
             }
         }
     }
-    false
+    seen
 }
 
 /// All datasets with subjects have the same ones.

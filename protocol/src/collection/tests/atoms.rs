@@ -113,6 +113,7 @@ fn every_value_belongs_to_one_atom() {
         (f64::INFINITY, 2),
         (f64::NAN, 2),
         (-f64::NAN, 2),
+        (f64::from_bits(0x7fff_ffff_ffff_ffff), 2),
     ] {
         assert_eq!(numbers.atom_of(Datum::Float(number)), AtomId::Listed(atom), "{number}");
     }

@@ -262,6 +262,52 @@ fn column_without_values_fits_every_declaration() {
     assert!(CollectionRules::check(raw, &known()).is_ok());
 }
 
+/// As many links as a collection can have, each dataset linking to all others of higher numbers, are checked at once.
+#[test]
+fn dense_links_without_a_cycle_are_valid() {
+    let name = |n: usize| dataset(&format!("d{n}"));
+    let count = 64;
+    let datasets = (0..count).map(|n| {
+        let mut rules = with_kind(if n == 0 {
+            DatasetKind::EachRow
+        } else {
+            DatasetKind::Reference
+        });
+        rules.columns.entry(column("id")).or_default().role = ColumnRole::Key;
+        for to in n + 1..count {
+            rules.columns.entry(column(&format!("to{to}"))).or_default().role = link(&format!("d{to}"), "id");
+        }
+        (name(n), rules)
+    });
+    let raw = RawCollectionRules {
+        datasets: datasets.collect(),
+        ..RawCollectionRules::default()
+    };
+    let known = raw.datasets.iter().map(|(name, rules)| {
+        let columns = rules
+            .columns
+            .keys()
+            .map(|column| (column.clone(), Contents::Of(ColumnKind::Int)));
+        (name.clone(), columns.collect())
+    });
+    let known = KnownColumns::new(known);
+    let mut closed = raw.clone();
+    assert!(CollectionRules::check(raw, &known).is_ok());
+    closed
+        .datasets
+        .get_mut(&name(1))
+        .unwrap()
+        .columns
+        .get_mut(&column("to2"))
+        .unwrap()
+        .role = link("d0", "id");
+    let errors = CollectionRules::check(closed, &known).unwrap_err();
+    let in_cycle = errors
+        .iter()
+        .map(|error| error.to_string().split(": ").next().unwrap().to_owned());
+    assert_eq!(in_cycle.collect::<Vec<_>>(), ["`d0.to1`", "`d1.to2`"]);
+}
+
 /// A list that was declared for an empty column fits when the first values arrive.
 #[test]
 fn declared_values_become_those_of_the_column() {

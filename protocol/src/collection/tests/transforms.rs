@@ -111,6 +111,7 @@ fn bands_keep_their_present_labels() {
         for missing in [
             Datum::Float(-0.5),
             Datum::Float(f64::NAN),
+            Datum::Float(f64::from_bits(0x7ff0_0000_0000_0001)),
             Datum::Float(f64::NEG_INFINITY),
             Datum::Null,
         ] {
