@@ -5,7 +5,7 @@ mod names;
 mod random;
 
 pub use names::{
-    ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, InvalidName, Jurisdiction, MAX_COLUMN_NAME,
-    RESERVED_PREFIX, SegmentName, is_in_column_name, may_begin_column_name,
+    ActorId, CollectionName, CollectionRef, ColumnName, DatasetName, DatasetRef, InstitutionId, InvalidName,
+    Jurisdiction, LevelName, MAX_COLUMN_NAME, RESERVED_PREFIX, SegmentName, is_in_column_name, may_begin_column_name,
 };
 pub use random::{CreationId, Digest32, GrantId, InvalidId, KeyId, NegotiationId, NodeId, Nonce, QueryId, StartId};

@@ -1,7 +1,8 @@
 //! The messages that Concordat nodes exchange and the rules that these messages must satisfy.
 //!
 //! The parts in the order in which they are used: identities and signatures ([`ids`], [`identity`], [`signed`]), who belongs to
-//! the consortium ([`membership`]), what a permission covers ([`scope`], [`release`]), what a policy is and how it
+//! the consortium ([`membership`]), what a permission covers ([`scope`]), what a steward
+//! declares about the data ([`collection`], [`release`]), what a policy is and how it
 //! decided ([`policy_set`], [`decision`]), how two sides agree on one
 //! ([`negotiation`], [`grant`]), how it is used ([`query`]), how its use is proven afterward ([`audit`]), and how all of it is transmitted
 //! ([`wire`]).
@@ -9,6 +10,7 @@
 //! Nothing here reads a clock, a disk or a socket: bytes, events and `now` come in, values and messages go out.
 
 pub mod audit;
+pub mod collection;
 pub mod decision;
 pub mod error_kind;
 pub mod grant;

@@ -37,6 +37,7 @@ const CRATES: &[Crate] = &[
             &["identity"],
             &["signed"],
             &["membership", "scope"],
+            &["collection"],
             &["audit", "grant", "policy_set", "release"],
             &["negotiation", "query"],
             &["wire"],

@@ -102,6 +102,20 @@ name!(
     |text| (1..=63).contains(&text.len()) && plain(text, b'_')
 );
 name!(
+    /// Name of a collection inside its institution: 1 to 63 characters, `a-z0-9_`, starting with a letter.
+    CollectionName,
+    "collection name",
+    "1 to 63 characters of `a-z`, `0-9` and `_`, starting with a letter",
+    |text| (1..=63).contains(&text.len()) && plain(text, b'_')
+);
+name!(
+    /// Name of a coarser level of a column, for example `quarter`: 1 to 32 characters, `a-z0-9_`, starting with a letter.
+    LevelName,
+    "level name",
+    "1 to 32 characters of `a-z`, `0-9` and `_`, starting with a letter",
+    |text| (1..=32).contains(&text.len()) && plain(text, b'_')
+);
+name!(
     /// Name of a segment: 1 to 32 characters, `a-z0-9-`, starting with a letter.
     SegmentName,
     "segment name",
@@ -221,6 +235,39 @@ impl FromStr for DatasetRef {
     }
 }
 
+/// A collection and the institution that holds it, written `budapest.omop` or `budapest/omop`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectionRef {
+    /// Who holds it.
+    pub institution: InstitutionId,
+    /// Its name there.
+    pub collection: CollectionName,
+}
+
+impl fmt::Display for CollectionRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.institution, self.collection)
+    }
+}
+
+impl FromStr for CollectionRef {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let (institution, collection) = text.split_once(['.', '/']).ok_or_else(|| {
+            InvalidName::new(
+                "collection reference",
+                text,
+                "`institution/collection`, for example `budapest/omop`",
+            )
+        })?;
+        Ok(Self {
+            institution: institution.parse()?,
+            collection: collection.parse()?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,6 +315,17 @@ mod tests {
         assert_eq!(slash, dot);
         assert_eq!(slash.to_string(), "budapest.heart");
         assert!("heart".parse::<DatasetRef>().is_err());
+    }
+
+    #[test]
+    fn collection_reference_is_read_in_both_spellings() {
+        let slash: CollectionRef = "budapest/omop".parse().unwrap();
+        let dot: CollectionRef = "budapest.omop".parse().unwrap();
+        assert_eq!(slash, dot);
+        assert_eq!(slash.to_string(), "budapest.omop");
+        for bad in ["omop", "budapest.omop.person", "budapest/Omop", "b/omop", "budapest/"] {
+            assert!(bad.parse::<CollectionRef>().is_err(), "{bad}");
+        }
     }
 
     #[test]

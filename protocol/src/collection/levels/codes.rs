@@ -1,0 +1,201 @@
+//! Levels of an open list of codes: conditions name codes or prefixes, and groups a named level.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::lists;
+use super::code_set::{CodeKind, CodeSet};
+use super::comparison::{Comparison, Undecided};
+use super::contents::{Contents, Datum};
+use super::edges::MAX_LEVELS;
+use super::error::LevelsError;
+use super::values::{Listed, ListedValues};
+use crate::ids::{ColumnName, DatasetName, LevelName};
+use crate::scope::{Kind, Value};
+
+/// A reference dataset with each code and those above it, as pairs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hierarchy {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The column with the code above.
+    pub ancestor: ColumnName,
+    /// The column with the code below.
+    pub descendant: ColumnName,
+}
+
+/// A reference dataset with the name of each code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeNames {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The column with the code.
+    pub code: ColumnName,
+    /// The column with its name.
+    pub name: ColumnName,
+}
+
+/// Codes of an open list: each code is an atom. Named levels list codes with the label of the group that each belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawCodes")]
+pub struct Codes {
+    kind: CodeKind,
+    hierarchy: Option<Hierarchy>,
+    names: Option<CodeNames>,
+    levels: BTreeMap<LevelName, ListedValues>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCodes {
+    kind: CodeKind,
+    hierarchy: Option<Hierarchy>,
+    names: Option<CodeNames>,
+    #[serde(deserialize_with = "lists::map::<_, _, _, MAX_LEVELS>")]
+    levels: BTreeMap<LevelName, ListedValues>,
+}
+
+impl Codes {
+    /// The codes of a column with these contents.
+    pub(super) fn check(
+        hierarchy: Option<Hierarchy>,
+        names: Option<CodeNames>,
+        levels: BTreeMap<LevelName, Vec<Listed>>,
+        contents: Contents,
+    ) -> Result<Self, Vec<LevelsError>> {
+        let mut errors = Vec::new();
+        let mut checked = BTreeMap::new();
+        for (name, listed) in levels {
+            match ListedValues::check(listed) {
+                Ok(values) => {
+                    checked.insert(name, values);
+                }
+                Err(found) => errors.extend(found),
+            }
+        }
+        let listed_kind = checked.values().find_map(ListedValues::kind);
+        let is_int = match contents {
+            Contents::Empty => listed_kind == Some(Kind::Int),
+            Contents::Of(_) => contents.fits(Kind::Int),
+        };
+        let codes = Self {
+            kind: if is_int { CodeKind::Int } else { CodeKind::Text },
+            hierarchy,
+            names,
+            levels: checked,
+        };
+        if !codes.fits(contents) {
+            errors.push(LevelsError::OtherKind);
+        }
+        errors.extend(codes.problems());
+        if errors.is_empty() { Ok(codes) } else { Err(errors) }
+    }
+
+    fn problems(&self) -> Vec<LevelsError> {
+        let mut errors = Vec::new();
+        if self.levels.len() > MAX_LEVELS {
+            errors.push(LevelsError::TooManyLevels { max: MAX_LEVELS });
+        }
+        if self.levels.values().any(|level| level.kind() != Some(self.kind.kind())) {
+            errors.push(LevelsError::OtherKind);
+        }
+        errors
+    }
+
+    pub(super) fn fits(&self, contents: Contents) -> bool {
+        contents.fits(self.kind.kind())
+    }
+
+    /// What the codes are.
+    pub const fn kind(&self) -> CodeKind {
+        self.kind
+    }
+
+    /// The reference dataset with the codes above each code.
+    pub const fn hierarchy(&self) -> Option<&Hierarchy> {
+        self.hierarchy.as_ref()
+    }
+
+    /// The reference dataset with the names of codes.
+    pub const fn names(&self) -> Option<&CodeNames> {
+        self.names.as_ref()
+    }
+
+    /// The names of the levels.
+    pub fn level_names(&self) -> impl Iterator<Item = &LevelName> {
+        self.levels.keys()
+    }
+
+    /// The groups of codes of this name.
+    pub fn level(&self, name: &LevelName) -> Option<&ListedValues> {
+        self.levels.get(name)
+    }
+
+    pub(super) fn raw_levels(&self) -> BTreeMap<LevelName, Vec<Listed>> {
+        let levels = self.levels.iter();
+        levels.map(|(name, values)| (name.clone(), values.raw())).collect()
+    }
+
+    /// The code that a value is; `None` for one that is missing or of another kind.
+    pub(super) fn atom_of(&self, value: Datum<'_>) -> Option<Value> {
+        match (self.kind, value) {
+            (CodeKind::Int, Datum::Int(code)) => Some(Value::Int(code)),
+            (CodeKind::Text, Datum::Text(code)) => Some(Value::Text(code.to_owned())),
+            (
+                CodeKind::Int | CodeKind::Text,
+                Datum::Null
+                | Datum::Truth(_)
+                | Datum::Int(_)
+                | Datum::Float(_)
+                | Datum::Date(_)
+                | Datum::Millis(_)
+                | Datum::Text(_),
+            ) => None,
+        }
+    }
+
+    /// The codes that satisfy a comparison, negated if it is a negative one.
+    pub(super) fn decide(&self, comparison: &Comparison) -> Result<CodeSet, Undecided> {
+        match comparison {
+            Comparison::Equal(_) | Comparison::NotEqual(_) | Comparison::In(_) | Comparison::NotIn(_) => {
+                self.named(comparison.literals())
+            }
+            Comparison::Prefix(prefix) if self.kind == CodeKind::Text => {
+                CodeSet::with_prefix(prefix).map_err(|_| Undecided::TooLong)
+            }
+            Comparison::Less(_)
+            | Comparison::AtMost(_)
+            | Comparison::Greater(_)
+            | Comparison::AtLeast(_)
+            | Comparison::Between(..)
+            | Comparison::Prefix(_)
+            | Comparison::IsNull
+            | Comparison::IsNotNull => Err(Undecided::NotOrdered),
+        }
+    }
+
+    fn named(&self, literals: Vec<&Value>) -> Result<CodeSet, Undecided> {
+        if literals.iter().any(|literal| literal.kind() != self.kind.kind()) {
+            return Err(Undecided::OtherKind {
+                expected: self.kind.label(),
+            });
+        }
+        CodeSet::of(self.kind, literals.into_iter().cloned()).map_err(|_| Undecided::TooLong)
+    }
+}
+
+impl TryFrom<RawCodes> for Codes {
+    type Error = LevelsError;
+    fn try_from(raw: RawCodes) -> Result<Self, LevelsError> {
+        let codes = Self {
+            kind: raw.kind,
+            hierarchy: raw.hierarchy,
+            names: raw.names,
+            levels: raw.levels,
+        };
+        codes.problems().into_iter().next().map_or(Ok(codes), Err)
+    }
+}
