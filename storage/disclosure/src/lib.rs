@@ -12,5 +12,13 @@
 //! What it does not do: it computes no aggregates, stores nothing, and knows neither people nor grants.
 
 mod entropy;
+mod exponential;
+mod loss;
+mod sampling;
 
 pub use entropy::Entropy;
+pub use loss::{
+    DeltaExponent, Epsilon, InvalidDelta, InvalidRho, Loss, LossLimits, LossLimitsError, MicroRho, Portion, Reserved,
+    Spent, half_width,
+};
+pub use sampling::{Gaussian, GaussianError};
