@@ -11,14 +11,23 @@
 //!
 //! What it does not do: it computes no aggregates, stores nothing, and knows neither people nor grants.
 
+mod answer;
+mod dominance;
 mod entropy;
 mod exponential;
 mod loss;
+mod perturbation;
 mod sampling;
 
+pub use answer::{AnswerError, Mode, Precision, Released, ReleasedColumn, Value};
+pub use dominance::{Contributions, Dominance, DominanceError, InvalidClip, Magnitude, RealClip, WholeClip};
 pub use entropy::Entropy;
 pub use loss::{
     DeltaExponent, Epsilon, InvalidDelta, InvalidRho, Loss, LossLimits, LossLimitsError, MicroRho, Portion, Reserved,
     Spent, half_width,
+};
+pub use perturbation::{
+    CellKey, CellSecret, InvalidScale, KeySum, Measured, Noise, NoiseError, Noisy, Perturbation, Scale, TableError,
+    variance,
 };
 pub use sampling::{Gaussian, GaussianError};
