@@ -1,7 +1,7 @@
 //! What is released of an answer: values, and how precise they are.
 //!
-//! A cell that is withheld has no value, for whichever reason: below its threshold, empty, dominated, or isolating. How precise values are is
-//! stated once for a column, so that it does not show anything about a cell.
+//! A cell that is withheld has no value, for whichever reason: below its threshold, empty, dominated, or isolating. How precise values
+//! are is stated once for a column, so that it does not show anything about a cell.
 
 use concordat_protocol::scope::Finite;
 use serde::{Deserialize, Serialize};
@@ -122,8 +122,8 @@ impl ReleasedColumn {
         self.precision
     }
 
-    /// The interval that contains the figure without noise in 95 of 100 answers: of a private figure, and of an exact one, which is its own.
-    /// `None` if the cell is withheld or unknown, or has noise of another kind.
+    /// The interval that contains the figure without noise in 95 of 100 answers: of a private figure, and of an exact one, which is its
+    /// own. `None` if the cell is withheld or unknown, or has noise of another kind.
     pub fn interval(&self, cell: usize) -> Option<(f64, f64)> {
         let value = match (*self.values.get(cell)?)? {
             Value::Whole(count) => signed_as_f64(count),
@@ -232,14 +232,14 @@ mod tests {
 
         let noise = Gaussian::new(100, 1).unwrap();
         let counts = ReleasedColumn::private_counts(&noise, &[-3, 40]).unwrap();
-        assert_eq!(counts.precision(), Precision::HalfWidth(number(19.0)));
+        assert_eq!(counts.precision(), Precision::HalfWidth(number(20.0)));
         assert_eq!(
             counts.interval(0),
-            Some((-22.0, 16.0)),
+            Some((-23.0, 17.0)),
             "a count with noise may be negative"
         );
         let sums = ReleasedColumn::private_sums(&noise, number(0.5), &[-3, 40]).unwrap();
-        assert_eq!(sums.interval(1), Some((10.5, 29.5)));
+        assert_eq!(sums.interval(1), Some((10.0, 30.0)));
 
         let noisy = |value, standard_deviation| {
             Some(Noisy {

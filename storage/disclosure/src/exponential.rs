@@ -8,8 +8,9 @@ const TERMS: u32 = 16;
 
 /// `e^x`, exact to about 2^-50. Zero below -708, and infinite above 709.
 ///
-/// The function of the standard library is the one of the operating system, and differs between them in the last bits. This one uses the four
-/// operations of IEEE 754 in a fixed order, which are rounded in one way everywhere, so what is computed from it is the same everywhere.
+/// The function of the standard library is the one of the operating system, and differs between them in the last bits. This one uses the
+/// four operations of IEEE 754 in a fixed order, which are rounded in one way everywhere, so what is computed from it is the same
+/// everywhere.
 pub(crate) fn exp(x: f64) -> f64 {
     if x < -708.0 {
         return 0.0;

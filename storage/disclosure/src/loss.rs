@@ -122,12 +122,13 @@ pub struct Portion {
 }
 
 impl Portion {
-    /// The noise for the cells of this figure, one draw each. Consumes the portion, because the noise of a second figure is a loss of its own.
+    /// The noise for the cells of this figure, one draw each. Consumes the portion, because the noise of a second figure is a loss of its
+    /// own.
     ///
-    /// `sensitivity_squared` is the largest square of the Euclidean distance by which one subject changes the values of all cells together:
-    /// for a subject in at most `c` cells with contributions of `range` steps, `c · range²`. The variance `sensitivity_squared / 2 rho`
-    /// costs `rho` (Canonne, Kamath, Steinke 2020, for the discrete Gaussian in several dimensions); where its parts are too large for the sampler it is rounded up to a
-    /// whole number, which costs less.
+    /// `sensitivity_squared` is the largest square of the Euclidean distance by which one subject changes the values of all cells
+    /// together: for a subject in at most `c` cells with contributions of `range` steps, `c · range²`. The variance `sensitivity_squared
+    /// / 2 rho` costs `rho` (Canonne, Kamath, Steinke 2020, for the discrete Gaussian in several dimensions); where its parts are too
+    /// large for the sampler it is rounded up to a whole number, which costs less.
     ///
     /// # Errors
     /// [`GaussianError`] if the variance is zero or too large.

@@ -5,8 +5,8 @@ use concordat_protocol::scope::Finite;
 /// A magnitude is counted in parts of the largest one that the range admits: 2^-52 of it, so that each part is a whole number.
 const PARTS: f64 = 4_503_599_627_370_496.0;
 
-/// The absolute value of a clipped contribution, between two whole numbers: a whole number exactly, a real number to one part in 2^52 of the
-/// range.
+/// The absolute value of a clipped contribution, between two whole numbers: a whole number exactly, a real number to one part in 2^52 of
+/// the range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Magnitude {
     upper: u64,

@@ -51,8 +51,9 @@ impl Dominance {
 
     /// Whether the sum of these contributions is withheld.
     ///
-    /// Real numbers are known to within one part in 2^52 of their range, and compared as if the largest ones were as large, and the others as
-    /// small, as that admits. A sum of zeros is withheld: it shows each of its contributions. So is a sum of at most `number` contributions.
+    /// Real numbers are known to within one part in 2^52 of their range, and compared as if the largest ones were as large, and the
+    /// others as small, as that admits. A sum of zeros is withheld: it shows each of its contributions. So is a sum of at most `number`
+    /// contributions.
     pub fn withholds(&self, contributions: &Contributions) -> bool {
         let number = usize::from(self.number);
         let (largest, rest) = (contributions.largest(number), contributions.rest(number));

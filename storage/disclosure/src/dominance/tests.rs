@@ -100,6 +100,23 @@ fn dominance_of_extreme_contributions_is_decided() {
     assert!(rule.withholds(&whole(&[i64::MIN, 1, 1])));
 }
 
+/// With a range of 1 a magnitude is the number times 2^52, which is exact.
+#[test]
+fn magnitude_of_a_real_number_is_between_its_bounds() {
+    let finite = |number| Finite::new(number).unwrap();
+    let clip = RealClip::new(finite(-1.0), finite(1.0)).unwrap();
+    let one = 2.0_f64.powi(-52);
+    for number in [0.0, 0.4 * one, 1.0 * one, 1.5 * one, -7.9 * one, 1.0 / 3.0, -1.0, 0.1] {
+        let magnitude = clip.magnitude(number).unwrap();
+        let parts = number.abs() / one;
+        assert!(
+            magnitude.lower() as f64 <= parts && parts <= magnitude.upper() as f64,
+            "{number}"
+        );
+        assert!(magnitude.upper() - magnitude.lower() <= 2);
+    }
+}
+
 #[test]
 fn dominance_limits_are_exact() {
     let rule = Dominance::new(2, 75, 1).unwrap();

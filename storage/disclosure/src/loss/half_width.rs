@@ -14,9 +14,9 @@ const NORMAL_QUANTILE: f64 = 1.959_963_984_540_1;
 
 /// The smallest `h` for which at least 95 % of the draws are within `-h..=h`: value `± h` contains the figure without noise that often.
 ///
-/// Up to a variance of 2^20 it is the exact quantile of the distribution. Above it is the one of the normal distribution, rounded up, which is
-/// never less: the draws at `m` or above are a sum below the integral of the density from `m - 1` on, and by Poisson's formula the sum over
-/// all whole numbers, by which it is divided, is not below the integral over all numbers.
+/// Up to a variance of 2^20 it is the exact quantile of the distribution. Above it is the one of the normal distribution, rounded up,
+/// which is never less: the draws at `m` or above are a sum below the integral of the density from `m - 1` on, and by Poisson's formula
+/// the sum over all whole numbers, by which it is divided, is not below the integral over all numbers.
 pub fn half_width(noise: &Gaussian) -> u64 {
     let (numerator, denominator) = noise.variance();
     // Both are at most 2^48, so they are exact as `f64`.

@@ -1,10 +1,12 @@
 //! Counts with noise.
 
+use std::cmp::Ordering;
 use std::num::NonZeroU32;
 
+use super::contribution::ContributionNoise;
 use super::key::CellKey;
-use super::mean::contribution_table;
 use super::noise::Noise;
+use super::noisy::{Noisy, as_f64};
 use super::table::{Distribution, TableError};
 
 /// Adds noise to what is computed of a set of subjects, of which the set's [`CellKey`] decides.
@@ -15,8 +17,7 @@ pub struct Perturbation {
     smallest: u64,
     /// The distributions of counts that are [`Noise::gap`] to `max` above the smallest one; larger ones have the last.
     rows: Vec<Distribution>,
-    /// The distribution of the noise of contributions.
-    contributions: Distribution,
+    contributions: ContributionNoise,
 }
 
 impl Perturbation {
@@ -30,7 +31,7 @@ impl Perturbation {
             noise,
             smallest: u64::from(k.get()),
             rows: (noise.gap()..=noise.max()).map(row).collect::<Result<_, _>>()?,
-            contributions: contribution_table()?,
+            contributions: ContributionNoise::solve()?,
         })
     }
 
@@ -57,30 +58,44 @@ impl Perturbation {
         Some(self.rounded(noisy, key))
     }
 
-    /// The standard deviation of a released count: of the deviation, and of the rounding as if all rests were equally frequent.
-    pub fn count_deviation(&self) -> f64 {
-        let round = f64::from(self.noise.round());
-        (f64::from(self.noise.variance()) + (round * round - 1.0) / 12.0).sqrt()
+    /// A released count with its standard deviation: of the deviation and of the rounding.
+    pub fn counted(&self, released: u64) -> Noisy {
+        Noisy {
+            value: as_f64(released),
+            standard_deviation: self.count_deviation(),
+        }
     }
 
-    /// The nearest multiple of `round` that is not below the smallest count. Halfway the key decides, because always upward would be a bias that
-    /// adds up in totals.
+    /// The standard deviation of a released count.
+    pub fn count_deviation(&self) -> f64 {
+        (f64::from(self.noise.variance()) + self.rounding_variance()).sqrt()
+    }
+
+    /// As if all rests were equally frequent.
+    pub(super) fn rounding_variance(&self) -> f64 {
+        let round = f64::from(self.noise.round());
+        (round * round - 1.0) / 12.0
+    }
+
+    /// The nearest multiple of `round` that is not below the smallest count. Halfway the key decides, because always upward would be a
+    /// bias that adds up in totals.
     pub(super) fn rounded(&self, noisy: u64, key: &CellKey) -> u64 {
         let round = u64::from(self.noise.round());
+        let noisy = noisy.max(self.smallest);
         let rest = noisy % round;
         let down = noisy - rest;
         let is_down = match (2 * rest).cmp(&round) {
-            std::cmp::Ordering::Less => true,
-            std::cmp::Ordering::Equal => !key.rounds_up(),
-            std::cmp::Ordering::Greater => false,
+            Ordering::Less => true,
+            Ordering::Equal => !key.rounds_up(),
+            Ordering::Greater => false,
         };
-        if rest == 0 || (is_down && down >= self.smallest) {
+        if is_down && down >= self.smallest {
             return down;
         }
         down.checked_add(round).unwrap_or(down)
     }
 
-    pub(super) const fn contributions(&self) -> &Distribution {
+    pub(super) const fn contributions(&self) -> &ContributionNoise {
         &self.contributions
     }
 }

@@ -15,8 +15,8 @@ const THRESHOLDS: u64 = 3;
 ///
 /// - A unit is a subject as of one version of the data: its record key changes when the subject's rows do. Otherwise two sums over an
 ///   unchanged set would differ by exactly what changed.
-/// - Where units are rows, each row has a record key of its own. With the one of its subject, two selections of rows of the same subjects would
-///   have equal noise, and their difference, for a set and the same set without one subject, would show that subject's values.
+/// - Where units are rows, each row has a record key of its own. With the one of its subject, two selections of rows of the same subjects
+///   would have equal noise, and their difference, for a set and the same set without one subject, would show that subject's values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeySum(u64);
 
@@ -47,8 +47,8 @@ impl CellSecret {
 
     /// The key of the set whose record keys have this sum.
     ///
-    /// The sum itself is not used as a key: it is linear, so the sum of the whole is known up to the sums of its parts, and bits of it would
-    /// give the noise of a total by the noise of its parts. A keyed hash of the sum is unrelated for each two different sums.
+    /// The sum itself is not used as a key: it is linear, so the sum of the whole is known up to the sums of its parts, and bits of it
+    /// would give the noise of a total by the noise of its parts. A keyed hash of the sum is unrelated for each two different sums.
     pub fn cell_key(&self, sum: KeySum) -> CellKey {
         CellKey(hash(&self.0, labels::CELL_KEY, &[&sum.0.to_le_bytes()]))
     }
@@ -62,14 +62,14 @@ impl fmt::Debug for CellSecret {
 
 /// What decides on a set's threshold and noise. It is secret.
 ///
-/// Each decision has a key of its own, a hash of this one under a label. With bits of one key, what is released or withheld would narrow down
-/// the deviation, and the noise of one measure the noise of another.
+/// Each decision has a key of its own, a hash of this one under a label. With bits of one key, what is released or withheld would narrow
+/// down the deviation, and the noise of one measure the noise of another.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct CellKey([u8; 32]);
 
 impl CellKey {
-    /// The fewest units with which the cell is released if the rule is `least`: 0, 1 or 2 more, unrelated for any two sets. So a set that is
-    /// released does not show that it has one unit more than another that is not.
+    /// The fewest units with which the cell is released if the rule is `least`: 0, 1 or 2 more, unrelated for any two sets. So a set that
+    /// is released does not show that it has one unit more than another that is not.
     pub fn threshold(&self, least: u64) -> u64 {
         let [number, _] = self.numbers(labels::THRESHOLD, &[]);
         least.saturating_add(number % THRESHOLDS)
@@ -119,4 +119,39 @@ fn hash(key: &[u8; 32], label: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
     }
     *hasher.finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cell_key_has_another_number_for_each_decision() {
+        let key = CellSecret::new([1; 32]).cell_key(KeySum::default());
+        let labels = [
+            labels::THRESHOLD,
+            labels::COUNT,
+            labels::ROUNDING,
+            labels::MEAN,
+            labels::ROWS,
+        ];
+        let mut numbers: Vec<[u64; 2]> = labels.iter().map(|label| key.numbers(label, &[])).collect();
+        numbers.extend([
+            key.numbers(labels::MEAN, &[b"ab", b"c"]),
+            key.numbers(labels::MEAN, &[b"a", b"bc"]),
+        ]);
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 7);
+        let threshold = (0..3).find(|more| key.threshold(10) == 10 + more);
+        assert_eq!(threshold, Some(key.numbers(labels::THRESHOLD, &[])[0] % 3));
+    }
+
+    #[test]
+    fn cell_secret_and_key_are_not_shown() {
+        let secret = CellSecret::new([1; 32]);
+        let key = secret.cell_key(KeySum::default());
+        assert_eq!(format!("{secret:?} {key:?}"), "CellSecret(..) CellKey(..)");
+        assert_eq!(key.threshold(u64::MAX), u64::MAX);
+    }
 }

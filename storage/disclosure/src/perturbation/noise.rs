@@ -46,8 +46,8 @@ impl Noise {
     /// Checks the bounds: variance 1 to 16 and below `max²`, `max` 2 to 20, `round` 1 to 10.
     ///
     /// # Errors
-    /// [`NoiseError`] states the bound. With a mean of zero the variance of deviations of at most `max` is at most `max²`, and if it is equal
-    /// to that each deviation is `max`, so the rest of a division would show the count.
+    /// [`NoiseError`] states the bound. With a mean of zero the variance of deviations of at most `max` is at most `max²`, and if it is
+    /// equal to that each deviation is `max`, so the rest of a division would show the count.
     pub const fn new(variance: u8, max: u8, round: u8) -> Result<Self, NoiseError> {
         if variance == 0 || variance > 16 {
             return Err(NoiseError::Variance);

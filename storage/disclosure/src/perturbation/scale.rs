@@ -2,7 +2,8 @@
 
 use concordat_protocol::scope::Finite;
 
-/// How many scales there are, each half of the next: the one that is used shows only within a factor of two how large the largest contribution is.
+/// How many scales there are, each half of the next: the one that is used shows only within a factor of two how large the largest
+/// contribution is.
 const STEPS: i32 = 8;
 
 /// How large a contribution can be, by what the collection declares: the larger magnitude of both ends of a range, or half of the range for

@@ -40,7 +40,8 @@ impl Distribution {
     /// The distribution of largest entropy on `low..=high` with a mean of zero and this variance.
     ///
     /// # Errors
-    /// [`TableError`] if there is none: `low` and `high` are not on both sides of zero, or the variance is not between zero and `-low · high`.
+    /// [`TableError`] if there is none: `low` and `high` are not on both sides of zero, or the variance is not between zero and `-low ·
+    /// high`.
     pub(super) fn solve(low: i32, high: i32, variance: f64) -> Result<Self, TableError> {
         let error = TableError { low, high };
         // Outcomes at both ends, and no others, have the largest variance.

@@ -70,7 +70,8 @@ proptest! {
         prop_assert_eq!(perturbation.threshold(&a), perturbation.threshold(&b));
         prop_assert_eq!(perturbation.count(size, &a), perturbation.count(size, &b));
         let measured = measured(size, 100.0, 7.0, 10.0);
-        prop_assert_eq!(perturbation.mean(&measured, &a, b"x"), perturbation.mean(&measured, &b, b"x"));
+        let released = perturbation.counted(20);
+        prop_assert_eq!(perturbation.mean(&measured, released, &a, b"x"), perturbation.mean(&measured, released, &b, b"x"));
     }
 
     #[test]
@@ -85,7 +86,7 @@ proptest! {
     fn noise_of_means_is_bounded(sum in any::<u64>(), size in 13_u64..10_000, largest in 0.0..10.0_f64, total in -1e5..1e5_f64) {
         let perturbation = with(Noise::default(), 10);
         let measured = measured(size, total, largest, 10.0);
-        let mean = perturbation.mean(&measured, &key_of(sum), b"x").unwrap();
+        let mean = perturbation.mean(&measured, perturbation.counted(size), &key_of(sum), b"x").unwrap();
         let step = [10.0, 5.0, 2.5, 1.25, 0.625, 0.3125, 0.15625, 0.078125].into_iter().filter(|step| *step >= largest).fold(10.0, f64::min);
         let noise = mean.value * size as f64 - total;
         prop_assert!(noise.abs() < 3.0 * step + 0.002 * step, "{} with step {}", noise, step);
@@ -219,8 +220,12 @@ fn noise_of_two_measures_of_a_set_is_unrelated() {
     let perturbation = with(Noise::default(), 10);
     let one = measured(50, 0.0, 10.0, 10.0);
     let wider = measured(50, 0.0, 10.0, 20.0);
-    let noise =
-        |sum: u64, measured: &Measured, figure: &[u8]| perturbation.mean(measured, &key_of(sum), figure).unwrap().value;
+    let noise = |sum: u64, measured: &Measured, figure: &[u8]| {
+        perturbation
+            .mean(measured, perturbation.counted(50), &key_of(sum), figure)
+            .unwrap()
+            .value
+    };
     let figures: Vec<(f64, f64)> = (0..20_000)
         .map(|sum| (noise(sum, &one, b"age"), noise(sum, &one, b"bmi")))
         .collect();
@@ -278,11 +283,13 @@ fn mean_with_noise_does_not_show_its_units() {
     let (mut nearer, mut trials) = (0, 0);
     for sum in 0..3_000 {
         let size = 41 + sum % 7;
+        let key = key_of(sum);
+        let units = perturbation.count(size, &key).unwrap();
+        let counted = perturbation.counted(units);
         let mean = perturbation
-            .mean(&measured(size, 4_000.0, 90.0, 100.0), &key_of(sum), b"x")
+            .mean(&measured(size, 4_000.0, 90.0, 100.0), counted, &key, b"x")
             .unwrap();
-        let units = perturbation.count(size, &key_of(sum)).unwrap();
-        let released = perturbation.sum(mean, units).unwrap();
+        let released = mean.sum_of(counted).unwrap();
         assert!((released.value / mean.value - units as f64).abs() < 1e-9);
         let grid = 100.0 / 1024.0 / (units.next_power_of_two() as f64);
         assert_eq!(mean.value % grid, 0.0, "the digits of a float show more");
@@ -309,7 +316,12 @@ fn mean_with_noise_does_not_show_last_digits() {
     let mut rests = [0_u32; 8];
     for sum in 0..8_000 {
         let mean = perturbation
-            .mean(&measured(64, 123_456.0, 6_400.0, 6_400.0), &key_of(sum), b"x")
+            .mean(
+                &measured(64, 123_456.0, 6_400.0, 6_400.0),
+                perturbation.counted(64),
+                &key_of(sum),
+                b"x",
+            )
             .unwrap();
         let noisy = mean.value * 64.0 - 123_456.0;
         // The distance of two outcomes of the table is 100.
@@ -322,29 +334,34 @@ fn mean_with_noise_does_not_show_last_digits() {
 #[test]
 fn mean_of_a_set_below_its_threshold_is_withheld() {
     let perturbation = with(Noise::default(), 10);
+    let counted = perturbation.counted(10);
     for sum in 0..50 {
         let key = key_of(sum);
         let least = perturbation.threshold(&key);
         assert!((11..=13).contains(&least));
         assert!(
             perturbation
-                .mean(&measured(least - 1, 5.0, 1.0, 1.0), &key, b"x")
+                .mean(&measured(least - 1, 5.0, 1.0, 1.0), counted, &key, b"x")
                 .is_none()
         );
-        assert!(perturbation.mean(&measured(least, 5.0, 1.0, 1.0), &key, b"x").is_some());
+        assert!(
+            perturbation
+                .mean(&measured(least, 5.0, 1.0, 1.0), counted, &key, b"x")
+                .is_some()
+        );
         assert!(perturbation.rows(least - 1, 1_000, 5, &key).is_none());
     }
     let unclipped = measured(50, 5.0, 1.1, 1.0);
-    assert!(perturbation.mean(&unclipped, &key_of(1), b"x").is_none());
+    assert!(perturbation.mean(&unclipped, counted, &key_of(1), b"x").is_none());
     let none = Measured {
         units: 0,
         ..measured(50, 0.0, 0.0, 1.0)
     };
-    assert!(perturbation.mean(&none, &key_of(1), b"x").is_none());
+    assert!(perturbation.mean(&none, counted, &key_of(1), b"x").is_none());
     let infinite = measured(50, f64::MAX, 1e250, 1e250);
     assert!(
         perturbation
-            .mean(&infinite, &key_of(1), b"x")
+            .mean(&infinite, counted, &key_of(1), b"x")
             .is_some_and(|mean| mean.value.is_finite())
     );
 }
@@ -361,11 +378,18 @@ fn scale_outside_its_bounds_is_refused() {
 fn rows_get_noise_of_the_subject_with_most() {
     let perturbation = with(Noise::new(3, 5, 1).unwrap(), 10);
     let squares: f64 = (0..20_000)
-        .map(|sum| (perturbation.rows(50, 50_000, 1_000, &key_of(sum)).unwrap() as f64 - 50_000.0).powi(2))
+        .map(|sum| (perturbation.rows(50, 50_000, 1_000, &key_of(sum)).unwrap().value - 50_000.0).powi(2))
         .sum();
     let deviation = (squares / 20_000.0).sqrt();
     assert!((deviation / 1_024.0 - 1.0).abs() < 0.03, "{deviation}");
-    assert!(perturbation.rows(50, 60, 64, &key_of(3)).unwrap() >= 10);
+    let stated = perturbation
+        .rows(50, 50_000, 1_000, &key_of(1))
+        .unwrap()
+        .standard_deviation;
+    assert_eq!(stated, 1_024.0);
+    for sum in 0..500 {
+        assert!(perturbation.rows(50, 60, 64, &key_of(sum)).unwrap().value >= 10.0);
+    }
 }
 
 #[test]
@@ -378,4 +402,26 @@ fn variance_that_is_not_positive_is_missing() {
     assert_eq!(variance(noisy(4.0), noisy(2.0)), None);
     assert_eq!(variance(noisy(f64::INFINITY), noisy(2.0)), None);
     assert_eq!(variance(noisy(f64::NAN), noisy(2.0)), None);
+}
+
+/// With another label or another hash, both figures of a set together would have less noise than either.
+#[test]
+fn noise_of_a_key_never_changes() {
+    let perturbation = with(Noise::default(), 10);
+    let figures = |sum: u64| {
+        let key = key_of(sum);
+        let measured = measured(100, 0.0, 64.0, 64.0);
+        let mean = perturbation
+            .mean(&measured, perturbation.counted(100), &key, b"age")
+            .unwrap();
+        (
+            perturbation.threshold(&key),
+            perturbation.count(100, &key).unwrap(),
+            mean.value * 2048.0,
+        )
+    };
+    assert_eq!(
+        [1, 2, 3].map(figures),
+        [(12, 95, 913.0), (12, 100, 720.0), (12, 100, 1394.0)]
+    );
 }

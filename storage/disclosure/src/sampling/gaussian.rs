@@ -80,8 +80,8 @@ impl Gaussian {
     fn draw(&self, bits: &mut Bits<'_>) -> i64 {
         loop {
             let proposed = laplace(bits, self.scale);
-            // An outcome outside `i64` or outside the bounds of the squares is 2^14 standard deviations away or more: it is drawn again, which
-            // changes the distribution by less than exp(-2^14).
+            // An outcome outside `i64` or outside the bounds of the squares is 2^14 standard deviations away or more: it is drawn again,
+            // which changes the distribution by less than exp(-2^14).
             let outcome = i64::try_from(proposed.magnitude).ok();
             let accepted = self.acceptance(proposed);
             if let (Some(outcome), Some((whole, fraction))) = (outcome, accepted)
