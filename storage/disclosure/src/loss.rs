@@ -126,8 +126,8 @@ impl Portion {
     /// own.
     ///
     /// `sensitivity_squared` is the largest square of the Euclidean distance by which one subject changes the values of all cells
-    /// together: for a subject in at most `c` cells with contributions of `range` steps, `c · range²`. The variance `sensitivity_squared
-    /// / 2 rho` costs `rho` (Canonne, Kamath, Steinke 2020, for the discrete Gaussian in several dimensions); where its parts are too
+    /// together: for a subject in at most `c` cells with contributions of `range` steps, `c · range²`. A loss of `rho` is a variance of
+    /// that divided by `2 rho` (Canonne, Kamath, Steinke 2020, for the discrete Gaussian in several dimensions); where its parts are too
     /// large for the sampler it is rounded up to a whole number, which costs less.
     ///
     /// # Errors

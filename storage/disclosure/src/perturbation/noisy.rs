@@ -5,7 +5,7 @@
 pub struct Noisy {
     /// The figure.
     pub value: f64,
-    /// The standard deviation of its noise, or a bound of it, computed from what is released.
+    /// The standard deviation of its noise, as far as it follows from what is released.
     pub standard_deviation: f64,
 }
 

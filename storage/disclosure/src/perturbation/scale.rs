@@ -6,8 +6,9 @@ use concordat_protocol::scope::Finite;
 /// contribution is.
 const STEPS: i32 = 8;
 
-/// How large a contribution can be, by what the collection declares: the larger magnitude of both ends of a range, or half of the range for
-/// contributions that are counted from its middle. INVARIANT: positive, and its multiples by 2^-100 to 2^50 are normal numbers.
+/// How large the contribution of a subject can be, by what the collection declares: the larger magnitude of both ends of a range, or half
+/// of the range for contributions that are counted from its middle, which have less noise. Where a subject has several rows it is what all
+/// of them can add up to. INVARIANT: positive, and its multiples by 2^-100 to 2^50 are normal numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale(f64);
 

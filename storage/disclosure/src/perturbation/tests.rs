@@ -9,6 +9,8 @@ use super::*;
 use crate::entropy::Entropy as _;
 use crate::sampling::reference::Seeded;
 
+mod means;
+
 const SECRET: [u8; 32] = [7; 32];
 
 fn key_of(sum: u64) -> CellKey {
@@ -87,7 +89,8 @@ proptest! {
         let perturbation = with(Noise::default(), 10);
         let measured = measured(size, total, largest, 10.0);
         let mean = perturbation.mean(&measured, perturbation.counted(size), &key_of(sum), b"x").unwrap();
-        let step = [10.0, 5.0, 2.5, 1.25, 0.625, 0.3125, 0.15625, 0.078125].into_iter().filter(|step| *step >= largest).fold(10.0, f64::min);
+        let steps = [10.0, 5.0, 2.5, 1.25, 0.625, 0.3125, 0.15625, 0.078125];
+        let step = steps.into_iter().filter(|step| *step >= largest).fold(10.0, f64::min);
         let noise = mean.value * size as f64 - total;
         prop_assert!(noise.abs() < 3.0 * step + 0.002 * step, "{} with step {}", noise, step);
     }
@@ -145,7 +148,7 @@ fn rounding_of_noise_has_no_direction() {
     assert!((perturbation.count_deviation() - 3.25_f64.sqrt()).abs() < 1e-12);
 }
 
-/// The third of a set with one subject more is below the threshold of the smaller set, and so on: no order, no dependence on the deviation.
+/// Each of the three thresholds is equally frequent, and has the same deviations.
 #[test]
 fn threshold_is_independent_of_the_deviation() {
     let perturbation = with(Noise::new(3, 5, 1).unwrap(), 10);
@@ -274,134 +277,6 @@ fn noise_averages_over_partitions_as_documented() {
         "{} is not {expected}",
         squares / 200.0
     );
-}
-
-/// A mean and a sum, or a mean alone, do not show the number of units: the mean is no fraction with that denominator.
-#[test]
-fn mean_with_noise_does_not_show_its_units() {
-    let perturbation = with(Noise::default(), 10);
-    let (mut nearer, mut trials) = (0, 0);
-    for sum in 0..3_000 {
-        let size = 41 + sum % 7;
-        let key = key_of(sum);
-        let units = perturbation.count(size, &key).unwrap();
-        let counted = perturbation.counted(units);
-        let mean = perturbation
-            .mean(&measured(size, 4_000.0, 90.0, 100.0), counted, &key, b"x")
-            .unwrap();
-        let released = mean.sum_of(counted).unwrap();
-        assert!((released.value / mean.value - units as f64).abs() < 1e-9);
-        let grid = 100.0 / 1024.0 / (units.next_power_of_two() as f64);
-        assert_eq!(mean.value % grid, 0.0, "the digits of a float show more");
-        // The attacker multiplies by each candidate and looks for a multiple of the grid of sums.
-        let off = |candidate: u64| {
-            let scaled = mean.value * candidate as f64 / (100.0 / 1024.0);
-            (scaled - scaled.round()).abs()
-        };
-        let best = (41..48).min_by(|a, b| off(*a).total_cmp(&off(*b))).unwrap();
-        nearer += u32::from(best == size);
-        trials += 1;
-    }
-    let right = f64::from(nearer) / f64::from(trials);
-    assert!(
-        right < 1.0 / 7.0 + 0.04,
-        "the number of units was found in {right} of the trials"
-    );
-}
-
-/// Totals of whole numbers with noise from a coarse grid would show the rest of a division.
-#[test]
-fn mean_with_noise_does_not_show_last_digits() {
-    let perturbation = with(Noise::default(), 10);
-    let mut rests = [0_u32; 8];
-    for sum in 0..8_000 {
-        let mean = perturbation
-            .mean(
-                &measured(64, 123_456.0, 6_400.0, 6_400.0),
-                perturbation.counted(64),
-                &key_of(sum),
-                b"x",
-            )
-            .unwrap();
-        let noisy = mean.value * 64.0 - 123_456.0;
-        // The distance of two outcomes of the table is 100.
-        let rest = noisy.rem_euclid(100.0) / 12.5;
-        rests[(0..8).rev().find(|number| rest >= f64::from(*number)).unwrap() as usize] += 1;
-    }
-    assert!(rests.iter().all(|rest| rest.abs_diff(1_000) < 200), "{rests:?}");
-}
-
-#[test]
-fn mean_of_a_set_below_its_threshold_is_withheld() {
-    let perturbation = with(Noise::default(), 10);
-    let counted = perturbation.counted(10);
-    for sum in 0..50 {
-        let key = key_of(sum);
-        let least = perturbation.threshold(&key);
-        assert!((11..=13).contains(&least));
-        assert!(
-            perturbation
-                .mean(&measured(least - 1, 5.0, 1.0, 1.0), counted, &key, b"x")
-                .is_none()
-        );
-        assert!(
-            perturbation
-                .mean(&measured(least, 5.0, 1.0, 1.0), counted, &key, b"x")
-                .is_some()
-        );
-        assert!(perturbation.rows(least - 1, 1_000, 5, &key).is_none());
-    }
-    let unclipped = measured(50, 5.0, 1.1, 1.0);
-    assert!(perturbation.mean(&unclipped, counted, &key_of(1), b"x").is_none());
-    let none = Measured {
-        units: 0,
-        ..measured(50, 0.0, 0.0, 1.0)
-    };
-    assert!(perturbation.mean(&none, counted, &key_of(1), b"x").is_none());
-    let infinite = measured(50, f64::MAX, 1e250, 1e250);
-    assert!(
-        perturbation
-            .mean(&infinite, counted, &key_of(1), b"x")
-            .is_some_and(|mean| mean.value.is_finite())
-    );
-}
-
-#[test]
-fn scale_outside_its_bounds_is_refused() {
-    for magnitude in [0.0, -1.0, 1e-300, 1e300] {
-        assert!(Scale::new(Finite::new(magnitude).unwrap()).is_err(), "{magnitude}");
-    }
-}
-
-/// A subject with a thousand rows is hidden by noise in proportion to them.
-#[test]
-fn rows_get_noise_of_the_subject_with_most() {
-    let perturbation = with(Noise::new(3, 5, 1).unwrap(), 10);
-    let squares: f64 = (0..20_000)
-        .map(|sum| (perturbation.rows(50, 50_000, 1_000, &key_of(sum)).unwrap().value - 50_000.0).powi(2))
-        .sum();
-    let deviation = (squares / 20_000.0).sqrt();
-    assert!((deviation / 1_024.0 - 1.0).abs() < 0.03, "{deviation}");
-    let stated = perturbation
-        .rows(50, 50_000, 1_000, &key_of(1))
-        .unwrap()
-        .standard_deviation;
-    assert_eq!(stated, 1_024.0);
-    for sum in 0..500 {
-        assert!(perturbation.rows(50, 60, 64, &key_of(sum)).unwrap().value >= 10.0);
-    }
-}
-
-#[test]
-fn variance_that_is_not_positive_is_missing() {
-    let noisy = |value| Noisy {
-        value,
-        standard_deviation: 0.0,
-    };
-    assert_eq!(variance(noisy(5.0), noisy(2.0)), Some(1.0));
-    assert_eq!(variance(noisy(4.0), noisy(2.0)), None);
-    assert_eq!(variance(noisy(f64::INFINITY), noisy(2.0)), None);
-    assert_eq!(variance(noisy(f64::NAN), noisy(2.0)), None);
 }
 
 /// With another label or another hash, both figures of a set together would have less noise than either.

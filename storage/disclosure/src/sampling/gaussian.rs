@@ -12,7 +12,7 @@ pub(crate) const MAX_VARIANCE_PART: u64 = 1 << 48;
 
 /// Whole numbers with probabilities in proportion to `exp(-y² / 2σ²)`, for a rational `σ² = n / d` (algorithm 3).
 ///
-/// A draw takes at most `400 + 8 log2(σ + 1)` bits, as expected value. INVARIANT: every product that a draw needs is checked in
+/// A draw takes at most `60 + 4 log2(σ + 1)` bits, as expected value. INVARIANT: every product that a draw needs is checked in
 /// [`Gaussian::new`], so that a draw cannot fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gaussian {
@@ -153,7 +153,7 @@ mod tests {
             for _ in 0..3_000 {
                 gaussian.draw(&mut bits);
             }
-            let bound = 400.0 + 8.0 * ((n as f64 / d as f64).sqrt() + 1.0).log2();
+            let bound = 60.0 + 4.0 * ((n as f64 / d as f64).sqrt() + 1.0).log2();
             let each = bits.used as f64 / 3_000.0;
             assert!(each < bound, "{n}/{d}: {each} bits");
         }

@@ -14,7 +14,7 @@ pub(super) struct Signed {
 
 /// Whole numbers with probabilities in proportion to `exp(-|y| / scale)` (algorithm 2 with `s = 1`).
 ///
-/// The expected number of bits is at most `160 + 4 log2(scale)`: a remainder `u` of `0..scale` takes `2 log2(scale)` bits and is accepted
+/// The expected number of bits is at most `40 + 4 log2(scale)`: a remainder `u` of `0..scale` takes `2 log2(scale)` bits and is accepted
 /// with probability `exp(-u / scale)`, which is more than 0.63 on average; the quotient takes at most 1.6 draws of `exp(-1)`; and
 /// zeros with a sign, half of the zeros, are drawn again.
 pub(super) fn laplace(bits: &mut Bits<'_>, scale: NonZeroU64) -> Signed {
@@ -82,7 +82,7 @@ mod tests {
                 laplace(&mut bits, NonZeroU64::new(scale).unwrap());
             }
             let each = bits.used as f64 / 5_000.0;
-            assert!(each < 160.0 + 4.0 * (scale as f64).log2(), "scale {scale}: {each} bits");
+            assert!(each < 40.0 + 4.0 * (scale as f64).log2(), "scale {scale}: {each} bits");
         }
     }
 }
