@@ -1,0 +1,33 @@
+//! What may be released of statistics below tier `records`: a pure computation over sets of subjects.
+//!
+//! The crate decides; it does not read data, clocks, files or randomness by itself: sets of units come in, and randomness comes from an
+//! [`Entropy`]. Terms, and the reasons for the method, are in the [design](../../../docs/design/statistics.md), section 5.
+//!
+//! In the order of an answer:
+//!
+//! 1. sets of units, and which figures about few subjects follow from the sets that were released before;
+//! 2. noise: deviations that depend on the set, and exact samplers of discrete distributions;
+//! 3. dominance of few contributions, and the loss of privacy that is spent.
+//!
+//! What it does not do: it computes no aggregates, stores nothing, and knows neither people nor grants.
+
+mod answer;
+mod dominance;
+mod entropy;
+mod exponential;
+mod loss;
+mod perturbation;
+mod sampling;
+
+pub use answer::{AnswerError, Mode, Precision, Released, ReleasedColumn, Value};
+pub use dominance::{Contributions, Dominance, DominanceError, InvalidClip, Magnitude, RealClip, WholeClip};
+pub use entropy::Entropy;
+pub use loss::{
+    DeltaExponent, Epsilon, InvalidDelta, InvalidRho, Loss, LossLimits, LossLimitsError, MicroRho, Portion, Reserved,
+    Spent, half_width,
+};
+pub use perturbation::{
+    CellKey, CellSecret, InvalidScale, KeySum, Measured, Noise, NoiseError, Noisy, Perturbation, Scale, TableError,
+    variance,
+};
+pub use sampling::{Gaussian, GaussianError};

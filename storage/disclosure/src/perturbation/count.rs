@@ -1,0 +1,101 @@
+//! Counts with noise.
+
+use std::cmp::Ordering;
+use std::num::NonZeroU32;
+
+use super::contribution::ContributionNoise;
+use super::key::CellKey;
+use super::noise::Noise;
+use super::noisy::{Noisy, as_f64};
+use super::table::{Distribution, TableError};
+
+/// Adds noise to what is computed of a set of subjects, of which the set's [`CellKey`] decides.
+#[derive(Clone, Debug)]
+pub struct Perturbation {
+    noise: Noise,
+    /// No released count is smaller.
+    smallest: u64,
+    /// The distributions of counts that are [`Noise::gap`] to `max` above the smallest one; larger ones have the last.
+    rows: Vec<Distribution>,
+    contributions: ContributionNoise,
+}
+
+impl Perturbation {
+    /// The tables for this noise if no count from 1 to `k - 1` is released.
+    ///
+    /// # Errors
+    /// [`TableError`] if a distribution was not found. The tests solve all that valid parameters lead to.
+    pub fn of(noise: Noise, k: NonZeroU32) -> Result<Self, TableError> {
+        let row = |gap: u8| Distribution::solve(-i32::from(gap), i32::from(noise.max()), f64::from(noise.variance()));
+        Ok(Self {
+            noise,
+            smallest: u64::from(k.get()),
+            rows: (noise.gap()..=noise.max()).map(row).collect::<Result<_, _>>()?,
+            contributions: ContributionNoise::solve()?,
+        })
+    }
+
+    /// The fewest subjects with which the set of this key is released: the smallest released count, the gap, and 0 to 2 by the key.
+    ///
+    /// A set of exactly the smallest count could only get deviations from zero on, so with a mean of zero it would get none. The gap is the
+    /// distance with which the whole variance is possible: 1 for the default.
+    pub fn threshold(&self, key: &CellKey) -> u64 {
+        key.threshold(self.smallest.saturating_add(u64::from(self.noise.gap())))
+    }
+
+    /// The number of subjects, with noise, rounded; `None` if `size` is below the threshold of the set.
+    ///
+    /// The result is a multiple of `round` and never below the smallest count. Noise is added first: rounding is of what has noise, so it
+    /// shows no more.
+    pub fn count(&self, size: u64, key: &CellKey) -> Option<u64> {
+        if size < self.threshold(key) {
+            return None;
+        }
+        let above = (size - self.smallest).min(u64::from(self.noise.max()));
+        let row = above.checked_sub(u64::from(self.noise.gap()))?;
+        let row = self.rows.get(usize::try_from(row).ok()?)?;
+        let noisy = size.checked_add_signed(i64::from(row.deviation(key.count_draw())))?;
+        Some(self.rounded(noisy, key))
+    }
+
+    /// A released count with its standard deviation: of the deviation and of the rounding.
+    pub fn counted(&self, released: u64) -> Noisy {
+        Noisy {
+            value: as_f64(released),
+            standard_deviation: self.count_deviation(),
+        }
+    }
+
+    /// The standard deviation of a released count.
+    pub fn count_deviation(&self) -> f64 {
+        (f64::from(self.noise.variance()) + self.rounding_variance()).sqrt()
+    }
+
+    /// As if all rests were equally frequent.
+    pub(super) fn rounding_variance(&self) -> f64 {
+        let round = f64::from(self.noise.round());
+        (round * round - 1.0) / 12.0
+    }
+
+    /// The nearest multiple of `round` that is not below the smallest count. Halfway the key decides, because always upward would be a
+    /// bias that adds up in totals.
+    pub(super) fn rounded(&self, noisy: u64, key: &CellKey) -> u64 {
+        let round = u64::from(self.noise.round());
+        let noisy = noisy.max(self.smallest);
+        let rest = noisy % round;
+        let down = noisy - rest;
+        let is_down = match (2 * rest).cmp(&round) {
+            Ordering::Less => true,
+            Ordering::Equal => !key.rounds_up(),
+            Ordering::Greater => false,
+        };
+        if is_down && down >= self.smallest {
+            return down;
+        }
+        down.checked_add(round).unwrap_or(down)
+    }
+
+    pub(super) const fn contributions(&self) -> &ContributionNoise {
+        &self.contributions
+    }
+}
