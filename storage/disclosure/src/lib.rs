@@ -14,3 +14,21 @@
 mod entropy;
 
 pub use entropy::Entropy;
+
+// The audit.
+mod bases;
+mod boxes;
+mod epochs;
+mod field;
+mod interval;
+mod random;
+mod space;
+mod tokens;
+mod unit_set;
+
+pub use boxes::{CellBox, CellBoxError, Condition};
+pub use epochs::{Epoch, Epochs, EpochsError};
+pub use interval::{IntervalCheck, check_intervals};
+pub use space::{Offer, Offered, OwnersOf, ReleasedSet, Space, SpaceError, SpaceParameters, Themselves, Verdict};
+pub use tokens::RecordKeys;
+pub use unit_set::{UnitSet, UnitSetError};
