@@ -51,6 +51,18 @@ const CRATES: &[Crate] = &[
         cycles: &[],
     },
     Crate {
+        src: "storage/disclosure/src",
+        layers: &[
+            &["entropy", "unit_set"],
+            &["random"],
+            &["epochs", "field", "interval"],
+            &["bases", "boxes", "tokens"],
+            &["space"],
+        ],
+        upward: &[],
+        cycles: &[],
+    },
+    Crate {
         src: "storage/keys/src",
         layers: &[
             &["fs", "labels", "locked", "token"],

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Condition, Subject, Values};
+use super::condition::Condition;
+use super::subject::{Subject, Values, meets};
 use crate::random::{below, position};
 use crate::{Entropy, UnitSet};
 
@@ -94,7 +95,7 @@ impl Domain {
                 let Some(columns) = self.events.get(events) else { return };
                 let list = subject.events.entry(events.clone()).or_default();
                 if !to_meet {
-                    list.retain(|event| !super::meets(that, event, None));
+                    list.retain(|event| !meets(that, event, None));
                 }
                 let number = if to_meet { *at_least } else { *at_least - 1 };
                 for _ in 0..number {

@@ -3,70 +3,103 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::error::SpaceError;
+use super::owners::OwnersOf;
 use super::search::{Best, Found, Residual, Search};
-use super::{Member, Offer, Offered, OwnersOf, ReleasedSet, Space, SpaceError, Verdict};
+use super::sets::{Offered, ReleasedSet, Verdict};
+use super::state::{Member, Offer, Space, SpaceParameters};
 use crate::bases::{Basis, Coefficients, Column, Loads, Step};
 use crate::boxes;
-use crate::epochs::{Parts, Unit};
+use crate::epochs::{Epochs, Parts, Unit};
 use crate::tokens::{Fingerprint, LANES};
 use crate::{Entropy, UnitSet};
 
 /// Additions with which residuals of one offer are computed at all units, when few units do not decide: about 50 ms.
 const MAX_WORK: u64 = 64 << 20;
 
-/// See [`Space::offer`].
-pub(super) fn examine(
-    space: &Space,
-    offered: &[Offered<'_>],
-    owners_of: &mut dyn OwnersOf,
-    entropy: &mut dyn Entropy,
-) -> Result<Offer, SpaceError> {
-    let parts = offered.iter().map(|set| split(space, set.units, set.version));
-    let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
-    let fingerprints = space.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
-    let mut draft = Draft::new(space, owners_of, entropy, MAX_WORK);
-    draft
-        .search
-        .fill(&space.members, &parts, space.parameters.k, draft.entropy);
-    let mut verdicts = Vec::with_capacity(offered.len());
-    for ((set, parts), fingerprint) in offered.iter().zip(parts).zip(fingerprints) {
-        let member = Member {
-            parts,
-            fingerprint,
-            cell: set.cell.clone(),
-        };
-        verdicts.push(draft.verdict(member));
+impl Space {
+    /// The space in which `released` were released in this order, with new random bases. The first set is the universe.
+    ///
+    /// All sets are kept, also if `k` is larger than at their release. If the bases then have no space left for further sets, only derivable
+    /// ones are accepted.
+    ///
+    /// # Errors
+    /// If the threshold, a set or a version is invalid, or there are fewer than `k` subjects.
+    pub fn rebuild(
+        parameters: SpaceParameters,
+        released: &[ReleasedSet],
+        epochs: Epochs,
+        owners_of: &mut dyn OwnersOf,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, SpaceError> {
+        let mut space = Self::empty(parameters, epochs, entropy)?;
+        if released.is_empty() {
+            return Err(SpaceError::NoUniverse);
+        }
+        space.replay(released, owners_of, entropy)?;
+        Ok(space)
     }
-    Ok(draft.finish(verdicts))
-}
 
-/// Adds sets that were released, whether or not they are safe.
-pub(super) fn replay(
-    space: &mut Space,
-    released: &[ReleasedSet],
-    owners_of: &mut dyn OwnersOf,
-    entropy: &mut dyn Entropy,
-) -> Result<(), SpaceError> {
-    let parts = released.iter().map(|set| split(space, &set.units, set.version));
-    let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
-    let fingerprints = space.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
-    for ((set, parts), fingerprint) in released.iter().zip(parts).zip(fingerprints) {
-        let member = Member {
-            parts,
-            fingerprint,
-            cell: set.cell.clone(),
-        };
-        let mut draft = Draft::new(space, owners_of, entropy, u64::MAX);
-        let sample = std::slice::from_ref(&member.parts);
+    /// Verdicts in the given order; each certified set counts as released for the later ones. Nothing is changed: the result is committed
+    /// or dropped. The same entropy leads to the same result.
+    ///
+    /// # Errors
+    /// If a set goes beyond the universe or is of an unknown version.
+    pub fn offer(
+        &self,
+        offered: &[Offered<'_>],
+        owners_of: &mut dyn OwnersOf,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Offer, SpaceError> {
+        let parts = offered.iter().map(|set| split(self, set.units, set.version));
+        let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
+        let fingerprints = self.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
+        let mut draft = Draft::new(self, owners_of, entropy, MAX_WORK);
         draft
             .search
-            .fill(&space.members, sample, space.parameters.k, draft.entropy);
-        draft.search.next_set();
-        draft.admit(member)?;
-        let offer = draft.finish(Vec::new());
-        space.commit(offer)?;
+            .fill(&draft.members, &parts, self.parameters.k, draft.entropy);
+        let mut verdicts = Vec::with_capacity(offered.len());
+        for ((set, parts), fingerprint) in offered.iter().zip(parts).zip(fingerprints) {
+            let cell = set.cell.clone();
+            verdicts.push(draft.verdict(Member {
+                parts,
+                fingerprint,
+                cell,
+            }));
+        }
+        Ok(draft.finish(verdicts))
     }
-    Ok(())
+
+    /// Adds sets that were released, whether or not they are safe.
+    fn replay(
+        &mut self,
+        released: &[ReleasedSet],
+        owners_of: &mut dyn OwnersOf,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), SpaceError> {
+        let parts = released.iter().map(|set| split(self, &set.units, set.version));
+        let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
+        let fingerprints = self.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
+        for ((set, parts), fingerprint) in released.iter().zip(parts).zip(fingerprints) {
+            let mut draft = Draft::new(self, owners_of, entropy, u64::MAX);
+            draft.search.fill(
+                &draft.members,
+                std::slice::from_ref(&parts),
+                self.parameters.k,
+                draft.entropy,
+            );
+            draft.search.next_set();
+            let cell = set.cell.clone();
+            draft.admit(Member {
+                parts,
+                fingerprint,
+                cell,
+            })?;
+            let offer = draft.finish(Vec::new());
+            self.commit(offer)?;
+        }
+        Ok(())
+    }
 }
 
 fn split(

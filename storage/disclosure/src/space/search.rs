@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Member, OwnersOf, Verdict};
+use super::owners::OwnersOf;
+use super::sets::Verdict;
+use super::state::Member;
 use crate::epochs::{Epoch, Parts, Unit};
 use crate::field::Prime;
 use crate::{Entropy, UnitSet};
