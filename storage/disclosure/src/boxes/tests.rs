@@ -68,7 +68,7 @@ fn box_with_an_empty_region_does_not_follow() {
     assert!(!follows(&men_or_unknown, &[(1, &men)]));
     let old_men = cell(Condition::All(vec![atoms("sex", [0]), atoms("age", [4])]));
     assert!(!follows(&old_men, &[(1, &men)]));
-    // A condition that nobody can meet is the empty set, for everyone possible.
+    // A condition that no subject can meet is the empty set, for everyone possible.
     let none = cell(Condition::All(vec![atoms("sex", [0]), atoms("sex", [1])]));
     assert!(follows(&none, &[]));
 }

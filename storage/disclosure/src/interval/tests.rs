@@ -166,8 +166,8 @@ fn intervals_of_a_nested_set_close() {
         check_intervals(&[&outer], &[&inner, &other], &[], 4),
         IntervalCheck::All
     );
-    let apart = UnitSet::from_iter(100..150);
-    let cells = [&apart, &inner];
+    let elsewhere = UnitSet::from_iter(100..150);
+    let cells = [&elsewhere, &inner];
     assert_eq!(
         check_intervals(&[&outer], &cells, &[], 4),
         IntervalCheck::Withhold(vec![1])

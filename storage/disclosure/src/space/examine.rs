@@ -20,7 +20,7 @@ const MAX_WORK: u64 = 64 << 20;
 impl Space {
     /// The space in which `released` were released in this order, with new random bases. The first set is the universe.
     ///
-    /// All sets are kept, also if `k` is larger than at their release. If the bases then have no space left for further sets, only derivable
+    /// All sets are kept, also if `k` is larger than at their release. If the bases then have no capacity for further sets, only derivable
     /// ones are accepted.
     ///
     /// # Errors

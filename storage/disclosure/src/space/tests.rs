@@ -137,7 +137,7 @@ impl Case {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// After any sequence of offers and commits no figure is about 1 to k-1 subjects, and each verdict is right.
     #[test]
@@ -290,7 +290,7 @@ fn space_of_rows_counts_subjects() {
     assert_eq!(verdict(UnitSet::from_iter(0..901)), Verdict::Certified);
 }
 
-/// Rows without a known subject do not count as anybody's.
+/// Rows without a known subject do not count as the row of any subject.
 #[test]
 fn space_does_not_count_rows_without_owners() {
     let mut owners = Owners((0..300).filter(|row| row % 2 == 0).map(|row| (row, row)).collect());
