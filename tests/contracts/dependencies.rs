@@ -198,7 +198,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     (
         "zeroize",
-        &[PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NODE, PROGRAM],
+        &[
+            PROTOCOL, DISCLOSURE, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NODE, PROGRAM,
+        ],
     ),
 ];
 

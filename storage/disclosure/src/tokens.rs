@@ -3,6 +3,8 @@
 //! Two uses with keys of their own: [`Tokens`] for fingerprints, by which a [`Space`](crate::Space) recognizes that a set follows from
 //! others, and [`RecordKeys`] for the noise, which depends on the set and on nothing else.
 
+use zeroize::Zeroizing;
+
 use crate::Entropy;
 use crate::UnitSet;
 use crate::epochs::{Epoch, Parts};
@@ -28,8 +30,8 @@ pub(crate) struct Tokens(blake3::Hasher);
 impl Tokens {
     /// With a new key.
     pub(crate) fn draw(entropy: &mut dyn Entropy) -> Self {
-        let mut key = [0; 32];
-        entropy.fill(&mut key);
+        let mut key = Zeroizing::new([0; 32]);
+        entropy.fill(&mut *key);
         Self(blake3::Hasher::new_keyed(&key))
     }
 

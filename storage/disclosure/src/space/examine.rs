@@ -1,6 +1,6 @@
 //! Verdicts about sets, one after the other, and the replay of sets that were released.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::error::SpaceError;
@@ -139,6 +139,21 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Looks up the units that will be searched: set by set, so that each set is in the processor's cache once.
+    fn fill_columns(&mut self) {
+        if !self.columns.is_empty() {
+            return;
+        }
+        let units: BTreeSet<Unit> = self.search.units().collect();
+        let mut columns: Vec<(Unit, Column)> = units.into_iter().map(|unit| (unit, Column::default())).collect();
+        for member in &self.members {
+            for (unit, column) in &mut columns {
+                column.push(member.parts.contains(*unit));
+            }
+        }
+        self.columns = columns.into_iter().collect();
+    }
+
     fn verdict(&mut self, member: Member) -> Verdict {
         self.search.next_set();
         let residuals = self.residuals(&member.parts);
@@ -148,6 +163,7 @@ impl<'a> Draft<'a> {
         if !self.space.is_extendable() || self.members.len() >= self.space.limit() {
             return Verdict::NoBudget;
         }
+        self.fill_columns();
         match self.steps_of(&member.parts, residuals) {
             Ok(steps) => {
                 self.accept(member, steps);

@@ -145,6 +145,12 @@ impl<'a> Search<'a> {
         self.own = drawn.into_iter().map(known).collect::<Vec<_>>().into_iter();
     }
 
+    /// The units that were chosen.
+    pub(super) fn units(&self) -> impl Iterator<Item = Unit> + '_ {
+        let all = self.own.as_slice().iter().flatten().chain(&self.shared);
+        all.map(|(unit, _)| *unit)
+    }
+
     /// Goes on to the next set.
     pub(super) fn next_set(&mut self) {
         self.current = self.own.next().unwrap_or_default();
