@@ -6,9 +6,9 @@
 
 use std::collections::HashMap;
 
-use crate::Entropy;
-use crate::epochs::{Parts, Unit};
+use crate::epochs::{Epoch, Parts, Unit};
 use crate::field::Prime;
+use crate::{Entropy, UnitSet};
 
 /// How many bases there are, and in how many of them a subject may have units.
 ///
@@ -94,7 +94,6 @@ pub(crate) struct Step {
 /// One basis.
 pub(crate) struct Basis {
     pub(crate) prime: Prime,
-    units: Vec<Unit>,
     owners: Vec<u32>,
     /// The inverse of `M`, by unit and set.
     inverse: Vec<Vec<u32>>,
@@ -105,10 +104,14 @@ impl Basis {
     pub(crate) fn draw(entropy: &mut dyn Entropy) -> Self {
         Self {
             prime: Prime::draw(entropy),
-            units: Vec::new(),
             owners: Vec::new(),
             inverse: Vec::new(),
         }
+    }
+
+    /// The number of its units.
+    pub(crate) fn len(&self) -> usize {
+        self.inverse.len()
     }
 
     /// Whether a unit of this subject is in the basis.
@@ -116,14 +119,13 @@ impl Basis {
         self.owners.contains(&owner)
     }
 
-    /// The combination of the sets that agrees with `set` on the basis. Additions only, because memberships are 0 or 1.
-    pub(crate) fn coefficients(&self, set: &Parts) -> Coefficients {
-        let mut sums = vec![0_u64; self.units.len()];
-        for (unit, row) in self.units.iter().zip(&self.inverse) {
-            if set.contains(*unit) {
-                for (sum, number) in sums.iter_mut().zip(row) {
-                    *sum += u64::from(*number);
-                }
+    /// The combination of the sets that agrees on the basis with a set, of which `inside` are the positions of the basis' units. Additions
+    /// only, because memberships are 0 or 1.
+    pub(crate) fn coefficients(&self, inside: &[usize]) -> Coefficients {
+        let mut sums = vec![0_u64; self.inverse.len()];
+        for row in inside.iter().filter_map(|at| self.inverse.get(*at)) {
+            for (sum, number) in sums.iter_mut().zip(row) {
+                *sum += u64::from(*number);
             }
         }
         sums.into_iter().map(|sum| self.prime.reduce(sum)).collect()
@@ -150,13 +152,40 @@ impl Basis {
         let mut last = negated;
         last.push(step.pivot_inverse);
         self.inverse.push(last);
-        self.units.push(step.unit);
         self.owners.push(step.owner);
     }
+}
 
-    #[cfg(test)]
-    pub(crate) fn owners(&self) -> &[u32] {
-        &self.owners
+/// The units of all bases, by which those in a set are found without looking up each.
+#[derive(Default)]
+pub(crate) struct Positions {
+    ordinals: UnitSet,
+    /// Epochs, bases and positions in them, by ordinal.
+    by_ordinal: HashMap<u32, Vec<(Epoch, usize, usize)>>,
+}
+
+impl Positions {
+    /// Adds a unit of a basis.
+    pub(crate) fn add(&mut self, unit: Unit, basis: usize, position: usize) {
+        self.ordinals.insert(unit.ordinal);
+        let positions = self.by_ordinal.entry(unit.ordinal).or_default();
+        positions.push((unit.epoch, basis, position));
+    }
+
+    /// For each of some bases the positions of its units that are in a set.
+    pub(crate) fn inside(&self, set: &Parts, bases: usize) -> Vec<Vec<usize>> {
+        let mut inside = vec![Vec::new(); bases];
+        for (epoch, part) in set.iter() {
+            for ordinal in part.intersection(&self.ordinals).iter() {
+                let positions = self.by_ordinal.get(&ordinal).into_iter().flatten();
+                for (_, basis, position) in positions.filter(|(of, ..)| *of == epoch) {
+                    if let Some(inside) = inside.get_mut(*basis) {
+                        inside.push(*position);
+                    }
+                }
+            }
+        }
+        inside
     }
 }
 
@@ -193,7 +222,7 @@ impl Loads {
 
 #[cfg(test)]
 mod tests {
-    use super::{Basis, Column, Plan, Step};
+    use super::{Basis, Column, Plan, Positions, Step};
     use crate::epochs::{Epochs, Unit};
     use crate::random::seeded::Seeded;
     use crate::{Epoch, UnitSet};
@@ -234,9 +263,9 @@ mod tests {
             split(&[1, 3, 4]),
         ];
         let mut basis = Basis::draw(&mut Seeded::new(1));
-        let mut units = Vec::new();
+        let (mut units, mut positions) = (Vec::new(), Positions::default());
         for (at, set) in sets.iter().enumerate() {
-            let coefficients = basis.coefficients(set);
+            let coefficients = basis.coefficients(&positions.inside(set, 1)[0]);
             let value = |unit: &Unit| {
                 let mut column = Column::default();
                 sets[..at].iter().for_each(|set| column.push(set.contains(*unit)));
@@ -258,11 +287,12 @@ mod tests {
                 pivot_inverse,
                 column,
             });
+            positions.add(unit, 0, at);
             units.push(unit);
         }
-        assert_eq!(basis.owners().len(), 4);
+        assert_eq!(basis.len(), 4);
         assert!(basis.has_owner(units[0].ordinal));
-        assert_eq!(basis.coefficients(&split(&[])), [0; 4]);
+        assert_eq!(basis.coefficients(&positions.inside(&split(&[]), 1)[0]), [0; 4]);
     }
 
     fn epoch() -> Epoch {

@@ -136,6 +136,11 @@ impl UnitSet {
         self.0.is_disjoint(&other.0)
     }
 
+    /// Adds an element.
+    pub(crate) fn insert(&mut self, unit: u32) {
+        self.0.insert(unit);
+    }
+
     /// The element at a position in ascending order.
     pub(crate) fn select(&self, position: u32) -> Option<u32> {
         self.0.select(position)

@@ -176,8 +176,9 @@ impl<'a> Draft<'a> {
     /// The residual of a set in each basis with the sets so far.
     fn residuals(&mut self, parts: &Parts) -> Vec<Coefficients> {
         let mut residuals = Vec::with_capacity(self.space.bases.len());
-        for (basis, steps) in self.space.bases.iter().zip(&self.steps) {
-            let mut coefficients = basis.coefficients(parts);
+        let inside = self.space.positions.inside(parts, self.space.bases.len());
+        for ((basis, steps), inside) in self.space.bases.iter().zip(&self.steps).zip(inside) {
+            let mut coefficients = basis.coefficients(&inside);
             for step in steps {
                 let column = column(&mut self.columns, &self.members, step.unit);
                 let value = value(basis, &coefficients, column, parts.contains(step.unit));

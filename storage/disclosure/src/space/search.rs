@@ -147,7 +147,13 @@ impl<'a> Search<'a> {
 
     /// The units that were chosen.
     pub(super) fn units(&self) -> impl Iterator<Item = Unit> + '_ {
-        let all = self.own.as_slice().iter().flatten().chain(&self.shared);
+        let all = self
+            .own
+            .as_slice()
+            .iter()
+            .flatten()
+            .chain(&self.current)
+            .chain(&self.shared);
         all.map(|(unit, _)| *unit)
     }
 

@@ -7,7 +7,7 @@ use concordat_protocol::schema::VersionNumber;
 
 use super::error::SpaceError;
 use super::sets::Verdict;
-use crate::bases::{Basis, Loads, Plan, Step};
+use crate::bases::{Basis, Loads, Plan, Positions, Step};
 use crate::boxes::CellBox;
 use crate::epochs::{Epochs, Parts};
 use crate::tokens::{self, Fingerprint, Tokens};
@@ -42,6 +42,7 @@ pub struct Space {
     pub(super) tokens: Tokens,
     pub(super) members: Vec<Arc<Member>>,
     pub(super) bases: Vec<Basis>,
+    pub(super) positions: Positions,
     pub(super) loads: Loads,
     /// A number drawn for this space, by which its offers know it.
     pub(super) identity: [u8; 16],
@@ -67,6 +68,7 @@ impl Space {
             tokens: Tokens::draw(entropy),
             members: Vec::new(),
             bases: (0..plan.bases).map(|_| Basis::draw(entropy)).collect(),
+            positions: Positions::default(),
             loads: Loads::default(),
             identity,
         })
@@ -93,8 +95,11 @@ impl Space {
         if offer.identity != self.identity || offer.after != self.members.len() || offer.latest != latest {
             return Err(SpaceError::Stale);
         }
-        for (basis, steps) in self.bases.iter_mut().zip(&offer.steps) {
-            steps.iter().for_each(|step| basis.extend(step));
+        for (at, (basis, steps)) in self.bases.iter_mut().zip(&offer.steps).enumerate() {
+            for step in steps {
+                self.positions.add(step.unit, at, basis.len());
+                basis.extend(step);
+            }
         }
         self.members.extend(offer.added);
         self.loads = offer.loads;

@@ -67,18 +67,16 @@ fn cost_of_a_check_at_the_full_budget() {
         .map(|set| space.epochs.split(set, VersionNumber::FIRST).unwrap())
         .collect();
     let (_, tokens) = timed(|| space.tokens.fingerprints(&parts.iter().collect::<Vec<_>>()));
-    let (_, residuals) = timed(|| {
-        parts
+    let coefficients = |set| {
+        let inside = space.positions.inside(set, space.bases.len());
+        space
+            .bases
             .iter()
-            .map(|set| {
-                space
-                    .bases
-                    .iter()
-                    .map(|basis| basis.coefficients(set).len())
-                    .sum::<usize>()
-            })
+            .zip(inside)
+            .map(|(basis, inside)| basis.coefficients(&inside).len())
             .sum::<usize>()
-    });
+    };
+    let (_, residuals) = timed(|| parts.iter().map(coefficients).sum::<usize>());
     println!("of this, fingerprints {tokens:?}, residuals {residuals:?}");
     let (offer, check) = timed(|| offer_all(&space, &repeated, 7));
     println!("derivable cells: {check:?}, {:?}", &offer.verdicts()[..1]);
