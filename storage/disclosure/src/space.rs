@@ -1,7 +1,7 @@
 //! The audit: which sets may be released, given those that were released before.
 //!
-//! A space is about the subjects of a collection or the rows of a dataset, for one owner of memory. Sets are 0/1 vectors over its units, and
-//! figures are nonzero rational combinations of released sets. [`Space`] keeps this INVARIANT: each figure is nonzero at units of at least
+//! A space is about the subjects of a collection or the rows of a dataset, for one owner of memory. Sets are 0/1 vectors over its units,
+//! and figures are nonzero rational combinations of released sets. [`Space`] keeps this INVARIANT: each figure is nonzero at units of at least
 //! `k` different subjects. It counts as released what [`Space::commit`] was called for, and the universe, which is the first set: how many
 //! subjects there are is public, so that a set that all but few subjects are in isolates these few.
 //!

@@ -72,8 +72,8 @@ fn add_token(sum: &mut Fingerprint, token: &[u8]) {
 
 /// The probability, at most, that a set of a space with `rank` independent sets is taken for one that follows from them.
 ///
-/// Let `U` not be a rational combination of the `r` sets. Then some minor `D` of order `r + 1` of the sets and `U` is a nonzero integer, and
-/// by Hadamard's bound for 0/1 matrices `|D| <= (r+2)^((r+2)/2) / 2^(r+1)`. In one lane, with its prime `p` and tokens of its own:
+/// Let `U` not be a rational combination of the `r` sets. Then some minor `D` of order `r + 1` of the sets and `U` is a nonzero integer,
+/// and by Hadamard's bound for 0/1 matrices `|D| <= (r+2)^((r+2)/2) / 2^(r+1)`. In one lane, with its prime `p` and tokens of its own:
 ///
 /// - `U` is a combination modulo `p` only if `p` divides `D`: fewer than `log2 |D| / 30` primes above 2^30 do, of 50,697,537.
 /// - If it is not, its residual is nonzero at some unit, and of the 2^32 values of this unit's token at most 4 make the sums equal.

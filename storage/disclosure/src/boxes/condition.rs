@@ -18,7 +18,7 @@ pub enum Condition {
     Everyone,
     /// The value in the column is one of these atoms.
     Atoms {
-        /// The column, with the path of keys that leads to it from the subject or the event, and with the division of its values into atoms.
+        /// The column, with the path of keys that leads to it from the subject or the event, and the division of its values into atoms.
         path: String,
         /// The number of atoms of the column, with that of missing values.
         of: u32,

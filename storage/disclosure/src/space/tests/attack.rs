@@ -1,4 +1,4 @@
-//! Attacks on everything that was released together, by information-set decoding, and the share of queries that is answered.
+//! Attacks on everything that was released together, by information-set decoding, and how many queries are answered.
 
 use super::{Verdict, cell, offer_all, release, space};
 use crate::UnitSet;
@@ -203,10 +203,10 @@ fn attack_on_a_small_region_is_withheld() {
     assert_eq!(release(&mut space, elsewhere), Verdict::Certified);
 }
 
-/// Sets whose combination is a multiple of any number at one unit: after 40 sets, 2^40 times the first unit and nothing else.
+/// Chains of overlapping groups, whose figures are combinations with growing coefficients, and sets that lack one unit of a group.
 #[test]
 fn attack_with_large_coefficients_is_withheld() {
-    // Groups of 10 units; set i contains group i, and the groups that its figure of the step before is doubled by.
+    // Groups of 10 units, two at each step.
     let group = |at: u32| UnitSet::from_iter(20 * at..20 * at + 10);
     let other = |at: u32| UnitSet::from_iter(20 * at + 10..20 * at + 20);
     let mut space = space(10, 1_000, 1);
@@ -222,7 +222,7 @@ fn attack_with_large_coefficients_is_withheld() {
         }
     }
     assert!(certified > 30, "{certified}");
-    // Now each offered set that isolates one unit is found, whatever its coefficients.
+    // A set without one unit is never taken for one that follows, and if it was released, the set with the unit does not follow.
     for at in 0..15 {
         for set in [group(at), other(at), group(at).union(&other(at + 1))] {
             let without = set.difference(&UnitSet::from_iter([set.iter().next().unwrap()]));
