@@ -404,6 +404,24 @@ fn space_that_is_rebuilt_gives_the_same_verdicts() {
     }
 }
 
+/// Sets within a region that were released for a smaller threshold: the bases cannot show what follows for a larger one.
+#[test]
+fn space_with_a_raised_threshold_is_closed() {
+    let mut stored = vec![released(UnitSet::all(10_000), CellBox::everyone())];
+    let mut entropy = Seeded::new(4);
+    for at in 0..40 {
+        let half = UnitSet::from_iter((0..100).filter(|_| crate::random::below(&mut entropy, 2) == 0));
+        stored.push(released(half, cell(at)));
+    }
+    let few: UnitSet = stored[1].units.iter().take(9).collect();
+    let without = stored[1].units.difference(&few);
+    for (k, expected) in [(2, Verdict::Certified), (10, Verdict::NoBudget)] {
+        let epochs = Epochs::new(VersionNumber::FIRST);
+        let space = Space::rebuild(parameters(k, 10_000), &stored, epochs, &mut Themselves, &mut entropy);
+        assert_eq!(release(&mut space.unwrap(), without.clone()), expected, "{k}");
+    }
+}
+
 #[test]
 fn space_of_invalid_parameters_is_refused() {
     let rebuild = |k, n, sets: &[ReleasedSet]| {
