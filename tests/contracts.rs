@@ -16,10 +16,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first.
-const MEMBERS: [&str; 15] = [
+const MEMBERS: [&str; 16] = [
     "protocol",
     "protocol/verify",
     "storage/arrow-stream",
+    "storage/disclosure",
     "storage/keys",
     "storage",
     "storage/engine",
@@ -126,6 +127,7 @@ fn shipped_sources() -> Vec<Source> {
         "protocol/src",
         "protocol/verify/src",
         "storage/arrow-stream/src",
+        "storage/disclosure/src",
         "storage/keys/src",
         "storage/src",
         "storage/engine/src",

@@ -6,6 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const PROTOCOL: &str = "concordat-protocol";
 const VERIFY: &str = "concordat-verify";
 const ARROW_STREAM: &str = "concordat-arrow-stream";
+const DISCLOSURE: &str = "concordat-disclosure";
 const KEYS: &str = "concordat-keys";
 const STORAGE: &str = "concordat-storage";
 const ENGINE: &str = "concordat-engine";
@@ -19,13 +20,14 @@ const NODE: &str = "concordat-node";
 const PROGRAM: &str = "concordat-program";
 const TESTS: &str = "concordat-tests";
 
-/// Which crates may name which: `node -> engine -> storage -> keys -> protocol`; the reader of rows none, the engine it too; the verifier, the documents, the network and the policy the protocol
+/// Which crates may name which: `node -> engine -> storage -> keys -> protocol`; the reader of rows none, the engine it too; the disclosure, the verifier, the documents, the network and the policy the protocol
 /// alone; the client and the demonstration the protocol and the documents; the command line what the client may name, the client, and
 /// the reader of rows; the program puts node and command line together; and the tests all of them.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     (PROTOCOL, &[]),
     (VERIFY, &[PROTOCOL]),
     (ARROW_STREAM, &[]),
+    (DISCLOSURE, &[PROTOCOL]),
     (KEYS, &[PROTOCOL]),
     (STORAGE, &[PROTOCOL, KEYS]),
     (ENGINE, &[PROTOCOL, ARROW_STREAM, KEYS, STORAGE]),
@@ -58,6 +60,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             PROTOCOL,
             VERIFY,
             ARROW_STREAM,
+            DISCLOSURE,
             KEYS,
             STORAGE,
             ENGINE,
@@ -84,7 +87,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("ed25519-dalek", &[PROTOCOL]),
     ("coset", &[PROTOCOL]),
     ("ciborium", &[PROTOCOL, KEYS, STORAGE, ENGINE]),
-    ("blake3", &[PROTOCOL, KEYS, STORAGE, ENGINE]),
+    ("blake3", &[PROTOCOL, DISCLOSURE, KEYS, STORAGE, ENGINE]),
     ("sha2", &[PROTOCOL, KEYS, ENGINE]),
     // sealing, key wrapping, key derivation
     ("aes-gcm", &[KEYS]),
@@ -111,6 +114,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("lzma-rust2", &[STORAGE]),
     ("zstd", &[STORAGE]),
     ("quick-xml", &[STORAGE]),
+    // sets of subjects and rows
+    ("roaring", &[DISCLOSURE]),
     // the limits under which messages of rows are verified
     ("flatbuffers", &[ARROW_STREAM]),
     ("memchr", &[STORAGE]),
@@ -176,6 +181,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             PROTOCOL,
             VERIFY,
             ARROW_STREAM,
+            DISCLOSURE,
             KEYS,
             STORAGE,
             ENGINE,
@@ -192,7 +198,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     (
         "zeroize",
-        &[PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NODE, PROGRAM],
+        &[
+            PROTOCOL, DISCLOSURE, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NODE, PROGRAM,
+        ],
     ),
 ];
 
@@ -346,6 +354,12 @@ fn the_keys_are_built_without_engine_network_or_runtime() {
     assert_small(KEYS, "argon2", &HEAVY);
 }
 
+/// What may be released is audited by itself, and its tests are built in seconds.
+#[test]
+fn the_disclosure_is_built_without_engine_or_network() {
+    assert_small(DISCLOSURE, "roaring", &HEAVY);
+}
+
 /// Storage is built and tested without the query engine.
 #[test]
 fn storage_is_built_without_the_query_engine() {
@@ -393,6 +407,7 @@ fn upward_dependency_is_reported() {
     assert!(check(&edge(PROTOCOL, STORAGE)).is_some());
     assert!(check(&edge(STORAGE, NODE)).is_some());
     assert!(check(&edge(KEYS, STORAGE)).is_some());
+    assert!(check(&edge(DISCLOSURE, STORAGE)).is_some());
     assert!(check(&edge(STORAGE, ENGINE)).is_some());
     assert!(check(&edge(VERIFY, STORAGE)).is_some());
     assert!(check(&edge(NETWORK, STORAGE)).is_some());

@@ -52,6 +52,18 @@ const CRATES: &[Crate] = &[
         cycles: &[],
     },
     Crate {
+        src: "storage/disclosure/src",
+        layers: &[
+            &["dominance", "entropy", "exponential", "unit_set"],
+            &["perturbation", "random", "sampling"],
+            &["epochs", "field", "interval", "loss"],
+            &["answer", "bases", "boxes", "tokens"],
+            &["space"],
+        ],
+        upward: &[],
+        cycles: &[],
+    },
+    Crate {
         src: "storage/keys/src",
         layers: &[
             &["fs", "labels", "locked", "token"],

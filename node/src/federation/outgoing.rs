@@ -165,8 +165,9 @@ mod tests {
     async fn queries_of_a_slow_reader_leave_slots_to_other_persons() {
         let queries = OutgoingQueries::default();
         let cleveland: InstitutionId = "cleveland".parse().unwrap();
+        let slow = person("p0");
         let mut held = fill(&queries, &cleveland, 1).await;
-        let mut waiting = Box::pin(queries.slot(&cleveland, &person("p0")));
+        let mut waiting = Box::pin(queries.slot(&cleveland, &slow));
         assert!(futures::poll!(&mut waiting).is_pending(), "one person has all slots");
         let other = queries.slot_within(&cleveland, &person("pal"), Duration::ZERO).await;
         drop(other.unwrap());

@@ -12,16 +12,28 @@
 //! What it does not do: it computes no aggregates, stores nothing, and knows neither people nor grants.
 
 mod answer;
+mod bases;
+mod boxes;
 mod dominance;
 mod entropy;
+mod epochs;
 mod exponential;
+mod field;
+mod interval;
 mod loss;
 mod perturbation;
+mod random;
 mod sampling;
+mod space;
+mod tokens;
+mod unit_set;
 
 pub use answer::{AnswerError, Mode, Precision, Released, ReleasedColumn, Value};
+pub use boxes::{CellBox, CellBoxError, Condition};
 pub use dominance::{Contributions, Dominance, DominanceError, InvalidClip, Magnitude, RealClip, WholeClip};
 pub use entropy::Entropy;
+pub use epochs::{Epoch, Epochs, EpochsError};
+pub use interval::{IntervalCheck, check_intervals};
 pub use loss::{
     DeltaExponent, Epsilon, InvalidDelta, InvalidRho, Loss, LossLimits, LossLimitsError, MicroRho, Portion, Reserved,
     Spent, half_width,
@@ -31,3 +43,6 @@ pub use perturbation::{
     variance,
 };
 pub use sampling::{Gaussian, GaussianError};
+pub use space::{Offer, Offered, OwnersOf, ReleasedSet, Space, SpaceError, SpaceParameters, Themselves, Verdict};
+pub use tokens::RecordKeys;
+pub use unit_set::{UnitSet, UnitSetError};

@@ -25,6 +25,12 @@ impl KeySum {
     pub const fn add(&mut self, record_key: u64) {
         self.0 = self.0.wrapping_add(record_key);
     }
+
+    /// The sum over the units of both sets, which have none in common.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
+    }
 }
 
 impl FromIterator<u64> for KeySum {

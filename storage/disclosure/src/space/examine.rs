@@ -1,0 +1,376 @@
+//! Verdicts about sets, one after the other, and the replay of sets that were released.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::error::SpaceError;
+use super::owners::OwnersOf;
+use super::search::{Best, Found, Residual, Search};
+use super::sets::{Offered, ReleasedSet, Verdict};
+use super::state::{Member, Offer, Space, SpaceParameters};
+use crate::bases::{Basis, Coefficients, Column, Loads, Step};
+use crate::boxes;
+use crate::epochs::{Epochs, Parts, Unit};
+use crate::tokens::{Fingerprint, LANES};
+use crate::{Entropy, UnitSet};
+
+/// Additions with which residuals of one offer are computed at all units, when few units do not decide: about 50 ms.
+const MAX_WORK: u64 = 64 << 20;
+
+impl Space {
+    /// The space in which `released` were released in this order, with new random bases. The first set is the universe.
+    ///
+    /// All sets are kept, also if `k` is larger than at their release. If the bases then have no capacity for further sets, only derivable
+    /// ones are accepted.
+    ///
+    /// # Errors
+    /// If the threshold, a set or a version is invalid, or there are fewer than `k` subjects.
+    pub fn rebuild(
+        parameters: SpaceParameters,
+        released: &[ReleasedSet],
+        epochs: Epochs,
+        owners_of: &mut dyn OwnersOf,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, SpaceError> {
+        let mut space = Self::empty(parameters, epochs, entropy)?;
+        if released.is_empty() {
+            return Err(SpaceError::NoUniverse);
+        }
+        space.replay(released, owners_of, entropy)?;
+        Ok(space)
+    }
+
+    /// Verdicts in the given order; each certified set counts as released for the later ones. Nothing is changed: the result is committed
+    /// or dropped. The same entropy leads to the same result.
+    ///
+    /// # Errors
+    /// If a set goes beyond the universe or is of an unknown version.
+    pub fn offer(
+        &self,
+        offered: &[Offered<'_>],
+        owners_of: &mut dyn OwnersOf,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Offer, SpaceError> {
+        let parts = offered.iter().map(|set| split(self, set.units, set.version));
+        let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
+        let fingerprints = self.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
+        let mut draft = Draft::new(self, owners_of, entropy, MAX_WORK);
+        draft
+            .search
+            .fill(&draft.members, &parts, self.parameters.k, draft.entropy);
+        let mut verdicts = Vec::with_capacity(offered.len());
+        for ((set, parts), fingerprint) in offered.iter().zip(parts).zip(fingerprints) {
+            let cell = set.cell.clone();
+            verdicts.push(draft.verdict(Member {
+                parts,
+                fingerprint,
+                cell,
+            }));
+        }
+        Ok(draft.finish(verdicts))
+    }
+
+    /// Adds sets that were released, whether or not they are safe.
+    fn replay(
+        &mut self,
+        released: &[ReleasedSet],
+        owners_of: &mut dyn OwnersOf,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), SpaceError> {
+        let parts = released.iter().map(|set| split(self, &set.units, set.version));
+        let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
+        let fingerprints = self.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
+        for ((set, parts), fingerprint) in released.iter().zip(parts).zip(fingerprints) {
+            let mut draft = Draft::new(self, owners_of, entropy, u64::MAX);
+            draft.search.fill(
+                &draft.members,
+                std::slice::from_ref(&parts),
+                self.parameters.k,
+                draft.entropy,
+            );
+            draft.search.next_set();
+            let cell = set.cell.clone();
+            draft.admit(Member {
+                parts,
+                fingerprint,
+                cell,
+            })?;
+            let offer = draft.finish(Vec::new());
+            self.commit(offer)?;
+        }
+        Ok(())
+    }
+}
+
+fn split(
+    space: &Space,
+    units: &UnitSet,
+    version: concordat_protocol::schema::VersionNumber,
+) -> Result<Parts, SpaceError> {
+    let universe = space.parameters.universe;
+    if units.largest().is_some_and(|largest| largest >= universe) {
+        return Err(SpaceError::Beyond { universe });
+    }
+    Ok(space.epochs.split(units, version)?)
+}
+
+/// A space with the sets that were certified so far in one offer.
+struct Draft<'a> {
+    space: &'a Space,
+    entropy: &'a mut dyn Entropy,
+    /// All sets: those of the space, and then the certified ones.
+    members: Vec<Arc<Member>>,
+    steps: Vec<Vec<Step>>,
+    loads: Loads,
+    columns: HashMap<Unit, Column>,
+    search: Search<'a>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(space: &'a Space, owners_of: &'a mut dyn OwnersOf, entropy: &'a mut dyn Entropy, work: u64) -> Self {
+        Self {
+            space,
+            entropy,
+            members: space.members.clone(),
+            steps: vec![Vec::new(); space.bases.len()],
+            loads: space.loads.clone(),
+            columns: HashMap::new(),
+            search: Search::new(owners_of, work),
+        }
+    }
+
+    /// Looks up the units that will be searched: set by set, so that each set is in the processor's cache once.
+    fn fill_columns(&mut self) {
+        if !self.columns.is_empty() {
+            return;
+        }
+        let units: BTreeSet<Unit> = self.search.units().collect();
+        let mut columns: Vec<(Unit, Column)> = units.into_iter().map(|unit| (unit, Column::default())).collect();
+        for member in &self.members {
+            for (unit, column) in &mut columns {
+                column.push(member.parts.contains(*unit));
+            }
+        }
+        self.columns = columns.into_iter().collect();
+    }
+
+    fn verdict(&mut self, member: Member) -> Verdict {
+        self.search.next_set();
+        let residuals = self.residuals(&member.parts);
+        if self.is_derivable(&residuals, &member.fingerprint) {
+            return self.verdict_of_boxes(&residuals, &member);
+        }
+        if !self.space.is_extendable() || self.members.len() >= self.space.limit() {
+            return Verdict::NoBudget;
+        }
+        self.fill_columns();
+        match self.steps_of(&member.parts, residuals) {
+            Ok(steps) => {
+                self.accept(member, steps);
+                Verdict::Certified
+            }
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// The residual of a set in each basis with the sets so far.
+    fn residuals(&mut self, parts: &Parts) -> Vec<Coefficients> {
+        let mut residuals = Vec::with_capacity(self.space.bases.len());
+        let inside = self.space.positions.inside(parts, self.space.bases.len());
+        for ((basis, steps), inside) in self.space.bases.iter().zip(&self.steps).zip(inside) {
+            let mut coefficients = basis.coefficients(&inside);
+            for step in steps {
+                let column = column(&mut self.columns, &self.members, step.unit);
+                let value = value(basis, &coefficients, column, parts.contains(step.unit));
+                eliminate(basis, &mut coefficients, step, value);
+            }
+            residuals.push(coefficients);
+        }
+        residuals
+    }
+
+    /// Whether the residuals vanish everywhere, by the fingerprints of the sets.
+    fn is_derivable(&self, residuals: &[Coefficients], fingerprint: &Fingerprint) -> bool {
+        let lanes = self
+            .space
+            .bases
+            .iter()
+            .zip(residuals)
+            .zip(fingerprint)
+            .enumerate()
+            .take(LANES);
+        let mut vanishing = lanes.map(|(lane, ((basis, coefficients), sum))| {
+            let terms = coefficients.iter().zip(&self.members).map(|(number, member)| {
+                let sum = member.fingerprint.get(lane).copied().unwrap_or(0);
+                basis.prime.multiply(*number, basis.prime.reduce(sum))
+            });
+            let combination = terms.map(u64::from).sum();
+            basis.prime.reduce(combination) == basis.prime.reduce(*sum)
+        });
+        vanishing.all(|vanishes| vanishes)
+    }
+
+    fn verdict_of_boxes(&mut self, residuals: &[Coefficients], member: &Member) -> Verdict {
+        let lanes: Vec<_> = self.space.bases.iter().zip(residuals).take(LANES).collect();
+        let lanes: Vec<_> = lanes
+            .iter()
+            .map(|(basis, numbers)| (basis.prime, numbers.as_slice()))
+            .collect();
+        let cells: Vec<_> = self.members.iter().map(|member| &member.cell).collect();
+        if boxes::imply(&member.cell, &cells, &lanes, self.entropy) {
+            Verdict::Derivable
+        } else {
+            Verdict::RevealsEmpty
+        }
+    }
+
+    /// What extends each basis by a set, if its residuals are about enough subjects.
+    fn steps_of(&mut self, parts: &Parts, residuals: Vec<Coefficients>) -> Result<Vec<Step>, Verdict> {
+        let mut steps = Vec::with_capacity(residuals.len());
+        for (at, coefficients) in residuals.into_iter().enumerate() {
+            match self.find(at, parts, &coefficients, self.space.plan.cap).best() {
+                Ok(best) => steps.push(self.step(at, best, coefficients)),
+                Err(verdict) => {
+                    self.take_back(&steps);
+                    return Err(verdict);
+                }
+            }
+        }
+        Ok(steps)
+    }
+
+    fn find(&mut self, at: usize, parts: &Parts, coefficients: &[u32], cap: u32) -> Found {
+        let mut found = Found::new(self.space.parameters.k, cap);
+        let (Some(basis), Some(steps)) = (self.space.bases.get(at), self.steps.get(at)) else {
+            return found;
+        };
+        let (loads, columns, members) = (&self.loads, &mut self.columns, &self.members);
+        let mut residual = Residual {
+            prime: basis.prime,
+            coefficients,
+            members,
+            set: parts,
+            value: &mut |unit| {
+                value(
+                    basis,
+                    coefficients,
+                    column(columns, members, unit),
+                    parts.contains(unit),
+                )
+            },
+            load: &|owner| loads.of(owner) + u32::from(!holds(basis, steps, owner)),
+        };
+        self.search.find(&mut found, &mut residual);
+        found
+    }
+
+    /// Adds a unit to a basis, for now in `loads` only.
+    fn step(&mut self, at: usize, best: Best, coefficients: Coefficients) -> Step {
+        let prime = self.space.bases.get(at).map(|basis| basis.prime);
+        if !self.holds(at, best.owner) {
+            self.loads.add(best.owner);
+        }
+        Step {
+            unit: best.unit,
+            owner: best.owner,
+            coefficients,
+            pivot_inverse: prime.map_or(0, |prime| prime.inverse(best.value)),
+            column: column(&mut self.columns, &self.members, best.unit).clone(),
+        }
+    }
+
+    fn take_back(&mut self, steps: &[Step]) {
+        for (at, step) in steps.iter().enumerate() {
+            if !self.holds(at, step.owner) {
+                self.loads.remove(step.owner);
+            }
+        }
+    }
+
+    fn holds(&self, at: usize, owner: u32) -> bool {
+        let found = self.space.bases.get(at).zip(self.steps.get(at));
+        found.is_some_and(|(basis, steps)| holds(basis, steps, owner))
+    }
+
+    fn accept(&mut self, member: Member, steps: Vec<Step>) {
+        for (all, step) in self.steps.iter_mut().zip(steps) {
+            all.push(step);
+        }
+        self.members.push(Arc::new(member));
+    }
+
+    /// Adds a set that was released; one that follows from the others adds nothing.
+    fn admit(&mut self, member: Member) -> Result<(), SpaceError> {
+        let residuals = self.residuals(&member.parts);
+        if self.is_derivable(&residuals, &member.fingerprint) {
+            return if self.members.is_empty() {
+                Err(self.too_few())
+            } else {
+                Ok(())
+            };
+        }
+        let mut steps = Vec::with_capacity(residuals.len());
+        for (at, coefficients) in residuals.into_iter().enumerate() {
+            let mut found = self.find(at, &member.parts, &coefficients, self.space.plan.cap);
+            if self.members.is_empty() && !found.has_subjects() {
+                return Err(self.too_few());
+            }
+            if found.any().is_none() {
+                found = self.find(at, &member.parts, &coefficients, u32::MAX);
+            }
+            let best = found.any().ok_or(SpaceError::NoOwners)?;
+            steps.push(self.step(at, best, coefficients));
+        }
+        self.accept(member, steps);
+        Ok(())
+    }
+
+    fn too_few(&self) -> SpaceError {
+        SpaceError::TooFewSubjects {
+            k: self.space.parameters.k,
+        }
+    }
+
+    fn finish(self, verdicts: Vec<Verdict>) -> Offer {
+        let after = self.space.members.len();
+        Offer {
+            verdicts,
+            added: self.members.into_iter().skip(after).collect(),
+            steps: self.steps,
+            loads: self.loads,
+            identity: self.space.identity,
+            after,
+            latest: self.space.epochs.latest(),
+        }
+    }
+}
+
+/// Whether a unit of this subject is in a basis with these steps.
+fn holds(basis: &Basis, steps: &[Step], owner: u32) -> bool {
+    basis.has_owner(owner) || steps.iter().any(|step| step.owner == owner)
+}
+
+/// The membership of `unit` in all sets so far.
+fn column<'a>(columns: &'a mut HashMap<Unit, Column>, members: &[Arc<Member>], unit: Unit) -> &'a Column {
+    let column = columns.entry(unit).or_default();
+    for member in members.iter().skip(column.len()) {
+        column.push(member.parts.contains(unit));
+    }
+    column
+}
+
+/// The value of a residual at a unit with this membership in the sets, and in the set that the residual is of.
+fn value(basis: &Basis, coefficients: &[u32], column: &Column, is_member: bool) -> u32 {
+    let sum = basis.prime.reduce(column.sum_of(coefficients));
+    basis.prime.subtract(u32::from(is_member), sum)
+}
+
+/// Makes a residual with `value` at the unit of `step` vanish there.
+fn eliminate(basis: &Basis, coefficients: &mut Coefficients, step: &Step, value: u32) {
+    let factor = basis.prime.multiply(value, step.pivot_inverse);
+    let negated = basis.prime.negate(factor);
+    for (number, other) in coefficients.iter_mut().zip(&step.coefficients) {
+        *number = basis.prime.multiply_add(*number, negated, *other);
+    }
+    coefficients.push(factor);
+}

@@ -1,0 +1,306 @@
+//! Units at which a residual is nonzero: first among few, then among all.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::owners::OwnersOf;
+use super::sets::Verdict;
+use super::state::Member;
+use crate::epochs::{Epoch, Parts, Unit};
+use crate::field::Prime;
+use crate::{Entropy, UnitSet};
+
+/// Units whose values are computed together.
+const CHUNK: u32 = 1 << 16;
+
+/// Units of the support of one residual whose subjects are looked up.
+const MAX_OWNERS: usize = 4_096;
+
+/// Units of the universe at which residuals are evaluated.
+const FROM_UNIVERSE: usize = 64;
+
+/// What was found of one residual.
+pub(super) struct Found {
+    k: usize,
+    cap: u32,
+    subjects: BTreeSet<u32>,
+    best: Option<Best>,
+}
+
+/// The unit whose subject is in the fewest bases.
+#[derive(Clone, Copy)]
+pub(super) struct Best {
+    load: u32,
+    pub(super) unit: Unit,
+    pub(super) owner: u32,
+    /// The value of the residual.
+    pub(super) value: u32,
+}
+
+impl Found {
+    /// To find `k` subjects, and one whose load is at most `cap` with this basis.
+    pub(super) fn new(k: u32, cap: u32) -> Self {
+        Self {
+            k: usize::try_from(k).unwrap_or(usize::MAX),
+            cap,
+            subjects: BTreeSet::new(),
+            best: None,
+        }
+    }
+
+    /// Whether the residual is about enough subjects.
+    pub(super) fn has_subjects(&self) -> bool {
+        self.subjects.len() >= self.k
+    }
+
+    /// The unit for the basis, if the residual is about enough subjects and one of them can be in one more basis.
+    pub(super) fn best(&self) -> Result<Best, Verdict> {
+        if !self.has_subjects() {
+            return Err(Verdict::Isolates);
+        }
+        self.best.ok_or(Verdict::Dense)
+    }
+
+    /// The unit for the basis, about how many subjects the residual may be.
+    pub(super) fn any(&self) -> Option<Best> {
+        self.best
+    }
+
+    /// Whether a unit of a subject with this load would become the best.
+    fn is_better(&self, load: u32) -> bool {
+        load <= self.cap && self.best.is_none_or(|best| load < best.load)
+    }
+
+    /// Twice as many subjects as needed give a choice among loads.
+    fn has_choice(&self) -> bool {
+        self.subjects.len() >= self.k.saturating_mul(2) && self.best.is_some()
+    }
+
+    fn add(&mut self, load: u32, unit: Unit, owner: u32, value: u32) {
+        self.subjects.insert(owner);
+        if self.is_better(load) {
+            self.best = Some(Best {
+                load,
+                unit,
+                owner,
+                value,
+            });
+        }
+    }
+}
+
+/// A residual in one basis, and how it is evaluated.
+pub(super) struct Residual<'a> {
+    pub(super) prime: Prime,
+    pub(super) coefficients: &'a [u32],
+    pub(super) members: &'a [Arc<Member>],
+    pub(super) set: &'a Parts,
+    /// The value at a unit.
+    pub(super) value: &'a mut dyn FnMut(Unit) -> u32,
+    /// The number of bases with a unit of a subject, if this basis had one.
+    pub(super) load: &'a dyn Fn(u32) -> u32,
+}
+
+/// Where residuals are evaluated.
+pub(super) struct Search<'a> {
+    owners_of: &'a mut dyn OwnersOf,
+    /// Additions that are left.
+    work: u64,
+    /// Units with their subjects: some of each offered set, in the order of the sets.
+    own: std::vec::IntoIter<Vec<(Unit, u32)>>,
+    current: Vec<(Unit, u32)>,
+    shared: Vec<(Unit, u32)>,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(owners_of: &'a mut dyn OwnersOf, work: u64) -> Self {
+        Self {
+            owners_of,
+            work,
+            own: Vec::new().into_iter(),
+            current: Vec::new(),
+            shared: Vec::new(),
+        }
+    }
+
+    /// Chooses units of the sets that will be examined and of the universe.
+    pub(super) fn fill(&mut self, members: &[Arc<Member>], sets: &[Parts], k: u32, entropy: &mut dyn Entropy) {
+        let count = usize::try_from(k)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(3)
+            .min(MAX_OWNERS);
+        let mut drawn: Vec<Vec<Unit>> = sets.iter().map(|set| set.sample(count, entropy)).collect();
+        let universe = members
+            .first()
+            .map(|universe| universe.parts.sample(FROM_UNIVERSE, entropy));
+        drawn.extend(universe);
+        let owners = self.owners(drawn.iter().flatten().copied());
+        let known = |units: Vec<Unit>| {
+            let known = units
+                .into_iter()
+                .filter_map(|unit| Some((unit, *owners.get(&unit.ordinal)?)));
+            known.collect::<Vec<_>>()
+        };
+        self.shared = drawn.split_off(sets.len()).into_iter().flat_map(known).collect();
+        self.own = drawn.into_iter().map(known).collect::<Vec<_>>().into_iter();
+    }
+
+    /// The units that were chosen.
+    pub(super) fn units(&self) -> impl Iterator<Item = Unit> + '_ {
+        let all = self
+            .own
+            .as_slice()
+            .iter()
+            .flatten()
+            .chain(&self.current)
+            .chain(&self.shared);
+        all.map(|(unit, _)| *unit)
+    }
+
+    /// Goes on to the next set.
+    pub(super) fn next_set(&mut self) {
+        self.current = self.own.next().unwrap_or_default();
+    }
+
+    fn owners(&mut self, units: impl Iterator<Item = Unit>) -> HashMap<u32, u32> {
+        let units: BTreeSet<u32> = units.map(|unit| unit.ordinal).collect();
+        let units: Vec<u32> = units.into_iter().collect();
+        let owners = self.owners_of.owners_of(&units);
+        let known = units
+            .into_iter()
+            .zip(owners)
+            .filter_map(|(unit, owner)| Some((unit, owner?)));
+        known.collect()
+    }
+
+    /// Looks for subjects of a residual: in the samples, and if they do not suffice, everywhere.
+    pub(super) fn find(&mut self, found: &mut Found, residual: &mut Residual<'_>) {
+        for (unit, owner) in self.current.iter().chain(&self.shared) {
+            if found.has_choice() {
+                return;
+            }
+            let value = (residual.value)(*unit);
+            if value != 0 {
+                found.add((residual.load)(*owner), *unit, *owner, value);
+            }
+        }
+        if found.best().is_err() {
+            self.find_everywhere(found, residual);
+        }
+    }
+
+    fn find_everywhere(&mut self, found: &mut Found, residual: &mut Residual<'_>) {
+        let Some(support) = self.support(residual) else { return };
+        let owners = self.owners(support.iter().copied());
+        for unit in support {
+            let Some(owner) = owners.get(&unit.ordinal) else {
+                continue;
+            };
+            let load = (residual.load)(*owner);
+            let is_new = !found.subjects.contains(owner);
+            if found.is_better(load) {
+                found.add(load, unit, *owner, (residual.value)(unit));
+            }
+            found.subjects.insert(*owner);
+            if is_new && found.subjects.len() <= found.k.saturating_mul(3) {
+                self.shared.push((unit, *owner));
+            }
+        }
+    }
+
+    /// The units at which a residual is nonzero, or an even selection if there are many; `None` if that is too much work.
+    fn support(&mut self, residual: &Residual<'_>) -> Option<Vec<Unit>> {
+        let terms = residual.coefficients.iter().zip(residual.members);
+        let terms = terms.filter(|(number, _)| **number != 0);
+        let mut terms: Vec<(&Parts, u32)> = terms
+            .map(|(number, member)| (&member.parts, residual.prime.negate(*number)))
+            .collect();
+        terms.push((residual.set, 1));
+        let work = terms.iter().map(|(parts, _)| parts.len()).sum();
+        self.work = self.work.checked_sub(work)?;
+        let epochs: BTreeSet<Epoch> = terms
+            .iter()
+            .flat_map(|(parts, _)| parts.iter().map(|(epoch, _)| epoch))
+            .collect();
+        let mut support = Selection::default();
+        for epoch in epochs {
+            let terms = terms
+                .iter()
+                .filter_map(|(parts, number)| Some((parts.at(epoch)?, *number)));
+            let terms: Vec<(&UnitSet, u32)> = terms.collect();
+            add_support(&mut support, epoch, &terms, residual.prime);
+        }
+        Some(support.units)
+    }
+}
+
+/// Adds the units of one epoch at which the sum of sets times numbers is nonzero.
+fn add_support(support: &mut Selection, epoch: Epoch, terms: &[(&UnitSet, u32)], prime: Prime) {
+    let largest = terms.iter().filter_map(|(set, _)| set.largest()).max().unwrap_or(0);
+    let mut sums = vec![0_u64; largest.min(CHUNK - 1) as usize + 1];
+    for first in (0..=largest).step_by(CHUNK as usize) {
+        sums.fill(0);
+        for (set, number) in terms {
+            for unit in set.between(first, first + (CHUNK - 1)) {
+                if let Some(sum) = sums.get_mut((unit - first) as usize) {
+                    *sum += u64::from(*number);
+                }
+            }
+        }
+        let ordinals = (first..=largest).zip(&sums);
+        for (ordinal, _) in ordinals.filter(|(_, sum)| prime.reduce(**sum) != 0) {
+            support.push(Unit { epoch, ordinal });
+        }
+    }
+}
+
+/// At most [`MAX_OWNERS`] units, evenly from all that were added.
+#[derive(Default)]
+struct Selection {
+    units: Vec<Unit>,
+    seen: usize,
+    /// A power of two; every so many units are selected.
+    log_stride: u32,
+}
+
+impl Selection {
+    fn push(&mut self, unit: Unit) {
+        if self.seen.trailing_zeros() >= self.log_stride {
+            self.units.push(unit);
+        }
+        self.seen += 1;
+        if self.units.len() > MAX_OWNERS {
+            let mut at = 0_usize;
+            self.units.retain(|_| {
+                at += 1;
+                at % 2 == 1
+            });
+            self.log_stride += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_OWNERS, Selection, Unit};
+    use crate::{Epochs, UnitSet};
+    use concordat_protocol::schema::VersionNumber;
+
+    #[test]
+    fn selection_is_even_and_bounded() {
+        let epochs = Epochs::new(VersionNumber::FIRST);
+        let parts = epochs.split(&UnitSet::all(1), VersionNumber::FIRST).unwrap();
+        let epoch = parts.iter().next().unwrap().0;
+        let select = |count: u32| {
+            let mut selection = Selection::default();
+            (0..count).for_each(|ordinal| selection.push(Unit { epoch, ordinal }));
+            let ordinals: Vec<u32> = selection.units.iter().map(|unit| unit.ordinal).collect();
+            ordinals
+        };
+        assert!(select(4_096).into_iter().eq(0..4_096));
+        assert!(select(4_097).into_iter().eq((0..4_097).step_by(2)));
+        let many = select(1_000_000);
+        assert!(many.len() <= MAX_OWNERS && many.len() > MAX_OWNERS / 4);
+        assert!(many.windows(2).all(|pair| pair[1] - pair[0] == many[1]));
+    }
+}

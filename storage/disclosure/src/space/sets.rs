@@ -1,0 +1,44 @@
+//! Sets that were released or would be, and what follows.
+
+use concordat_protocol::schema::VersionNumber;
+
+use crate::{CellBox, UnitSet};
+
+/// A set that was released, as it is stored.
+#[derive(Clone, Debug)]
+pub struct ReleasedSet {
+    /// The units of the set.
+    pub units: UnitSet,
+    /// The version of the data that they are of.
+    pub version: VersionNumber,
+    /// What the units have in common.
+    pub cell: CellBox,
+}
+
+/// A set that would be released.
+#[derive(Clone, Copy, Debug)]
+pub struct Offered<'a> {
+    /// The units of the set.
+    pub units: &'a UnitSet,
+    /// The version of the data that they are of.
+    pub version: VersionNumber,
+    /// What the units have in common.
+    pub cell: &'a CellBox,
+}
+
+/// What follows from the release of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// New figures, each about at least `k` subjects.
+    Certified,
+    /// No figure that does not follow from the released ones.
+    Derivable,
+    /// A figure about fewer than `k` subjects, or none was excluded within the bounds of the computation.
+    Isolates,
+    /// That a region is empty.
+    RevealsEmpty,
+    /// Too many figures about the same subjects to exclude one about fewer than `k`.
+    Dense,
+    /// More independent sets than the space may have.
+    NoBudget,
+}
