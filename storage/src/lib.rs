@@ -5,7 +5,7 @@
 //! 1. Files that others may have written are opened without leaving their folder ([`beneath`]).
 //! 2. Objects are stored locally or in a remote store ([`objects`]), and they are always sealed ([`seal`]). Small state is sealed
 //!    too ([`meta`]), and every decision is recorded ([`ledger`]).
-//! 3. Data is imported ([`ingest`]).
+//! 3. Data is imported ([`ingest`]), and its [`subjects`] are numbered.
 //! 4. Datasets and their immutable versions are in the [`catalog`]. [`data_dir::Storage`] opens the data directory and gives
 //!    access to its parts; [`backup`] saves and restores it.
 //!
@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod meta;
 
 pub mod ingest;
+pub mod subjects;
 
 pub mod backup;
 pub mod catalog;

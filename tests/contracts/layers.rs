@@ -85,6 +85,7 @@ const CRATES: &[Crate] = &[
             &["meta"],
             &["ledger"],
             &["ingest"],
+            &["subjects"],
             &["catalog"],
             &["data_dir"],
             &["backup"],

@@ -204,6 +204,41 @@ impl PseudonymSecret {
         ];
         OrderKey(RawKey::derive_with(self.0.bytes(), &[], &info))
     }
+
+    /// The key of the hashes that are stored about the subjects.
+    #[must_use]
+    pub fn subjects_key(&self) -> SubjectsKey {
+        SubjectsKey {
+            identities: RawKey::derive(self.0.bytes(), &[], labels::SUBJECT_IDENTITIES),
+            rows: RawKey::derive(self.0.bytes(), &[], labels::SUBJECT_ROWS),
+        }
+    }
+}
+
+/// Hashes what is stored about the subjects of one collection: who they are, and what their rows contain. It does not change when the
+/// key of the data is rotated, so subjects keep their numbers.
+#[derive(Debug)]
+pub struct SubjectsKey {
+    identities: RawKey,
+    rows: RawKey,
+}
+
+impl SubjectsKey {
+    /// Identifies the subject whose key is written as `form`: the first 16 bytes of keyed BLAKE3.
+    #[must_use]
+    pub fn identity(&self, form: &[u8]) -> [u8; 16] {
+        start(&blake3::keyed_hash(self.identities.bytes(), form))
+    }
+
+    /// The key of a fast hash over rows, for one purpose.
+    #[must_use]
+    pub fn row_hash_key(&self, purpose: &[u8]) -> [u8; 16] {
+        start(&blake3::keyed_hash(self.rows.bytes(), purpose))
+    }
+}
+
+fn start(hash: &blake3::Hash) -> [u8; 16] {
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 /// Creates pseudonyms under one grant: the same value has a different pseudonym under each grant and in each column.

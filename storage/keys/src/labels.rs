@@ -62,3 +62,7 @@ pub(crate) const META_HEAD: &str = "concordat/1 state head";
 pub(crate) const PSEUDONYM: &str = "concordat/1 pseudonyms";
 /// Secret of a dataset to the key of the order in which rows of one version are released under one grant.
 pub(crate) const ROW_ORDER: &str = "concordat/1 row order";
+/// Secret of a collection to the key of the hashes that identify its subjects at rest.
+pub(crate) const SUBJECT_IDENTITIES: &str = "concordat/1 subject identities";
+/// Secret of a collection to the key of the keys of the hashes over its rows.
+pub(crate) const SUBJECT_ROWS: &str = "concordat/1 subject rows";
