@@ -172,7 +172,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "serde",
         &[
-            PROTOCOL, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NETWORK, DEMO, NODE, PROGRAM,
+            PROTOCOL, DISCLOSURE, KEYS, STORAGE, ENGINE, DOCUMENTS, CLIENT, CLI, NETWORK, DEMO, NODE, PROGRAM,
         ],
     ),
     (

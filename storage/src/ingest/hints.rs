@@ -102,7 +102,7 @@ impl Hints {
 
     /// Whether the last value is the sum of the others.
     pub(super) fn ends_with_sum(&self) -> bool {
-        self.sum.ends_with_sum()
+        self.sum.ends_with_sum(FEW)
     }
 }
 

@@ -16,6 +16,7 @@ mod shapes;
 mod tests;
 mod ways;
 
+use options::FirstLines;
 use shapes::Shapes;
 use ways::{FORMS, SIGNS, WORDS};
 
@@ -95,17 +96,6 @@ pub(super) struct Alternatives {
     impossible: u64,
     first: FirstLines,
     shapes: Shapes,
-}
-
-/// The line or row of the first value of each kind that makes a column text whatever its notation is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FirstLines {
-    /// A possible marker.
-    marker: Option<u64>,
-    /// A limit.
-    limit: Option<u64>,
-    /// A day that does not exist.
-    impossible: Option<u64>,
 }
 
 impl Alternatives {

@@ -7,7 +7,7 @@ use concordat_engine::{version_number, visit};
 use concordat_protocol::schema::VersionNumber;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, SetExpr, TableFactor, Visit, Visitor};
 
-use super::{ANSWER, TableName};
+use super::table_name::{ANSWER, TableName};
 use crate::federation::error::FederationError;
 
 /// The tables that `node` names, except those that it defines itself.

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, Value, VisitMut, VisitorMut,
 };
 
-use super::{TableName, quoted};
+use super::{quoted, table_name::TableName};
 
 /// Rewrites a node that names only `table` to the provider's name for it: the dataset alone, without the institution.
 pub(in crate::federation) fn use_provider_table_name<V: VisitMut>(node: &mut V, table: &TableName) {

@@ -3,7 +3,6 @@
 //! Decimals are added as whole numbers of units of their last place, because floating point does not have most of them: there, 0.1 and 0.2
 //! are not 0.3.
 
-use super::FEW;
 use crate::ingest::{notation::Notation, values::Reading};
 
 /// From so many decimals on, a number was computed in floating point, and not written by a person.
@@ -84,8 +83,8 @@ impl Sum {
         })
     }
 
-    /// Whether the last number is the sum of the others.
-    pub(super) fn ends_with_sum(&self) -> bool {
+    /// Whether the last number is the sum of the others, of which there are at least `fewest` that are not zero.
+    pub(super) fn ends_with_sum(&self, fewest: u64) -> bool {
         let Self {
             total,
             last,
@@ -96,7 +95,7 @@ impl Sum {
         let difference = total.saturating_sub(last).saturating_sub(last).saturating_abs();
         let is_computed = decimals >= COMPUTED_DECIMALS;
         let is_close = is_computed && difference.saturating_mul(COMPUTED_PRECISION) <= last.saturating_abs();
-        !is_excluded && count > FEW && last != 0 && (difference == 0 || is_close)
+        !is_excluded && count > fewest && last != 0 && (difference == 0 || is_close)
     }
 }
 

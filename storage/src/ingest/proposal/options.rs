@@ -1,7 +1,18 @@
 //! A proposal, as the command line and a note have it.
 
-use super::{FirstLines, ways::Statement};
+use super::ways::Statement;
 use crate::ingest::format::Numbering;
+
+/// The line or row of the first value of each kind that makes a column text whatever its notation is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FirstLines {
+    /// A possible marker.
+    pub(super) marker: Option<u64>,
+    /// A limit.
+    pub(super) limit: Option<u64>,
+    /// A day that does not exist.
+    pub(super) impossible: Option<u64>,
+}
 
 /// Options that make a column typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
