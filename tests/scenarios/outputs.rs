@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::Command;
 use std::time::Duration;
 
 use concordat_tests::{Import, Person, World};
@@ -208,7 +208,11 @@ fn query_that_is_interrupted_leaves_nothing() {
             let mut query = world.nodes[0].spawn(&["query", LONG, "--out", out.to_str().unwrap()]);
             std::thread::sleep(Duration::from_millis(500));
             assert!(query.try_wait().unwrap().is_none(), "{ending}: it has ended");
-            let ended = end_with(&mut query, signal);
+            Command::new("kill")
+                .args([signal, &query.id().to_string()])
+                .status()
+                .unwrap();
+            let ended = query.wait().unwrap();
             let is_ended = ended.signal() == Some(number) || ended.code() == Some(128 + number);
             assert!(is_ended, "{ending} {signal}: {ended:?}");
             assert_eq!(names(&folder), Vec::<String>::new(), "{ending} {signal}");
@@ -221,18 +225,6 @@ fn query_that_is_interrupted_leaves_nothing() {
     let ended = query.wait_with_output().unwrap();
     assert!(matches!(ended.status.code(), Some(1 | 5)), "{ended:?}");
     assert_eq!(names(&folder), Vec::<String>::new());
-}
-
-/// Sends the signal until the process ends: one that a background shell has started ignores SIGINT until it has a handler.
-fn end_with(process: &mut Child, signal: &str) -> ExitStatus {
-    let pid = process.id().to_string();
-    loop {
-        if let Some(ended) = process.try_wait().unwrap() {
-            return ended;
-        }
-        Command::new("kill").args([signal, &pid]).status().unwrap();
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 #[test]
