@@ -1,7 +1,7 @@
 //! Lists and maps with a maximum, read one element at a time.
 //!
 //! A list states its length before its elements, so a few bytes can announce millions. What is read here grows with the elements that
-//! arrive: at most [`FACTOR`] bytes of memory for each byte of input.
+//! arrive: at most 256 bytes of memory for each byte of input (`FACTOR`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -7,7 +7,7 @@
 //!
 //! 1. [`Space::offer`] computes the residual of each set in each of the bases ([`Plan`](crate::bases::Plan)).
 //! 2. A residual that vanishes, which its fingerprint shows, adds no figure. The set is free, unless the cells' descriptions alone do not
-//!    imply that it vanishes ([`CellBox`]): then the numbers would reveal that a region is empty.
+//!    imply that it vanishes ([`CellBox`](crate::CellBox)): then the numbers would reveal that a region is empty.
 //! 3. A residual about fewer than `k` subjects is a figure about them. The set isolates.
 //! 4. Otherwise the set is certified, if each basis can be extended by a unit of a subject that is not in too many bases already. If not,
 //!    there are too many figures about the same subjects.
