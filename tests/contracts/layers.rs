@@ -233,6 +233,7 @@ const CRATES: &[Crate] = &[
                 "identity",
                 "restorations",
                 "shutdown",
+                "templates",
             ],
             &["changes"],
             &["iam", "refusals"],
