@@ -45,7 +45,7 @@ fn template_file_of_nonsense_has_few_mistakes() {
         "=\n", "a\n", "a=1\n", "[a]\n", "[[a]]\n", "'\n", "\"\"\"\n", "]", "a=[", "a={b=1,", "\0", "é=é\n", "a.b=1\n",
         "\r",
     ] {
-        let found = mistakes_of(&line.repeat(MAX_FILE / line.len()));
+        let found = mistakes_of(&line.repeat(MAX_FILE / 8 / line.len()));
         assert!(
             !found.is_empty() && found.len() <= MAX_MISTAKES + 1,
             "{line:?}: {}",
