@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `clock`, `shutdown`, `telemetry`, `epoch` | time, an orderly end, the log, and the number that ends what is no longer permitted |
 //! | `identity`, [`config`], [`init`], `start_state`, `bound_state` | keys and settings of an institution, and what a start compares them with |
+//! | [`templates`] | what is declared about the columns of a data model; no service uses it yet |
 //! | `iam`, `attribution`, `refusals`, `restorations` | people: accounts, sessions, training; who caused an entry of the ledger |
 //! | `policies`, `membership`, `negotiation` | which policies apply, who belongs to the consortium, and which grants exist |
 //! | `sharing` | the provider's path of a query, from the envelope to the receipt |
@@ -20,6 +21,7 @@
 pub mod config;
 pub mod init;
 pub mod offline;
+pub mod templates;
 
 mod api;
 mod attribution;

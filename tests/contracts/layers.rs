@@ -246,6 +246,7 @@ const CRATES: &[Crate] = &[
                 "identity",
                 "restorations",
                 "shutdown",
+                "templates",
             ],
             &["changes"],
             &["iam", "refusals"],

@@ -54,14 +54,18 @@ impl Edges {
             return Err(vec![LevelsError::NoEdges]);
         }
         let axis = Axis::new(edges, contents).ok_or_else(|| vec![LevelsError::MixedKinds])?;
+        if axis.len() > axis.max_len() {
+            return Err(vec![LevelsError::TooManyEdges { max: axis.max_len() }]);
+        }
         let mut errors = Vec::new();
         if !axis.fits(contents) {
             errors.push(LevelsError::OtherKind);
         }
+        let position: BTreeMap<&Value, usize> = edges.iter().zip(0..).collect();
         let mut positions = BTreeMap::new();
         for (name, kept) in levels {
-            let found = kept.iter().map(|edge| edges.iter().position(|known| known == edge));
-            match found.map(|at| at.and_then(|at| u16::try_from(at).ok())).collect() {
+            let found = kept.iter().map(|edge| u16::try_from(*position.get(edge)?).ok());
+            match found.collect() {
                 Some(found) => {
                     positions.insert(name.clone(), found);
                 }

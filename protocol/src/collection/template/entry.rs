@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::kind::{CountLevels, KeyLink};
-use super::super::levels::{CodeNames, Hierarchy, Listed, RawLevels};
+use super::super::levels::{CodeNames, Contents, Hierarchy, Levels, Listed, RawLevels};
 use super::super::measure::RawRange;
 use super::edges::TemplateEdges;
 use super::error::TemplateProblem;
@@ -104,6 +104,18 @@ pub enum TemplateLevels {
 }
 
 impl TemplateLevels {
+    /// What is wrong with them in every column, whatever it contains.
+    #[must_use]
+    pub fn problems(&self) -> Vec<TemplateProblem> {
+        match self.raw() {
+            Ok(raw) => {
+                let errors = Levels::check(raw, Contents::Empty).err().unwrap_or_default();
+                errors.into_iter().map(TemplateProblem::Levels).collect()
+            }
+            Err(problem) => vec![problem],
+        }
+    }
+
     /// The levels as the rules of a column declare them.
     pub(super) fn raw(&self) -> Result<RawLevels, TemplateProblem> {
         Ok(match self {

@@ -1,6 +1,6 @@
 //! What is wrong with a template for the columns that it is applied to.
 
-use super::super::levels::{MAX_DATE_EDGES, MAX_EDGES};
+use super::super::levels::{LevelsError, MAX_DATE_EDGES, MAX_EDGES};
 use crate::error_kind::{ErrorKind, Explain};
 
 /// One mistake in a template, and where it is.
@@ -57,6 +57,9 @@ pub enum TemplateProblem {
          {MAX_EDGES} numbers or {MAX_DATE_EDGES} dates"
     )]
     Steps,
+    /// Levels that are invalid in any column.
+    #[error("{0}")]
+    Levels(LevelsError),
     /// Two levels of one name.
     #[error("two levels of edges have one name")]
     LevelTwice,

@@ -325,6 +325,37 @@ fn steps_of_numbers_end_where_they_should() {
     assert_eq!(of(-f64::MAX, f64::MAX, f64::MAX), None);
 }
 
+/// Levels that no column can have are found before a template is applied to columns.
+#[test]
+fn levels_of_a_template_are_checked_without_columns() {
+    let of = |edges, levels| {
+        TemplateLevels::Edges(TemplateEdges {
+            name: None,
+            edges,
+            levels,
+        })
+    };
+    let at = |numbers: Vec<i64>| EdgeSpec::At(ints(numbers));
+    let none = BTreeMap::new;
+    assert_eq!(of(at(vec![1, 2]), none()).problems(), []);
+    let unsorted = TemplateProblem::Levels(LevelsError::NotSorted);
+    assert_eq!(of(at(vec![2, 1]), none()).problems(), [unsorted]);
+    let many = TemplateProblem::Levels(LevelsError::TooManyEdges { max: MAX_EDGES });
+    let further = BTreeMap::from([(level("further"), at((0..200).collect()))]);
+    assert_eq!(of(at(vec![300]), further).problems(), [many]);
+    let every = EdgeSpec::Every {
+        from: Value::Int(1),
+        to: Value::Int(0),
+        step: Value::Int(1),
+    };
+    assert_eq!(of(every, none()).problems(), [TemplateProblem::Steps]);
+    let doubled = TemplateLevels::Values(listed(&[(text("1"), "a"), (text("1"), "b")]));
+    let second = TemplateProblem::Levels(LevelsError::DoubledValue { position: 2 });
+    assert_eq!(doubled.problems(), [second]);
+    // Texts of numbers become numbers only where the column has some.
+    assert_eq!(TemplateLevels::Values(listed(&[(text("1"), "a")])).problems(), []);
+}
+
 /// A small model as a template has it; the collection lacks `location` and `note`.
 fn model() -> Template {
     let of = |class, role: Option<TemplateRole>, levels: Option<TemplateLevels>| TemplateColumn {
