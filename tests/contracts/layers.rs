@@ -117,7 +117,7 @@ const CRATES: &[Crate] = &[
             &["sums"],
             &["functions"],
             &["calculation", "session"],
-            &["aggregate", "executable", "size"],
+            &["aggregate", "executable", "size", "statistic"],
             &["plan", "statement"],
             &["known_plans"],
             &["foreseen"],

@@ -55,6 +55,7 @@ mod shown;
 mod size;
 mod source;
 mod statement;
+mod statistic;
 mod store_error;
 mod sums;
 mod text;
@@ -80,6 +81,11 @@ pub use session::{Bounds, CATALOG, home_state};
 pub use shown::{Form, ShownColumn, form_of, shown_schema, with_oldest_year, with_values_of};
 pub use size::{admitted, rows_per_batch};
 pub use source::{Source, Table};
+pub use statistic::{
+    Block, Bucket, CellAggregate, CellColumn, ColumnPath, Condition, Day, EventSet, Form as CountableForm, Group,
+    KeyList, KnownCollection, Lowered, MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, NotCountable, Output,
+    Quantity, ReferenceTest, Row, Statistic, Step, SubjectValue, lower, print,
+};
 pub use sums::narrow;
 pub use visit::{visit, visit_mut};
 pub use worker::{Workers, serve};

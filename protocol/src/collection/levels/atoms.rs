@@ -204,7 +204,7 @@ impl AtomSet {
 
 /// A condition on one column in the three-valued logic of SQL: the atoms for which it is true and those for which it is false. For
 /// the others, which can only be the missing values, it is neither.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AtomTest {
     is_true: AtomSet,
     is_false: AtomSet,

@@ -1,0 +1,134 @@
+//! One grouping: the datasets, conditions, groups and aggregates that it consists of.
+
+use concordat_protocol::{
+    collection::Levels,
+    ids::{DatasetName, Digest32},
+};
+use serde::Serialize;
+
+use super::{
+    encoding::cbor,
+    forms::NotCountable,
+    known::KnownCollection,
+    measure::{CellAggregate, Group},
+    terms::Condition,
+};
+
+/// Most columns of groups.
+pub const MAX_GROUPS: usize = 6;
+/// Most aggregates of a cell.
+pub const MAX_AGGREGATES: usize = 64;
+/// Longest encoding of a statistic, in bytes: sets of codes are the only long part.
+pub const MAX_ENCODED: usize = 1 << 20;
+
+/// What is counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measured {
+    /// The rows of a dataset that lead to a subject.
+    Rows(DatasetName),
+    /// All subjects of the collection.
+    Subjects,
+}
+
+/// One grouping. INVARIANT ([`Statistic::new`]): it has an aggregate, the numbers of groups, cells and aggregates are bounded, and two
+/// texts with the same groups, conditions and aggregates in another order are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Statistic {
+    measured: Measured,
+    rows: Condition,
+    groups: Vec<Group>,
+    cells: Vec<CellAggregate>,
+}
+
+impl Statistic {
+    /// The grouping with these parts, with at most `max_cells` cells.
+    ///
+    /// # Errors
+    /// [`NotCountable::TooMany`].
+    pub fn new(
+        measured: Measured,
+        rows: Condition,
+        mut groups: Vec<Group>,
+        mut cells: Vec<CellAggregate>,
+        known: &KnownCollection,
+        max_cells: usize,
+    ) -> Result<Self, NotCountable> {
+        groups.sort_by_cached_key(cbor);
+        groups.dedup();
+        cells.sort_by_cached_key(cbor);
+        cells.dedup();
+        let statistic = Self {
+            measured,
+            rows,
+            groups,
+            cells,
+        };
+        at_most(statistic.groups.len(), MAX_GROUPS, "columns in `GROUP BY`")?;
+        at_most(statistic.cells.len(), MAX_AGGREGATES, "aggregates")?;
+        at_most(statistic.grid(known), max_cells, "groups")?;
+        at_most(cbor(&statistic).len(), MAX_ENCODED, "bytes after it is lowered")?;
+        Ok(statistic)
+    }
+
+    /// What is counted.
+    pub const fn measured(&self) -> &Measured {
+        &self.measured
+    }
+
+    /// Which rows.
+    pub const fn rows(&self) -> &Condition {
+        &self.rows
+    }
+
+    /// The columns of the grid.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// What is computed of each cell.
+    pub fn cells(&self) -> &[CellAggregate] {
+        &self.cells
+    }
+
+    /// The number of cells of the grid, missing values among them.
+    pub fn grid(&self, known: &KnownCollection) -> usize {
+        let sizes = self.groups.iter().map(|group| size(group, known));
+        sizes.fold(1, usize::saturating_mul)
+    }
+
+    /// What identifies the query: equal for two texts that mean the same under the same rules.
+    #[must_use]
+    pub fn digest(&self, known: &KnownCollection) -> Digest32 {
+        // An atom is a position among edges, so the levels are part of what it means.
+        Digest32::sha256(DIGEST_LABEL, &cbor(&(self, known.rules())))
+    }
+}
+
+/// Label of the digest of a statistic.
+const DIGEST_LABEL: &str = "concordat/statistic/1";
+
+fn size(group: &Group, known: &KnownCollection) -> usize {
+    let listed = match group {
+        Group::Levels { of, level, .. } => atoms(&known.levels(of), level.as_ref()),
+        Group::Buckets { buckets, .. } => buckets.len(),
+        Group::Codes { codes, .. } => codes.len(),
+        Group::Cases { cases, .. } => cases.len(),
+    };
+    listed.saturating_add(1)
+}
+
+fn atoms(levels: &Levels, level: Option<&concordat_protocol::ids::LevelName>) -> usize {
+    let coarser = level.and_then(|name| levels.level(name));
+    let atoms = coarser.as_ref().unwrap_or(levels).atoms();
+    atoms.map_or(usize::MAX, usize::from)
+}
+
+/// Refuses more than `most`.
+pub(super) const fn at_most(count: usize, most: usize, what: &'static str) -> Result<(), NotCountable> {
+    if count > most {
+        Err(NotCountable::TooMany { what, most })
+    } else {
+        Ok(())
+    }
+}

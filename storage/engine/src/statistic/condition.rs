@@ -1,0 +1,128 @@
+//! Conditions on rows and subjects, in the three-valued logic of SQL.
+//!
+//! A condition has one form: negations are in the leaves, `AND` and `OR` are flat, sorted and without repetitions, and tests of one
+//! quantity are one test. Negating a conjunction is the disjunction of the negations in three-valued logic too.
+
+use super::{encoding::cbor, terms::Condition};
+
+impl Condition {
+    /// Whether all of these are true.
+    #[must_use]
+    pub fn all(parts: Vec<Self>) -> Self {
+        joined(parts, &Joining::And)
+    }
+
+    /// Whether one of these is true.
+    #[must_use]
+    pub fn any(parts: Vec<Self>) -> Self {
+        joined(parts, &Joining::Or)
+    }
+
+    /// `NOT`.
+    #[must_use]
+    pub fn negation(self) -> Self {
+        match self {
+            Self::All => Self::Never,
+            Self::Never => Self::All,
+            Self::Test(of, test) => Self::Test(of, test.negation()),
+            Self::Events { of, exist } => Self::Events { of, exist: !exist },
+            Self::Listed { of, list, is_in } => Self::Listed {
+                of,
+                list,
+                is_in: !is_in,
+            },
+            Self::Reference { of, test, negated } => Self::Reference {
+                of,
+                test,
+                negated: !negated,
+            },
+            Self::And(parts) => Self::any(parts.into_iter().map(Self::negation).collect()),
+            Self::Or(parts) => Self::all(parts.into_iter().map(Self::negation).collect()),
+        }
+    }
+
+    /// The conditions that must all be true.
+    #[must_use]
+    pub fn conjuncts(&self) -> &[Self] {
+        match self {
+            Self::And(parts) => parts,
+            Self::All => &[],
+            Self::Never
+            | Self::Test(..)
+            | Self::Events { .. }
+            | Self::Listed { .. }
+            | Self::Reference { .. }
+            | Self::Or(_) => std::slice::from_ref(self),
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Joining {
+    And,
+    Or,
+}
+
+fn joined(parts: Vec<Condition>, joining: &Joining) -> Condition {
+    let is_and = *joining == Joining::And;
+    let mut flat: Vec<Condition> = Vec::new();
+    for part in parts {
+        match part {
+            Condition::All if is_and => {}
+            Condition::Never if !is_and => {}
+            Condition::All => return Condition::All,
+            Condition::Never => return Condition::Never,
+            Condition::And(inner) if is_and => flat.extend(inner),
+            Condition::Or(inner) if !is_and => flat.extend(inner),
+            Condition::Test(..)
+            | Condition::Events { .. }
+            | Condition::Listed { .. }
+            | Condition::Reference { .. }
+            | Condition::And(_)
+            | Condition::Or(_) => flat.push(part),
+        }
+    }
+    let mut merged: Vec<Condition> = Vec::new();
+    for part in flat {
+        merge(&mut merged, part, is_and);
+    }
+    merged.sort_by_cached_key(encoded);
+    merged.dedup();
+    match merged.len() {
+        0 | 1 => merged
+            .pop()
+            .unwrap_or(if is_and { Condition::All } else { Condition::Never }),
+        _ if is_and => Condition::And(merged),
+        _ => Condition::Or(merged),
+    }
+}
+
+/// Adds a part, joined with the test of the same quantity if there is one.
+fn merge(merged: &mut Vec<Condition>, part: Condition, is_and: bool) {
+    if let Condition::Test(of, test) = &part {
+        for known in &mut *merged {
+            let Condition::Test(known_of, known_test) = known else {
+                continue;
+            };
+            if known_of != of {
+                continue;
+            }
+            let both = if is_and {
+                known_test.and(test)
+            } else {
+                known_test.or(test)
+            };
+            // Too many codes for one set: the two tests stay beside each other.
+            if let Ok(both) = both {
+                *known_test = both;
+                return;
+            }
+        }
+    }
+    merged.push(part);
+}
+
+/// The encoding of a condition, by which the parts of one are sorted.
+fn encoded(condition: &Condition) -> Vec<u8> {
+    cbor(condition)
+}

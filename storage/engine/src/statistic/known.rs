@@ -1,0 +1,259 @@
+//! A collection as a grant shows it: what lowering knows about datasets and columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use concordat_protocol::{
+    collection::{
+        CollectionRules, ColumnRole, Comparison, Contents, DatasetKind, EffectiveColumn, KeyDomain, Levels, Range,
+        RawLevels, Reading,
+    },
+    ids::{ColumnName, DatasetName},
+    schema::ColumnKind,
+    scope::{Transform, Value},
+};
+
+use super::{
+    paths::ColumnPath,
+    terms::{Condition, Day, EventSet, Quantity, SubjectValue},
+};
+
+/// From this age on people are one category (45 CFR 164.514(b)(2)(i)(C)).
+const TOP_AGE: i64 = 90;
+/// Declared numbers of days that conditions can name: each has four edges, and a column of numbers has at most 200.
+const MAX_DAYS: usize = 49;
+
+/// A collection under one grant. What is not in it does not exist for the language.
+#[derive(Clone, Debug)]
+pub struct KnownCollection {
+    rules: CollectionRules,
+    columns: BTreeMap<DatasetName, BTreeMap<ColumnName, EffectiveColumn>>,
+}
+
+impl KnownCollection {
+    /// The datasets and columns that `shown` returns a transform for; all others are removed. `oldest_year` is the window's
+    /// ([`Levels::under`]).
+    #[must_use]
+    pub fn new(
+        rules: CollectionRules,
+        shown: &dyn Fn(&DatasetName, &ColumnName) -> Option<Transform>,
+        oldest_year: Option<i32>,
+    ) -> Self {
+        let mut columns: BTreeMap<DatasetName, BTreeMap<ColumnName, EffectiveColumn>> = BTreeMap::new();
+        for (dataset, known) in rules.datasets() {
+            for (column, declared) in known.columns() {
+                let effective = shown(dataset, column).and_then(|transform| declared.under(transform, oldest_year));
+                if let Some(effective) = effective {
+                    columns
+                        .entry(dataset.clone())
+                        .or_default()
+                        .insert(column.clone(), effective);
+                }
+            }
+        }
+        Self { rules, columns }
+    }
+
+    /// The rules of the collection.
+    pub const fn rules(&self) -> &CollectionRules {
+        &self.rules
+    }
+
+    /// What of a column can be used; `None` if the grant does not show it.
+    pub fn column(&self, dataset: &DatasetName, column: &ColumnName) -> Option<&EffectiveColumn> {
+        self.columns.get(dataset)?.get(column)
+    }
+
+    /// How the rows of a dataset lead to subjects; `None` if the grant does not show it.
+    pub(super) fn kind(&self, dataset: &DatasetName) -> Option<&DatasetKind> {
+        self.columns.get(dataset)?;
+        Some(self.rules.dataset(dataset)?.kind())
+    }
+
+    /// Whether each subject has at most one row of the dataset.
+    pub(super) fn is_unique(&self, dataset: &DatasetName) -> bool {
+        matches!(
+            self.kind(dataset),
+            Some(DatasetKind::Keyed { unique: true, .. } | DatasetKind::EachRow)
+        )
+    }
+
+    /// Whether the rows of the dataset are about no subject.
+    pub(super) fn is_reference(&self, dataset: &DatasetName) -> bool {
+        matches!(self.kind(dataset), Some(DatasetKind::Reference))
+    }
+
+    /// Whether a column has the key of the subject.
+    pub(super) fn is_subject(&self, dataset: &DatasetName, column: &ColumnName) -> bool {
+        self.column(dataset, column).is_some() && self.rules.domain(dataset, column) == Some(KeyDomain::Subject)
+    }
+
+    /// Whether a column has a key, or leads to one.
+    pub(super) fn is_key(&self, dataset: &DatasetName, column: &ColumnName) -> bool {
+        let rules = self.rules.dataset(dataset).and_then(|rules| rules.column(column));
+        rules.is_some_and(|rules| *rules.role() != ColumnRole::Value)
+    }
+
+    /// Whether the values of a column can be compared with those of its domain.
+    pub(super) fn is_joinable(&self, dataset: &DatasetName, column: &ColumnName) -> bool {
+        self.column(dataset, column).is_some_and(|column| column.is_joinable)
+    }
+
+    /// What conditions and groups may distinguish of a quantity.
+    pub fn levels(&self, of: &Quantity) -> Levels {
+        match of {
+            Quantity::Column(path) => self.levels_of(path.dataset(), path.column()),
+            Quantity::Days { from, to } if self.day_columns(from, to) => whole(self.day_edges()),
+            Quantity::Days { .. } => Levels::None,
+            Quantity::Age { born, at } => self.ages(born, at),
+            Quantity::Linear { .. } => Levels::None,
+            Quantity::OfSubject { of, value } => self.subject_levels(of, value),
+        }
+    }
+
+    fn levels_of(&self, dataset: &DatasetName, column: &ColumnName) -> Levels {
+        self.column(dataset, column)
+            .map_or(Levels::None, |column| column.levels.clone())
+    }
+
+    fn subject_levels(&self, of: &EventSet, value: &SubjectValue) -> Levels {
+        match value {
+            SubjectValue::Count => {
+                let counts = self.rules.dataset(&of.dataset).map(|rules| rules.counts().as_slice());
+                let edges = counts.unwrap_or_default().iter().flat_map(|count| {
+                    let count = i64::from(*count);
+                    [count, count.saturating_add(1)]
+                });
+                whole(edges.collect())
+            }
+            SubjectValue::First(column) | SubjectValue::Last(column) => self.levels_of(&of.dataset, column),
+        }
+    }
+
+    /// Each declared number of days as `<= n`, `< n`, `> n` and `>= n`, with either sign.
+    fn day_edges(&self) -> BTreeSet<i64> {
+        let days = self.rules.days().as_slice().iter().take(MAX_DAYS);
+        let edges = days.flat_map(|days| {
+            let days = i64::from(*days);
+            [-days, 1 - days, days, days.saturating_add(1)]
+        });
+        edges.collect()
+    }
+
+    /// Ages exist where both columns are shown with levels.
+    fn ages(&self, born: &ColumnPath, at: &Day) -> Levels {
+        let parts = [Quantity::Column(born.clone()), at.quantity()];
+        if !parts.iter().all(|part| is_plain(&self.levels(part))) {
+            return Levels::None;
+        }
+        let fives = (1..=TOP_AGE / 5).map(|five| five * 5);
+        whole(fives.chain([1, 18]).collect())
+    }
+
+    /// The range to which contributions are clipped; `None` if the quantity cannot be measured.
+    pub fn range(&self, of: &Quantity) -> Option<Range> {
+        match of {
+            Quantity::Column(path) => self.column(path.dataset(), path.column())?.measure,
+            Quantity::Days { from, to } => {
+                self.day_columns(from, to).then_some(())?;
+                let days = f64::from(*self.rules.days().as_slice().last()?);
+                Range::new(-days, days, Some(1.0)).ok()
+            }
+            Quantity::Age { .. } => {
+                let is_shown = self.levels(of) != Levels::None;
+                is_shown.then(|| Range::new(0.0, 90.0, Some(1.0)).ok()).flatten()
+            }
+            Quantity::Linear { terms, plus } => {
+                let mut low = plus.get();
+                let mut high = plus.get();
+                for (factor, path) in terms {
+                    let range = self.column(path.dataset(), path.column())?.measure?;
+                    let ends = [factor.get() * range.low(), factor.get() * range.high()];
+                    low += ends.iter().copied().fold(f64::INFINITY, f64::min);
+                    high += ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                }
+                Range::new(low, high, None).ok()
+            }
+            Quantity::OfSubject { of, value } => {
+                let counts = self.rules.dataset(&of.dataset)?.counts();
+                let most = f64::from(*counts.as_slice().last()?);
+                let is_count = *value == SubjectValue::Count;
+                is_count.then(|| Range::new(0.0, most, Some(1.0)).ok()).flatten()
+            }
+        }
+    }
+
+    /// Whether both dates are shown with declared levels: differences of others, or of dates that are shown as years, do not exist.
+    pub(super) fn day_columns(&self, from: &Day, to: &Day) -> bool {
+        [from, to].iter().all(|day| is_plain(&self.levels(&day.quantity())))
+    }
+
+    /// Whether a quantity is not missing.
+    pub(super) fn present(&self, of: Quantity) -> Option<Condition> {
+        let test = self.levels(&of).decide(&Comparison::IsNotNull).ok()?;
+        Some(Condition::Test(of, test))
+    }
+
+    /// `IS TRUE`: the same condition, false where it is unknown. `None` if the levels do not fit, which those of the collection do.
+    pub(super) fn is_true(&self, condition: Condition) -> Option<Condition> {
+        let each = |parts: Vec<Condition>| {
+            parts
+                .into_iter()
+                .map(|part| self.is_true(part))
+                .collect::<Option<Vec<_>>>()
+        };
+        Some(match condition {
+            Condition::And(parts) => Condition::all(each(parts)?),
+            Condition::Or(parts) => Condition::any(each(parts)?),
+            Condition::Test(of, test) => {
+                if test.passing().has_null() || test.failing().has_null() {
+                    return Some(Condition::Test(of, test));
+                }
+                let present = self.levels(&of).decide(&Comparison::IsNotNull).ok()?;
+                let test = test.and(&present).ok()?;
+                Condition::Test(of, test)
+            }
+            Condition::Listed { ref of, .. } | Condition::Reference { ref of, .. } => {
+                let present = self.present(Quantity::Column(of.clone()))?;
+                Condition::all(vec![condition, present])
+            }
+            Condition::All | Condition::Never | Condition::Events { .. } => condition,
+        })
+    }
+
+    /// Whether any condition may be put on a column of a reference dataset: its rows are about no subject, and the codes of the subject that
+    /// lead to them could be listed one by one. If the column that leads there has no open list, the row that it leads to would be more
+    /// than its levels distinguish.
+    pub(super) fn is_open(&self, path: &ColumnPath) -> bool {
+        if !self.is_reference(path.dataset()) {
+            return false;
+        }
+        match path.linked_by() {
+            None => path.via().is_empty(),
+            Some(code) if self.is_reference(code.dataset()) => self.is_open(&code),
+            Some(code) => matches!(self.levels(&Quantity::Column(code)), Levels::Codes(_)),
+        }
+    }
+
+    /// Whether a column is declared with the values 0 and 1 and with the range of them: its sum is a number of rows.
+    pub(super) fn is_flag(&self, of: &Quantity) -> bool {
+        let is_unit = |range: Range| range.low() == 0.0 && range.high() == 1.0;
+        let Levels::Values(values) = self.levels(of) else {
+            return false;
+        };
+        let listed: Vec<&Value> = values.iter().map(|listed| &listed.value).collect();
+        self.range(of).is_some_and(is_unit) && listed == [&Value::Int(0), &Value::Int(1)]
+    }
+}
+
+/// Whether values are shown as they are declared, and not as years or bands of ages.
+fn is_plain(levels: &Levels) -> bool {
+    matches!(levels, Levels::Edges(edges) if edges.reading() == Reading::Plain)
+}
+
+/// Levels of whole numbers with these edges.
+fn whole(edges: BTreeSet<i64>) -> Levels {
+    let edges = edges.into_iter().map(Value::Int).collect();
+    let levels = BTreeMap::new();
+    let raw = RawLevels::Edges { edges, levels };
+    Levels::check(raw, Contents::Of(ColumnKind::Int)).unwrap_or(Levels::None)
+}

@@ -1,0 +1,164 @@
+//! From the plan of a query to statistics, and what is computed from their cells.
+//!
+//! 1. Above the groupings the plan stays a plan, over tables `cells_1`, `cells_2`, … in their place: it sees released cells only.
+//! 2. Below a grouping, every column is traced to the dataset that it is of (`relation`), and each dataset gets a position: it is
+//!    measured, reached from the measured row, or has events of the same subject (`attach`).
+//! 3. Conditions (`conditions`, `subqueries`), arithmetic (`arithmetic`), groups (`groups`) and aggregates (`aggregates`) are read
+//!    with these positions. What is not listed there is refused.
+
+mod aggregates;
+mod arithmetic;
+mod attach;
+mod columns;
+mod conditions;
+mod groups;
+mod literals;
+mod per_subject;
+mod relation;
+mod spans;
+mod state;
+mod subqueries;
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::datatypes::{Field, Schema},
+    common::{Column, TableReference},
+    datasource::{empty::EmptyTable, provider_as_source},
+    error::DataFusionError,
+    logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, LogicalPlanBuilder},
+};
+
+use super::{
+    block::{Statistic, at_most},
+    forms::Form,
+    known::KnownCollection,
+};
+use aggregates::Computed;
+use columns::instances_of;
+pub use state::{Block, CellColumn, Lowered};
+use state::{Bound, Lowering, MAX_BLOCKS, Result, refused, rewritten};
+
+/// The statistics of a query, each with at most `max_cells` cells. `plan` is the one of the planner, with names resolved and before types are
+/// converted.
+///
+/// # Errors
+/// [`NotCountable`] for everything that is not in the language, with the nearest form.
+pub fn lower(plan: &LogicalPlan, known: &KnownCollection, max_cells: usize) -> Result<Lowered> {
+    let mut lowering = Lowering::new(known, max_cells);
+    let above = lowering.above(plan)?;
+    Ok(Lowered {
+        blocks: lowering.blocks,
+        above,
+    })
+}
+
+impl Lowering<'_> {
+    /// The plan above its groupings.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a plan that is not listed is refused")]
+    fn above(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        match plan {
+            LogicalPlan::Aggregate(aggregate) => self.block(aggregate),
+            LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::Window(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Union(_)
+            | LogicalPlan::Join(_)
+            | LogicalPlan::Distinct(Distinct::All(_)) => self.deeper(|lowering| {
+                let inputs = plan.inputs().into_iter().map(|input| lowering.above(input));
+                let inputs = inputs.collect::<Result<Vec<_>>>()?;
+                let expressions = plan.expressions().into_iter();
+                let expressions = expressions.map(|expression| lowering.above_expression(expression));
+                let expressions = expressions.collect::<Result<Vec<_>>>()?;
+                plan.with_new_exprs(expressions, inputs)
+                    .map_err(|_| refused(Form::Operator))
+            }),
+            _ => Err(refused(Form::Rows)),
+        }
+    }
+
+    /// An expression over cells, with the groupings of its scalar subqueries lowered.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other expressions contain no plan")]
+    fn above_expression(&mut self, expression: Expr) -> Result<Expr> {
+        rewritten(expression, &mut |inner| match inner {
+            Expr::ScalarSubquery(mut subquery) if subquery.outer_ref_columns.is_empty() => {
+                subquery.subquery = Arc::new(self.above(&subquery.subquery)?);
+                Ok(Expr::ScalarSubquery(subquery))
+            }
+            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) => {
+                Err(refused(Form::Subquery))
+            }
+            other => Ok(other),
+        })
+    }
+
+    /// A grouping becomes a block, and a table of its cells with the same columns.
+    fn block(&mut self, aggregate: &Aggregate) -> Result<LogicalPlan> {
+        at_most(self.blocks.len().saturating_add(1), MAX_BLOCKS, "groupings")?;
+        let block = self.deeper(|lowering| lowering.statistic_of(aggregate))?;
+        self.blocks.push(block);
+        let name = format!("cells_{}", self.blocks.len());
+        cells_table(aggregate, &name).map_err(|_| refused(Form::Operator))
+    }
+
+    fn statistic_of(&mut self, aggregate: &Aggregate) -> Result<Block> {
+        if matches!(aggregate.group_expr.as_slice(), [Expr::GroupingSet(_)]) {
+            return Err(refused(Form::GroupingSets));
+        }
+        let relation = self.relation(&aggregate.input)?;
+        let schema = aggregate.input.schema();
+        let bind = |lowering: &mut Self, expressions: &[Expr]| -> Result<Vec<Expr>> {
+            let bound = expressions.iter();
+            let bound = bound.map(|expression| lowering.bound(expression, schema, &relation.columns));
+            Ok(bound
+                .collect::<Result<Vec<Bound>>>()?
+                .into_iter()
+                .map(|bound| bound.expr)
+                .collect())
+        };
+        let group_by = bind(self, &aggregate.group_expr)?;
+        let aggregates = bind(self, &aggregate.aggr_expr)?;
+        let used = group_by.iter().chain(&aggregates);
+        let attached = self.attach(&relation, None, &instances_of(used))?;
+        let (measured, rows) = self.measured(&relation, &attached)?;
+        let frame = attached.frame(None);
+        let groups = group_by.iter().map(|group| self.group(group, &frame, &rows));
+        let groups = groups.collect::<Result<Vec<_>>>()?;
+        let by_subject_only = relation.is_distinct || relation.repeats_rows || attached.has_events();
+        let computed = aggregates
+            .iter()
+            .map(|item| self.aggregate(item, &frame, &measured, by_subject_only.then(|| relation.reason())));
+        let computed = computed.collect::<Result<Vec<Computed>>>()?;
+        let cells = computed.iter().flat_map(Computed::cells).cloned().collect();
+        let statistic = Statistic::new(measured, rows, groups.clone(), cells, self.known, self.max_cells)?;
+        let position = |found: Option<usize>| found.ok_or_else(|| refused(Form::Operator));
+        let mut columns = Vec::new();
+        for group in &groups {
+            let at = statistic.groups().iter().position(|known| known == group);
+            columns.push(CellColumn::Group(position(at)?));
+        }
+        for item in &computed {
+            columns.push(item.column(statistic.cells()).ok_or_else(|| refused(Form::Operator))?);
+        }
+        Ok(Block { statistic, columns })
+    }
+}
+
+/// A table of cells with the columns of a grouping.
+fn cells_table(aggregate: &Aggregate, name: &str) -> std::result::Result<LogicalPlan, DataFusionError> {
+    let columns: Vec<_> = aggregate.schema.iter().enumerate().collect();
+    let fields = columns
+        .iter()
+        .map(|(at, (_, field))| Field::new(format!("c{at}"), field.data_type().clone(), true));
+    let table = EmptyTable::new(Arc::new(Schema::new(fields.collect::<Vec<_>>())));
+    let shown = columns.iter().map(|(at, (qualifier, field))| {
+        let column = Column::new(Some(TableReference::bare(name)), format!("c{at}"));
+        Expr::Column(column).alias_qualified(qualifier.cloned(), field.name())
+    });
+    LogicalPlanBuilder::scan(TableReference::bare(name), provider_as_source(Arc::new(table)), None)?
+        .project(shown.collect::<Vec<_>>())?
+        .build()
+}

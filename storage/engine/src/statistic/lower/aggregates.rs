@@ -1,0 +1,354 @@
+//! Aggregates: numbers of subjects and rows, moments, and quantiles.
+
+use concordat_protocol::{
+    collection::Comparison,
+    scope::{Finite, Value},
+};
+use datafusion::logical_expr::{
+    Case, Expr,
+    expr::{AggregateFunction, AggregateFunctionParams},
+};
+
+use super::{
+    columns::{instance_of, unaliased},
+    conditions::described,
+    literals::{constant, label},
+    state::{CellColumn, Frame, Lowering, Result, refused},
+};
+use crate::statistic::{
+    block::Measured,
+    forms::{Form, NotCountable},
+    measure::{CellAggregate, Output},
+    terms::Condition,
+    terms::Quantity,
+};
+
+/// What an aggregate of the query is computed from.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are at most 64 of them")]
+pub(super) enum Computed {
+    /// One aggregate of the cells.
+    Cell(CellAggregate),
+    /// The quotient of two.
+    Quotient([CellAggregate; 2]),
+}
+
+impl Computed {
+    /// The aggregates of the cells.
+    pub(super) fn cells(&self) -> &[CellAggregate] {
+        match self {
+            Self::Cell(cell) => std::slice::from_ref(cell),
+            Self::Quotient(cells) => cells,
+        }
+    }
+
+    /// The column, among the aggregates of a statistic.
+    pub(super) fn column(&self, cells: &[CellAggregate]) -> Option<CellColumn> {
+        let position = |wanted: &CellAggregate| cells.iter().position(|cell| cell == wanted);
+        match self {
+            Self::Cell(cell) => position(cell).map(CellColumn::Cell),
+            Self::Quotient([of, by]) => Some(CellColumn::Quotient {
+                of: position(of)?,
+                by: position(by)?,
+            }),
+        }
+    }
+}
+
+/// An operand: rows that are one and rows that are zero or one, or a quantity of some rows.
+enum Operand {
+    Flag { is: Condition, of: Condition },
+    Quantity { of: Quantity, filter: Condition },
+}
+
+/// What aggregates of one grouping have in common.
+struct Cells<'a> {
+    measured: &'a Measured,
+    filter: Condition,
+    /// Why rows cannot be counted.
+    by_subject: Option<Form>,
+}
+
+impl Lowering<'_> {
+    /// An aggregate over measured rows. With `by_subject`, only subjects can be counted, for that reason.
+    pub(super) fn aggregate(
+        &mut self,
+        expression: &Expr,
+        frame: &Frame<'_>,
+        measured: &Measured,
+        by_subject: Option<Form>,
+    ) -> Result<Computed> {
+        let Expr::AggregateFunction(AggregateFunction { func, params }) = unaliased(expression) else {
+            return Err(refused(Form::Aggregate));
+        };
+        let filter = match &params.filter {
+            Some(filter) => self.condition(filter, frame)?,
+            None => Condition::All,
+        };
+        let cells = Cells {
+            measured,
+            filter,
+            by_subject,
+        };
+        if params.null_treatment.is_some() {
+            return Err(refused(Form::Aggregate));
+        }
+        match func.name() {
+            "count" => self.counted(params, frame, cells),
+            "min" | "max" => Err(refused(Form::Extremes)),
+            _ if params.distinct => Err(refused(Form::DistinctValues)),
+            name @ ("median" | "percentile_cont" | "approx_percentile_cont") => {
+                self.quantile(name, params, frame, cells)
+            }
+            name => self.moments(name, params, frame, cells),
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an expression that is not listed is refused"
+    )]
+    fn counted(&mut self, params: &AggregateFunctionParams, frame: &Frame<'_>, cells: Cells<'_>) -> Result<Computed> {
+        let [operand] = params.args.as_slice() else {
+            return Err(refused(Form::Aggregate));
+        };
+        let operand = unaliased(operand);
+        if params.distinct {
+            let filter = self.subjects(operand, frame)?;
+            return Ok(Computed::Cell(CellAggregate::Subjects {
+                filter: Condition::all(vec![cells.filter, filter]),
+            }));
+        }
+        let present = match operand {
+            Expr::Literal(value, _) if !value.is_null() => Condition::All,
+            Expr::Case(case) => self.present_case(case, frame)?,
+            Expr::Column(column) => match self.events_of(column, frame) {
+                Some(events) => events,
+                None => {
+                    let of = self.quantity_of(column, frame)?;
+                    self.test(of, &Comparison::IsNotNull)?
+                }
+            },
+            _ => return Err(refused(Form::Measure)),
+        };
+        self.count(present, cells).map(Computed::Cell)
+    }
+
+    /// The rows whose subjects `count(DISTINCT operand)` counts.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an expression that is not listed is refused"
+    )]
+    fn subjects(&mut self, operand: &Expr, frame: &Frame<'_>) -> Result<Condition> {
+        match operand {
+            Expr::Case(case) => {
+                let (when, then) = only_result(case)?;
+                let when = self.condition(when, frame)?;
+                Ok(Condition::all(vec![when, self.subjects(unaliased(then), frame)?]))
+            }
+            Expr::Column(column) if self.is_subject(operand) => {
+                let id = instance_of(column).filter(|id| frame.this.same.contains(id));
+                id.ok_or_else(|| refused(Form::DistinctValues))?;
+                // Each row has a subject, and the same one wherever it is reached; only a derived table may lack it.
+                Ok(self.events_of(column, frame).unwrap_or(Condition::All))
+            }
+            _ => Err(refused(Form::DistinctValues)),
+        }
+    }
+
+    /// Rows in which a `CASE` is not missing.
+    fn present_case(&mut self, case: &Case, frame: &Frame<'_>) -> Result<Condition> {
+        let (when, then) = only_result(case)?;
+        let when = self.condition(when, frame)?;
+        let present = match (label(then)?, unaliased(then)) {
+            (Some(Some(_)), _) => Condition::All,
+            (None, Expr::Column(column)) => {
+                let of = self.quantity_of(column, frame)?;
+                self.test(of, &Comparison::IsNotNull)?
+            }
+            _ => return Err(refused(Form::Measure)),
+        };
+        Ok(Condition::all(vec![when, present]))
+    }
+
+    fn moments(
+        &mut self,
+        name: &str,
+        params: &AggregateFunctionParams,
+        frame: &Frame<'_>,
+        cells: Cells<'_>,
+    ) -> Result<Computed> {
+        let (output, operands) = Output::named(name).ok_or_else(|| refused(Form::Aggregate))?;
+        if params.args.len() != operands || !params.order_by.is_empty() {
+            return Err(refused(Form::Aggregate));
+        }
+        let mut found = params
+            .args
+            .iter()
+            .map(|operand| self.operand(operand, frame))
+            .collect::<Result<Vec<_>>>()?;
+        let second = if operands == 2 { found.pop() } else { None };
+        match (found.pop(), second, output) {
+            (Some(Operand::Flag { is, .. }), None, Output::Sum) => self.count(is, cells).map(Computed::Cell),
+            (Some(Operand::Flag { is, of }), None, Output::Mean) => {
+                let divisor = Cells {
+                    filter: cells.filter.clone(),
+                    ..cells
+                };
+                let by = self.count(of.clone(), divisor)?;
+                let of = self.count(Condition::all(vec![is, of]), cells)?;
+                Ok(Computed::Quotient([of, by]))
+            }
+            (Some(Operand::Quantity { of, filter }), None, output) => self.measured_of(of, None, output, filter, cells),
+            (Some(Operand::Quantity { of, filter }), Some(Operand::Quantity { of: with, filter: also }), output) => {
+                self.measured_of(of, Some(with), output, Condition::all(vec![filter, also]), cells)
+            }
+            _ => Err(refused(Form::Measure)),
+        }
+    }
+
+    fn measured_of(
+        &self,
+        of: Quantity,
+        with: Option<Quantity>,
+        output: Output,
+        filter: Condition,
+        cells: Cells<'_>,
+    ) -> Result<Computed> {
+        for operand in std::iter::once(&of).chain(&with) {
+            if self.known.range(operand).is_none() {
+                return Err(NotCountable::NoRange {
+                    column: described(operand),
+                });
+            }
+        }
+        if let Some(reason) = cells.by_subject {
+            return Err(refused(reason));
+        }
+        Ok(Computed::Cell(CellAggregate::Moments {
+            of,
+            with,
+            output,
+            filter: Condition::all(vec![cells.filter, filter]),
+        }))
+    }
+
+    fn quantile(
+        &mut self,
+        name: &str,
+        params: &AggregateFunctionParams,
+        frame: &Frame<'_>,
+        cells: Cells<'_>,
+    ) -> Result<Computed> {
+        let (operand, at) = match (name, params.args.as_slice()) {
+            ("median", [operand]) => (operand, 0.5),
+            (_, [operand, at]) if name != "median" && is_ascending(params) => match constant(at)? {
+                Some(Value::Float(at)) => (operand, at.get()),
+                Some(Value::Int(at @ 0..=1)) => (operand, if at == 0 { 0.0 } else { 1.0 }),
+                Some(_) | None => return Err(refused(Form::Aggregate)),
+            },
+            _ => return Err(refused(Form::Aggregate)),
+        };
+        let at = Finite::new(at).ok().filter(|at| (0.0..=1.0).contains(&at.get()));
+        let at = at.ok_or_else(|| refused(Form::Aggregate))?;
+        let Operand::Quantity { of, filter } = self.operand(operand, frame)? else {
+            return Err(refused(Form::Measure));
+        };
+        if self.known.range(&of).is_none() {
+            return Err(NotCountable::NoRange { column: described(&of) });
+        }
+        if let Some(reason) = cells.by_subject {
+            return Err(refused(reason));
+        }
+        let filter = Condition::all(vec![cells.filter, filter]);
+        Ok(Computed::Cell(CellAggregate::Quantile { of, at, filter }))
+    }
+
+    /// A number of rows, or of subjects where each has one row.
+    fn count(&self, present: Condition, cells: Cells<'_>) -> Result<CellAggregate> {
+        if let Some(reason) = cells.by_subject {
+            return Err(refused(reason));
+        }
+        let filter = Condition::all(vec![cells.filter, present]);
+        Ok(match cells.measured {
+            Measured::Rows(dataset) if !self.known.is_unique(dataset) => CellAggregate::Rows { filter },
+            Measured::Rows(_) | Measured::Subjects => CellAggregate::Subjects { filter },
+        })
+    }
+
+    /// The operand of an aggregate of values.
+    fn operand(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<Operand> {
+        let expression = unaliased(expression);
+        if let Expr::Case(case) = expression {
+            return self.case_operand(case, frame);
+        }
+        let sum = self.sum(expression, frame)?;
+        if sum.dates != 0.0 {
+            return Err(refused(Form::Measure));
+        }
+        let of = self.single(&sum).or_else(|| self.linear(&sum));
+        let of = of.ok_or_else(|| refused(Form::Measure))?;
+        if self.known.is_flag(&of) {
+            let is = self.test(of.clone(), &Comparison::Equal(Value::Int(1)))?;
+            let of = self.test(of, &Comparison::IsNotNull)?;
+            return Ok(Operand::Flag { is, of });
+        }
+        Ok(Operand::Quantity {
+            of,
+            filter: Condition::All,
+        })
+    }
+
+    fn case_operand(&mut self, case: &Case, frame: &Frame<'_>) -> Result<Operand> {
+        let (None, [(when, then)]) = (&case.expr, case.when_then_expr.as_slice()) else {
+            return Err(refused(Form::Measure));
+        };
+        let is = self.condition(when, frame)?;
+        let rest = match &case.else_expr {
+            None => None,
+            Some(rest) => label(rest)?.ok_or_else(|| refused(Form::Measure))?,
+        };
+        match (label(then)?, rest) {
+            (Some(Some(one)), None) if is_number(&one, 1.0) => Ok(Operand::Flag { of: is.clone(), is }),
+            (Some(Some(one)), Some(zero)) if is_number(&one, 1.0) && is_number(&zero, 0.0) => {
+                Ok(Operand::Flag { is, of: Condition::All })
+            }
+            (None, None) => match self.operand(then, frame)? {
+                Operand::Quantity { of, filter } => Ok(Operand::Quantity {
+                    of,
+                    filter: Condition::all(vec![is, filter]),
+                }),
+                Operand::Flag { is: one, of } => Ok(Operand::Flag {
+                    is: Condition::all(vec![is.clone(), one]),
+                    of: Condition::all(vec![is, of]),
+                }),
+            },
+            _ => Err(refused(Form::Measure)),
+        }
+    }
+}
+
+/// The only condition and result of a `CASE` without an alternative.
+fn only_result(case: &Case) -> Result<(&Expr, &Expr)> {
+    let has_rest = match &case.else_expr {
+        None => false,
+        Some(rest) => label(rest)? != Some(None),
+    };
+    match (&case.expr, case.when_then_expr.as_slice()) {
+        (None, [(when, then)]) if !has_rest => Ok((when, then)),
+        _ => Err(refused(Form::Measure)),
+    }
+}
+
+/// Whether values are ordered from the least one on.
+fn is_ascending(params: &AggregateFunctionParams) -> bool {
+    params.order_by.iter().all(|order| order.asc)
+}
+
+fn is_number(value: &Value, number: f64) -> bool {
+    match value {
+        Value::Int(whole) => (*whole == 1 && number == 1.0) || (*whole == 0 && number == 0.0),
+        Value::Float(float) => float.get() == number,
+        Value::Bool(_) | Value::Date(_) | Value::Text(_) => false,
+    }
+}

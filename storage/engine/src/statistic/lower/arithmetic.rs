@@ -1,0 +1,422 @@
+//! Sums of columns, dates and constants: what comparisons and measures compute with.
+//!
+//! An expression is a constant and up to four parts with factors. A date is a number of days since 1970-01-01, so that differences of dates,
+//! dates with intervals of days, and constants all have this form. Nothing else is computed with.
+
+use concordat_protocol::{
+    collection::Contents,
+    ids::{ColumnName, DatasetName},
+    schema::ColumnKind,
+    scope::{Finite, Value},
+};
+use datafusion::{
+    arrow::datatypes::DataType,
+    common::Column,
+    logical_expr::{BinaryExpr, Expr, Operator, expr::ScalarFunction},
+    scalar::ScalarValue,
+};
+
+use super::{
+    columns::{instance_of, unaliased},
+    literals::{as_float, constant},
+    state::{Component, Frame, Instance, Lowering, Result, refused},
+};
+use crate::statistic::{
+    encoding::cbor,
+    forms::Form,
+    paths::{ColumnPath, Row},
+    terms::{Day, Quantity, SubjectValue},
+};
+
+/// Most parts of a sum.
+const MAX_TERMS: usize = 4;
+
+/// A constant and parts with factors.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sum {
+    pub(super) terms: Vec<(f64, Part)>,
+    pub(super) plus: f64,
+    /// How many dates are added, those subtracted counted as negative.
+    pub(super) dates: f64,
+    /// Whether all of it are whole numbers, whose quotients are whole.
+    is_whole: bool,
+}
+
+/// A part of a sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// A number.
+    Number(Quantity),
+    /// A date, and how exact it is.
+    Date(Day, Exactness),
+    /// The year of a date.
+    Year(Day),
+}
+
+/// What a date is in its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exactness {
+    /// A day.
+    Day,
+    /// A point in time.
+    Time,
+    /// The day of a point in time.
+    DayOfTime,
+}
+
+impl Sum {
+    fn constant(plus: f64, is_whole: bool) -> Self {
+        Self {
+            plus,
+            is_whole,
+            ..Self::default()
+        }
+    }
+
+    fn times(mut self, factor: f64) -> Self {
+        for (own, _) in &mut self.terms {
+            *own *= factor;
+        }
+        self.plus *= factor;
+        self.dates *= factor;
+        self
+    }
+
+    fn plus(mut self, other: Self) -> Result<Self> {
+        self.terms.extend(other.terms);
+        self.plus += other.plus;
+        self.dates += other.dates;
+        self.is_whole &= other.is_whole;
+        self.bounded()
+    }
+
+    /// The difference of two sums.
+    pub(super) fn minus(self, other: Self) -> Result<Self> {
+        self.plus(other.times(-1.0))
+    }
+
+    fn bounded(self) -> Result<Self> {
+        let is_finite = self.plus.is_finite() && self.terms.iter().all(|(factor, _)| factor.is_finite());
+        if is_finite && self.terms.len() <= MAX_TERMS {
+            Ok(self)
+        } else {
+            Err(refused(Form::Expression))
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// An expression as a sum.
+    pub(super) fn sum(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<Sum> {
+        self.deeper(|lowering| lowering.sum_of(unaliased(expression), frame))
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an expression that is not listed is refused"
+    )]
+    fn sum_of(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<Sum> {
+        if let Some(days) = interval(expression) {
+            return Ok(Sum::constant(f64::from(days), true));
+        }
+        if let Some(value) = constant(expression)? {
+            return constant_sum(&value);
+        }
+        match expression {
+            Expr::Column(column) => self.part_of(column, frame),
+            Expr::Negative(inner) => Ok(self.sum(inner, frame)?.times(-1.0)),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let left = self.sum(left, frame)?;
+                let right = self.sum(right, frame)?;
+                computed(left, *op, right)
+            }
+            Expr::Cast(cast) => {
+                let inner = self.sum(&cast.expr, frame)?;
+                converted(inner, cast.field.data_type())
+            }
+            Expr::ScalarFunction(function) => self.year(function, frame),
+            _ => Err(refused(Form::Expression)),
+        }
+    }
+
+    /// `EXTRACT(YEAR FROM date)`.
+    fn year(&mut self, function: &ScalarFunction, frame: &Frame<'_>) -> Result<Sum> {
+        let ("date_part", [part, date]) = (function.func.name(), function.args.as_slice()) else {
+            return Err(refused(Form::Expression));
+        };
+        if date_part(part)? != "year" {
+            return Err(refused(Form::Expression));
+        }
+        let (day, _) = self.date(date, frame)?;
+        Ok(Sum {
+            terms: vec![(1.0, Part::Year(day))],
+            is_whole: true,
+            ..Sum::default()
+        })
+    }
+
+    /// An expression that is a date without an offset.
+    pub(super) fn date(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<(Day, Exactness)> {
+        let sum = self.sum(expression, frame)?;
+        match sum.terms.as_slice() {
+            [(factor, Part::Date(day, exactness))] if is_one(*factor) && sum.plus == 0.0 => {
+                Ok((day.clone(), *exactness))
+            }
+            _ => Err(refused(Form::Expression)),
+        }
+    }
+
+    fn part_of(&self, column: &Column, frame: &Frame<'_>) -> Result<Sum> {
+        let quantity = self.quantity_of(column, frame)?;
+        let (dataset, name) = match &quantity {
+            Quantity::Column(path) => (path.dataset(), path.column()),
+            Quantity::OfSubject {
+                of,
+                value: SubjectValue::First(name) | SubjectValue::Last(name),
+            } => (&of.dataset, name),
+            Quantity::OfSubject { .. } | Quantity::Days { .. } | Quantity::Age { .. } | Quantity::Linear { .. } => {
+                return Ok(Sum {
+                    terms: vec![(1.0, Part::Number(quantity))],
+                    is_whole: true,
+                    ..Sum::default()
+                });
+            }
+        };
+        let kind = self.kind(dataset, name).ok_or_else(|| refused(Form::Expression))?;
+        let exactness = match kind {
+            ColumnKind::Int | ColumnKind::Float => {
+                return Ok(Sum {
+                    terms: vec![(1.0, Part::Number(quantity))],
+                    is_whole: kind == ColumnKind::Int,
+                    ..Sum::default()
+                });
+            }
+            ColumnKind::Date => Exactness::Day,
+            ColumnKind::Timestamp | ColumnKind::TimestampUtc => Exactness::Time,
+            ColumnKind::Text | ColumnKind::Boolean => return Err(refused(Form::Expression)),
+        };
+        let day = match quantity {
+            Quantity::Column(path) => Day::Column(path),
+            Quantity::OfSubject { of, value } => Day::OfSubject { of, value },
+            Quantity::Days { .. } | Quantity::Age { .. } | Quantity::Linear { .. } => {
+                return Err(refused(Form::Expression));
+            }
+        };
+        Ok(Sum {
+            terms: vec![(1.0, Part::Date(day, exactness))],
+            dates: 1.0,
+            is_whole: true,
+            ..Sum::default()
+        })
+    }
+
+    /// The quantity of a column of an instance.
+    pub(super) fn quantity_of(&self, column: &Column, frame: &Frame<'_>) -> Result<Quantity> {
+        let id = instance_of(column).ok_or_else(|| refused(Form::Expression))?;
+        match self.instances.get(id) {
+            Some(Instance::Rows(_)) => {
+                let outer = frame.outer.and_then(|outer| self.path(id, column, outer, Row::Outer));
+                let path = self.path(id, column, frame.this, Row::This).or(outer);
+                path.map(Quantity::Column).ok_or_else(|| refused(Form::EventColumn))
+            }
+            Some(Instance::PerSubject { of, values }) => {
+                let is_reached =
+                    frame.this.same.contains(&id) || frame.outer.is_some_and(|outer| outer.same.contains(&id));
+                let at = column.name.strip_prefix('(').and_then(|name| name.strip_suffix(')'));
+                let value = at.and_then(|at| at.parse::<usize>().ok()).and_then(|at| values.get(at));
+                match value.filter(|_| is_reached) {
+                    Some(value) => Ok(Quantity::OfSubject {
+                        of: Box::new(of.clone()),
+                        value: value.clone(),
+                    }),
+                    None => Err(refused(Form::EventColumn)),
+                }
+            }
+            None => Err(refused(Form::Expression)),
+        }
+    }
+
+    fn path(&self, id: usize, column: &Column, component: &Component, row: Row) -> Option<ColumnPath> {
+        let steps = component.places.get(&id)?;
+        let Some(Instance::Rows(root)) = self.instances.get(component.root?) else {
+            return None;
+        };
+        let name = ColumnName::new(&column.name).ok()?;
+        let path = ColumnPath::new(row, root, steps.clone(), name)?;
+        self.known.column(path.dataset(), path.column())?;
+        Some(path)
+    }
+
+    /// What a column contains.
+    pub(super) fn kind(&self, dataset: &DatasetName, column: &ColumnName) -> Option<ColumnKind> {
+        let contents = self.known.rules().dataset(dataset)?.column(column)?.contents();
+        match contents {
+            Contents::Of(kind) => Some(kind),
+            Contents::Empty => None,
+        }
+    }
+
+    /// Whether a column contains days.
+    pub(super) fn is_date(&self, dataset: &DatasetName, column: &ColumnName) -> bool {
+        matches!(
+            self.kind(dataset, column),
+            Some(ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc)
+        )
+    }
+
+    /// A sum that is one quantity; `None` if it is another one.
+    pub(super) fn single(&self, sum: &Sum) -> Option<Quantity> {
+        match sum.terms.as_slice() {
+            [(factor, Part::Number(of))] if is_one(*factor) && sum.plus == 0.0 => Some(of.clone()),
+            [(factor, Part::Date(day, _))] if is_one(*factor) && sum.plus == 0.0 => Some(day.quantity()),
+            [a, b] => self.pair(a, b, sum).filter(|_| sum.plus == 0.0),
+            _ => None,
+        }
+    }
+
+    /// The difference of two dates or of two years.
+    pub(super) fn pair(&self, a: &(f64, Part), b: &(f64, Part), sum: &Sum) -> Option<Quantity> {
+        if sum.dates != 0.0 {
+            return None;
+        }
+        let (positive, negative) = if is_one(a.0) && is_one(-b.0) {
+            (&a.1, &b.1)
+        } else if is_one(b.0) && is_one(-a.0) {
+            (&b.1, &a.1)
+        } else {
+            return None;
+        };
+        match (positive, negative) {
+            (Part::Date(to, exact), Part::Date(from, also)) => {
+                let of_days = ![exact, also].iter().any(|exactness| **exactness == Exactness::Time);
+                of_days.then(|| Quantity::Days {
+                    from: from.clone(),
+                    to: to.clone(),
+                })
+            }
+            (Part::Year(at), Part::Number(Quantity::Column(born)) | Part::Year(Day::Column(born))) => {
+                let is_of_subject = self.known.is_unique(born.dataset());
+                is_of_subject.then(|| Quantity::Age {
+                    born: born.clone(),
+                    at: at.clone(),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// A sum as it is measured; `None` if it is not a sum of columns.
+    pub(super) fn linear(&self, sum: &Sum) -> Option<Quantity> {
+        let mut terms: Vec<(Finite, ColumnPath)> = Vec::new();
+        for (factor, part) in &sum.terms {
+            let Part::Number(Quantity::Column(path)) = part else {
+                return None;
+            };
+            if terms.iter().any(|(_, known)| known == path) {
+                return None;
+            }
+            terms.push((Finite::new(*factor).ok()?, path.clone()));
+        }
+        terms.sort_by_cached_key(|(_, path)| cbor(path));
+        let plus = Finite::new(sum.plus).ok()?;
+        (!terms.is_empty()).then_some(Quantity::Linear { terms, plus })
+    }
+}
+
+/// Whether two factors are the same up to nothing: both are exact.
+pub(super) fn is_one(factor: f64) -> bool {
+    factor.to_bits() == 1.0_f64.to_bits()
+}
+
+fn constant_sum(value: &Value) -> Result<Sum> {
+    match value {
+        Value::Int(number) => Ok(Sum::constant(as_float(*number)?, true)),
+        Value::Float(number) => Ok(Sum::constant(number.get(), false)),
+        Value::Date(day) => Ok(Sum {
+            plus: f64::from(*day),
+            dates: 1.0,
+            is_whole: true,
+            ..Sum::default()
+        }),
+        Value::Bool(_) | Value::Text(_) => Err(refused(Form::Expression)),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "operators that are not listed are refused"
+)]
+fn computed(left: Sum, op: Operator, right: Sum) -> Result<Sum> {
+    match op {
+        Operator::Plus => left.plus(right),
+        Operator::Minus => left.minus(right),
+        Operator::Multiply if right.terms.is_empty() && right.dates == 0.0 => {
+            let is_whole = left.is_whole && right.is_whole;
+            scaled(left, right.plus, is_whole)
+        }
+        Operator::Multiply if left.terms.is_empty() && left.dates == 0.0 => {
+            let is_whole = left.is_whole && right.is_whole;
+            scaled(right, left.plus, is_whole)
+        }
+        // The quotient of whole numbers is rounded.
+        Operator::Divide if right.terms.is_empty() && right.dates == 0.0 && !(left.is_whole && right.is_whole) => {
+            scaled(left, 1.0 / right.plus, false)
+        }
+        _ => Err(refused(Form::Expression)),
+    }
+}
+
+fn scaled(sum: Sum, factor: f64, is_whole: bool) -> Result<Sum> {
+    if factor == 0.0 {
+        return Err(refused(Form::Expression));
+    }
+    let mut sum = sum.times(factor);
+    sum.is_whole = is_whole;
+    sum.bounded()
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "casts that are not listed are refused")]
+fn converted(mut sum: Sum, target: &DataType) -> Result<Sum> {
+    match target {
+        DataType::Float64 if sum.dates == 0.0 => {
+            sum.is_whole = false;
+            Ok(sum)
+        }
+        DataType::Int64 if sum.is_whole && sum.dates == 0.0 => Ok(sum),
+        DataType::Date32 if sum.plus == 0.0 => match sum.terms.as_mut_slice() {
+            [(factor, Part::Date(_, exactness))] if is_one(*factor) => {
+                if *exactness == Exactness::Time {
+                    *exactness = Exactness::DayOfTime;
+                }
+                Ok(sum)
+            }
+            _ => Err(refused(Form::Expression)),
+        },
+        _ => Err(refused(Form::Expression)),
+    }
+}
+
+/// The name of a part of a date, in lower case.
+pub(super) fn date_part(expression: &Expr) -> Result<String> {
+    match constant(expression)? {
+        Some(Value::Text(part)) => Ok(part.to_ascii_lowercase()),
+        Some(_) | None => Err(refused(Form::Expression)),
+    }
+}
+
+/// An interval of whole days.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other expression is not an interval"
+)]
+fn interval(expression: &Expr) -> Option<i32> {
+    match expression {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) => {
+            (interval.months == 0 && interval.nanoseconds == 0).then_some(interval.days)
+        }
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(interval)), _) => {
+            (interval.milliseconds == 0).then_some(interval.days)
+        }
+        _ => None,
+    }
+}

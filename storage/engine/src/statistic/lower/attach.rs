@@ -1,0 +1,444 @@
+//! Where each dataset of a grouping is: measured, reached from the measured row, or with events of the same subject.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use concordat_protocol::{
+    collection::{DatasetKind, KeyDomain, KeyLink, Levels},
+    ids::{ColumnName, DatasetName},
+};
+use datafusion::{
+    common::{Column, TableReference},
+    logical_expr::{BinaryExpr, Expr, Operator},
+};
+
+use super::{
+    columns::{instance_of, instances_of},
+    state::{Component, End, Frame, Instance, Lowering, Relation, Result, refused},
+};
+use crate::statistic::{
+    block::Measured,
+    forms::Form,
+    paths::{ColumnPath, MAX_STEPS, Row, Step},
+    terms::{Condition, EventSet, Quantity},
+};
+
+/// The positions of all datasets of a grouping.
+#[derive(Debug)]
+pub(super) struct Attached {
+    main: Component,
+    events: Vec<Component>,
+    /// The conditions that are not joins.
+    conditions: Vec<Expr>,
+    /// Whether a subquery is about the subject of the row around it.
+    pub(super) is_correlated: bool,
+    /// Equalities of a column of a subquery with one of the row around it, which is the second one.
+    pub(super) lookups: Vec<(Column, Column)>,
+}
+
+impl Attached {
+    /// The instance whose rows are measured.
+    pub(super) const fn root(&self) -> Option<usize> {
+        self.main.root
+    }
+
+    /// Whether subjects must have events in further datasets.
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Expressions over the measured row.
+    pub(super) const fn frame<'a>(&'a self, outer: Option<&'a Component>) -> Frame<'a> {
+        Frame {
+            this: &self.main,
+            outer,
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// The positions of the datasets of a relation. Of several that could be measured, one of `preferred` is.
+    pub(super) fn attach(
+        &self,
+        relation: &Relation,
+        outer: Option<&Component>,
+        preferred: &BTreeSet<usize>,
+    ) -> Result<Attached> {
+        let own: BTreeSet<usize> = relation.instances.iter().copied().collect();
+        let mut attached = Attached {
+            main: Component::default(),
+            events: Vec::new(),
+            conditions: Vec::new(),
+            is_correlated: false,
+            lookups: Vec::new(),
+        };
+        let mut edges = Vec::new();
+        let mut correlations = Vec::new();
+        for part in &relation.conjuncts {
+            match self.edge(part) {
+                Some((a, b)) if own.contains(&a.0) && own.contains(&b.0) => edges.push((a, b)),
+                Some((a, b)) if own.contains(&a.0) && outer.is_some() => correlations.push((a, b)),
+                Some((a, b)) if own.contains(&b.0) && outer.is_some() => correlations.push((b, a)),
+                Some(_) | None => attached.conditions.push(part.clone()),
+            }
+        }
+        self.joinable(edges.iter().chain(&correlations))?;
+        let mut tables: BTreeSet<usize> = own.iter().copied().filter(|id| self.rows(*id).is_some()).collect();
+        if let Some(root) = self.best_root(&tables, &relation.optional, &edges, preferred) {
+            attached.main = self.component(root, &mut tables, &edges);
+        }
+        attached.main.same = self.same_subject(attached.main.root.or_else(|| own.first().copied()), &edges);
+        while let Some(root) = self.next_events(&tables, &attached.main, &edges) {
+            let mut events = self.component(root, &mut tables, &edges);
+            events.same.clone_from(&attached.main.same);
+            attached.events.push(events);
+        }
+        self.all_joined(relation, &attached, &tables, &edges)?;
+        for (inner, around) in correlations {
+            self.correlated(&mut attached, inner, around, outer)?;
+        }
+        Ok(attached)
+    }
+
+    fn rows(&self, id: usize) -> Option<&DatasetName> {
+        match self.instances.get(id)? {
+            Instance::Rows(dataset) => Some(dataset),
+            Instance::PerSubject { .. } => None,
+        }
+    }
+
+    /// The two columns of an equality of keys.
+    pub(super) fn edge(&self, expression: &Expr) -> Option<(End, End)> {
+        let Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Eq,
+            right,
+        }) = expression
+        else {
+            return None;
+        };
+        let a = self.key(left)?;
+        let b = self.key(right)?;
+        (a.0 != b.0).then_some((a, b))
+    }
+
+    /// The column of an instance, if it is one that joins.
+    fn key(&self, expression: &Expr) -> Option<End> {
+        let Expr::Column(column) = expression else {
+            return None;
+        };
+        let id = instance_of(column)?;
+        if self.is_subject(expression) {
+            return Some((id, self.subject_name(id, column)?));
+        }
+        let dataset = self.rows(id)?;
+        let name = ColumnName::new(&column.name).ok()?;
+        let joins =
+            self.known.is_key(dataset, &name) || self.known.is_reference(dataset) || self.is_coded(dataset, &name);
+        joins.then_some((id, name))
+    }
+
+    fn subject_name(&self, id: usize, column: &Column) -> Option<ColumnName> {
+        match self.instances.get(id)? {
+            Instance::Rows(_) => ColumnName::new(&column.name).ok(),
+            Instance::PerSubject { .. } => ColumnName::new("subject").ok(),
+        }
+    }
+
+    fn is_coded(&self, dataset: &DatasetName, column: &ColumnName) -> bool {
+        let column = self.known.column(dataset, column);
+        column.is_some_and(|column| matches!(column.levels, Levels::Codes(_)))
+    }
+
+    /// Refuses a join of a column that the grant shows in another form.
+    fn joinable<'a>(&self, edges: impl Iterator<Item = &'a (End, End)>) -> Result<()> {
+        for (id, column) in edges.flat_map(|(a, b)| [a, b]) {
+            if self
+                .rows(*id)
+                .is_some_and(|dataset| !self.known.is_joinable(dataset, column))
+            {
+                return Err(refused(Form::Joinable));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_subject_end(&self, (id, column): &End) -> bool {
+        self.rows(*id)
+            .is_none_or(|dataset| self.known.is_subject(dataset, column))
+    }
+
+    /// The dataset from which most others are reached by one row each.
+    fn best_root(
+        &self,
+        tables: &BTreeSet<usize>,
+        optional: &BTreeSet<usize>,
+        edges: &[(End, End)],
+        preferred: &BTreeSet<usize>,
+    ) -> Option<usize> {
+        let cost = |id: &usize| {
+            let mut left = tables.clone();
+            self.component(*id, &mut left, edges);
+            let name = self.rows(*id);
+            let is_reference = name.is_some_and(|name| self.known.is_reference(name));
+            (is_reference, left.len(), !preferred.contains(id), name.cloned(), *id)
+        };
+        tables.difference(optional).copied().min_by_key(cost)
+    }
+
+    /// The next dataset with events of the subject, of those that are left.
+    fn next_events(&self, left: &BTreeSet<usize>, main: &Component, edges: &[(End, End)]) -> Option<usize> {
+        main.root?;
+        let same: BTreeSet<usize> = left.intersection(&main.same).copied().collect();
+        let cost = |id: &usize| {
+            let mut rest = left.clone();
+            self.component(*id, &mut rest, edges);
+            (rest.len(), *id)
+        };
+        same.into_iter().min_by_key(cost)
+    }
+
+    /// The datasets that a row reaches, which are removed from `left`.
+    fn component(&self, root: usize, left: &mut BTreeSet<usize>, edges: &[(End, End)]) -> Component {
+        let mut places = BTreeMap::from([(root, Vec::new())]);
+        left.remove(&root);
+        let mut open = vec![root];
+        while let Some(from) = open.pop() {
+            let via = places.get(&from).cloned().unwrap_or_default();
+            for (a, b) in edges.iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
+                if a.0 != from || !left.contains(&b.0) || via.len() >= MAX_STEPS {
+                    continue;
+                }
+                if let Some(step) = self.step(a, b) {
+                    left.remove(&b.0);
+                    places.insert(b.0, via.iter().cloned().chain([step]).collect());
+                    open.push(b.0);
+                }
+            }
+        }
+        Component {
+            root: Some(root),
+            places,
+            same: BTreeSet::new(),
+        }
+    }
+
+    /// The step from a row to at most one row of another dataset.
+    fn step(&self, from: &End, to: &End) -> Option<Step> {
+        let of = self.rows(from.0)?;
+        let dataset = self.rows(to.0)?;
+        if self.is_subject_end(from) && self.is_subject_end(to) {
+            let is_unique = matches!(self.known.kind(dataset), Some(DatasetKind::Keyed { unique: true, .. }));
+            return is_unique.then(|| Step::Subject(dataset.clone()));
+        }
+        let key = KeyDomain::Key {
+            dataset: dataset.clone(),
+            column: to.1.clone(),
+        };
+        let domains =
+            [(of, &from.1), (dataset, &to.1)].map(|(dataset, column)| self.known.rules().domain(dataset, column));
+        let leads = domains.iter().all(|domain| domain.as_ref() == Some(&key)) || self.names_codes(of, &from.1, to);
+        leads.then(|| {
+            Step::Link(KeyLink {
+                column: from.1.clone(),
+                to: dataset.clone(),
+                key: to.1.clone(),
+            })
+        })
+    }
+
+    /// Whether a reference dataset has one row with the name of each code of a column.
+    fn names_codes(&self, of: &DatasetName, column: &ColumnName, to: &End) -> bool {
+        let Some(Levels::Codes(codes)) = self.known.column(of, column).map(|column| &column.levels) else {
+            return false;
+        };
+        codes.names().is_some_and(|names| {
+            let is_key = self.known.is_key(&names.dataset, &names.code);
+            is_key && Some(&names.dataset) == self.rows(to.0) && names.code == to.1
+        })
+    }
+
+    /// The instances with the same subject as this one.
+    fn same_subject(&self, first: Option<usize>, edges: &[(End, End)]) -> BTreeSet<usize> {
+        let mut same: BTreeSet<usize> = first.into_iter().collect();
+        loop {
+            let before = same.len();
+            for (a, b) in edges {
+                let is_subject = self.is_subject_end(a) && self.is_subject_end(b);
+                if is_subject && (same.contains(&a.0) || same.contains(&b.0)) {
+                    same.extend([a.0, b.0]);
+                }
+            }
+            if same.len() == before {
+                return same;
+            }
+        }
+    }
+
+    /// Refuses datasets that no join leads to, and joins that are more than a way to a dataset.
+    fn all_joined(
+        &self,
+        relation: &Relation,
+        attached: &Attached,
+        left: &BTreeSet<usize>,
+        edges: &[(End, End)],
+    ) -> Result<()> {
+        let same = &attached.main.same;
+        let is_apart = |id: &usize| self.rows(*id).is_none() && !same.contains(id);
+        if !left.is_empty() || relation.instances.iter().any(is_apart) {
+            return Err(refused(Form::Join));
+        }
+        let components = || std::iter::once(&attached.main).chain(&attached.events);
+        // Rows that a link leads to may belong to another subject: that they belong to the same one would be a condition.
+        let linked = components().flat_map(|component| &component.places);
+        let by_link = |steps: &[Step]| steps.iter().any(|step| matches!(step, Step::Link(_)));
+        if linked
+            .into_iter()
+            .any(|(id, steps)| by_link(steps) && same.contains(id))
+        {
+            return Err(refused(Form::Join));
+        }
+        let by_keys = edges
+            .iter()
+            .filter(|(a, b)| !(self.is_subject_end(a) && self.is_subject_end(b)))
+            .count();
+        let steps = components().flat_map(|component| component.places.values());
+        let links = steps
+            .filter(|steps| matches!(steps.last(), Some(Step::Link(_))))
+            .count();
+        if by_keys != links {
+            return Err(refused(Form::Join));
+        }
+        for id in &relation.optional {
+            let used = edges.iter().filter(|(a, b)| a.0 == *id || b.0 == *id).count();
+            let steps = attached.main.places.get(id).map_or(&[][..], Vec::as_slice);
+            let is_placed = self.rows(*id).is_none() || !steps.is_empty();
+            let is_beyond = |place: &&Vec<Step>| place.split_last().is_some_and(|(_, before)| before == steps);
+            let beyond = if steps.is_empty() {
+                0
+            } else {
+                attached.main.places.values().filter(is_beyond).count()
+            };
+            if used != beyond.saturating_add(1) || !is_placed {
+                return Err(refused(Form::LeftJoin));
+            }
+        }
+        Ok(())
+    }
+
+    /// An equality with a column of the row around a subquery.
+    fn correlated(&self, attached: &mut Attached, inner: End, around: End, outer: Option<&Component>) -> Result<()> {
+        let outer = outer.ok_or_else(|| refused(Form::Subquery))?;
+        if self.is_subject_end(&inner) && self.is_subject_end(&around) {
+            let is_same = outer.same.contains(&around.0) && attached.main.same.contains(&inner.0);
+            attached.is_correlated |= is_same;
+            return if is_same { Ok(()) } else { Err(refused(Form::Subquery)) };
+        }
+        let column = |(id, name): End| {
+            let relation = TableReference::bare(format!("#{id}"));
+            Column::new(Some(relation), name.to_string())
+        };
+        attached.lookups.push((column(inner), column(around)));
+        Ok(())
+    }
+
+    /// What is measured, and which rows of it.
+    pub(super) fn measured(&mut self, relation: &Relation, attached: &Attached) -> Result<(Measured, Condition)> {
+        let measured = match attached.root().and_then(|root| self.rows(root)) {
+            Some(dataset) if self.known.is_reference(dataset) => return Err(refused(Form::NoSubjects)),
+            Some(dataset) => Measured::Rows(dataset.clone()),
+            None => Measured::Subjects,
+        };
+        Ok((measured, self.rows_of(relation, attached, None)?))
+    }
+
+    /// The conditions of a relation, with those that its joins mean.
+    pub(super) fn rows_of(
+        &mut self,
+        relation: &Relation,
+        attached: &Attached,
+        outer: Option<&Component>,
+    ) -> Result<Condition> {
+        let mut parts = self.reached(&attached.main, &relation.optional)?;
+        for id in &relation.instances {
+            if let (Some(Instance::PerSubject { of, .. }), false) =
+                (self.instances.get(*id), relation.optional.contains(id))
+            {
+                let of = Box::new(of.clone());
+                parts.push(Condition::Events { of, exist: true });
+            }
+        }
+        let mut of_events: Vec<Vec<&Expr>> = vec![Vec::new(); attached.events.len()];
+        for part in &attached.conditions {
+            let used = instances_of([part]);
+            let is_about = |events: &Component| used.iter().any(|id| events.places.contains_key(id));
+            let about: Vec<usize> = attached
+                .events
+                .iter()
+                .enumerate()
+                .filter(|(_, e)| is_about(e))
+                .map(|(at, _)| at)
+                .collect();
+            match about.as_slice() {
+                [] => parts.push(self.condition(part, &attached.frame(outer))?),
+                [one] => of_events
+                    .get_mut(*one)
+                    .ok_or_else(|| refused(Form::Operator))?
+                    .push(part),
+                _ => return Err(refused(Form::EventColumn)),
+            }
+        }
+        for (events, conditions) in attached.events.iter().zip(of_events) {
+            parts.push(self.events(events, &attached.main, &conditions, &relation.optional)?);
+        }
+        Ok(Condition::all(parts))
+    }
+
+    /// Whether the subject has an event in a further dataset.
+    fn events(
+        &mut self,
+        events: &Component,
+        main: &Component,
+        conditions: &[&Expr],
+        optional: &BTreeSet<usize>,
+    ) -> Result<Condition> {
+        let dataset = events.root.and_then(|root| self.rows(root)).cloned();
+        let dataset = dataset.ok_or_else(|| refused(Form::Operator))?;
+        let frame = Frame {
+            this: events,
+            outer: Some(main),
+        };
+        let mut rows = self.reached(events, optional)?;
+        for part in conditions {
+            rows.push(self.condition(part, &frame)?);
+        }
+        let of = Box::new(EventSet {
+            dataset,
+            rows: Condition::all(rows),
+        });
+        Ok(Condition::Events { of, exist: true })
+    }
+
+    /// An inner join keeps rows that reach a row of the other dataset.
+    fn reached(&self, component: &Component, optional: &BTreeSet<usize>) -> Result<Vec<Condition>> {
+        let Some(root) = component.root.and_then(|root| self.rows(root)) else {
+            return Ok(Vec::new());
+        };
+        let mut parts = Vec::new();
+        for (id, steps) in &component.places {
+            let Some(last) = steps.last().filter(|_| !optional.contains(id)) else {
+                continue;
+            };
+            let key = match last {
+                Step::Link(link) => link.key.clone(),
+                Step::Subject(dataset) => match self.known.kind(dataset) {
+                    Some(DatasetKind::Keyed { subject, .. }) => subject.clone(),
+                    Some(_) | None => return Err(refused(Form::Join)),
+                },
+            };
+            let path = ColumnPath::new(Row::This, root, steps.clone(), key).map(Quantity::Column);
+            let present = path.and_then(|path| self.known.present(path));
+            parts.push(present.ok_or_else(|| refused(Form::Join))?);
+        }
+        Ok(parts)
+    }
+}

@@ -1,0 +1,201 @@
+//! Groups by spans of numbers and dates: bands, years, quarters and months.
+
+use concordat_protocol::{
+    collection::{AtomSet, Axis, Comparison, Levels},
+    scope::Value,
+};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+
+use super::{
+    arithmetic::{Part, is_one},
+    columns::unaliased,
+    conditions::described,
+    literals::{constant, first_of_month, year_of},
+    state::{Frame, Lowering, Result, refused},
+};
+use crate::statistic::{
+    block::at_most,
+    encoding::cbor,
+    forms::{Form, NotCountable},
+    measure::{Bucket, Group},
+    terms::Quantity,
+};
+
+/// Most results of a `CASE`, and most spans.
+pub(super) const MAX_BUCKETS: usize = 1_000;
+
+/// A label, and the values that have it: from the first one, up to the second one without it.
+type Span = (Value, Value, Value);
+
+impl Lowering<'_> {
+    /// Spans of this many months. If the first and the last one are open, they have what is before the first edge and after the last one;
+    /// otherwise only what is between the edges has a label, which is made of the first day, the year, and the position in the year.
+    pub(super) fn months(
+        &self,
+        of: &Quantity,
+        months: i64,
+        is_open: bool,
+        label: &dyn Fn(i32, i64, i64) -> Option<Value>,
+    ) -> Result<Vec<Span>> {
+        let Levels::Edges(edges) = self.known.levels(of) else {
+            return Err(refused(Form::Group));
+        };
+        let (Axis::Date(days) | Axis::DateTime(days)) = edges.axis() else {
+            return Err(refused(Form::Group));
+        };
+        let ends = days.first().copied().zip(days.last().copied());
+        let (first, last) = ends.ok_or_else(|| refused(Form::Group))?;
+        let years = year_of(first.saturating_sub(1)).zip(year_of(last));
+        let (from_year, to_year) = years.ok_or_else(|| refused(Form::Group))?;
+        let mut spans = Vec::new();
+        for year in from_year..=to_year {
+            for at in 0..12 / months {
+                let from = first_of_month(year, at.saturating_mul(months));
+                let to = first_of_month(year, at.saturating_add(1).saturating_mul(months));
+                let (from, to) = from.zip(to).ok_or_else(|| refused(Form::Group))?;
+                let is_within = if is_open {
+                    to >= first && from <= last
+                } else {
+                    from >= first && to <= last
+                };
+                if is_within {
+                    let shown = label(from, year, at).ok_or_else(|| refused(Form::Group))?;
+                    spans.push((shown, Value::Date(from), Value::Date(to)));
+                }
+                at_most(spans.len(), MAX_BUCKETS, "parts of dates")?;
+            }
+        }
+        Ok(spans)
+    }
+
+    /// `floor(x / w) * w`, `x / w * w` and `x / w` of whole numbers. The first and the last band are open.
+    pub(super) fn band(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<Option<Group>> {
+        let Some((operand, width, factor)) = banded(expression)? else {
+            return Ok(None);
+        };
+        let sum = self.sum(operand, frame)?;
+        if let ([(sign, Part::Year(day))], true) = (sum.terms.as_slice(), sum.plus == 0.0)
+            && is_one(*sign)
+        {
+            let of = day.quantity();
+            let label = |_: i32, year: i64, _: i64| year.div_euclid(width).checked_mul(factor).map(Value::Int);
+            let spans = self.months(&of, 12, true, &label)?;
+            return self.spans_group(of, spans, true).map(Some);
+        }
+        let of = self.single(&sum).ok_or_else(|| refused(Form::Group))?;
+        let (first, last) = self.whole_ends(&of).ok_or_else(|| refused(Form::Group))?;
+        let mut spans = Vec::new();
+        for at in first.saturating_sub(1).div_euclid(width)..=last.div_euclid(width) {
+            let from = at.checked_mul(width).ok_or_else(|| refused(Form::Literal))?;
+            let to = from.checked_add(width).ok_or_else(|| refused(Form::Literal))?;
+            let label = at.checked_mul(factor).ok_or_else(|| refused(Form::Literal))?;
+            spans.push((Value::Int(label), Value::Int(from), Value::Int(to)));
+            at_most(spans.len(), MAX_BUCKETS, "bands")?;
+        }
+        self.spans_group(of, spans, true).map(Some)
+    }
+
+    /// The first and the last edge of whole numbers that are not negative: quotients of negative numbers are rounded up.
+    fn whole_ends(&self, of: &Quantity) -> Option<(i64, i64)> {
+        let Levels::Edges(edges) = self.known.levels(of) else {
+            return None;
+        };
+        let Axis::Int(numbers) = edges.axis() else {
+            return None;
+        };
+        let first = numbers.first().copied().filter(|first| *first > 0)?;
+        Some((first, *numbers.last()?))
+    }
+
+    /// Spans with labels, and NULL for all else.
+    pub(super) fn spans_group(&self, of: Quantity, spans: Vec<Span>, is_open: bool) -> Result<Group> {
+        let levels = self.known.levels(&of);
+        let decided = |comparison: &Comparison| {
+            let test = levels.decide(comparison).map_err(|source| NotCountable::Undecided {
+                column: described(&of),
+                source,
+            })?;
+            Ok(test.passing().clone())
+        };
+        let mut sets = Vec::new();
+        let last = spans.len().checked_sub(1).ok_or_else(|| refused(Form::Group))?;
+        for (at, (label, from, to)) in spans.into_iter().enumerate() {
+            let mut within = levels.all();
+            if !(is_open && at == 0) {
+                let after = decided(&Comparison::AtLeast(from))?;
+                within = within.intersection(&after).map_err(|_| refused(Form::Group))?;
+            }
+            if !(is_open && at == last) {
+                let before = decided(&Comparison::Less(to))?;
+                within = within.intersection(&before).map_err(|_| refused(Form::Group))?;
+            }
+            sets.push((Some(label), within));
+        }
+        buckets(of, sets, None)
+    }
+}
+
+/// Buckets of the atoms of each set that no earlier set has, joined by label.
+pub(super) fn buckets(of: Quantity, sets: Vec<(Option<Value>, AtomSet)>, rest: Option<Value>) -> Result<Group> {
+    let different = |_| refused(Form::Group);
+    let mut buckets: Vec<Bucket> = Vec::new();
+    let mut taken: Option<AtomSet> = None;
+    for (label, atoms) in sets {
+        let new = match &taken {
+            Some(taken) => atoms.difference(taken).map_err(different)?,
+            None => atoms.clone(),
+        };
+        taken = Some(match &taken {
+            Some(taken) => taken.union(&atoms).map_err(different)?,
+            None => atoms,
+        });
+        match buckets.iter_mut().find(|bucket| bucket.label == label) {
+            Some(bucket) => bucket.atoms = bucket.atoms.union(&new).map_err(different)?,
+            None => buckets.push(Bucket { label, atoms: new }),
+        }
+    }
+    buckets.retain(|bucket| bucket.label != rest && !bucket.atoms.is_empty());
+    buckets.sort_by_cached_key(cbor);
+    Ok(Group::Buckets { of, buckets, rest })
+}
+
+/// The operand, the width and the factor of a band of whole numbers.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other expression is not a band")]
+fn banded(expression: &Expr) -> Result<Option<(&Expr, i64, i64)>> {
+    let positive = |expression: &Expr| -> Result<Option<i64>> {
+        Ok(match constant(expression)? {
+            Some(Value::Int(number)) if number > 0 => Some(number),
+            _ => None,
+        })
+    };
+    Ok(match unaliased(expression) {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Multiply,
+            right,
+        }) => match (banded(left)?, positive(right)?) {
+            (Some((operand, width, 1)), Some(factor)) => Some((operand, width, factor)),
+            _ => None,
+        },
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Divide,
+            right,
+        }) => positive(right)?.map(|width| (&**left, width, 1)),
+        Expr::ScalarFunction(function) if function.func.name() == "floor" => match function.args.as_slice() {
+            [inner] => banded(inner)?,
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// How many months a part of a date has.
+pub(super) fn months_of(part: &str) -> Option<i64> {
+    match part {
+        "year" => Some(12),
+        "quarter" => Some(3),
+        "month" => Some(1),
+        _ => None,
+    }
+}

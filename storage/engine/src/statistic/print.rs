@@ -1,0 +1,433 @@
+//! A statistic as SQL, in one form: what is sent to members, and what messages show.
+//!
+//! Lowering the text again results in the same statistic. Rows that are reached are joined with `LEFT JOIN`, since the conditions of a
+//! statistic state which of them must exist.
+
+mod values;
+
+use std::fmt::Write as _;
+
+use concordat_protocol::{
+    collection::{AtomTest, Contents, DatasetKind},
+    ids::{ColumnName, DatasetName},
+    schema::ColumnKind,
+    scope::Value,
+};
+
+use super::{
+    block::{Measured, Statistic},
+    known::KnownCollection,
+    measure::{CellAggregate, Group},
+    paths::{ColumnPath, Row, Step},
+    terms::{Condition, ReferenceTest},
+    terms::{Day, Quantity},
+    terms::{EventSet, KeyList, SubjectValue},
+};
+
+use values::{literal, quoted, string, values_in};
+
+/// The statistic as one `SELECT` over the datasets of its collection. `None` if rows lead to their subject through other datasets, whose
+/// events have no column to be related by, and if a group or condition has too many ranges, as months of all years have.
+#[must_use]
+pub fn print(statistic: &Statistic, known: &KnownCollection) -> Option<String> {
+    let mut printer = Printer {
+        known,
+        names: 0,
+        scopes: Vec::new(),
+    };
+    printer.statistic(statistic)
+}
+
+/// A row while the text about it is written.
+struct Scope {
+    name: String,
+    /// The dataset; `None` for subjects.
+    dataset: Option<DatasetName>,
+    subject: Option<ColumnName>,
+    /// What is joined: the steps, the name and the text.
+    reached: Vec<(Vec<Step>, String, String)>,
+    values: Vec<(EventSet, SubjectValue, String, String)>,
+}
+
+struct Printer<'k> {
+    known: &'k KnownCollection,
+    names: usize,
+    scopes: Vec<Scope>,
+}
+
+impl Printer<'_> {
+    fn statistic(&mut self, statistic: &Statistic) -> Option<String> {
+        let mut conditions: Vec<&Condition> = statistic.rows().conjuncts().iter().collect();
+        if *statistic.rows() == Condition::Never {
+            conditions = vec![statistic.rows()];
+        }
+        let from = match statistic.measured() {
+            Measured::Rows(dataset) => self.open(dataset),
+            Measured::Subjects => self.subjects(&mut conditions)?,
+        };
+        let mut shown = Vec::new();
+        for group in statistic.groups() {
+            shown.push(self.group(group)?);
+        }
+        let groups = shown.len();
+        for cell in statistic.cells() {
+            shown.push(self.cell(cell, statistic.measured())?);
+        }
+        let conditions = conditions.into_iter().map(|condition| self.condition(condition));
+        let conditions = conditions.collect::<Option<Vec<_>>>()?;
+        let joined = self.close()?;
+        let mut text = format!("SELECT {} FROM {from}{joined}", shown.join(", "));
+        if !conditions.is_empty() {
+            write!(text, " WHERE {}", conditions.join(" AND ")).ok()?;
+        }
+        if groups > 0 {
+            let positions: Vec<String> = (1..=groups).map(|at| at.to_string()).collect();
+            write!(text, " GROUP BY {}", positions.join(", ")).ok()?;
+        }
+        Some(text)
+    }
+
+    /// The subjects with one of the events that they must have.
+    fn subjects(&mut self, conditions: &mut Vec<&Condition>) -> Option<String> {
+        let at = conditions
+            .iter()
+            .position(|condition| matches!(condition, Condition::Events { exist: true, .. }))?;
+        let Condition::Events { of, .. } = conditions.remove(at) else {
+            return None;
+        };
+        let subject = self.subject_of(&of.dataset)?;
+        let rows = self.rows(of, &format!("DISTINCT #.{}", quoted(subject.as_str())), "", None)?;
+        let name = self.name();
+        self.scopes.push(Scope {
+            name: name.clone(),
+            dataset: None,
+            subject: Some(subject),
+            reached: Vec::new(),
+            values: Vec::new(),
+        });
+        Some(format!("({rows}) AS {name}"))
+    }
+
+    fn name(&mut self) -> String {
+        self.names = self.names.saturating_add(1);
+        format!("r{}", self.names)
+    }
+
+    fn open(&mut self, dataset: &DatasetName) -> String {
+        let name = self.name();
+        let from = format!("{} AS {name}", quoted(dataset.as_str()));
+        self.scopes.push(Scope {
+            name,
+            dataset: Some(dataset.clone()),
+            subject: self.subject_of(dataset),
+            reached: Vec::new(),
+            values: Vec::new(),
+        });
+        from
+    }
+
+    /// The joins of the innermost row.
+    fn close(&mut self) -> Option<String> {
+        let scope = self.scopes.pop()?;
+        let reached = scope.reached.into_iter().map(|(_, _, text)| text);
+        let values = scope.values.into_iter().map(|(_, _, _, text)| text);
+        Some(reached.chain(values).collect())
+    }
+
+    fn subject_of(&self, dataset: &DatasetName) -> Option<ColumnName> {
+        match self.known.kind(dataset)? {
+            DatasetKind::Keyed { subject, .. } => Some(subject.clone()),
+            DatasetKind::Owned { .. } | DatasetKind::Reference | DatasetKind::EachRow | DatasetKind::Unowned => None,
+        }
+    }
+
+    /// `SELECT shown FROM …` the rows of a set of events, with `#` for their name. `around` relates them to the row around.
+    fn rows(&mut self, of: &EventSet, shown: &str, grouped: &str, around: Option<&str>) -> Option<String> {
+        let subject = self.subject_of(&of.dataset);
+        self.select(&of.dataset, &of.rows, subject, shown, grouped, around)
+    }
+
+    fn select(
+        &mut self,
+        dataset: &DatasetName,
+        rows: &Condition,
+        subject: Option<ColumnName>,
+        shown: &str,
+        grouped: &str,
+        around: Option<&str>,
+    ) -> Option<String> {
+        let from = self.open(dataset);
+        let name = self.scopes.last()?.name.clone();
+        let mut conditions = Vec::new();
+        if let Some(around) = around {
+            conditions.push(format!("{name}.{} = {around}", quoted(subject?.as_str())));
+        }
+        if *rows != Condition::All {
+            conditions.push(self.condition(rows)?);
+        }
+        let joined = self.close()?;
+        let mut text = format!("SELECT {} FROM {from}{joined}", shown.replace('#', &name));
+        if !conditions.is_empty() {
+            write!(text, " WHERE {}", conditions.join(" AND ")).ok()?;
+        }
+        text.push_str(&grouped.replace('#', &name));
+        Some(text)
+    }
+
+    fn condition(&mut self, condition: &Condition) -> Option<String> {
+        Some(match condition {
+            Condition::All => "true".to_owned(),
+            Condition::Never => "false".to_owned(),
+            Condition::Test(of, test) => self.test(of, test)?,
+            Condition::Events { of, exist } => {
+                let scope = self.scopes.last()?;
+                let around = format!("{}.{}", scope.name, quoted(scope.subject.as_ref()?.as_str()));
+                let rows = self.rows(of, "1", "", Some(&around))?;
+                format!("{}EXISTS ({rows})", if *exist { "" } else { "NOT " })
+            }
+            Condition::Listed { of, list, is_in } => {
+                let column = self.column(of)?;
+                let KeyList { dataset, key, rows } = list.as_ref();
+                let rows = self.select(dataset, rows, None, &format!("#.{}", quoted(key.as_str())), "", None)?;
+                format!("{column} {}IN ({rows})", if *is_in { "" } else { "NOT " })
+            }
+            Condition::Reference { of, test, negated } => {
+                let column = self.column(of)?;
+                reference(&column, test, *negated)?
+            }
+            Condition::And(parts) => self.joined(parts, " AND ")?,
+            Condition::Or(parts) => self.joined(parts, " OR ")?,
+        })
+    }
+
+    fn joined(&mut self, parts: &[Condition], by: &str) -> Option<String> {
+        let parts = parts.iter().map(|part| self.condition(part));
+        Some(format!("({})", parts.collect::<Option<Vec<_>>>()?.join(by)))
+    }
+
+    fn test(&mut self, of: &Quantity, test: &AtomTest) -> Option<String> {
+        let text = self.quantity(of)?;
+        let levels = self.known.levels(of);
+        let is_missing = format!("{text} IS NULL");
+        let values = test.passing().clone().with_null(false);
+        let in_values = || values_in(&text, &levels, &values);
+        Some(match (test.passing().has_null(), test.failing().has_null()) {
+            (true, _) if values.is_empty() => is_missing,
+            (_, true) if values == levels.all() => format!("{text} IS NOT NULL"),
+            (true, _) => format!("({} OR {is_missing})", in_values()?),
+            (_, true) => format!("({} AND {text} IS NOT NULL)", in_values()?),
+            (false, false) => in_values()?,
+        })
+    }
+
+    fn column(&mut self, path: &ColumnPath) -> Option<String> {
+        let from_end = match path.row() {
+            Row::This => 1,
+            Row::Outer => 2,
+        };
+        let at = self.scopes.len().checked_sub(from_end)?;
+        let name = self.reach(at, path.via())?;
+        Some(format!("{name}.{}", quoted(path.column().as_str())))
+    }
+
+    /// The name of the row that steps lead to, which is joined if it is not yet.
+    fn reach(&mut self, at: usize, via: &[Step]) -> Option<String> {
+        let Some((step, before)) = via.split_last() else {
+            return Some(self.scopes.get(at)?.name.clone());
+        };
+        if let Some((_, name, _)) = self.scopes.get(at)?.reached.iter().find(|(steps, _, _)| steps == via) {
+            return Some(name.clone());
+        }
+        let from = self.reach(at, before)?;
+        let (own, key) = match step {
+            Step::Link(link) => (link.column.clone(), link.key.clone()),
+            Step::Subject(dataset) => {
+                let scope = self.scopes.get(at)?;
+                let from = before.last().map(Step::to).or(scope.dataset.as_ref())?.clone();
+                (self.subject_of(&from)?, self.subject_of(dataset)?)
+            }
+        };
+        let name = self.name();
+        let text = format!(
+            " LEFT JOIN {} AS {name} ON {name}.{} = {from}.{}",
+            quoted(step.to().as_str()),
+            quoted(key.as_str()),
+            quoted(own.as_str())
+        );
+        self.scopes
+            .get_mut(at)?
+            .reached
+            .push((via.to_vec(), name.clone(), text));
+        Some(name)
+    }
+
+    fn quantity(&mut self, of: &Quantity) -> Option<String> {
+        Some(match of {
+            Quantity::Column(path) => self.column(path)?,
+            Quantity::Days { from, to } => format!("({} - {})", self.day(to)?, self.day(from)?),
+            Quantity::Age { born, at } => {
+                let year = format!("date_part('year', {})", self.day(at)?);
+                let column = self.column(born)?;
+                let is_year = self.kind(born.dataset(), born.column()) == Some(ColumnKind::Int);
+                let born = if is_year {
+                    column
+                } else {
+                    format!("date_part('year', {column})")
+                };
+                format!("({year} - {born})")
+            }
+            Quantity::Linear { terms, plus } => {
+                let mut parts = Vec::new();
+                for (factor, path) in terms {
+                    parts.push(format!("{:?} * {}", factor.get(), self.column(path)?));
+                }
+                if plus.get() != 0.0 {
+                    parts.push(format!("{:?}", plus.get()));
+                }
+                format!("({})", parts.join(" + "))
+            }
+            Quantity::OfSubject { of, value } => self.subject_value(of, value)?,
+        })
+    }
+
+    fn day(&mut self, day: &Day) -> Option<String> {
+        let (dataset, column) = match day {
+            Day::Column(path) => (path.dataset(), path.column()),
+            Day::OfSubject {
+                of,
+                value: SubjectValue::First(column) | SubjectValue::Last(column),
+            } => (&of.dataset, column),
+            Day::OfSubject { .. } => return None,
+        };
+        let is_day = self.kind(dataset, column) == Some(ColumnKind::Date);
+        let text = self.quantity(&day.quantity())?;
+        Some(if is_day { text } else { format!("CAST({text} AS DATE)") })
+    }
+
+    fn kind(&self, dataset: &DatasetName, column: &ColumnName) -> Option<ColumnKind> {
+        match self.known.rules().dataset(dataset)?.column(column)?.contents() {
+            Contents::Of(kind) => Some(kind),
+            Contents::Empty => None,
+        }
+    }
+
+    /// A value of the subject, from a table with one row for each.
+    fn subject_value(&mut self, of: &EventSet, value: &SubjectValue) -> Option<String> {
+        let scope = self.scopes.last()?;
+        let known = scope
+            .values
+            .iter()
+            .find(|(events, known, _, _)| events == of && known == value);
+        if let Some((_, _, name, _)) = known {
+            return Some(format!("{name}.v"));
+        }
+        let around = format!("{}.{}", scope.name, quoted(scope.subject.as_ref()?.as_str()));
+        let subject = quoted(self.subject_of(&of.dataset)?.as_str());
+        let computed = match value {
+            SubjectValue::Count => "count(*)".to_owned(),
+            SubjectValue::First(column) => format!("min(#.{})", quoted(column.as_str())),
+            SubjectValue::Last(column) => format!("max(#.{})", quoted(column.as_str())),
+        };
+        let shown = format!("#.{subject}, {computed} AS v");
+        let rows = self.rows(of, &shown, &format!(" GROUP BY #.{subject}"), None)?;
+        let name = self.name();
+        let text = format!(" LEFT JOIN ({rows}) AS {name} ON {name}.{subject} = {around}");
+        let scope = self.scopes.last_mut()?;
+        scope.values.push((of.clone(), value.clone(), name.clone(), text));
+        Some(format!("{name}.v"))
+    }
+
+    fn group(&mut self, group: &Group) -> Option<String> {
+        Some(match group {
+            Group::Levels { of, missing, .. } => match missing {
+                None => self.quantity(of)?,
+                Some(missing) => format!("coalesce({}, {})", self.quantity(of)?, literal(missing)?),
+            },
+            Group::Codes { of, shown, .. } => self.column(shown.as_ref().unwrap_or(of))?,
+            Group::Buckets { of, buckets, rest } => {
+                let text = self.quantity(of)?;
+                let levels = self.known.levels(of);
+                let mut cases = Vec::new();
+                for bucket in buckets {
+                    let values = bucket.atoms.clone().with_null(false);
+                    let within = match (values.is_empty(), bucket.atoms.has_null()) {
+                        (true, _) => format!("{text} IS NULL"),
+                        (false, true) => format!("{} OR {text} IS NULL", values_in(&text, &levels, &values)?),
+                        (false, false) => values_in(&text, &levels, &values)?,
+                    };
+                    cases.push((within, bucket.label.clone()));
+                }
+                case(&cases, rest.as_ref())?
+            }
+            Group::Cases { cases, rest } => {
+                let mut shown = Vec::new();
+                for (condition, label) in cases {
+                    shown.push((self.condition(condition)?, label.clone()));
+                }
+                case(&shown, rest.as_ref())?
+            }
+        })
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other condition is written")]
+    fn cell(&mut self, cell: &CellAggregate, measured: &Measured) -> Option<String> {
+        let computed = match cell {
+            CellAggregate::Subjects { .. } => match measured {
+                Measured::Rows(dataset) if !self.known.is_unique(dataset) => {
+                    let scope = self.scopes.last()?;
+                    format!(
+                        "count(DISTINCT {}.{})",
+                        scope.name,
+                        quoted(scope.subject.as_ref()?.as_str())
+                    )
+                }
+                Measured::Rows(_) | Measured::Subjects => "count(*)".to_owned(),
+            },
+            CellAggregate::Rows { .. } => "count(*)".to_owned(),
+            CellAggregate::Moments { of, with, output, .. } => {
+                let mut operands = self.quantity(of)?;
+                if let Some(with) = with {
+                    write!(operands, ", {}", self.quantity(with)?).ok()?;
+                }
+                format!("{}({operands})", output.name())
+            }
+            CellAggregate::Quantile { of, at, .. } => {
+                format!("approx_percentile_cont({}, {:?})", self.quantity(of)?, at.get())
+            }
+        };
+        Some(match cell.filter() {
+            Condition::All => computed,
+            filter => format!("{computed} FILTER (WHERE {})", self.condition(filter)?),
+        })
+    }
+}
+
+fn case(cases: &[(String, Option<Value>)], rest: Option<&Value>) -> Option<String> {
+    if cases.is_empty() {
+        return None;
+    }
+    let mut text = "CASE".to_owned();
+    for (condition, label) in cases {
+        let label = label.as_ref().map_or_else(|| Some("NULL".to_owned()), literal)?;
+        write!(text, " WHEN {condition} THEN {label}").ok()?;
+    }
+    if let Some(rest) = rest {
+        write!(text, " ELSE {}", literal(rest)?).ok()?;
+    }
+    text.push_str(" END");
+    Some(text)
+}
+
+fn reference(column: &str, test: &ReferenceTest, negated: bool) -> Option<String> {
+    let not = if negated { "NOT " } else { "" };
+    Some(match test {
+        ReferenceTest::OneOf(values) => {
+            let values = values.iter().map(literal).collect::<Option<Vec<_>>>()?;
+            format!("{column} {not}IN ({})", values.join(", "))
+        }
+        ReferenceTest::Like { pattern, any_case } => {
+            let like = if *any_case { "ILIKE" } else { "LIKE" };
+            format!("{column} {not}{like} {}", string(pattern))
+        }
+    })
+}
