@@ -1,6 +1,6 @@
 //! The language below tier `records`: what a query over the datasets of a collection may compute.
 //!
-//! 1. [`lower`] reads the plan of a query, in which names are resolved and nothing is converted yet. Each grouping becomes a
+//! 1. [`lower`](lower()) reads the plan of a query, in which names are resolved and nothing is converted yet. Each grouping becomes a
 //!    [`Statistic`]; what is computed from its cells stays a plan ([`Lowered`]).
 //! 2. A [`Statistic`] counts or sums the rows of one dataset, or the subjects. Its conditions are sets of atoms of declared levels
 //!    ([`Condition`]), of columns that a row reaches through keys ([`ColumnPath`]), and of events of the same subject ([`EventSet`]).

@@ -43,7 +43,7 @@ use state::{Bound, Lowering, MAX_BLOCKS, Result, refused, rewritten};
 /// converted.
 ///
 /// # Errors
-/// [`NotCountable`] for everything that is not in the language, with the nearest form.
+/// [`NotCountable`](super::forms::NotCountable) for everything that is not in the language, with the nearest form.
 pub fn lower(plan: &LogicalPlan, known: &KnownCollection, max_cells: usize) -> Result<Lowered> {
     let mut lowering = Lowering::new(known, max_cells);
     let above = lowering.above(plan)?;
