@@ -23,6 +23,7 @@ mod interrupted;
 mod ledger_heads;
 mod lifecycle;
 mod long_ledger;
+mod many_tables;
 mod members;
 mod narrowing;
 mod object_store;

@@ -1,6 +1,8 @@
 //! Invalid answers from a malicious provider with which a well-behaved member has a grant.
 
-use concordat_node::{Actor, FederationError};
+use std::time::Duration;
+
+use concordat_node::{Actor, FederationError, Question};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{ActorId, Digest32, GrantId, QueryId};
@@ -9,14 +11,14 @@ use concordat_protocol::schema::ColumnKind;
 use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::CoSigned;
 use concordat_protocol::wire::messages::{
-    AnswerDigest, Countersignature, GrantColumnsReply, GrantColumnsRequest, GrantedColumn, QueryClosing, QueryFrame,
-    QueryOpening, Refusal, RefusalCode,
+    AnswerDigest, ChunkAccepted, Countersignature, GrantColumnsReply, GrantColumnsRequest, GrantedColumn, QueryClosing,
+    QueryFrame, QueryOpening, Refusal, RefusalCode,
 };
 use concordat_protocol::wire::streams::{GRANT_COLUMNS, QUERY};
 use libp2p_stream::IncomingStreams;
 use tokio::sync::Notify;
 
-use super::malicious_peer::{MaliciousPeer, Wire, now};
+use super::malicious_peer::{MaliciousPeer, Wire, now, soon};
 use super::negotiation_fixture::{granted, granted_to_member};
 use super::queries::{Answer, envelope, send_query};
 use super::well_behaved::{SUBJECTS, World, column};
@@ -212,6 +214,39 @@ async fn answer_that_is_true_is_accepted_and_countersigned() {
             .expect("the member signs a true receipt");
     });
     assert_eq!(rows.await.unwrap(), SUBJECTS);
+    fixture.world.assert_still_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chunk_in_transit_when_its_reader_leaves_is_confirmed() {
+    /// Each side waits for what the other has done to take effect; where it takes longer, the test shows less.
+    const EFFECT: Duration = Duration::from_millis(500);
+    let mut fixture = ProviderFixture::new().await;
+    let truth = fixture.truth.chunks.concat();
+    let (rows, end) = truth.split_at(truth.len() - 8);
+    let left = Notify::new();
+    let (world, incoming) = (&fixture.world, &mut fixture.incoming);
+    let providing = async {
+        let (_, stream) = Wire::next(incoming).await;
+        let mut exchange = Exchange::read(stream).await;
+        exchange.open().await;
+        exchange.stream.chunk(rows).await.unwrap();
+        exchange.stream.raw(&[&[0, 0, 0, 8], &end[..3]].concat()).await.unwrap();
+        left.notified().await;
+        tokio::time::sleep(EFFECT).await;
+        exchange.stream.raw(&end[3..]).await.unwrap();
+        let confirmed = exchange.stream.recv::<ChunkAccepted>().await;
+        assert_eq!(confirmed.expect("the chunk is confirmed").number, 2);
+    };
+    let reading = async {
+        let federation = world.member.node.federation();
+        let mut answer = soon(federation.query(&fixture.eva, &Question::new(SQL))).await.unwrap();
+        soon(answer.next()).await.unwrap().unwrap();
+        tokio::time::sleep(EFFECT).await;
+        drop(answer);
+        left.notify_one();
+    };
+    tokio::join!(providing, reading);
     fixture.world.assert_still_serving().await;
 }
 

@@ -1,5 +1,6 @@
 //! One exchange with a provider as a task, between the network and the reader of its rows.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use concordat_protocol::audit::Outcome;
@@ -10,6 +11,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::error::FederationError;
@@ -28,8 +30,8 @@ const PREFETCH: usize = 2;
 /// provider may have reset the connection, so that the notice comes over a new one.
 const NOTICE_POLL_INTERVAL: Duration = Duration::from_millis(50);
 const NOTICE_POLLS: u32 = 60;
-/// How long an answer may take to reach its end and its receipt once the reader wants no more rows.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a chunk that is in transit may take to arrive once the reader wants no more rows: the largest one at one megabit a second.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One exchange as a task, so that its receipt is handled even if its reader stops early.
 pub(super) struct Exchange {
@@ -222,24 +224,50 @@ impl Ended {
     }
 }
 
+/// What follows in an answer.
+enum Next {
+    Rows(RecordBatch),
+    /// The provider has ended the rows.
+    End,
+    /// The reader wants no more rows; what is in transit may arrive until then.
+    Unwanted(Instant),
+}
+
 /// Forwards rows until the provider has ended them (true) or the reader wants no more (false).
 async fn forward(reading: &mut Reading, rows: &mpsc::Sender<Rows>) -> Result<bool, FederationError> {
     loop {
-        let batch = tokio::select! {
-            biased;
-            batch = reading.next_batch() => batch?,
-            () = rows.closed() => return Ok(is_at_end(reading).await),
+        let until = match next_wanted(reading, rows).await? {
+            Next::End => return Ok(true),
+            Next::Unwanted(until) => until,
+            Next::Rows(batch) => {
+                if rows.send(Ok(Some(batch))).await.is_ok() {
+                    continue;
+                }
+                Instant::now() + DRAIN_TIMEOUT
+            }
         };
-        let Some(batch) = batch else { return Ok(true) };
-        if rows.send(Ok(Some(batch))).await.is_err() {
-            return Ok(is_at_end(reading).await);
-        }
+        // If there are no rows left anyway, the receipt is still exchanged.
+        return Ok(timeout_at(until, reading.stop()).await.unwrap_or(false));
     }
 }
 
-/// The reader wants no more rows. If there are none left anyway, the receipt is still exchanged.
-async fn is_at_end(reading: &mut Reading) -> bool {
-    tokio::time::timeout(DRAIN_TIMEOUT, reading.stop())
-        .await
-        .unwrap_or(false)
+/// Receives the next rows while the reader wants them.
+///
+/// A chunk of which a part has arrived is received and confirmed all the same: were its reading canceled, the stream would be out of step, and
+/// the provider would not learn what arrived.
+async fn next_wanted(reading: &mut Reading, rows: &mpsc::Sender<Rows>) -> Result<Next, FederationError> {
+    let mut next = pin!(reading.next_batch());
+    let batch = tokio::select! {
+        biased;
+        batch = &mut next => batch?,
+        () = rows.closed() => {
+            let until = Instant::now() + DRAIN_TIMEOUT;
+            match timeout_at(until, next).await {
+                Ok(batch) if batch.as_ref().is_ok_and(Option::is_some) => return Ok(Next::Unwanted(until)),
+                Ok(batch) => batch?,
+                Err(_) => return Ok(Next::Unwanted(until)),
+            }
+        }
+    };
+    Ok(batch.map_or(Next::End, Next::Rows))
 }
