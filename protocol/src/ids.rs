@@ -3,9 +3,11 @@
 mod countries;
 mod names;
 mod random;
+mod refs;
 
 pub use names::{
-    ActorId, CollectionName, CollectionRef, ColumnName, DatasetName, DatasetRef, InstitutionId, InvalidName,
-    Jurisdiction, LevelName, MAX_COLUMN_NAME, RESERVED_PREFIX, SegmentName, is_in_column_name, may_begin_column_name,
+    ActorId, CollectionName, ColumnName, DatasetName, InstitutionId, InvalidName, Jurisdiction, LevelName,
+    MAX_COLUMN_NAME, RESERVED_PREFIX, SegmentName, is_in_column_name, may_begin_column_name,
 };
 pub use random::{CreationId, Digest32, GrantId, InvalidId, KeyId, NegotiationId, NodeId, Nonce, QueryId, StartId};
+pub use refs::{CollectionRef, DatasetRef};

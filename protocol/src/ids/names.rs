@@ -27,7 +27,7 @@ impl Explain for InvalidName {
 }
 
 impl InvalidName {
-    fn new(kind: &'static str, text: &str, rule: &'static str) -> Self {
+    pub(super) fn new(kind: &'static str, text: &str, rule: &'static str) -> Self {
         Self {
             kind,
             text: text.chars().take(64).collect(),
@@ -202,69 +202,23 @@ impl ActorId {
     }
 }
 
-/// A dataset and the institution that holds it, written `budapest.heart` or `budapest/heart`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatasetRef {
-    /// Who holds it.
-    pub institution: InstitutionId,
-    /// Its name there.
-    pub dataset: DatasetName,
-}
-
-impl fmt::Display for DatasetRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.institution, self.dataset)
+impl CollectionName {
+    /// Whether the dataset has this name too, as that of a collection of one has.
+    pub fn is_name_of(&self, dataset: &DatasetName) -> bool {
+        self.as_str() == dataset.as_str()
     }
 }
 
-impl FromStr for DatasetRef {
-    type Err = InvalidName;
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let (institution, dataset) = text.split_once(['.', '/']).ok_or_else(|| {
-            InvalidName::new(
-                "dataset reference",
-                text,
-                "`institution/dataset`, for example `budapest/heart`",
-            )
-        })?;
-        Ok(Self {
-            institution: institution.parse()?,
-            dataset: dataset.parse()?,
-        })
+// Both have the same rule.
+impl From<&CollectionName> for DatasetName {
+    fn from(name: &CollectionName) -> Self {
+        Self(name.0.clone())
     }
 }
 
-/// A collection and the institution that holds it, written `budapest.omop` or `budapest/omop`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CollectionRef {
-    /// Who holds it.
-    pub institution: InstitutionId,
-    /// Its name there.
-    pub collection: CollectionName,
-}
-
-impl fmt::Display for CollectionRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.institution, self.collection)
-    }
-}
-
-impl FromStr for CollectionRef {
-    type Err = InvalidName;
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let (institution, collection) = text.split_once(['.', '/']).ok_or_else(|| {
-            InvalidName::new(
-                "collection reference",
-                text,
-                "`institution/collection`, for example `budapest/omop`",
-            )
-        })?;
-        Ok(Self {
-            institution: institution.parse()?,
-            collection: collection.parse()?,
-        })
+impl From<&DatasetName> for CollectionName {
+    fn from(name: &DatasetName) -> Self {
+        Self(name.0.clone())
     }
 }
 
@@ -306,26 +260,6 @@ mod tests {
                 .belongs_to(&InstitutionId::new("budapest").unwrap())
         );
         assert!(ActorId::new("eva").is_err());
-    }
-
-    #[test]
-    fn a_dataset_reference_is_read_in_both_spellings() {
-        let slash: DatasetRef = "budapest/heart".parse().unwrap();
-        let dot: DatasetRef = "budapest.heart".parse().unwrap();
-        assert_eq!(slash, dot);
-        assert_eq!(slash.to_string(), "budapest.heart");
-        assert!("heart".parse::<DatasetRef>().is_err());
-    }
-
-    #[test]
-    fn collection_reference_is_read_in_both_spellings() {
-        let slash: CollectionRef = "budapest/omop".parse().unwrap();
-        let dot: CollectionRef = "budapest.omop".parse().unwrap();
-        assert_eq!(slash, dot);
-        assert_eq!(slash.to_string(), "budapest.omop");
-        for bad in ["omop", "budapest.omop.person", "budapest/Omop", "b/omop", "budapest/"] {
-            assert!(bad.parse::<CollectionRef>().is_err(), "{bad}");
-        }
     }
 
     #[test]
