@@ -24,7 +24,7 @@ pub use purpose::{DiseaseCode, Purpose, Purposes};
 pub use rows::{Bound, Constraint, Rows, Values};
 pub use value::{Finite, Kind, Value};
 
-use crate::ids::DatasetRef;
+use crate::ids::CollectionRef;
 
 /// How much an answer may reveal, from mere existence up to records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,8 +74,8 @@ impl std::str::FromStr for Tier {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
-    /// The dataset that it covers.
-    pub dataset: DatasetRef,
+    /// The collection that it covers.
+    pub collection: CollectionRef,
     /// How much an answer may reveal.
     pub tier: Tier,
     /// Which columns, and how they are changed before they leave. A column not named is removed.
@@ -100,11 +100,11 @@ impl Scope {
     /// # Errors
     /// [`Disjoint`] names the first part in which the two do not overlap.
     pub fn meet(&self, other: &Self) -> Result<Self, Disjoint> {
-        if self.dataset != other.dataset {
-            return Err(Disjoint::in_part(Part::Dataset));
+        if self.collection != other.collection {
+            return Err(Disjoint::in_part(Part::Collection));
         }
         let met = Self {
-            dataset: self.dataset.clone(),
+            collection: self.collection.clone(),
             tier: self.tier.min(other.tier),
             columns: self.columns.meet(&other.columns),
             rows: self.rows.meet(&other.rows).ok_or(Disjoint::in_part(Part::Rows))?,
@@ -132,7 +132,7 @@ impl Scope {
     /// The parts in which `inner` goes beyond this scope; empty if this scope covers it.
     pub fn wider_parts(&self, inner: &Self) -> Vec<Part> {
         let checks = [
-            (Part::Dataset, self.dataset == inner.dataset),
+            (Part::Collection, self.collection == inner.collection),
             (Part::Tier, self.tier >= inner.tier),
             (Part::Columns, self.columns.covers(&inner.columns)),
             (Part::Rows, self.rows.covers(&inner.rows)),
@@ -161,7 +161,11 @@ impl Scope {
                 });
             }
         };
-        compare(Part::Dataset, self.dataset.to_string(), offered.dataset.to_string());
+        compare(
+            Part::Collection,
+            self.collection.to_string(),
+            offered.collection.to_string(),
+        );
         compare(Part::Tier, self.tier.to_string(), offered.tier.to_string());
         for column in self
             .columns

@@ -68,8 +68,8 @@ impl GrantTerms {
         if self.provider == self.consumer || self.provider_key == self.consumer_key {
             return Err(GrantError::OneParty);
         }
-        if self.scope.dataset.institution != self.provider {
-            return Err(GrantError::ForeignDataset {
+        if self.scope.collection.institution != self.provider {
+            return Err(GrantError::ForeignCollection {
                 provider: self.provider.clone(),
             });
         }
@@ -146,9 +146,9 @@ pub enum GrantError {
     /// The terms name other keys than those of the two institutions.
     #[error("the terms name other keys than those of the two institutions")]
     OtherKeys,
-    /// The dataset belongs to another institution.
-    #[error("the terms cover a dataset of another institution than `{provider}`")]
-    ForeignDataset {
+    /// The collection belongs to another institution.
+    #[error("the terms cover a collection of another institution than `{provider}`")]
+    ForeignCollection {
         /// The provider named in the terms.
         provider: InstitutionId,
     },
@@ -250,10 +250,10 @@ mod tests {
         };
         assert_eq!(check(&same), GrantError::OneParty);
         let mut foreign = terms();
-        foreign.scope.dataset.institution = foreign.consumer.clone();
+        foreign.scope.collection.institution = foreign.consumer.clone();
         assert_eq!(
             check(&foreign),
-            GrantError::ForeignDataset {
+            GrantError::ForeignCollection {
                 provider: foreign.provider.clone()
             }
         );

@@ -36,7 +36,7 @@ pub(crate) fn side(name: &str, seed: u8) -> Side {
 pub(crate) fn wide() -> Scope {
     let columns = ["age", "sex"].map(|name| (ColumnName::new(name).unwrap(), Transform::Clear));
     Scope {
-        dataset: "budapest.heart".parse().unwrap(),
+        collection: "budapest.heart".parse().unwrap(),
         tier: Tier::Records,
         columns: Columns::new(columns).unwrap(),
         rows: Rows::all(),

@@ -16,7 +16,7 @@ impl ConsumerNegotiation {
     /// Begins a negotiation under the new random number `id` by requesting `scope`.
     ///
     /// # Errors
-    /// [`NegotiationError::Ours`] if the dataset is not the provider's or the requested time window is over.
+    /// [`NegotiationError::Ours`] if the collection is not the provider's or the requested time window is over.
     pub fn request(
         id: NegotiationId,
         parties: &Parties,
@@ -45,7 +45,7 @@ impl ConsumerNegotiation {
         })
     }
 
-    /// Answers an offer by requesting something else of the same dataset.
+    /// Answers an offer by requesting something else of the same collection.
     ///
     /// # Errors
     /// [`NegotiationError::Ours`] if there is no offer, or the scope breaks a rule of requests.

@@ -120,9 +120,9 @@ pub enum Refusal {
         /// Its size.
         bytes: usize,
     },
-    /// The dataset is not the provider's, or not the one the negotiation began with.
-    #[error("the scope is about another dataset")]
-    OtherDataset,
+    /// The collection is not the provider's, or not the one the negotiation began with.
+    #[error("the scope is about another collection")]
+    OtherCollection,
     /// The time window is over.
     #[error("the requested time window ended at {not_after}")]
     WindowOver {
@@ -183,7 +183,7 @@ impl Refusal {
             Self::WrongTurn { .. } => "turn",
             Self::TooLong => "message-count",
             Self::RequestTooLarge { .. } => "request-size",
-            Self::OtherDataset => "dataset-of-negotiation",
+            Self::OtherCollection => "collection-of-negotiation",
             Self::WindowOver { .. } => "time-window",
             Self::WiderThanRequest { .. } => "offer-within-request",
             Self::NarrowingsMismatch => "narrowings-stated",

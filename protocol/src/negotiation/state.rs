@@ -158,8 +158,8 @@ impl State {
 
 impl Requested {
     fn new(scope: &Scope, justification: &Justification, turn: &Turn<'_>) -> Result<Self, Refusal> {
-        if scope.dataset.institution != turn.parties.provider().institution {
-            return Err(Refusal::OtherDataset);
+        if scope.collection.institution != turn.parties.provider().institution {
+            return Err(Refusal::OtherCollection);
         }
         check_window(scope, turn)?;
         Ok(Self {
@@ -189,10 +189,10 @@ impl Requested {
 
 impl Offered {
     fn requested(self, scope: &Scope, justification: &Justification, turn: &Turn<'_>) -> Result<Requested, Refusal> {
-        if scope.dataset == self.request.dataset {
+        if scope.collection == self.request.collection {
             Requested::new(scope, justification, turn)
         } else {
-            Err(Refusal::OtherDataset)
+            Err(Refusal::OtherCollection)
         }
     }
 

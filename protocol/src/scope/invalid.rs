@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// The dataset.
-    Dataset,
+    /// The collection.
+    Collection,
     /// The tier.
     Tier,
     /// Columns and transforms.
@@ -31,7 +31,7 @@ pub enum Part {
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Dataset => "dataset",
+            Self::Collection => "collection",
             Self::Tier => "tier",
             Self::Columns => "columns",
             Self::Rows => "rows",

@@ -140,7 +140,7 @@ fn scope_texts_are_the_reviewed_ones() {
 fn scope_texts() -> Vec<String> {
     let mut lines = Vec::new();
     let mut add = |what: &str, text: String| lines.push(format!("{what}: {text}"));
-    add("dataset", base().dataset.to_string());
+    add("collection", base().collection.to_string());
     for tier in [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records] {
         add("tier", tier.to_string());
     }
@@ -292,7 +292,7 @@ fn hollow(scope: &Scope) -> bool {
 
 fn base() -> Scope {
     Scope {
-        dataset: "budapest/heart".parse().unwrap(),
+        collection: "budapest.heart".parse().unwrap(),
         tier: Tier::Records,
         columns: Columns::new([(name("age"), Transform::Clear), (name("name"), Transform::Clear)]).unwrap(),
         rows: Rows::all(),
@@ -383,7 +383,7 @@ fn scopes() -> impl Strategy<Value = Scope> {
     (tier, columns, rows, purposes, people, places, limits, window).prop_map(
         |(tier, columns, rows, purposes, people, places, (max_rows, max_queries_per_day, min_cell), (from, length))| {
             Scope {
-                dataset: "budapest/heart".parse().unwrap(),
+                collection: "budapest.heart".parse().unwrap(),
                 tier,
                 columns: Columns::new(columns).unwrap(),
                 rows: Rows::new(rows.into_iter().collect::<BTreeMap<_, _>>()).unwrap(),

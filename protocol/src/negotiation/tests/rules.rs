@@ -263,7 +263,7 @@ fn terms_name_this_negotiation_its_parties_and_this_moment() {
     let message = forged(&provider, agreement(&foreign, 1), &node(1), |_| ());
     assert!(matches!(
         refusal(&consumer, message),
-        Refusal::Terms(GrantError::ForeignDataset { .. })
+        Refusal::Terms(GrantError::ForeignCollection { .. })
     ));
 }
 
@@ -469,22 +469,22 @@ fn expired_window_is_never_requested_offered_or_agreed() {
 }
 
 #[test]
-fn a_negotiation_is_about_one_dataset_of_the_provider() {
+fn negotiation_is_about_one_collection_of_the_provider() {
     let foreign = Scope {
-        dataset: "geneva.heart".parse().unwrap(),
+        collection: "geneva.heart".parse().unwrap(),
         ..wide()
     };
     assert_eq!(
         begin(foreign).unwrap_err(),
-        NegotiationError::Ours(Refusal::OtherDataset)
+        NegotiationError::Ours(Refusal::OtherCollection)
     );
     let (consumer, _) = offered();
     let other = Scope {
-        dataset: "budapest.lung".parse().unwrap(),
+        collection: "budapest.lung".parse().unwrap(),
         ..wide()
     };
     let refused = consumer.counter(other, why(), &node(2), T0).unwrap_err();
-    assert_eq!(refused, NegotiationError::Ours(Refusal::OtherDataset));
+    assert_eq!(refused, NegotiationError::Ours(Refusal::OtherCollection));
 }
 
 #[test]
