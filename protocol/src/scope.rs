@@ -1,30 +1,43 @@
 //! What a permission covers, as a lattice.
 //!
-//! A [`Scope`] is a product of parts, and every part is ordered from wide to narrow: the tier, the columns with their
-//! transforms, the rows, the purposes, the people, the places, the limits and the time. [`Scope::meet`] is the widest scope
-//! inside two others; [`Scope::covers`] checks whether one lies inside another. Both are total and decidable because a row
-//! filter is a conjunction of constraints on single columns. Unknown terms make a scope invalid: no term is ever ignored.
+//! A [`Scope`] is a product of parts, and every part is ordered from wide to narrow: the tier, the protection of figures, the subjects,
+//! the datasets with their columns, transforms and rows, the purposes, the people, the places, the limits and the time. [`Scope::meet`]
+//! is the widest scope inside two others; [`Scope::covers`] checks whether one lies inside another. Both are total and decidable because
+//! a row filter is a conjunction of constraints on single columns. Unknown terms make a scope invalid: no term is ever ignored.
+//!
+//! Which rows a scope admits: those of its datasets whose subject is one of its subjects, and that satisfy the rows of their dataset.
+//! Of two scopes with filters on the subjects of different datasets, which no single filter expresses, there is no meet.
 
+mod applied;
 mod columns;
+mod datasets;
+mod difference;
 mod invalid;
 mod limits;
+mod protection;
 mod purpose;
 mod rows;
+mod subjects;
 mod value;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use columns::{BandWidth, Columns, Generalization, Transform};
+pub use applied::NotApplied;
+pub use columns::{BandWidth, Columns, Generalization, MAX_COLUMNS, Transform};
+pub use datasets::{DatasetScope, Datasets, MAX_DATASETS};
+pub use difference::{Difference, column_label};
 pub(crate) use invalid::short;
 pub use invalid::{InvalidScope, Part};
 pub use limits::{DEFAULT_MIN_CELL, Limits, People, Places, Window};
+pub use protection::{DeltaExponent, Loss, MicroRho, Noise, Protection, ProtectionName};
 pub use purpose::{DiseaseCode, Purpose, Purposes};
 pub use rows::{Bound, Constraint, Rows, Values};
+pub use subjects::{SubjectFilter, Subjects};
 pub use value::{Finite, Kind, Value};
 
-use crate::ids::CollectionRef;
+use crate::ids::{CollectionRef, DatasetRef};
 
 /// How much an answer may reveal, from mere existence up to records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,10 +91,12 @@ pub struct Scope {
     pub collection: CollectionRef,
     /// How much an answer may reveal.
     pub tier: Tier,
-    /// Which columns, and how they are changed before they leave. A column not named is removed.
-    pub columns: Columns,
-    /// Which rows.
-    pub rows: Rows,
+    /// How the figures of answers below records are protected.
+    pub protection: Protection,
+    /// Which subjects, in every dataset.
+    pub subjects: Subjects,
+    /// Which datasets, each with its columns and rows.
+    pub datasets: Datasets,
     /// What for.
     pub purposes: Purposes,
     /// Which people at the consumer.
@@ -100,14 +115,26 @@ impl Scope {
     /// # Errors
     /// [`Disjoint`] names the first part in which the two do not overlap.
     pub fn meet(&self, other: &Self) -> Result<Self, Disjoint> {
+        let met = self.meet_parts(other)?;
+        if met.is_hollow() {
+            Err(Disjoint::in_part(Part::Columns))
+        } else {
+            Ok(met)
+        }
+    }
+
+    /// Part by part. This is associative, which [`Self::meet`] is but for scopes without a column.
+    fn meet_parts(&self, other: &Self) -> Result<Self, Disjoint> {
         if self.collection != other.collection {
             return Err(Disjoint::in_part(Part::Collection));
         }
-        let met = Self {
+        let subjects = self.subjects.meet(&other.subjects);
+        Ok(Self {
             collection: self.collection.clone(),
             tier: self.tier.min(other.tier),
-            columns: self.columns.meet(&other.columns),
-            rows: self.rows.meet(&other.rows).ok_or(Disjoint::in_part(Part::Rows))?,
+            protection: self.protection.meet(&other.protection),
+            subjects: subjects.ok_or(Disjoint::in_part(Part::Subjects))?,
+            datasets: self.datasets.meet(&other.datasets).map_err(Disjoint::in_part)?,
             purposes: self
                 .purposes
                 .meet(&other.purposes)
@@ -116,12 +143,19 @@ impl Scope {
             places: self.places.meet(&other.places).ok_or(Disjoint::in_part(Part::Places))?,
             limits: self.limits.meet(&other.limits),
             window: self.window.meet(&other.window).ok_or(Disjoint::in_part(Part::Window))?,
-        };
-        if met.tier >= Tier::Aggregate && met.columns.is_empty() {
-            Err(Disjoint::in_part(Part::Columns))
-        } else {
-            Ok(met)
-        }
+        })
+    }
+
+    /// Whether the scope shows no column although its tier needs one. No meet is such a scope.
+    fn is_hollow(&self) -> bool {
+        self.tier >= Tier::Aggregate && self.datasets.count_columns() == 0
+    }
+
+    /// The one dataset of a collection of one, which has its name; `None` for every other scope.
+    pub fn only(&self) -> Option<(DatasetRef, &DatasetScope)> {
+        let (name, dataset) = self.datasets.single()?;
+        let reference = DatasetRef::only(self.collection.clone());
+        (reference.dataset == *name).then_some((reference, dataset))
     }
 
     /// Whether everything that `inner` permits is permitted by this scope too.
@@ -131,74 +165,25 @@ impl Scope {
 
     /// The parts in which `inner` goes beyond this scope; empty if this scope covers it.
     pub fn wider_parts(&self, inner: &Self) -> Vec<Part> {
-        let checks = [
+        let before = [
             (Part::Collection, self.collection == inner.collection),
             (Part::Tier, self.tier >= inner.tier),
-            (Part::Columns, self.columns.covers(&inner.columns)),
-            (Part::Rows, self.rows.covers(&inner.rows)),
+            (Part::Protection, self.protection.covers(&inner.protection)),
+            (Part::Subjects, self.subjects.covers(&inner.subjects)),
+        ];
+        let after = [
             (Part::Purposes, self.purposes.covers(&inner.purposes)),
             (Part::People, self.people.covers(&inner.people)),
             (Part::Places, self.places.covers(&inner.places)),
             (Part::Limits, self.limits.covers(&inner.limits)),
             (Part::Window, self.window.covers(&inner.window)),
         ];
-        checks
-            .into_iter()
-            .filter(|(_, covered)| !covered)
-            .map(|(part, _)| part)
-            .collect()
+        let is_wider = |(part, covered): (Part, bool)| (!covered).then_some(part);
+        let mut parts: Vec<Part> = before.into_iter().filter_map(is_wider).collect();
+        parts.extend(self.datasets.wider_parts(&inner.datasets));
+        parts.extend(after.into_iter().filter_map(is_wider));
+        parts
     }
-
-    /// Where `offered` differs from this scope, as text that a person can check: one line for each part or column.
-    pub fn differences(&self, offered: &Self) -> Vec<Difference> {
-        let mut differences = Vec::new();
-        let mut compare = |part, requested: String, offered: String| {
-            if requested != offered {
-                differences.push(Difference {
-                    part,
-                    requested,
-                    offered,
-                });
-            }
-        };
-        compare(
-            Part::Collection,
-            self.collection.to_string(),
-            offered.collection.to_string(),
-        );
-        compare(Part::Tier, self.tier.to_string(), offered.tier.to_string());
-        for column in self
-            .columns
-            .names()
-            .chain(offered.columns.names())
-            .collect::<std::collections::BTreeSet<_>>()
-        {
-            compare(
-                Part::Columns,
-                format!("{column} {}", self.columns.transform(column)),
-                format!("{column} {}", offered.columns.transform(column)),
-            );
-        }
-        compare(Part::Rows, self.rows.to_string(), offered.rows.to_string());
-        compare(Part::Purposes, self.purposes.to_string(), offered.purposes.to_string());
-        compare(Part::People, self.people.to_string(), offered.people.to_string());
-        compare(Part::Places, self.places.to_string(), offered.places.to_string());
-        compare(Part::Limits, self.limits.to_string(), offered.limits.to_string());
-        compare(Part::Window, self.window.to_string(), offered.window.to_string());
-        differences
-    }
-}
-
-/// One difference between what was requested and what is offered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Difference {
-    /// In which part.
-    pub part: Part,
-    /// What was requested.
-    pub requested: String,
-    /// What is offered instead.
-    pub offered: String,
 }
 
 /// Two scopes that do not overlap.

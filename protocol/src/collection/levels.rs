@@ -279,7 +279,7 @@ impl Levels {
     pub fn under(&self, transform: Transform, oldest_year: Option<i32>) -> Option<Self> {
         let left = match (transform, self) {
             (Transform::Removed, _) => return None,
-            (Transform::Clear, levels) => return Some(levels.clone()),
+            (Transform::Clear | Transform::Generalized(Generalization::Levels), levels) => return Some(levels.clone()),
             (Transform::Generalized(Generalization::Year), Self::Edges(edges)) => edges.in_years(oldest_year),
             (Transform::Generalized(Generalization::AgeBand(width)), Self::Edges(edges)) => edges.in_bands(width),
             (Transform::Generalized(_) | Transform::Pseudonym, _) => None,

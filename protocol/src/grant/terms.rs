@@ -6,7 +6,7 @@ use super::party::Party;
 use crate::identity::{InstitutionPublicKey, Side};
 use crate::ids::{Digest32, GrantId, InstitutionId};
 use crate::labels::{self, DomainLabel};
-use crate::scope::Scope;
+use crate::scope::{NotApplied, Scope};
 use crate::signed::{CoSigned, CoVerified, Document, SignatureError};
 use crate::time::Timestamp;
 
@@ -74,10 +74,9 @@ impl GrantTerms {
             });
         }
         if self.revision == 0 {
-            Err(GrantError::NoRevision)
-        } else {
-            Ok(())
+            return Err(GrantError::NoRevision);
         }
+        self.scope.check_applied().map_err(GrantError::NotApplied)
     }
 }
 
@@ -155,6 +154,9 @@ pub enum GrantError {
     /// Revisions count from 1.
     #[error("the terms have no revision number")]
     NoRevision,
+    /// The scope has a part that is not applied.
+    #[error("the terms have a part that is not applied")]
+    NotApplied(#[source] NotApplied),
 }
 
 #[cfg(test)]
@@ -162,6 +164,7 @@ mod tests {
     use super::*;
     use crate::grant::testing::{institution_key, side, terms};
     use crate::identity::PrivateKey;
+    use crate::scope::{Noise, Part, Protection};
 
     fn signed_by(terms: &GrantTerms, seeds: &[u8]) -> CoSigned<GrantTerms> {
         let proposed = CoSigned::propose(terms).unwrap();
@@ -258,5 +261,12 @@ mod tests {
             }
         );
         assert_eq!(check(&GrantTerms { revision: 0, ..terms() }), GrantError::NoRevision);
+        let mut perturbed = terms();
+        perturbed.scope.protection = Protection::Perturbed(Noise::new(3, 5, 5).unwrap());
+        let refused = check(&perturbed);
+        assert!(
+            matches!(&refused, GrantError::NotApplied(why) if why.part == Part::Protection),
+            "{refused:?}"
+        );
     }
 }

@@ -6,7 +6,8 @@ use super::GrantTerms;
 use crate::identity::{InstitutionKey, NodeKey, PrivateKey, Side};
 use crate::ids::{ColumnName, Digest32, GrantId, InstitutionId};
 use crate::scope::{
-    BandWidth, Columns, Generalization, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
+    BandWidth, Columns, Datasets, Generalization, Limits, People, Places, Protection, Purpose, Purposes, Rows, Scope,
+    Subjects, Tier, Transform, Window,
 };
 use crate::time::Timestamp;
 
@@ -32,14 +33,20 @@ pub(crate) fn side(name: &str, seed: u8) -> Side {
     }
 }
 
+/// The one dataset of the collection `heart`.
+pub(crate) fn heart(columns: impl IntoIterator<Item = (ColumnName, Transform)>, rows: Rows) -> Datasets {
+    Datasets::one("heart".parse().unwrap(), Columns::new(columns).unwrap(), rows)
+}
+
 /// What `zurich` requests from `budapest`.
 pub(crate) fn wide() -> Scope {
     let columns = ["age", "sex"].map(|name| (ColumnName::new(name).unwrap(), Transform::Clear));
     Scope {
         collection: "budapest.heart".parse().unwrap(),
         tier: Tier::Records,
-        columns: Columns::new(columns).unwrap(),
-        rows: Rows::all(),
+        protection: Protection::Exact,
+        subjects: Subjects::Any,
+        datasets: heart(columns, Rows::all()),
         purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
         people: People::Any,
         places: Places::Any,
@@ -56,7 +63,7 @@ pub(crate) fn narrow() -> Scope {
         (ColumnName::new("sex").unwrap(), Transform::Clear),
     ];
     Scope {
-        columns: Columns::new(columns).unwrap(),
+        datasets: heart(columns, Rows::all()),
         ..wide()
     }
 }

@@ -3,16 +3,16 @@
 use super::state_name::StateName;
 use crate::grant::{GrantError, Party};
 use crate::ids::{InstitutionId, NegotiationId, NodeId};
-use crate::scope::Part;
+use crate::scope::{MAX_COLUMNS, MAX_DATASETS, NotApplied, Part};
 use crate::signed::SignatureError;
 use crate::time::{Staleness, Timestamp};
 
-/// Most narrowings one offer may explain: the most columns that a scope may name, plus the other parts.
-pub const MAX_NARROWINGS: usize = 4104;
-/// Largest request, in bytes as it is signed. 1000 columns with names of 30 characters, 1000 codes of 20 characters and the longest
-/// justification together need about 90 KiB. An institution stores requests of others before a person has seen them, so this and
+/// Most narrowings one offer may explain: the most columns that a scope may name, the rows of each dataset, and the other parts.
+pub const MAX_NARROWINGS: usize = MAX_COLUMNS + MAX_DATASETS + 16;
+/// Largest request, in bytes as it is signed. 4096 columns with names of 30 characters in 39 datasets and 1000 codes of 20 characters need
+/// about 190 KiB. An institution stores requests of others before a person has seen them, so this and
 /// the number of requests bound what another institution can make it store.
-pub const MAX_REQUEST: usize = 128 * 1024;
+pub const MAX_REQUEST: usize = 256 * 1024;
 
 /// Why a step is refused. The negotiation is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +123,9 @@ pub enum Refusal {
     /// The collection is not the provider's, or not the one the negotiation began with.
     #[error("the scope is about another collection")]
     OtherCollection,
+    /// The scope has a part that is not applied.
+    #[error("the scope has a part that is not applied")]
+    NotApplied(#[source] NotApplied),
     /// The time window is over.
     #[error("the requested time window ended at {not_after}")]
     WindowOver {
@@ -184,6 +187,7 @@ impl Refusal {
             Self::TooLong => "message-count",
             Self::RequestTooLarge { .. } => "request-size",
             Self::OtherCollection => "collection-of-negotiation",
+            Self::NotApplied(_) => "scope-applied",
             Self::WindowOver { .. } => "time-window",
             Self::WiderThanRequest { .. } => "offer-within-request",
             Self::NarrowingsMismatch => "narrowings-stated",

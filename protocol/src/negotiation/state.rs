@@ -161,6 +161,7 @@ impl Requested {
         if scope.collection.institution != turn.parties.provider().institution {
             return Err(Refusal::OtherCollection);
         }
+        scope.check_applied().map_err(Refusal::NotApplied)?;
         check_window(scope, turn)?;
         Ok(Self {
             request: scope.clone(),
@@ -173,6 +174,7 @@ impl Requested {
         if !parts.is_empty() {
             return Err(Refusal::WiderThanRequest { parts });
         }
+        offer.check_applied().map_err(Refusal::NotApplied)?;
         check_window(offer, turn)?;
         Narrowing::check_all(narrowings, &self.request, offer)?;
         Ok(Offered {

@@ -9,7 +9,7 @@ use super::invalid::{InvalidScope, Part};
 use crate::ids::ColumnName;
 
 /// Most columns a scope may name.
-const MAX_COLUMNS: usize = 4096;
+pub const MAX_COLUMNS: usize = 4096;
 
 /// How a column is changed before it leaves: clear at the top, removed at the bottom, and between them generalized or
 /// pseudonymized, neither of which contains the other.
@@ -18,7 +18,7 @@ const MAX_COLUMNS: usize = 4096;
 pub enum Transform {
     /// As it is.
     Clear,
-    /// Coarser: a date as its year, an age as a band.
+    /// Coarser: a date as its year, an age as a band, a value as one of the levels that are declared for it.
     Generalized(Generalization),
     /// A keyed pseudonym, another one under each grant: equal values stay equal, no other property is preserved.
     Pseudonym,
@@ -35,6 +35,9 @@ pub enum Generalization {
     Year,
     /// An age in years as a band; 90 and above are one band (45 CFR 164.514(b)(2)(i)(C)).
     AgeBand(BandWidth),
+    /// The level to which the value belongs. Stewards declare levels ([`Levels`](crate::collection::Levels)) and may change them during a
+    /// grant: a scope does not contain them. So these can be neither compared nor met with years and bands.
+    Levels,
 }
 
 /// The width of age bands. Five divides ten, so bands nest and the wider one is the meet.
@@ -83,6 +86,7 @@ impl fmt::Display for Transform {
             Self::Generalized(Generalization::Year) => "generalized to year",
             Self::Generalized(Generalization::AgeBand(BandWidth::Five)) => "generalized to bands of 5 years",
             Self::Generalized(Generalization::AgeBand(BandWidth::Ten)) => "generalized to bands of 10 years",
+            Self::Generalized(Generalization::Levels) => "generalized to levels",
             Self::Pseudonym => "pseudonym",
             Self::Removed => "removed",
         })

@@ -12,6 +12,12 @@ pub enum Part {
     Collection,
     /// The tier.
     Tier,
+    /// How figures are protected.
+    Protection,
+    /// Which subjects.
+    Subjects,
+    /// Which datasets.
+    Datasets,
     /// Columns and transforms.
     Columns,
     /// The row filter.
@@ -33,6 +39,9 @@ impl fmt::Display for Part {
         f.pad(match self {
             Self::Collection => "collection",
             Self::Tier => "tier",
+            Self::Protection => "protection",
+            Self::Subjects => "subjects",
+            Self::Datasets => "datasets",
             Self::Columns => "columns",
             Self::Rows => "rows",
             Self::Purposes => "purposes",

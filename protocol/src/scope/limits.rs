@@ -119,6 +119,12 @@ pub struct Limits {
     pub max_rows: Option<u64>,
     /// Most queries in 24 hours.
     pub max_queries_per_day: Option<u32>,
+    /// Most queries of each person in 24 hours.
+    pub per_person_per_day: Option<u32>,
+    /// Most cells in one answer at the tiers below records.
+    pub max_cells: Option<u32>,
+    /// How many sets of subjects, none of which follows from others, may be distinguished by all answers at the tiers below records.
+    pub distinctions: Option<u32>,
     /// Fewest subjects behind a released cell at the tiers below records.
     pub min_cell: u32,
 }
@@ -126,9 +132,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_rows: None,
-            max_queries_per_day: None,
             min_cell: DEFAULT_MIN_CELL,
+            ..Self::WIDEST
         }
     }
 }
@@ -138,6 +143,9 @@ impl Limits {
     pub const WIDEST: Self = Self {
         max_rows: None,
         max_queries_per_day: None,
+        per_person_per_day: None,
+        max_cells: None,
+        distinctions: None,
         min_cell: 1,
     };
 
@@ -145,6 +153,9 @@ impl Limits {
         Self {
             max_rows: least(self.max_rows, other.max_rows),
             max_queries_per_day: least(self.max_queries_per_day, other.max_queries_per_day),
+            per_person_per_day: least(self.per_person_per_day, other.per_person_per_day),
+            max_cells: least(self.max_cells, other.max_cells),
+            distinctions: least(self.distinctions, other.distinctions),
             min_cell: self.min_cell.max(other.min_cell),
         }
     }
@@ -168,6 +179,15 @@ impl fmt::Display for Limits {
         }
         if let Some(queries) = self.max_queries_per_day {
             write!(f, "{queries} queries a day, ")?;
+        }
+        if let Some(queries) = self.per_person_per_day {
+            write!(f, "{queries} queries a day by each person, ")?;
+        }
+        if let Some(cells) = self.max_cells {
+            write!(f, "{cells} cells an answer, ")?;
+        }
+        if let Some(distinctions) = self.distinctions {
+            write!(f, "{distinctions} distinctions, ")?;
         }
         write!(f, "cells of {} subjects or more", self.min_cell)
     }

@@ -1,59 +1,13 @@
-//! The lattice laws, checked over small random sets, and the row filters, checked value by value.
+//! The forms, texts and encodings of scopes. The lattice laws are tested in `laws`, what scopes admit in `model`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use proptest::prelude::*;
+mod generators;
+mod laws;
+mod model;
 
 use super::*;
-use crate::ids::{ActorId, ColumnName, Jurisdiction};
+use crate::grant::testing::heart;
+use crate::ids::{ActorId, ColumnName, DatasetName, Jurisdiction};
 use crate::time::Timestamp;
-
-proptest! {
-    #[test]
-    fn the_meet_lies_inside_both(a in scopes(), b in scopes()) {
-        if let Ok(met) = a.meet(&b) {
-            prop_assert!(a.covers(&met) && b.covers(&met));
-        }
-    }
-
-    #[test]
-    fn the_meet_is_the_widest_inside_both(a in scopes(), b in scopes(), c in scopes()) {
-        if a.covers(&c) && b.covers(&c) && !hollow(&c) {
-            let met = a.meet(&b).expect("both contain `c`");
-            prop_assert!(met.covers(&c));
-        }
-    }
-
-    #[test]
-    fn meet_is_idempotent_and_commutative(a in scopes(), b in scopes()) {
-        if !hollow(&a) {
-            prop_assert_eq!(a.meet(&a).unwrap(), a.clone());
-        }
-        prop_assert_eq!(a.meet(&b), b.meet(&a));
-    }
-
-    #[test]
-    fn covers_agrees_with_meet(a in scopes(), b in scopes()) {
-        if !hollow(&b) {
-            prop_assert_eq!(a.covers(&b), a.meet(&b).is_ok_and(|met| met == b));
-        }
-    }
-
-    #[test]
-    fn a_row_filter_admits_what_both_admit(a in constraints(), b in constraints()) {
-        let met = a.meet(&b);
-        for value in world() {
-            let both = a.admits(value.as_ref()) && b.admits(value.as_ref());
-            prop_assert_eq!(met.as_ref().is_some_and(|m| m.admits(value.as_ref())), both, "{:?}", value);
-        }
-    }
-
-    #[test]
-    fn a_scope_survives_the_wire(a in scopes()) {
-        let bytes = crate::signed::encode(&a).unwrap();
-        prop_assert_eq!(crate::signed::decode::<Scope>(&bytes).unwrap(), a);
-    }
-}
 
 #[test]
 fn values_of_different_kinds_never_meet() {
@@ -80,8 +34,107 @@ fn unknown_terms_make_a_scope_invalid() {
     json["surprise"] = serde_json::json!(true);
     assert!(serde_json::from_value::<Scope>(json).is_err());
     let mut json = serde_json::to_value(base()).unwrap();
-    json["columns"]["__concordat_subject"] = serde_json::json!("clear");
+    json["datasets"]["heart"]["columns"]["__concordat_subject"] = serde_json::json!("clear");
     assert!(serde_json::from_value::<Scope>(json).is_err());
+}
+
+#[test]
+fn datasets_are_bounded() {
+    let scope = |columns: usize| DatasetScope {
+        columns: Columns::new((0..columns).map(|n| (name(&format!("c{n}")), Transform::Clear))).unwrap(),
+        rows: Rows::all(),
+    };
+    let many = |datasets: usize, columns| {
+        Datasets::new((0..datasets).map(|n| (format!("d{n}").parse().unwrap(), scope(columns))))
+    };
+    assert!(many(0, 1).is_err() && many(MAX_DATASETS + 1, 0).is_err());
+    assert!(many(MAX_DATASETS, 16).is_ok() && many(1, MAX_COLUMNS).is_ok());
+    assert_eq!(many(MAX_DATASETS, 17).unwrap_err().part, Part::Columns);
+    let mut json = serde_json::to_value(base()).unwrap();
+    json["datasets"] = serde_json::json!({});
+    assert!(serde_json::from_value::<Scope>(json).is_err());
+}
+
+#[test]
+fn scope_of_a_collection_of_one_has_its_only_dataset() {
+    let (dataset, shown) = base().only().map(|(dataset, shown)| (dataset, shown.clone())).unwrap();
+    assert_eq!(dataset.to_string(), "budapest.heart");
+    assert_eq!(shown.columns.len(), 2);
+    assert!(omop().only().is_none(), "several");
+    let other = Scope {
+        collection: "budapest/omop".parse().unwrap(),
+        ..base()
+    };
+    assert!(other.only().is_none(), "of another name");
+}
+
+#[test]
+fn protection_out_of_bounds_is_refused() {
+    for (variance, max, round) in [
+        (0, 5, 5),
+        (17, 20, 5),
+        (3, 1, 5),
+        (3, 21, 5),
+        (3, 5, 0),
+        (3, 5, 11),
+        (4, 2, 1),
+    ] {
+        assert!(Noise::new(variance, max, round).is_err(), "{variance} {max} {round}");
+        let json = serde_json::json!({ "perturbed": { "variance": variance, "max": max, "round": round } });
+        assert!(serde_json::from_value::<Protection>(json).is_err());
+    }
+    assert!(Noise::new(3, 2, 1).is_ok() && Noise::new(16, 5, 10).is_ok());
+    for (query, total, delta) in [
+        (0, 1, 6),
+        (1, 0, 6),
+        (2, 1, 6),
+        (1, MicroRho::MAX + 1, 6),
+        (1, 1, 5),
+        (1, 1, 13),
+    ] {
+        let json = serde_json::json!({ "private": { "query": query, "total": total, "delta": delta } });
+        assert!(
+            serde_json::from_value::<Protection>(json).is_err(),
+            "{query} {total} {delta}"
+        );
+    }
+    let json = serde_json::json!({ "private": { "query": 1, "total": MicroRho::MAX, "delta": 12 } });
+    assert!(serde_json::from_value::<Protection>(json).is_ok());
+}
+
+#[test]
+fn subject_filter_without_condition_is_refused() {
+    assert!(SubjectFilter::new("person".parse().unwrap(), Rows::all()).is_err());
+    let json = serde_json::json!({ "only": { "dataset": "person", "rows": {} } });
+    assert!(serde_json::from_value::<Subjects>(json).is_err());
+}
+
+/// Without the part `subjects`, a scope that leaves out the dataset of subjects would cover more than one that has it.
+#[test]
+fn subject_filter_stays_without_its_dataset() {
+    let women = Scope {
+        subjects: born_after_1950(),
+        ..omop()
+    };
+    let conditions = Scope {
+        datasets: Datasets::new(
+            omop()
+                .datasets
+                .iter()
+                .filter(|(name, _)| name.as_str() == "condition")
+                .map(cloned),
+        )
+        .unwrap(),
+        ..omop()
+    };
+    let met = women.meet(&conditions).unwrap();
+    assert_eq!(met.subjects, born_after_1950());
+    assert!(!met.covers(&conditions) && conditions.covers(&met) && women.covers(&met));
+    assert_eq!(women.wider_parts(&conditions), [Part::Subjects]);
+}
+
+fn cloned((name, scope): (&DatasetName, &DatasetScope)) -> (DatasetName, DatasetScope) {
+    (name.clone(), scope.clone())
 }
 
 /// Of two equal keys one implementation would take the first and another the last: both sides would have signed different scopes.
@@ -89,16 +142,26 @@ fn unknown_terms_make_a_scope_invalid() {
 fn scope_with_a_key_or_element_twice_is_refused() {
     let rows = Constraint::new(Values::Set([Value::Int(1), Value::Int(2)].into()), false).unwrap();
     let scope = Scope {
-        columns: Columns::new([(name("age"), Transform::Clear)]).unwrap(),
-        rows: Rows::new([(name("age"), rows)].into()).unwrap(),
+        datasets: heart(
+            [(name("age"), Transform::Clear)],
+            Rows::new([(name("age"), rows)].into()).unwrap(),
+        ),
         places: Places::only([country("CH"), country("HU")]).unwrap(),
         ..base()
     };
+    let scope_of_heart = scope.datasets.single().unwrap().1.clone();
     let bytes = crate::signed::encode(&scope).unwrap();
     assert_eq!(crate::signed::decode::<Scope>(&bytes), Ok(scope));
     let set: &[u8] = b"\x82\xa1\x63int\x01\xa1\x63int\x02";
     let constraint = [b"\x63age\xa2\x66values\xa1\x63set", set, b"\x64null\xf4"].concat();
+    let dataset = crate::signed::encode(&scope_of_heart).unwrap();
+    let dataset = [b"\x65heart", dataset.as_slice()].concat();
     for (what, found, forged) in [
+        (
+            "a dataset",
+            [b"\x68datasets\xa1", dataset.as_slice()].concat(),
+            [b"\x68datasets\xa2", dataset.as_slice(), &dataset].concat(),
+        ),
         (
             "a column",
             b"\xa1\x63age\x65clear".to_vec(),
@@ -144,26 +207,35 @@ fn scope_texts() -> Vec<String> {
     for tier in [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records] {
         add("tier", tier.to_string());
     }
+    for protection in [Protection::Exact, perturbed(), private()] {
+        add("protection", protection.to_string());
+    }
+    for subjects in [Subjects::Any, born_after_1950()] {
+        add("subjects", subjects.to_string());
+    }
+    for difference in omop().differences(&less_of_omop()) {
+        let Difference {
+            part,
+            requested,
+            offered,
+        } = difference;
+        add(&part.to_string(), format!("{requested} -> {offered}"));
+    }
     let band = |width| Transform::Generalized(Generalization::AgeBand(width));
     for transform in [
         Transform::Clear,
         Transform::Generalized(Generalization::Year),
         band(BandWidth::Five),
         band(BandWidth::Ten),
+        Transform::Generalized(Generalization::Levels),
         Transform::Pseudonym,
         Transform::Removed,
     ] {
-        let columns = |transform| Columns::new([(name("age"), transform)]).unwrap();
-        let requested = columns(Transform::Clear);
-        let offered = columns(transform);
-        let difference = Scope {
-            columns: requested,
+        let scope = |transform| Scope {
+            datasets: heart([(name("age"), transform)], Rows::all()),
             ..base()
-        }
-        .differences(&Scope {
-            columns: offered,
-            ..base()
-        });
+        };
+        let difference = scope(Transform::Clear).differences(&scope(transform));
         let offered = difference.first().map_or("age clear", |difference| &difference.offered);
         add("columns", offered.to_owned());
     }
@@ -203,10 +275,17 @@ fn scope_texts() -> Vec<String> {
         let limits = Limits {
             max_rows,
             max_queries_per_day,
-            min_cell: 10,
+            ..Limits::default()
         };
         add("limits", limits.to_string());
     }
+    let below_records = Limits {
+        per_person_per_day: Some(3),
+        max_cells: Some(500),
+        distinctions: Some(512),
+        ..Limits::default()
+    };
+    add("limits", below_records.to_string());
     add("window", base().window.to_string());
     let begin = Timestamp::from_millis(1_800_000_000_001);
     let end = Timestamp::from_millis(1_800_000_000_500);
@@ -239,11 +318,8 @@ fn scope_differences_list_each_column() {
     let requested = base();
     let mut offered = base();
     offered.tier = Tier::Aggregate;
-    offered.columns = Columns::new([(
-        name("age"),
-        Transform::Generalized(Generalization::AgeBand(BandWidth::Ten)),
-    )])
-    .unwrap();
+    let banded = Transform::Generalized(Generalization::AgeBand(BandWidth::Ten));
+    offered.datasets = heart([(name("age"), banded)], Rows::all());
     let differences: Vec<String> = requested
         .differences(&offered)
         .iter()
@@ -285,23 +361,84 @@ fn purposes_contain_each_other_as_in_the_ontology() {
     assert!(!Purpose::GeneralResearch.covers(&Purpose::ClinicalCare));
 }
 
-/// Whether a scope shows no column although its tier needs one: no meet ever returns such a scope.
-fn hollow(scope: &Scope) -> bool {
-    scope.tier >= Tier::Aggregate && scope.columns.is_empty()
-}
-
 fn base() -> Scope {
     Scope {
         collection: "budapest.heart".parse().unwrap(),
         tier: Tier::Records,
-        columns: Columns::new([(name("age"), Transform::Clear), (name("name"), Transform::Clear)]).unwrap(),
-        rows: Rows::all(),
+        protection: Protection::Exact,
+        subjects: Subjects::Any,
+        datasets: heart(
+            ["age", "name"].map(|column| (name(column), Transform::Clear)),
+            Rows::all(),
+        ),
         purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
         people: People::Any,
         places: Places::Any,
         limits: Limits::default(),
         window: Window::new(Timestamp::from_millis(0), Timestamp::from_millis(1000)).unwrap(),
     }
+}
+
+/// Persons and their conditions; the persons were born after 1950.
+fn omop() -> Scope {
+    let dataset = |columns: &[&str]| DatasetScope {
+        columns: Columns::new(columns.iter().map(|column| (name(column), Transform::Clear))).unwrap(),
+        rows: Rows::all(),
+    };
+    let datasets = [
+        ("condition", dataset(&["concept", "start"])),
+        ("note", dataset(&["text"])),
+        ("omop", dataset(&["version"])),
+        ("person", dataset(&["born", "sex"])),
+    ];
+    Scope {
+        collection: "budapest/omop".parse().unwrap(),
+        datasets: Datasets::new(datasets.map(|(name, scope)| (name.parse().unwrap(), scope))).unwrap(),
+        ..base()
+    }
+}
+
+fn less_of_omop() -> Scope {
+    let levels = Transform::Generalized(Generalization::Levels);
+    let dataset = |columns: &[(&str, Transform)], rows| DatasetScope {
+        columns: Columns::new(columns.iter().map(|(column, transform)| (name(column), *transform))).unwrap(),
+        rows,
+    };
+    let datasets = [
+        (
+            "condition",
+            dataset(&[("concept", Transform::Clear)], after("start", 2020)),
+        ),
+        ("omop", dataset(&[], after("version", 5))),
+        (
+            "person",
+            dataset(&[("born", levels), ("sex", Transform::Clear)], Rows::all()),
+        ),
+    ];
+    Scope {
+        datasets: Datasets::new(datasets.map(|(name, scope)| (name.parse().unwrap(), scope))).unwrap(),
+        protection: perturbed(),
+        subjects: born_after_1950(),
+        ..omop()
+    }
+}
+
+fn after(column: &str, least: i64) -> Rows {
+    let values = range(Some((Value::Int(least), true)), None);
+    Rows::new([(name(column), Constraint::new(values, false).unwrap())].into()).unwrap()
+}
+
+fn born_after_1950() -> Subjects {
+    Subjects::Only(SubjectFilter::new("person".parse().unwrap(), after("born", 1950)).unwrap())
+}
+
+fn perturbed() -> Protection {
+    Protection::Perturbed(Noise::new(3, 5, 5).unwrap())
+}
+
+fn private() -> Protection {
+    let rho = |millionths| MicroRho::new(millionths).unwrap();
+    Protection::Private(Loss::new(rho(20_000), rho(1_000_000), DeltaExponent::new(9).unwrap()).unwrap())
 }
 
 fn name(text: &str) -> ColumnName {
@@ -314,91 +451,6 @@ fn range(low: Option<(Value, bool)>, high: Option<(Value, bool)>) -> Values {
         low: low.map(bound),
         high: high.map(bound),
     }
-}
-
-fn world() -> Vec<Option<Value>> {
-    let ints = (-1..8).map(|n| Some(Value::Int(n)));
-    ints.chain([
-        None,
-        Some(Value::Text("a".into())),
-        Some(Value::Float(Finite::new(2.5).unwrap())),
-    ])
-    .collect()
-}
-
-fn constraints() -> impl Strategy<Value = Constraint> {
-    let value = (0_i64..7).prop_map(Value::Int);
-    let end = proptest::option::of((value.clone(), any::<bool>()));
-    let values = prop_oneof![
-        Just(Values::Any),
-        proptest::collection::btree_set(value, 0..4).prop_map(Values::Set),
-        Just(Values::Set(BTreeSet::from([Value::Text("a".into())]))),
-        (end.clone(), end).prop_map(|(low, high)| range(low, high)),
-    ];
-    (values, any::<bool>()).prop_filter_map("satisfiable", |(values, null)| Constraint::new(values, null).ok())
-}
-
-fn transforms() -> impl Strategy<Value = Transform> {
-    let band = |width| Transform::Generalized(Generalization::AgeBand(width));
-    proptest::sample::select(vec![
-        Transform::Clear,
-        Transform::Generalized(Generalization::Year),
-        band(BandWidth::Five),
-        band(BandWidth::Ten),
-        Transform::Pseudonym,
-        Transform::Removed,
-    ])
-}
-
-fn scopes() -> impl Strategy<Value = Scope> {
-    let tier = proptest::sample::select(vec![Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records]);
-    let columns =
-        proptest::collection::btree_map(proptest::sample::select(vec![name("a"), name("b")]), transforms(), 0..3);
-    let rows = proptest::collection::btree_map(
-        proptest::sample::select(vec![name("a"), name("b")]),
-        constraints(),
-        0..3,
-    );
-    let purposes = proptest::collection::btree_set(
-        proptest::sample::select(vec![
-            Purpose::GeneralResearch,
-            Purpose::HealthResearch,
-            "disease:MONDO:0005267".parse().unwrap(),
-            Purpose::ClinicalCare,
-        ]),
-        1..4,
-    );
-    let people = prop_oneof![
-        Just(People::Any),
-        proptest::collection::btree_set(proptest::sample::select(vec![actor("ann"), actor("bob")]), 1..3)
-            .prop_map(People::Only),
-    ];
-    let places = prop_oneof![
-        Just(Places::Any),
-        proptest::collection::btree_set(proptest::sample::select(vec![country("HU"), country("CH")]), 1..3)
-            .prop_map(Places::Only),
-    ];
-    let limits = (proptest::option::of(1_u64..4), proptest::option::of(1_u32..4), 5_u32..8);
-    let window = (0_i64..4, 1_i64..4);
-    (tier, columns, rows, purposes, people, places, limits, window).prop_map(
-        |(tier, columns, rows, purposes, people, places, (max_rows, max_queries_per_day, min_cell), (from, length))| {
-            Scope {
-                collection: "budapest.heart".parse().unwrap(),
-                tier,
-                columns: Columns::new(columns).unwrap(),
-                rows: Rows::new(rows.into_iter().collect::<BTreeMap<_, _>>()).unwrap(),
-                purposes: Purposes::new(purposes).unwrap(),
-                people,
-                places,
-                limits: Limits {
-                    max_rows,
-                    max_queries_per_day,
-                    min_cell,
-                },
-                window: Window::new(Timestamp::from_millis(from), Timestamp::from_millis(from + length)).unwrap(),
-            }
-        },
-    )
 }
 
 fn actor(who: &str) -> ActorId {

@@ -149,7 +149,9 @@ fn transforms_hide_levels_of_other_kinds() {
         for transform in [YEAR, FIVE, TEN, Transform::Pseudonym] {
             assert_eq!(levels.under(transform, None), Some(Levels::None), "{transform}");
         }
-        assert_eq!(levels.under(Transform::Clear, None), Some(levels.clone()));
+        for transform in [Transform::Clear, Transform::Generalized(Generalization::Levels)] {
+            assert_eq!(levels.under(transform, None), Some(levels.clone()), "{transform}");
+        }
         assert_eq!(levels.under(Transform::Removed, None), None);
     }
     let days = edges(vec![Value::Date(day("2020-01-01"))], ColumnKind::Date);

@@ -1,0 +1,361 @@
+//! How the figures of an answer below records are protected.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::invalid::{InvalidScope, Part};
+
+/// How the figures of an answer below records are protected, from what reveals most to what reveals least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protection {
+    /// Figures as they are computed, of groups that are large enough.
+    #[default]
+    Exact,
+    /// Figures with noise that is the same for the same people.
+    Perturbed(Noise),
+    /// Figures with fresh noise, whose loss of privacy is counted and limited.
+    Private(Loss),
+}
+
+impl Protection {
+    /// The protection that reveals only what both reveal. Every perturbed figure reveals more than any private one.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Exact, x) | (x, Self::Exact) => *x,
+            (Self::Perturbed(a), Self::Perturbed(b)) => Self::Perturbed(a.meet(b)),
+            (Self::Private(a), Self::Private(b)) => Self::Private(a.meet(b)),
+            (Self::Perturbed(_), Self::Private(loss)) | (Self::Private(loss), Self::Perturbed(_)) => {
+                Self::Private(*loss)
+            }
+        }
+    }
+
+    /// Whether this protection reveals everything that `inner` reveals.
+    pub fn covers(&self, inner: &Self) -> bool {
+        self.meet(inner) == *inner
+    }
+
+    /// Which of the three it is.
+    pub const fn name(&self) -> ProtectionName {
+        match self {
+            Self::Exact => ProtectionName::Exact,
+            Self::Perturbed(_) => ProtectionName::Perturbed,
+            Self::Private(_) => ProtectionName::Private,
+        }
+    }
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact => f.pad("exact"),
+            Self::Perturbed(noise) => write!(f, "perturbed, {noise}"),
+            Self::Private(loss) => write!(f, "private, {loss}"),
+        }
+    }
+}
+
+/// The name of a [`Protection`], the one that reveals most first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProtectionName {
+    /// See [`Protection::Exact`].
+    Exact,
+    /// See [`Protection::Perturbed`].
+    Perturbed,
+    /// See [`Protection::Private`].
+    Private,
+}
+
+impl ProtectionName {
+    /// All of them, the one that reveals most first.
+    pub const ALL: [Self; 3] = [Self::Exact, Self::Perturbed, Self::Private];
+
+    /// The name as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Perturbed => "perturbed",
+            Self::Private => "private",
+        }
+    }
+}
+
+impl fmt::Display for ProtectionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Noise of perturbed counts. INVARIANT: the variance is 1 to 16 and below the square of `max`, `max` is 2 to 20, `round` is 1 to 10.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "RawNoise", into = "RawNoise")]
+pub struct Noise {
+    variance: u8,
+    max: u8,
+    round: u8,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawNoise {
+    variance: u8,
+    max: u8,
+    round: u8,
+}
+
+impl Noise {
+    /// Deviations with this variance, none larger than `max` subjects; counts are then rounded to multiples of `round`.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] if a number is out of its bounds, or if deviations of at most `max` cannot have the variance: with a mean of zero
+    /// it is at most `max` times `max`, and then each deviation is `max`, which shows the count.
+    pub fn new(variance: u8, max: u8, round: u8) -> Result<Self, InvalidScope> {
+        let invalid = |detail: &str| Err(InvalidScope::new(Part::Protection, detail));
+        if !(1..=16).contains(&variance) {
+            return invalid("the variance of noise is 1 to 16");
+        }
+        if !(2..=20).contains(&max) {
+            return invalid("the largest deviation of noise is 2 to 20");
+        }
+        if !(1..=10).contains(&round) {
+            return invalid("counts are rounded to multiples of 1 to 10");
+        }
+        if u16::from(variance) >= u16::from(max).saturating_mul(u16::from(max)) {
+            return invalid("the variance of noise is below the square of its largest deviation");
+        }
+        Ok(Self { variance, max, round })
+    }
+
+    /// The variance of deviations.
+    pub const fn variance(&self) -> u8 {
+        self.variance
+    }
+
+    /// The largest deviation, in subjects.
+    pub const fn max(&self) -> u8 {
+        self.max
+    }
+
+    /// Released counts are multiples of it.
+    pub const fn round(&self) -> u8 {
+        self.round
+    }
+
+    /// The least noise that is at least both. The larger variance is below the square of its own `max`, and so below that of the larger.
+    fn meet(&self, other: &Self) -> Self {
+        Self {
+            variance: self.variance.max(other.variance),
+            max: self.max.max(other.max),
+            round: self.round.max(other.round),
+        }
+    }
+}
+
+impl TryFrom<RawNoise> for Noise {
+    type Error = InvalidScope;
+    fn try_from(raw: RawNoise) -> Result<Self, InvalidScope> {
+        Self::new(raw.variance, raw.max, raw.round)
+    }
+}
+
+impl From<Noise> for RawNoise {
+    fn from(noise: Noise) -> Self {
+        Self {
+            variance: noise.variance,
+            max: noise.max,
+            round: noise.round,
+        }
+    }
+}
+
+impl fmt::Display for Noise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "noise of variance {} up to {}, multiples of {}",
+            self.variance, self.max, self.round
+        )
+    }
+}
+
+/// How much privacy may be lost. INVARIANT: `query` is at most `total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "RawLoss", into = "RawLoss")]
+pub struct Loss {
+    query: MicroRho,
+    total: MicroRho,
+    delta: DeltaExponent,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLoss {
+    query: MicroRho,
+    total: MicroRho,
+    delta: DeltaExponent,
+}
+
+impl Loss {
+    /// What one query may lose, what all queries may lose together, and the delta of what is shown of it.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] if one query may lose more than all.
+    pub fn new(query: MicroRho, total: MicroRho, delta: DeltaExponent) -> Result<Self, InvalidScope> {
+        if query > total {
+            return Err(InvalidScope::new(
+                Part::Protection,
+                "one query may not lose more privacy than all queries together",
+            ));
+        }
+        Ok(Self { query, total, delta })
+    }
+
+    /// The most that one query may lose.
+    pub const fn query(&self) -> MicroRho {
+        self.query
+    }
+
+    /// The most that all queries may lose together.
+    pub const fn total(&self) -> MicroRho {
+        self.total
+    }
+
+    /// At which delta an epsilon is stated.
+    pub const fn delta(&self) -> DeltaExponent {
+        self.delta
+    }
+
+    /// The smaller losses and the smaller delta. The smaller query is at most either total, because each query is at most its own.
+    fn meet(&self, other: &Self) -> Self {
+        Self {
+            query: self.query.min(other.query),
+            total: self.total.min(other.total),
+            delta: self.delta.max(other.delta),
+        }
+    }
+}
+
+impl TryFrom<RawLoss> for Loss {
+    type Error = InvalidScope;
+    fn try_from(raw: RawLoss) -> Result<Self, InvalidScope> {
+        Self::new(raw.query, raw.total, raw.delta)
+    }
+}
+
+impl From<Loss> for RawLoss {
+    fn from(loss: Loss) -> Self {
+        Self {
+            query: loss.query,
+            total: loss.total,
+            delta: loss.delta,
+        }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { query, total, delta } = self;
+        write!(f, "rho of {query} a query and {total} in all, delta of {delta}")
+    }
+}
+
+/// A loss of privacy, in millionths of the `rho` of zero-concentrated differential privacy: 1 to 100,000,000.
+///
+/// A `rho` of 100 is an epsilon above 100, which protects nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct MicroRho(u64);
+
+impl MicroRho {
+    /// How many of them are a `rho` of one.
+    pub const PER_RHO: u64 = 1_000_000;
+    /// The most there can be.
+    pub const MAX: u64 = 100 * Self::PER_RHO;
+
+    /// So many millionths.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] for 0 and for more than [`Self::MAX`].
+    pub fn new(millionths: u64) -> Result<Self, InvalidScope> {
+        if (1..=Self::MAX).contains(&millionths) {
+            Ok(Self(millionths))
+        } else {
+            let detail = format!("a loss of privacy is 1 to {} millionths of rho", Self::MAX);
+            Err(InvalidScope::new(Part::Protection, detail))
+        }
+    }
+
+    /// In millionths.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl TryFrom<u64> for MicroRho {
+    type Error = InvalidScope;
+    fn try_from(millionths: u64) -> Result<Self, InvalidScope> {
+        Self::new(millionths)
+    }
+}
+
+impl From<MicroRho> for u64 {
+    fn from(rho: MicroRho) -> Self {
+        rho.0
+    }
+}
+
+impl fmt::Display for MicroRho {
+    /// In `rho`, with all six decimals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}", self.0 / Self::PER_RHO, self.0 % Self::PER_RHO)
+    }
+}
+
+/// The `n` of `delta = 10^-n`: 6 to 12.
+///
+/// A delta above one in a million admits the release of single subjects of a large collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct DeltaExponent(u8);
+
+impl DeltaExponent {
+    /// This exponent.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] if it is not 6 to 12.
+    pub fn new(exponent: u8) -> Result<Self, InvalidScope> {
+        if (6..=12).contains(&exponent) {
+            Ok(Self(exponent))
+        } else {
+            Err(InvalidScope::new(Part::Protection, "the exponent of delta is 6 to 12"))
+        }
+    }
+
+    /// The exponent.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u8> for DeltaExponent {
+    type Error = InvalidScope;
+    fn try_from(exponent: u8) -> Result<Self, InvalidScope> {
+        Self::new(exponent)
+    }
+}
+
+impl From<DeltaExponent> for u8 {
+    fn from(delta: DeltaExponent) -> Self {
+        delta.0
+    }
+}
+
+impl fmt::Display for DeltaExponent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "10^-{}", self.0)
+    }
+}
