@@ -26,9 +26,9 @@ pub const ADDRESS_RECORD: DomainLabel = DomainLabel("concordat/addresses/1");
 /// A hello, by the node's key.
 pub const HELLO: DomainLabel = DomainLabel("concordat/hello/1");
 /// A message of a negotiation, by the node's key.
-pub const NEGOTIATION: DomainLabel = DomainLabel("concordat/negotiation/1");
+pub const NEGOTIATION: DomainLabel = DomainLabel("concordat/negotiation/2");
 /// The terms of a grant, by both institutions' keys.
-pub const GRANT: DomainLabel = DomainLabel("concordat/grant/1");
+pub const GRANT: DomainLabel = DomainLabel("concordat/grant/2");
 /// A statement that an actor was authenticated, by the node's key.
 pub const ACTOR_ASSERTION: DomainLabel = DomainLabel("concordat/actor-assertion/1");
 /// A query, by the consumer's node key.

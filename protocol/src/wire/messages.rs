@@ -5,9 +5,9 @@
 //! | `/concordat/hello/1` | [`Hello`], then [`HelloClosing`] | [`HelloReply`] |
 //! | `/concordat/roster/1` | [`RosterMessage`] | [`RosterMessage`] |
 //! | `/concordat/addresses/1` | [`AddressesFrame`] | [`AddressesFrame`] |
-//! | `/concordat/catalog/1` | [`CatalogRequest`] | [`CatalogReply`] |
-//! | `/concordat/grant-columns/1` | [`GrantColumnsRequest`] | [`GrantColumnsReply`] |
-//! | `/concordat/negotiation/1` | [`NegotiationFrame`] | [`Reply`] |
+//! | `/concordat/catalog/2` | [`CatalogRequest`] | [`CatalogReply`] |
+//! | `/concordat/grant-columns/2` | [`GrantColumnsRequest`] | [`GrantColumnsReply`] |
+//! | `/concordat/negotiation/2` | [`NegotiationFrame`] | [`Reply`] |
 //! | `/concordat/query/1` | [`QueryFrame`], later [`Countersignature`] | [`QueryOpening`], Arrow IPC in chunks, [`QueryClosing`] |
 //! | `/concordat/receipt/1` | [`ReceiptRequest`], then [`Countersignature`]s | [`ReceiptReply`], then a [`Reply`] for each |
 //! | `/concordat/notice/1` | [`NoticeFrame`] | [`NoticeReply`] |
@@ -16,6 +16,8 @@
 mod answer_digest;
 mod hello;
 mod refusal;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,12 +28,12 @@ pub use refusal::{Reason, Refusal, RefusalCode};
 use super::codec::Frame;
 use crate::audit::LedgerHead;
 use crate::grant::{Acknowledgement, GrantHeads, NewerNotices, Notice};
-use crate::ids::{ColumnName, DatasetName, GrantId, QueryId};
+use crate::ids::{CollectionName, ColumnName, DatasetName, GrantId, QueryId};
 use crate::membership::{AddressRecord, Roster};
 use crate::negotiation::NegotiationMessage;
 use crate::query::{QueryEnvelope, Receipt};
 use crate::schema::ColumnKind;
-use crate::scope::Tier;
+use crate::scope::{ProtectionName, Tier};
 use crate::signed::{CoSigned, MAX_DOCUMENT, Signed};
 
 /// Limit for the largest signed document and the CBOR around it.
@@ -43,7 +45,7 @@ pub const MAX_RECEIPTS: usize = 16;
 /// Most records in one [`AddressesFrame`]: each has at most
 /// [`MAX_ADDRESS_RECORD`](crate::membership::MAX_ADDRESS_RECORD) bytes.
 pub const MAX_ADDRESS_RECORDS: usize = 256;
-/// Most datasets in one catalog reply.
+/// Most collections in one catalog reply.
 pub const MAX_CATALOG: usize = 10_000;
 
 /// Requests, announces or acknowledges the newest roster.
@@ -76,26 +78,26 @@ impl Frame for AddressesFrame {
     const MAX: usize = DOCUMENT_FRAME;
 }
 
-/// Requests the datasets that the caller may see, or one of them.
+/// Requests the collections that the caller may see, or one of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogRequest {
     /// Where to continue: 0, then the value from the last reply.
     pub from: u32,
-    /// Only this dataset; all if `None`.
-    pub dataset: Option<DatasetName>,
+    /// Only this collection; all if `None`.
+    pub collection: Option<CollectionName>,
 }
 
 impl Frame for CatalogRequest {
     const MAX: usize = 1024;
 }
 
-/// One page of the datasets that the caller may see.
+/// One page of the collections that the caller may see.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogReply {
     /// The entries, in order of their names.
-    pub datasets: Vec<CatalogEntry>,
+    pub collections: Vec<CatalogEntry>,
     /// Where the next page begins in the provider's order, always increasing; `None` after the last page.
     pub next: Option<u32>,
 }
@@ -104,18 +106,40 @@ impl Frame for CatalogReply {
     const MAX: usize = DOCUMENT_FRAME;
 }
 
-/// What a peer may know about a dataset before it has a grant: its structure, never a number that depends on single subjects.
+/// What a peer may know about a collection before it has a grant: its structure, never a number that depends on single subjects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogEntry {
     /// Its name.
-    pub dataset: DatasetName,
+    pub collection: CollectionName,
+    /// Its datasets.
+    pub datasets: Vec<CatalogDataset>,
+    /// The highest tier that a request can obtain.
+    pub tier: Tier,
+    /// The protections with which a request can obtain answers.
+    pub protections: BTreeSet<ProtectionName>,
+}
+
+impl CatalogEntry {
+    /// The one dataset of a collection of one, which has its name.
+    pub fn only(&self) -> Option<&CatalogDataset> {
+        match self.datasets.as_slice() {
+            [dataset] if self.collection.is_name_of(&dataset.name) => Some(dataset),
+            _ => None,
+        }
+    }
+}
+
+/// One dataset in a catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogDataset {
+    /// Its name.
+    pub name: DatasetName,
     /// Its columns.
     pub columns: Vec<CatalogColumn>,
     /// Number of rows, rounded to two digits.
     pub about_rows: u64,
-    /// The highest tier that a request can obtain.
-    pub tier: Tier,
 }
 
 /// One column in a catalog.
@@ -130,7 +154,7 @@ pub struct CatalogColumn {
     pub class: String,
 }
 
-/// Requests the columns that a grant shows of the current version of its dataset.
+/// Requests the columns that a grant shows of the current version of its collection.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantColumnsRequest {
@@ -142,18 +166,28 @@ impl Frame for GrantColumnsRequest {
     const MAX: usize = 1024;
 }
 
-/// The columns that a grant shows: those of its scope that the version has, in the version's order.
+/// What a grant shows: the datasets and columns of its scope that the version has, in the version's order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum GrantColumnsReply {
-    /// The columns as they are stored; the scope of the grant states how each is transformed.
-    Columns(Vec<GrantedColumn>),
+    /// The datasets with their columns as they are stored; the scope of the grant states how each is transformed.
+    Datasets(Vec<GrantedDataset>),
     /// There is no such grant for the caller, or it cannot be used now.
     Refused(Refusal),
 }
 
 impl Frame for GrantColumnsReply {
     const MAX: usize = DOCUMENT_FRAME;
+}
+
+/// A dataset that a grant shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantedDataset {
+    /// Its name.
+    pub name: DatasetName,
+    /// Its columns.
+    pub columns: Vec<GrantedColumn>,
 }
 
 /// A column that a grant shows.

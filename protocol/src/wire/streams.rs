@@ -13,12 +13,12 @@ pub const HELLO: StreamName = StreamName("/concordat/hello/1");
 pub const ROSTER: StreamName = StreamName("/concordat/roster/1");
 /// Addresses that nodes have stated since the roster.
 pub const ADDRESSES: StreamName = StreamName("/concordat/addresses/1");
-/// Which datasets a provider lists.
-pub const CATALOG: StreamName = StreamName("/concordat/catalog/1");
-/// What a grant shows: the columns and their types.
-pub const GRANT_COLUMNS: StreamName = StreamName("/concordat/grant-columns/1");
+/// Which collections a provider lists.
+pub const CATALOG: StreamName = StreamName("/concordat/catalog/2");
+/// What a grant shows: the datasets with their columns and types.
+pub const GRANT_COLUMNS: StreamName = StreamName("/concordat/grant-columns/2");
 /// Steps of negotiations.
-pub const NEGOTIATION: StreamName = StreamName("/concordat/negotiation/1");
+pub const NEGOTIATION: StreamName = StreamName("/concordat/negotiation/2");
 /// Changes of grants that the other side must learn of.
 pub const NOTICE: StreamName = StreamName("/concordat/notice/1");
 /// Which notices about a grant each side knows, and those that one of them lacks.
