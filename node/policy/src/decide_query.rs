@@ -11,7 +11,7 @@ use concordat_protocol::{
 use crate::{
     entities::{self, Expr, pair},
     explanation::Explanation,
-    facts::{DatasetFacts, Parties, Party},
+    facts::{CollectionFacts, Parties, Party},
     load::Policy,
     max_scope::whole,
     offer::{HeldScope, Narrowing, OfferDecision, OfferInput, Refusal, is_across_grants},
@@ -37,7 +37,7 @@ pub struct QueryInput<'a> {
     /// The institution that holds the dataset.
     pub provider: &'a Party,
     /// The dataset as it is now; `None` if it no longer exists.
-    pub dataset: Option<&'a DatasetFacts>,
+    pub collection: Option<&'a CollectionFacts>,
     /// What the consumer has of the dataset under grants that were agreed before this one and have not ended, the oldest first.
     pub earlier: &'a [HeldScope],
 }
@@ -54,7 +54,7 @@ pub struct LocalInput<'a> {
     /// The holder.
     pub holder: &'a Party,
     /// The dataset; `None` if there is none of that name.
-    pub dataset: Option<&'a DatasetFacts>,
+    pub collection: Option<&'a CollectionFacts>,
 }
 
 /// The decision about a query.
@@ -82,7 +82,7 @@ impl Policy {
 
     /// Decides a query by one of the holder's own people, who need no grant but pass all other checks.
     pub fn decide_local(&self, input: &LocalInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
-        let Some(facts) = input.dataset else {
+        let Some(facts) = input.collection else {
             let reason = RuleReason::new(
                 "dataset-not-visible",
                 "there is no such dataset",
@@ -100,7 +100,7 @@ impl Policy {
         let offer_input = OfferInput {
             consumer: input.holder,
             provider: input.holder,
-            dataset: Some(facts),
+            collection: Some(facts),
             request: &request,
             held: &[],
         };
@@ -111,7 +111,7 @@ impl Policy {
             as_of: input.as_of,
             consumer: input.holder,
             provider: input.holder,
-            dataset: Some(facts),
+            collection: Some(facts),
             earlier: &[],
         };
         match self.offer(&offer_input, now) {
@@ -132,7 +132,7 @@ impl Policy {
         &self,
         refusal: Refusal,
         query: &QueryInput<'_>,
-        facts: &DatasetFacts,
+        facts: &CollectionFacts,
         now: Timestamp,
     ) -> (QueryDecision, Explanation) {
         let mut reasons = if refusal.hides_the_dataset() {
@@ -161,7 +161,7 @@ impl Policy {
                 .collect()
         };
         let mut reasons: Vec<RuleReason> = explanation.steps.first().map(violated).unwrap_or_default();
-        if let Some(facts) = input.dataset {
+        if let Some(facts) = input.collection {
             let verdict = self.authorize(&authorization_request(input, facts, now));
             if !verdict.allowed {
                 reasons.extend(verdict.reasons);
@@ -203,7 +203,7 @@ impl Policy {
         let offer_input = OfferInput {
             consumer: input.consumer,
             provider: input.provider,
-            dataset: input.dataset,
+            dataset: input.collection,
             request: &request,
             held: input.earlier,
         };
@@ -226,7 +226,7 @@ impl Policy {
 }
 
 /// Why the holder's own people do not see a dataset: the rules that forbid it, or that none permits it.
-fn why_hidden(refusal: &Refusal, facts: &DatasetFacts) -> Vec<RuleReason> {
+fn why_hidden(refusal: &Refusal, facts: &CollectionFacts) -> Vec<RuleReason> {
     let rules = refusal.explanation.steps.iter().flat_map(|step| &step.rules);
     let forbidding: Vec<RuleReason> = rules
         .filter(|rule| rule.met && rule.effect == RuleEffect::Forbid)
@@ -270,7 +270,7 @@ fn is_usable(narrowing: &Narrowing, current: &Scope, now: Timestamp) -> bool {
 /// The part of the grant that this query uses. A column that the dataset has lost is unknown. A row condition on one stays: it decides
 /// which rows leave, so it is not ignored.
 fn used_scope(input: &QueryInput<'_>) -> Result<Scope, InvalidScope> {
-    let exists = |name: &ColumnName| input.dataset.is_none_or(|facts| facts.column(name).is_some());
+    let exists = |name: &ColumnName| input.collection.is_none_or(|facts| facts.column(name).is_some());
     let columns = input.granted.columns.iter().filter(|(name, _)| exists(name));
     Ok(Scope {
         columns: Columns::new(columns.map(|(name, transform)| (name.clone(), transform)))?,
@@ -288,13 +288,13 @@ fn is_without_columns(granted: &Scope, used: &Scope) -> bool {
 fn columns_lost(granted: &Scope) -> RuleReason {
     RuleReason::new(
         "columns-exist",
-        format!("`{}` no longer has any column of the grant", granted.dataset),
+        format!("`{}` no longer has any column of the grant", granted.collection),
         "see `concordat catalog` for its columns, and request a new grant",
     )
 }
 
 /// Everything that the holder's own people could query in a dataset.
-fn full_scope(input: &LocalInput<'_>, facts: &DatasetFacts, now: Timestamp) -> Result<Scope, InvalidScope> {
+fn full_scope(input: &LocalInput<'_>, facts: &CollectionFacts, now: Timestamp) -> Result<Scope, InvalidScope> {
     whole(
         facts,
         input.purpose.clone(),
@@ -358,8 +358,8 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> DecisionStep {
         ),
         (
             "dataset-exists",
-            input.dataset.is_some_and(|facts| facts.reference == grant.dataset),
-            format!("`{}` is not known to you", grant.dataset),
+            input.collection.is_some_and(|facts| facts.reference == grant.collection),
+            format!("`{}` is not known to you", grant.collection),
             "ask the holder whether the dataset was erased",
         ),
     ];
@@ -377,13 +377,13 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> DecisionStep {
     let allowed = rules.iter().all(|rule| !rule.met);
     DecisionStep {
         action: "use-grant".to_owned(),
-        about: grant.dataset.to_string(),
+        about: grant.collection.to_string(),
         allowed,
         rules,
     }
 }
 
-fn authorization_request(input: &QueryInput<'_>, facts: &DatasetFacts, now: Timestamp) -> AuthorizationRequest {
+fn authorization_request(input: &QueryInput<'_>, facts: &CollectionFacts, now: Timestamp) -> AuthorizationRequest {
     let requester = input.requester;
     let seconds = |milliseconds: i64| Expr::Long(milliseconds.div_euclid(1000));
     let mut context = entities::purpose(input.purpose);

@@ -14,7 +14,7 @@ use concordat_protocol::{
     scope::{Purpose, Tier},
 };
 
-use crate::facts::{self, ColumnFacts, DatasetFacts, Parties, Party};
+use crate::facts::{self, ColumnFacts, CollectionFacts, Parties, Party};
 
 /// The name and the value of a record attribute.
 pub(crate) type Pair = (String, Expr);
@@ -98,7 +98,7 @@ pub(crate) fn institution(Parties { consumer, holder }: Parties<'_>) -> EntityVa
 }
 
 /// A dataset of `holder`.
-pub(crate) fn dataset(facts: &DatasetFacts, holder: &Party) -> EntityValue {
+pub(crate) fn dataset(facts: &CollectionFacts, holder: &Party) -> EntityValue {
     let attributes = vec![
         pair("name", text(&facts.reference.dataset)),
         pair("segment", text(&facts.segment)),
@@ -110,14 +110,14 @@ pub(crate) fn dataset(facts: &DatasetFacts, holder: &Party) -> EntityValue {
 }
 
 /// The tiers at which the steward releases sensitive columns.
-fn sensitive_tiers(facts: &DatasetFacts) -> Vec<String> {
+fn sensitive_tiers(facts: &CollectionFacts) -> Vec<String> {
     let tiers = [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records].into_iter();
     let allowed = tiers.filter(|tier| facts.release.sensitive.is_some_and(|highest| *tier <= highest));
     allowed.map(|tier| tier.to_string()).collect()
 }
 
 /// A column of a dataset.
-pub(crate) fn column(column: &ColumnFacts, facts: &DatasetFacts) -> EntityValue {
+pub(crate) fn column(column: &ColumnFacts, facts: &CollectionFacts) -> EntityValue {
     let class = column.class.map_or("unclassified", ColumnClass::as_str);
     let attributes = vec![
         pair("name", text(&column.name)),

@@ -91,7 +91,7 @@ impl ColumnFacts {
 
 /// A dataset as the decision point sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatasetFacts {
+pub struct CollectionFacts {
     /// The dataset and its institution.
     pub reference: DatasetRef,
     /// The segment it is stored in.
@@ -104,7 +104,7 @@ pub struct DatasetFacts {
     pub release: ReleaseRules,
 }
 
-impl DatasetFacts {
+impl CollectionFacts {
     /// Whether the column is a date of birth, by its name or as declared by the steward.
     pub(crate) fn is_birth(&self, column: &ColumnFacts) -> bool {
         column.generalization == Some(Generalization::Year)

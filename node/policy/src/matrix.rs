@@ -13,7 +13,7 @@ use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::text::Course;
 
 use crate::entities::{self, Expr, Pair, pair, text};
-use crate::facts::{self, ColumnFacts, DatasetFacts, Parties, Party};
+use crate::facts::{self, ColumnFacts, CollectionFacts, Parties, Party};
 use crate::load::Policy;
 use crate::request::{AuthorizationRequest, Requester};
 use crate::sample::{RequestSpace, Sample};
@@ -104,7 +104,7 @@ fn shown(member: &Party) -> String {
 fn of_column<'a>(
     sample: &'a Sample,
     parties: Parties<'a>,
-    dataset: &'a DatasetFacts,
+    dataset: &'a CollectionFacts,
     column: &'a ColumnFacts,
 ) -> impl Iterator<Item = (String, AuthorizationRequest)> + 'a {
     let forms = Reveal::ALL
@@ -119,7 +119,7 @@ fn of_column<'a>(
 /// One request about a column.
 pub(crate) fn reveal(
     parties: Parties<'_>,
-    (column, dataset): (&ColumnFacts, &DatasetFacts),
+    (column, dataset): (&ColumnFacts, &CollectionFacts),
     form: Reveal,
     tier: Tier,
     purpose: &Purpose,
@@ -137,9 +137,9 @@ pub(crate) fn reveal(
     (line, request)
 }
 
-fn of_dataset(sample: &Sample, parties: Parties<'_>, dataset: &DatasetFacts) -> Vec<(String, AuthorizationRequest)> {
+fn of_dataset(sample: &Sample, parties: Parties<'_>, dataset: &CollectionFacts) -> Vec<(String, AuthorizationRequest)> {
     let member = parties.consumer;
-    let about = |dataset: &DatasetFacts, action: &'static str, context: Vec<Pair>, detail: &str| {
+    let about = |dataset: &CollectionFacts, action: &'static str, context: Vec<Pair>, detail: &str| {
         let line = format!("{action} of {}{detail} by {}", dataset.reference.dataset, shown(member));
         let about = dataset.reference.to_string();
         let request = AuthorizationRequest::for_dataset(parties, action, dataset, context, about);
@@ -147,7 +147,7 @@ fn of_dataset(sample: &Sample, parties: Parties<'_>, dataset: &DatasetFacts) -> 
     };
     let mut requests = Vec::new();
     for published in [true, false] {
-        let facts = DatasetFacts {
+        let facts = CollectionFacts {
             published,
             ..dataset.clone()
         };
@@ -280,7 +280,7 @@ fn logins(sample: &Sample) -> Vec<(Login, Option<Course>)> {
 }
 
 /// Requests of persons: each role, with each login.
-fn of_people(sample: &Sample, parties: Parties<'_>, dataset: &DatasetFacts) -> Vec<(String, AuthorizationRequest)> {
+fn of_people(sample: &Sample, parties: Parties<'_>, dataset: &CollectionFacts) -> Vec<(String, AuthorizationRequest)> {
     let member = parties.consumer;
     let named = sample
         .people

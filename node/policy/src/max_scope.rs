@@ -11,7 +11,7 @@ use concordat_protocol::{
     time::Timestamp,
 };
 
-use crate::facts::{DatasetFacts, Party};
+use crate::facts::{CollectionFacts, Party};
 use crate::load::Policy;
 use crate::offer::{OfferDecision, OfferInput};
 
@@ -41,7 +41,7 @@ impl Policy {
         &self,
         consumer: &Party,
         provider: &Party,
-        facts: &DatasetFacts,
+        facts: &CollectionFacts,
         now: Timestamp,
     ) -> Option<MaxScope> {
         let mut max_scope = MaxScope {
@@ -55,7 +55,7 @@ impl Policy {
                 let input = OfferInput {
                     consumer,
                     provider,
-                    dataset: Some(facts),
+                    collection: Some(facts),
                     request: &request,
                     // What it has under other grants does not count: it can give them up.
                     held: &[],
@@ -75,7 +75,7 @@ impl Policy {
 }
 
 /// The same request without ages, because years of birth are not shown together with ages.
-fn ageless(request: &Scope, facts: &DatasetFacts) -> Option<Scope> {
+fn ageless(request: &Scope, facts: &CollectionFacts) -> Option<Scope> {
     let is_age = |name: &ColumnName| {
         let known = facts.column(name).and_then(|column| column.generalization);
         matches!(known, Some(Generalization::AgeBand(_)))
@@ -90,7 +90,7 @@ fn ageless(request: &Scope, facts: &DatasetFacts) -> Option<Scope> {
 
 /// The whole dataset, every column in clear.
 pub(crate) fn whole(
-    facts: &DatasetFacts,
+    facts: &CollectionFacts,
     purpose: Purpose,
     people: People,
     places: Places,

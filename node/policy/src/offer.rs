@@ -25,7 +25,7 @@ use evaluation::OfferEvaluation;
 impl Policy {
     /// Decides what part of a request may be released.
     pub fn offer(&self, input: &OfferInput<'_>, now: Timestamp) -> OfferDecision {
-        let Some(facts) = input.dataset.filter(|facts| facts.reference == input.request.dataset) else {
+        let Some(facts) = input.collection.filter(|facts| facts.reference == input.request.collection) else {
             return OfferDecision::Refused(Refusal {
                 reasons: vec![not_visible(input)],
                 explanation: Explanation::default(),
@@ -47,7 +47,7 @@ impl Policy {
 
     /// Decides how much of an agreed scope may still be released. Whether the dataset is published no longer matters.
     pub(crate) fn still_allowed(&self, input: &OfferInput<'_>) -> OfferDecision {
-        match input.dataset.filter(|facts| facts.reference == input.request.dataset) {
+        match input.collection.filter(|facts| facts.reference == input.request.collection) {
             Some(facts) => OfferEvaluation::new(self, input, facts).run(),
             None => OfferDecision::Refused(Refusal {
                 reasons: vec![not_visible(input)],

@@ -8,7 +8,7 @@ use concordat_protocol::policy_set::Reveal;
 use concordat_protocol::scope::{Purpose, Tier};
 
 use crate::entities::{self, EntityValue, Expr, Pair, column, dataset, institution, pair};
-use crate::facts::{self, ColumnFacts, DatasetFacts, Parties};
+use crate::facts::{self, ColumnFacts, CollectionFacts, Parties};
 use crate::prohibited;
 
 /// A person of the consumer.
@@ -40,7 +40,7 @@ impl AuthorizationRequest {
     pub(crate) fn for_dataset(
         parties: Parties<'_>,
         action: &'static str,
-        facts: &DatasetFacts,
+        facts: &CollectionFacts,
         context: Vec<Pair>,
         about: String,
     ) -> Self {
@@ -60,7 +60,7 @@ impl AuthorizationRequest {
     pub(crate) fn for_column(
         parties: Parties<'_>,
         reveal: Reveal,
-        (requested, facts): (&ColumnFacts, &DatasetFacts),
+        (requested, facts): (&ColumnFacts, &CollectionFacts),
         tier: Tier,
         purpose: &Purpose,
     ) -> Self {
@@ -83,7 +83,7 @@ impl AuthorizationRequest {
     pub(crate) fn for_query(
         parties: Parties<'_>,
         requester: Requester,
-        facts: &DatasetFacts,
+        facts: &CollectionFacts,
         context: Vec<Pair>,
     ) -> Self {
         let Requester { id, name, roles } = requester;

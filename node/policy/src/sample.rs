@@ -17,7 +17,7 @@ use concordat_protocol::{
     schema::{ColumnClass, ColumnKind},
 };
 
-use crate::facts::{self, ColumnFacts, DatasetFacts, Party};
+use crate::facts::{self, ColumnFacts, CollectionFacts, Party};
 use crate::load::Policy;
 use crate::named::NamedValues;
 
@@ -43,7 +43,7 @@ pub struct RequestSpace {
     /// The requesting members.
     pub members: Vec<Party>,
     /// Datasets.
-    pub datasets: Vec<DatasetFacts>,
+    pub datasets: Vec<CollectionFacts>,
 }
 
 impl RequestSpace {
@@ -76,7 +76,7 @@ impl RequestSpace {
 
     /// Adds the real members and datasets.
     #[must_use]
-    pub fn with(mut self, members: Vec<Party>, datasets: Vec<DatasetFacts>) -> Self {
+    pub fn with(mut self, members: Vec<Party>, datasets: Vec<CollectionFacts>) -> Self {
         let others = members
             .into_iter()
             .filter(|member| member.institution != self.holder.institution);
@@ -86,8 +86,8 @@ impl RequestSpace {
     }
 }
 
-fn every_class(holder: &Party) -> Option<DatasetFacts> {
-    Some(DatasetFacts {
+fn every_class(holder: &Party) -> Option<CollectionFacts> {
+    Some(CollectionFacts {
         reference: DatasetRef {
             institution: holder.institution.clone(),
             dataset: "any_dataset".parse().ok()?,
@@ -137,7 +137,7 @@ pub(crate) struct Sample {
     pub(crate) holder: Party,
     /// Those that rules name first, the holder last.
     pub(crate) consumers: Vec<Party>,
-    pub(crate) datasets: Vec<DatasetFacts>,
+    pub(crate) datasets: Vec<CollectionFacts>,
     pub(crate) purposes: Vec<Purpose>,
     /// The purposes of queries.
     pub(crate) query_purposes: Vec<Purpose>,
@@ -241,8 +241,8 @@ fn columns_named(names: &[ColumnName], kinds: &[ColumnKind]) -> Vec<ColumnFacts>
 }
 
 /// The same dataset under each of these names, and in each of these segments.
-fn variants(any: &DatasetFacts, names: Vec<DatasetName>, segments: Vec<SegmentName>) -> Vec<DatasetFacts> {
-    let named = names.into_iter().map(|dataset| DatasetFacts {
+fn variants(any: &CollectionFacts, names: Vec<DatasetName>, segments: Vec<SegmentName>) -> Vec<CollectionFacts> {
+    let named = names.into_iter().map(|dataset| CollectionFacts {
         reference: DatasetRef {
             dataset,
             ..any.reference.clone()
@@ -255,7 +255,7 @@ fn variants(any: &DatasetFacts, names: Vec<DatasetName>, segments: Vec<SegmentNa
             dataset: name.parse().ok()?,
             ..any.reference.clone()
         };
-        Some(DatasetFacts {
+        Some(CollectionFacts {
             reference,
             segment,
             ..any.clone()

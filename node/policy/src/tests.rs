@@ -79,7 +79,7 @@ fn name(text: &str) -> ColumnName {
     ColumnName::new(text).unwrap()
 }
 
-fn heart() -> DatasetFacts {
+fn heart() -> CollectionFacts {
     use ColumnClass::{DirectIdentifier, Ordinary, QuasiIdentifier, Sensitive};
     let columns = [
         ("mrn", DirectIdentifier, ColumnKind::Text),
@@ -89,7 +89,7 @@ fn heart() -> DatasetFacts {
         ("chol", Sensitive, ColumnKind::Float),
         ("sex", Ordinary, ColumnKind::Int),
     ];
-    DatasetFacts {
+    CollectionFacts {
         reference: "budapest.heart".parse().unwrap(),
         segment: SegmentName::new("main").unwrap(),
         published: true,

@@ -4,7 +4,7 @@ use concordat_protocol::scope::{Difference, Scope};
 
 use super::held::HeldScope;
 use crate::explanation::Explanation;
-use crate::facts::{DatasetFacts, Party};
+use crate::facts::{CollectionFacts, Party};
 use concordat_protocol::decision::RuleReason;
 
 /// The rule that treats a hidden dataset like one that does not exist.
@@ -18,7 +18,7 @@ pub struct OfferInput<'a> {
     /// The institution that holds the dataset.
     pub provider: &'a Party,
     /// The requested dataset; `None` if there is none of that name.
-    pub dataset: Option<&'a DatasetFacts>,
+    pub collection: Option<&'a CollectionFacts>,
     /// The requested scope.
     pub request: &'a Scope,
     /// What the requesting institution has of the dataset under other agreements that come first, the first of them first.
@@ -74,7 +74,7 @@ impl Refusal {
 pub(super) fn not_visible(input: &OfferInput<'_>) -> RuleReason {
     RuleReason::new(
         NOT_VISIBLE,
-        format!("`{}` is not known to you", input.request.dataset),
+        format!("`{}` is not known to you", input.request.collection),
         "see `concordat catalog` for what is shared with your institution",
     )
 }

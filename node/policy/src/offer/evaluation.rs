@@ -16,7 +16,7 @@ use super::one_age::{self, Shown};
 use crate::{
     entities::{self, pair, text},
     explanation::Explanation,
-    facts::{ColumnFacts, DatasetFacts, Parties},
+    facts::{ColumnFacts, CollectionFacts, Parties},
     load::Policy,
     prohibited,
     request::AuthorizationRequest,
@@ -38,14 +38,14 @@ const TIERS: [(Tier, &str); 4] = [
 pub(super) struct OfferEvaluation<'a> {
     policy: &'a Policy,
     input: &'a OfferInput<'a>,
-    facts: &'a DatasetFacts,
+    facts: &'a CollectionFacts,
     explanation: Explanation,
 }
 
 type Reasons = Vec<RuleReason>;
 
 impl<'a> OfferEvaluation<'a> {
-    pub(super) fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a DatasetFacts) -> Self {
+    pub(super) fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a CollectionFacts) -> Self {
         Self {
             policy,
             input,
@@ -125,7 +125,7 @@ impl<'a> OfferEvaluation<'a> {
         let places = self.places(&mut withheld)?;
         let columns = shown.iter().map(|(name, (transform, _))| (name.clone(), *transform));
         let scope = Scope {
-            dataset: request.dataset.clone(),
+            dataset: request.collection.clone(),
             tier,
             columns: Columns::new(columns).map_err(invalid)?,
             rows: Rows::all(),

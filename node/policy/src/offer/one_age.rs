@@ -16,7 +16,7 @@ use concordat_protocol::scope::{Generalization, Scope, Transform};
 
 use super::decision::OfferInput;
 use super::held::HeldUnder;
-use crate::facts::{ColumnFacts, DatasetFacts};
+use crate::facts::{ColumnFacts, CollectionFacts};
 
 /// The rule for what one scope covers.
 const ONE_AGE: &str = "one-age";
@@ -37,7 +37,7 @@ pub(crate) fn is_across_grants(reason: &RuleReason) -> bool {
 }
 
 /// Removes from `shown` what this rule does not allow.
-pub(super) fn apply(input: &OfferInput<'_>, facts: &DatasetFacts, mut shown: Shown) -> Shown {
+pub(super) fn apply(input: &OfferInput<'_>, facts: &CollectionFacts, mut shown: Shown) -> Shown {
     if input.consumer.institution == input.provider.institution {
         return shown;
     }
@@ -63,7 +63,7 @@ enum Half {
 }
 
 impl Half {
-    fn of(column: &ColumnFacts, facts: &DatasetFacts) -> Option<Self> {
+    fn of(column: &ColumnFacts, facts: &CollectionFacts) -> Option<Self> {
         match column.generalization {
             Some(Generalization::AgeBand(_)) => Some(Self::Age),
             Some(Generalization::Year) => facts.is_birth(column).then_some(Self::Birth),
@@ -72,7 +72,7 @@ impl Half {
     }
 
     /// Which of the two a column of an agreement is. The dataset may not have the column any more; then its name decides.
-    fn of_agreed(name: &ColumnName, facts: &DatasetFacts) -> Option<Self> {
+    fn of_agreed(name: &ColumnName, facts: &CollectionFacts) -> Option<Self> {
         match facts.column(name) {
             Some(column) => Self::of(column, facts),
             None if is_age(name.as_str()) => Some(Self::Age),
@@ -114,16 +114,16 @@ fn in_one_scope(birth: &ColumnName, age: &ColumnName) -> RuleReason {
 }
 
 /// The columns of the dataset that are one of the two.
-fn halves(facts: &DatasetFacts) -> impl Iterator<Item = (&ColumnFacts, Half)> {
+fn halves(facts: &CollectionFacts) -> impl Iterator<Item = (&ColumnFacts, Half)> {
     let half = |column| Some((column, Half::of(column, facts)?));
     facts.columns.iter().filter_map(half)
 }
 
 /// What the other agreements cover, in their order.
-fn held(input: &OfferInput<'_>, facts: &DatasetFacts, shown: &Shown) -> Vec<Held> {
+fn held(input: &OfferInput<'_>, facts: &CollectionFacts, shown: &Shown) -> Vec<Held> {
     let in_clear = |name: &ColumnName| matches!(shown.get(name), Some((Transform::Clear, _)));
     let mut all = Vec::new();
-    for other in input.held.iter().filter(|other| other.scope.dataset == facts.reference) {
+    for other in input.held.iter().filter(|other| other.scope.collection == facts.reference) {
         for column in covered(&other.scope).filter(|column| !in_clear(column)) {
             all.extend(Half::of_agreed(column, facts).map(|half| Held {
                 half,
@@ -147,7 +147,7 @@ fn covered(scope: &Scope) -> impl Iterator<Item = &ColumnName> {
 }
 
 /// An age in bands that the request covers.
-fn requested_age(request: &Scope, facts: &DatasetFacts, shown: &Shown) -> Option<ColumnName> {
+fn requested_age(request: &Scope, facts: &CollectionFacts, shown: &Shown) -> Option<ColumnName> {
     let is_used = |name: &ColumnName, transform: Transform| {
         request.columns.transform(name).meet(transform) != Transform::Removed
             || request.rows.constraints().any(|(column, _)| column == name)

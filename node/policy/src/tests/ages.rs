@@ -16,9 +16,9 @@ const TIMES: [(&str, ColumnKind); 6] = [
     ("visit", ColumnKind::Date),
 ];
 
-pub(super) fn facts() -> DatasetFacts {
+pub(super) fn facts() -> CollectionFacts {
     let column = |(column, kind)| ColumnFacts::new(name(column), Some(ColumnClass::QuasiIdentifier), kind);
-    let mut facts = DatasetFacts {
+    let mut facts = CollectionFacts {
         columns: TIMES.map(column).to_vec(),
         ..heart()
     };
@@ -33,7 +33,7 @@ fn decide(request: &Scope) -> OfferDecision {
     let input = OfferInput {
         consumer: &consumer,
         provider: &provider,
-        dataset: Some(&facts),
+        collection: Some(&facts),
         request,
         held: &[],
     };

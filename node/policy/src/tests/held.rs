@@ -78,7 +78,7 @@ struct Deciding {
     policy: Policy,
     consumer: Party,
     provider: Party,
-    facts: DatasetFacts,
+    facts: CollectionFacts,
 }
 
 impl Deciding {
@@ -95,7 +95,7 @@ impl Deciding {
         let input = OfferInput {
             consumer: &self.consumer,
             provider: &self.provider,
-            dataset: Some(&self.facts),
+            collection: Some(&self.facts),
             request,
             held,
         };
@@ -119,7 +119,7 @@ impl Deciding {
             as_of: false,
             consumer: &self.consumer,
             provider: &self.provider,
-            dataset: Some(&self.facts),
+            collection: Some(&self.facts),
             earlier,
         };
         match self.policy.decide(&input, NOON) {

@@ -7,13 +7,13 @@ use super::{
     *,
 };
 
-fn offered(facts: &DatasetFacts, request: &Scope) -> Scope {
+fn offered(facts: &CollectionFacts, request: &Scope) -> Scope {
     let consumer = zurich();
     let provider = budapest();
     let input = OfferInput {
         consumer: &consumer,
         provider: &provider,
-        dataset: Some(facts),
+        collection: Some(facts),
         request,
         held: &[],
     };
@@ -31,13 +31,13 @@ fn widest() -> Scope {
     }
 }
 
-fn set(tier: Option<Tier>, limits: TierLimits) -> DatasetFacts {
+fn set(tier: Option<Tier>, limits: TierLimits) -> CollectionFacts {
     let change = ReleaseChange {
         tier,
         limits,
         ..ReleaseChange::default()
     };
-    DatasetFacts {
+    CollectionFacts {
         release: change.applied(&heart().release).unwrap(),
         ..heart()
     }
@@ -92,7 +92,7 @@ fn limits_are_those_of_the_offered_tier() {
 #[test]
 fn limits_set_later_apply_to_older_grants() {
     let granted = offered(&heart(), &wide());
-    let decide = |facts: &DatasetFacts, now| {
+    let decide = |facts: &CollectionFacts, now| {
         let purpose = Purpose::HealthResearch;
         let requester = eva();
         let consumer = zurich();
@@ -104,7 +104,7 @@ fn limits_set_later_apply_to_older_grants() {
             as_of: false,
             consumer: &consumer,
             provider: &provider,
-            dataset: Some(facts),
+            collection: Some(facts),
             earlier: &[],
         };
         shipped().decide(&input, now)
@@ -126,7 +126,7 @@ fn limits_set_later_apply_to_older_grants() {
 #[test]
 fn limits_sensitive_columns_are_released_up_to_the_set_tier() {
     for highest in TIERS {
-        let facts = DatasetFacts {
+        let facts = CollectionFacts {
             release: ReleaseRules {
                 sensitive: Some(highest),
                 ..ReleaseRules::default()

@@ -17,8 +17,8 @@ pub(super) fn reveals(
 }
 
 /// A dataset for which no steward has set release rules.
-pub(super) fn undecided() -> DatasetFacts {
-    DatasetFacts {
+pub(super) fn undecided() -> CollectionFacts {
+    CollectionFacts {
         release: ReleaseRules::default(),
         ..heart()
     }
@@ -27,7 +27,7 @@ pub(super) fn undecided() -> DatasetFacts {
 /// As [`reveals`], for one dataset and one consumer.
 pub(super) fn reveals_of(
     policy: &Policy,
-    facts: &DatasetFacts,
+    facts: &CollectionFacts,
     consumer: &Party,
     class: Option<ColumnClass>,
     tier: Tier,

@@ -109,7 +109,7 @@ fn about_the_dataset(policy: &Policy) -> Vec<(String, bool)> {
                 .into_iter()
                 .take(if action == "see-dataset" { 2 } else { 1 })
             {
-                let facts = DatasetFacts { published, ..heart() };
+                let facts = CollectionFacts { published, ..heart() };
                 let holder = budapest();
                 let parties = Parties {
                     consumer,

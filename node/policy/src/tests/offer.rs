@@ -8,7 +8,7 @@ use super::*;
 
 const BAND: Transform = Transform::Generalized(Generalization::AgeBand(BandWidth::Ten));
 
-fn decide(request: &Scope, change: impl FnOnce(&mut Party, &mut Option<DatasetFacts>)) -> OfferDecision {
+fn decide(request: &Scope, change: impl FnOnce(&mut Party, &mut Option<CollectionFacts>)) -> OfferDecision {
     let mut consumer = zurich();
     let mut dataset = Some(heart());
     change(&mut consumer, &mut dataset);
@@ -16,7 +16,7 @@ fn decide(request: &Scope, change: impl FnOnce(&mut Party, &mut Option<DatasetFa
     let input = OfferInput {
         consumer: &consumer,
         provider: &provider,
-        dataset: dataset.as_ref(),
+        collection: dataset.as_ref(),
         request,
         held: &[],
     };
@@ -312,7 +312,7 @@ fn offer_explanation_names_what_is_hidden_from_the_peer() {
 
 #[test]
 fn max_scope_is_what_any_request_could_get() {
-    let max_scope = |policy: &Policy, facts: &DatasetFacts| policy.max_scope(&zurich(), &budapest(), facts, NOON);
+    let max_scope = |policy: &Policy, facts: &CollectionFacts| policy.max_scope(&zurich(), &budapest(), facts, NOON);
     let widest = max_scope(&shipped(), &heart()).unwrap();
     assert_eq!(widest.tier, Tier::Records);
     let columns: Vec<_> = widest.columns.iter().map(ColumnName::as_str).collect();
@@ -328,7 +328,7 @@ fn max_scope_is_what_any_request_could_get() {
     );
     assert_eq!(max_scope(&statistics_only, &heart()).unwrap().tier, Tier::Aggregate);
 
-    let unpublished = DatasetFacts {
+    let unpublished = CollectionFacts {
         published: false,
         ..heart()
     };

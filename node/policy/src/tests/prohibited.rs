@@ -88,7 +88,7 @@ fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
     let input = OfferInput {
         consumer: &consumer,
         provider: &provider,
-        dataset: Some(&dataset),
+        collection: Some(&dataset),
         request: &request,
         held: &[],
     };
@@ -111,7 +111,7 @@ fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
         as_of: false,
         consumer: &consumer,
         provider: &provider,
-        dataset: Some(&dataset),
+        collection: Some(&dataset),
         earlier: &[],
     };
     let QueryDecision::Deny { reasons } = policy.decide(&query, NOON) else {
@@ -128,7 +128,7 @@ fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
         purpose: &purpose,
         as_of: false,
         holder: &provider,
-        dataset: Some(&dataset),
+        collection: Some(&dataset),
     };
     let (QueryDecision::Permit(scope), _) = policy.decide_local(&local, NOON) else {
         panic!("denied")

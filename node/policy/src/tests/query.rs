@@ -15,7 +15,7 @@ fn granted() -> Scope {
     let input = OfferInput {
         consumer: &consumer,
         provider: &provider,
-        dataset: Some(&dataset),
+        collection: Some(&dataset),
         request: &request,
         held: &[],
     };
@@ -33,7 +33,7 @@ struct Case {
     purpose: Purpose,
     as_of: bool,
     consumer: Party,
-    dataset: Option<DatasetFacts>,
+    dataset: Option<CollectionFacts>,
     earlier: Vec<HeldScope>,
     now: Timestamp,
 }
@@ -47,7 +47,7 @@ impl Case {
             purpose: Purpose::HealthResearch,
             as_of: false,
             consumer: zurich(),
-            dataset: Some(heart()),
+            collection: Some(heart()),
             earlier: Vec::new(),
             now: NOON,
         }
@@ -280,12 +280,12 @@ fn query_denied_if_a_lost_column_selects_rows_or_none_is_left() {
 }
 
 /// The decision about a query of the holder's own people.
-fn local(requester: &ActorAssertion, dataset: Option<&DatasetFacts>) -> QueryDecision {
+fn local(requester: &ActorAssertion, collection: Option<&CollectionFacts>) -> QueryDecision {
     local_at(&budapest(), requester, dataset)
 }
 
 /// The same for a holder with another status.
-fn local_at(holder: &Party, requester: &ActorAssertion, dataset: Option<&DatasetFacts>) -> QueryDecision {
+fn local_at(holder: &Party, requester: &ActorAssertion, collection: Option<&CollectionFacts>) -> QueryDecision {
     let purpose = Purpose::HealthResearch;
     let input = LocalInput {
         requester,
@@ -348,7 +348,7 @@ fn query_of_own_people_is_refused_with_all_that_is_missing() {
         purpose: &Purpose::HealthResearch,
         as_of: false,
         holder: &holder,
-        dataset: Some(&dataset),
+        collection: Some(&dataset),
     };
     assert_eq!(rules(&denied(hiding.decide_local(&input, NOON).0)), ["hidden"]);
 }
@@ -365,7 +365,7 @@ fn query_of_own_people_needs_no_consortium() {
 #[test]
 fn query_of_own_people_needs_no_grant() {
     let own = own();
-    let unpublished = DatasetFacts {
+    let unpublished = CollectionFacts {
         published: false,
         ..heart()
     };

@@ -120,7 +120,7 @@ fn policy_diff_names_what_opens_for_one_value_only() {
     ] {
         // What the steward has set for the dataset permits it already, so the comparison is about one that permits nothing.
         let closed = RequestSpace {
-            datasets: vec![DatasetFacts {
+            datasets: vec![CollectionFacts {
                 release: ReleaseRules::default(),
                 ..heart()
             }],
