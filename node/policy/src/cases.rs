@@ -9,6 +9,7 @@ use concordat_protocol::scope::Purpose;
 use crate::facts::{ColumnFacts, Parties, Party};
 use crate::load::Policy;
 use crate::matrix;
+use crate::request::RequestedColumn;
 use crate::sample::RequestSpace;
 
 impl Policy {
@@ -22,7 +23,7 @@ impl Policy {
         let Ok(purpose) = case.purpose.parse::<Purpose>() else {
             return unusable("this purpose does not exist");
         };
-        let (Some(any), Some(dataset)) = (space.members.first(), space.datasets.first()) else {
+        let (Some(any), Some(collection)) = (space.members.first(), space.collections.first()) else {
             return unusable("there is no member that could request it");
         };
         let listed = case.institution.as_ref().and_then(|institution| {
@@ -41,12 +42,20 @@ impl Policy {
         let Some(name) = name else {
             return unusable("there is no column");
         };
+        let Some(dataset) = collection.datasets.first() else {
+            return unusable("there is no dataset that could be requested");
+        };
         let column = ColumnFacts::new(name, case.class, ColumnKind::Int);
+        let requested = RequestedColumn {
+            column: &column,
+            dataset,
+            collection,
+        };
         let parties = Parties {
             consumer: &member,
             holder: &space.holder,
         };
-        let (line, request) = matrix::reveal(parties, (&column, dataset), case.reveal, case.tier, &purpose);
+        let (line, request) = matrix::reveal(parties, requested, case.reveal, case.tier, &purpose);
         let allowed = self.authorize(&request).allowed;
         CaseOutcome {
             case: line,

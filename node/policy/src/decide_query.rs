@@ -2,9 +2,11 @@
 
 use concordat_protocol::decision::{DecisionRule, DecisionStep, RuleEffect, RuleReason};
 use concordat_protocol::{
-    ids::ColumnName,
+    ids::{ColumnName, DatasetName},
     query::{ActorAssertion, Factor},
-    scope::{Columns, InvalidScope, Part, People, Places, Purpose, Purposes, Scope, Tier, Window},
+    scope::{
+        Columns, DatasetScope, Datasets, InvalidScope, Part, People, Places, Purpose, Purposes, Scope, Tier, Window,
+    },
     time::Timestamp,
 };
 
@@ -197,13 +199,13 @@ impl Policy {
                 return (Err(vec![reason]), Explanation::default());
             }
         };
-        if is_without_columns(input.granted, &request) {
+        let Some(request) = request.filter(|request| !is_without_columns(input.granted, request)) else {
             return (Err(vec![columns_lost(input.granted)]), Explanation::default());
-        }
+        };
         let offer_input = OfferInput {
             consumer: input.consumer,
             provider: input.provider,
-            dataset: input.collection,
+            collection: input.collection,
             request: &request,
             held: input.earlier,
         };
@@ -263,26 +265,56 @@ fn is_usable(narrowing: &Narrowing, current: &Scope, now: Timestamp) -> bool {
     match narrowing.difference.part {
         Part::Limits => true,
         Part::Window => current.window.contains(now),
-        Part::Dataset | Part::Tier | Part::Columns | Part::Rows | Part::Purposes | Part::People | Part::Places => false,
+        Part::Collection | Part::Tier | Part::Protection | Part::Subjects | Part::Datasets => false,
+        Part::Columns | Part::Rows | Part::Purposes | Part::People | Part::Places => false,
     }
 }
 
-/// The part of the grant that this query uses. A column that the dataset has lost is unknown. A row condition on one stays: it decides
-/// which rows leave, so it is not ignored.
-fn used_scope(input: &QueryInput<'_>) -> Result<Scope, InvalidScope> {
-    let exists = |name: &ColumnName| input.collection.is_none_or(|facts| facts.column(name).is_some());
-    let columns = input.granted.columns.iter().filter(|(name, _)| exists(name));
-    Ok(Scope {
-        columns: Columns::new(columns.map(|(name, transform)| (name.clone(), transform)))?,
+/// The part of the grant that this query uses; `None` if the collection has lost all its datasets. A column or a dataset that the
+/// collection has lost is unknown. A row condition on a lost column stays: it decides which rows leave, so it is not ignored.
+fn used_scope(input: &QueryInput<'_>) -> Result<Option<Scope>, InvalidScope> {
+    let used: Result<Vec<_>, InvalidScope> = input
+        .granted
+        .datasets
+        .iter()
+        .filter_map(|(name, granted)| used_dataset(input, name, granted).transpose())
+        .collect();
+    let used = used?;
+    if used.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Scope {
+        datasets: Datasets::new(used)?,
         purposes: Purposes::new([input.purpose.clone()])?,
         people: People::only([input.requester.actor.clone()])?,
         ..input.granted.clone()
-    })
+    }))
 }
 
-/// Whether the dataset has lost all columns of a grant that is about columns.
+/// The columns of the dataset that there are; `None` if there is no such dataset.
+fn used_dataset(
+    input: &QueryInput<'_>,
+    name: &DatasetName,
+    granted: &DatasetScope,
+) -> Result<Option<(DatasetName, DatasetScope)>, InvalidScope> {
+    let known = input.collection.map(|facts| facts.dataset(name));
+    if matches!(known, Some(None)) {
+        return Ok(None);
+    }
+    let known = known.flatten();
+    let exists = |column: &ColumnName| known.is_none_or(|dataset| dataset.column(column).is_some());
+    let columns = granted.columns.iter().filter(|(column, _)| exists(column));
+    let used = DatasetScope {
+        columns: Columns::new(columns.map(|(column, transform)| (column.clone(), transform)))?,
+        rows: granted.rows.clone(),
+    };
+    Ok(Some((name.clone(), used)))
+}
+
+/// Whether the collection has lost all columns of a grant that is about columns.
 fn is_without_columns(granted: &Scope, used: &Scope) -> bool {
-    granted.tier >= Tier::Aggregate && used.columns.is_empty() && !granted.columns.is_empty()
+    let has_none = used.datasets.count_columns() == 0;
+    granted.tier >= Tier::Aggregate && has_none && granted.datasets.count_columns() > 0
 }
 
 fn columns_lost(granted: &Scope) -> RuleReason {
@@ -358,7 +390,9 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> DecisionStep {
         ),
         (
             "dataset-exists",
-            input.collection.is_some_and(|facts| facts.reference == grant.collection),
+            input
+                .collection
+                .is_some_and(|facts| facts.reference == grant.collection),
             format!("`{}` is not known to you", grant.collection),
             "ask the holder whether the dataset was erased",
         ),

@@ -11,10 +11,10 @@ use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpres
 use concordat_protocol::{
     membership::MemberStatus,
     schema::ColumnClass,
-    scope::{Purpose, Tier},
+    scope::{Purpose, Tier, column_label},
 };
 
-use crate::facts::{self, ColumnFacts, CollectionFacts, Parties, Party};
+use crate::facts::{self, CollectionFacts, ColumnFacts, DatasetFacts, Parties, Party};
 
 /// The name and the value of a record attribute.
 pub(crate) type Pair = (String, Expr);
@@ -97,10 +97,10 @@ pub(crate) fn institution(Parties { consumer, holder }: Parties<'_>) -> EntityVa
     EntityValue("Institution", consumer.institution.to_string(), attributes)
 }
 
-/// A dataset of `holder`.
+/// A collection of `holder`: policies name it a dataset.
 pub(crate) fn dataset(facts: &CollectionFacts, holder: &Party) -> EntityValue {
     let attributes = vec![
-        pair("name", text(&facts.reference.dataset)),
+        pair("name", text(&facts.reference.collection)),
         pair("segment", text(&facts.segment)),
         pair("jurisdiction", text(&holder.jurisdiction)),
         pair("published", Expr::Bool(facts.published)),
@@ -116,16 +116,18 @@ fn sensitive_tiers(facts: &CollectionFacts) -> Vec<String> {
     allowed.map(|tier| tier.to_string()).collect()
 }
 
-/// A column of a dataset.
-pub(crate) fn column(column: &ColumnFacts, facts: &CollectionFacts) -> EntityValue {
+/// A column of a dataset of a collection.
+pub(crate) fn column(column: &ColumnFacts, dataset: &DatasetFacts, facts: &CollectionFacts) -> EntityValue {
     let class = column.class.map_or("unclassified", ColumnClass::as_str);
     let attributes = vec![
         pair("name", text(&column.name)),
         pair("class", Expr::Entity("Class", class.to_owned())),
         pair("kind", Expr::Entity("Kind", facts::kind_name(column.kind).to_owned())),
+        pair("table", text(&dataset.name)),
         pair("dataset", Expr::Entity("Dataset", facts.reference.to_string())),
     ];
-    EntityValue("Column", format!("{}.{}", facts.reference, column.name), attributes)
+    let label = column_label(&facts.reference, &dataset.name, &column.name);
+    EntityValue("Column", format!("{}.{label}", facts.reference), attributes)
 }
 
 /// The purpose in the terms of the policies, with its disease if there is one.

@@ -1,12 +1,12 @@
-//! The input of the decision point: facts about members, datasets and columns.
+//! The input of the decision point: facts about members, collections, datasets and columns.
 
 use concordat_protocol::{
-    ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
+    ids::{CollectionRef, ColumnName, DatasetName, InstitutionId, Jurisdiction, SegmentName},
     membership::MemberStatus,
     policy_set::Reveal,
     release::ReleaseRules,
     schema::{ColumnClass, ColumnKind, is_age, is_birth},
-    scope::{BandWidth, Generalization, Kind, Transform},
+    scope::{BandWidth, Generalization, Kind, ProtectionName, Transform, column_label},
 };
 
 /// The name of a kind of column in policies.
@@ -83,41 +83,95 @@ impl ColumnFacts {
             (Transform::Clear | Transform::Removed, _) => true,
             (Transform::Generalized(Generalization::Year), Some(Generalization::Year)) => true,
             (Transform::Generalized(Generalization::AgeBand(_)), Some(Generalization::AgeBand(_))) => true,
-            (Transform::Generalized(Generalization::Year | Generalization::AgeBand(_)), _) => false,
+            (Transform::Generalized(Generalization::Levels), Some(Generalization::Levels)) => true,
+            (Transform::Generalized(Generalization::Year | Generalization::AgeBand(_) | Generalization::Levels), _) => {
+                false
+            }
             (Transform::Pseudonym, _) => self.kind != ColumnKind::Boolean,
         }
     }
 }
 
-/// A dataset as the decision point sees it.
+/// A dataset of a collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetFacts {
+    /// Its name.
+    pub name: DatasetName,
+    /// Its columns.
+    pub columns: Vec<ColumnFacts>,
+}
+
+impl DatasetFacts {
+    pub(crate) fn column(&self, name: &ColumnName) -> Option<&ColumnFacts> {
+        self.columns.iter().find(|column| column.name == *name)
+    }
+}
+
+/// A collection as the decision point sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectionFacts {
-    /// The dataset and its institution.
-    pub reference: DatasetRef,
+    /// The collection and its institution.
+    pub reference: CollectionRef,
     /// The segment it is stored in.
     pub segment: SegmentName,
     /// Whether the steward has published it.
     pub published: bool,
-    /// Its columns.
-    pub columns: Vec<ColumnFacts>,
+    /// Its datasets, none of a name twice.
+    pub datasets: Vec<DatasetFacts>,
     /// The release rules that its steward has set.
     pub release: ReleaseRules,
+}
+
+/// A column of a dataset of a collection.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ColumnPath {
+    pub(crate) dataset: DatasetName,
+    pub(crate) column: ColumnName,
+}
+
+impl ColumnPath {
+    pub(crate) fn new(dataset: &DatasetName, column: &ColumnName) -> Self {
+        Self {
+            dataset: dataset.clone(),
+            column: column.clone(),
+        }
+    }
+
+    /// The column as texts name it.
+    pub(crate) fn label(&self, collection: &CollectionRef) -> String {
+        column_label(collection, &self.dataset, &self.column)
+    }
 }
 
 impl CollectionFacts {
     /// Whether the column is a date of birth, by its name or as declared by the steward.
     pub(crate) fn is_birth(&self, column: &ColumnFacts) -> bool {
-        column.generalization == Some(Generalization::Year)
-            && (is_birth(column.name.as_str()) || self.release.births.contains(&column.name))
+        matches!(
+            column.generalization,
+            Some(Generalization::Year | Generalization::Levels)
+        ) && (is_birth(column.name.as_str()) || self.release.births.contains(&column.name))
     }
 
     /// Whether the dataset has the column and its values can be transformed in this way.
-    pub fn can_show(&self, name: &ColumnName, transform: Transform) -> bool {
-        self.column(name).is_some_and(|column| column.can_be(transform))
+    pub fn can_show(&self, dataset: &DatasetName, column: &ColumnName, transform: Transform) -> bool {
+        self.column(dataset, column)
+            .is_some_and(|column| column.can_be(transform))
     }
 
-    pub(crate) fn column(&self, name: &ColumnName) -> Option<&ColumnFacts> {
-        self.columns.iter().find(|column| column.name == *name)
+    /// The dataset of this name; `None` if the collection has none.
+    pub fn dataset(&self, name: &DatasetName) -> Option<&DatasetFacts> {
+        self.datasets.iter().find(|dataset| dataset.name == *name)
+    }
+
+    pub(crate) fn column(&self, dataset: &DatasetName, column: &ColumnName) -> Option<&ColumnFacts> {
+        self.dataset(dataset)?.column(column)
+    }
+
+    /// The columns of all datasets.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&DatasetFacts, &ColumnFacts)> {
+        self.datasets
+            .iter()
+            .flat_map(|dataset| dataset.columns.iter().map(move |column| (dataset, column)))
     }
 }
 
@@ -137,6 +191,15 @@ pub struct Party {
 pub(crate) struct Parties<'a> {
     pub(crate) consumer: &'a Party,
     pub(crate) holder: &'a Party,
+}
+
+/// The action in policies that releases answers under a protection.
+pub(crate) const fn protect_action(protection: ProtectionName) -> &'static str {
+    match protection {
+        ProtectionName::Exact => "protect-exact",
+        ProtectionName::Perturbed => "protect-perturbed",
+        ProtectionName::Private => "protect-private",
+    }
 }
 
 /// The action in policies that releases a column in this form.

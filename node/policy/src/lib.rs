@@ -55,7 +55,7 @@ mod verdict;
 pub use decide_query::{LocalInput, QueryDecision, QueryInput};
 pub use diff::diff;
 pub use explanation::Explanation;
-pub use facts::{ColumnFacts, CollectionFacts, Party};
+pub use facts::{CollectionFacts, ColumnFacts, DatasetFacts, Party};
 pub use load::{Policy, PolicyErrors};
 pub use matrix::never_allowed;
 pub use max_scope::MaxScope;

@@ -9,13 +9,13 @@ use concordat_protocol::membership::MemberStatus;
 use concordat_protocol::policy_set::Reveal;
 use concordat_protocol::query::Role;
 use concordat_protocol::schema::ColumnClass;
-use concordat_protocol::scope::{Purpose, Tier};
+use concordat_protocol::scope::{ProtectionName, Purpose, Tier, column_label};
 use concordat_protocol::text::Course;
 
 use crate::entities::{self, Expr, Pair, pair, text};
-use crate::facts::{self, ColumnFacts, CollectionFacts, Parties, Party};
+use crate::facts::{self, CollectionFacts, Parties, Party};
 use crate::load::Policy;
-use crate::request::{AuthorizationRequest, Requester};
+use crate::request::{AuthorizationRequest, RequestedColumn, Requester};
 use crate::sample::{RequestSpace, Sample};
 
 /// Most requests that are evaluated under one set.
@@ -78,14 +78,19 @@ fn each(sample: &Sample, visit: &mut impl FnMut(String, &AuthorizationRequest) -
             consumer,
             holder: &sample.holder,
         };
-        for dataset in &sample.datasets {
-            let mut requests = of_people(sample, parties, dataset);
-            requests.extend(of_dataset(sample, parties, dataset));
+        for collection in &sample.collections {
+            let mut requests = of_people(sample, parties, collection);
+            requests.extend(of_collection(sample, parties, collection));
             if !requests.into_iter().all(|(line, request)| visit(line, &request)) {
                 return false;
             }
-            for column in &dataset.columns {
-                let mut requests = of_column(sample, parties, dataset, column);
+            for (dataset, column) in collection.columns() {
+                let requested = RequestedColumn {
+                    column,
+                    dataset,
+                    collection,
+                };
+                let mut requests = of_column(sample, parties, requested);
                 if !requests.all(|(line, request)| visit(line, &request)) {
                     return false;
                 }
@@ -104,67 +109,90 @@ fn shown(member: &Party) -> String {
 fn of_column<'a>(
     sample: &'a Sample,
     parties: Parties<'a>,
-    dataset: &'a CollectionFacts,
-    column: &'a ColumnFacts,
+    requested: RequestedColumn<'a>,
 ) -> impl Iterator<Item = (String, AuthorizationRequest)> + 'a {
     let forms = Reveal::ALL
         .into_iter()
         .flat_map(|form| TIERS.into_iter().map(move |(tier, _)| (form, tier)));
     forms.flat_map(move |(form, tier)| {
         let purposes = sample.purposes.iter();
-        purposes.map(move |purpose| reveal(parties, (column, dataset), form, tier, purpose))
+        purposes.map(move |purpose| reveal(parties, requested, form, tier, purpose))
     })
 }
 
 /// One request about a column.
 pub(crate) fn reveal(
     parties: Parties<'_>,
-    (column, dataset): (&ColumnFacts, &CollectionFacts),
+    requested: RequestedColumn<'_>,
     form: Reveal,
     tier: Tier,
     purpose: &Purpose,
 ) -> (String, AuthorizationRequest) {
+    let RequestedColumn {
+        column,
+        dataset,
+        collection,
+    } = requested;
     let line = format!(
         "{} of {}.{} ({}, {}) at {tier} for {purpose} to {}",
         facts::reveal_action(form),
-        dataset.reference.dataset,
-        column.name,
+        collection.reference.collection,
+        column_label(&collection.reference, &dataset.name, &column.name),
         column.class.map_or("unclassified", ColumnClass::as_str),
         facts::kind_name(column.kind),
         shown(parties.consumer)
     );
-    let request = AuthorizationRequest::for_column(parties, form, (column, dataset), tier, purpose);
+    let request = AuthorizationRequest::for_column(parties, form, requested, tier, purpose);
     (line, request)
 }
 
-fn of_dataset(sample: &Sample, parties: Parties<'_>, dataset: &CollectionFacts) -> Vec<(String, AuthorizationRequest)> {
+fn of_collection(
+    sample: &Sample,
+    parties: Parties<'_>,
+    collection: &CollectionFacts,
+) -> Vec<(String, AuthorizationRequest)> {
     let member = parties.consumer;
-    let about = |dataset: &CollectionFacts, action: &'static str, context: Vec<Pair>, detail: &str| {
-        let line = format!("{action} of {}{detail} by {}", dataset.reference.dataset, shown(member));
-        let about = dataset.reference.to_string();
-        let request = AuthorizationRequest::for_dataset(parties, action, dataset, context, about);
+    let about = |collection: &CollectionFacts, action: &'static str, context: Vec<Pair>, detail: &str| {
+        let line = format!(
+            "{action} of {}{detail} by {}",
+            collection.reference.collection,
+            shown(member)
+        );
+        let about = collection.reference.to_string();
+        let request = AuthorizationRequest::for_dataset(parties, action, collection, context, about);
         (line, request)
     };
     let mut requests = Vec::new();
     for published in [true, false] {
         let facts = CollectionFacts {
             published,
-            ..dataset.clone()
+            ..collection.clone()
         };
         let detail = if published { "" } else { " (not published)" };
         requests.push(about(&facts, "see-dataset", Vec::new(), detail));
     }
     for purpose in &sample.purposes {
         let detail = format!(" for {purpose}");
-        requests.push(about(dataset, "use-for-purpose", entities::purpose(purpose), &detail));
-        for (_, action) in TIERS {
-            requests.push(about(dataset, action, entities::purpose(purpose), &detail));
+        requests.push(about(
+            collection,
+            "use-for-purpose",
+            entities::purpose(purpose),
+            &detail,
+        ));
+        let protections = ProtectionName::ALL.map(facts::protect_action);
+        for action in TIERS.map(|(_, action)| action).into_iter().chain(protections) {
+            requests.push(about(collection, action, entities::purpose(purpose), &detail));
         }
     }
     let of_the_parties: [&Jurisdiction; 2] = [&parties.holder.jurisdiction, &member.jurisdiction];
     for place in of_the_parties.into_iter().chain(&sample.places) {
         let detail = format!(" in {place}");
-        requests.push(about(dataset, "receive-in", vec![pair("place", text(place))], &detail));
+        requests.push(about(
+            collection,
+            "receive-in",
+            vec![pair("place", text(place))],
+            &detail,
+        ));
     }
     requests
 }
@@ -280,7 +308,11 @@ fn logins(sample: &Sample) -> Vec<(Login, Option<Course>)> {
 }
 
 /// Requests of persons: each role, with each login.
-fn of_people(sample: &Sample, parties: Parties<'_>, dataset: &CollectionFacts) -> Vec<(String, AuthorizationRequest)> {
+fn of_people(
+    sample: &Sample,
+    parties: Parties<'_>,
+    collection: &CollectionFacts,
+) -> Vec<(String, AuthorizationRequest)> {
     let member = parties.consumer;
     let named = sample
         .people
@@ -294,7 +326,7 @@ fn of_people(sample: &Sample, parties: Parties<'_>, dataset: &CollectionFacts) -
                 for (login, course) in logins(sample) {
                     let line = format!(
                         "query of {} for {purpose} by {} with the role {role} of {}: {}{}",
-                        dataset.reference.dataset,
+                        collection.reference.collection,
                         person.map_or("a person", ActorId::as_str),
                         shown(member),
                         login.detail,
@@ -307,7 +339,7 @@ fn of_people(sample: &Sample, parties: Parties<'_>, dataset: &CollectionFacts) -
                     };
                     let course = course.as_ref().map_or(OTHER_COURSE, Course::as_str);
                     let context = login.context(purpose, course);
-                    let request = AuthorizationRequest::for_query(parties, requester, dataset, context);
+                    let request = AuthorizationRequest::for_query(parties, requester, collection, context);
                     requests.push((line, request));
                 }
             }

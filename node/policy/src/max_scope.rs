@@ -1,17 +1,17 @@
 //! The maximum scope that any request of a member could get: the catalog shows exactly that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::{
-    ids::ColumnName,
+    ids::{ColumnName, DatasetName},
     scope::{
-        Columns, Generalization, InvalidScope, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform,
-        Window,
+        Columns, DatasetScope, Datasets, Generalization, InvalidScope, Limits, People, Places, Protection,
+        ProtectionName, Purpose, Purposes, Rows, Scope, Subjects, Tier, Transform, Window,
     },
     time::Timestamp,
 };
 
-use crate::facts::{CollectionFacts, Party};
+use crate::facts::{CollectionFacts, DatasetFacts, Party};
 use crate::load::Policy;
 use crate::offer::{OfferDecision, OfferInput};
 
@@ -26,17 +26,19 @@ const PURPOSES: [Purpose; 5] = [
 /// The window of the tried requests: any window in the future gives the same result.
 const DAY_MS: i64 = 86_400_000;
 
-/// The maximum that any request could get of a dataset.
+/// The maximum that any request could get of a collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaxScope {
     /// The highest tier.
     pub tier: Tier,
-    /// The columns that are shown, in clear or transformed.
-    pub columns: BTreeSet<ColumnName>,
+    /// The protections with which answers can be obtained.
+    pub protections: BTreeSet<ProtectionName>,
+    /// The columns that are shown of each dataset, in clear or transformed.
+    pub datasets: BTreeMap<DatasetName, BTreeSet<ColumnName>>,
 }
 
 impl Policy {
-    /// The maximum scope of a dataset for `consumer`, over all purposes; `None` if the dataset is hidden from it.
+    /// The maximum scope of a collection for `consumer`, over all purposes; `None` if the collection is hidden from it.
     pub fn max_scope(
         &self,
         consumer: &Party,
@@ -46,7 +48,8 @@ impl Policy {
     ) -> Option<MaxScope> {
         let mut max_scope = MaxScope {
             tier: Tier::Exists,
-            columns: BTreeSet::new(),
+            protections: BTreeSet::new(),
+            datasets: BTreeMap::new(),
         };
         for purpose in PURPOSES {
             let window = Window::new(now, now.plus_millis(DAY_MS)).ok()?;
@@ -62,8 +65,7 @@ impl Policy {
                 };
                 match self.offer(&input, now) {
                     OfferDecision::Offer(offer) => {
-                        max_scope.tier = max_scope.tier.max(offer.scope.tier);
-                        max_scope.columns.extend(offer.scope.columns.names().cloned());
+                        max_scope.add(&offer.scope);
                     }
                     OfferDecision::Refused(refusal) if refusal.hides_the_dataset() => return None,
                     OfferDecision::Refused(_) => {}
@@ -74,21 +76,40 @@ impl Policy {
     }
 }
 
+impl MaxScope {
+    fn add(&mut self, offered: &Scope) {
+        self.tier = self.tier.max(offered.tier);
+        self.protections.insert(offered.protection.name());
+        for (name, dataset) in offered.datasets.iter() {
+            let columns = self.datasets.entry(name.clone()).or_default();
+            columns.extend(dataset.columns.names().cloned());
+        }
+    }
+}
+
 /// The same request without ages, because years of birth are not shown together with ages.
 fn ageless(request: &Scope, facts: &CollectionFacts) -> Option<Scope> {
-    let is_age = |name: &ColumnName| {
-        let known = facts.column(name).and_then(|column| column.generalization);
+    let is_age = |dataset: &DatasetName, name: &ColumnName| {
+        let known = facts.column(dataset, name).and_then(|column| column.generalization);
         matches!(known, Some(Generalization::AgeBand(_)))
     };
-    let columns = request.columns.iter().filter(|(name, _)| !is_age(name));
-    let columns = Columns::new(columns.map(|(name, transform)| (name.clone(), transform))).ok()?;
+    let ageless = |(name, dataset): (&DatasetName, &DatasetScope)| {
+        let columns = dataset.columns.iter().filter(|(column, _)| !is_age(name, column));
+        let columns = columns.map(|(column, transform)| (column.clone(), transform));
+        let scope = DatasetScope {
+            columns: Columns::new(columns)?,
+            rows: dataset.rows.clone(),
+        };
+        Ok((name.clone(), scope))
+    };
+    let datasets: Result<Vec<_>, InvalidScope> = request.datasets.iter().map(ageless).collect();
     Some(Scope {
-        columns,
+        datasets: Datasets::new(datasets.ok()?).ok()?,
         ..request.clone()
     })
 }
 
-/// The whole dataset, every column in clear.
+/// The whole collection, every column in clear.
 pub(crate) fn whole(
     facts: &CollectionFacts,
     purpose: Purpose,
@@ -96,15 +117,24 @@ pub(crate) fn whole(
     places: Places,
     window: Window,
 ) -> Result<Scope, InvalidScope> {
-    let columns = facts
-        .columns
-        .iter()
-        .map(|column| (column.name.clone(), Transform::Clear));
+    let whole = |dataset: &DatasetFacts| {
+        let columns = dataset
+            .columns
+            .iter()
+            .map(|column| (column.name.clone(), Transform::Clear));
+        let scope = DatasetScope {
+            columns: Columns::new(columns)?,
+            rows: Rows::all(),
+        };
+        Ok((dataset.name.clone(), scope))
+    };
+    let datasets: Result<Vec<_>, InvalidScope> = facts.datasets.iter().map(whole).collect();
     Ok(Scope {
-        dataset: facts.reference.clone(),
+        collection: facts.reference.clone(),
         tier: Tier::Records,
-        columns: Columns::new(columns)?,
-        rows: Rows::all(),
+        protection: Protection::Exact,
+        subjects: Subjects::Any,
+        datasets: Datasets::new(datasets?)?,
         purposes: Purposes::new([purpose])?,
         people,
         places,

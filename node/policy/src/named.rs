@@ -6,7 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, Jurisdiction, SegmentName};
+use concordat_protocol::ids::{
+    ActorId, CollectionName, CollectionRef, ColumnName, DatasetName, DatasetRef, InstitutionId, Jurisdiction,
+    SegmentName,
+};
 use concordat_protocol::schema::ColumnKind;
 use concordat_protocol::scope::Purpose;
 use concordat_protocol::text::Course;
@@ -33,7 +36,9 @@ pub(crate) struct NamedValues {
     pub(crate) diseases: BTreeSet<Purpose>,
     pub(crate) institutions: BTreeSet<InstitutionId>,
     pub(crate) jurisdictions: BTreeSet<Jurisdiction>,
-    pub(crate) datasets: BTreeSet<DatasetName>,
+    pub(crate) collections: BTreeSet<CollectionName>,
+    /// The datasets of a collection, which rules name tables.
+    pub(crate) tables: BTreeSet<DatasetName>,
     pub(crate) segments: BTreeSet<SegmentName>,
     pub(crate) columns: BTreeSet<ColumnName>,
     pub(crate) people: BTreeSet<ActorId>,
@@ -99,20 +104,31 @@ impl NamedValues {
         match attribute.rsplit_once('.') {
             Some((_, "jurisdiction" | "place")) => self.jurisdictions.extend(text.parse::<Jurisdiction>()),
             Some(("context", "training")) => self.trainings.extend(text.parse::<Course>()),
+            Some((_, "table")) => self.tables.extend(text.parse::<DatasetName>()),
             Some((_, "segment")) => self.segments.extend(text.parse::<SegmentName>()),
             Some(("principal" | "principal.institution", "name")) => {
                 self.institutions.extend(text.parse::<InstitutionId>());
             }
-            Some(("resource.dataset", "name")) => self.datasets.extend(text.parse::<DatasetName>()),
+            Some(("resource.dataset", "name")) => self.collections.extend(text.parse::<CollectionName>()),
             Some((_, "name")) => {
                 if about != Some("Dataset") {
                     self.columns.extend(text.parse::<ColumnName>());
                 }
                 if about != Some("Column") {
-                    self.datasets.extend(text.parse::<DatasetName>());
+                    self.collections.extend(text.parse::<CollectionName>());
                 }
             }
             Some(_) | None => {}
+        }
+    }
+
+    /// Adds the dataset of a column.
+    fn add_dataset(&mut self, reference: &str) {
+        if let Ok(dataset) = reference.parse::<DatasetRef>() {
+            if !dataset.is_only() {
+                self.tables.insert(dataset.dataset);
+            }
+            self.collections.insert(dataset.collection);
         }
     }
 
@@ -121,11 +137,11 @@ impl NamedValues {
             "Institution" => self.institutions.extend(id.parse::<InstitutionId>()),
             "Person" => self.add_anywhere(id),
             "Dataset" => self
-                .datasets
-                .extend(id.parse::<DatasetRef>().map(|reference| reference.dataset)),
+                .collections
+                .extend(id.parse::<CollectionRef>().map(|reference| reference.collection)),
             "Column" => {
                 if let Some((reference, column)) = id.rsplit_once('.') {
-                    self.add_entity("Dataset", reference);
+                    self.add_dataset(reference);
                     self.columns.extend(column.parse::<ColumnName>());
                 }
             }

@@ -1,8 +1,9 @@
 //! The offer to a requesting member: the meet of its request and the maximum that policies allow.
 //!
-//! The steps depend on each other in this order: whether the dataset is visible; for which of the purposes; at which tier for all of
-//! these purposes; each column at that tier for all of these purposes; then the columns together, with those of other grants of the same
-//! institution ([`one_age`]); then rows, places, limits and time.
+//! The steps depend on each other in this order: whether the collection is visible; whether this version applies all that is requested;
+//! for which of the purposes; at which tier for all of these purposes; with which protection; each column at that tier for all of these
+//! purposes; then the columns of all datasets together, with those of other grants of the same institution ([`one_age`]); then rows,
+//! places, limits and time.
 
 mod ceiling;
 mod decision;
@@ -25,7 +26,10 @@ use evaluation::OfferEvaluation;
 impl Policy {
     /// Decides what part of a request may be released.
     pub fn offer(&self, input: &OfferInput<'_>, now: Timestamp) -> OfferDecision {
-        let Some(facts) = input.collection.filter(|facts| facts.reference == input.request.collection) else {
+        let Some(facts) = input
+            .collection
+            .filter(|facts| facts.reference == input.request.collection)
+        else {
             return OfferDecision::Refused(Refusal {
                 reasons: vec![not_visible(input)],
                 explanation: Explanation::default(),
@@ -45,9 +49,12 @@ impl Policy {
         evaluation.run()
     }
 
-    /// Decides how much of an agreed scope may still be released. Whether the dataset is published no longer matters.
+    /// Decides how much of an agreed scope may still be released. Whether the collection is published no longer matters.
     pub(crate) fn still_allowed(&self, input: &OfferInput<'_>) -> OfferDecision {
-        match input.collection.filter(|facts| facts.reference == input.request.collection) {
+        match input
+            .collection
+            .filter(|facts| facts.reference == input.request.collection)
+        {
             Some(facts) => OfferEvaluation::new(self, input, facts).run(),
             None => OfferDecision::Refused(Refusal {
                 reasons: vec![not_visible(input)],

@@ -5,10 +5,10 @@
 
 use concordat_protocol::decision::{DecisionRule, DecisionStep, RuleReason};
 use concordat_protocol::policy_set::Reveal;
-use concordat_protocol::scope::{Purpose, Tier};
+use concordat_protocol::scope::{Purpose, Tier, column_label};
 
 use crate::entities::{self, EntityValue, Expr, Pair, column, dataset, institution, pair};
-use crate::facts::{self, ColumnFacts, CollectionFacts, Parties};
+use crate::facts::{self, CollectionFacts, ColumnFacts, DatasetFacts, Parties};
 use crate::prohibited;
 
 /// A person of the consumer.
@@ -16,6 +16,21 @@ pub(crate) struct Requester {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) roles: Vec<String>,
+}
+
+/// A column about which the rules decide, with its dataset and its collection.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestedColumn<'a> {
+    pub(crate) column: &'a ColumnFacts,
+    pub(crate) dataset: &'a DatasetFacts,
+    pub(crate) collection: &'a CollectionFacts,
+}
+
+impl RequestedColumn<'_> {
+    /// The column as texts name it.
+    fn label(self) -> String {
+        column_label(&self.collection.reference, &self.dataset.name, &self.column.name)
+    }
 }
 
 /// May the principal perform the action on the resource?
@@ -36,7 +51,7 @@ pub(crate) struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
-    /// May the consumer do this with a dataset of the holder?
+    /// May the consumer do this with a collection of the holder?
     pub(crate) fn for_dataset(
         parties: Parties<'_>,
         action: &'static str,
@@ -56,11 +71,11 @@ impl AuthorizationRequest {
         }
     }
 
-    /// May the consumer get this column of a dataset in this form, at this tier and for this purpose?
+    /// May the consumer get this column in this form, at this tier and for this purpose?
     pub(crate) fn for_column(
         parties: Parties<'_>,
         reveal: Reveal,
-        (requested, facts): (&ColumnFacts, &CollectionFacts),
+        requested: RequestedColumn<'_>,
         tier: Tier,
         purpose: &Purpose,
     ) -> Self {
@@ -70,16 +85,16 @@ impl AuthorizationRequest {
         Self {
             principal: institution(parties),
             action: facts::reveal_action(reveal),
-            resource: column(requested, facts),
-            others: vec![dataset(facts, parties.holder)],
+            resource: column(requested.column, requested.dataset, requested.collection),
+            others: vec![dataset(requested.collection, parties.holder)],
             context,
-            about: requested.name.to_string(),
-            prohibited: to_institution.or_else(|| prohibited::of_column(requested, reveal)),
+            about: requested.label(),
+            prohibited: to_institution.or_else(|| prohibited::of_column(requested.column, reveal)),
             states_ages: false,
         }
     }
 
-    /// May this person of the consumer query a dataset of the holder?
+    /// May this person of the consumer query a collection of the holder?
     pub(crate) fn for_query(
         parties: Parties<'_>,
         requester: Requester,

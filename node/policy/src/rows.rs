@@ -7,10 +7,7 @@ use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
 use concordat_protocol::decision::RuleReason;
-use concordat_protocol::{
-    ids::ColumnName,
-    scope::{Constraint, Generalization, Transform, Value, Values},
-};
+use concordat_protocol::scope::{Constraint, Generalization, Transform, Value, Values};
 
 use crate::facts::{self, ColumnFacts};
 
@@ -18,7 +15,7 @@ use crate::facts::{self, ColumnFacts};
 const OPEN_BAND: i64 = 90;
 
 /// The reason for a column that does not exist and for one that is not shown.
-pub(crate) fn unavailable(column: &ColumnName) -> RuleReason {
+pub(crate) fn unavailable(column: &str) -> RuleReason {
     RuleReason::new(
         "column-unavailable",
         format!("`{column}`: this column does not exist here, or it is not shown at this tier for this purpose"),
@@ -26,36 +23,37 @@ pub(crate) fn unavailable(column: &ColumnName) -> RuleReason {
     )
 }
 
-/// Checks one condition on a column that is shown as `transform` at most.
+/// Checks one condition on a column that is shown as `transform` at most, and that texts name `label`.
 /// In years up to `oldest_year`, dates are one category.
 pub(crate) fn check(
-    column: &ColumnFacts,
+    (label, column): (&str, &ColumnFacts),
     transform: Transform,
     constraint: &Constraint,
     oldest_year: i32,
 ) -> Result<(), RuleReason> {
     match transform {
-        Transform::Removed => Err(unavailable(&column.name)),
-        Transform::Pseudonym => Err(unavailable(&column.name)),
-        Transform::Clear => kind(column, constraint),
+        Transform::Removed => Err(unavailable(label)),
+        Transform::Pseudonym => Err(unavailable(label)),
+        // A scope does not contain the levels, so a condition on a column that is shown in levels cannot be checked.
+        Transform::Generalized(Generalization::Levels) => Err(unavailable(label)),
+        Transform::Clear => kind((label, column), constraint),
         Transform::Generalized(generalization) => {
-            kind(column, constraint)?;
+            kind((label, column), constraint)?;
             if aligned(generalization, constraint.values(), oldest_year) {
                 Ok(())
             } else {
-                Err(misaligned(column, generalization, oldest_year))
+                Err(misaligned(label, generalization, oldest_year))
             }
         }
     }
 }
 
-fn kind(column: &ColumnFacts, constraint: &Constraint) -> Result<(), RuleReason> {
+fn kind((label, column): (&str, &ColumnFacts), constraint: &Constraint) -> Result<(), RuleReason> {
     match constraint.kind() {
         Some(kind) if !facts::comparable(column.kind).contains(&kind) => Err(RuleReason::new(
             "condition-kind",
             format!(
-                "`{}` is of kind {} and is compared with a value of another kind",
-                column.name,
+                "`{label}` is of kind {} and is compared with a value of another kind",
                 facts::kind_name(column.kind)
             ),
             "compare it with a value of its own kind",
@@ -64,8 +62,7 @@ fn kind(column: &ColumnFacts, constraint: &Constraint) -> Result<(), RuleReason>
     }
 }
 
-fn misaligned(column: &ColumnFacts, generalization: Generalization, oldest_year: i32) -> RuleReason {
-    let name = &column.name;
+fn misaligned(name: &str, generalization: Generalization, oldest_year: i32) -> RuleReason {
     let (text, remedy) = match generalization {
         Generalization::Year => (
             format!(
@@ -83,6 +80,7 @@ fn misaligned(column: &ColumnFacts, generalization: Generalization, oldest_year:
                 format!("write `{name} >= 40` or `{name} < 60`: multiples of {years}, up to {OPEN_BAND}"),
             )
         }
+        Generalization::Levels => return unavailable(name),
     };
     RuleReason::new("condition-inside-band", text, remedy)
 }
@@ -133,12 +131,13 @@ fn band(generalization: Generalization, value: &Value, oldest_year: i32) -> Opti
             let first = (year > oldest_year).then_some(Value::Date(first));
             Some((first, Some(Value::Date(last))))
         }
-        (Generalization::AgeBand(_) | Generalization::Year, _) => None,
+        (Generalization::AgeBand(_) | Generalization::Year | Generalization::Levels, _) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use concordat_protocol::ids::ColumnName;
     use concordat_protocol::scope::{BandWidth, Bound};
 
     use super::*;
@@ -214,15 +213,19 @@ mod tests {
     #[test]
     fn row_condition_on_hidden_and_missing_column_look_the_same() {
         let name = ColumnName::new("mrn").unwrap();
-        let column = ColumnFacts::new(name.clone(), None, concordat_protocol::schema::ColumnKind::Int);
+        let column = ColumnFacts::new(name, None, concordat_protocol::schema::ColumnKind::Int);
         let constraint = Constraint::new(Values::Set(BTreeSet::from([Value::Int(1)])), false).unwrap();
-        for transform in [Transform::Removed, Transform::Pseudonym] {
-            assert_eq!(check(&column, transform, &constraint, OLDEST), Err(unavailable(&name)));
+        let levels = Transform::Generalized(Generalization::Levels);
+        for transform in [Transform::Removed, Transform::Pseudonym, levels] {
+            let checked = check(("mrn", &column), transform, &constraint, OLDEST);
+            assert_eq!(checked, Err(unavailable("mrn")));
         }
-        assert!(check(&column, Transform::Clear, &constraint, OLDEST).is_ok());
+        assert!(check(("mrn", &column), Transform::Clear, &constraint, OLDEST).is_ok());
         let text = Constraint::new(Values::Set(BTreeSet::from([Value::Text("1".to_owned())])), false).unwrap();
         assert_eq!(
-            check(&column, Transform::Clear, &text, OLDEST).unwrap_err().rule,
+            check(("mrn", &column), Transform::Clear, &text, OLDEST)
+                .unwrap_err()
+                .rule,
             "condition-kind"
         );
     }

@@ -13,11 +13,11 @@ use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::text::Course;
 use concordat_protocol::{
-    ids::{ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
+    ids::{ActorId, CollectionName, CollectionRef, ColumnName, DatasetName, InstitutionId, Jurisdiction, SegmentName},
     schema::{ColumnClass, ColumnKind},
 };
 
-use crate::facts::{self, ColumnFacts, CollectionFacts, Party};
+use crate::facts::{self, CollectionFacts, ColumnFacts, DatasetFacts, Party};
 use crate::load::Policy;
 use crate::named::NamedValues;
 
@@ -32,22 +32,24 @@ const PURPOSES: [&str; 6] = [
     "ancestry",
     "clinical-care",
 ];
+/// The name of the collection that represents all others, and of its dataset.
+const ANY: &str = "any_dataset";
 /// The kinds of columns that are tried; the others only if a rule names them.
 const KINDS: [ColumnKind; 3] = [ColumnKind::Text, ColumnKind::Int, ColumnKind::Date];
 
-/// The members and datasets from which the authorization requests are built.
+/// The members and collections from which the authorization requests are built.
 #[derive(Clone, Debug)]
 pub struct RequestSpace {
     /// The holder.
     pub holder: Party,
     /// The requesting members.
     pub members: Vec<Party>,
-    /// Datasets.
-    pub datasets: Vec<CollectionFacts>,
+    /// Collections.
+    pub collections: Vec<CollectionFacts>,
 }
 
 impl RequestSpace {
-    /// Creates the space with members of each status and a dataset with a column of each class and kind.
+    /// Creates the space with members of each status and a collection with a column of each class and kind.
     pub fn new(holder: Party) -> Self {
         let member = |id: &str, place: Option<&str>, status| {
             let jurisdiction = place.and_then(|place| Jurisdiction::new(place).ok());
@@ -66,35 +68,38 @@ impl RequestSpace {
             member("any-unknown", None, None),
         ];
         let members: Vec<Party> = members.into_iter().flatten().collect();
-        let datasets = every_class(&holder).into_iter().collect();
+        let collections = every_class(&holder).into_iter().collect();
         Self {
             holder,
             members,
-            datasets,
+            collections,
         }
     }
 
-    /// Adds the real members and datasets.
+    /// Adds the real members and collections.
     #[must_use]
-    pub fn with(mut self, members: Vec<Party>, datasets: Vec<CollectionFacts>) -> Self {
+    pub fn with(mut self, members: Vec<Party>, collections: Vec<CollectionFacts>) -> Self {
         let others = members
             .into_iter()
             .filter(|member| member.institution != self.holder.institution);
         self.members.extend(others);
-        self.datasets.extend(datasets);
+        self.collections.extend(collections);
         self
     }
 }
 
 fn every_class(holder: &Party) -> Option<CollectionFacts> {
     Some(CollectionFacts {
-        reference: DatasetRef {
+        reference: CollectionRef {
             institution: holder.institution.clone(),
-            dataset: "any_dataset".parse().ok()?,
+            collection: ANY.parse().ok()?,
         },
         segment: SegmentName::new("main").ok()?,
         published: true,
-        columns: columns_of(&KINDS),
+        datasets: vec![DatasetFacts {
+            name: ANY.parse().ok()?,
+            columns: columns_of(&KINDS),
+        }],
         // As open as a steward can set it, because the matrix shows what the rules allow.
         release: ReleaseRules {
             sensitive: Some(Tier::Records),
@@ -137,7 +142,7 @@ pub(crate) struct Sample {
     pub(crate) holder: Party,
     /// Those that rules name first, the holder last.
     pub(crate) consumers: Vec<Party>,
-    pub(crate) datasets: Vec<CollectionFacts>,
+    pub(crate) collections: Vec<CollectionFacts>,
     pub(crate) purposes: Vec<Purpose>,
     /// The purposes of queries.
     pub(crate) query_purposes: Vec<Purpose>,
@@ -153,22 +158,27 @@ impl Sample {
     /// The sample in which the sets are compared.
     pub(crate) fn new(space: &RequestSpace, policies: &[&Policy]) -> Self {
         let mut named = NamedValues::of(policies);
-        let is_known = |name: &DatasetName| space.datasets.iter().any(|known| known.reference.dataset == *name);
-        named.datasets.retain(|name| !is_known(name));
+        let is_known = |name: &CollectionName| {
+            space
+                .collections
+                .iter()
+                .any(|known| known.reference.collection == *name)
+        };
+        named.collections.retain(|name| !is_known(name));
         let mut contents = Sampled::default();
         let places = take(&mut contents, named.jurisdictions);
         let institutions = take(&mut contents, named.institutions);
         let consumers = consumers(space, &institutions, &places);
         let columns = take(&mut contents, named.columns);
         let kinds: Vec<ColumnKind> = named.kinds.into_iter().filter(|kind| !KINDS.contains(kind)).collect();
-        let names = take(&mut contents, named.datasets);
+        let names = take(&mut contents, named.collections);
+        let tables = take(&mut contents, named.tables);
         let segments = take(&mut contents, named.segments);
-        let mut datasets = space.datasets.clone();
-        if let Some(any) = datasets.first_mut() {
-            any.columns.splice(0..0, columns_named(&columns, &kinds));
-            any.columns.extend(columns_of(&kinds));
+        let mut collections = space.collections.clone();
+        if let Some(any) = collections.first_mut() {
+            extend(any, &columns, &kinds, tables);
             let variants = variants(any, names, segments);
-            datasets.extend(variants);
+            collections.extend(variants);
         }
         let diseases = take(&mut contents, named.diseases);
         let people = take(&mut contents, named.people);
@@ -176,13 +186,13 @@ impl Sample {
         let general = PURPOSES.iter().filter_map(|purpose| purpose.parse().ok());
         let purposes: Vec<Purpose> = diseases.iter().cloned().chain(general).collect();
         contents.institutions = consumers.len();
-        contents.datasets = datasets.len();
-        contents.columns = datasets.iter().map(|dataset| dataset.columns.len()).sum();
+        contents.datasets = collections.iter().map(|collection| collection.datasets.len()).sum();
+        contents.columns = collections.iter().map(|collection| collection.columns().count()).sum();
         contents.purposes = purposes.iter().map(ToString::to_string).collect();
         Self {
             holder: space.holder.clone(),
             consumers,
-            datasets,
+            collections,
             purposes,
             query_purposes: [Purpose::HealthResearch].into_iter().chain(diseases).collect(),
             places,
@@ -240,26 +250,41 @@ fn columns_named(names: &[ColumnName], kinds: &[ColumnKind]) -> Vec<ColumnFacts>
     columns
 }
 
-/// The same dataset under each of these names, and in each of these segments.
-fn variants(any: &CollectionFacts, names: Vec<DatasetName>, segments: Vec<SegmentName>) -> Vec<CollectionFacts> {
-    let named = names.into_iter().map(|dataset| CollectionFacts {
-        reference: DatasetRef {
-            dataset,
-            ..any.reference.clone()
-        },
-        ..any.clone()
+/// Adds the columns that rules name to the dataset of a collection of one, and the datasets that they name, with the same columns.
+fn extend(any: &mut CollectionFacts, columns: &[ColumnName], kinds: &[ColumnKind], tables: Vec<DatasetName>) {
+    let Some(first) = any.datasets.first_mut() else { return };
+    first.columns.splice(0..0, columns_named(columns, kinds));
+    first.columns.extend(columns_of(kinds));
+    let first = first.clone();
+    let others = tables.into_iter().filter(|name| *name != first.name);
+    let others = others.map(|name| DatasetFacts {
+        name,
+        columns: first.columns.clone(),
     });
+    any.datasets.extend(others);
+}
+
+/// The same collection under each of these names, and in each of these segments. A dataset with the name of its collection has the new
+/// name too.
+fn variants(any: &CollectionFacts, names: Vec<CollectionName>, segments: Vec<SegmentName>) -> Vec<CollectionFacts> {
+    let named = names.into_iter().map(|collection| renamed(any, collection));
     let in_segments = segments.into_iter().filter_map(|segment| {
         let name = format!("any_dataset_in_{}", segment.as_str().replace('-', "_"));
-        let reference = DatasetRef {
-            dataset: name.parse().ok()?,
-            ..any.reference.clone()
-        };
         Some(CollectionFacts {
-            reference,
             segment,
-            ..any.clone()
+            ..renamed(any, name.parse().ok()?)
         })
     });
     named.chain(in_segments).collect()
+}
+
+fn renamed(any: &CollectionFacts, collection: CollectionName) -> CollectionFacts {
+    let mut facts = any.clone();
+    for dataset in &mut facts.datasets {
+        if any.reference.collection.is_name_of(&dataset.name) {
+            dataset.name = DatasetName::from(&collection);
+        }
+    }
+    facts.reference.collection = collection;
+    facts
 }

@@ -1,6 +1,7 @@
 //! Tests of the decision point against tables, and against policy sets with one rule removed.
 
 mod ages;
+mod collections;
 mod diff;
 mod held;
 mod limits;
@@ -13,13 +14,16 @@ mod sample;
 
 use concordat_protocol::{
     decision::RuleReason,
-    ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, QueryId, SegmentName},
+    ids::{CollectionRef, ColumnName, InstitutionId, Jurisdiction, QueryId, SegmentName},
     membership::MemberStatus,
     policy_set::{PolicyFile, PolicySources, Reveal, Settings},
     query::{ActorAssertion, Factor, Role},
     release::{ReleaseChange, ReleaseRules, TierLimits},
     schema::{ColumnClass, ColumnKind},
-    scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
+    scope::{
+        Columns, Datasets, Limits, People, Places, Protection, Purpose, Purposes, Rows, Scope, Subjects, Tier,
+        Transform, Window,
+    },
     time::Timestamp,
 };
 
@@ -93,9 +97,12 @@ fn heart() -> CollectionFacts {
         reference: "budapest.heart".parse().unwrap(),
         segment: SegmentName::new("main").unwrap(),
         published: true,
-        columns: columns
-            .map(|(column, class, kind)| ColumnFacts::new(name(column), Some(class), kind))
-            .to_vec(),
+        datasets: vec![DatasetFacts {
+            name: "heart".parse().unwrap(),
+            columns: columns
+                .map(|(column, class, kind)| ColumnFacts::new(name(column), Some(class), kind))
+                .to_vec(),
+        }],
         release: ReleaseRules {
             sensitive: Some(Tier::Records),
             ..ReleaseRules::default()
@@ -110,6 +117,7 @@ fn limits() -> Limits {
         max_rows: Some(settings.max_rows),
         max_queries_per_day: Some(settings.max_queries_per_day),
         min_cell: settings.min_cell,
+        ..Limits::WIDEST
     }
 }
 
@@ -125,16 +133,51 @@ fn days(from: i64, to: i64) -> Window {
 fn wide() -> Scope {
     let columns = ["mrn", "age", "born", "postcode", "chol", "sex"].map(|column| (name(column), Transform::Clear));
     Scope {
-        dataset: "budapest.heart".parse::<DatasetRef>().unwrap(),
+        collection: "budapest.heart".parse::<CollectionRef>().unwrap(),
         tier: Tier::Records,
-        columns: Columns::new(columns).unwrap(),
-        rows: Rows::all(),
+        protection: Protection::Exact,
+        subjects: Subjects::Any,
+        datasets: only(Columns::new(columns).unwrap(), Rows::all()),
         purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
         people: People::Any,
         places: Places::only([Jurisdiction::new("CH").unwrap()]).unwrap(),
         limits: limits(),
         window: days(0, 30),
     }
+}
+
+/// The dataset of the collection `heart`.
+fn only(columns: Columns, rows: Rows) -> Datasets {
+    Datasets::one("heart".parse().unwrap(), columns, rows)
+}
+
+fn columns_of(scope: &Scope) -> &Columns {
+    &scope.only().unwrap().1.columns
+}
+
+fn rows_of(scope: &Scope) -> &Rows {
+    &scope.only().unwrap().1.rows
+}
+
+/// The wide scope with other columns.
+fn with_columns(columns: Columns) -> Scope {
+    Scope {
+        datasets: only(columns, Rows::all()),
+        ..wide()
+    }
+}
+
+/// The wide scope with other rows.
+fn with_rows(rows: Rows) -> Scope {
+    Scope {
+        datasets: only(columns_of(&wide()).clone(), rows),
+        ..wide()
+    }
+}
+
+/// The columns of the one dataset.
+fn columns_in(facts: &mut CollectionFacts) -> &mut Vec<ColumnFacts> {
+    &mut facts.datasets[0].columns
 }
 
 fn eva() -> ActorAssertion {

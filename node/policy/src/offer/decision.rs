@@ -7,7 +7,7 @@ use crate::explanation::Explanation;
 use crate::facts::{CollectionFacts, Party};
 use concordat_protocol::decision::RuleReason;
 
-/// The rule that treats a hidden dataset like one that does not exist.
+/// The rule that treats a hidden collection like one that does not exist.
 const NOT_VISIBLE: &str = "dataset-not-visible";
 
 /// A request and the facts about it.
@@ -15,13 +15,13 @@ const NOT_VISIBLE: &str = "dataset-not-visible";
 pub struct OfferInput<'a> {
     /// The requesting institution.
     pub consumer: &'a Party,
-    /// The institution that holds the dataset.
+    /// The institution that holds the collection.
     pub provider: &'a Party,
-    /// The requested dataset; `None` if there is none of that name.
+    /// The requested collection; `None` if there is none of that name.
     pub collection: Option<&'a CollectionFacts>,
     /// The requested scope.
     pub request: &'a Scope,
-    /// What the requesting institution has of the dataset under other agreements that come first, the first of them first.
+    /// What the requesting institution has of the collection under other agreements that come first, the first of them first.
     pub held: &'a [HeldScope],
 }
 
@@ -64,13 +64,13 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Whether the existence of the dataset is hidden from the member.
+    /// Whether the existence of the collection is hidden from the member.
     pub(crate) fn hides_the_dataset(&self) -> bool {
         self.reasons.iter().any(|reason| reason.rule == NOT_VISIBLE)
     }
 }
 
-/// The reason for a dataset that does not exist and for one that is hidden.
+/// The reason for a collection that does not exist and for one that is hidden.
 pub(super) fn not_visible(input: &OfferInput<'_>) -> RuleReason {
     RuleReason::new(
         NOT_VISIBLE,

@@ -3,23 +3,22 @@
 use std::collections::BTreeMap;
 
 use concordat_protocol::decision::RuleReason;
-use concordat_protocol::ids::DatasetRef;
 use concordat_protocol::policy_set::Reveal;
 use concordat_protocol::scope::{
-    Columns, Disjoint, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform,
-    Window,
+    Columns, Constraint, DatasetScope, Datasets, Disjoint, InvalidScope, Limits, NotApplied, Part, People, Places,
+    Protection, ProtectionName, Purpose, Purposes, Rows, Scope, Subjects, Tier, Transform, Window,
 };
 
-use super::ceiling::Ceiling;
+use super::ceiling::{Ceiling, ShownColumn};
 use super::decision::{Offer, OfferDecision, OfferInput, Refusal};
 use super::one_age::{self, Shown};
 use crate::{
     entities::{self, pair, text},
     explanation::Explanation,
-    facts::{ColumnFacts, CollectionFacts, Parties},
+    facts::{self, CollectionFacts, ColumnPath, DatasetFacts, Parties},
     load::Policy,
     prohibited,
-    request::AuthorizationRequest,
+    request::{AuthorizationRequest, RequestedColumn},
     rows,
     verdict::Verdict,
 };
@@ -55,6 +54,9 @@ impl<'a> OfferEvaluation<'a> {
     }
 
     pub(super) fn run(mut self) -> OfferDecision {
+        if let Err(unapplied) = self.input.request.check_applied() {
+            return self.refused(vec![not_applied(&unapplied)]);
+        }
         match self.ceiling() {
             Ok(ceiling) => self.conclude(&ceiling),
             Err(reasons) => self.refused(reasons),
@@ -90,16 +92,19 @@ impl<'a> OfferEvaluation<'a> {
         if consumer.institution != provider.institution || disjoint.part != Part::Columns {
             return None;
         }
-        let columns = &self.facts.columns;
-        let unclassified = columns.iter().filter(|column| column.class.is_none()).count();
-        let DatasetRef { dataset, .. } = &self.facts.reference;
+        let unclassified = self
+            .facts
+            .columns()
+            .filter(|(_, column)| column.class.is_none())
+            .count();
+        let dataset = &self.facts.reference.collection;
         (unclassified > 0).then(|| {
             RuleReason::new(
                 prohibited::UNCLASSIFIED,
                 format!(
                     "columns of `{dataset}` are not classified ({unclassified} of {}), and an unclassified column is not released, \
                      whatever the rules permit",
-                    columns.len()
+                    self.facts.columns().count()
                 ),
                 format!("a data steward can classify them: `concordat dataset classify {dataset} COLUMN=CLASS`"),
             )
@@ -118,27 +123,29 @@ impl<'a> OfferEvaluation<'a> {
         let mut withheld = BTreeMap::new();
         let purposes = self.purposes(&mut withheld)?;
         let tier = self.tier(&purposes, &mut withheld)?;
+        let protection = self.protection(&purposes)?;
         let shown = self.columns(&purposes, tier);
         let shown = one_age::apply(self.input, self.facts, shown);
         let window = self.window(tier, &mut withheld)?;
         self.check_rows(&shown, window)?;
         let places = self.places(&mut withheld)?;
-        let columns = shown.iter().map(|(name, (transform, _))| (name.clone(), *transform));
         let scope = Scope {
-            dataset: request.collection.clone(),
+            collection: request.collection.clone(),
             tier,
-            columns: Columns::new(columns).map_err(invalid)?,
-            rows: Rows::all(),
+            protection,
+            subjects: Subjects::Any,
+            datasets: self.datasets(&shown).map_err(invalid)?,
             purposes: Purposes::new(purposes).map_err(invalid)?,
             people: People::Any,
             places,
             limits: self.limits(tier, &mut withheld),
             window,
         };
-        let columns = shown
-            .into_iter()
-            .filter_map(|(name, (_, reason))| Some((name, reason?)))
-            .collect();
+        let columns = shown.into_iter().map(|(path, (transform, reason))| {
+            let label = path.label(&self.facts.reference);
+            (label, ShownColumn { transform, reason })
+        });
+        let columns = columns.collect();
         Ok(Ceiling {
             scope,
             withheld,
@@ -180,19 +187,66 @@ impl<'a> OfferEvaluation<'a> {
         Err(denied)
     }
 
-    /// How each column of the dataset is shown, with a reason if it is not shown in clear.
+    /// The protection that reveals most of those that are allowed for every purpose, at most the requested one.
+    fn protection(&mut self, purposes: &[Purpose]) -> Result<Protection, Reasons> {
+        let requested = self.input.request.protection.name();
+        let mut denied = Reasons::new();
+        for name in ProtectionName::ALL.into_iter().filter(|name| *name >= requested) {
+            let answers = purposes
+                .iter()
+                .map(|purpose| self.dataset(facts::protect_action(name), entities::purpose(purpose), purpose));
+            let reasons: Reasons = answers.filter_map(Result::err).flatten().collect();
+            match name {
+                ProtectionName::Exact if reasons.is_empty() => return Ok(Protection::Exact),
+                // Rules may permit it, but answers would not be protected by it.
+                ProtectionName::Perturbed | ProtectionName::Private if reasons.is_empty() => {}
+                ProtectionName::Exact | ProtectionName::Perturbed | ProtectionName::Private => denied.extend(reasons),
+            }
+        }
+        denied.dedup();
+        Err(denied)
+    }
+
+    /// The datasets as they are shown at most, with all rows.
+    fn datasets(&self, shown: &Shown) -> Result<Datasets, InvalidScope> {
+        let scope_of = |dataset: &DatasetFacts| {
+            let columns = shown.iter().filter(|(path, _)| path.dataset == dataset.name);
+            let columns = columns.map(|(path, (transform, _))| (path.column.clone(), *transform));
+            let scope = DatasetScope {
+                columns: Columns::new(columns)?,
+                rows: Rows::all(),
+            };
+            Ok((dataset.name.clone(), scope))
+        };
+        let datasets: Result<Vec<_>, InvalidScope> = self.facts.datasets.iter().map(scope_of).collect();
+        Datasets::new(datasets?)
+    }
+
+    /// How each column is shown, with a reason if it is not shown in clear.
     fn columns(&mut self, purposes: &[Purpose], tier: Tier) -> Shown {
-        let facts = self.facts;
-        facts
-            .columns
-            .iter()
-            .map(|column| (column.name.clone(), self.column(column, purposes, tier)))
-            .collect()
+        let collection = self.facts;
+        let columns = collection.columns().map(|(dataset, column)| {
+            let requested = RequestedColumn {
+                column,
+                dataset,
+                collection,
+            };
+            let path = ColumnPath::new(&dataset.name, &column.name);
+            (path, self.column(requested, purposes, tier))
+        });
+        columns.collect()
     }
 
     /// The widest transform that, combined with the requested one, does not remove the column; if there is none, the widest.
-    fn column(&mut self, column: &ColumnFacts, purposes: &[Purpose], tier: Tier) -> (Transform, Option<RuleReason>) {
-        let requested = self.input.request.columns.transform(&column.name);
+    fn column(
+        &mut self,
+        about: RequestedColumn<'_>,
+        purposes: &[Purpose],
+        tier: Tier,
+    ) -> (Transform, Option<RuleReason>) {
+        let column = about.column;
+        let requested = self.input.request.datasets.get(&about.dataset.name);
+        let requested = requested.map_or(Transform::Removed, |scope| scope.columns.transform(&column.name));
         let mut candidates = vec![(Transform::Clear, Reveal::Clear)];
         candidates.extend(
             column
@@ -203,7 +257,7 @@ impl<'a> OfferEvaluation<'a> {
         let mut widest = None;
         let mut reason = None;
         for (transform, reveal) in candidates {
-            match self.reveal(column, reveal, purposes, tier) {
+            match self.reveal(about, reveal, purposes, tier) {
                 Ok(()) if requested.meet(transform) != Transform::Removed => return (transform, reason),
                 Ok(()) => widest = widest.or(Some(transform)),
                 Err(denied) => reason = reason.or(denied),
@@ -214,13 +268,12 @@ impl<'a> OfferEvaluation<'a> {
 
     fn reveal(
         &mut self,
-        column: &ColumnFacts,
+        requested: RequestedColumn<'_>,
         reveal: Reveal,
         purposes: &[Purpose],
         tier: Tier,
     ) -> Result<(), Option<RuleReason>> {
         for purpose in purposes {
-            let requested = (column, self.facts);
             let request = AuthorizationRequest::for_column(self.parties(), reveal, requested, tier, purpose);
             let verdict = self.authorize(&request);
             if !verdict.allowed {
@@ -233,17 +286,28 @@ impl<'a> OfferEvaluation<'a> {
     fn check_rows(&self, shown: &Shown, window: Window) -> Result<(), Reasons> {
         let window = self.input.request.window.meet(&window);
         let oldest_year = window.map_or(i32::MAX, |window| window.oldest_year());
-        let checks = self.input.request.rows.constraints().map(|(name, constraint)| {
-            match (self.facts.column(name), shown.get(name)) {
-                (Some(_), Some((Transform::Removed, Some(reason)))) if one_age::is_reason(reason) => {
-                    Err(reason.clone())
-                }
-                (Some(column), Some((transform, _))) => rows::check(column, *transform, constraint, oldest_year),
-                (Some(_), None) | (None, _) => Err(rows::unavailable(name)),
-            }
+        let constraints = self.input.request.datasets.iter().flat_map(|(dataset, scope)| {
+            let constraints = scope.rows.constraints();
+            constraints.map(move |(column, constraint)| (ColumnPath::new(dataset, column), constraint))
         });
+        let checks = constraints.map(|(path, constraint)| self.check_row(&path, constraint, shown, oldest_year));
         let refused: Reasons = checks.filter_map(Result::err).collect();
         if refused.is_empty() { Ok(()) } else { Err(refused) }
+    }
+
+    fn check_row(
+        &self,
+        path: &ColumnPath,
+        constraint: &Constraint,
+        shown: &Shown,
+        oldest_year: i32,
+    ) -> Result<(), RuleReason> {
+        let label = path.label(&self.facts.reference);
+        match (self.facts.column(&path.dataset, &path.column), shown.get(path)) {
+            (Some(_), Some((Transform::Removed, Some(reason)))) if one_age::is_reason(reason) => Err(reason.clone()),
+            (Some(column), Some((transform, _))) => rows::check((&label, column), *transform, constraint, oldest_year),
+            (Some(_), None) | (None, _) => Err(rows::unavailable(&label)),
+        }
     }
 
     /// The requested places that are allowed; if any place is requested, those of the two parties.
@@ -294,6 +358,7 @@ impl<'a> OfferEvaluation<'a> {
             max_rows: Some(settings.max_rows),
             max_queries_per_day: Some(settings.max_queries_per_day),
             min_cell: settings.min_cell,
+            ..Limits::WIDEST
         }
     }
 
@@ -309,7 +374,7 @@ impl<'a> OfferEvaluation<'a> {
         Window::new(begins, begins.plus_millis(i64::from(days).saturating_mul(DAY_MS))).map_err(invalid)
     }
 
-    /// One authorization request about the dataset.
+    /// One authorization request about the collection.
     pub(super) fn dataset(
         &mut self,
         action: &'static str,
@@ -333,6 +398,14 @@ impl<'a> OfferEvaluation<'a> {
         self.explanation.steps.push(verdict.step.clone());
         verdict
     }
+}
+
+fn not_applied(unapplied: &NotApplied) -> RuleReason {
+    RuleReason::new(
+        "scope-applied",
+        format!("this version does not apply {}", unapplied.what()),
+        unapplied.remedy(),
+    )
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it by value")]

@@ -1,5 +1,5 @@
 //! Ages and years of birth are one quasi-identifier: together they reveal an age to the year. An institution gets one of the two of a
-//! dataset, under one grant or under several.
+//! collection, whose datasets are about the same people, under one grant or under several.
 //!
 //! 1. What another scope of the institution covers stays there: if it is ages, years of birth are not shown, and the reverse.
 //! 2. Of what is left, years of birth are not shown if ages are requested.
@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use concordat_protocol::decision::RuleReason;
 use concordat_protocol::ids::ColumnName;
 use concordat_protocol::schema::{is_age, is_birth};
-use concordat_protocol::scope::{Generalization, Scope, Transform};
+use concordat_protocol::scope::{Columns, Generalization, Rows, Scope, Subjects, Transform};
 
 use super::decision::OfferInput;
 use super::held::HeldUnder;
-use crate::facts::{ColumnFacts, CollectionFacts};
+use crate::facts::{CollectionFacts, ColumnFacts, ColumnPath};
 
 /// The rule for what one scope covers.
 const ONE_AGE: &str = "one-age";
@@ -24,7 +24,7 @@ const ONE_AGE: &str = "one-age";
 const ACROSS_GRANTS: &str = "one-age-across-grants";
 
 /// How each column is shown, with a reason if it is not shown in clear.
-pub(super) type Shown = BTreeMap<ColumnName, (Transform, Option<RuleReason>)>;
+pub(super) type Shown = BTreeMap<ColumnPath, (Transform, Option<RuleReason>)>;
 
 /// Whether `reason` is that of this rule: the column exists, and a request without the other one would get it.
 pub(super) fn is_reason(reason: &RuleReason) -> bool {
@@ -42,14 +42,15 @@ pub(super) fn apply(input: &OfferInput<'_>, facts: &CollectionFacts, mut shown: 
         return shown;
     }
     let held = held(input, facts, &shown);
+    let label = |column: &ColumnPath| column.label(&facts.reference);
     for (column, half) in halves(facts) {
         if let Some(other) = held.iter().find(|other| other.half == half.other()) {
-            remove(&mut shown, &column.name, || other.reason(&column.name));
+            remove(&mut shown, &column, || other.reason(&label(&column)));
         }
     }
     if let Some(age) = requested_age(input.request, facts, &shown) {
         for (column, _) in halves(facts).filter(|(_, half)| *half == Half::Birth) {
-            remove(&mut shown, &column.name, || in_one_scope(&column.name, &age));
+            remove(&mut shown, &column, || in_one_scope(&label(&column), &label(&age)));
         }
     }
     shown
@@ -66,14 +67,15 @@ impl Half {
     fn of(column: &ColumnFacts, facts: &CollectionFacts) -> Option<Self> {
         match column.generalization {
             Some(Generalization::AgeBand(_)) => Some(Self::Age),
-            Some(Generalization::Year) => facts.is_birth(column).then_some(Self::Birth),
+            Some(Generalization::Year | Generalization::Levels) => facts.is_birth(column).then_some(Self::Birth),
             None => None,
         }
     }
 
-    /// Which of the two a column of an agreement is. The dataset may not have the column any more; then its name decides.
-    fn of_agreed(name: &ColumnName, facts: &CollectionFacts) -> Option<Self> {
-        match facts.column(name) {
+    /// Which of the two a column of an agreement is. The collection may not have the column any more; then its name decides.
+    fn of_agreed(path: &ColumnPath, facts: &CollectionFacts) -> Option<Self> {
+        let name = &path.column;
+        match facts.column(&path.dataset, name) {
             Some(column) => Self::of(column, facts),
             None if is_age(name.as_str()) => Some(Self::Age),
             None if is_birth(name.as_str()) || facts.release.births.contains(name) => Some(Self::Birth),
@@ -92,12 +94,13 @@ impl Half {
 /// A column that another agreement covers.
 struct Held {
     half: Half,
-    column: ColumnName,
+    /// As texts name it.
+    column: String,
     under: HeldUnder,
 }
 
 impl Held {
-    fn reason(&self, removed: &ColumnName) -> RuleReason {
+    fn reason(&self, removed: &str) -> RuleReason {
         let Self { column, under, .. } = self;
         let until = under.until();
         let text = format!(
@@ -108,26 +111,32 @@ impl Held {
     }
 }
 
-fn in_one_scope(birth: &ColumnName, age: &ColumnName) -> RuleReason {
+fn in_one_scope(birth: &str, age: &str) -> RuleReason {
     let text = format!("`{birth}` and `{age}` reveal the same, and together more than either");
     RuleReason::new(ONE_AGE, text, format!("request one of the two: leave `{age}` out"))
 }
 
-/// The columns of the dataset that are one of the two.
-fn halves(facts: &CollectionFacts) -> impl Iterator<Item = (&ColumnFacts, Half)> {
-    let half = |column| Some((column, Half::of(column, facts)?));
-    facts.columns.iter().filter_map(half)
+/// The columns of the collection that are one of the two.
+fn halves(facts: &CollectionFacts) -> impl Iterator<Item = (ColumnPath, Half)> {
+    facts.columns().filter_map(|(dataset, column)| {
+        let half = Half::of(column, facts)?;
+        Some((ColumnPath::new(&dataset.name, &column.name), half))
+    })
 }
 
 /// What the other agreements cover, in their order.
 fn held(input: &OfferInput<'_>, facts: &CollectionFacts, shown: &Shown) -> Vec<Held> {
-    let in_clear = |name: &ColumnName| matches!(shown.get(name), Some((Transform::Clear, _)));
+    let in_clear = |column: &ColumnPath| matches!(shown.get(column), Some((Transform::Clear, _)));
     let mut all = Vec::new();
-    for other in input.held.iter().filter(|other| other.scope.collection == facts.reference) {
-        for column in covered(&other.scope).filter(|column| !in_clear(column)) {
-            all.extend(Half::of_agreed(column, facts).map(|half| Held {
+    for other in input
+        .held
+        .iter()
+        .filter(|other| other.scope.collection == facts.reference)
+    {
+        for column in covered(&other.scope).into_iter().filter(|column| !in_clear(column)) {
+            all.extend(Half::of_agreed(&column, facts).map(|half| Held {
                 half,
-                column: column.clone(),
+                column: column.label(&facts.reference),
                 under: other.under,
             }));
         }
@@ -135,33 +144,50 @@ fn held(input: &OfferInput<'_>, facts: &CollectionFacts, shown: &Shown) -> Vec<H
     all
 }
 
-/// The columns whose values a scope reveals, in clear or generalized.
-fn covered(scope: &Scope) -> impl Iterator<Item = &ColumnName> {
+/// The columns whose values a scope reveals, in clear or generalized, dataset by dataset, and those by which it selects subjects.
+fn covered(scope: &Scope) -> Vec<ColumnPath> {
+    let mut columns: Vec<ColumnPath> = Vec::new();
+    for (name, dataset) in scope.datasets.iter() {
+        let all = revealed(&dataset.columns).chain(selecting(&dataset.rows));
+        columns.extend(all.map(|column| ColumnPath::new(name, column)));
+    }
+    if let Subjects::Only(filter) = &scope.subjects {
+        columns.extend(selecting(filter.rows()).map(|column| ColumnPath::new(filter.dataset(), column)));
+    }
+    columns
+}
+
+fn revealed(columns: &Columns) -> impl Iterator<Item = &ColumnName> {
     let reveals = |transform: Transform| match transform {
         Transform::Clear | Transform::Generalized(_) => true,
         Transform::Pseudonym | Transform::Removed => false,
     };
-    let shown = scope.columns.iter().filter(move |(_, transform)| reveals(*transform));
-    let selecting = scope.rows.constraints().map(|(column, _)| column);
-    shown.map(|(column, _)| column).chain(selecting)
+    let shown = columns.iter().filter(move |(_, transform)| reveals(*transform));
+    shown.map(|(column, _)| column)
+}
+
+fn selecting(rows: &Rows) -> impl Iterator<Item = &ColumnName> {
+    rows.constraints().map(|(column, _)| column)
 }
 
 /// An age in bands that the request covers.
-fn requested_age(request: &Scope, facts: &CollectionFacts, shown: &Shown) -> Option<ColumnName> {
-    let is_used = |name: &ColumnName, transform: Transform| {
-        request.columns.transform(name).meet(transform) != Transform::Removed
-            || request.rows.constraints().any(|(column, _)| column == name)
+fn requested_age(request: &Scope, facts: &CollectionFacts, shown: &Shown) -> Option<ColumnPath> {
+    let is_used = |path: &ColumnPath, transform: Transform| {
+        let requested = request.datasets.get(&path.dataset);
+        requested.is_some_and(|dataset| {
+            dataset.columns.transform(&path.column).meet(transform) != Transform::Removed
+                || selecting(&dataset.rows).any(|column| *column == path.column)
+        })
     };
-    let is_requested = |column: &ColumnFacts| match shown.get(&column.name) {
-        Some((transform @ Transform::Generalized(_), _)) => is_used(&column.name, *transform),
+    let is_requested = |path: &ColumnPath| match shown.get(path) {
+        Some((transform @ Transform::Generalized(_), _)) => is_used(path, *transform),
         Some((Transform::Clear | Transform::Pseudonym | Transform::Removed, _)) | None => false,
     };
     let mut ages = halves(facts).filter(|(_, half)| *half == Half::Age);
-    ages.find(|(column, _)| is_requested(column))
-        .map(|(column, _)| column.name.clone())
+    ages.find(|(path, _)| is_requested(path)).map(|(path, _)| path)
 }
 
-fn remove(shown: &mut Shown, column: &ColumnName, reason: impl FnOnce() -> RuleReason) {
+fn remove(shown: &mut Shown, column: &ColumnPath, reason: impl FnOnce() -> RuleReason) {
     if let Some(shown) = shown.get_mut(column)
         && matches!(shown.0, Transform::Generalized(_))
     {

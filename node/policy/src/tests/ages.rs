@@ -18,10 +18,8 @@ const TIMES: [(&str, ColumnKind); 6] = [
 
 pub(super) fn facts() -> CollectionFacts {
     let column = |(column, kind)| ColumnFacts::new(name(column), Some(ColumnClass::QuasiIdentifier), kind);
-    let mut facts = CollectionFacts {
-        columns: TIMES.map(column).to_vec(),
-        ..heart()
-    };
+    let mut facts = heart();
+    *columns_in(&mut facts) = TIMES.map(column).to_vec();
     facts.release.births.insert(name("index_day"));
     facts
 }
@@ -48,10 +46,7 @@ fn offered(request: &Scope) -> Offer {
 }
 
 fn request_for(columns: &[&str]) -> Scope {
-    Scope {
-        columns: Columns::new(columns.iter().map(|column| (name(column), Transform::Clear))).unwrap(),
-        ..wide()
-    }
+    with_columns(Columns::new(columns.iter().map(|column| (name(column), Transform::Clear))).unwrap())
 }
 
 fn is_band(transform: Transform) -> bool {
@@ -66,8 +61,8 @@ fn offer_never_shows_both_ages_and_years_of_birth() {
             .map(|at| TIMES[at].0)
             .collect();
         let offer = offered(&request_for(&columns));
-        let shown: Vec<&str> = offer.scope.columns.names().map(ColumnName::as_str).collect();
-        let ages = offer.scope.columns.iter().any(|(_, transform)| is_band(transform));
+        let shown: Vec<&str> = columns_of(&offer.scope).names().map(ColumnName::as_str).collect();
+        let ages = columns_of(&offer.scope).iter().any(|(_, transform)| is_band(transform));
         let births = ["birth_date", "dob", "index_day"]
             .iter()
             .any(|birth| shown.contains(birth));
@@ -93,12 +88,13 @@ fn offer_condition_on_ages_counts_as_an_age() {
     };
     let grown = Constraint::new(values, false).unwrap();
     let request = Scope {
-        rows: Rows::new(BTreeMap::from([(name("age"), grown)])).unwrap(),
-        ..request_for(&["birth_date", "visit"])
+        datasets: only(
+            columns_of(&request_for(&["birth_date", "visit"])).clone(),
+            Rows::new(BTreeMap::from([(name("age"), grown)])).unwrap(),
+        ),
+        ..wide()
     };
-    let shown: Vec<String> = offered(&request)
-        .scope
-        .columns
+    let shown: Vec<String> = columns_of(&offered(&request).scope)
         .names()
         .map(ToString::to_string)
         .collect();
@@ -121,8 +117,8 @@ fn offer_condition_may_not_cut_through_the_oldest() {
             Constraint::new(values, false).unwrap(),
         )]));
         decide(&Scope {
-            rows: rows.unwrap(),
-            ..request_for(&["birth_date"])
+            datasets: only(columns_of(&request_for(&["birth_date"])).clone(), rows.unwrap()),
+            ..wide()
         })
     };
     let oldest = wide().window.oldest_year();

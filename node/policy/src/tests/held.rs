@@ -43,8 +43,10 @@ fn request(uses: &[(&str, bool, Use)]) -> Scope {
         .map(|(column, is_date, _)| (name(column), from(*is_date)))
         .collect();
     Scope {
-        columns: Columns::new(of(Use::Shown).map(|(column, _, _)| (name(column), Transform::Clear))).unwrap(),
-        rows: Rows::new(rows).unwrap(),
+        datasets: only(
+            Columns::new(of(Use::Shown).map(|(column, _, _)| (name(column), Transform::Clear))).unwrap(),
+            Rows::new(rows).unwrap(),
+        ),
         ..wide()
     }
 }
@@ -141,8 +143,8 @@ impl Deciding {
 }
 
 fn covers_any(scope: &Scope, columns: &[&str]) -> bool {
-    let shown = scope.columns.names();
-    let selecting = scope.rows.constraints().map(|(column, _)| column);
+    let shown = columns_of(scope).names();
+    let selecting = rows_of(scope).constraints().map(|(column, _)| column);
     let mut covered = shown.chain(selecting);
     covered.any(|column| columns.contains(&column.as_str()))
 }
@@ -157,17 +159,16 @@ fn are_in_conflict(one: &Scope, other: &Scope) -> bool {
 fn union(one: &Scope, other: &Scope) -> Scope {
     let columns: BTreeMap<_, _> = [one, other]
         .iter()
-        .flat_map(|scope| scope.columns.iter())
+        .flat_map(|scope| columns_of(scope).iter())
         .map(|(column, transform)| (column.clone(), transform))
         .collect();
     let rows: BTreeMap<_, _> = [one, other]
         .iter()
-        .flat_map(|scope| scope.rows.constraints())
+        .flat_map(|scope| rows_of(scope).constraints())
         .map(|(column, constraint)| (column.clone(), constraint.clone()))
         .collect();
     Scope {
-        columns: Columns::new(columns).unwrap(),
-        rows: Rows::new(rows).unwrap(),
+        datasets: only(Columns::new(columns).unwrap(), Rows::new(rows).unwrap()),
         ..one.clone()
     }
 }
@@ -279,15 +280,12 @@ fn held_scope_of_a_column_that_the_dataset_has_lost_counts() {
     let mut deciding = Deciding::new();
     let scopes = [("age", false), ("birth_date", true)]
         .map(|(column, is_date)| deciding.scope(&request(&[(column, is_date, Use::Shown)]), &[]).unwrap());
-    deciding
-        .facts
-        .columns
-        .retain(|column| !["age", "birth_date"].contains(&column.name.as_str()));
+    columns_in(&mut deciding.facts).retain(|column| !["age", "birth_date"].contains(&column.name.as_str()));
     for (held, other, is_date) in [(&scopes[0], "index_day", true), (&scopes[1], "AGE_AT_VISIT", false)] {
         let held = [held_under(granted(7), held)];
         let wanted = request(&[(other, is_date, Use::Shown), ("visit", true, Use::Shown)]);
         let offered = deciding.scope(&wanted, &held).unwrap();
-        assert_eq!(offered.columns.len(), 1, "{offered:?}");
+        assert_eq!(columns_of(&offered).len(), 1, "{offered:?}");
     }
 }
 
@@ -297,12 +295,13 @@ fn held_scope_of_another_dataset_or_of_the_holder_does_not_count() {
     let births = request(&[("birth_date", true, Use::Shown), ("visit", true, Use::Shown)]);
     let ages = deciding.scope(&request(&[("age", false, Use::Shown)]), &[]).unwrap();
     let elsewhere = Scope {
-        dataset: "budapest.ward".parse().unwrap(),
+        collection: "budapest.ward".parse().unwrap(),
+        datasets: Datasets::one("ward".parse().unwrap(), columns_of(&ages).clone(), Rows::all()),
         ..ages.clone()
     };
     let columns = |deciding: &Deciding, held: &Scope| {
         let held = [held_under(granted(7), held)];
-        deciding.scope(&births, &held).unwrap().columns.len()
+        columns_of(&deciding.scope(&births, &held).unwrap()).len()
     };
     assert_eq!((columns(&deciding, &ages), columns(&deciding, &elsewhere)), (1, 2));
     deciding.consumer = deciding.provider.clone();
@@ -311,13 +310,13 @@ fn held_scope_of_another_dataset_or_of_the_holder_does_not_count() {
         ..births.clone()
     };
     let held = [held_under(granted(7), &ages)];
-    assert_eq!(deciding.scope(&births, &held).unwrap().columns.len(), 2);
+    assert_eq!(columns_of(&deciding.scope(&births, &held).unwrap()).len(), 2);
 }
 
 #[test]
 fn held_scope_in_clear_does_not_hide_what_policies_show_together() {
     let mut deciding = Deciding::new();
-    deciding.facts.columns.iter_mut().for_each(|column| {
+    columns_in(&mut deciding.facts).iter_mut().for_each(|column| {
         if column.name == name("age") {
             column.class = Some(ColumnClass::Ordinary);
         }
@@ -325,9 +324,9 @@ fn held_scope_in_clear_does_not_hide_what_policies_show_together() {
     let births = request(&[("birth_date", true, Use::Shown)]);
     let both = request(&[("birth_date", true, Use::Shown), ("age", false, Use::Shown)]);
     let together = deciding.scope(&both, &[]).unwrap();
-    assert_eq!(together.columns.len(), 2, "one scope has both");
+    assert_eq!(columns_of(&together).len(), 2, "one scope has both");
     let ages = deciding.scope(&request(&[("age", false, Use::Shown)]), &[]).unwrap();
-    assert_eq!(ages.columns.transform(&name("age")), Transform::Clear);
+    assert_eq!(columns_of(&ages).transform(&name("age")), Transform::Clear);
     let held = [held_under(granted(7), &ages)];
-    assert_eq!(deciding.scope(&births, &held).unwrap().columns.len(), 1);
+    assert_eq!(columns_of(&deciding.scope(&births, &held).unwrap()).len(), 1);
 }

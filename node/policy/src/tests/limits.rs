@@ -141,7 +141,7 @@ fn limits_sensitive_columns_are_released_up_to_the_set_tier() {
         }
     }
     let offer = offered(&undecided(), &wide());
-    assert_eq!(offer.columns.transform(&name("chol")), Transform::Removed);
+    assert_eq!(columns_of(&offer).transform(&name("chol")), Transform::Removed);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! The matrix of class, tier and transform, for review.
 
+use concordat_protocol::scope::ProtectionName;
+
 use super::*;
+use crate::entities;
+use crate::facts;
 use crate::facts::Parties;
-use crate::request::AuthorizationRequest;
+use crate::request::{AuthorizationRequest, RequestedColumn};
 use crate::verdict::Verdict;
 
 /// The decision whether a column of this class may be released in this form.
@@ -42,7 +46,11 @@ pub(super) fn reveals_of(
     policy.authorize(&AuthorizationRequest::for_column(
         parties,
         form,
-        (&column, facts),
+        RequestedColumn {
+            column: &column,
+            dataset: &facts.datasets[0],
+            collection: facts,
+        },
         tier,
         purpose,
     ))
@@ -75,4 +83,31 @@ fn matrix_of_class_tier_and_transform_is_the_reviewed_one() {
         }
     }
     assert_eq!(table, include_str!("reveal.golden"), "the matrix is now\n{table}");
+}
+
+#[test]
+fn matrix_of_protection_and_purpose_is_the_reviewed_one() {
+    let policy = shipped();
+    let holder = budapest();
+    let consumer = zurich();
+    let parties = Parties {
+        consumer: &consumer,
+        holder: &holder,
+    };
+    let mut table = format!("{:<24}", "");
+    for name in ProtectionName::ALL {
+        table.push_str(&format!(" {name:<9}"));
+    }
+    table.push('\n');
+    for purpose in ["general-research", "health-research", "ancestry", "clinical-care"] {
+        let marks = ProtectionName::ALL.map(|name| {
+            let context = entities::purpose(&purpose.parse().unwrap());
+            let action = facts::protect_action(name);
+            let request = AuthorizationRequest::for_dataset(parties, action, &heart(), context, String::new());
+            let allowed = policy.authorize(&request).allowed;
+            format!(" {:<9}", if allowed { "yes" } else { "-" })
+        });
+        table.push_str(&format!("{purpose:<24}{}\n", marks.concat()));
+    }
+    assert_eq!(table, include_str!("protection.golden"), "the matrix is now\n{table}");
 }

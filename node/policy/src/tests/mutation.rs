@@ -99,6 +99,9 @@ fn about_the_dataset(policy: &Policy) -> Vec<(String, bool)> {
         "answer-aggregate",
         "answer-count",
         "answer-exists",
+        "protect-exact",
+        "protect-perturbed",
+        "protect-private",
     ] {
         requests.extend(PURPOSES.iter().map(|purpose| (action, entities::purpose(purpose))));
     }

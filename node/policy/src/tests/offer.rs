@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use concordat_protocol::scope::{BandWidth, Bound, Constraint, Generalization, Part, Value, Values};
+use concordat_protocol::scope::{BandWidth, Bound, Constraint, Generalization, Part, ProtectionName, Value, Values};
 
 use super::*;
 
@@ -67,7 +67,7 @@ fn offer_is_narrowed_with_a_reason_per_difference() {
     let request = wide();
     let offer = offered(&request);
     assert!(request.covers(&offer.scope));
-    let shown = |column: &str| offer.scope.columns.transform(&name(column));
+    let shown = |column: &str| columns_of(&offer.scope).transform(&name(column));
     assert_eq!(shown("mrn"), Transform::Pseudonym);
     assert_eq!(shown("age"), BAND);
     assert_eq!(shown("born"), Transform::Removed);
@@ -127,7 +127,7 @@ fn offer_tier_depends_on_the_purpose() {
         } else {
             Transform::Removed
         };
-        assert_eq!(offer.scope.columns.transform(&name("mrn")), mrn);
+        assert_eq!(columns_of(&offer.scope).transform(&name("mrn")), mrn);
     }
 }
 
@@ -198,23 +198,12 @@ fn offer_unpublished_dataset_looks_nonexistent() {
 
 #[test]
 fn offer_hidden_and_unknown_columns_look_the_same() {
-    let of = |column: &str| {
-        refused(decide(
-            &Scope {
-                rows: is(column, Value::Text("x".to_owned())),
-                ..wide()
-            },
-            |_, _| (),
-        ))
-    };
+    let of = |column: &str| refused(decide(&with_rows(is(column, Value::Text("x".to_owned()))), |_, _| ()));
     let text = |column: &str| of(column)[0].to_string().replace(column, "-");
     assert_eq!(text("mrn"), text("nothing"));
     assert_eq!(text("postcode"), text("nothing"));
     let columns = ["postcode", "nothing", "chol"].map(|column| (name(column), Transform::Clear));
-    let offer = offered(&Scope {
-        columns: Columns::new(columns).unwrap(),
-        ..wide()
-    });
+    let offer = offered(&with_columns(Columns::new(columns).unwrap()));
     let reasons: Vec<String> = offer
         .narrowings
         .iter()
@@ -225,42 +214,25 @@ fn offer_hidden_and_unknown_columns_look_the_same() {
 
 #[test]
 fn offer_conditions_on_a_generalized_column_follow_its_bands() {
-    assert_eq!(
-        offered(&Scope {
-            rows: at_least(40),
-            ..wide()
-        })
-        .scope
-        .rows,
-        at_least(40)
-    );
+    assert_eq!(rows_of(&offered(&with_rows(at_least(40))).scope), &at_least(40));
     for inside in [at_least(47), is("age", Value::Int(47))] {
-        let reasons = refused(decide(&Scope { rows: inside, ..wide() }, |_, _| ()));
+        let reasons = refused(decide(&with_rows(inside), |_, _| ()));
         assert_eq!(rules(&reasons), ["condition-inside-band"]);
         assert!(reasons[0].remedy.as_ref().unwrap().contains("multiples of 10"));
     }
-    assert!(
-        offered(&Scope {
-            rows: is("sex", Value::Int(1)),
-            ..wide()
-        })
-        .narrowings
-        .len()
-            == 4
-    );
+    assert!(offered(&with_rows(is("sex", Value::Int(1)))).narrowings.len() == 4);
 }
 
 #[test]
 fn offer_count_needs_no_columns_and_hides_the_same_ones() {
     let count = Scope {
         tier: Tier::Count,
-        columns: Columns::default(),
-        rows: at_least(50),
+        datasets: only(Columns::default(), at_least(50)),
         ..wide()
     };
     assert_eq!(offered(&count).narrowings, []);
     let named = Scope {
-        rows: is("mrn", Value::Text("1".to_owned())),
+        datasets: only(Columns::default(), is("mrn", Value::Text("1".to_owned()))),
         ..count
     };
     assert_eq!(rules(&refused(decide(&named, |_, _| ()))), ["column-unavailable"]);
@@ -269,10 +241,7 @@ fn offer_count_needs_no_columns_and_hides_the_same_ones() {
 #[test]
 fn offer_unclassified_columns_are_not_released() {
     let decision = decide(&wide(), |_, dataset| {
-        dataset
-            .as_mut()
-            .unwrap()
-            .columns
+        columns_in(dataset.as_mut().unwrap())
             .iter_mut()
             .for_each(|column| column.class = None);
     });
@@ -315,7 +284,11 @@ fn max_scope_is_what_any_request_could_get() {
     let max_scope = |policy: &Policy, facts: &CollectionFacts| policy.max_scope(&zurich(), &budapest(), facts, NOON);
     let widest = max_scope(&shipped(), &heart()).unwrap();
     assert_eq!(widest.tier, Tier::Records);
-    let columns: Vec<_> = widest.columns.iter().map(ColumnName::as_str).collect();
+    assert_eq!(widest.protections, [ProtectionName::Exact].into());
+    let columns: Vec<_> = widest.datasets[&"heart".parse().unwrap()]
+        .iter()
+        .map(ColumnName::as_str)
+        .collect();
     assert_eq!(
         columns,
         ["age", "born", "chol", "mrn", "sex"],

@@ -95,14 +95,14 @@ fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
     let OfferDecision::Offer(offer) = policy.offer(&input, NOON) else {
         panic!("refused")
     };
-    assert_eq!(offer.scope.columns.transform(&name("mrn")), Transform::Pseudonym);
+    assert_eq!(columns_of(&offer.scope).transform(&name("mrn")), Transform::Pseudonym);
 
     let mut granted = offer.scope.clone();
-    let columns = offer.scope.columns.iter().map(|(column, transform)| {
+    let columns = columns_of(&offer.scope).iter().map(|(column, transform)| {
         let in_clear = column.as_str() == "mrn";
         (column.clone(), if in_clear { Transform::Clear } else { transform })
     });
-    granted.columns = Columns::new(columns).unwrap();
+    granted.datasets = only(Columns::new(columns).unwrap(), Rows::all());
     let purpose = disease();
     let query = QueryInput {
         granted: &granted,
@@ -133,5 +133,5 @@ fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
     let (QueryDecision::Permit(scope), _) = policy.decide_local(&local, NOON) else {
         panic!("denied")
     };
-    assert_eq!(scope.columns.transform(&name("mrn")), Transform::Pseudonym);
+    assert_eq!(columns_of(&scope).transform(&name("mrn")), Transform::Pseudonym);
 }

@@ -47,7 +47,7 @@ impl Case {
             purpose: Purpose::HealthResearch,
             as_of: false,
             consumer: zurich(),
-            collection: Some(heart()),
+            dataset: Some(heart()),
             earlier: Vec::new(),
             now: NOON,
         }
@@ -61,7 +61,7 @@ impl Case {
             as_of: self.as_of,
             consumer: &self.consumer,
             provider: &budapest(),
-            dataset: self.dataset.as_ref(),
+            collection: self.dataset.as_ref(),
             earlier: &self.earlier,
         };
         self.policy.decide(&input, self.now)
@@ -70,7 +70,7 @@ impl Case {
     /// The current version of the dataset lacks these columns.
     fn lose(&mut self, columns: &[&str]) {
         let facts = self.dataset.as_mut().unwrap();
-        facts.columns.retain(|column| !columns.contains(&column.name.as_str()));
+        columns_in(facts).retain(|column| !columns.contains(&column.name.as_str()));
     }
 }
 
@@ -108,7 +108,7 @@ fn query_valid_is_permitted_for_this_person_and_purpose() {
     };
     assert!(granted().covers(&scope));
     assert_eq!(scope.people, People::only([eva().actor]).unwrap());
-    assert_eq!(scope.columns, granted().columns);
+    assert_eq!(scope.datasets, granted().datasets);
 }
 
 #[test]
@@ -202,11 +202,13 @@ fn query_of_erased_dataset_denies_and_of_withdrawn_permits() {
 #[test]
 fn query_denied_if_policy_no_longer_allows_the_grant() {
     let reasons = denied_after(|case| {
-        case.dataset.as_mut().unwrap().columns.iter_mut().for_each(|column| {
-            if column.name == name("chol") {
-                column.class = Some(ColumnClass::DirectIdentifier);
-            }
-        });
+        columns_in(case.dataset.as_mut().unwrap())
+            .iter_mut()
+            .for_each(|column| {
+                if column.name == name("chol") {
+                    column.class = Some(ColumnClass::DirectIdentifier);
+                }
+            });
     });
     assert_eq!(rules(&reasons), ["direct-never-in-clear"]);
     assert!(
@@ -252,12 +254,12 @@ fn query_under_a_grant_of_a_lost_column_gets_the_rest() {
     let QueryDecision::Permit(scope) = case.decide() else {
         panic!("{:?}", case.decide())
     };
-    let columns: Vec<&str> = scope.columns.names().map(ColumnName::as_str).collect();
+    let columns: Vec<&str> = columns_of(&scope).names().map(ColumnName::as_str).collect();
     assert_eq!(columns, ["age", "mrn", "sex"]);
     assert!(granted().covers(&scope));
     // A new column of another name is not part of the grant.
     let renamed = ColumnFacts::new(name("cholesterol"), Some(ColumnClass::Ordinary), ColumnKind::Float);
-    case.dataset.as_mut().unwrap().columns.push(renamed);
+    columns_in(case.dataset.as_mut().unwrap()).push(renamed);
     assert_eq!(case.decide(), QueryDecision::Permit(scope));
 }
 
@@ -265,7 +267,8 @@ fn query_under_a_grant_of_a_lost_column_gets_the_rest() {
 fn query_denied_if_a_lost_column_selects_rows_or_none_is_left() {
     let lost = denied_after(|case| {
         let high = Constraint::new(Values::Set([Value::Float(Finite::new(250.0).unwrap())].into()), false).unwrap();
-        case.granted.rows = Rows::new(BTreeMap::from([(name("chol"), high)])).unwrap();
+        let rows = Rows::new(BTreeMap::from([(name("chol"), high)])).unwrap();
+        case.granted.datasets = only(columns_of(&case.granted).clone(), rows);
         case.lose(&["chol"]);
     });
     assert_eq!(rules(&lost), ["column-unavailable"]);
@@ -281,7 +284,7 @@ fn query_denied_if_a_lost_column_selects_rows_or_none_is_left() {
 
 /// The decision about a query of the holder's own people.
 fn local(requester: &ActorAssertion, collection: Option<&CollectionFacts>) -> QueryDecision {
-    local_at(&budapest(), requester, dataset)
+    local_at(&budapest(), requester, collection)
 }
 
 /// The same for a holder with another status.
@@ -292,7 +295,7 @@ fn local_at(holder: &Party, requester: &ActorAssertion, collection: Option<&Coll
         purpose: &purpose,
         as_of: true,
         holder,
-        dataset,
+        collection,
     };
     shipped().decide_local(&input, NOON).0
 }
@@ -307,7 +310,7 @@ fn own() -> ActorAssertion {
 #[test]
 fn query_of_own_unclassified_columns_names_the_command() {
     let mut facts = heart();
-    facts.columns.iter_mut().for_each(|column| column.class = None);
+    columns_in(&mut facts).iter_mut().for_each(|column| column.class = None);
     let reasons = denied(local(&own(), Some(&facts)));
     assert_eq!(rules(&reasons), ["never-unclassified"]);
     assert!(reasons[0].text.contains("not classified (6 of 6)"), "{:?}", reasons[0]);
@@ -317,19 +320,21 @@ fn query_of_own_unclassified_columns_names_the_command() {
         "{remedy}"
     );
     // A column that is classified and still not shown leaves as little.
-    for column in &mut facts.columns {
+    for column in columns_in(&mut facts) {
         column.class = (column.name == name("postcode")).then_some(ColumnClass::QuasiIdentifier);
     }
     let reasons = denied(local(&own(), Some(&facts)));
     assert!(reasons[0].text.contains("not classified (5 of 6)"), "{:?}", reasons[0]);
-    facts.columns.retain(|column| column.class.is_some());
+    columns_in(&mut facts).retain(|column| column.class.is_some());
     assert_eq!(rules(&denied(local(&own(), Some(&facts)))), ["nothing-left"]);
 }
 
 #[test]
 fn query_of_own_people_is_refused_with_all_that_is_missing() {
     let mut unclassified = heart();
-    unclassified.columns.iter_mut().for_each(|column| column.class = None);
+    columns_in(&mut unclassified)
+        .iter_mut()
+        .for_each(|column| column.class = None);
     let untrained = ActorAssertion {
         training_until: None,
         training_course: None,
@@ -372,18 +377,17 @@ fn query_of_own_people_needs_no_grant() {
     let QueryDecision::Permit(scope) = local(&own, Some(&unpublished)) else {
         panic!("denied")
     };
-    let columns: Vec<&str> = scope.columns.names().map(ColumnName::as_str).collect();
+    let columns: Vec<&str> = columns_of(&scope).names().map(ColumnName::as_str).collect();
     assert_eq!(
         columns,
         ["age", "born", "chol", "mrn", "sex"],
         "ages and years of birth"
     );
     assert!(
-        scope
-            .columns
+        columns_of(&scope)
             .names()
             .filter(|column| column.as_str() != "born")
-            .eq(granted().columns.names())
+            .eq(columns_of(&granted()).names())
     );
     assert!(scope.window.not_after() <= NOON.plus_seconds(HOUR_S));
     assert_eq!(
@@ -410,7 +414,7 @@ fn query_explanation_lists_guards_rules_and_columns() {
         as_of: false,
         consumer: &case.consumer,
         provider: &provider,
-        dataset: case.dataset.as_ref(),
+        collection: case.dataset.as_ref(),
         earlier: &[],
     };
     let (_, explanation) = case.policy.explain(&input, NOON);

@@ -23,7 +23,7 @@ fn policy_sample_has_the_values_that_rules_name() {
         when { resource.class == Class::"ordinary" && context has disease && context.disease == "MONDO:0000408" }
         when { ["basel", "bern"].contains(principal.name) || principal == Institution::"ticino" }
         when { principal.jurisdiction == "IT" && resource.dataset.segment == "genomes" }
-        when { resource.name like "height*" || resource.dataset.name == "growth" || resource.kind == Kind::"float" };
+        when { resource.name like "height*" || resource.dataset.name == "growth" || resource.table == "visit" || resource.kind == Kind::"float" };
         @id("of-one") @reason("r") @remedy("m")
         forbid(principal == Person::"pal@uri", action == Action::"query", resource == Dataset::"budapest.teeth");"#;
     let policy = Policy::compile(&with(rule)).unwrap();
@@ -37,6 +37,7 @@ fn policy_sample_has_the_values_that_rules_name() {
         "genomes",
         "height",
         "growth",
+        "visit",
         "pal@uri",
         "uri",
         "teeth",
@@ -52,7 +53,12 @@ fn policy_sample_has_the_values_that_rules_name() {
     // The shipped rules name the courses that count; all these rules include them.
     let courses = ["data-protection", "good-clinical-practice", "human-subjects-protection"];
     assert_eq!(shipped.named, courses);
-    assert_eq!(contents.named.len(), 11 + courses.len(), "{:?}", contents.named);
+    assert_eq!(contents.named.len(), 12 + courses.len(), "{:?}", contents.named);
+    assert!(
+        contents.datasets > shipped.datasets + 3,
+        "{} datasets",
+        contents.datasets
+    );
     assert!(contents.institutions > shipped.institutions && contents.columns > shipped.columns);
 
     let many: Vec<String> = (0..30).map(|number| format!("\"MONDO:{number:07}\"")).collect();
@@ -120,7 +126,7 @@ fn policy_diff_names_what_opens_for_one_value_only() {
     ] {
         // What the steward has set for the dataset permits it already, so the comparison is about one that permits nothing.
         let closed = RequestSpace {
-            datasets: vec![CollectionFacts {
+            collections: vec![CollectionFacts {
                 release: ReleaseRules::default(),
                 ..heart()
             }],
