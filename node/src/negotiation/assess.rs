@@ -8,7 +8,7 @@ use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages;
 
-use super::bound_dataset::BoundDataset;
+use super::bound_collection::BoundCollection;
 use super::facts::{dataset_facts, party};
 use super::narrow::{BY_STEWARD, Restriction};
 use super::precedence::Precedence;
@@ -151,7 +151,7 @@ impl Negotiations {
         now: Timestamp,
     ) -> Result<OfferDecision, NegotiationError> {
         let roster = self.0.membership.valid_roster(now)?;
-        let found = BoundDataset::named(&self.0.storage, &request.dataset).await?;
+        let found = BoundCollection::named(&self.0.storage, &request.dataset).await?;
         let held = match &found {
             Some((dataset, _)) => self.held_before(place, consumer, dataset, now),
             None => Vec::new(),
@@ -174,9 +174,9 @@ impl Negotiations {
     }
 
     /// Checks that `dataset` is visible to peers, and finds which one of that name it is.
-    pub(super) async fn visible(&self, dataset: &DatasetRef) -> Result<(BoundDataset, DatasetFacts), NegotiationError> {
+    pub(super) async fn visible(&self, dataset: &DatasetRef) -> Result<(BoundCollection, DatasetFacts), NegotiationError> {
         let found = if dataset.institution == self.0.identity.institution {
-            BoundDataset::named(&self.0.storage, dataset).await?
+            BoundCollection::named(&self.0.storage, dataset).await?
         } else {
             None
         };

@@ -6,7 +6,7 @@ use concordat_protocol::membership::{Member, ValidRoster};
 use concordat_storage::data_dir::Storage;
 
 use super::NegotiationError;
-use super::bound_dataset::BoundDataset;
+use super::bound_collection::BoundCollection;
 use concordat_policy::{self, DatasetFacts};
 
 /// What this node's catalog records about one of its datasets; `None` if there is no dataset with that name.
@@ -17,7 +17,7 @@ pub(crate) async fn dataset_facts(
     storage: &Storage,
     dataset: &DatasetRef,
 ) -> Result<Option<DatasetFacts>, NegotiationError> {
-    let found = BoundDataset::named(storage, dataset).await?;
+    let found = BoundCollection::named(storage, dataset).await?;
     Ok(found.map(|(_, facts)| facts))
 }
 

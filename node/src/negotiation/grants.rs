@@ -30,7 +30,7 @@ pub(crate) use record::{GrantView, PendingNotice};
 pub(super) use resumable::Resumable;
 
 use super::NegotiationError;
-use super::bound_dataset::BoundDataset;
+use super::bound_collection::BoundCollection;
 use super::precedence::Held;
 use crate::changes::GRANTS;
 use crate::identity::Identity;
@@ -203,7 +203,7 @@ impl Grants {
     }
 
     /// The grants that have not ended and of which this institution is the provider, each with its dataset.
-    pub(super) async fn open_as_provider(&self, now: Timestamp) -> Vec<(GrantId, BoundDataset)> {
+    pub(super) async fn open_as_provider(&self, now: Timestamp) -> Vec<(GrantId, BoundCollection)> {
         let mut open = Vec::new();
         for (id, live) in self.all() {
             let held = live.shared().await;
@@ -217,7 +217,7 @@ impl Grants {
 
     /// What the grants of `consumer` that have not ended cover of `dataset`, of which this institution is the provider. Waits for no
     /// guard.
-    pub(super) fn held(&self, consumer: &InstitutionId, dataset: &BoundDataset, now: Timestamp) -> Vec<Held> {
+    pub(super) fn held(&self, consumer: &InstitutionId, dataset: &BoundCollection, now: Timestamp) -> Vec<Held> {
         let all = self.all().into_values();
         let with_consumer = all.filter(|live| live.terms().consumer == *consumer);
         with_consumer.filter_map(|live| live.held(dataset, now)).collect()

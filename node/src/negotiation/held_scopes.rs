@@ -14,7 +14,7 @@ use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::time::Timestamp;
 
 use super::Negotiations;
-use super::bound_dataset::BoundDataset;
+use super::bound_collection::BoundCollection;
 use super::grants::Lease;
 use super::precedence::{Precedence, before};
 
@@ -24,7 +24,7 @@ impl Negotiations {
         &self,
         own: Precedence,
         consumer: &InstitutionId,
-        dataset: &BoundDataset,
+        dataset: &BoundCollection,
         now: Timestamp,
     ) -> Vec<HeldScope> {
         let negotiated = self.0.store.offered(consumer, dataset, now);

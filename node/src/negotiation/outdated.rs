@@ -8,7 +8,7 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
 use tracing::Instrument;
 
-use super::bound_dataset::BoundDataset;
+use super::bound_collection::BoundCollection;
 use super::entry::{Entry, Origin};
 use super::store::LockedSlot;
 use super::{NegotiationError, Negotiations};
@@ -112,7 +112,7 @@ impl Negotiations {
         let Some(dataset) = dataset.filter(|_| us == Party::Provider) else {
             return Ok(None);
         };
-        let bound = BoundDataset::new(dataset.clone(), origin.dataset);
+        let bound = BoundCollection::new(dataset.clone(), origin.dataset);
         if bound.exists(&self.0.storage).await? {
             return Ok(None);
         }

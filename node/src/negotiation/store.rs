@@ -25,7 +25,7 @@ use slot::{NegotiationRecord, Slot};
 
 use super::NegotiationError;
 use super::admission::{Admission, Admissions};
-use super::bound_dataset::BoundDataset;
+use super::bound_collection::BoundCollection;
 use super::entry::Entry;
 use super::precedence::Held;
 use crate::changes::NEGOTIATIONS;
@@ -113,7 +113,7 @@ impl Store {
     }
 
     /// What this node has offered to `consumer` of `dataset` in open negotiations.
-    pub(super) fn offered(&self, consumer: &InstitutionId, dataset: &BoundDataset, now: Timestamp) -> Vec<Held> {
+    pub(super) fn offered(&self, consumer: &InstitutionId, dataset: &BoundCollection, now: Timestamp) -> Vec<Held> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         let offered = slots.values().filter_map(|slot| slot.offered(consumer, dataset, now));
         offered.collect()

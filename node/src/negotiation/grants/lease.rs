@@ -9,7 +9,7 @@ use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use tokio::sync::{OwnedRwLockReadGuard, watch};
 
 use super::record::{Live, Record};
-use crate::negotiation::bound_dataset::BoundDataset;
+use crate::negotiation::bound_collection::BoundCollection;
 
 /// The rule that a suspended grant permits nothing, as peers are sent it.
 pub(super) const SUSPENDED: &str = "grant-suspended";
@@ -39,7 +39,7 @@ impl Lease {
     }
 
     /// The dataset that it opens, and no other of the same name.
-    pub(crate) fn dataset(&self) -> &BoundDataset {
+    pub(crate) fn dataset(&self) -> &BoundCollection {
         self.live.dataset()
     }
 

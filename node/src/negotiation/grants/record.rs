@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, watch};
 
 use crate::negotiation::NegotiationError;
-use crate::negotiation::bound_dataset::BoundDataset;
+use crate::negotiation::bound_collection::BoundCollection;
 use crate::negotiation::precedence::{Held, Precedence};
 use crate::restorations::RestorationCount;
 
@@ -211,7 +211,7 @@ pub(in crate::negotiation) struct Comparison {
 pub(in crate::negotiation) struct Live {
     grant: ValidGrant,
     party: Party,
-    dataset: BoundDataset,
+    dataset: BoundCollection,
     record: Arc<RwLock<Record>>,
     /// The status in the record, readable while a change waits for the guards.
     status: watch::Sender<GrantStatus>,
@@ -232,7 +232,7 @@ impl Live {
             grant: grant.terms().grant,
         })?;
         Ok(Self {
-            dataset: BoundDataset::new(grant.terms().scope.dataset.clone(), record.dataset),
+            dataset: BoundCollection::new(grant.terms().scope.dataset.clone(), record.dataset),
             grant,
             party,
             status: watch::Sender::new(record.state.status),
@@ -264,7 +264,7 @@ impl Live {
     }
 
     /// The dataset that it is about, and no other of the same name.
-    pub(in crate::negotiation) const fn dataset(&self) -> &BoundDataset {
+    pub(in crate::negotiation) const fn dataset(&self) -> &BoundCollection {
         &self.dataset
     }
 
@@ -299,7 +299,7 @@ impl Live {
     }
 
     /// What it gives the other side of `dataset`, until it has ended.
-    pub(super) fn held(&self, dataset: &BoundDataset, now: Timestamp) -> Option<Held> {
+    pub(super) fn held(&self, dataset: &BoundCollection, now: Timestamp) -> Option<Held> {
         let terms = self.terms();
         let is_over = terms.scope.window.not_after() <= now || self.status.borrow().is_final();
         let is_about = self.party == Party::Provider && self.dataset == *dataset;

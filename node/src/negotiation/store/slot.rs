@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::negotiation::NegotiationError;
-use crate::negotiation::bound_dataset::BoundDataset;
+use crate::negotiation::bound_collection::BoundCollection;
 use crate::negotiation::entry::{Admitted, Entry, Origin};
 use crate::negotiation::precedence::Held;
 
@@ -181,7 +181,7 @@ impl Slot {
     }
 
     /// What this node has offered in it to `consumer` of `dataset`, until the offered time is over.
-    pub(super) fn offered(&self, consumer: &InstitutionId, dataset: &BoundDataset, now: Timestamp) -> Option<Held> {
+    pub(super) fn offered(&self, consumer: &InstitutionId, dataset: &BoundCollection, now: Timestamp) -> Option<Held> {
         let held = self.read(|content| match content {
             Content::Open(entry) if entry.peer() == consumer => entry.offered(),
             Content::Empty | Content::Open(_) | Content::Ended(_) => None,
@@ -189,7 +189,7 @@ impl Slot {
         let scope = &held.scope.scope;
         let is_over = scope.window.not_after() <= now;
         let created = self.origin.read().unwrap_or_else(PoisonError::into_inner).dataset;
-        let about = BoundDataset::new(scope.dataset.clone(), created);
+        let about = BoundCollection::new(scope.dataset.clone(), created);
         (about == *dataset && !is_over).then_some(held)
     }
 

@@ -9,13 +9,13 @@ use crate::policies::catalog_facts;
 
 /// The dataset of this node that an agreement is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BoundDataset {
+pub(crate) struct BoundCollection {
     dataset: DatasetRef,
     /// `None` if the dataset was imported by a version that recorded none.
     created: Option<CreationId>,
 }
 
-impl BoundDataset {
+impl BoundCollection {
     /// The dataset of this name that was created with this id.
     pub(crate) const fn new(dataset: DatasetRef, created: Option<CreationId>) -> Self {
         Self { dataset, created }
