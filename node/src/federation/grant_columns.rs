@@ -11,7 +11,7 @@ use concordat_engine::{ShownColumn, shown_schema, with_oldest_year};
 use concordat_network::NetworkError;
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::scope::{Transform, Window};
-use concordat_protocol::wire::messages::{GrantColumnsReply, GrantColumnsRequest, GrantedColumn};
+use concordat_protocol::wire::messages::{GrantColumnsReply, GrantColumnsRequest, GrantedColumn, GrantedDataset};
 use concordat_protocol::wire::streams::GRANT_COLUMNS;
 
 use super::error::FederationError;
@@ -100,10 +100,10 @@ impl Federation {
         let (_, mut stream) = self.connect(provider, &grant, GRANT_COLUMNS).await?;
         stream.send(&GrantColumnsRequest { grant }).await.map_err(unreachable)?;
         let columns: Arc<[GrantedColumn]> = match stream.expect().await.map_err(unreachable)? {
-            GrantColumnsReply::Columns(columns) => distinct(columns)
+            GrantColumnsReply::Datasets(datasets) => of_target(target, datasets)
                 .ok_or_else(|| FederationError::Misbehaved {
                     provider: provider.clone(),
-                    detail: format!("it lists a column of `{}` twice", target.dataset),
+                    detail: format!("it lists `{}` not once, or a column of it twice", target.dataset),
                 })?
                 .into(),
             GrantColumnsReply::Refused(refusal) => {
@@ -120,6 +120,15 @@ impl Federation {
         }
         Ok(columns)
     }
+}
+
+/// The columns of the target; `None` if it is not listed once, or if two of its columns have the same name.
+fn of_target(target: &Target, datasets: Vec<GrantedDataset>) -> Option<Vec<GrantedColumn>> {
+    let mut named = datasets
+        .into_iter()
+        .filter(|listed| listed.name == target.dataset.dataset);
+    let listed = named.next().filter(|_| named.next().is_none())?;
+    distinct(listed.columns)
 }
 
 /// The same columns; `None` if two have the same name.

@@ -1,7 +1,10 @@
 //! The catalogs of other institutions, as far as this node may see them.
 
-use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
-use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest, MAX_CATALOG};
+use concordat_protocol::ids::{CollectionName, DatasetRef, InstitutionId};
+use concordat_protocol::scope::Tier;
+use concordat_protocol::wire::messages::{
+    CatalogColumn, CatalogDataset, CatalogEntry, CatalogReply, CatalogRequest, MAX_CATALOG,
+};
 use concordat_protocol::wire::streams::CATALOG;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +25,9 @@ pub struct RemoteDataset {
     /// The dataset and its institution.
     pub dataset: DatasetRef,
     /// What its holder publishes about it.
-    pub entry: CatalogEntry,
+    pub listed: CatalogDataset,
+    /// The highest tier that a request can obtain.
+    pub tier: Tier,
 }
 
 impl Federation {
@@ -40,7 +45,7 @@ impl Federation {
     /// As [`Self::catalog_of`].
     pub async fn dataset_of(&self, dataset: &DatasetRef) -> Result<Option<RemoteDataset>, FederationError> {
         let listed = self
-            .request_catalog(&dataset.institution, Some(&dataset.dataset))
+            .request_catalog(&dataset.institution, Some(&dataset.collection))
             .await?;
         Ok(listed.into_iter().find(|listed| listed.dataset == *dataset))
     }
@@ -48,7 +53,7 @@ impl Federation {
     async fn request_catalog(
         &self,
         peer: &InstitutionId,
-        dataset: Option<&DatasetName>,
+        collection: Option<&CollectionName>,
     ) -> Result<Vec<RemoteDataset>, FederationError> {
         let parts = &self.0.parts;
         let roster = parts.membership.valid_roster(parts.clock.now());
@@ -68,24 +73,18 @@ impl Federation {
         for _ in 0..MAX_PAGES {
             let request = CatalogRequest {
                 from,
-                dataset: dataset.cloned(),
+                collection: collection.cloned(),
             };
             stream.send(&request).await.map_err(unreachable)?;
-            let CatalogReply { datasets, next } = stream.expect().await.map_err(unreachable)?;
-            used = datasets.iter().map(size).fold(used, usize::saturating_add);
+            let CatalogReply { collections, next } = stream.expect().await.map_err(unreachable)?;
+            used = collections.iter().map(size).fold(used, usize::saturating_add);
             if used > MAX_CATALOG_BYTES {
                 return Err(FederationError::Misbehaved {
                     provider: peer.clone(),
                     detail: format!("its catalog is larger than {MAX_CATALOG_BYTES} bytes"),
                 });
             }
-            known.extend(datasets.into_iter().map(|entry| RemoteDataset {
-                dataset: DatasetRef {
-                    institution: peer.clone(),
-                    dataset: entry.dataset.clone(),
-                },
-                entry,
-            }));
+            known.extend(collections.into_iter().flat_map(|entry| datasets_of(peer, entry)));
             match next {
                 None => return Ok(known),
                 Some(next) if next > from && known.len() <= MAX_CATALOG => from = next,
@@ -112,6 +111,26 @@ impl Federation {
     }
 }
 
+/// The datasets of a collection of `peer`.
+fn datasets_of(peer: &InstitutionId, entry: CatalogEntry) -> impl Iterator<Item = RemoteDataset> {
+    let CatalogEntry {
+        collection,
+        datasets,
+        tier,
+        protections: _,
+    } = entry;
+    let institution = peer.clone();
+    datasets.into_iter().map(move |listed| RemoteDataset {
+        dataset: DatasetRef {
+            institution: institution.clone(),
+            collection: collection.clone(),
+            dataset: listed.name.clone(),
+        },
+        listed,
+        tier,
+    })
+}
+
 /// The memory that an entry takes, in bytes.
 fn size(entry: &CatalogEntry) -> usize {
     let text = |column: &CatalogColumn| {
@@ -119,9 +138,14 @@ fn size(entry: &CatalogEntry) -> usize {
         name.saturating_add(column.kind.len())
             .saturating_add(column.class.len())
     };
-    let columns = entry
-        .columns
+    let columns = |dataset: &CatalogDataset| {
+        let columns = dataset.columns.iter();
+        let columns = columns.map(|column| text(column).saturating_add(size_of::<CatalogColumn>()));
+        columns.fold(size_of::<RemoteDataset>(), usize::saturating_add)
+    };
+    entry
+        .datasets
         .iter()
-        .map(|column| text(column).saturating_add(size_of::<CatalogColumn>()));
-    columns.fold(size_of::<RemoteDataset>(), usize::saturating_add)
+        .map(columns)
+        .fold(size_of::<CatalogEntry>(), usize::saturating_add)
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use concordat_protocol::grant::{Effective, Party};
-use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
-use concordat_protocol::scope::{Purpose, Scope};
+use concordat_protocol::ids::{CollectionRef, DatasetName, DatasetRef, InstitutionId};
+use concordat_protocol::scope::{DatasetScope, Purpose, Scope};
 use concordat_protocol::time::Timestamp;
 
 use super::error::FederationError;
@@ -32,7 +32,7 @@ impl ResolveContext<'_> {
     pub(super) fn remote(&self, dataset: &DatasetRef) -> Result<Target, FederationError> {
         let held: Vec<_> = self
             .held_grants()
-            .filter(|view| view.terms.scope.dataset == *dataset)
+            .filter(|view| granted(view, dataset).is_some())
             .collect();
         let refused = |reason: String| {
             FederationError::no_grant(
@@ -63,11 +63,11 @@ impl ResolveContext<'_> {
                 .is_none_or(|purpose| view.terms.scope.purposes.allow(purpose))
         };
         let best = active.iter().filter(fits).max_by_key(|view| {
-            let scope = &view.terms.scope;
-            (scope.tier, scope.columns.len(), view.terms.agreed_at, view.terms.grant)
+            let columns = granted(view, dataset).map(|dataset| dataset.columns.len());
+            (view.terms.scope.tier, columns, view.terms.agreed_at, view.terms.grant)
         });
         match best {
-            Some(view) => self.target(view),
+            Some(view) => self.target(view, dataset),
             None => {
                 let allowed: Vec<_> = active
                     .iter()
@@ -81,11 +81,11 @@ impl ResolveContext<'_> {
     /// The institutions that have granted us a dataset of this name, whether or not the grant can be used.
     pub(super) fn providers(&self, dataset: &DatasetName) -> Vec<DatasetRef> {
         let mut providers = BTreeMap::new();
-        for view in self
-            .held_grants()
-            .filter(|view| view.terms.scope.dataset.dataset == *dataset)
-        {
-            providers.insert(view.terms.provider.clone(), view.terms.scope.dataset.clone());
+        for view in self.held_grants() {
+            let only = view.terms.scope.only().map(|(reference, _)| reference);
+            if let Some(reference) = only.filter(|reference| reference.dataset == *dataset) {
+                providers.insert(view.terms.provider.clone(), reference);
+            }
         }
         providers.into_values().collect()
     }
@@ -117,7 +117,7 @@ impl ResolveContext<'_> {
 
     /// Whether every grant for `dataset` has ended for good.
     fn has_ended(&self, dataset: &DatasetRef) -> bool {
-        let mut held = self.held_grants().filter(|view| view.terms.scope.dataset == *dataset);
+        let mut held = self.held_grants().filter(|view| granted(view, dataset).is_some());
         held.all(|view| match view.effective(self.now) {
             Effective::Revoked | Effective::Relinquished | Effective::Expired => true,
             Effective::NotYet | Effective::Active | Effective::Suspended => false,
@@ -155,32 +155,56 @@ impl ResolveContext<'_> {
         self.grants.iter().filter(|view| view.party == Party::Consumer)
     }
 
-    fn target(&self, view: &GrantView) -> Result<Target, FederationError> {
+    fn target(&self, view: &GrantView, dataset: &DatasetRef) -> Result<Target, FederationError> {
         let scope = &view.terms.scope;
         let purpose = match (self.purpose, scope.purposes.iter().collect::<Vec<_>>().as_slice()) {
             (Some(purpose), _) => purpose.clone(),
             (None, [only]) => (*only).clone(),
             (None, allowed) => {
                 return Err(FederationError::PurposeNeeded {
-                    dataset: scope.dataset.clone(),
+                    dataset: dataset.clone(),
                     allowed: allowed.iter().map(|purpose| (*purpose).clone()).collect(),
                 });
             }
         };
-        Ok(target_of(scope, Access::Grant(view.terms.grant), purpose))
+        let target = target_of(scope, &dataset.dataset, Access::Grant(view.terms.grant), purpose);
+        target.ok_or_else(|| {
+            FederationError::no_grant(
+                dataset.to_string(),
+                &dataset.dataset,
+                Some(&dataset.institution),
+                "the grant does not cover it".to_owned(),
+            )
+        })
     }
 }
 
-/// The target that `scope` describes.
-pub(super) fn target_of(scope: &Scope, access: Access, purpose: Purpose) -> Target {
-    Target {
-        dataset: scope.dataset.clone(),
+/// What a grant covers of the dataset; `None` if it does not cover it.
+fn granted<'a>(view: &'a GrantView, dataset: &DatasetRef) -> Option<&'a DatasetScope> {
+    let scope = &view.terms.scope;
+    let is_about = scope.collection == dataset.collection();
+    is_about.then(|| scope.datasets.get(&dataset.dataset)).flatten()
+}
+
+/// The target that `scope` describes with this dataset; `None` if it does not cover the dataset.
+pub(super) fn target_of(scope: &Scope, dataset: &DatasetName, access: Access, purpose: Purpose) -> Option<Target> {
+    let covered = scope.datasets.get(dataset)?;
+    let CollectionRef {
+        institution,
+        collection,
+    } = scope.collection.clone();
+    Some(Target {
+        dataset: DatasetRef {
+            institution,
+            collection,
+            dataset: dataset.clone(),
+        },
         version: None,
         access,
         tier: scope.tier,
         purpose,
-        columns: scope.columns.clone(),
-    }
+        columns: covered.columns.clone(),
+    })
 }
 
 /// What to do about a grant that can become usable again without another request.

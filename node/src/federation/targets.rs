@@ -132,11 +132,8 @@ impl Federation {
                     .into_iter()
                     .collect(),
                 Some(institution) => {
-                    let dataset = table.dataset.clone();
-                    vec![context.remote(&DatasetRef {
-                        institution: institution.clone(),
-                        dataset,
-                    })?]
+                    let dataset = DatasetRef::alone(institution.clone(), table.dataset.clone());
+                    vec![context.remote(&dataset)?]
                 }
                 None => self.all_members(&context, table, requester, report).await?,
             };
@@ -167,10 +164,7 @@ impl Federation {
             Ok(own) => targets.extend(own),
             Err(FederationError::Refused { refusal, .. }) => {
                 let reasons: Vec<_> = refusal.reasons.into_iter().map(|reason| reason.text).collect();
-                let own = DatasetRef {
-                    institution: context.institution.clone(),
-                    dataset: table.dataset.clone(),
-                };
+                let own = DatasetRef::alone(context.institution.clone(), table.dataset.clone());
                 report.leave_out(&own, Remark::missing_member(&own, &reasons.join("; ")));
             }
             Err(other) => return Err(other),
@@ -197,7 +191,7 @@ impl Federation {
         let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
         let scope = self.0.parts.sharing.local_scope(requester, &purpose, dataset).await;
         let scope = scope.map_err(|refusal| self.refused_locally(refusal))?;
-        Ok(scope.map(|scope| target_of(&scope, Access::Own, purpose)))
+        Ok(scope.and_then(|scope| target_of(&scope, dataset, Access::Own, purpose)))
     }
 }
 

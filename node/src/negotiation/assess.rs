@@ -1,7 +1,7 @@
 //! The policy's decision on a request: what may be offered, and why it is narrower.
 
 use concordat_protocol::grant::Party;
-use concordat_protocol::ids::{DatasetRef, Digest32, InstitutionId, NegotiationId};
+use concordat_protocol::ids::{CollectionRef, Digest32, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{Body, RuleName};
 use concordat_protocol::scope::{Difference, Scope};
 use concordat_protocol::text::Reason;
@@ -9,11 +9,11 @@ use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages;
 
 use super::bound_collection::BoundCollection;
-use super::facts::{dataset_facts, party};
+use super::facts::{collection_facts, party};
 use super::narrow::{BY_STEWARD, Restriction};
 use super::precedence::Precedence;
 use super::{NegotiationError, Negotiations};
-use concordat_policy::{self, DatasetFacts, Explanation, OfferDecision, OfferInput};
+use concordat_policy::{self, CollectionFacts, Explanation, OfferDecision, OfferInput};
 
 /// Who gets an offer, and which place the negotiation has among the agreements of this institution.
 #[derive(Clone, Copy, Debug)]
@@ -103,10 +103,13 @@ impl Negotiations {
         if *restriction == Restriction::default() {
             return Ok(offer);
         }
-        let dataset = &offer.scope.dataset;
-        let facts = self.facts(dataset).await?.ok_or_else(|| NegotiationError::NoDataset {
-            dataset: dataset.to_string(),
-        })?;
+        let collection = &offer.scope.collection;
+        let facts = self
+            .facts(collection)
+            .await?
+            .ok_or_else(|| NegotiationError::NoDataset {
+                dataset: collection.to_string(),
+            })?;
         let scope = restriction.within(&offer.scope, applicant.consumer, &facts)?;
         let again = self.assess(&scope, applicant, now).await?;
         if again.scope == scope {
@@ -151,9 +154,9 @@ impl Negotiations {
         now: Timestamp,
     ) -> Result<OfferDecision, NegotiationError> {
         let roster = self.0.membership.valid_roster(now)?;
-        let found = BoundCollection::named(&self.0.storage, &request.dataset).await?;
+        let found = BoundCollection::named(&self.0.storage, &request.collection).await?;
         let held = match &found {
-            Some((dataset, _)) => self.held_before(place, consumer, dataset, now),
+            Some((collection, _)) => self.held_before(place, consumer, collection, now),
             None => Vec::new(),
         };
         let input = OfferInput {
@@ -161,7 +164,7 @@ impl Negotiations {
                 institution: consumer.clone(),
             })?,
             provider: &party(&roster, &self.0.identity.institution).ok_or(NegotiationError::NoRoster)?,
-            dataset: found.as_ref().map(|(_, facts)| facts),
+            collection: found.as_ref().map(|(_, facts)| facts),
             request,
             held: &held,
         };
@@ -169,25 +172,28 @@ impl Negotiations {
     }
 
     /// Digest of what the agreement is decided under: the policy set, and the release rules that the steward has set for the dataset.
-    pub(super) fn policy_digest(&self, facts: &DatasetFacts) -> Digest32 {
+    pub(super) fn policy_digest(&self, facts: &CollectionFacts) -> Digest32 {
         self.0.policy.current().digest_with(&facts.release)
     }
 
-    /// Checks that `dataset` is visible to peers, and finds which one of that name it is.
-    pub(super) async fn visible(&self, dataset: &DatasetRef) -> Result<(BoundCollection, DatasetFacts), NegotiationError> {
-        let found = if dataset.institution == self.0.identity.institution {
-            BoundCollection::named(&self.0.storage, dataset).await?
+    /// Checks that `collection` is visible to peers, and finds which one of that name it is.
+    pub(super) async fn visible(
+        &self,
+        collection: &CollectionRef,
+    ) -> Result<(BoundCollection, CollectionFacts), NegotiationError> {
+        let found = if collection.institution == self.0.identity.institution {
+            BoundCollection::named(&self.0.storage, collection).await?
         } else {
             None
         };
         let visible = found.filter(|(_, facts)| facts.published);
         visible.ok_or_else(|| NegotiationError::NoDataset {
-            dataset: dataset.to_string(),
+            dataset: collection.to_string(),
         })
     }
 
-    async fn facts(&self, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationError> {
-        dataset_facts(&self.0.storage, dataset).await
+    async fn facts(&self, collection: &CollectionRef) -> Result<Option<CollectionFacts>, NegotiationError> {
+        collection_facts(&self.0.storage, collection).await
     }
 }
 

@@ -1,41 +1,43 @@
-//! A dataset as an agreement is about it: by its name and by its creation, so that another dataset of the same name is not opened by it.
+//! A collection as an agreement is about it: by its name and by its creation, so that another collection of the same name is not opened by
+//! it.
 
-use concordat_policy::DatasetFacts;
-use concordat_protocol::ids::{CreationId, DatasetRef};
+use concordat_policy::CollectionFacts;
+use concordat_protocol::ids::{CollectionRef, CreationId, DatasetName};
 use concordat_storage::{catalog::CatalogError, data_dir::Storage};
 
 use super::NegotiationError;
 use crate::policies::catalog_facts;
 
-/// The dataset of this node that an agreement is about.
+/// The collection of this node that an agreement is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BoundCollection {
-    dataset: DatasetRef,
-    /// `None` if the dataset was imported by a version that recorded none.
+    collection: CollectionRef,
+    /// `None` if the collection was imported by a version that recorded none.
     created: Option<CreationId>,
 }
 
 impl BoundCollection {
-    /// The dataset of this name that was created with this id.
-    pub(crate) const fn new(dataset: DatasetRef, created: Option<CreationId>) -> Self {
-        Self { dataset, created }
+    /// The collection of this name that was created with this id.
+    pub(crate) const fn new(collection: CollectionRef, created: Option<CreationId>) -> Self {
+        Self { collection, created }
     }
 
-    /// The dataset that has this name now; `None` if there is none.
+    /// The collection that has this name now; `None` if there is none.
     ///
     /// # Errors
     /// [`NegotiationError::Catalog`] when the catalog cannot be read.
     pub(crate) async fn named(
         storage: &Storage,
-        dataset: &DatasetRef,
-    ) -> Result<Option<(Self, DatasetFacts)>, NegotiationError> {
+        collection: &CollectionRef,
+    ) -> Result<Option<(Self, CollectionFacts)>, NegotiationError> {
         let catalog = storage.catalog().clone();
-        let dataset = dataset.clone();
-        let read = move || match catalog.open_version(&dataset.dataset, None) {
+        let collection = collection.clone();
+        let name = DatasetName::from(&collection.collection);
+        let read = move || match catalog.open_version(&name, None) {
             Ok(version) => {
-                let record = catalog.datasets().show(&dataset.dataset)?;
-                let facts = catalog_facts(&dataset.institution, &record, version.manifest());
-                Ok(Some((Self::new(dataset, record.created), facts)))
+                let record = catalog.datasets().show(&name)?;
+                let facts = catalog_facts(&collection.institution, &record, version.manifest());
+                Ok(Some((Self::new(collection, record.created), facts)))
             }
             Err(CatalogError::NotFound { .. }) => Ok(None),
             Err(other) => Err(other),
@@ -52,8 +54,8 @@ impl BoundCollection {
     ///
     /// # Errors
     /// [`NegotiationError::Catalog`] when the catalog cannot be read.
-    pub(crate) async fn facts(&self, storage: &Storage) -> Result<Option<DatasetFacts>, NegotiationError> {
-        let found = Self::named(storage, &self.dataset).await?;
+    pub(crate) async fn facts(&self, storage: &Storage) -> Result<Option<CollectionFacts>, NegotiationError> {
+        let found = Self::named(storage, &self.collection).await?;
         Ok(found.filter(|(now, _)| now == self).map(|(_, facts)| facts))
     }
 
@@ -63,7 +65,7 @@ impl BoundCollection {
     /// [`NegotiationError::Catalog`] when the catalog cannot be read.
     pub(super) async fn exists(&self, storage: &Storage) -> Result<bool, NegotiationError> {
         let catalog = storage.catalog().clone();
-        let name = self.dataset.dataset.clone();
+        let name = DatasetName::from(&self.collection.collection);
         let created = self.created;
         let read = move || match catalog.datasets().show(&name) {
             Ok(record) => Ok(record.created == created),

@@ -3,7 +3,7 @@
 use concordat_policy::{HeldScope, HeldUnder};
 use concordat_protocol::grant::Party;
 use concordat_protocol::identity::{InstitutionPublicKey, Side};
-use concordat_protocol::ids::{ActorId, CreationId, DatasetRef, Digest32, InstitutionId, NegotiationId};
+use concordat_protocol::ids::{ActorId, CollectionRef, CreationId, Digest32, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{
     Body, ConsumerNegotiation, NegotiationError as ProtocolError, NegotiationMessage, ProviderNegotiation, State,
     StateName, StoredNegotiation, Transcript,
@@ -65,9 +65,9 @@ impl Entry {
         either!(self, n => n.state_name())
     }
 
-    /// The dataset that it is about.
-    pub(super) fn dataset(&self) -> Option<&DatasetRef> {
-        either!(self, n => dataset_of(n.transcript()))
+    /// The collection that it is about.
+    pub(super) fn collection(&self) -> Option<&CollectionRef> {
+        either!(self, n => collection_of(n.transcript()))
     }
 
     /// Its place among the agreements of its consumer.
@@ -165,10 +165,10 @@ impl Entry {
     }
 }
 
-/// The dataset that a negotiation is about, as its first message names it.
-pub(super) fn dataset_of(transcript: &Transcript) -> Option<&DatasetRef> {
+/// The collection that a negotiation is about, as its first message names it.
+pub(super) fn collection_of(transcript: &Transcript) -> Option<&CollectionRef> {
     match &transcript.messages().first()?.message().body {
-        Body::Request { scope, .. } => Some(&scope.dataset),
+        Body::Request { scope, .. } => Some(&scope.collection),
         Body::Offer { .. }
         | Body::Accept
         | Body::Agreement { .. }

@@ -1,23 +1,23 @@
-//! What policies are evaluated on: a dataset as the catalog records it, and institutions as the roster lists them.
+//! What policies are evaluated on: a collection as the catalog records it, and institutions as the roster lists them.
 
 use concordat_protocol::identity::Side;
-use concordat_protocol::ids::{DatasetRef, InstitutionId};
+use concordat_protocol::ids::{CollectionRef, InstitutionId};
 use concordat_protocol::membership::{Member, ValidRoster};
 use concordat_storage::data_dir::Storage;
 
 use super::NegotiationError;
 use super::bound_collection::BoundCollection;
-use concordat_policy::{self, DatasetFacts};
+use concordat_policy::{self, CollectionFacts};
 
-/// What this node's catalog records about one of its datasets; `None` if there is no dataset with that name.
+/// What this node's catalog records about one of its collections; `None` if there is none with that name.
 ///
 /// # Errors
 /// [`NegotiationError::Catalog`] when the catalog cannot be read.
-pub(crate) async fn dataset_facts(
+pub(crate) async fn collection_facts(
     storage: &Storage,
-    dataset: &DatasetRef,
-) -> Result<Option<DatasetFacts>, NegotiationError> {
-    let found = BoundCollection::named(storage, dataset).await?;
+    collection: &CollectionRef,
+) -> Result<Option<CollectionFacts>, NegotiationError> {
+    let found = BoundCollection::named(storage, collection).await?;
     Ok(found.map(|(_, facts)| facts))
 }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::{ActorId, ColumnName, DatasetRef, Jurisdiction};
 use concordat_protocol::scope::{
-    Columns, InvalidScope, Limits, People, Places, Purpose, Purposes, Scope, Tier, Transform, Window,
+    Columns, Datasets, InvalidScope, Limits, People, Places, Protection, Purpose, Purposes, Rows, Scope, Subjects,
+    Tier, Transform, Window,
 };
 use concordat_protocol::time::{InvalidTime, Timestamp};
-use concordat_protocol::wire::messages::CatalogEntry;
+use concordat_protocol::wire::messages::CatalogDataset;
 use serde::Deserialize;
 
 use super::condition::{self, ConditionError};
@@ -69,24 +70,26 @@ impl GrantRequest {
     pub(crate) fn into_scope(
         self,
         dataset: DatasetRef,
-        listed: Option<&CatalogEntry>,
+        listed: Option<&CatalogDataset>,
         jurisdiction: Jurisdiction,
         now: Timestamp,
     ) -> Result<Scope, GrantRequestError> {
         let entry = listed.ok_or_else(|| GrantRequestError::NoDataset(dataset.clone()))?;
         let rows = match &self.condition {
             Some(text) => condition::parse(text, &entry.columns)?,
-            None => Default::default(),
+            None => Rows::all(),
         };
         let people = match self.people {
             Some(people) => People::only(people)?,
             None => People::Any,
         };
+        let columns = Columns::new(chosen(entry, &dataset, self.columns)?)?;
         Ok(Scope {
-            columns: Columns::new(chosen(entry, &dataset, self.columns)?)?,
-            dataset,
+            collection: dataset.collection(),
             tier: self.tier.unwrap_or(Tier::Records),
-            rows,
+            protection: Protection::Exact,
+            subjects: Subjects::Any,
+            datasets: Datasets::one(dataset.dataset, columns, rows),
             purposes: Purposes::new(self.purposes)?,
             people,
             places: Places::only([jurisdiction])?,
@@ -97,7 +100,7 @@ impl GrantRequest {
 }
 
 fn chosen(
-    entry: &CatalogEntry,
+    entry: &CatalogDataset,
     dataset: &DatasetRef,
     columns: Option<BTreeSet<ColumnName>>,
 ) -> Result<Vec<(ColumnName, Transform)>, GrantRequestError> {
@@ -132,17 +135,18 @@ mod tests {
     #[test]
     fn request_is_as_wide_as_the_catalog_where_nothing_is_stated() {
         let scope = into_scope(&serde_json::json!({ "where": "age >= 40" }), Some(&listed())).unwrap();
-        let columns: Vec<_> = scope
+        let (_, shown) = scope.only().unwrap();
+        let columns: Vec<_> = shown
             .columns
             .iter()
             .map(|(column, how)| (column.as_str(), how))
             .collect();
         assert_eq!(columns, [("age", Transform::Clear), ("sex", Transform::Clear)]);
         assert_eq!(
-            (scope.tier, scope.people, scope.limits),
-            (Tier::Records, People::Any, Limits::WIDEST)
+            (scope.tier, &scope.people, scope.limits),
+            (Tier::Records, &People::Any, Limits::WIDEST)
         );
-        assert_eq!(scope.rows.to_string(), "age >= 40");
+        assert_eq!(shown.rows.to_string(), "age >= 40");
         assert_eq!(scope.places.to_string(), "HU");
         assert_eq!(scope.window.not_before(), NOW);
         assert_eq!(scope.window.not_after().to_string(), "2027-07-01T00:00:00Z");
@@ -158,7 +162,7 @@ mod tests {
         assert!(matches!(condition, Err(GrantRequestError::Condition(_))));
     }
 
-    fn into_scope(options: &serde_json::Value, listed: Option<&CatalogEntry>) -> Result<Scope, GrantRequestError> {
+    fn into_scope(options: &serde_json::Value, listed: Option<&CatalogDataset>) -> Result<Scope, GrantRequestError> {
         let mut request = serde_json::json!({ "purposes": ["health-research"], "until": "2027-06-30" });
         request
             .as_object_mut()
@@ -168,17 +172,16 @@ mod tests {
         request.into_scope("cleveland.heart".parse().unwrap(), listed, "HU".parse().unwrap(), NOW)
     }
 
-    fn listed() -> CatalogEntry {
+    fn listed() -> CatalogDataset {
         let column = |name: &str| CatalogColumn {
             name: name.parse().unwrap(),
             kind: "integer".to_owned(),
             class: "ordinary".to_owned(),
         };
-        CatalogEntry {
-            dataset: "heart".parse().unwrap(),
+        CatalogDataset {
+            name: "heart".parse().unwrap(),
             columns: vec![column("age"), column("sex")],
             about_rows: 300,
-            tier: Tier::Records,
         }
     }
 }

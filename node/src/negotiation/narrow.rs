@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 
-use concordat_protocol::ids::{ActorId, ColumnName, InstitutionId};
+use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, InstitutionId};
 use concordat_protocol::scope::{
-    BandWidth, Columns, Disjoint, Generalization, InvalidScope, People, Rows, Scope, Tier, Transform, Window,
+    BandWidth, Columns, Datasets, Disjoint, Generalization, InvalidScope, Part, People, Rows, Scope, Tier, Transform,
+    Window,
 };
 use concordat_protocol::time::{InvalidTime, Timestamp};
 use concordat_protocol::wire::messages::{CatalogColumn, Reason};
 use serde::Deserialize;
 
 use super::condition::{self, ConditionError};
-use concordat_policy::DatasetFacts;
+use concordat_policy::CollectionFacts;
 
 /// The rule named for what the steward narrows.
 pub(super) const BY_STEWARD: &str = "steward-decision";
@@ -131,13 +132,15 @@ impl Restriction {
         &self,
         allowed: &Scope,
         consumer: &InstitutionId,
-        facts: &DatasetFacts,
+        facts: &CollectionFacts,
     ) -> Result<Scope, NarrowError> {
         let mut excess = Excess::default();
+        // The options name no dataset, so they are about the only one.
+        let (name, offered) = allowed.datasets.single().ok_or(Disjoint { part: Part::Datasets })?;
+        let columns = self.shown(name, &offered.columns, facts, &mut excess)?;
         let wanted = Scope {
             tier: self.tier(allowed, &mut excess),
-            columns: self.shown(allowed, facts, &mut excess)?,
-            rows: self.rows(facts)?,
+            datasets: Datasets::one(name.clone(), columns, self.rows(name, facts)?),
             people: self.people(allowed, consumer, &mut excess)?,
             limits: self.limits(allowed, &mut excess),
             window: self.window(allowed, &mut excess)?,
@@ -156,18 +159,25 @@ impl Restriction {
         tier
     }
 
-    fn shown(&self, allowed: &Scope, facts: &DatasetFacts, excess: &mut Excess) -> Result<Columns, RestrictionError> {
+    fn shown(
+        &self,
+        dataset: &DatasetName,
+        allowed: &Columns,
+        facts: &CollectionFacts,
+        excess: &mut Excess,
+    ) -> Result<Columns, RestrictionError> {
         for column in self.columns.iter().flatten() {
-            let known = allowed.columns.transform(column);
-            excess.unless(known != Transform::Removed, column, "shown", &allowed.columns);
+            let known = allowed.transform(column);
+            excess.unless(known != Transform::Removed, column, "shown", allowed);
         }
         for (column, TransformName(wanted)) in &self.transforms {
-            let known = allowed.columns.transform(column);
+            let known = allowed.transform(column);
             excess.unless(known.covers(*wanted), column, wanted, known);
-            excess.unless(facts.can_show(column, *wanted), column, wanted, "nothing of that kind");
+            let can_show = facts.can_show(dataset, column, *wanted);
+            excess.unless(can_show, column, wanted, "nothing of that kind");
         }
         let is_selected = |column: &ColumnName| self.columns.as_ref().is_none_or(|columns| columns.contains(column));
-        let selected = allowed.columns.iter().filter(|(column, _)| is_selected(column));
+        let selected = allowed.iter().filter(|(column, _)| is_selected(column));
         let shown = selected.map(|(column, known)| {
             let wanted = self.transforms.get(column).map_or(known, |wanted| wanted.0);
             (column.clone(), known.meet(wanted))
@@ -175,7 +185,7 @@ impl Restriction {
         Ok(Columns::new(shown)?)
     }
 
-    fn rows(&self, facts: &DatasetFacts) -> Result<Rows, RestrictionError> {
+    fn rows(&self, dataset: &DatasetName, facts: &CollectionFacts) -> Result<Rows, RestrictionError> {
         let Some(text) = &self.condition else {
             return Ok(Rows::all());
         };
@@ -184,7 +194,8 @@ impl Restriction {
             kind: column.kind_label().to_owned(),
             class: String::new(),
         };
-        let columns: Vec<CatalogColumn> = facts.columns.iter().map(column).collect();
+        let columns = facts.dataset(dataset).into_iter().flat_map(|dataset| &dataset.columns);
+        let columns: Vec<CatalogColumn> = columns.map(column).collect();
         Ok(condition::parse(text, &columns)?)
     }
 

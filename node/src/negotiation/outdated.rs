@@ -2,7 +2,7 @@
 
 use concordat_protocol::audit::NodeTask;
 use concordat_protocol::grant::{GrantEvent, Party};
-use concordat_protocol::ids::{DatasetRef, GrantId, NegotiationId};
+use concordat_protocol::ids::{CollectionRef, GrantId, NegotiationId};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
@@ -92,7 +92,7 @@ impl Negotiations {
         }
         match self.changed_sides(entry, locked.admitted(), now)? {
             Some(reason) => Ok(Some(reason)),
-            None => self.outdated(entry.party(), entry.dataset(), &locked.origin()).await,
+            None => self.outdated(entry.party(), entry.collection(), &locked.origin()).await,
         }
     }
 
@@ -100,7 +100,7 @@ impl Negotiations {
     pub(super) async fn outdated(
         &self,
         us: Party,
-        dataset: Option<&DatasetRef>,
+        collection: Option<&CollectionRef>,
         origin: &Origin,
     ) -> Result<Option<Reason>, NegotiationError> {
         let institution = &self.0.identity.institution;
@@ -109,16 +109,16 @@ impl Negotiations {
                 format!("`{institution}` was restored from an older copy after the negotiation began; start a new one");
             return Ok(Some(Reason::sanitized(&text)));
         }
-        let Some(dataset) = dataset.filter(|_| us == Party::Provider) else {
+        let Some(collection) = collection.filter(|_| us == Party::Provider) else {
             return Ok(None);
         };
-        let bound = BoundCollection::new(dataset.clone(), origin.dataset);
+        let bound = BoundCollection::new(collection.clone(), origin.dataset);
         if bound.exists(&self.0.storage).await? {
             return Ok(None);
         }
         let text = format!(
             "the dataset `{}` was erased after the negotiation began",
-            dataset.dataset
+            collection.collection
         );
         Ok(Some(Reason::sanitized(&text)))
     }

@@ -60,7 +60,9 @@ pub(super) fn before(own: Precedence, held: impl Iterator<Item = Held>) -> Vec<H
 #[cfg(test)]
 mod tests {
     use concordat_protocol::ids::GrantId;
-    use concordat_protocol::scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Window};
+    use concordat_protocol::scope::{
+        Columns, Datasets, Limits, People, Places, Protection, Purpose, Purposes, Rows, Scope, Subjects, Tier, Window,
+    };
 
     use super::*;
 
@@ -74,10 +76,11 @@ mod tests {
 
     fn held(place: Precedence, under: HeldUnder) -> Held {
         let scope = Scope {
-            dataset: "cleveland.heart".parse().unwrap(),
+            collection: "cleveland.heart".parse().unwrap(),
             tier: Tier::Records,
-            columns: Columns::new([]).unwrap(),
-            rows: Rows::all(),
+            protection: Protection::Exact,
+            subjects: Subjects::Any,
+            datasets: Datasets::one("heart".parse().unwrap(), Columns::default(), Rows::all()),
             purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
             people: People::Any,
             places: Places::Any,

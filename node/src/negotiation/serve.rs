@@ -149,7 +149,7 @@ impl Negotiations {
         let sender = message.message().from.clone();
         let parties = self.parties(&sender, Party::Provider, now)?;
         let dataset = match &message.message().body {
-            Body::Request { scope, .. } => self.visible(&scope.dataset).await?.0.created(),
+            Body::Request { scope, .. } => self.visible(&scope.collection).await?.0.created(),
             Body::Terminate { .. } => return Ok(Recorded::NothingLeft),
             Body::Offer { .. }
             | Body::Accept

@@ -10,7 +10,7 @@ use concordat_protocol::negotiation::{Negotiation, Parties, Role, StateName};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 
-use super::entry::{Admitted, Entry, dataset_of};
+use super::entry::{Admitted, Entry, collection_of};
 use super::grants::Resumable;
 use super::store::LockedSlot;
 use super::{NegotiationError, Negotiations};
@@ -113,9 +113,9 @@ impl Negotiations {
         match readmitted.map(|(institution, _)| institution.clone()) {
             Some(institution) => Err(NegotiationError::Readmitted { institution }),
             None => {
-                let dataset = dataset_of(negotiation.transcript());
+                let collection = collection_of(negotiation.transcript());
                 let us = negotiation.stored().role;
-                match self.outdated(us, dataset, &locked.origin()).await? {
+                match self.outdated(us, collection, &locked.origin()).await? {
                     Some(reason) => Err(NegotiationError::Outdated { reason }),
                     None => Ok(Continuing { locked, negotiation }),
                 }

@@ -19,7 +19,7 @@ use super::transition::{Outgoing, Transition};
 use super::{NegotiationError, Negotiations, span};
 
 impl Negotiations {
-    /// Asks the holder of `scope.dataset` for `scope`. If the holder cannot be reached now, the request is sent when it connects.
+    /// Asks the holder of `scope.collection` for `scope`. If the holder cannot be reached now, the request is sent when it connects.
     ///
     /// # Errors
     /// [`NegotiationError`] when the request is not possible or the holder refuses it at once.
@@ -30,7 +30,7 @@ impl Negotiations {
         by: &Attribution,
     ) -> Result<NegotiationView, NegotiationError> {
         let now = self.0.clock.now();
-        let provider = scope.dataset.institution.clone();
+        let provider = scope.collection.institution.clone();
         let parties = self.parties(&provider, Party::Consumer, now)?;
         let admitted = self.admitted(&provider, now)?;
         let mut id = [0; 16];

@@ -1,11 +1,11 @@
-//! The facts about a dataset, from the catalog.
+//! The facts about a collection, from the catalog.
 
-use concordat_policy::{ColumnFacts, DatasetFacts};
-use concordat_protocol::ids::{DatasetRef, InstitutionId};
+use concordat_policy::{CollectionFacts, ColumnFacts, DatasetFacts};
+use concordat_protocol::ids::{CollectionName, CollectionRef, InstitutionId};
 use concordat_storage::catalog::{DatasetRecord, Manifest};
 
-/// A dataset from `holder`'s catalog, as policies see it; system columns are left out.
-pub(crate) fn catalog_facts(holder: &InstitutionId, record: &DatasetRecord, manifest: &Manifest) -> DatasetFacts {
+/// A collection of one from `holder`'s catalog, as policies see it; system columns are left out.
+pub(crate) fn catalog_facts(holder: &InstitutionId, record: &DatasetRecord, manifest: &Manifest) -> CollectionFacts {
     let columns = manifest.own_columns().map(|column| {
         ColumnFacts::new(
             column.name.clone(),
@@ -13,14 +13,17 @@ pub(crate) fn catalog_facts(holder: &InstitutionId, record: &DatasetRecord, mani
             column.kind,
         )
     });
-    DatasetFacts {
-        reference: DatasetRef {
+    CollectionFacts {
+        reference: CollectionRef {
             institution: holder.clone(),
-            dataset: record.name.clone(),
+            collection: CollectionName::from(&record.name),
         },
         segment: record.segment.clone(),
         published: record.published,
-        columns: columns.collect(),
+        datasets: vec![DatasetFacts {
+            name: record.name.clone(),
+            columns: columns.collect(),
+        }],
         release: record.release.clone(),
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use concordat_keys::{Argon2Cost, KeyFile, Secret};
-use concordat_policy::{ColumnFacts, DatasetFacts, Party, Policy, RequestSpace, never_allowed, shipped_sources};
+use concordat_policy::{
+    CollectionFacts, ColumnFacts, DatasetFacts, Party, Policy, RequestSpace, never_allowed, shipped_sources,
+};
 use concordat_protocol::audit::{Cause, EntryBody, NodeTask};
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::ids::{ColumnName, Digest32, InstitutionId, Jurisdiction, SegmentName};
@@ -108,7 +110,7 @@ fn budapest() -> Party {
     party("budapest", "HU", Some(MemberStatus::Active))
 }
 
-fn heart() -> DatasetFacts {
+fn heart() -> CollectionFacts {
     use ColumnClass::{DirectIdentifier, Ordinary, QuasiIdentifier, Sensitive};
     let columns = [
         ("mrn", DirectIdentifier, ColumnKind::Text),
@@ -118,13 +120,16 @@ fn heart() -> DatasetFacts {
         ("chol", Sensitive, ColumnKind::Float),
         ("sex", Ordinary, ColumnKind::Int),
     ];
-    DatasetFacts {
+    CollectionFacts {
         reference: "budapest.heart".parse().unwrap(),
         segment: SegmentName::new("main").unwrap(),
         published: true,
-        columns: columns
-            .map(|(column, class, kind)| ColumnFacts::new(ColumnName::new(column).unwrap(), Some(class), kind))
-            .to_vec(),
+        datasets: vec![DatasetFacts {
+            name: "heart".parse().unwrap(),
+            columns: columns
+                .map(|(column, class, kind)| ColumnFacts::new(ColumnName::new(column).unwrap(), Some(class), kind))
+                .to_vec(),
+        }],
         release: ReleaseRules {
             sensitive: Some(Tier::Records),
             ..ReleaseRules::default()

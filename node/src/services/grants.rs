@@ -66,7 +66,7 @@ pub(crate) async fn request(node: &Node, caller: &Actor, new: GrantRequest) -> R
     let listed = node.federation().dataset_of(&dataset).await?;
     let scope = request_of(request).into_scope(
         dataset,
-        listed.as_ref().map(|known| &known.entry),
+        listed.as_ref().map(|known| &known.listed),
         node.identity().jurisdiction.clone(),
         now,
     )?;

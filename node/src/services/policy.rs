@@ -175,7 +175,7 @@ fn compared(node: &Node, set: ComparedSet) -> Result<PolicySources, PolicyStoreE
     })
 }
 
-/// The requests that sets are evaluated over: those of the members of the roster for the datasets of the catalog.
+/// The requests that sets are evaluated over: those of the members of the roster for the collections of the catalog.
 fn request_space(node: &Node) -> Result<RequestSpace, Problem> {
     let identity = node.identity();
     let roster = node.membership().newest();
@@ -193,10 +193,10 @@ fn request_space(node: &Node) -> Result<RequestSpace, Problem> {
         status: None,
     });
     let catalog = node.storage().catalog();
-    let mut datasets = Vec::new();
+    let mut collections = Vec::new();
     for record in catalog.datasets().list()? {
         let version = catalog.open_version(&record.name, None)?;
-        datasets.push(catalog_facts(&identity.institution, &record, version.manifest()));
+        collections.push(catalog_facts(&identity.institution, &record, version.manifest()));
     }
-    Ok(RequestSpace::new(holder).with(members, datasets))
+    Ok(RequestSpace::new(holder).with(members, collections))
 }

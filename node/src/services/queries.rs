@@ -55,10 +55,7 @@ pub(crate) async fn catalog(node: &Node, caller: &Actor, query: CatalogQuery) ->
         let listed = match &dataset {
             None => federation.catalog_of(&peer).await,
             Some(dataset) => {
-                let dataset = DatasetRef {
-                    institution: peer.clone(),
-                    dataset: dataset.clone(),
-                };
+                let dataset = DatasetRef::alone(peer.clone(), dataset.clone());
                 let found = federation.dataset_of(&dataset).await;
                 found.map(|found| found.into_iter().collect())
             }
@@ -76,7 +73,7 @@ pub(crate) async fn catalog(node: &Node, caller: &Actor, query: CatalogQuery) ->
 }
 
 fn published(remote: RemoteDataset) -> PublishedDataset {
-    let columns = remote.entry.columns.into_iter().map(|column| PublishedColumn {
+    let columns = remote.listed.columns.into_iter().map(|column| PublishedColumn {
         name: column.name,
         kind: column.kind,
         class: column.class,
@@ -84,8 +81,8 @@ fn published(remote: RemoteDataset) -> PublishedDataset {
     PublishedDataset {
         dataset: remote.dataset.to_string(),
         institution: remote.dataset.institution,
-        about_rows: remote.entry.about_rows,
-        tier: remote.entry.tier,
+        about_rows: remote.listed.about_rows,
+        tier: remote.tier,
         columns: columns.collect(),
     }
 }

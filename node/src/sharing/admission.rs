@@ -107,7 +107,7 @@ impl Sharing {
             requester: Box::new(requester),
             assertion: Box::new(assertion),
             purpose,
-            dataset: DatasetRef { institution, dataset },
+            dataset: DatasetRef::alone(institution, dataset),
             version,
             sql,
         })

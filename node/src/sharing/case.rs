@@ -5,7 +5,7 @@ use std::sync::Arc;
 use concordat_engine::Holder;
 use concordat_network::Session;
 use concordat_network::hello::Attested;
-use concordat_protocol::ids::{DatasetName, DatasetRef, GrantId, QueryId};
+use concordat_protocol::ids::{CollectionRef, DatasetName, DatasetRef, GrantId, QueryId};
 use concordat_protocol::query::{ActorAssertion, QueryEnvelope, ValidQuery};
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Purpose;
@@ -125,10 +125,10 @@ impl Case {
         }
     }
 
-    pub(super) fn dataset(&self) -> &DatasetRef {
+    pub(super) fn collection(&self) -> CollectionRef {
         match self {
-            Self::Peer { lease, .. } => &lease.terms().scope.dataset,
-            Self::Local { dataset, .. } => dataset,
+            Self::Peer { lease, .. } => lease.terms().scope.collection.clone(),
+            Self::Local { dataset, .. } => dataset.collection(),
         }
     }
 

@@ -1,10 +1,11 @@
-//! What peers may see: published datasets, their columns and their approximate numbers of rows.
+//! What peers may see: published collections, their datasets with columns and their approximate numbers of rows.
 
 use std::sync::Arc;
 
 use concordat_protocol::identity::Side;
+use concordat_protocol::ids::DatasetName;
 use concordat_protocol::membership::ValidRoster;
-use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest};
+use concordat_protocol::wire::messages::{CatalogColumn, CatalogDataset, CatalogEntry, CatalogReply, CatalogRequest};
 use concordat_storage::catalog::{CatalogError, DatasetRecord};
 
 use super::handle::Sharing;
@@ -13,13 +14,13 @@ use super::wait_deadline::WaitDeadline;
 use crate::negotiation::{is_active_side, party};
 use crate::policies::catalog_facts;
 use concordat_network::{FramedStream, NetworkError};
-use concordat_policy::{DatasetFacts, MaxScope};
+use concordat_policy::{CollectionFacts, ColumnFacts, DatasetFacts, MaxScope};
 
 /// Entries in one page: well below the limit of a frame even with hundreds of columns each, and quickly decided.
 const PAGE: usize = 20;
 
 impl Sharing {
-    /// Answers requests for pages, or for one dataset, whose record alone is read. A dataset or a column that no request of the member could get is left out, exactly like one that
+    /// Answers requests for pages, or for one collection, whose record alone is read. A collection or a column that no request of the member could get is left out, exactly like one that
     /// does not exist.
     ///
     /// A page takes many decisions of the policy, so an institution gets one at a time, and none while one of its queries is decided.
@@ -57,7 +58,7 @@ impl Sharing {
         let catalog = parts.storage.catalog();
         let now = parts.clock.now();
         let mut reply = CatalogReply {
-            datasets: Vec::new(),
+            collections: Vec::new(),
             next: None,
         };
         let roster = parts.membership.valid_roster(now).ok();
@@ -67,8 +68,8 @@ impl Sharing {
         let Some(requester) = roster.and_then(known) else {
             return Ok(reply);
         };
-        let records = match &request.dataset {
-            Some(dataset) => named(catalog.datasets().show(dataset))?,
+        let records = match &request.collection {
+            Some(collection) => named(catalog.datasets().show(&DatasetName::from(collection)))?,
             None => catalog.datasets().list()?,
         };
         let published: Vec<_> = records.into_iter().filter(|record| record.published).collect();
@@ -83,14 +84,16 @@ impl Sharing {
                 .current()
                 .max_scope(&requester, &self.own_party(now), &facts, now)
             {
-                reply.datasets.push(entry(&facts, &max_scope, version.manifest().rows));
+                reply
+                    .collections
+                    .push(entry(&facts, &max_scope, version.manifest().rows));
             }
         }
         Ok(reply)
     }
 }
 
-/// The record of a dataset; none if it does not exist.
+/// The record of a collection of one; none if it does not exist.
 fn named(found: Result<DatasetRecord, CatalogError>) -> Result<Vec<DatasetRecord>, CatalogError> {
     match found {
         Ok(record) => Ok(vec![record]),
@@ -99,21 +102,30 @@ fn named(found: Result<DatasetRecord, CatalogError>) -> Result<Vec<DatasetRecord
     }
 }
 
-fn entry(facts: &DatasetFacts, max_scope: &MaxScope, rows: u64) -> CatalogEntry {
-    let shown = facts
-        .columns
-        .iter()
-        .filter(|column| max_scope.columns.contains(&column.name));
+/// The entry of a collection of one with so many rows.
+fn entry(facts: &CollectionFacts, max_scope: &MaxScope, rows: u64) -> CatalogEntry {
+    let datasets = facts.datasets.iter().map(|dataset| listed(dataset, max_scope, rows));
+    CatalogEntry {
+        collection: facts.reference.collection.clone(),
+        datasets: datasets.collect(),
+        tier: max_scope.tier,
+        protections: max_scope.protections.clone(),
+    }
+}
+
+fn listed(dataset: &DatasetFacts, max_scope: &MaxScope, rows: u64) -> CatalogDataset {
+    let visible = max_scope.datasets.get(&dataset.name);
+    let is_visible = |column: &ColumnFacts| visible.is_some_and(|names| names.contains(&column.name));
+    let shown = dataset.columns.iter().filter(|column| is_visible(column));
     let columns = shown.map(|column| CatalogColumn {
         name: column.name.clone(),
         kind: column.kind_label().to_owned(),
         class: column.class.map_or_else(String::new, |class| class.to_string()),
     });
-    CatalogEntry {
-        dataset: facts.reference.dataset.clone(),
+    CatalogDataset {
+        name: dataset.name.clone(),
         columns: columns.collect(),
         about_rows: two_digits(rows),
-        tier: max_scope.tier,
     }
 }
 

@@ -11,7 +11,7 @@ use concordat_storage::ledger::LedgerReceipt;
 use super::case::Case;
 use super::handle::Sharing;
 use super::refusal::{denied, failed};
-use crate::negotiation::{Lease, dataset_facts, is_active_side, party};
+use crate::negotiation::{Lease, collection_facts, is_active_side, party};
 use concordat_policy::{self, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
 
 impl Sharing {
@@ -33,9 +33,9 @@ impl Sharing {
         let parts = &self.0.parts;
         let now = parts.clock.now();
         let facts = match case {
-            // Another dataset of the same name is not the one that was granted.
+            // Another collection of the same name is not the one that was granted.
             Case::Peer { lease, .. } => lease.dataset().facts(&parts.storage).await,
-            Case::Local { dataset, .. } => dataset_facts(&parts.storage, dataset).await,
+            Case::Local { .. } => collection_facts(&parts.storage, &case.collection()).await,
         };
         let facts = facts.map_err(|_| failed("the catalog cannot be read"))?;
         Ok(match case {
@@ -48,7 +48,7 @@ impl Sharing {
                     as_of: case.version().is_some(),
                     consumer: &consumer,
                     provider: &provider,
-                    dataset: facts.as_ref(),
+                    collection: facts.as_ref(),
                     earlier: &parts.negotiations.held_before_grant(lease, now),
                 };
                 policy.explain(&input, now)
@@ -67,7 +67,7 @@ impl Sharing {
                     purpose,
                     as_of: case.version().is_some(),
                     holder: &holder,
-                    dataset: facts.as_ref(),
+                    collection: facts.as_ref(),
                 };
                 policy.decide_local(&input, now)
             }
@@ -113,7 +113,7 @@ impl Sharing {
     /// The digest of what a decision is based on: the policy set, and the release rules that the steward has set for the dataset.
     async fn policy_digest(&self, case: &Case, policy: &Policy) -> Digest32 {
         let parts = &self.0.parts;
-        let facts = dataset_facts(&parts.storage, case.dataset()).await;
+        let facts = collection_facts(&parts.storage, &case.collection()).await;
         let release = facts.ok().flatten().map(|facts| facts.release).unwrap_or_default();
         policy.digest_with(&release)
     }
@@ -122,7 +122,7 @@ impl Sharing {
     /// lower.
     pub(super) async fn queries_per_day(&self, scope: &Scope) -> Option<u32> {
         let parts = &self.0.parts;
-        let facts = dataset_facts(&parts.storage, &scope.dataset).await;
+        let facts = collection_facts(&parts.storage, &scope.collection).await;
         let release = facts.ok().flatten().map(|facts| facts.release).unwrap_or_default();
         let today = parts.policy.current().limits(&release, scope.tier).max_queries_per_day;
         Some(

@@ -8,7 +8,9 @@ use concordat_network::{FramedStream, NetworkError};
 use concordat_protocol::ids::{DatasetName, GrantId};
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Columns;
-use concordat_protocol::wire::messages::{GrantColumnsReply, GrantColumnsRequest, GrantedColumn, Refusal, RefusalCode};
+use concordat_protocol::wire::messages::{
+    GrantColumnsReply, GrantColumnsRequest, GrantedColumn, GrantedDataset, Refusal, RefusalCode,
+};
 use concordat_storage::catalog::CatalogError;
 
 use super::handle::Sharing;
@@ -22,7 +24,7 @@ impl Sharing {
         let consumer = stream.session().until_attested().await?;
         while let Some(GrantColumnsRequest { grant }) = stream.recv().await? {
             let reply = match self.granted_columns(&grant, &consumer).await {
-                Ok(columns) => GrantColumnsReply::Columns(columns),
+                Ok(dataset) => GrantColumnsReply::Datasets(vec![dataset]),
                 Err(refusal) => GrantColumnsReply::Refused(refusal),
             };
             stream.send(&reply).await?;
@@ -30,19 +32,24 @@ impl Sharing {
         stream.close().await
     }
 
-    async fn granted_columns(&self, grant: &GrantId, consumer: &Attested) -> Result<Vec<GrantedColumn>, Refusal> {
+    async fn granted_columns(&self, grant: &GrantId, consumer: &Attested) -> Result<GrantedDataset, Refusal> {
         let parts = &self.0.parts;
         let party = Party::Institution(consumer.institution.clone());
         let _slot = self.0.limits.decision_slot(&party, WaitDeadline::start()).await?;
         let lease = parts.grants.lease(grant, consumer, parts.clock.now()).await?;
         let scope = &lease.terms().scope;
-        let columns = self.own_columns(&scope.dataset.dataset, None).await?;
-        // Asked afterward: another dataset of the same name is not the one that was granted.
-        let granted = lease.dataset().facts(&parts.storage).await;
-        let granted = granted.map_err(|_| failed("the catalog cannot be read"))?;
+        let several = || Refusal::because(RefusalCode::Denied, "the collection has several datasets");
+        let (dataset, granted) = scope.only().ok_or_else(several)?;
+        let columns = self.own_columns(&dataset.dataset, None).await?;
+        // Asked afterward: another collection of the same name is not the one that was granted.
+        let facts = lease.dataset().facts(&parts.storage).await;
+        let facts = facts.map_err(|_| failed("the catalog cannot be read"))?;
         let erased = || Refusal::because(RefusalCode::Denied, "the dataset that the grant is about was erased");
-        let columns = columns.filter(|_| granted.is_some()).ok_or_else(erased)?;
-        Ok(shown(columns, &scope.columns))
+        let columns = columns.filter(|_| facts.is_some()).ok_or_else(erased)?;
+        Ok(GrantedDataset {
+            name: dataset.dataset,
+            columns: shown(columns, &granted.columns),
+        })
     }
 
     /// The columns of a version of an own dataset, `None` for the current one; `None` if there is no such dataset or version.

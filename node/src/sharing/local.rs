@@ -16,7 +16,7 @@ use super::pipeline::{Received, Running};
 use super::refusal::failed;
 use super::requester::Requester;
 use super::span::query_span;
-use crate::negotiation::dataset_facts;
+use crate::negotiation::collection_facts;
 use concordat_policy::Explanation;
 
 /// Chunks that wait for the reader: one is read while the next is computed.
@@ -38,7 +38,7 @@ impl Sharing {
         dataset: &DatasetName,
     ) -> Result<Option<Scope>, Refusal> {
         let case = self.planned_case(requester, purpose, dataset)?;
-        let known = dataset_facts(&self.0.parts.storage, case.dataset()).await;
+        let known = collection_facts(&self.0.parts.storage, &case.collection()).await;
         match known.map_err(|_| failed("the catalog cannot be read"))? {
             Some(_) => self.decide(&case, &self.policy()).await.map(Some),
             None => Ok(None),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use concordat_engine::{Cut, IpcAnswer, Permit};
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::schema::VersionNumber;
-use concordat_protocol::scope::{Columns, Scope};
+use concordat_protocol::scope::{Columns, Datasets, Scope};
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use concordat_storage::catalog::{CatalogError, OpenVersion};
 use concordat_storage::ledger::LedgerReceipt;
@@ -25,7 +25,7 @@ pub(super) async fn open_engine(
     time: Duration,
     running: usize,
 ) -> Result<IpcAnswer, Refusal> {
-    let version = open_version(sharing, scope.dataset.dataset.clone(), case.version()).await?;
+    let version = open_version(sharing, DatasetName::from(&scope.collection.collection), case.version()).await?;
     let scope = columns_of_version(scope, case, &version)?;
     let clock = sharing.0.parts.clock.clone();
     let window = scope.window;
@@ -80,11 +80,14 @@ fn columns_of_version(scope: Scope, case: &Case, version: &OpenVersion) -> Resul
     if case.version().is_none() {
         return Ok(scope);
     }
-    let known = scope
+    let several = || Refusal::because(RefusalCode::Denied, "the collection has several datasets");
+    let (dataset, shown) = scope.only().ok_or_else(several)?;
+    let known = shown
         .columns
         .iter()
         .filter(|(name, _)| version.manifest().column(name).is_some());
     let columns = Columns::new(known.map(|(name, transform)| (name.clone(), transform)));
     let columns = columns.map_err(|error| Refusal::because(RefusalCode::Denied, error.to_string()))?;
-    Ok(Scope { columns, ..scope })
+    let datasets = Datasets::one(dataset.dataset, columns, shown.rows.clone());
+    Ok(Scope { datasets, ..scope })
 }

@@ -32,7 +32,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use concordat_engine::{AnswerTotals, IpcAnswer, QueryError};
 use concordat_protocol::audit::EntryBody;
-use concordat_protocol::ids::Digest32;
+use concordat_protocol::ids::{DatasetName, Digest32};
 use concordat_protocol::scope::{Scope, Tier};
 use concordat_protocol::wire::messages::Refusal;
 use concordat_storage::ledger::{LedgerError, LedgerReceipt};
@@ -68,7 +68,8 @@ impl Received {
         reader_gone: impl Future<Output = ()> + Send,
     ) -> Result<Running, NotRun> {
         let admitted = self.admit(sharing).await.map_err(NotRun::Unrecorded)?;
-        span::describe_query(admitted.case.grant().as_ref(), &admitted.case.dataset().dataset);
+        let queried = DatasetName::from(&admitted.case.collection().collection);
+        span::describe_query(admitted.case.grant().as_ref(), &queried);
         let recorded = admitted.decide(sharing).await.record(sharing).await?;
         recorded.start(sharing, reader_gone).await.map_err(NotRun::Recorded)
     }

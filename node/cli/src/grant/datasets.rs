@@ -110,10 +110,7 @@ fn of_line(text: &str, institution: &InstitutionId) -> Result<DatasetRef, Invali
         return text.parse();
     }
     let dataset: DatasetName = text.parse()?;
-    Ok(DatasetRef {
-        institution: institution.clone(),
-        dataset,
-    })
+    Ok(DatasetRef::alone(institution.clone(), dataset))
 }
 
 #[cfg(test)]

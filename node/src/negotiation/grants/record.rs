@@ -232,7 +232,7 @@ impl Live {
             grant: grant.terms().grant,
         })?;
         Ok(Self {
-            dataset: BoundCollection::new(grant.terms().scope.dataset.clone(), record.dataset),
+            dataset: BoundCollection::new(grant.terms().scope.collection.clone(), record.dataset),
             grant,
             party,
             status: watch::Sender::new(record.state.status),

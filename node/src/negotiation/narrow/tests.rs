@@ -1,6 +1,6 @@
 //! An offer stays within what the policy allows, with any options of the steward.
 
-use concordat_protocol::scope::{Constraint, Limits, Places, Purpose, Purposes, Value, Values};
+use concordat_protocol::scope::{Constraint, Limits, Places, Protection, Purpose, Purposes, Subjects, Value, Values};
 use concordat_protocol::{
     ids::SegmentName,
     schema::{ColumnClass, ColumnKind},
@@ -8,7 +8,7 @@ use concordat_protocol::{
 
 use super::*;
 use crate::negotiation::NegotiationError;
-use concordat_policy::ColumnFacts;
+use concordat_policy::{ColumnFacts, DatasetFacts};
 
 const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const DAY_S: i64 = 86_400;
@@ -21,7 +21,7 @@ fn zurich() -> InstitutionId {
     InstitutionId::new("zurich").unwrap()
 }
 
-fn facts() -> DatasetFacts {
+fn facts() -> CollectionFacts {
     use ColumnClass::{DirectIdentifier, Ordinary, QuasiIdentifier};
     let columns = [
         ("mrn", DirectIdentifier, ColumnKind::Text),
@@ -31,11 +31,14 @@ fn facts() -> DatasetFacts {
         ("sex", Ordinary, ColumnKind::Int),
     ];
     let column = |(column, class, kind)| ColumnFacts::new(name(column), Some(class), kind);
-    DatasetFacts {
+    CollectionFacts {
         reference: "budapest.heart".parse().unwrap(),
         segment: SegmentName::new("main").unwrap(),
         published: true,
-        columns: columns.into_iter().map(column).collect(),
+        datasets: vec![DatasetFacts {
+            name: "heart".parse().unwrap(),
+            columns: columns.into_iter().map(column).collect(),
+        }],
         release: concordat_protocol::release::ReleaseRules::default(),
     }
 }
@@ -52,10 +55,15 @@ fn allowed() -> Scope {
     ];
     let women = Constraint::new(Values::Set([Value::Int(0)].into()), false).unwrap();
     Scope {
-        dataset: facts().reference,
+        collection: facts().reference,
         tier: Tier::Aggregate,
-        columns: Columns::new(columns.map(|(column, transform)| (name(column), transform))).unwrap(),
-        rows: Rows::new(BTreeMap::from([(name("sex"), women)])).unwrap(),
+        protection: Protection::Exact,
+        subjects: Subjects::Any,
+        datasets: Datasets::one(
+            "heart".parse().unwrap(),
+            Columns::new(columns.map(|(column, transform)| (name(column), transform))).unwrap(),
+            Rows::new(BTreeMap::from([(name("sex"), women)])).unwrap(),
+        ),
         purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
         people: People::Any,
         places: Places::Any,
@@ -63,6 +71,7 @@ fn allowed() -> Scope {
             max_rows: Some(1000),
             max_queries_per_day: Some(100),
             min_cell: 10,
+            ..Limits::WIDEST
         },
         window: Window::new(NOON, NOON.plus_seconds(100 * DAY_S)).unwrap(),
     }
@@ -104,7 +113,7 @@ fn each_option_narrows_its_part_and_no_other() {
             parts.len() == 1 && allowed().covers(&offered),
             "{options}: {differences:?}"
         );
-        let shown = format!("{differences:?} {}", offered.columns);
+        let shown = format!("{differences:?} {}", offered.only().unwrap().1.columns);
         assert!(shown.contains(expected), "{options}: {shown}");
     }
     assert_eq!(within(serde_json::json!({})).unwrap(), allowed());
@@ -189,7 +198,7 @@ proptest::proptest! {
         if let Ok(offered) = restriction.within(&allowed(), &zurich(), &facts()) {
             proptest::prop_assert!(allowed().covers(&offered));
             proptest::prop_assert!(restriction.tier.is_none_or(|tier| offered.tier == tier));
-            for (column, transform) in offered.columns.iter() {
+            for (column, transform) in offered.only().unwrap().1.columns.iter() {
                 proptest::prop_assert!(restriction.columns.as_ref().is_none_or(|columns| columns.contains(column)));
                 proptest::prop_assert!(restriction.transforms.get(column).is_none_or(|wanted| wanted.0.covers(transform)));
             }

@@ -189,7 +189,7 @@ impl Slot {
         let scope = &held.scope.scope;
         let is_over = scope.window.not_after() <= now;
         let created = self.origin.read().unwrap_or_else(PoisonError::into_inner).dataset;
-        let about = BoundCollection::new(scope.dataset.clone(), created);
+        let about = BoundCollection::new(scope.collection.clone(), created);
         (about == *dataset && !is_over).then_some(held)
     }
 

@@ -7,7 +7,7 @@ use concordat_documents::grant::{
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::grant::{Effective, Party};
-use concordat_protocol::ids::ColumnName;
+use concordat_protocol::ids::{ColumnName, DatasetName};
 use concordat_protocol::negotiation::{Body, Narrowing, NegotiationMessage, State, StateName};
 use concordat_protocol::scope::{Limits, Scope};
 use concordat_protocol::text::Reason;
@@ -102,10 +102,10 @@ pub(super) fn grant(view: &NegotiationView, grant: Option<&GrantView>, now: Time
         narrowings: narrowings(view),
         provider: first.to.clone(),
         consumer: first.from.clone(),
-        dataset: scope.dataset.dataset.clone(),
+        dataset: DatasetName::from(&scope.collection.collection),
         tier: scope.tier,
         columns: columns(scope),
-        rows: scope.rows.to_string(),
+        rows: rows(scope),
         purposes: scope.purposes.iter().cloned().collect(),
         people: scope.people.to_string(),
         places: scope.places.to_string(),
@@ -169,11 +169,40 @@ fn signers(state: &State) -> Vec<Party> {
 }
 
 fn columns(scope: &Scope) -> Vec<GrantColumn> {
-    let columns = scope.columns.iter().map(|(name, transform)| GrantColumn {
+    let columns = scope.datasets.iter().flat_map(|(_, dataset)| dataset.columns.iter());
+    let columns = columns.map(|(name, transform)| GrantColumn {
         name: name.clone(),
         transform: transform.to_string(),
     });
     columns.collect()
+}
+
+/// The rows of each dataset as text, which names the datasets if there are several.
+fn rows(scope: &Scope) -> String {
+    match scope.only() {
+        Some((_, dataset)) => dataset.rows.to_string(),
+        None => {
+            let each = scope
+                .datasets
+                .iter()
+                .map(|(name, dataset)| format!("{name}: {}", dataset.rows));
+            each.collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+/// The columns of each dataset as text, which names the datasets if there are several.
+fn shown(scope: &Scope) -> String {
+    match scope.only() {
+        Some((_, dataset)) => dataset.columns.to_string(),
+        None => {
+            let each = scope
+                .datasets
+                .iter()
+                .map(|(name, dataset)| format!("{name}: {}", dataset.columns));
+            each.collect::<Vec<_>>().join("; ")
+        }
+    }
 }
 
 fn limits(limits: Limits) -> GrantLimits {
@@ -181,6 +210,10 @@ fn limits(limits: Limits) -> GrantLimits {
         max_rows,
         max_queries_per_day,
         min_cell,
+        // A grant that sets one of these is refused ([`Scope::check_applied`]).
+        per_person_per_day: _,
+        max_cells: _,
+        distinctions: _,
     } = limits;
     GrantLimits {
         max_rows,
@@ -242,12 +275,12 @@ fn termination_reason(state: &State) -> Option<Reason> {
 fn summary(body: &Body) -> String {
     match body {
         Body::Request { scope, justification } => {
-            format!("requests {} of {}: {justification}", scope.tier, scope.columns)
+            format!("requests {} of {}: {justification}", scope.tier, shown(scope))
         }
         Body::Offer { scope, narrowings } => format!(
             "offers {} of {}; {} narrowed",
             scope.tier,
-            scope.columns,
+            shown(scope),
             narrowings.len()
         ),
         Body::Accept => "accepts the offer".to_owned(),

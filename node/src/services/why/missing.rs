@@ -29,10 +29,10 @@ pub(super) async fn for_query(node: &Node, caller: &Actor, sql: &str, purpose: O
     let mut of_others = BTreeSet::new();
     for (institution, dataset) in tables {
         match institution {
-            Some(institution) => drop(of_others.insert(DatasetRef { institution, dataset })),
+            Some(institution) => drop(of_others.insert(DatasetRef::alone(institution, dataset))),
             None => {
-                let shared = held().map(|view| &view.terms.scope.dataset);
-                of_others.extend(shared.filter(|shared| shared.dataset == dataset).cloned());
+                let shared = held().filter_map(|view| Some(view.terms.scope.only()?.0));
+                of_others.extend(shared.filter(|shared| shared.dataset == dataset));
             }
         }
     }
@@ -53,10 +53,16 @@ pub(super) async fn for_query(node: &Node, caller: &Actor, sql: &str, purpose: O
     let holders: BTreeSet<&InstitutionId> = of_others.iter().map(|dataset| &dataset.institution).collect();
     missing.extend(holders.into_iter().filter_map(|holder| of_peer(node, holder)));
     for dataset in &of_others {
-        let about: Vec<&GrantView> = held().filter(|view| view.terms.scope.dataset == *dataset).collect();
+        let about: Vec<&GrantView> = held().filter(|view| is_about(view, dataset)).collect();
         missing.extend(of_grants(dataset, &about, purpose, now));
     }
     missing
+}
+
+/// Whether a grant covers the dataset.
+fn is_about(view: &GrantView, dataset: &DatasetRef) -> bool {
+    let scope = &view.terms.scope;
+    scope.collection == dataset.collection() && scope.datasets.get(&dataset.dataset).is_some()
 }
 
 /// What is missing for queries under a grant.
