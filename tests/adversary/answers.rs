@@ -11,8 +11,8 @@ use concordat_protocol::schema::ColumnKind;
 use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::CoSigned;
 use concordat_protocol::wire::messages::{
-    AnswerDigest, ChunkAccepted, Countersignature, GrantColumnsReply, GrantColumnsRequest, GrantedColumn, QueryClosing,
-    QueryFrame, QueryOpening, Refusal, RefusalCode,
+    AnswerDigest, ChunkAccepted, Countersignature, GrantColumnsReply, GrantColumnsRequest, GrantedColumn,
+    GrantedDataset, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
 };
 use concordat_protocol::wire::streams::{GRANT_COLUMNS, QUERY};
 use libp2p_stream::IncomingStreams;
@@ -116,12 +116,15 @@ pub(super) fn show_columns(attacker: &MaliciousPeer) {
         kind,
         empty: false,
     };
-    let columns = vec![shown("sex", ColumnKind::Int), shown("chol", ColumnKind::Int)];
+    let dataset = GrantedDataset {
+        name: "heart".parse().unwrap(),
+        columns: vec![shown("sex", ColumnKind::Int), shown("chol", ColumnKind::Int)],
+    };
     tokio::spawn(async move {
         loop {
             let (_, mut stream) = Wire::next(&mut requests).await;
             while stream.recv::<GrantColumnsRequest>().await.is_ok() {
-                let reply = GrantColumnsReply::Columns(columns.clone());
+                let reply = GrantColumnsReply::Datasets(vec![dataset.clone()]);
                 if stream.send(&reply).await.is_err() {
                     break;
                 }

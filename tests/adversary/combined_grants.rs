@@ -10,7 +10,7 @@ use concordat_protocol::ids::{DatasetName, GrantId, NegotiationId};
 use concordat_protocol::negotiation::{State, StateName};
 use concordat_protocol::release::ReleaseChange;
 use concordat_protocol::schema::ColumnClass;
-use concordat_protocol::scope::{Columns, Scope, Transform};
+use concordat_protocol::scope::{Columns, Datasets, Rows, Scope, Transform};
 use concordat_storage::catalog::ImportRequest;
 use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
 use concordat_tests::{Import, Outcome, Person, World as Consortium, tester};
@@ -197,8 +197,12 @@ fn people_name() -> DatasetName {
 /// A request of the member that has arrived at the provider.
 async fn arrived(world: &World, columns: &[&str]) -> NegotiationId {
     let scope = Scope {
-        dataset: "cleveland.people".parse().unwrap(),
-        columns: Columns::new(columns.iter().map(|name| (column(name), Transform::Clear))).unwrap(),
+        collection: "cleveland.people".parse().unwrap(),
+        datasets: Datasets::one(
+            people_name(),
+            Columns::new(columns.iter().map(|name| (column(name), Transform::Clear))).unwrap(),
+            Rows::all(),
+        ),
         ..wide(&world.provider)
     };
     let member = world.member.node.negotiations();

@@ -12,7 +12,10 @@ async fn columns(world: &World, grant: GrantId) -> Result<Vec<String>, Refusal> 
     let mut stream = world.attacker.open(&world.provider, GRANT_COLUMNS).await.unwrap();
     stream.send(&GrantColumnsRequest { grant }).await.unwrap();
     match stream.recv().await.unwrap() {
-        GrantColumnsReply::Columns(columns) => Ok(columns.into_iter().map(|column| column.name.to_string()).collect()),
+        GrantColumnsReply::Datasets(datasets) => {
+            let columns = datasets.into_iter().flat_map(|dataset| dataset.columns);
+            Ok(columns.map(|column| column.name.to_string()).collect())
+        }
         GrantColumnsReply::Refused(refusal) => Err(refusal),
     }
 }

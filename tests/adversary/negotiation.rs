@@ -6,7 +6,7 @@ use concordat_protocol::grant::GrantTerms;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{AsProvider, Body, Narrowing, NegotiationMessage, StateName};
-use concordat_protocol::scope::{Scope, Tier, Window};
+use concordat_protocol::scope::{Columns, Datasets, Noise, Protection, Rows, Scope, Tier, Window};
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{RefusalCode, Reply};
@@ -52,6 +52,13 @@ async fn requests_that_break_a_rule_are_refused_and_leave_nothing() {
             }),
         ),
         ("dataset-known", of(scope(member.id()))),
+        (
+            "scope-applied",
+            of(Scope {
+                protection: Protection::Perturbed(Noise::new(3, 5, 5).unwrap()),
+                ..wide(provider)
+            }),
+        ),
     ];
     for (expected, message) in invalid {
         let refusal = refused(attacker, provider, message).await;
@@ -72,7 +79,8 @@ async fn request_for_an_unpublished_dataset_is_refused_as_unknown() {
     let mut answers = Vec::new();
     for name in ["ward", "none"] {
         let scope_of_request = Scope {
-            dataset: format!("cleveland.{name}").parse().unwrap(),
+            collection: format!("cleveland.{name}").parse().unwrap(),
+            datasets: Datasets::one(name.parse().unwrap(), Columns::default(), Rows::all()),
             ..wide(&world.provider)
         };
         let request = sign(&request(&world, 1, scope_of_request), &world.attacker.node);

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::query::Receipt;
-use concordat_protocol::scope::Tier;
+use concordat_protocol::scope::{ProtectionName, Tier};
 use concordat_protocol::signed::CoSigned;
-use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest, QueryClosing};
+use concordat_protocol::wire::messages::{
+    CatalogColumn, CatalogDataset, CatalogEntry, CatalogReply, CatalogRequest, QueryClosing,
+};
 
 use super::answers::{Exchange, ProviderFixture};
 use super::malicious_peer::{MaliciousPeer, Wire};
@@ -89,12 +91,7 @@ async fn catalog_that_would_fill_the_memory_is_aborted() {
         kind: "x".repeat(1 << 20),
         class: "ordinary".to_owned(),
     };
-    let entry = CatalogEntry {
-        dataset: "heart".parse().unwrap(),
-        columns: vec![column],
-        about_rows: 1,
-        tier: Tier::Records,
-    };
+    let entry = entry("heart", vec![column]);
     let serving = async {
         let (_, mut stream) = Wire::next(&mut incoming).await;
         for page in 1..=1000 {
@@ -102,7 +99,7 @@ async fn catalog_that_would_fill_the_memory_is_aborted() {
                 return page;
             };
             let reply = CatalogReply {
-                datasets: vec![entry.clone()],
+                collections: vec![entry.clone()],
                 next: Some(page),
             };
             if stream.send(&reply).await.is_err() {
@@ -121,17 +118,18 @@ async fn catalog_that_would_fill_the_memory_is_aborted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn catalog_request_for_one_dataset_is_about_no_other() {
     let world = World::connected().await;
-    let ask = async |dataset: Option<&str>| {
+    let ask = async |collection: Option<&str>| {
         let request = CatalogRequest {
             from: 0,
-            dataset: dataset.map(|name| name.parse().unwrap()),
+            collection: collection.map(|name| name.parse().unwrap()),
         };
         let reply: CatalogReply = world
             .attacker
             .request(&world.provider, CATALOG, &request)
             .await
             .unwrap();
-        let names: Vec<String> = reply.datasets.iter().map(|entry| entry.dataset.to_string()).collect();
+        let listed = reply.collections.iter();
+        let names: Vec<String> = listed.map(|entry| entry.collection.to_string()).collect();
         (names, reply.next)
     };
     let heart = || (vec!["heart".to_owned()], None);
@@ -144,21 +142,15 @@ async fn catalog_request_for_one_dataset_is_about_no_other() {
     // A well-behaved consumer asks for one dataset in one request, and takes no other for it.
     world.attacker.meet(&world.member).await;
     let mut incoming = world.attacker.accept(CATALOG);
-    let entry = |name: &str| CatalogEntry {
-        dataset: name.parse().unwrap(),
-        columns: Vec::new(),
-        about_rows: 1,
-        tier: Tier::Records,
-    };
     let serving = async {
         let (_, mut stream) = Wire::next(&mut incoming).await;
         let request: CatalogRequest = stream.recv().await.unwrap();
         let reply = CatalogReply {
-            datasets: vec![entry("other")],
+            collections: vec![entry("other", Vec::new())],
             next: None,
         };
         stream.send(&reply).await.unwrap();
-        request.dataset.map(|dataset| dataset.to_string())
+        request.collection.map(|collection| collection.to_string())
     };
     let wanted = format!("{}/heart", world.attacker.institution).parse().unwrap();
     let found = world.member.node.federation().dataset_of(&wanted);
@@ -166,6 +158,20 @@ async fn catalog_request_for_one_dataset_is_about_no_other() {
     assert!(found.unwrap().is_none());
     assert_eq!(requested.as_deref(), Some("heart"));
     world.assert_still_serving().await;
+}
+
+/// A collection of one in a catalog.
+fn entry(name: &str, columns: Vec<CatalogColumn>) -> CatalogEntry {
+    CatalogEntry {
+        collection: name.parse().unwrap(),
+        datasets: vec![CatalogDataset {
+            name: name.parse().unwrap(),
+            columns,
+            about_rows: 1,
+        }],
+        tier: Tier::Records,
+        protections: [ProtectionName::Exact].into(),
+    }
 }
 
 /// The positions of the metadata of the columns and of the first rows.

@@ -17,7 +17,8 @@ use concordat_protocol::negotiation::{Authentic, Justification, NegotiationMessa
 use concordat_protocol::query::Role;
 use concordat_protocol::release::ReleaseChange;
 use concordat_protocol::scope::{
-    Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
+    Columns, Datasets, Limits, People, Places, Protection, Purpose, Purposes, Rows, Scope, Subjects, Tier, Transform,
+    Window,
 };
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
@@ -365,7 +366,7 @@ pub(super) fn wide(target: &InProcessNode) -> Scope {
 pub(super) fn nameless(target: &InProcessNode) -> Scope {
     let columns = ["record_number", "age", "sex", "chol"].map(|name| (column(name), Transform::Clear));
     Scope {
-        columns: Columns::new(columns).unwrap(),
+        datasets: Datasets::one("heart".parse().unwrap(), Columns::new(columns).unwrap(), Rows::all()),
         ..wide(target)
     }
 }
@@ -374,10 +375,11 @@ pub(super) fn nameless(target: &InProcessNode) -> Scope {
 pub(super) fn scope(holder: &InstitutionId) -> Scope {
     let columns = ["record_number", "name", "age", "sex", "chol"].map(|name| (column(name), Transform::Clear));
     Scope {
-        dataset: format!("{holder}.heart").parse().unwrap(),
+        collection: format!("{holder}.heart").parse().unwrap(),
         tier: Tier::Records,
-        columns: Columns::new(columns).unwrap(),
-        rows: Rows::all(),
+        protection: Protection::Exact,
+        subjects: Subjects::Any,
+        datasets: Datasets::one("heart".parse().unwrap(), Columns::new(columns).unwrap(), Rows::all()),
         purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
         people: People::Any,
         places: Places::Any,

@@ -20,7 +20,8 @@ use concordat_protocol::negotiation::{Justification, StateName};
 use concordat_protocol::query::Role;
 use concordat_protocol::release::{ReleaseChange, TierLimits};
 use concordat_protocol::scope::{
-    self, Columns, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
+    self, Columns, Datasets, People, Places, Protection, Purpose, Purposes, Rows, Scope, Subjects, Tier, Transform,
+    Window,
 };
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
@@ -117,7 +118,7 @@ impl Pair {
         let grant = grants
             .iter()
             .rev()
-            .find(|grant| grant.terms.scope.dataset.dataset.as_str() == "large")
+            .find(|grant| grant.terms.scope.collection.collection.as_str() == "large")
             .unwrap()
             .terms
             .grant;
@@ -282,10 +283,11 @@ fn everything(table: &str) -> Scope {
         .iter()
         .map(|(column, _)| (ColumnName::new(column).unwrap(), Transform::Clear));
     Scope {
-        dataset: format!("cleveland.{table}").parse().unwrap(),
+        collection: format!("cleveland.{table}").parse().unwrap(),
         tier: Tier::Records,
-        columns: Columns::new(columns).unwrap(),
-        rows: Rows::all(),
+        protection: Protection::Exact,
+        subjects: Subjects::Any,
+        datasets: Datasets::one(table.parse().unwrap(), Columns::new(columns).unwrap(), Rows::all()),
         purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
         people: People::Any,
         places: Places::Any,

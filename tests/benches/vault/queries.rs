@@ -11,7 +11,8 @@ use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret, Suite};
 use concordat_protocol::audit::{Cause, EntryBody, NodeTask};
 use concordat_protocol::ids::{Digest32, InstitutionId, QueryId};
 use concordat_protocol::scope::{
-    Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
+    Columns, Datasets, Limits, People, Places, Protection, Purpose, Purposes, Rows, Scope, Subjects, Tier, Transform,
+    Window,
 };
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
@@ -208,10 +209,11 @@ fn scope(version: &OpenVersion, tier: Tier) -> Scope {
         .own_columns()
         .map(|column| (column.name.clone(), Transform::Clear));
     Scope {
-        dataset: "budapest.visits".parse().unwrap(),
+        collection: "budapest.visits".parse().unwrap(),
         tier,
-        columns: Columns::new(columns).unwrap(),
-        rows: Rows::all(),
+        protection: Protection::Exact,
+        subjects: Subjects::Any,
+        datasets: Datasets::one("visits".parse().unwrap(), Columns::new(columns).unwrap(), Rows::all()),
         purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
         people: People::Any,
         places: Places::Any,
