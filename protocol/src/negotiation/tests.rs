@@ -1,5 +1,6 @@
-//! Complete negotiations; the single rules are tested in `rules`, random networks in `model`.
+//! Complete negotiations; the single rules are tested in `rules` and `applied`, random networks in `model`.
 
+mod applied;
 mod model;
 mod order;
 mod rules;

@@ -259,7 +259,7 @@ fn query_uses_the_datasets_that_are_left() {
     assert_eq!(rules(&denied(&granted, &facts)), ["columns-exist"]);
 }
 
-/// A narrowing in these parts makes a grant unusable: nothing of them may change in silence.
+/// A narrowing in these parts makes a grant unusable: none of them may change unnoticed.
 #[test]
 fn query_under_a_grant_that_became_narrower_is_denied() {
     let granted = offered(&request(&["person.sex", "visit.sex"], &[])).scope;

@@ -67,6 +67,20 @@ proptest! {
     }
 
     #[test]
+    fn covers_of_parts_agrees_with_meet(a in datasets(), b in datasets(), s in subjects(), t in subjects()) {
+        let met = a.meet(&b).ok();
+        // What both have, and one dataset more: wider in its names only.
+        let more = met.iter().flat_map(|met| met.iter().chain(b.iter().filter(|(name, _)| met.get(name).is_none())));
+        let more = Datasets::new(more.map(|(name, scope)| (name.clone(), scope.clone()))).ok();
+        for inner in [Some(b.clone()), met.clone(), more].into_iter().flatten() {
+            prop_assert_eq!(a.wider_parts(&inner).is_empty(), a.meet(&inner).is_ok_and(|met| met == inner));
+        }
+        for inner in [Some(t.clone()), s.meet(&t)].into_iter().flatten() {
+            prop_assert_eq!(s.covers(&inner), s.meet(&inner).is_some_and(|met| met == inner));
+        }
+    }
+
+    #[test]
     fn covers_is_transitive(a in scopes(), b in scopes(), c in scopes()) {
         let inside = |outer: &Scope, other: &Scope| outer.meet_parts(other).unwrap_or_else(|_| other.clone());
         let b = inside(&a, &b);
@@ -84,6 +98,19 @@ proptest! {
     fn differences_are_none_only_for_the_same_scope(a in scopes(), b in scopes()) {
         prop_assert_eq!(a.differences(&b).is_empty(), a == b);
         prop_assert_eq!(a.differences(&a), []);
+        let in_one_part = [
+            Scope { datasets: b.datasets.clone(), ..a.clone() },
+            Scope { subjects: b.subjects.clone(), ..a.clone() },
+            Scope { protection: b.protection, ..a.clone() },
+        ];
+        let without = a.datasets.names().filter_map(|left_out| {
+            let others = a.datasets.iter().filter(|(name, _)| *name != left_out);
+            let datasets = Datasets::new(others.map(|(name, scope)| (name.clone(), scope.clone()))).ok()?;
+            Some(Scope { datasets, ..a.clone() })
+        });
+        for other in without.chain(in_one_part) {
+            prop_assert_eq!(a.differences(&other).is_empty(), a == other);
+        }
         let different = |difference: &Difference| difference.requested != difference.offered;
         prop_assert!(a.differences(&b).iter().all(different));
     }
