@@ -226,7 +226,8 @@ async fn offered_columns(provider: &InProcessNode, id: NegotiationId) -> BTreeSe
             let State::Offered(offered) = view.detail else {
                 panic!("{:?}", view.detail)
             };
-            offered.offer.columns.names().map(ToString::to_string).collect()
+            let (_, dataset) = offered.offer.only().unwrap();
+            dataset.columns.names().map(ToString::to_string).collect()
         }
         Err(NegotiationError::Denied { .. }) => BTreeSet::new(),
         Err(other) => panic!("{other}"),

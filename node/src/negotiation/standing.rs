@@ -78,7 +78,7 @@ impl Negotiations {
             });
         };
         self.check_author(author).await?;
-        let (_, facts) = self.visible(&accepted.offer.dataset).await?;
+        let (_, facts) = self.visible(&accepted.offer.collection).await?;
         self.check_policy(&accepted.offer, continuing, now).await?;
         Ok(self.policy_digest(&facts))
     }
