@@ -8,7 +8,7 @@ use concordat_protocol::scope::Purpose;
 
 use crate::facts::{ColumnFacts, Parties, Party};
 use crate::load::Policy;
-use crate::matrix;
+use crate::permitted;
 use crate::sample::RequestSpace;
 
 impl Policy {
@@ -46,7 +46,7 @@ impl Policy {
             consumer: &member,
             holder: &space.holder,
         };
-        let (line, request) = matrix::reveal(parties, (&column, dataset), case.reveal, case.tier, &purpose);
+        let (line, request) = permitted::reveal(parties, (&column, dataset), case.reveal, case.tier, &purpose);
         let allowed = self.authorize(&request).allowed;
         CaseOutcome {
             case: line,

@@ -87,9 +87,9 @@ fn key(
 ) -> Result<(Expr, Expr)> {
     let (one, other) = (shape(&left, left_schema), shape(&right, right_schema));
     if !same_form(&one, &other) {
-        pseudonyms::check(&left, &right, both)?;
+        compare_pseudonyms::check(&left, &right, both)?;
         if class_of(&left, left_schema)? == class_of(&right, right_schema)? {
-            years::check((&left, &one), (&right, &other))?;
+            compare_years::check((&left, &one), (&right, &other))?;
         }
         return Err(refused(format!(
             "`{}` is {}, and `{}` is {}: they cannot be joined",
