@@ -15,9 +15,9 @@ use datafusion::{
 };
 
 use super::{
-    align, bands,
+    align,
     class::{Class, shape, shown, text_literal},
-    compare,
+    compare, compare_bands,
     expressions::refused,
     literals, operands,
 };

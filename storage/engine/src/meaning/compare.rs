@@ -15,8 +15,8 @@ use super::{
     align,
     class::{Class, class_of, describe, literal_value, same_form, shape, shown},
     compare_bands::{self, Band},
+    compare_pseudonyms, compare_years,
     expressions::{operation, refused},
-    pseudonyms, years,
 };
 use crate::shown::{Shape, shape_of};
 

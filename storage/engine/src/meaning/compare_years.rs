@@ -15,8 +15,8 @@ use datafusion::{
 };
 
 use super::{
-    bands,
     class::{Class, class_of, literal_value, shown, text_literal},
+    compare_bands,
     expressions::{operation, refused},
     literals::{self, DAY_MICROS},
 };

@@ -118,3 +118,20 @@ async fn meaning_of_a_meaning_is_the_same() {
         assert_eq!(again, home.rows(&sql).await.unwrap(), "{text}");
     }
 }
+
+#[tokio::test]
+async fn full_join_whose_columns_in_common_stay_is_refused() {
+    let home = people();
+    for join in ["FULL JOIN same USING (id)", "NATURAL RIGHT JOIN same"] {
+        // A list without some columns is not written out.
+        let refusal = home.refusal(&format!("SELECT * EXCLUDE (born) FROM t {join}")).await;
+        assert!(refusal.contains("coalesce"), "{join}: {refusal}");
+    }
+    assert_eq!(
+        home.rows("SELECT * EXCLUDE (born) FROM t JOIN same USING (id)")
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+}
