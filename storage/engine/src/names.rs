@@ -204,9 +204,10 @@ impl Joins<'_> {
     }
 
     fn relation(&mut self, relation: &mut TableFactor, scope: &mut Scope<'_>) {
-        match relation {
-            TableFactor::NestedJoin { table_with_joins, .. } => self.conditions(table_with_joins, scope),
-            _ => scope.sources.extend(self.waiting.pop_front()),
+        if let TableFactor::NestedJoin { table_with_joins, .. } = relation {
+            self.conditions(table_with_joins, scope);
+        } else {
+            scope.sources.extend(self.waiting.pop_front());
         }
     }
 }

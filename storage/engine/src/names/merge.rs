@@ -40,12 +40,15 @@ fn wildcard(item: &SelectItem) -> Option<&WildcardAdditionalOptions> {
 /// Whether a join in parentheses has a name, behind which its tables have none.
 fn has_named_join(from: &TableWithJoins) -> bool {
     let joined = from.joins.iter().map(|join| &join.relation);
-    std::iter::once(&from.relation).chain(joined).any(|table| match table {
-        TableFactor::NestedJoin {
+    std::iter::once(&from.relation).chain(joined).any(|table| {
+        let TableFactor::NestedJoin {
             table_with_joins,
             alias,
-        } => alias.is_some() || has_named_join(table_with_joins),
-        _ => false,
+        } = table
+        else {
+            return false;
+        };
+        alias.is_some() || has_named_join(table_with_joins)
     })
 }
 
