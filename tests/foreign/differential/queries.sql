@@ -477,6 +477,12 @@ SELECT pid, count(*) AS k FROM site.people FULL JOIN site.visits USING (pid) GRO
 --? join
 SELECT p.pid AS one, pid, v.pid AS two FROM site.people p FULL JOIN site.visits v USING (pid)
 --? join
+SELECT lower(p.pid) AS pid, max(cost) AS c FROM site.people p JOIN site.visits v ON p.pid = v.pid GROUP BY lower(p.pid) ORDER BY pid
+--? join
+SELECT lower(p.pid) AS pid, cost FROM site.people p JOIN site.visits v ON p.pid = v.pid ORDER BY pid, cost
+--? join
+SELECT lower(pid) AS pid, cost FROM site.people p FULL JOIN site.visits v USING (pid) ORDER BY pid, cost
+--? join
 SELECT lower(pid) AS pid, max(cost) AS c FROM site.people RIGHT JOIN site.visits USING (pid) GROUP BY lower(pid) ORDER BY pid
 --? join
 SELECT pid, a.n AS one, b.n AS two FROM site.people a JOIN site.people b USING (pid) JOIN site.visits USING (pid) WHERE cost > 5000
@@ -485,7 +491,7 @@ SELECT count(*) AS k, count(DISTINCT pid) AS m FROM site.people a JOIN site.peop
 --? join
 SELECT pid FROM site.people a LEFT JOIN site.visits USING (pid) FULL JOIN site.people c USING (pid) GROUP BY pid ORDER BY pid DESC LIMIT 7
 --? join
-SELECT pid FROM site.people a JOIN site.visits b USING (pid) JOIN site.people c ON a.pid = c.pid AND c.n = 1
+SELECT a.pid FROM site.people a JOIN site.visits b USING (pid) JOIN site.people c ON a.pid = c.pid AND c.n = 1
 --? join
 SELECT pid, k FROM site.people FULL JOIN (SELECT pid, count(*) AS k FROM site.visits GROUP BY pid) v USING (pid) WHERE pid IN (SELECT pid FROM site.people WHERE n = 2)
 --? join

@@ -143,3 +143,17 @@ fn columns_in_common_of_many_tables_are_bounded() {
         "the last ones stay, and are refused by the planner"
     );
 }
+
+#[test]
+fn columns_in_common_are_meant_before_aliases_but_in_order() {
+    let from = "alfa.t AS a JOIN beta.t AS b";
+    assert_eq!(
+        resolved(&format!(
+            "SELECT abs(age) AS age, count(*) FROM {from} USING (age) GROUP BY abs(age) HAVING max(age) > 1 ORDER BY age"
+        )),
+        format!(
+            "SELECT abs(a.\"age\") AS age, count(*) FROM {from} ON a.\"age\" = b.\"Age\" GROUP BY abs(a.\"age\") \
+             HAVING max(a.\"age\") > 1 ORDER BY age"
+        ),
+    );
+}
