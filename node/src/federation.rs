@@ -11,6 +11,7 @@
 
 mod absent;
 mod answer_stream;
+mod collect_answers;
 mod column_cache;
 mod columns_in_use;
 mod connect;
@@ -36,7 +37,6 @@ mod provider_client;
 mod remote_catalog;
 mod report;
 mod resolve;
-mod run;
 mod source;
 mod statement;
 mod table;
@@ -45,7 +45,7 @@ mod targets;
 #[cfg(test)]
 mod testing;
 mod threads;
-mod union;
+mod union_table;
 
 use std::sync::Arc;
 
@@ -138,7 +138,7 @@ impl Federation {
             Plan::Local(local) => {
                 let slot = sharing.local_slot(actor).await;
                 let slot = slot.map_err(|refusal| self.refused_locally(refusal))?;
-                let work = run::run_local(*local, on_node, report.clone());
+                let work = collect_answers::run_local(*local, on_node, report.clone());
                 (self.0.threads.run(work).await?, Some(slot))
             }
         };

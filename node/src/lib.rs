@@ -1,20 +1,23 @@
 //! The Concordat node: who may query, and how other programs and nodes connect to it.
 //!
-//! The program that runs it is `concordat-program`, and what people type is in `concordat-cli`.
+//! The program that runs it is `concordat-program`, and what people type is in `concordat-cli`. Rules and their evaluation are in
+//! `concordat-policy`, connections and frames in `concordat-network`, the documents of the API in `concordat-documents`.
 //!
 //! In the order in which a node needs them:
 //!
 //! | modules | what they do |
 //! | --- | --- |
-//! | `clock`, `shutdown`, `telemetry`, `epoch` | time, an orderly end, the log, and the number that ends what is no longer permitted |
+//! | `clock`, `shutdown`, `telemetry`, `epoch` | time, an orderly end, the log, and the number of changes on which running answers depend |
 //! | `identity`, [`config`], [`init`], `start_state`, `bound_state` | keys and settings of an institution, and what a start compares them with |
 //! | [`templates`] | what is declared about the columns of a data model; no service uses it yet |
-//! | `iam`, `attribution`, `refusals`, `restorations` | people: accounts, sessions, training; who caused an entry of the ledger |
+//! | `iam`, `attribution` | people: accounts, sessions, training; who caused an entry of the ledger |
+//! | `refusals`, `restorations` | requests of peers that are refused before a decision; what a restore brings back |
 //! | `policies`, `membership`, `negotiation` | which policies apply, who belongs to the consortium, and which grants exist |
 //! | `sharing` | the provider's path of a query, from the envelope to the receipt |
 //! | `federation` | the consumer's path, from SQL to the combined answer |
 //! | `ledger_heads`, `evidence` | what proves afterwards what happened |
-//! | `node`, `lifecycle`, `changes` | the parts put together |
+//! | `changes`, `lifecycle` | changes that the ledger has before they are made; keys, erasure and backups |
+//! | `node` | the parts put together |
 //! | `services`, [`offline`] | what people can have the node do, one function per action: a running one, and one that is stopped |
 //! | `api`, `daemon` | HTTP, through which clients call the services; the daemon from start to stop |
 

@@ -56,7 +56,6 @@
 //! - **Privacy.** Errors, notes and rejects contain the numbers of lines or rows, column names and reasons, never the contents of a
 //!   cell.
 
-mod batches;
 mod block;
 mod column_reading;
 mod column_stats;
@@ -79,6 +78,7 @@ mod note;
 mod open;
 mod options;
 mod parquet;
+mod parse_field;
 mod prefetch;
 mod proposal;
 mod rejects;
@@ -91,10 +91,9 @@ mod spreadsheet;
 #[cfg(test)]
 mod tests;
 mod text;
+mod typed_batches;
 mod upload;
-mod values;
 
-pub use batches::{Batches, batches};
 pub use compression::Compression;
 pub use count::{Column, Subject};
 pub use csv::Delimiter;
@@ -108,8 +107,9 @@ pub use names::SUBJECT_COLUMN;
 pub use notation::{BooleanWords, DateFormat, DecimalSign, Notation, ThousandsSign, TimeZoneName, check_signs};
 pub use note::Note;
 pub use options::{ColumnOptions, Header, Missing, Refused, SubjectRule, TableOptions, TextEncoding};
+pub(crate) use parse_field::data_type;
 pub use proposal::{Proposal, Statement, TextReason};
 pub use rejects::{Discard, MAX_LISTED_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
 pub use source::Source;
+pub use typed_batches::{Batches, batches};
 pub use upload::{Upload, UploadWriter};
-pub(crate) use values::data_type;

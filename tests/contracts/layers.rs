@@ -217,7 +217,7 @@ const CRATES: &[Crate] = &[
             &["load"],
             &["authorize", "named", "sources"],
             &["offer", "sample"],
-            &["matrix"],
+            &["permitted"],
             &["cases", "diff", "max_scope"],
             &["decide_query"],
         ],

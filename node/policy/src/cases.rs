@@ -8,7 +8,7 @@ use concordat_protocol::scope::Purpose;
 
 use crate::facts::{ColumnFacts, Parties, Party};
 use crate::load::Policy;
-use crate::matrix;
+use crate::permitted;
 use crate::request::RequestedColumn;
 use crate::sample::RequestSpace;
 
@@ -55,7 +55,7 @@ impl Policy {
             consumer: &member,
             holder: &space.holder,
         };
-        let (line, request) = matrix::reveal(parties, requested, case.reveal, case.tier, &purpose);
+        let (line, request) = permitted::reveal(parties, requested, case.reveal, case.tier, &purpose);
         let allowed = self.authorize(&request).allowed;
         CaseOutcome {
             case: line,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use concordat_protocol::policy_set::{FileDiff, PolicyDiff, PolicyFile, PolicySources};
 
 use crate::load::Policy;
-use crate::matrix;
+use crate::permitted;
 use crate::sample::{RequestSpace, Sample};
 
 /// Most lines of each list that are shown.
@@ -14,8 +14,8 @@ const MAX_SHOWN: usize = 500;
 /// Compares two sets over `space`.
 pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy), space: &RequestSpace) -> PolicyDiff {
     let sample = Sample::new(space, &[before.1, after.1]);
-    let (old, cut) = matrix::permitted(before.1, &sample);
-    let (new, _) = matrix::permitted(after.1, &sample);
+    let (old, cut) = permitted::permitted(before.1, &sample);
+    let (new, _) = permitted::permitted(after.1, &sample);
     let compared = new.len();
     let (mut opens, mut closes) = (Vec::new(), Vec::new());
     for (line, allowed) in new {
@@ -34,7 +34,7 @@ pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy),
         closes,
         opens_in_all,
         closes_in_all,
-        never_allowed: matrix::overruled(after.1, &sample),
+        never_allowed: permitted::overruled(after.1, &sample),
         compared,
         sample: sample.contents,
         incomplete: cut,

@@ -22,7 +22,7 @@
 //! | `rows` | row conditions, compared with how their columns are shown |
 //! | `offer`, `max_scope`, `query` | the decisions |
 //! | `named`, `sample` | the values that rules name, and the requests that represent all that are possible |
-//! | `matrix`, `cases`, `diff` | what a set permits over these requests; test cases; what changes between two sets |
+//! | `permitted`, `cases`, `diff` | what a set permits over these requests; test cases; what changes between two sets |
 //!
 //! Peers get the same answer about a hidden column or dataset as about one that does not exist. The [`Explanation`] shows the
 //! difference and is for the holder's own people.
@@ -41,10 +41,10 @@ mod entities;
 mod explanation;
 mod facts;
 mod load;
-mod matrix;
 mod max_scope;
 mod named;
 mod offer;
+mod permitted;
 mod prohibited;
 mod request;
 mod rows;
@@ -57,9 +57,9 @@ pub use diff::diff;
 pub use explanation::Explanation;
 pub use facts::{CollectionFacts, ColumnFacts, DatasetFacts, Party};
 pub use load::{Policy, PolicyErrors};
-pub use matrix::never_allowed;
 pub use max_scope::MaxScope;
 pub use offer::{HeldScope, HeldUnder, Narrowing, Offer, OfferDecision, OfferInput, Refusal};
+pub use permitted::never_allowed;
 pub use sample::{RequestSpace, sampled};
 pub use sources::{schema_digest, shipped_sources};
 

@@ -30,7 +30,7 @@ use super::error::FederationError;
 use super::fragment::{Fragment, Measure, MemberPart, Parts, aggregate_text, operand_text};
 use super::statement::TableName;
 use super::tables::Tables;
-use super::union::UnionTable;
+use super::union_table::UnionTable;
 
 /// A grouping over one table.
 #[derive(Debug)]

@@ -11,7 +11,6 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::error::FederationError;
@@ -229,25 +228,25 @@ enum Next {
     Rows(RecordBatch),
     /// The provider has ended the rows.
     End,
-    /// The reader wants no more rows; what is in transit may arrive until then.
-    Unwanted(Instant),
+    /// The reader wants no more rows; what was in transit has arrived.
+    Unwanted,
+    /// The reader wants no more rows, and what was in transit, if anything, has not arrived in time.
+    Silence,
 }
 
 /// Forwards rows until the provider has ended them (true) or the reader wants no more (false).
 async fn forward(reading: &mut Reading, rows: &mpsc::Sender<Rows>) -> Result<bool, FederationError> {
     loop {
-        let until = match next_wanted(reading, rows).await? {
+        match next_wanted(reading, rows).await? {
             Next::End => return Ok(true),
-            Next::Unwanted(until) => until,
+            Next::Silence => return Ok(false),
+            Next::Unwanted => return Ok(is_at_end(reading).await),
             Next::Rows(batch) => {
-                if rows.send(Ok(Some(batch))).await.is_ok() {
-                    continue;
+                if rows.send(Ok(Some(batch))).await.is_err() {
+                    return Ok(is_at_end(reading).await);
                 }
-                Instant::now() + DRAIN_TIMEOUT
             }
-        };
-        // If there are no rows left anyway, the receipt is still exchanged.
-        return Ok(timeout_at(until, reading.stop()).await.unwrap_or(false));
+        }
     }
 }
 
@@ -261,13 +260,18 @@ async fn next_wanted(reading: &mut Reading, rows: &mpsc::Sender<Rows>) -> Result
         biased;
         batch = &mut next => batch?,
         () = rows.closed() => {
-            let until = Instant::now() + DRAIN_TIMEOUT;
-            match timeout_at(until, next).await {
-                Ok(batch) if batch.as_ref().is_ok_and(Option::is_some) => return Ok(Next::Unwanted(until)),
-                Ok(batch) => batch?,
-                Err(_) => return Ok(Next::Unwanted(until)),
-            }
+            let Ok(batch) = tokio::time::timeout(DRAIN_TIMEOUT, next).await else {
+                return Ok(Next::Silence);
+            };
+            return Ok(batch?.map_or(Next::End, |_| Next::Unwanted));
         }
     };
     Ok(batch.map_or(Next::End, Next::Rows))
+}
+
+/// The reader wants no more rows. If there are none left anyway, the receipt is still exchanged.
+async fn is_at_end(reading: &mut Reading) -> bool {
+    tokio::time::timeout(DRAIN_TIMEOUT, reading.stop())
+        .await
+        .unwrap_or(false)
 }

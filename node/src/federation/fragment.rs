@@ -15,7 +15,7 @@ use super::error::FederationError;
 use super::institution::{institution_only, may_be_true_at};
 use super::source::{MemberQuery, Target};
 use super::statement::{TableName, separate_signs, table_text};
-use super::union::{Member, UnionTable, widened};
+use super::union_table::{Member, UnionTable, widened};
 
 /// The column that counts rows where there is nothing else to request.
 pub(super) const ROWS: &str = "n";

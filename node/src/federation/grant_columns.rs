@@ -18,7 +18,7 @@ use super::error::FederationError;
 use super::handle::Federation;
 use super::report::QueryReport;
 use super::source::{Access, Target};
-use super::union::MemberColumns;
+use super::union_table::MemberColumns;
 
 /// Time within which a query of our own datasets is decided and answered, in seconds; more than that is no loss.
 const OWN_WINDOW_SECONDS: i64 = 86_400;

@@ -12,7 +12,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::prelude::lit;
 
-use super::union::UnionTable;
+use super::union_table::UnionTable;
 
 /// Whether the only column in `condition` is the institution.
 pub(super) fn institution_only(condition: &Expr, table: &UnionTable) -> bool {

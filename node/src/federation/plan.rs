@@ -37,7 +37,7 @@ use super::statement::{
 };
 use super::table::RemoteTable;
 use super::tables::Tables;
-use super::union::Member;
+use super::union_table::Member;
 use planned::{Planned, planned, resolve};
 use queried::{Queried, names_institution};
 

@@ -21,7 +21,7 @@ use super::filter;
 use super::institution::{institution_only, is_true_at};
 use super::source::{MemberQuery, QuerySource};
 use super::statement::{quoted, table_text};
-use super::union::{Member, UnionTable};
+use super::union_table::{Member, UnionTable};
 
 /// The records of one or more members.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::ObjectName;
 
 use super::error::FederationError;
 use super::statement::TableName;
-use super::union::UnionTable;
+use super::union_table::UnionTable;
 
 /// Each table with its members.
 #[derive(Clone, Debug, Default)]

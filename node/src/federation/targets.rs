@@ -17,7 +17,7 @@ use super::resolve::{ResolveContext, target_of};
 use super::source::{Access, Target};
 use super::statement::{ParsedQuery, TableName};
 use super::tables::Tables;
-use super::union::UnionTable;
+use super::union_table::UnionTable;
 use crate::sharing::Requester;
 
 /// The datasets behind each table of a query.

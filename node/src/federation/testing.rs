@@ -15,14 +15,14 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::{DataFrame, SessionContext};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::collect_answers::run_local;
 use super::error::FederationError;
 use super::plan::{Plan, Planner};
 use super::report::{QueryReport, Remark};
-use super::run::run_local;
 use super::source::{Access, Answer, MemberQuery, QuerySource, Target};
 use super::statement::ParsedQuery;
 use super::tables::Tables;
-use super::union::{MemberColumns, UnionTable};
+use super::union_table::{MemberColumns, UnionTable};
 
 /// Memory of the local engine in tests, in bytes.
 const MEMORY: usize = 64 << 20;

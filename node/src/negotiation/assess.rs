@@ -10,8 +10,8 @@ use concordat_protocol::wire::messages;
 
 use super::bound_collection::BoundCollection;
 use super::facts::{collection_facts, party};
-use super::narrow::{BY_STEWARD, Restriction};
 use super::precedence::Precedence;
+use super::restriction::{BY_STEWARD, Restriction};
 use super::{NegotiationError, Negotiations};
 use concordat_policy::{self, CollectionFacts, Explanation, OfferDecision, OfferInput};
 

@@ -12,7 +12,7 @@ use concordat_storage::catalog::CatalogError;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
-use super::narrow::{NarrowError, RestrictionError};
+use super::restriction::{NarrowError, RestrictionError};
 use crate::changes::ChangeEntryError;
 use crate::iam::IamError;
 use crate::membership::MembershipError;

@@ -6,8 +6,8 @@
 //!
 //! 1. Every expression has a class ([`class`]) and a form ([`shown`](crate::shown)). What is compared must have the same class;
 //!    [`align`] reads texts that the query wrote as what they are compared with, and turns dates into timestamps.
-//! 2. A band of ages is compared with the names of bands, or with numbers where whole bands decide ([`bands`]); a year with numbers, or
-//!    with dates at the ends of years ([`years`]); a pseudonym with pseudonyms of the same origin ([`pseudonyms`]).
+//! 2. A band of ages is compared with the names of bands, or with numbers where whole bands decide ([`compare_bands`]); a year with numbers, or
+//!    with dates at the ends of years ([`compare_years`]); a pseudonym with pseudonyms of the same origin ([`compare_pseudonyms`]).
 //! 3. The arguments of functions are checked in the same way ([`arguments`]), and the operands of arithmetic ([`arithmetic`]).
 //!
 //! The result has no functions of its own, so that a part of it can be written as SQL again, and means the same there.
@@ -15,20 +15,20 @@
 mod align;
 mod arguments;
 mod arithmetic;
-mod bands;
 mod cases;
 mod casts;
 mod checks;
 mod class;
 mod compare;
+mod compare_bands;
+mod compare_pseudonyms;
+mod compare_years;
 mod expressions;
 mod literals;
 mod nodes;
 mod operands;
 mod patterns;
 mod planner;
-mod pseudonyms;
-mod years;
 
 use std::ops::ControlFlow;
 

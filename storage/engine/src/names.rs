@@ -2,16 +2,22 @@
 //!
 //! The engine's names are exact: `GENDER` is another column than `gender`. A query may write either where only one can be meant, so its
 //! names are replaced by the spelling of the tables before it is planned, in quotes as well: members spell a column differently, and quotes
-//! are often there for another reason (`"order"`).
+//! are often there for another reason (`"order"`). Columns by which tables are joined with `USING` are written out ([`merge`]).
 
+mod merge;
+mod scope;
+
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderBy, Query, Select, SelectItem,
+    Expr, JoinConstraint, ObjectName, ObjectNamePart, OrderBy, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
 use super::visit_mut;
+use merge::Sides;
+use scope::{Columns, Scope, Source, bare, qualified};
 
 /// Replaces names of columns by the spelling of their table, where exactly one spelling in the tables of the query matches without regard
 /// to case. An exact match wins; an alias of the query is meant where no column is. So a bare column keeps the spelling of its table in
@@ -23,24 +29,8 @@ pub fn resolve_names(query: &mut Query, columns_of: &dyn Fn(&ObjectName) -> Opti
     resolver.query(query, &Scope::default(), &[]);
 }
 
-/// The names of columns, if they are known.
-type Columns = Option<Vec<String>>;
-
 /// A table that a `WITH` defines.
 type Defined = (String, Columns);
-
-/// A table in `FROM`.
-struct Source {
-    name: Option<String>,
-    columns: Columns,
-}
-
-/// The tables that an expression can refer to.
-#[derive(Default)]
-struct Scope<'a> {
-    sources: Vec<Source>,
-    outer: Option<&'a Self>,
-}
 
 struct Resolver<'a> {
     columns_of: &'a dyn Fn(&ObjectName) -> Option<Vec<String>>,
@@ -64,11 +54,8 @@ impl Resolver<'_> {
             body => {
                 let columns = self.body(body, outer, &defined);
                 let answer = Scope {
-                    sources: vec![Source {
-                        name: None,
-                        columns: columns.clone(),
-                    }],
-                    outer: None,
+                    sources: vec![Source::new(Vec::new(), columns.clone())],
+                    ..Scope::default()
                 };
                 self.resolve(&mut query.order_by, &answer, &[], &defined);
                 columns
@@ -99,14 +86,21 @@ impl Resolver<'_> {
         outer: &Scope<'_>,
         defined: &[Defined],
     ) -> Columns {
-        let mut scope = Scope {
-            sources: Vec::new(),
-            outer: Some(outer),
+        let mut scope = Scope::inside(outer);
+        for from in &mut select.from {
+            self.tables(from, &mut scope, defined);
+        }
+        let mut joins = Joins {
+            resolver: self,
+            defined,
+            merging: merge::can_merge(&select.from, &scope.sources, &select.projection),
+            waiting: std::mem::take(&mut scope.sources).into(),
         };
         for from in &mut select.from {
-            self.from(from, &mut scope, defined);
+            joins.conditions(from, &mut scope);
         }
         let aliases: Vec<String> = select.projection.iter().filter_map(alias).collect();
+        select.projection = merge::items(std::mem::take(&mut select.projection), &scope);
         self.resolve(&mut select.projection, &scope, &[], defined);
         self.resolve(&mut select.distinct, &scope, &aliases, defined);
         self.resolve(&mut select.selection, &scope, &[], defined);
@@ -115,24 +109,21 @@ impl Resolver<'_> {
         self.resolve(&mut select.named_window, &scope, &[], defined);
         self.resolve(&mut select.qualify, &scope, &aliases, defined);
         if let Some(order_by) = order_by {
-            self.resolve(order_by, &scope, &aliases, defined);
+            let names: Vec<String> = select.projection.iter().filter_map(alias).collect();
+            let mut order = Names {
+                answer: &names,
+                ..Names::new(self, &scope, &names, defined)
+            };
+            let _ = visit_mut(order_by, &mut order);
         }
         answered(&select.projection, &scope)
     }
 
-    fn from(&self, from: &mut TableWithJoins, scope: &mut Scope<'_>, defined: &[Defined]) {
+    /// Adds the tables of `from` to the scope.
+    fn tables(&self, from: &mut TableWithJoins, scope: &mut Scope<'_>, defined: &[Defined]) {
         self.table(&mut from.relation, scope, defined);
         for join in &mut from.joins {
             self.table(&mut join.relation, scope, defined);
-            if let Some(JoinConstraint::Using(columns)) = constraint(&mut join.join_operator) {
-                let names = columns.iter_mut().flat_map(|name| &mut name.0);
-                for part in names {
-                    if let datafusion::sql::sqlparser::ast::ObjectNamePart::Identifier(name) = part {
-                        bare(name, scope, &[]);
-                    }
-                }
-            }
-            self.resolve(&mut join.join_operator, scope, &[], defined);
         }
     }
 
@@ -143,29 +134,19 @@ impl Resolver<'_> {
     fn table(&self, table: &mut TableFactor, scope: &mut Scope<'_>, defined: &[Defined]) {
         let source = match table {
             TableFactor::Table { name, alias, .. } => {
-                let columns = self.columns(name, defined);
-                let last = name
-                    .0
-                    .last()
-                    .and_then(|part| part.as_ident())
-                    .map(|ident| ident.value.clone());
-                Source {
-                    name: alias.as_ref().map(|alias| alias.name.value.clone()).or(last),
-                    columns: renamed(columns, alias.as_ref()),
-                }
+                let path = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+                Source::new(
+                    alias.as_ref().map_or(path, |alias| vec![alias.name.clone()]),
+                    renamed(self.columns(name, defined), alias.as_ref()),
+                )
             }
             TableFactor::Derived { subquery, alias, .. } => {
                 let columns = self.query(subquery, scope, defined);
-                Source {
-                    name: alias.as_ref().map(|alias| alias.name.value.clone()),
-                    columns: renamed(columns, alias.as_ref()),
-                }
+                let path = alias.iter().map(|alias| alias.name.clone()).collect();
+                Source::new(path, renamed(columns, alias.as_ref()))
             }
-            TableFactor::NestedJoin { table_with_joins, .. } => return self.from(table_with_joins, scope, defined),
-            _ => Source {
-                name: None,
-                columns: None,
-            },
+            TableFactor::NestedJoin { table_with_joins, .. } => return self.tables(table_with_joins, scope, defined),
+            _ => Source::new(Vec::new(), None),
         };
         scope.sources.push(source);
     }
@@ -184,14 +165,50 @@ impl Resolver<'_> {
     }
 
     fn resolve(&self, node: &mut impl VisitMut, scope: &Scope<'_>, aliases: &[String], defined: &[Defined]) {
-        let mut names = Names {
-            resolver: self,
-            scope,
-            aliases,
-            defined,
-            inner: 0,
-        };
-        let _ = visit_mut(node, &mut names);
+        let _ = visit_mut(node, &mut Names::new(self, scope, aliases, defined));
+    }
+}
+
+/// The joins of one `SELECT`.
+struct Joins<'a> {
+    resolver: &'a Resolver<'a>,
+    defined: &'a [Defined],
+    /// Whether columns are merged.
+    merging: bool,
+    /// The tables that no condition can refer to yet.
+    waiting: VecDeque<Source>,
+}
+
+impl Joins<'_> {
+    /// Resolves the conditions, each in the scope of the tables before it.
+    fn conditions(&mut self, from: &mut TableWithJoins, scope: &mut Scope<'_>) {
+        let left = scope.sources.len();
+        self.relation(&mut from.relation, scope);
+        for join in &mut from.joins {
+            let right = scope.sources.len();
+            self.relation(&mut join.relation, scope);
+            let sides = Sides::new(left, right, scope);
+            if self.merging {
+                merge::write_out(&mut join.join_operator, scope, &sides);
+            }
+            if let Some(JoinConstraint::Using(columns)) = merge::constraint(&mut join.join_operator) {
+                for part in columns.iter_mut().flat_map(|name| &mut name.0) {
+                    if let ObjectNamePart::Identifier(name) = part {
+                        bare(name, scope, &[]);
+                    }
+                }
+            }
+            self.resolver.resolve(&mut join.join_operator, scope, &[], self.defined);
+            merge::hide(&join.join_operator, scope, sides);
+        }
+    }
+
+    fn relation(&mut self, relation: &mut TableFactor, scope: &mut Scope<'_>) {
+        if let TableFactor::NestedJoin { table_with_joins, .. } = relation {
+            self.conditions(table_with_joins, scope);
+        } else {
+            scope.sources.extend(self.waiting.pop_front());
+        }
     }
 }
 
@@ -200,9 +217,24 @@ struct Names<'a> {
     resolver: &'a Resolver<'a>,
     scope: &'a Scope<'a>,
     aliases: &'a [String],
+    /// Names of the answer that are meant before a column in common, as in `ORDER BY`.
+    answer: &'a [String],
     defined: &'a [Defined],
     /// How many inner queries are open.
     inner: usize,
+}
+
+impl<'a> Names<'a> {
+    fn new(resolver: &'a Resolver<'a>, scope: &'a Scope<'a>, aliases: &'a [String], defined: &'a [Defined]) -> Self {
+        Self {
+            resolver,
+            scope,
+            aliases,
+            answer: &[],
+            defined,
+            inner: 0,
+        }
+    }
 }
 
 impl VisitorMut for Names<'_> {
@@ -225,84 +257,15 @@ impl VisitorMut for Names<'_> {
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
         match expression {
             _ if self.inner > 0 => {}
-            Expr::Identifier(name) => bare(name, self.scope, self.aliases),
+            Expr::Identifier(name) => match self.scope.in_common(&name.value, self.answer) {
+                Some(column) => *expression = column.value,
+                None => bare(name, self.scope, self.aliases),
+            },
             Expr::CompoundIdentifier(path) => qualified(path, self.scope),
             _ => {}
         }
         ControlFlow::Continue(())
     }
-}
-
-/// Replaces a name without a table.
-fn bare(name: &mut Ident, scope: &Scope<'_>, aliases: &[String]) {
-    let mut next = Some(scope);
-    let mut aliases = aliases;
-    while let Some(scope) = next {
-        let columns = scope.sources.iter().flat_map(|source| source.columns.iter().flatten());
-        if columns.clone().chain(aliases).any(|known| *known == name.value) {
-            return;
-        }
-        if scope.sources.iter().any(|source| source.columns.is_none()) {
-            return;
-        }
-        let column = only(columns, &name.value);
-        match column {
-            Found::None => {}
-            Found::One(column) => {
-                name.value.clone_from(column);
-                return;
-            }
-            Found::Several => return,
-        }
-        if let Found::One(alias) = only(aliases.iter(), &name.value) {
-            name.value.clone_from(alias);
-            return;
-        }
-        aliases = &[];
-        next = scope.outer;
-    }
-}
-
-/// Replaces the last part of a name with a table.
-fn qualified(path: &mut [Ident], scope: &Scope<'_>) {
-    let [.., table, name] = path else { return };
-    let mut next = Some(scope);
-    while let Some(scope) = next {
-        let source = scope
-            .sources
-            .iter()
-            .find(|source| source.name.as_deref() == Some(&table.value));
-        if let Some(source) = source {
-            let Some(columns) = &source.columns else { return };
-            if !columns.contains(&name.value)
-                && let Found::One(column) = only(columns.iter(), &name.value)
-            {
-                name.value.clone_from(column);
-            }
-            return;
-        }
-        next = scope.outer;
-    }
-}
-
-/// The spelling that matches a name.
-enum Found<'a> {
-    None,
-    One(&'a String),
-    Several,
-}
-
-fn only<'a>(names: impl Iterator<Item = &'a String>, wanted: &str) -> Found<'a> {
-    let lower = wanted.to_lowercase();
-    let mut found = Found::None;
-    for name in names.filter(|name| name.to_lowercase() == lower) {
-        found = match found {
-            Found::None => Found::One(name),
-            Found::One(known) if known == name => Found::One(known),
-            Found::One(_) | Found::Several => Found::Several,
-        };
-    }
-    found
 }
 
 fn alias(item: &SelectItem) -> Option<String> {
@@ -339,11 +302,7 @@ fn answered(items: &[SelectItem], scope: &Scope<'_>) -> Columns {
                     return None;
                 };
                 let table = name.0.last().and_then(|part| part.as_ident())?;
-                let source = scope
-                    .sources
-                    .iter()
-                    .find(|source| source.name.as_deref() == Some(&table.value))?;
-                columns.extend(source.columns.clone()?);
+                columns.extend(scope.source(&table.value)?.columns.clone()?);
             }
         }
     }
@@ -357,26 +316,6 @@ fn renamed(columns: Columns, alias: Option<&TableAlias>) -> Columns {
         return columns;
     }
     Some(names.iter().map(|column| column.name.value.clone()).collect())
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "other joins have no list of columns")]
-fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint)
-        | JoinOperator::Semi(constraint)
-        | JoinOperator::LeftSemi(constraint)
-        | JoinOperator::RightSemi(constraint)
-        | JoinOperator::Anti(constraint)
-        | JoinOperator::LeftAnti(constraint)
-        | JoinOperator::RightAnti(constraint) => Some(constraint),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

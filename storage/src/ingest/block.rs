@@ -2,9 +2,9 @@
 
 use super::{
     missing::MissingRule,
+    parse_field::trim,
     rejects::Reject,
     row::{Row, TYPED_END},
-    values::trim,
 };
 
 /// Maximum rows in a block.

@@ -7,8 +7,8 @@ use super::{
     column_reading::ColumnReading,
     hints::{FormsFound, Hints},
     missing::MissingRule,
+    parse_field::{self, Kinds, Reading, trim},
     proposal::{Alternatives, Proposal, TextReason},
-    values::{self, Kinds, Reading, trim},
 };
 
 /// The statistics of one column so far.
@@ -292,7 +292,7 @@ impl ColumnStats {
         let missing = &self.reading.missing;
         let words = missing.words().iter().zip(self.words.iter().copied());
         words.take(missing.common_words()).filter(move |(word, count)| {
-            let whole = values::number(word).whole;
+            let whole = parse_field::number(word).whole;
             *count > 0 && is_number && whole.is_some_and(|whole| self.hints.is_in_range(whole))
         })
     }

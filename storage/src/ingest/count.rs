@@ -10,9 +10,9 @@ use super::{
     format::Format,
     names::Name,
     options::TableOptions,
+    parse_field::{is_marker, trim},
     rejects::{RejectSink, Rejects},
     repeats::Repeats,
-    values::{is_marker, trim},
 };
 
 mod notes;

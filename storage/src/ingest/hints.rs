@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::{
     column_reading::ColumnReading,
     notation::{DecimalSign, Notation},
-    values::{self, Reading},
+    parse_field::{self, Reading},
 };
 
 mod sum;
@@ -138,7 +138,7 @@ impl Usual {
         if self.is_excluded {
             return;
         }
-        if values::number(value).kinds.is_none() {
+        if parse_field::number(value).kinds.is_none() {
             self.is_excluded = true;
         } else {
             self.is_different |= value.contains('.');

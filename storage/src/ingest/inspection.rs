@@ -17,10 +17,10 @@ use super::{
     note::Note,
     open::Layout,
     options::{Header, Refused, TableOptions, TextEncoding},
+    parse_field::data_type,
     rejects::{Discard, RejectSink, Rejects},
     row_source::{Chunk, chunks},
     source::Source,
-    values::data_type,
 };
 
 /// The result of the first pass; [`super::batches()`] uses it to read the file.

@@ -2,7 +2,7 @@
 
 use super::{
     options::{ColumnOptions, Missing, TableOptions},
-    values::is_marker,
+    parse_field::is_marker,
 };
 
 /// The rule of one import. A blank field is always missing.

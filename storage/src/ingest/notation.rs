@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 
 use super::{
     error::IngestError,
-    values::{self, Kinds, Reading, Zone, classify},
+    parse_field::{self, Kinds, Reading, Zone, classify},
 };
 
 mod date_format;
@@ -271,7 +271,7 @@ impl Notation {
     /// Reads a field as a number.
     pub(super) fn read_number(&self, value: &str) -> Reading {
         self.number(value)
-            .map_or(Reading::TEXT, |number| values::number(&number))
+            .map_or(Reading::TEXT, |number| parse_field::number(&number))
     }
 
     /// The whole number of a field.
@@ -281,17 +281,17 @@ impl Notation {
 
     /// The number of a field.
     pub(super) fn float(&self, value: &str) -> Option<f64> {
-        values::float(&self.number(value)?)
+        parse_field::float(&self.number(value)?)
     }
 
     /// The truth value of a field.
     pub(super) fn boolean(&self, value: &str) -> Option<bool> {
-        self.boolean_word(value).or_else(|| values::boolean(value))
+        self.boolean_word(value).or_else(|| parse_field::boolean(value))
     }
 
     /// The days since 1970-01-01 of a field.
     pub(super) fn date(&self, value: &str) -> Option<i32> {
-        self.stated_date(value).or_else(|| values::date(value))
+        self.stated_date(value).or_else(|| parse_field::date(value))
     }
 
     /// The milliseconds since 1970-01-01T00:00 of a field.
@@ -322,7 +322,7 @@ impl Notation {
         let mut stated = self.dates.iter().filter(|format| format.has_time());
         match stated.find_map(|format| format.time(value)) {
             Some(time) => Some((time.and_utc().timestamp_millis(), Zone::Local)),
-            None => values::timestamp(value),
+            None => parse_field::timestamp(value),
         }
     }
 

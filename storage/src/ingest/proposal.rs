@@ -7,7 +7,7 @@
 use super::{
     column_reading::ColumnReading,
     notation::{DateFormat, DecimalSign, Notation, ThousandsSign},
-    values::{Kinds, Reading},
+    parse_field::{Kinds, Reading},
 };
 
 mod options;
@@ -326,7 +326,7 @@ fn is_limit(value: &str) -> bool {
         .or_else(|| value.strip_prefix(['<', '>', '≤', '≥']));
     number.is_some_and(|number| {
         let number = number.trim_start().replace(',', ".");
-        !super::values::number(&number).kinds.is_none()
+        !super::parse_field::number(&number).kinds.is_none()
     })
 }
 

@@ -14,7 +14,7 @@ use super::{
     block::Block,
     names::Name,
     note::Note,
-    values::{is_marker, trim},
+    parse_field::{is_marker, trim},
 };
 
 /// Different values that are stored for one column: at most a megabyte.

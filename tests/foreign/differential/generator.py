@@ -139,10 +139,18 @@ class Generator:
         return self.ordered(Sql(sql.ours + by.ours, sql.theirs + by.theirs), len(keys), limited=False)
 
     def joined_tables(self, first: str, second: str) -> Sql:
-        """A join of persons and visits."""
-        expressions = Expressions(self.draw, prefixed("p.", TABLES["people"]) + prefixed("v.", TABLES["visits"]))
-        join = self.draw.choice(["JOIN", "JOIN", "LEFT JOIN"])
-        tables = f"{first}.people AS p {join} {second}.visits AS v ON p.pid = v.pid"
+        """A join of persons and visits, by a condition or by the column that they have in common."""
+        columns = prefixed("p.", TABLES["people"]) + prefixed("v.", TABLES["visits"])
+        joins = ["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]
+        tables = f"{first}.people AS p {self.draw.choice(joins)} {second}.visits AS v"
+        if self.draw.random() < 0.5:
+            tables += " ON p.pid = v.pid"
+        else:
+            tables += " USING (pid)"
+            if self.draw.random() < 0.3:
+                tables += f" {self.draw.choice(joins)} {first}.people AS q USING (pid)"
+            columns += [column for column in TABLES["people"] if column.name == "pid"] * 4
+        expressions = Expressions(self.draw, columns)
         condition = expressions.of("bool", DEPTH)
         if self.draw.random() < 0.5:
             items = [expressions.any(1) for _ in range(self.draw.randint(1, 3))]

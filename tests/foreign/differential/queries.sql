@@ -469,6 +469,50 @@ SELECT count(*) AS k FROM site.people a CROSS JOIN site.visits b WHERE a.n = 1 A
 --? join
 SELECT pid, ward, code FROM site.people JOIN site.visits USING (pid) WHERE n = 4
 --? join
+SELECT pid, vid FROM site.people RIGHT JOIN site.visits USING (pid)
+--? join
+SELECT pid, n, vid FROM site.people FULL JOIN site.visits USING (pid) WHERE n IS NULL OR vid IS NULL
+--? join
+SELECT pid, count(*) AS k FROM site.people FULL JOIN site.visits USING (pid) GROUP BY pid ORDER BY pid
+--? join
+SELECT p.pid AS one, pid, v.pid AS two FROM site.people p FULL JOIN site.visits v USING (pid)
+--? join
+SELECT lower(p.pid) AS pid, max(cost) AS c FROM site.people p JOIN site.visits v ON p.pid = v.pid GROUP BY lower(p.pid) ORDER BY pid
+--? join
+SELECT lower(p.pid) AS pid, cost FROM site.people p JOIN site.visits v ON p.pid = v.pid ORDER BY pid, cost
+--? join
+SELECT lower(pid) AS pid, cost FROM site.people p FULL JOIN site.visits v USING (pid) ORDER BY pid, cost
+--? join
+SELECT lower(pid) AS pid, max(cost) AS c FROM site.people RIGHT JOIN site.visits USING (pid) GROUP BY lower(pid) ORDER BY pid
+--? join
+SELECT pid, a.n AS one, b.n AS two FROM site.people a JOIN site.people b USING (pid) JOIN site.visits USING (pid) WHERE cost > 5000
+--? join
+SELECT count(*) AS k, count(DISTINCT pid) AS m FROM site.people a JOIN site.people b USING (pid) JOIN site.people c USING (pid) JOIN site.visits d USING (pid)
+--? join
+SELECT pid FROM site.people a LEFT JOIN site.visits USING (pid) FULL JOIN site.people c USING (pid) GROUP BY pid ORDER BY pid DESC LIMIT 7
+--? join
+SELECT a.pid FROM site.people a JOIN site.visits b USING (pid) JOIN site.people c ON a.pid = c.pid AND c.n = 1
+--? join
+SELECT pid, k FROM site.people FULL JOIN (SELECT pid, count(*) AS k FROM site.visits GROUP BY pid) v USING (pid) WHERE pid IN (SELECT pid FROM site.people WHERE n = 2)
+--? join
+SELECT pid, n FROM site.people a FULL JOIN site.people b USING (pid, n) WHERE EXISTS (SELECT 1 FROM site.visits v WHERE v.pid = a.pid)
+--? join
+SELECT * FROM (SELECT pid, n FROM site.people) a FULL JOIN (SELECT vid, pid, cost FROM site.visits) b USING (pid)
+--? join
+SELECT * FROM (SELECT pid, n FROM site.people) a JOIN (SELECT pid, ward FROM site.people) b USING (pid) JOIN (SELECT cost, pid FROM site.visits) c USING (pid) JOIN (SELECT pid, x FROM site.people) d USING (pid)
+--? join
+SELECT * FROM (SELECT pid, n FROM site.people) a NATURAL RIGHT JOIN (SELECT pid, cost FROM site.visits) b
+--? join
+SELECT pid, n FROM (SELECT pid, n FROM site.people) a NATURAL JOIN (SELECT n, pid FROM site.people) b NATURAL FULL JOIN (SELECT pid, vid FROM site.visits) c
+--? join
+SELECT pid FROM site.people a JOIN (site.people b RIGHT JOIN site.visits c USING (pid)) USING (pid)
+--? join
+SELECT DISTINCT pid FROM site.people RIGHT JOIN site.visits USING (pid) ORDER BY pid
+--? join ways=outside
+SELECT pid, n FROM alfa.people FULL JOIN beta.people b USING (pid, n)
+--? join ways=outside
+SELECT pid, count(*) AS k FROM alfa.people a JOIN beta.people b USING (pid) JOIN delta.people c USING (pid) GROUP BY pid
+--? join
 SELECT a.pid, b.pid AS other FROM site.people a JOIN site.people b ON a.n = b.n AND a.pid < b.pid WHERE a.ward = 'A' AND b.ward = 'B'
 --? join ways=outside
 SELECT a.pid, a.n, b.n AS other FROM alfa.people a JOIN beta.people b ON a.pid = b.pid

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 
 use super::{
-    matrix::{TIERS, reveals_of, undecided},
+    permitted::{TIERS, reveals_of, undecided},
     *,
 };
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use cedar_policy::PolicySet;
 
 use super::{
-    matrix::{TIERS, classes, reveals, reveals_of, undecided},
+    permitted::{TIERS, classes, reveals, reveals_of, undecided},
     *,
 };
 use crate::entities::{self, Expr, Pair, pair, text};

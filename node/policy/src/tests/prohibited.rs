@@ -1,8 +1,8 @@
 //! What no policy set may allow is denied in every decision, whatever the rules are.
 
 use super::{
-    matrix::{TIERS, classes, reveals_of},
     mutation::PERMIT_ALL,
+    permitted::{TIERS, classes, reveals_of},
     *,
 };
 use crate::entities;

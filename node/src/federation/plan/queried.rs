@@ -22,7 +22,7 @@ use crate::federation::error::FederationError;
 use crate::federation::institution::may_be_true_at;
 use crate::federation::statement::TableName;
 use crate::federation::tables::Tables;
-use crate::federation::union::{INSTITUTION, UnionTable};
+use crate::federation::union_table::{INSTITUTION, UnionTable};
 
 /// The members that are read, for each table of all members under a condition on the institution. Every other table is read from all.
 #[derive(Debug, Default)]

@@ -9,9 +9,9 @@ use datafusion::{
 
 use super::{
     class::{Class, class_of, describe, literal_value, shape, shown, text_literal},
+    compare_years::{in_unit, micros},
     expressions::refused,
     literals,
-    years::{in_unit, micros},
 };
 use crate::types::{MAX_DIGITS, UTC};
 

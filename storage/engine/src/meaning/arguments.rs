@@ -15,9 +15,9 @@ use datafusion::{
 };
 
 use super::{
-    align, bands,
+    align,
     class::{Class, shape, shown, text_literal},
-    compare,
+    compare, compare_bands,
     expressions::refused,
     literals, operands,
 };
@@ -101,7 +101,7 @@ pub(super) fn window(fun: WindowFunctionDefinition, params: WindowFunctionParams
 pub(super) fn sort(order: SortExpr, schema: &DFSchema) -> SortExpr {
     match shape(&order.expr, schema) {
         Shape::Band { width, .. } => SortExpr {
-            expr: bands::least_age(width, order.expr),
+            expr: compare_bands::least_age(width, order.expr),
             ..order
         },
         Shape::Clear | Shape::Year { .. } | Shape::Pseudonym { .. } => order,

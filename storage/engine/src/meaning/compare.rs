@@ -13,10 +13,10 @@ use datafusion::{
 
 use super::{
     align,
-    bands::{self, Band},
     class::{Class, class_of, describe, literal_value, same_form, shape, shown},
+    compare_bands::{self, Band},
+    compare_pseudonyms, compare_years,
     expressions::{operation, refused},
-    pseudonyms, years,
 };
 use crate::shown::{Shape, shape_of};
 
@@ -24,18 +24,20 @@ use crate::shown::{Shape, shape_of};
 pub(super) fn compared(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Result<Expr> {
     match (shape(&left, schema), shape(&right, schema)) {
         (Shape::Band { width, whole }, other) => {
-            bands::compared(Band::new(width, whole), left, op, right, &other, schema)
+            compare_bands::compared(Band::new(width, whole), left, op, right, &other, schema)
         }
         (other, Shape::Band { width, whole }) => {
-            bands::compared(Band::new(width, whole), right, flipped(op), left, &other, schema)
+            compare_bands::compared(Band::new(width, whole), right, flipped(op), left, &other, schema)
         }
-        (Shape::Pseudonym { .. }, _) | (_, Shape::Pseudonym { .. }) => pseudonyms::compared(left, op, right, schema),
+        (Shape::Pseudonym { .. }, _) | (_, Shape::Pseudonym { .. }) => {
+            compare_pseudonyms::compared(left, op, right, schema)
+        }
         (one @ Shape::Year(_), other @ Shape::Year(_)) => {
-            years::check((&left, &one), (&right, &other))?;
+            compare_years::check((&left, &one), (&right, &other))?;
             Ok(operation(left, op, right))
         }
-        (Shape::Year(years), _) => years::compared(years, left, op, right, schema),
-        (_, Shape::Year(years)) => years::compared(years, right, flipped(op), left, schema),
+        (Shape::Year(years), _) => compare_years::compared(years, left, op, right, schema),
+        (_, Shape::Year(years)) => compare_years::compared(years, right, flipped(op), left, schema),
         (Shape::Clear, Shape::Clear) => {
             let [left, right] = align::pair(left, right, &op.to_string(), schema)?;
             Ok(operation(left, op, right))
@@ -78,7 +80,7 @@ pub(super) fn between(between: Between, schema: &DFSchema) -> Result<Expr> {
     }
     let above = compared(expr.as_ref().clone(), Operator::GtEq, *low, schema)?;
     let below = compared(*expr, Operator::LtEq, *high, schema)?;
-    let within = bands::both(above, below);
+    let within = compare_bands::both(above, below);
     Ok(if negated { Expr::Not(Box::new(within)) } else { within })
 }
 
@@ -181,7 +183,7 @@ fn same_as_column(operand: &Expr, query: &datafusion::logical_expr::LogicalPlan,
         if same_form(&forms.0, &forms.1) {
             return Ok(());
         }
-        years::check(
+        compare_years::check(
             (operand, &forms.0),
             (&Expr::from(Column::from_name(field.name())), &forms.1),
         )?;

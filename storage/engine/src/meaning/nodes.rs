@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use datafusion::{
     common::{
-        DFSchema,
+        DFSchema, JoinConstraint, JoinType,
         metadata::FieldMetadata,
         tree_node::{Transformed, TreeNode},
     },
@@ -18,8 +18,8 @@ use datafusion::{
 use super::{
     align, arguments, checks,
     class::{Class, can_be_one_column, class_of, describe, same_form, shape, shown},
+    compare_pseudonyms, compare_years,
     expressions::refused,
-    pseudonyms, years,
 };
 use crate::same_names::with_same_names;
 use crate::shown::{CLEAR, FORM, Shape, in_common, metadata, shape_of};
@@ -48,7 +48,10 @@ pub(super) fn checked(node: LogicalPlan) -> Result<LogicalPlan> {
 )]
 fn compared(node: LogicalPlan) -> Result<LogicalPlan> {
     match node {
-        LogicalPlan::Join(join) => keys(join).map(LogicalPlan::Join),
+        LogicalPlan::Join(join) => {
+            keeps_columns_of_the_left(&join)?;
+            keys(join).map(LogicalPlan::Join)
+        }
         LogicalPlan::Union(union) => columns(union),
         LogicalPlan::Sort(mut sort) => {
             let schema = Arc::clone(sort.input.schema());
@@ -65,6 +68,19 @@ fn compared(node: LogicalPlan) -> Result<LogicalPlan> {
         }
         other => Ok(other),
     }
+}
+
+/// The library takes a column in common from the left side, also for rows that have none. Where it could be written out, it was before the
+/// query was planned ([`resolve_names`](crate::resolve_names)).
+fn keeps_columns_of_the_left(join: &Join) -> Result<()> {
+    let others = matches!(join.join_type, JoinType::Right | JoinType::Full);
+    if others && join.join_constraint == JoinConstraint::Using {
+        return Err(refused(
+            "in a right or full join here, the columns of `USING` and `NATURAL` are not one column; write `ON a.x = b.x`, and \
+             `coalesce(a.x, b.x)` for the column",
+        ));
+    }
+    Ok(())
 }
 
 /// The keys of a join, each in the schema of its side.
@@ -87,9 +103,9 @@ fn key(
 ) -> Result<(Expr, Expr)> {
     let (one, other) = (shape(&left, left_schema), shape(&right, right_schema));
     if !same_form(&one, &other) {
-        pseudonyms::check(&left, &right, both)?;
+        compare_pseudonyms::check(&left, &right, both)?;
         if class_of(&left, left_schema)? == class_of(&right, right_schema)? {
-            years::check((&left, &one), (&right, &other))?;
+            compare_years::check((&left, &one), (&right, &other))?;
         }
         return Err(refused(format!(
             "`{}` is {}, and `{}` is {}: they cannot be joined",

@@ -4,7 +4,7 @@ use super::*;
 use crate::parse;
 
 fn resolved(sql: &str) -> String {
-    let mut statements = parse(sql, 64).unwrap();
+    let mut statements = parse(sql, 256).unwrap();
     let Some(Statement::Query(query)) = statements.first_mut() else {
         panic!("{sql}")
     };
@@ -86,4 +86,74 @@ fn names_of_inner_queries_have_their_own_tables() {
     ] {
         assert_eq!(resolved(sql), expected, "{sql}");
     }
+}
+
+/// The tables of these tests spell the subject differently, and have it in common all the same.
+#[test]
+fn columns_in_common_are_those_of_the_side_that_has_rows() {
+    let both = "alfa.t AS a {} beta.t AS b USING (Subject_ID)";
+    let on = "alfa.t AS a {} beta.t AS b ON a.\"SUBJECT_ID\" = b.\"subject_id\"";
+    for (join, value, shown) in [
+        ("JOIN", "a.\"SUBJECT_ID\"", "a.\"SUBJECT_ID\""),
+        ("LEFT JOIN", "a.\"SUBJECT_ID\"", "a.\"SUBJECT_ID\""),
+        ("RIGHT JOIN", "b.\"subject_id\"", "b.\"subject_id\" AS \"SUBJECT_ID\""),
+        (
+            "FULL JOIN",
+            "coalesce(a.\"SUBJECT_ID\", b.\"subject_id\")",
+            "coalesce(a.\"SUBJECT_ID\", b.\"subject_id\") AS \"SUBJECT_ID\"",
+        ),
+    ] {
+        let (both, on) = (both.replace("{}", join), on.replace("{}", join));
+        assert_eq!(
+            resolved(&format!(
+                "SELECT subject_id, count(SUBJECT_ID) FROM {both} WHERE Subject_Id > 1"
+            )),
+            format!("SELECT {shown}, count({value}) FROM {on} WHERE {value} > 1"),
+        );
+        assert_eq!(
+            resolved(&format!("SELECT * FROM {both}")),
+            format!("SELECT {shown}, a.\"GENDER\", a.\"age\", b.\"Age\", b.\"Height\" FROM {on}"),
+        );
+    }
+}
+
+#[test]
+fn columns_in_common_that_are_not_certain_stay_as_they_are() {
+    for sql in [
+        // No such column on the right, several on the left, a table that is not known.
+        "SELECT 1 FROM alfa.t AS a JOIN beta.t AS b USING(GENDER)",
+        "SELECT 1 FROM alfa.t AS a JOIN beta.t AS b ON true JOIN alfa.t AS c USING(AGE)",
+        "SELECT subject_id FROM alfa.t AS a JOIN gamma.t AS b USING(subject_id)",
+        // The planner would show the column twice.
+        "SELECT * EXCLUDE (Height) FROM alfa.t AS a FULL JOIN beta.t AS b USING(subject_id)",
+    ] {
+        assert_eq!(resolved(sql), sql);
+    }
+}
+
+#[test]
+fn columns_in_common_of_many_tables_are_bounded() {
+    let chain: String = (0..100)
+        .map(|n| format!(" FULL JOIN alfa.t AS t{n} USING (age)"))
+        .collect();
+    let written = resolved(&format!("SELECT age FROM alfa.t AS t{chain}"));
+    assert!(written.len() < 200_000, "{} bytes", written.len());
+    assert!(
+        written.contains("USING"),
+        "the last ones stay, and are refused by the planner"
+    );
+}
+
+#[test]
+fn columns_in_common_are_meant_before_aliases_but_in_order() {
+    let from = "alfa.t AS a JOIN beta.t AS b";
+    assert_eq!(
+        resolved(&format!(
+            "SELECT abs(age) AS age, count(*) FROM {from} USING (age) GROUP BY abs(age) HAVING max(age) > 1 ORDER BY age"
+        )),
+        format!(
+            "SELECT abs(a.\"age\") AS age, count(*) FROM {from} ON a.\"age\" = b.\"Age\" GROUP BY abs(a.\"age\") \
+             HAVING max(a.\"age\") > 1 ORDER BY age"
+        ),
+    );
 }

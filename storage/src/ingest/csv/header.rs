@@ -9,7 +9,7 @@ use crate::ingest::{
     missing::MissingRule,
     notation::Notation,
     options::TableOptions,
-    values::{Kinds, is_marker, trim},
+    parse_field::{Kinds, is_marker, trim},
 };
 
 /// Whether the first line has the column names, and how that is known.

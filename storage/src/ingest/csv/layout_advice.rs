@@ -8,7 +8,7 @@ use super::{
     sample::{Sample, Score},
     syntax::Delimiter,
 };
-use crate::ingest::values::trim;
+use crate::ingest::parse_field::trim;
 
 /// Signs with which comments begin.
 const COMMENT_SIGNS: [u8; 4] = [b'#', b'%', b'!', b'*'];

@@ -3,7 +3,7 @@
 //! Decimals are added as whole numbers of units of their last place, because floating point does not have most of them: there, 0.1 and 0.2
 //! are not 0.3.
 
-use crate::ingest::{notation::Notation, values::Reading};
+use crate::ingest::{notation::Notation, parse_field::Reading};
 
 /// From so many decimals on, a number was computed in floating point, and not written by a person.
 const COMPUTED_DECIMALS: u32 = 12;

@@ -107,7 +107,7 @@ fn days_that_stand_for_missing_ones_are_found_as_written() {
     assert_eq!(usual(&iso).possible_markers(), ["1899-12-30"]);
     assert!(!format!("{:?}", usual(&iso)).contains("1899"));
     for (day, text) in DAYS.into_iter().zip(["9999-12-31", "1900-01-01", "1899-12-30"]) {
-        assert_eq!(values::date(text), Some(day));
+        assert_eq!(parse_field::date(text), Some(day));
     }
 }
 

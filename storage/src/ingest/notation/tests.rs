@@ -42,11 +42,11 @@ fn stated_forms_of_dates_are_read_and_others_are_not() {
         zone: Some("Europe/Berlin".parse().unwrap()),
         ..Notation::default()
     };
-    assert_eq!(notation.date("17.08.1984"), values::date("1984-08-17"));
+    assert_eq!(notation.date("17.08.1984"), parse_field::date("1984-08-17"));
     assert_eq!(kind(&notation, "17.08.1984"), ColumnKind::Date);
     assert_eq!(kind(&notation, "1984-08-17"), ColumnKind::Date);
     assert_eq!(kind(&notation, "31.02.1984"), ColumnKind::Text);
-    let (winter, _) = values::timestamp("1999-12-31T23:30Z").unwrap();
+    let (winter, _) = parse_field::timestamp("1999-12-31T23:30Z").unwrap();
     assert_eq!(notation.timestamp("01.01.2000 00:30"), Some((winter, Zone::Utc)));
     assert_eq!(kind(&notation, "01.01.2000 00:30"), ColumnKind::TimestampUtc);
     // The clock shows this time twice.
@@ -71,10 +71,10 @@ fn values_that_a_file_states_to_be_numbers_keep_their_signs() {
         assert_eq!(typed.float(value), Some(number), "{value}");
         assert!(typed.classify(value).is_number(), "{value}");
     }
-    assert_eq!(typed.date("2020-01-02"), values::date("2020-01-02"));
-    assert_eq!(german.date("2020-01-02"), values::date("2020-02-01"));
+    assert_eq!(typed.date("2020-01-02"), parse_field::date("2020-01-02"));
+    assert_eq!(german.date("2020-01-02"), parse_field::date("2020-02-01"));
     // A number may mean a day or a truth value, which only an option states.
-    assert_eq!(typed.date("19600120"), values::date("1960-01-20"));
+    assert_eq!(typed.date("19600120"), parse_field::date("1960-01-20"));
     assert_eq!(kind(&typed, "19600120"), ColumnKind::Date);
     assert_eq!(typed.boolean("1"), Some(true));
 }
@@ -99,8 +99,8 @@ fn numbers_of_days_are_dates_or_no_values_at_all() {
     };
     for notation in [&notation, &notation.for_typed()] {
         assert_eq!(notation.classify("45292").kinds, Kinds::DATE);
-        assert_eq!(notation.date("45292"), values::date("2024-01-01"));
-        assert_eq!(notation.date("2024-01-01"), values::date("2024-01-01"));
+        assert_eq!(notation.date("45292"), parse_field::date("2024-01-01"));
+        assert_eq!(notation.date("2024-01-01"), parse_field::date("2024-01-01"));
         for value in ["60", "45292.5", "-1", "0", "2958466", "1e3", "x"] {
             assert_eq!(kind(notation, value), ColumnKind::Text, "{value}");
         }

@@ -1,6 +1,6 @@
 //! Values that no option reads, although all of a column are written alike: the file has to be changed, and a note names what to change.
 
-use crate::ingest::values::{self, Reading};
+use crate::ingest::parse_field::{self, Reading};
 
 /// Units that are named in a note: a word behind a number that is not one of them could be a name.
 const UNITS: [&str; 62] = [
@@ -119,7 +119,7 @@ impl Shapes {
 
 /// Whether a text is a number with a point or a comma before its decimals.
 fn is_number(value: &str) -> bool {
-    !values::number(&value.replacen(',', ".", 1)).kinds.is_none()
+    !parse_field::number(&value.replacen(',', ".", 1)).kinds.is_none()
 }
 
 fn unit(value: &str) -> Option<&'static str> {
@@ -166,7 +166,7 @@ fn has_month_name(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::values::classify;
+    use crate::ingest::parse_field::classify;
 
     fn reason(values: &[&str]) -> Option<TextReason> {
         let mut shapes = Shapes::new();

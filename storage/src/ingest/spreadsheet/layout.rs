@@ -14,8 +14,8 @@ use crate::ingest::{
     format::{Format, Numbering},
     limits::MAX_COLUMNS,
     options::{Header, TableOptions},
+    parse_field::trim,
     source::Source,
-    values::trim,
 };
 
 /// Rows whose types decide whether the first one has names.

@@ -4,8 +4,8 @@ use super::damage::Damage;
 use crate::ingest::{
     compression::Allowance,
     limits::{MAX_FIELD_BYTES, MAX_RECORD_BYTES},
+    parse_field::trim,
     rejects::Reason,
-    values::trim,
 };
 
 /// Most rows of a sheet in any program.

@@ -15,11 +15,11 @@ use crate::ingest::{
     missing::MissingRule,
     note::Note,
     options::TableOptions,
+    parse_field::trim,
     rejects::Reject,
     row::Row,
     row_source::{Ending, RowSource},
     source::Source,
-    values::trim,
 };
 
 /// The table of a sheet, opened for one pass.

@@ -118,3 +118,19 @@ async fn meaning_of_a_meaning_is_the_same() {
         assert_eq!(again, home.rows(&sql).await.unwrap(), "{text}");
     }
 }
+
+#[tokio::test]
+async fn full_join_whose_columns_in_common_stay_is_refused() {
+    let home = people();
+    // A list without some columns is not written out.
+    let listed =
+        |join: &str| format!("SELECT * EXCLUDE (years) FROM t {join} (SELECT id, age AS years FROM same) AS o");
+    for join in ["FULL JOIN", "RIGHT JOIN"] {
+        let refusal = home.refusal(&(listed(join) + " USING (id)")).await;
+        assert!(refusal.contains("coalesce"), "{join}: {refusal}");
+    }
+    let refusal = home.refusal(&listed("NATURAL FULL JOIN")).await;
+    assert!(refusal.contains("coalesce"), "{refusal}");
+    let rows = home.rows(&(listed("JOIN") + " USING (id)")).await;
+    assert_eq!(rows.unwrap().len(), 2);
+}

@@ -20,10 +20,10 @@ use super::{
     inspection::Inspection,
     missing::MissingRule,
     notation::Notation,
+    parse_field::{UTC, trim},
     prefetch::Prefetch,
     row_source::{Chunk, Ending, chunks},
     source::Source,
-    values::{UTC, trim},
 };
 
 /// Reads an inspected file again, as record batches of [`Inspection::schema`], which are prefetched on separate

@@ -21,7 +21,7 @@ use super::fragment::{Fragment, FragmentQuery, ROWS};
 use super::plan::LocalPlan;
 use super::report::QueryReport;
 use super::source::{Answer, QuerySource, Target};
-use super::union::converted;
+use super::union_table::converted;
 
 /// Most bytes of summary rows that one member may return for one fragment. Records are not limited by this: they stream.
 const MAX_SUMMARY: usize = 64 << 20;

@@ -15,8 +15,8 @@ use datafusion::{
 };
 
 use super::{
-    bands,
     class::{Class, class_of, literal_value, shown, text_literal},
+    compare_bands,
     expressions::{operation, refused},
     literals::{self, DAY_MICROS},
 };
@@ -85,7 +85,7 @@ fn constant(number: &Expr) -> Result<Option<f64>> {
         let sign = if *op == Operator::Plus { 1.0 } else { -1.0 };
         return Ok(matches!(op, Operator::Plus | Operator::Minus).then_some(left + sign * right));
     }
-    Ok(literal_value(number)?.and_then(|value| bands::number(&value)))
+    Ok(literal_value(number)?.and_then(|value| compare_bands::number(&value)))
 }
 
 /// Whether `year op threshold` is true for `oldest` and all years before it, or for none of them.
