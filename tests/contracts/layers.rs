@@ -111,6 +111,7 @@ const CRATES: &[Crate] = &[
             ],
             &["conversion", "dialect", "divide", "error_capture", "names", "source"],
             &["error"],
+            &["one_dataset"],
             &["disclosure", "rows", "shown", "text"],
             &["transform"],
             &["guard", "meaning"],

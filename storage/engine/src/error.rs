@@ -122,6 +122,12 @@ pub enum QueryError {
         /// The transform of the permission.
         transform: String,
     },
+    /// The permission has a part that the engine does not apply, so that it covers nothing here.
+    #[error("the permission cannot be applied: {detail}")]
+    NotApplied {
+        /// The part.
+        detail: String,
+    },
     /// The permission's row filter compares a column with a value of another kind.
     #[error("the row filter of the permission does not match the type of column `{column}`")]
     RowsMismatch {
@@ -202,6 +208,7 @@ impl Explain for QueryError {
             Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => {
                 ErrorKind::Denied
             }
+            Self::NotApplied { .. } => ErrorKind::Denied,
             Self::Computation | Self::CannotCast { .. } | Self::SumTooLarge { .. } => ErrorKind::Usage,
             Self::Encoding(EncodeError::Encoder(_)) => ErrorKind::Internal,
             Self::Encoding(

@@ -16,7 +16,6 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use concordat_keys::PseudonymKey;
-use concordat_protocol::scope::Scope;
 use datafusion::{
     catalog::{Session, TableProvider},
     common::{Column, DFSchema, ScalarValue},
@@ -37,6 +36,7 @@ use parquet::arrow::RowNumber;
 
 use super::{
     QueryError, Table,
+    one_dataset::OneDataset,
     order::Order,
     rows,
     shown::{as_read, bare_schema, shown_of},
@@ -78,7 +78,7 @@ impl View {
     /// # Errors
     /// [`QueryError::MissingColumn`] if the version lacks a column by which rows are filtered, or the one of the subjects: without them it
     /// is not known what may be shown. [`QueryError::TransformMismatch`] or [`QueryError::RowsMismatch`] if a column has another type.
-    pub(super) fn new(source: &dyn Table, scope: &Scope, key: &PseudonymKey) -> Result<Self, QueryError> {
+    pub(super) fn new(source: &dyn Table, scope: &OneDataset, key: &PseudonymKey) -> Result<Self, QueryError> {
         let stored = source.schema();
         let mut shown = Vec::new();
         for (index, field) in stored.fields().iter().enumerate() {

@@ -10,14 +10,10 @@ use std::{
 };
 
 use arrow::datatypes::SchemaRef;
-use concordat_protocol::{
-    ids::DatasetRef,
-    schema::VersionNumber,
-    scope::{Scope, Tier},
-};
+use concordat_protocol::{ids::DatasetRef, schema::VersionNumber, scope::Tier};
 use datafusion::{execution::context::SessionState, logical_expr::LogicalPlan};
 
-use super::{QueryError, plan::planned, size, statement};
+use super::{QueryError, one_dataset::OneDataset, plan::planned, size, statement};
 
 /// Maximum number of plans; the one that was used least recently is dropped. A statement is bounded, and so is its plan.
 const MAX_PLANS: usize = 16;
@@ -46,7 +42,7 @@ pub(super) struct KnownPlan {
 }
 
 impl PlanKey {
-    pub(super) fn new((sql, version): (&str, Option<VersionNumber>), scope: &Scope, shown: SchemaRef) -> Self {
+    pub(super) fn new((sql, version): (&str, Option<VersionNumber>), scope: &OneDataset, shown: SchemaRef) -> Self {
         Self {
             sql: sql.to_owned(),
             version,

@@ -43,6 +43,7 @@ mod guard;
 mod known_plans;
 mod meaning;
 mod names;
+mod one_dataset;
 mod order;
 mod permit;
 mod plan;

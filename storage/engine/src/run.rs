@@ -8,7 +8,7 @@ use arrow::{
     datatypes::{DataType, Field, Schema},
 };
 use concordat_protocol::schema::VersionNumber;
-use concordat_protocol::scope::{Scope, Tier};
+use concordat_protocol::scope::{Limits, Scope, Tier};
 use datafusion::{
     catalog::TableProvider,
     common::tree_node::TreeNode,
@@ -33,6 +33,7 @@ use super::{
     foreseen::EXISTS,
     guard::{View, regrouped},
     known_plans::{KnownPlan, KnownPlans, PlanKey},
+    one_dataset::OneDataset,
     order::Order,
     plan::reading,
     session::{for_groups, in_one_partition, session_context},
@@ -61,7 +62,7 @@ pub async fn answer(
 ) -> Result<ReleasedAnswer, QueryError> {
     let (holder, scope, receipt) = permit.open();
     let keys = AnswerKeys::of(source, &holder);
-    let max_rows = max_rows(&scope);
+    let max_rows = max_rows(scope.tier, &scope.limits);
     let sleep = tokio::time::sleep(bounds.time);
     let plans = KnownPlans::default();
     let (raw, deadline) = with_deadline(sleep, compute(source, scope, &keys, (sql, None), bounds, &plans)).await?;
@@ -80,6 +81,7 @@ pub(super) async fn compute(
     bounds: Bounds,
     plans: &KnownPlans,
 ) -> Result<RawAnswer, QueryError> {
+    let scope = OneDataset::of(&scope)?;
     let view = View::new(source, &scope, &keys.pseudonyms)?;
     let view = match scope.tier {
         Tier::Records => view.in_order(Order::new(&keys.order)),
@@ -101,8 +103,8 @@ pub(super) async fn compute(
 }
 
 /// Row limits apply to records; the number of released cells is bounded by the groups.
-pub(super) fn max_rows(scope: &Scope) -> Option<u64> {
-    scope.limits.max_rows.filter(|_| scope.tier == Tier::Records)
+pub(super) fn max_rows(tier: Tier, limits: &Limits) -> Option<u64> {
+    limits.max_rows.filter(|_| tier == Tier::Records)
 }
 
 pub(super) type Sleep = std::pin::Pin<Box<tokio::time::Sleep>>;
@@ -127,7 +129,7 @@ pub(super) async fn with_deadline<T>(
 struct Engine {
     context: SessionContext,
     view: View,
-    scope: Scope,
+    scope: OneDataset,
     bounds: Bounds,
     seen: CapturedError,
 }

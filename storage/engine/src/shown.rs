@@ -9,10 +9,10 @@ use std::{collections::HashMap, sync::Arc};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use concordat_protocol::{
     schema::ColumnKind,
-    scope::{BandWidth, Generalization, Scope, Transform},
+    scope::{BandWidth, Generalization, Transform},
 };
 
-use super::QueryError;
+use super::{QueryError, one_dataset::OneDataset};
 
 /// Key of the form: `band-5`, `band-10`, `year`, `pseudonym`, or `clear` where a computed column would inherit another one.
 pub(crate) const FORM: &str = "concordat.form";
@@ -235,7 +235,7 @@ pub(crate) fn shown_field(
 ///
 /// # Errors
 /// [`QueryError::TransformMismatch`] if a stored type does not support its transform.
-pub(crate) fn shown_of(stored: &Schema, scope: &Scope) -> Result<Schema, QueryError> {
+pub(crate) fn shown_of(stored: &Schema, scope: &OneDataset) -> Result<Schema, QueryError> {
     let origin = scope.dataset.to_string();
     let mut fields = Vec::new();
     for field in stored.fields() {

@@ -34,8 +34,8 @@ use concordat_protocol::{
     audit::{Cause, EntryBody},
     ids::{ActorId, ColumnName, Digest32, GrantId, InstitutionId, QueryId},
     scope::{
-        BandWidth, Columns, Constraint, Generalization, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier,
-        Transform, Values, Window,
+        BandWidth, Columns, Constraint, Datasets, Generalization, Limits, People, Places, Protection, Purpose,
+        Purposes, Rows, Scope, Tier, Transform, Values, Window,
     },
     time::Timestamp,
 };
@@ -254,10 +254,15 @@ fn name(text: &str) -> ColumnName {
 
 fn scope(tier: Tier, columns: &[(&str, Transform)]) -> Scope {
     Scope {
-        dataset: "budapest.heart".parse().unwrap(),
+        collection: "budapest.heart".parse().unwrap(),
         tier,
-        columns: Columns::new(columns.iter().map(|(column, transform)| (name(column), *transform))).unwrap(),
-        rows: Rows::all(),
+        protection: Protection::Exact,
+        subjects: concordat_protocol::scope::Subjects::Any,
+        datasets: Datasets::one(
+            "heart".parse().unwrap(),
+            Columns::new(columns.iter().map(|(column, transform)| (name(column), *transform))).unwrap(),
+            Rows::all(),
+        ),
         purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
         people: People::Any,
         places: Places::Any,
@@ -273,8 +278,16 @@ fn clear(tier: Tier, columns: &[&str]) -> Scope {
 
 fn with_rows(mut scope: Scope, column: &str, values: Values) -> Scope {
     let constraint = Constraint::new(values, false).unwrap();
-    scope.rows = Rows::new(BTreeMap::from([(name(column), constraint)])).unwrap();
+    only_rows(
+        &mut scope,
+        Rows::new(BTreeMap::from([(name(column), constraint)])).unwrap(),
+    );
     scope
+}
+
+fn only_rows(scope: &mut Scope, rows: Rows) {
+    let (name, only) = scope.datasets.single().unwrap();
+    scope.datasets = Datasets::one(name.clone(), only.columns.clone(), rows);
 }
 
 const BANDS: Transform = Transform::Generalized(Generalization::AgeBand(BandWidth::Ten));

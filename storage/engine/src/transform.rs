@@ -55,7 +55,8 @@ impl Change {
             return Ok(None);
         }
         Ok(match transform {
-            Transform::Removed => None,
+            // No type supports levels yet, which was an error above.
+            Transform::Removed | Transform::Generalized(Generalization::Levels) => None,
             Transform::Clear => Some(Self::Keep),
             Transform::Generalized(Generalization::Year) => Some(Self::Year(oldest_year)),
             Transform::Generalized(Generalization::AgeBand(width)) => Some(Self::Band(Arc::new(Bands::new(width)))),

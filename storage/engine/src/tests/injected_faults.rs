@@ -119,7 +119,9 @@ impl StoredDataset {
         let query = QueryId::from_bytes(id);
         let receipt = self.ledger.append(decision_on(query, true), &eva(), NOW).unwrap();
         let mut scope = clear(Tier::Records, &["id", "name"]);
-        scope.dataset = "budapest.people".parse().unwrap();
+        let (_, only) = scope.datasets.single().unwrap();
+        scope.datasets = Datasets::one("people".parse().unwrap(), only.columns.clone(), Rows::all());
+        scope.collection = "budapest.people".parse().unwrap();
         let permit = Permit::new(grant(1), query, scope, receipt).unwrap();
         let version = self.storage.catalog().open_version(&people(), None).unwrap();
         let sql = "SELECT id, name FROM budapest.people";

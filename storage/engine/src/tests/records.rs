@@ -205,7 +205,10 @@ async fn a_row_filter_skips_files_and_keeps_what_it_must() {
     );
     let mut scope = clear(Tier::Records, &["mrn"]);
     let missing = Constraint::new(Values::Set(Default::default()), true).unwrap();
-    scope.rows = Rows::new(BTreeMap::from([(name("chol"), missing)])).unwrap();
+    only_rows(
+        &mut scope,
+        Rows::new(BTreeMap::from([(name("chol"), missing)])).unwrap(),
+    );
     assert_eq!(
         fixture.rows(scope, "SELECT count(*) FROM heart").await.unwrap(),
         [["20"]]

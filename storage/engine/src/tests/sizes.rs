@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     guard::View,
+    one_dataset::OneDataset,
     plan::planned,
     session::session_context,
     size::{MAX_NODES, admitted, nodes_written_out, rows_per_batch},
@@ -44,7 +45,7 @@ fn nodes(plan: &LogicalPlan) -> usize {
 
 /// Plans as the engine does; an admitted plan must stay within its estimated size. Returns whether it was admitted.
 async fn stays_within(fixture: &Fixture, sql: &str) -> bool {
-    let scope = clear(Tier::Records, &["name", "age", "sex"]);
+    let scope = OneDataset::of(&clear(Tier::Records, &["name", "age", "sex"])).unwrap();
     let key = fixture.pseudonym_key(None);
     let view = View::new(fixture, &scope, &key).unwrap();
     let statement = match statement::checked(sql, &scope.dataset, None, &["name", "age", "sex"]) {
@@ -144,7 +145,8 @@ async fn aliases_count_as_their_whole_expression() {
     ] {
         // It is refused before it is planned, because planning takes the time.
         let scope = clear(Tier::Records, &["age", "sex", "name"]);
-        let checked = statement::checked(&sql, &scope.dataset, None, &["age", "sex", "name"]);
+        let one = OneDataset::of(&scope).unwrap();
+        let checked = statement::checked(&sql, &one.dataset, None, &["age", "sex", "name"]);
         assert!(matches!(checked, Err(QueryError::TooComplex { .. })), "{sql:.40}");
         let error = fixture.refused(scope, &sql).await;
         assert!(matches!(error, QueryError::TooComplex { .. }), "{error}");
@@ -204,7 +206,7 @@ async fn batches_shrink_as_text_grows() {
 
 /// The plan of a statement that was checked.
 async fn plan_of(fixture: &Fixture, sql: &str) -> LogicalPlan {
-    let scope = clear(Tier::Records, &["name", "age", "sex"]);
+    let scope = OneDataset::of(&clear(Tier::Records, &["name", "age", "sex"])).unwrap();
     let key = fixture.pseudonym_key(None);
     let view = View::new(fixture, &scope, &key).unwrap();
     let statement = statement::checked(sql, &scope.dataset, None, &["name", "age", "sex"]).unwrap();

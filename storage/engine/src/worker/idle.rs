@@ -92,7 +92,7 @@ impl Workers {
     ) -> Result<ReleasedAnswer, QueryError> {
         let (holder, scope, receipt) = permit.open();
         let keys = AnswerKeys::of(source, &holder);
-        let max_rows = max_rows(&scope);
+        let max_rows = max_rows(scope.tier, &scope.limits);
         let bounds = Bounds {
             time: time.min(self.0.bounds.time),
             ..self.0.bounds
