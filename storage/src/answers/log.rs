@@ -1,0 +1,267 @@
+//! The log of one memory space: reading it, and appending in two steps.
+
+use std::{
+    fmt,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use concordat_keys::{AnswersKey, KeyError};
+use concordat_protocol::ids::Nonce;
+use zeroize::Zeroizing;
+
+use super::{
+    AnswersError,
+    file::{self, Medium},
+    head::SpaceHead,
+    opening::{LogKeys, Opening},
+    record::{self, MAX_RECORD, StoredRecord},
+};
+use crate::meta::{Batch, MetaError, SealedTree};
+
+/// Most records of a log: a hundred a day for 27 years.
+pub(super) const MAX_RECORDS: u64 = 1_000_000;
+
+/// The opened log of one memory space. No other handle to it exists.
+pub struct AnswerLog {
+    dir: PathBuf,
+    heads: SealedTree<SpaceHead>,
+    keys: LogKeys,
+    /// The head that the state had last; `None` before the first answer.
+    head: Option<SpaceHead>,
+    medium: Option<Box<dyn Medium>>,
+    opening: Opening,
+}
+
+/// Records that are on disk, in a log whose head does not cover them yet.
+#[must_use = "no record counts before its head is in the state"]
+pub struct Appended {
+    log: AnswerLog,
+    head: SpaceHead,
+    records: Vec<StoredRecord>,
+}
+
+impl AnswerLog {
+    /// Opens the log that the state knows, and passes each of its records to `each`; nothing is created yet if there is none.
+    pub(super) fn open(
+        dir: PathBuf,
+        heads: SealedTree<SpaceHead>,
+        keys: LogKeys,
+        opening: Opening,
+        each: &mut dyn FnMut(StoredRecord, &[u8]),
+    ) -> Result<Self, AnswersError> {
+        let head = heads.get(opening.key())?;
+        let mut log = Self {
+            dir,
+            heads,
+            keys,
+            head,
+            medium: None,
+            opening,
+        };
+        if let Some(head) = head {
+            log.medium = Some(Box::new(open(&log.path(&head))?));
+            log.replay(each)?;
+        }
+        Ok(log)
+    }
+
+    /// Reads all records and checks that they are those that the head covers.
+    pub(super) fn replay(&self, each: &mut dyn FnMut(StoredRecord, &[u8])) -> Result<(), AnswersError> {
+        let (Some(head), Some(medium)) = (&self.head, &self.medium) else {
+            return Ok(());
+        };
+        record::replay(&**medium, &self.keys.key, head, each)
+            .map_err(|(number, bad)| AnswersError::record(self.path(head), number, bad))
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.head.map_or(0, |head| head.records)
+    }
+
+    /// Reads a record of this log again.
+    ///
+    /// # Errors
+    /// [`AnswersError::Damaged`] if it is not the one that was read or appended.
+    pub fn read(&self, stored: &StoredRecord) -> Result<Zeroizing<Vec<u8>>, AnswersError> {
+        let number = stored.number();
+        let missing = || AnswersError::Damaged {
+            path: self.dir.clone(),
+            record: number,
+            reason: "there is no log",
+        };
+        let head = self.head.ok_or_else(missing)?;
+        let medium = self.medium.as_deref().ok_or_else(missing)?;
+        record::read(medium, &self.keys.key, head.log, stored)
+            .map_err(|bad| AnswersError::record(self.path(&head), number, bad))
+    }
+
+    /// Writes records after the head and syncs them. They count once the head of the result is in the state.
+    ///
+    /// # Errors
+    /// [`AnswersError::Changed`] if the state has another head, [`AnswersError::TooLong`] and [`AnswersError::Full`] for a record or log that
+    /// is too long, [`AnswersError::Damaged`] if the log was cut since it was opened, [`AnswersError::Io`]. The log is closed then,
+    /// and what was written does not count.
+    pub fn append(mut self, records: &[&[u8]]) -> Result<Appended, AnswersError> {
+        check_limits(self.records(), records)?;
+        if self.heads.get(self.opening.key())? != self.head {
+            return Err(AnswersError::Changed);
+        }
+        let (mut head, medium) = match (self.head, self.medium.take()) {
+            (Some(head), Some(medium)) => (head, medium),
+            (Some(_), None) | (None, _) => self.create()?,
+        };
+        let path = self.path(&head);
+        cut(&*medium, &head, &path)?;
+        let mut written = Vec::with_capacity(records.len());
+        for plain in records {
+            let stored = write(&*medium, &self.keys.key, &head, plain, &path)?;
+            head.push(stored.sealed_len, stored.hash);
+            written.push(stored);
+        }
+        medium.sync().map_err(AnswersError::io("sync", path))?;
+        self.medium = Some(medium);
+        Ok(Appended {
+            log: self,
+            head,
+            records: written,
+        })
+    }
+
+    fn create(&self) -> Result<(SpaceHead, Box<dyn Medium>), AnswersError> {
+        let mut name = [0; 16];
+        getrandom::fill(&mut name).map_err(|error| AnswersError::Key(KeyError::Random(error)))?;
+        let head = SpaceHead::empty(self.keys.folder, Nonce::from_bytes(name));
+        self.opening.creates(head.path());
+        let created = file::create(&self.dir, &head.path());
+        let file = created.map_err(AnswersError::io("create", self.path(&head)))?;
+        Ok((head, Box::new(file)))
+    }
+
+    fn path(&self, head: &SpaceHead) -> PathBuf {
+        self.dir.join(head.path())
+    }
+
+    /// Puts another medium over that of the log.
+    #[cfg(test)]
+    pub(super) fn over(mut self, layer: impl FnOnce(Box<dyn Medium>) -> Box<dyn Medium>) -> Self {
+        self.medium = self.medium.map(layer);
+        self
+    }
+}
+
+impl Appended {
+    /// Adds the new head to a change of the state. Once that is durable, the records count, and the answer may leave. The change fails if the
+    /// state has another head than the log was opened with.
+    ///
+    /// # Errors
+    /// If the head cannot be sealed.
+    pub fn stage(&self, batch: &mut Batch) -> Result<(), MetaError> {
+        let key = self.log.opening.key();
+        let heads = &self.log.heads;
+        batch
+            .expect(heads, key, self.log.head.as_ref())?
+            .put(heads, key, &self.head)?;
+        Ok(())
+    }
+
+    /// The records that were appended, in order.
+    #[must_use]
+    pub fn records(&self) -> &[StoredRecord] {
+        &self.records
+    }
+
+    /// The log with what the state has of it now: with the records if the change was applied, without them if not. The change must
+    /// have been applied or dropped: the next append writes over records that do not count.
+    ///
+    /// # Errors
+    /// [`AnswersError::Changed`] if the state has another head; the log is closed then.
+    pub fn into_log(self) -> Result<AnswerLog, AnswersError> {
+        let Self { mut log, head, .. } = self;
+        let found = log.heads.get(log.opening.key())?;
+        if found != Some(head) && found != log.head {
+            return Err(AnswersError::Changed);
+        }
+        log.head = found;
+        if found.is_none() {
+            log.medium = None;
+        }
+        Ok(log)
+    }
+}
+
+fn open(path: &Path) -> Result<File, AnswersError> {
+    file::open_existing(path).map_err(|source| {
+        if source.kind() == io::ErrorKind::NotFound {
+            AnswersError::Damaged {
+                path: path.to_owned(),
+                record: 0,
+                reason: "the log is missing",
+            }
+        } else {
+            AnswersError::io("open", path.to_owned())(source)
+        }
+    })
+}
+
+pub(super) fn check_limits(present: u64, records: &[&[u8]]) -> Result<(), AnswersError> {
+    if let Some(long) = records.iter().find(|record| record.len() > MAX_RECORD) {
+        return Err(AnswersError::TooLong { bytes: long.len() });
+    }
+    if present.saturating_add(records.len() as u64) > MAX_RECORDS {
+        return Err(AnswersError::Full { limit: MAX_RECORDS });
+    }
+    Ok(())
+}
+
+/// Removes what an interrupted append left after the head. A log that is shorter than its head is not continued: the hole would be filled
+/// with zeros, and found at the next start only.
+fn cut(medium: &dyn Medium, head: &SpaceHead, path: &Path) -> Result<(), AnswersError> {
+    let length = medium.len().map_err(AnswersError::io("inspect", path.to_owned()))?;
+    if length < head.bytes {
+        return Err(AnswersError::Damaged {
+            path: path.to_owned(),
+            record: head.records.saturating_sub(1),
+            reason: "the log was cut while it was open",
+        });
+    }
+    if length > head.bytes {
+        medium
+            .cut(head.bytes)
+            .map_err(AnswersError::io("cut", path.to_owned()))?;
+    }
+    Ok(())
+}
+
+fn write(
+    medium: &dyn Medium,
+    key: &AnswersKey,
+    head: &SpaceHead,
+    plain: &[u8],
+    path: &Path,
+) -> Result<StoredRecord, AnswersError> {
+    let sealed = key
+        .seal(head.log.as_bytes(), head.records, plain)
+        .map_err(AnswersError::Key)?;
+    let too_long = AnswersError::TooLong { bytes: plain.len() };
+    let framed = record::frame(&sealed).ok_or(too_long)?;
+    medium
+        .write_at(&framed, head.bytes)
+        .map_err(AnswersError::io("write", path.to_owned()))?;
+    Ok(StoredRecord::after(head, &sealed))
+}
+
+impl fmt::Debug for AnswerLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AnswerLog({} records)", self.records())
+    }
+}
+
+impl fmt::Debug for Appended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Appended({} records)", self.records.len())
+    }
+}

@@ -1,0 +1,184 @@
+//! The records of a log.
+
+use std::io::{self, BufReader, Read};
+
+use concordat_keys::AnswersKey;
+use concordat_protocol::ids::{Digest32, Nonce};
+use zeroize::Zeroizing;
+
+use super::{
+    file::{MAGIC, Medium},
+    head::{SpaceHead, hash_of},
+};
+use crate::frames::{BadFrame, PREFIX, framed, next_frame};
+
+/// Longest record. The set of all subjects that a collection can have takes 32 MiB.
+pub const MAX_RECORD: usize = 64 * 1024 * 1024;
+
+/// Longest sealed record.
+const MAX_SEALED: usize = MAX_RECORD + AnswersKey::OVERHEAD;
+
+/// Memory for reading a log from its begin to its end.
+const BUFFER: usize = 256 * 1024;
+
+/// Where a record is, and what it is: enough to read it again without trusting the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// Its number, from 0.
+    pub(super) number: u64,
+    /// Where it begins in the log.
+    pub(super) offset: u64,
+    /// The length of its sealed bytes.
+    pub(super) sealed_len: usize,
+    /// Their hash.
+    pub(super) hash: Digest32,
+}
+
+impl StoredRecord {
+    /// The record that a log with this head gets next.
+    pub(super) fn after(head: &SpaceHead, sealed: &[u8]) -> Self {
+        Self {
+            number: head.records,
+            offset: head.bytes,
+            sealed_len: sealed.len(),
+            hash: hash_of(sealed),
+        }
+    }
+
+    /// Its number in its log, from 0.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// Why a record is not the one that was written.
+#[derive(Debug)]
+pub(super) enum BadRecord {
+    /// It is missing, was cut, changed, moved or replaced; with the reason.
+    Broken(&'static str),
+    /// The disk failed.
+    Io(io::Error),
+}
+
+const CUT: BadRecord = BadRecord::Broken("the log ends before it, or in the middle of it");
+const UNOPENABLE: BadRecord = BadRecord::Broken("it does not open: it was changed, moved or replaced");
+
+impl From<BadFrame> for BadRecord {
+    fn from(bad: BadFrame) -> Self {
+        match bad {
+            BadFrame::Cut => CUT,
+            BadFrame::Length => Self::Broken("its length is impossible"),
+            BadFrame::Io(source) => Self::Io(source),
+        }
+    }
+}
+
+/// Reads a log up to its head, passes each record to `each`, and checks that they are the ones that the head covers. On an error, the
+/// number of the record is the first part of it; what `each` got must then not be used.
+pub(super) fn replay(
+    medium: &dyn Medium,
+    key: &AnswersKey,
+    head: &SpaceHead,
+    each: &mut dyn FnMut(StoredRecord, &[u8]),
+) -> Result<(), (u64, BadRecord)> {
+    let at_start = |bad| (0, bad);
+    if medium.len().map_err(BadRecord::Io).map_err(at_start)? < head.bytes {
+        return Err((head.records, CUT));
+    }
+    let mut source = BufReader::with_capacity(BUFFER, Sequential::new(medium, head.bytes));
+    let mut magic = [0; MAGIC.len()];
+    source.read_exact(&mut magic).map_err(BadRecord::Io).map_err(at_start)?;
+    if magic != MAGIC {
+        return Err((
+            0,
+            BadRecord::Broken("the log does not begin with the magic bytes of this version"),
+        ));
+    }
+    let mut found = SpaceHead::empty(head.folder, head.log);
+    while found.records < head.records {
+        let number = found.records;
+        let (record, plain) = next(&mut source, key, &found).map_err(|bad| (number, bad))?;
+        found.push(record.sealed_len, record.hash);
+        each(record, &plain);
+    }
+    if found == *head {
+        Ok(())
+    } else {
+        Err((
+            head.records,
+            BadRecord::Broken("the records are others than those that were released"),
+        ))
+    }
+}
+
+fn next(
+    source: &mut impl Read,
+    key: &AnswersKey,
+    found: &SpaceHead,
+) -> Result<(StoredRecord, Zeroizing<Vec<u8>>), BadRecord> {
+    let sealed = next_frame(source, MAX_SEALED)?.ok_or(CUT)?;
+    let plain = key.open(found.log.as_bytes(), found.records, &sealed);
+    Ok((StoredRecord::after(found, &sealed), plain.map_err(|_| UNOPENABLE)?))
+}
+
+/// Reads one record again.
+pub(super) fn read(
+    medium: &dyn Medium,
+    key: &AnswersKey,
+    log: Nonce,
+    record: &StoredRecord,
+) -> Result<Zeroizing<Vec<u8>>, BadRecord> {
+    let mut sealed = vec![0; record.sealed_len];
+    let begin = record.offset.saturating_add(PREFIX as u64);
+    if read_up_to(medium, begin, &mut sealed).map_err(BadRecord::Io)? < sealed.len() {
+        return Err(CUT);
+    }
+    if hash_of(&sealed) != record.hash {
+        return Err(BadRecord::Broken("it is another one than before"));
+    }
+    key.open(log.as_bytes(), record.number, &sealed).map_err(|_| UNOPENABLE)
+}
+
+/// The record with its length, as it is written; `None` if it is longer than [`MAX_RECORD`].
+pub(super) fn frame(sealed: &[u8]) -> Option<Vec<u8>> {
+    framed(sealed, MAX_SEALED)
+}
+
+fn read_up_to(medium: &dyn Medium, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match medium.read_at(rest, offset.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// A log from its begin up to an offset.
+struct Sequential<'a> {
+    medium: &'a dyn Medium,
+    offset: u64,
+    end: u64,
+}
+
+impl<'a> Sequential<'a> {
+    fn new(medium: &'a dyn Medium, end: u64) -> Self {
+        Self { medium, offset: 0, end }
+    }
+}
+
+impl Read for Sequential<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let most = buffer.len().min(left);
+        let read = self
+            .medium
+            .read_at(buffer.get_mut(..most).unwrap_or_default(), self.offset)?;
+        self.offset = self.offset.saturating_add(read as u64);
+        Ok(read)
+    }
+}

@@ -1,0 +1,203 @@
+//! All logs of one data directory.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use concordat_keys::fs::sync_dir;
+use concordat_protocol::{
+    ids::{CreationId, KeyId, Nonce},
+    time::Timestamp,
+};
+
+use super::{
+    AnswersError, MemorySpace, StoredRecord,
+    head::{HEADS, SpaceHead},
+    log::AnswerLog,
+    older_copies::OlderCopies,
+    opening::{LogKeys, Opened, Opening},
+};
+use crate::meta::{Batch, MetaError, SealedDb, SealedTree};
+
+/// A log, as far as the state covers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogExtent {
+    /// Where it is, below the folder of all logs.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// The logs of answers of one data directory.
+#[derive(Debug)]
+pub struct AnswerStore {
+    dir: PathBuf,
+    meta: SealedDb,
+    heads: SealedTree<SpaceHead>,
+    copies: OlderCopies,
+    opened: Opened,
+}
+
+impl AnswerStore {
+    /// The logs in the folder `dir`, which must exist, and their heads in the state.
+    pub(crate) fn open(dir: &Path, meta: &SealedDb) -> Result<Self, MetaError> {
+        Ok(Self {
+            dir: dir.to_owned(),
+            meta: meta.clone(),
+            heads: meta.tree(HEADS)?,
+            copies: OlderCopies::open(meta)?,
+            opened: Opened::default(),
+        })
+    }
+
+    /// Opens the log of a space and passes its records to `each`, the oldest first. What `each` got must not be used after an error. One
+    /// record at a time is in memory.
+    ///
+    /// # Errors
+    /// [`AnswersError::OlderCopy`] until it is acknowledged that answers may be missing; [`AnswersError::InUse`]; [`AnswersError::Damaged`] if the
+    /// records are not those that were released.
+    pub fn open_log(
+        &self,
+        space: &MemorySpace,
+        keys: LogKeys,
+        mut each: impl FnMut(StoredRecord, &[u8]),
+    ) -> Result<AnswerLog, AnswersError> {
+        if let Some(known_until) = self.copies.known_until(space.created())? {
+            return Err(AnswersError::OlderCopy { known_until });
+        }
+        let opening = Opening::begin(space.to_string(), &self.opened)?;
+        AnswerLog::open(self.dir.clone(), self.heads.clone(), keys, opening, &mut each)
+    }
+
+    /// Until when all answers about a dataset are known; `None` if there is no such limit.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub fn known_until(&self, created: CreationId) -> Result<Option<Timestamp>, MetaError> {
+        self.copies.known_until(created)
+    }
+
+    /// Acknowledges that answers about a dataset which were given after [`AnswerStore::known_until`] are not counted. Durable when it
+    /// returns.
+    ///
+    /// # Errors
+    /// If the state cannot be written.
+    pub fn acknowledge(&self, created: CreationId) -> Result<(), MetaError> {
+        let mut batch = Batch::new();
+        self.copies.acknowledge(&mut batch, created)?;
+        self.meta.commit(batch)
+    }
+
+    /// Adds to a change of the state that a dataset is new, so that no answers about it can be missing.
+    pub(crate) fn stage_new(&self, batch: &mut Batch, created: CreationId) -> Result<(), MetaError> {
+        self.copies.acknowledge(batch, created)
+    }
+
+    /// Adds to a change of the state that no log of a dataset is known any more.
+    pub(crate) fn stage_erasure(&self, batch: &mut Batch, created: CreationId) -> Result<(), MetaError> {
+        for (key, _) in self.heads.iter()?.filter(|(key, _)| MemorySpace::is_of(key, created)) {
+            batch.remove(&self.heads, &key);
+        }
+        self.copies.forget(batch, created);
+        Ok(())
+    }
+
+    /// Removes the logs of an erased dataset, which had these keys.
+    pub(crate) fn remove_folders(&self, keys: &[KeyId]) -> Result<(), AnswersError> {
+        for key in keys {
+            let folder = self.dir.join(key.to_string());
+            match fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(AnswersError::io("remove", folder)(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        sync_dir(&self.dir).map_err(AnswersError::io("sync", self.dir.clone()))
+    }
+
+    /// All logs, as far as the state covers them. They only grow, so a copy that is made later contains what was covered.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub fn extents(&self) -> Result<Vec<LogExtent>, MetaError> {
+        let heads = self.heads.iter()?;
+        Ok(heads
+            .map(|(_, head)| LogExtent {
+                path: head.path(),
+                bytes: head.bytes,
+            })
+            .collect())
+    }
+
+    /// Removes what interrupted appends and erasures left: logs that no head names, and heads of datasets that are not among those
+    /// that `existing` returns. Returns how many logs were removed.
+    ///
+    /// # Errors
+    /// Those of `existing`; [`AnswersError::Io`] if a file cannot be removed.
+    pub(crate) fn collect_orphans<E: From<AnswersError>>(
+        &self,
+        existing: impl FnOnce() -> Result<BTreeSet<CreationId>, E>,
+    ) -> Result<u64, E> {
+        // Files are listed before heads, and heads before datasets: each exists before what refers to it.
+        let files = self.files()?;
+        let in_use = self.opened.created();
+        let heads: Vec<_> = self.heads.iter().map_err(AnswersError::from)?.collect();
+        let existing = existing()?;
+        let mut named = BTreeSet::new();
+        for (key, head) in heads {
+            match MemorySpace::created_in(&key) {
+                Some(created) if !existing.contains(&created) => self.forget_head(&key, &head)?,
+                Some(_) | None => drop(named.insert(head.path())),
+            }
+        }
+        let mut removed = 0;
+        for file in files
+            .into_iter()
+            .filter(|file| !named.contains(file) && !in_use.contains(file))
+        {
+            let path = self.dir.join(file);
+            fs::remove_file(&path).map_err(AnswersError::io("remove", path))?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    fn forget_head(&self, key: &str, head: &SpaceHead) -> Result<(), AnswersError> {
+        // One that changes now is removed the next time.
+        let removed = self.heads.compare_and_swap(key, Some(head), None)?;
+        tracing::info!(removed, "removing the head of a log of answers of an erased dataset");
+        Ok(())
+    }
+
+    /// The files that have the names of logs; others do not belong to this module.
+    fn files(&self) -> Result<Vec<PathBuf>, AnswersError> {
+        let mut files = Vec::new();
+        for folder in names(&self.dir)?
+            .into_iter()
+            .filter(|name| name.parse::<KeyId>().is_ok())
+        {
+            let below = names(&self.dir.join(&folder))?;
+            let logs = below.into_iter().filter(|name| is_log(name));
+            files.extend(logs.map(|name| Path::new(&folder).join(name)));
+        }
+        Ok(files)
+    }
+}
+
+fn is_log(name: &str) -> bool {
+    let stem = name.strip_suffix(".log").unwrap_or_default();
+    stem.parse::<Nonce>().is_ok()
+}
+
+/// The names in a folder that are text.
+fn names(folder: &Path) -> Result<Vec<String>, AnswersError> {
+    let io = || AnswersError::io("read", folder.to_owned());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io())? {
+        names.extend(entry.map_err(io())?.file_name().into_string().ok());
+    }
+    Ok(names)
+}
