@@ -239,16 +239,16 @@ impl AnswersKey {
     ///
     /// # Errors
     /// Only if no random bytes are available.
-    pub fn seal(&self, log: &[u8; 16], number: u64, plain: &[u8]) -> Result<Vec<u8>, KeyError> {
-        wrap::seal(&self.0, &answer_context(log, number), plain)
+    pub fn seal(&self, log: &[u8; 16], number: u64, plain: &[u8]) -> Result<Wrapped, KeyError> {
+        Wrapped::seal(&self.0, &answer_context(log, number), plain)
     }
 
     /// Opens what [`AnswersKey::seal`] sealed for the same log and number.
     ///
     /// # Errors
     /// [`KeyError::Unopenable`] if the bytes were changed or belong elsewhere.
-    pub fn open(&self, log: &[u8; 16], number: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        wrap::open(&self.0, &answer_context(log, number), sealed, "record of answers")
+    pub fn open(&self, log: &[u8; 16], number: u64, sealed: &Wrapped) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        sealed.open(&self.0, &answer_context(log, number), "record of answers")
     }
 }
 

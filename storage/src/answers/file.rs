@@ -1,11 +1,6 @@
 //! The file of a log.
 
-use std::{
-    fs::{File, OpenOptions},
-    io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
-    path::Path,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use concordat_keys::fs::{create_dir_private, sync_dir};
 use rustix::fs::{Mode, OFlags, open};
@@ -51,18 +46,12 @@ impl Medium for File {
     }
 }
 
-/// Creates the file of a new log below `dir`; it is on disk when this returns. No head names it yet, so after a kill it is an orphan.
+/// Creates the file of a log that has no records yet; it is on disk when this returns. One that a killed process left is emptied.
 pub(super) fn create(dir: &Path, below: &Path) -> io::Result<File> {
     let path = dir.join(below);
     let folder = path.parent().unwrap_or(dir);
     create_dir_private(folder)?;
-    let mut options = OpenOptions::new();
-    let file = options
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)?;
+    let file = opened(&path, OFlags::CREATE | OFlags::TRUNC)?;
     file.write_all_at(&MAGIC, 0)?;
     file.sync_all()?;
     sync_dir(folder)?;
@@ -70,10 +59,15 @@ pub(super) fn create(dir: &Path, below: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens the file of a log without waiting and without following a link, which this module never creates.
+/// Opens the file of a log.
 pub(super) fn open_existing(path: &Path) -> io::Result<File> {
+    opened(path, OFlags::empty())
+}
+
+/// Opens a file without waiting and without following a link, which this module never creates.
+fn opened(path: &Path, more: OFlags) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(open(path, flags, Mode::empty())?);
+    let file = File::from(open(path, flags | more, Mode::RUSR | Mode::WUSR)?);
     if file.metadata()?.is_file() {
         Ok(file)
     } else {

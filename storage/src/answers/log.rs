@@ -7,16 +7,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_keys::{AnswersKey, KeyError};
+use concordat_keys::{KeyError, Wrapped};
 use concordat_protocol::ids::Nonce;
 use zeroize::Zeroizing;
 
 use super::{
     AnswersError,
     file::{self, Medium},
-    head::SpaceHead,
+    head::{LogHead, RecentLimits, SpaceHead},
     opening::{LogKeys, Opening},
-    record::{self, MAX_RECORD, StoredRecord},
+    record::{self, Each, MAX_RECORD, StoredRecord},
 };
 use crate::meta::{Batch, MetaError, SealedTree};
 
@@ -27,6 +27,7 @@ pub(super) const MAX_RECORDS: u64 = 1_000_000;
 pub struct AnswerLog {
     dir: PathBuf,
     heads: SealedTree<SpaceHead>,
+    limits: RecentLimits,
     keys: LogKeys,
     /// The head that the state had last; `None` before the first answer.
     head: Option<SpaceHead>,
@@ -34,7 +35,7 @@ pub struct AnswerLog {
     opening: Opening,
 }
 
-/// Records that are on disk, in a log whose head does not cover them yet.
+/// Records that are on disk, or in the head that goes into the state, and that do not count yet.
 #[must_use = "no record counts before its head is in the state"]
 pub struct Appended {
     log: AnswerLog,
@@ -46,40 +47,43 @@ impl AnswerLog {
     /// Opens the log that the state knows, and passes each of its records to `each`; nothing is created yet if there is none.
     pub(super) fn open(
         dir: PathBuf,
-        heads: SealedTree<SpaceHead>,
+        (heads, limits): (SealedTree<SpaceHead>, RecentLimits),
         keys: LogKeys,
         opening: Opening,
-        each: &mut dyn FnMut(StoredRecord, &[u8]),
+        each: &mut Each<'_>,
     ) -> Result<Self, AnswersError> {
         let head = heads.get(opening.key())?;
         let mut log = Self {
             dir,
             heads,
+            limits,
             keys,
             head,
             medium: None,
             opening,
         };
-        if let Some(head) = head {
-            log.medium = Some(Box::new(open(&log.path(&head))?));
-            log.replay(each)?;
+        if let Some(head) = log.head.as_ref().filter(|head| head.log.records > 0) {
+            log.medium = Some(Box::new(open(&log.path(head))?));
         }
+        log.replay(each)?;
         Ok(log)
     }
 
     /// Reads all records and checks that they are those that the head covers.
-    pub(super) fn replay(&self, each: &mut dyn FnMut(StoredRecord, &[u8])) -> Result<(), AnswersError> {
-        let (Some(head), Some(medium)) = (&self.head, &self.medium) else {
-            return Ok(());
-        };
-        record::replay(&**medium, &self.keys.key, head, each)
-            .map_err(|(number, bad)| AnswersError::record(self.path(head), number, bad))
+    pub(super) fn replay(&self, each: &mut Each<'_>) -> Result<(), AnswersError> {
+        let Some(head) = &self.head else { return Ok(()) };
+        let key = &self.keys.key;
+        let failed = |(number, bad)| AnswersError::record(self.path(head), number, bad);
+        if let Some(medium) = &self.medium {
+            record::replay_log(&**medium, key, &head.log, each).map_err(failed)?;
+        }
+        record::replay_recent(key, head, each).map_err(failed)
     }
 
     /// Number of records.
     #[must_use]
     pub fn records(&self) -> u64 {
-        self.head.map_or(0, |head| head.records)
+        self.head.as_ref().map_or(0, SpaceHead::records)
     }
 
     /// Reads a record of this log again.
@@ -88,18 +92,17 @@ impl AnswerLog {
     /// [`AnswersError::Damaged`] if it is not the one that was read or appended.
     pub fn read(&self, stored: &StoredRecord) -> Result<Zeroizing<Vec<u8>>, AnswersError> {
         let number = stored.number();
-        let missing = || AnswersError::Damaged {
+        let head = self.head.as_ref().ok_or_else(|| AnswersError::Damaged {
             path: self.dir.clone(),
             record: number,
             reason: "there is no log",
-        };
-        let head = self.head.ok_or_else(missing)?;
-        let medium = self.medium.as_deref().ok_or_else(missing)?;
-        record::read(medium, &self.keys.key, head.log, stored)
-            .map_err(|bad| AnswersError::record(self.path(&head), number, bad))
+        })?;
+        record::read(self.medium.as_deref(), &self.keys.key, head, stored)
+            .map_err(|bad| AnswersError::record(self.path(head), number, bad))
     }
 
-    /// Writes records after the head and syncs them. They count once the head of the result is in the state.
+    /// Adds records after the head. Few and short ones go into the state with the head; otherwise all that are not in the log yet are written to
+    /// it and synced. They count once the head of the result is in the state.
     ///
     /// # Errors
     /// [`AnswersError::Changed`] if the state has another head, [`AnswersError::TooLong`] and [`AnswersError::Full`] for a record or log that
@@ -110,39 +113,69 @@ impl AnswerLog {
         if self.heads.get(self.opening.key())? != self.head {
             return Err(AnswersError::Changed);
         }
-        let (mut head, medium) = match (self.head, self.medium.take()) {
-            (Some(head), Some(medium)) => (head, medium),
-            (Some(_), None) | (None, _) => self.create()?,
+        let mut head = match &self.head {
+            Some(head) => head.clone(),
+            None => SpaceHead::empty(self.keys.folder, random_name()?),
         };
-        let path = self.path(&head);
-        cut(&*medium, &head, &path)?;
-        let mut written = Vec::with_capacity(records.len());
-        for plain in records {
-            let stored = write(&*medium, &self.keys.key, &head, plain, &path)?;
-            head.push(stored.sealed_len, stored.hash);
-            written.push(stored);
-        }
-        medium.sync().map_err(AnswersError::io("sync", path))?;
-        self.medium = Some(medium);
+        let records = if head.fits(self.limits, records) {
+            self.add_to_head(&mut head, records)?
+        } else {
+            self.add_to_log(&mut head, records)?
+        };
         Ok(Appended {
             log: self,
             head,
-            records: written,
+            records,
         })
     }
 
-    fn create(&self) -> Result<(SpaceHead, Box<dyn Medium>), AnswersError> {
-        let mut name = [0; 16];
-        getrandom::fill(&mut name).map_err(|error| AnswersError::Key(KeyError::Random(error)))?;
-        let head = SpaceHead::empty(self.keys.folder, Nonce::from_bytes(name));
-        self.opening.creates(head.path());
-        let created = file::create(&self.dir, &head.path());
-        let file = created.map_err(AnswersError::io("create", self.path(&head)))?;
-        Ok((head, Box::new(file)))
+    fn add_to_head(&self, head: &mut SpaceHead, records: &[&[u8]]) -> Result<Vec<StoredRecord>, AnswersError> {
+        let mut end = head.end();
+        let mut added = Vec::with_capacity(records.len());
+        for plain in records {
+            let sealed = self.seal(&end, plain)?;
+            let stored = StoredRecord::after(&end, &sealed);
+            end.push(stored.sealed_len, stored.hash);
+            head.recent.push(sealed);
+            added.push(stored);
+        }
+        Ok(added)
+    }
+
+    fn add_to_log(&mut self, head: &mut SpaceHead, records: &[&[u8]]) -> Result<Vec<StoredRecord>, AnswersError> {
+        let path = self.path(head);
+        let medium = match self.medium.take() {
+            Some(medium) => medium,
+            None => self.create(head)?,
+        };
+        cut(&*medium, &head.log, &path)?;
+        for sealed in std::mem::take(&mut head.recent) {
+            write(&*medium, &mut head.log, &sealed, &path)?;
+        }
+        let mut written = Vec::with_capacity(records.len());
+        for plain in records {
+            let sealed = self.seal(&head.log, plain)?;
+            written.push(write(&*medium, &mut head.log, &sealed, &path)?);
+        }
+        medium.sync().map_err(AnswersError::io("sync", path))?;
+        self.medium = Some(medium);
+        Ok(written)
+    }
+
+    fn seal(&self, end: &LogHead, plain: &[u8]) -> Result<Wrapped, AnswersError> {
+        let sealed = self.keys.key.seal(end.name.as_bytes(), end.records, plain);
+        sealed.map_err(AnswersError::Key)
+    }
+
+    /// Creates the file of the first records.
+    fn create(&self, head: &SpaceHead) -> Result<Box<dyn Medium>, AnswersError> {
+        self.opening.creates(head.log.path());
+        let created = file::create(&self.dir, &head.log.path());
+        Ok(Box::new(created.map_err(AnswersError::io("create", self.path(head)))?))
     }
 
     fn path(&self, head: &SpaceHead) -> PathBuf {
-        self.dir.join(head.path())
+        self.dir.join(head.log.path())
     }
 
     /// Puts another medium over that of the log.
@@ -182,11 +215,11 @@ impl Appended {
     pub fn into_log(self) -> Result<AnswerLog, AnswersError> {
         let Self { mut log, head, .. } = self;
         let found = log.heads.get(log.opening.key())?;
-        if found != Some(head) && found != log.head {
+        if found.as_ref() != Some(&head) && found != log.head {
             return Err(AnswersError::Changed);
         }
         log.head = found;
-        if found.is_none() {
+        if log.head.is_none() {
             log.medium = None;
         }
         Ok(log)
@@ -219,7 +252,7 @@ pub(super) fn check_limits(present: u64, records: &[&[u8]]) -> Result<(), Answer
 
 /// Removes what an interrupted append left after the head. A log that is shorter than its head is not continued: the hole would be filled
 /// with zeros, and found at the next start only.
-fn cut(medium: &dyn Medium, head: &SpaceHead, path: &Path) -> Result<(), AnswersError> {
+fn cut(medium: &dyn Medium, head: &LogHead, path: &Path) -> Result<(), AnswersError> {
     let length = medium.len().map_err(AnswersError::io("inspect", path.to_owned()))?;
     if length < head.bytes {
         return Err(AnswersError::Damaged {
@@ -236,22 +269,22 @@ fn cut(medium: &dyn Medium, head: &SpaceHead, path: &Path) -> Result<(), Answers
     Ok(())
 }
 
-fn write(
-    medium: &dyn Medium,
-    key: &AnswersKey,
-    head: &SpaceHead,
-    plain: &[u8],
-    path: &Path,
-) -> Result<StoredRecord, AnswersError> {
-    let sealed = key
-        .seal(head.log.as_bytes(), head.records, plain)
-        .map_err(AnswersError::Key)?;
-    let too_long = AnswersError::TooLong { bytes: plain.len() };
-    let framed = record::frame(&sealed).ok_or(too_long)?;
+/// Writes a record at the end of the log, and adds it to the head.
+fn write(medium: &dyn Medium, head: &mut LogHead, sealed: &Wrapped, path: &Path) -> Result<StoredRecord, AnswersError> {
+    let bytes = sealed.as_bytes().len();
+    let framed = record::frame(sealed).ok_or(AnswersError::TooLong { bytes })?;
     medium
         .write_at(&framed, head.bytes)
         .map_err(AnswersError::io("write", path.to_owned()))?;
-    Ok(StoredRecord::after(head, &sealed))
+    let stored = StoredRecord::after(head, sealed);
+    head.push(stored.sealed_len, stored.hash);
+    Ok(stored)
+}
+
+fn random_name() -> Result<Nonce, AnswersError> {
+    let mut name = [0; 16];
+    getrandom::fill(&mut name).map_err(|error| AnswersError::Key(KeyError::Random(error)))?;
+    Ok(Nonce::from_bytes(name))
 }
 
 impl fmt::Debug for AnswerLog {

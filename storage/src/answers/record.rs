@@ -2,13 +2,13 @@
 
 use std::io::{self, BufReader, Read};
 
-use concordat_keys::AnswersKey;
+use concordat_keys::{AnswersKey, Wrapped};
 use concordat_protocol::ids::{Digest32, Nonce};
 use zeroize::Zeroizing;
 
 use super::{
     file::{MAGIC, Medium},
-    head::{SpaceHead, hash_of},
+    head::{LogHead, SpaceHead, hash_of},
 };
 use crate::frames::{BadFrame, PREFIX, framed, next_frame};
 
@@ -26,7 +26,7 @@ const BUFFER: usize = 256 * 1024;
 pub struct StoredRecord {
     /// Its number, from 0.
     pub(super) number: u64,
-    /// Where it begins in the log.
+    /// Where it begins in the log, or will begin.
     pub(super) offset: u64,
     /// The length of its sealed bytes.
     pub(super) sealed_len: usize,
@@ -35,12 +35,12 @@ pub struct StoredRecord {
 }
 
 impl StoredRecord {
-    /// The record that a log with this head gets next.
-    pub(super) fn after(head: &SpaceHead, sealed: &[u8]) -> Self {
+    /// The record that a log gets after its first ones.
+    pub(super) fn after(end: &LogHead, sealed: &Wrapped) -> Self {
         Self {
-            number: head.records,
-            offset: head.bytes,
-            sealed_len: sealed.len(),
+            number: end.records,
+            offset: end.bytes,
+            sealed_len: sealed.as_bytes().len(),
             hash: hash_of(sealed),
         }
     }
@@ -62,7 +62,6 @@ pub(super) enum BadRecord {
 }
 
 const CUT: BadRecord = BadRecord::Broken("the log ends before it, or in the middle of it");
-const UNOPENABLE: BadRecord = BadRecord::Broken("it does not open: it was changed, moved or replaced");
 
 impl From<BadFrame> for BadRecord {
     fn from(bad: BadFrame) -> Self {
@@ -74,13 +73,16 @@ impl From<BadFrame> for BadRecord {
     }
 }
 
+/// Gets records in order, each with its contents.
+pub(super) type Each<'a> = dyn FnMut(StoredRecord, &[u8]) + 'a;
+
 /// Reads a log up to its head, passes each record to `each`, and checks that they are the ones that the head covers. On an error, the
 /// number of the record is the first part of it; what `each` got must then not be used.
-pub(super) fn replay(
+pub(super) fn replay_log(
     medium: &dyn Medium,
     key: &AnswersKey,
-    head: &SpaceHead,
-    each: &mut dyn FnMut(StoredRecord, &[u8]),
+    head: &LogHead,
+    each: &mut Each<'_>,
 ) -> Result<(), (u64, BadRecord)> {
     let at_start = |bad| (0, bad);
     if medium.len().map_err(BadRecord::Io).map_err(at_start)? < head.bytes {
@@ -95,12 +97,11 @@ pub(super) fn replay(
             BadRecord::Broken("the log does not begin with the magic bytes of this version"),
         ));
     }
-    let mut found = SpaceHead::empty(head.folder, head.log);
+    let mut found = LogHead::empty(head.folder, head.name);
     while found.records < head.records {
         let number = found.records;
-        let (record, plain) = next(&mut source, key, &found).map_err(|bad| (number, bad))?;
-        found.push(record.sealed_len, record.hash);
-        each(record, &plain);
+        let sealed = next_sealed(&mut source).map_err(|bad| (number, bad))?;
+        pass(key, &mut found, &sealed, each).map_err(|bad| (number, bad))?;
     }
     if found == *head {
         Ok(())
@@ -112,37 +113,71 @@ pub(super) fn replay(
     }
 }
 
-fn next(
-    source: &mut impl Read,
-    key: &AnswersKey,
-    found: &SpaceHead,
-) -> Result<(StoredRecord, Zeroizing<Vec<u8>>), BadRecord> {
-    let sealed = next_frame(source, MAX_SEALED)?.ok_or(CUT)?;
-    let plain = key.open(found.log.as_bytes(), found.records, &sealed);
-    Ok((StoredRecord::after(found, &sealed), plain.map_err(|_| UNOPENABLE)?))
+/// The same for the records in the state.
+pub(super) fn replay_recent(key: &AnswersKey, head: &SpaceHead, each: &mut Each<'_>) -> Result<(), (u64, BadRecord)> {
+    let mut found = head.log;
+    for sealed in &head.recent {
+        let number = found.records;
+        pass(key, &mut found, sealed, each).map_err(|bad| (number, bad))?;
+    }
+    Ok(())
 }
 
-/// Reads one record again.
-pub(super) fn read(
-    medium: &dyn Medium,
+fn next_sealed(source: &mut impl Read) -> Result<Wrapped, BadRecord> {
+    Ok(Wrapped::from_bytes(next_frame(source, MAX_SEALED)?.ok_or(CUT)?))
+}
+
+/// Opens the record after `found`, passes it on and adds it.
+fn pass(key: &AnswersKey, found: &mut LogHead, sealed: &Wrapped, each: &mut Each<'_>) -> Result<(), BadRecord> {
+    let record = StoredRecord::after(found, sealed);
+    let plain = opened(key, found.name, &record, sealed)?;
+    found.push(record.sealed_len, record.hash);
+    each(record, &plain);
+    Ok(())
+}
+
+fn opened(
     key: &AnswersKey,
     log: Nonce,
     record: &StoredRecord,
+    sealed: &Wrapped,
 ) -> Result<Zeroizing<Vec<u8>>, BadRecord> {
+    key.open(log.as_bytes(), record.number, sealed)
+        .map_err(|_| BadRecord::Broken("it does not open: it was changed, moved or replaced"))
+}
+
+/// Reads one record again, from the log or the state. `medium` may be missing if there is no log.
+pub(super) fn read(
+    medium: Option<&dyn Medium>,
+    key: &AnswersKey,
+    head: &SpaceHead,
+    record: &StoredRecord,
+) -> Result<Zeroizing<Vec<u8>>, BadRecord> {
+    let sealed = match record.number.checked_sub(head.log.records) {
+        Some(after) => {
+            let after = usize::try_from(after).unwrap_or(usize::MAX);
+            head.recent.get(after).cloned().ok_or(CUT)?
+        }
+        None => read_from_log(medium.ok_or(CUT)?, record)?,
+    };
+    if hash_of(&sealed) != record.hash {
+        return Err(BadRecord::Broken("it is another one than before"));
+    }
+    opened(key, head.log.name, record, &sealed)
+}
+
+fn read_from_log(medium: &dyn Medium, record: &StoredRecord) -> Result<Wrapped, BadRecord> {
     let mut sealed = vec![0; record.sealed_len];
     let begin = record.offset.saturating_add(PREFIX as u64);
     if read_up_to(medium, begin, &mut sealed).map_err(BadRecord::Io)? < sealed.len() {
         return Err(CUT);
     }
-    if hash_of(&sealed) != record.hash {
-        return Err(BadRecord::Broken("it is another one than before"));
-    }
-    key.open(log.as_bytes(), record.number, &sealed).map_err(|_| UNOPENABLE)
+    Ok(Wrapped::from_bytes(sealed))
 }
 
 /// The record with its length, as it is written; `None` if it is longer than [`MAX_RECORD`].
-pub(super) fn frame(sealed: &[u8]) -> Option<Vec<u8>> {
-    framed(sealed, MAX_SEALED)
+pub(super) fn frame(sealed: &Wrapped) -> Option<Vec<u8>> {
+    framed(sealed.as_bytes(), MAX_SEALED)
 }
 
 fn read_up_to(medium: &dyn Medium, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {

@@ -14,7 +14,7 @@ use concordat_protocol::{
 
 use super::{
     AnswersError, MemorySpace, StoredRecord,
-    head::{HEADS, SpaceHead},
+    head::{HEADS, RecentLimits, SpaceHead},
     log::AnswerLog,
     older_copies::OlderCopies,
     opening::{LogKeys, Opened, Opening},
@@ -38,17 +38,23 @@ pub struct AnswerStore {
     heads: SealedTree<SpaceHead>,
     copies: OlderCopies,
     opened: Opened,
+    limits: RecentLimits,
 }
 
 impl AnswerStore {
     /// The logs in the folder `dir`, which must exist, and their heads in the state.
     pub(crate) fn open(dir: &Path, meta: &SealedDb) -> Result<Self, MetaError> {
+        Self::with_limits(dir, meta, RecentLimits::DEFAULT)
+    }
+
+    pub(super) fn with_limits(dir: &Path, meta: &SealedDb, limits: RecentLimits) -> Result<Self, MetaError> {
         Ok(Self {
             dir: dir.to_owned(),
             meta: meta.clone(),
             heads: meta.tree(HEADS)?,
             copies: OlderCopies::open(meta)?,
             opened: Opened::default(),
+            limits,
         })
     }
 
@@ -68,7 +74,8 @@ impl AnswerStore {
             return Err(AnswersError::OlderCopy { known_until });
         }
         let opening = Opening::begin(space.to_string(), &self.opened)?;
-        AnswerLog::open(self.dir.clone(), self.heads.clone(), keys, opening, &mut each)
+        let heads = (self.heads.clone(), self.limits);
+        AnswerLog::open(self.dir.clone(), heads, keys, opening, &mut each)
     }
 
     /// Until when all answers about a dataset are known; `None` if there is no such limit.
@@ -123,11 +130,12 @@ impl AnswerStore {
     /// # Errors
     /// If the state cannot be read.
     pub fn extents(&self) -> Result<Vec<LogExtent>, MetaError> {
-        let heads = self.heads.iter()?;
-        Ok(heads
-            .map(|(_, head)| LogExtent {
-                path: head.path(),
-                bytes: head.bytes,
+        let logs = self.heads.iter()?.map(|(_, head)| head.log);
+        Ok(logs
+            .filter(|log| log.records > 0)
+            .map(|log| LogExtent {
+                path: log.path(),
+                bytes: log.bytes,
             })
             .collect())
     }
@@ -150,7 +158,7 @@ impl AnswerStore {
         for (key, head) in heads {
             match MemorySpace::created_in(&key) {
                 Some(created) if !existing.contains(&created) => self.forget_head(&key, &head)?,
-                Some(_) | None => drop(named.insert(head.path())),
+                Some(_) | None => drop(named.insert(head.log.path())),
             }
         }
         let mut removed = 0;

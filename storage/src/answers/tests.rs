@@ -3,6 +3,7 @@
 mod attack;
 mod crash;
 mod model;
+mod recent;
 
 use std::{
     fs,
@@ -10,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_keys::{AnswersKey, Argon2Cost, MasterKey, Passphrase, PseudonymSecret, Secret};
+use concordat_keys::{AnswersKey, Argon2Cost, MasterKey, Passphrase, PseudonymSecret, Secret, Wrapped};
 use concordat_protocol::{
     error_kind::{ErrorKind, Explain},
     ids::{CreationId, DatasetName, InstitutionId, KeyId},
@@ -19,6 +20,7 @@ use concordat_protocol::{
 use tempfile::TempDir;
 
 use super::{
+    head::RecentLimits,
     log::{MAX_RECORDS, check_limits},
     record::{MAX_RECORD, frame},
     *,
@@ -28,6 +30,8 @@ use crate::meta::{Batch, MetaError, SealedDb};
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const FOLDER: KeyId = KeyId::from_bytes([4; 16]);
 const CREATED: CreationId = CreationId::from_bytes([1; 16]);
+
+const ALL_IN_LOGS: RecentLimits = RecentLimits { record: 0, total: 0 };
 
 /// A folder with a state and logs.
 pub(super) struct Fixture {
@@ -57,10 +61,15 @@ impl Fixture {
         self.dir.path().join("meta")
     }
 
+    /// Opens it with all records in logs.
     fn open(&self) -> Node {
+        self.open_with(ALL_IN_LOGS)
+    }
+
+    fn open_with(&self, limits: RecentLimits) -> Node {
         concordat_keys::fs::create_dir_private(&self.answers()).unwrap();
         let meta = SealedDb::open(&self.meta(), self.master.state()).unwrap();
-        let store = AnswerStore::open(&self.answers(), &meta).unwrap();
+        let store = AnswerStore::with_limits(&self.answers(), &meta, limits).unwrap();
         Node { meta, store }
     }
 
@@ -243,7 +252,7 @@ fn answers_of_a_second_writer_are_refused() {
     let fixture = Fixture::with(&[b"one"]);
     let node = fixture.open();
     // A second store over the same folder, which the lock of the data directory prevents.
-    let second = AnswerStore::open(&fixture.answers(), &node.meta).unwrap();
+    let second = AnswerStore::with_limits(&fixture.answers(), &node.meta, ALL_IN_LOGS).unwrap();
     let log = second.open_log(&space(), keys(), |_, _| {}).unwrap();
     let late = second
         .open_log(&space_of(CREATED, "zurich"), keys(), |_, _| {})
@@ -263,8 +272,9 @@ fn answer_longer_than_the_limit_is_refused() {
     let longest = vec![0; MAX_RECORD];
     check_limits(0, &[&longest, &longest]).unwrap();
     let sealed = vec![0; MAX_RECORD + AnswersKey::OVERHEAD];
-    assert_eq!(frame(&sealed).unwrap().len(), sealed.len() + 4);
-    assert!(frame(&[&sealed[..], &[0]].concat()).is_none());
+    let framed = |sealed: &[u8]| frame(&Wrapped::from_bytes(sealed.to_vec()));
+    assert_eq!(framed(&sealed).unwrap().len(), sealed.len() + 4);
+    assert!(framed(&[&sealed[..], &[0]].concat()).is_none());
 
     let fixture = Fixture::new();
     let node = fixture.open();

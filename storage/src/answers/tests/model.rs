@@ -46,10 +46,10 @@ impl State {
     }
 }
 
-fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
+fn run(limits: RecentLimits, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let fixture = Fixture::new();
     let mut model: Vec<Vec<u8>> = Vec::new();
-    let mut node = fixture.open();
+    let mut node = fixture.open_with(limits);
     let mut state = State::Open(node.log(&space()).unwrap());
     for step in steps {
         state = match (step, state) {
@@ -69,7 +69,7 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
                     let whole = [fs::read(&log).unwrap(), tail.clone()].concat();
                     fs::write(log, whole).unwrap();
                 }
-                node = fixture.open();
+                node = fixture.open_with(limits);
                 State::Open(node.log(&space()).unwrap())
             }
             (Step::Reopen, state) => {
@@ -90,7 +90,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn answers_are_those_of_the_model(steps in prop::collection::vec(step(), 0..24)) {
-        run(steps)?;
+    fn answers_are_those_of_the_model(
+        (record, total) in prop_oneof![Just((0, 0)), Just((200, 600)), Just((1_000, 5_000))],
+        steps in prop::collection::vec(step(), 0..24),
+    ) {
+        run(RecentLimits { record, total }, steps)?;
     }
 }

@@ -8,6 +8,11 @@ use crate::{
     meta::Batch,
 };
 
+/// A record that is not in the state.
+fn long(text: &[u8]) -> Vec<u8> {
+    [text, &[0; 16 * 1024]].concat()
+}
+
 impl TestNode {
     fn answer(&self, text: &[u8]) {
         let catalog = self.storage.catalog();
@@ -45,7 +50,8 @@ fn contents(storage: &Storage) -> Result<Vec<Vec<u8>>, CatalogError> {
 #[test]
 fn restored_answers_count_after_the_acknowledgment() {
     let node = TestNode::new();
-    node.answer(b"one");
+    node.answer(&long(b"one"));
+    node.answer(b"two");
     let taken = node.back_up().contents.document().at;
     node.answer(b"after the snapshot");
     let (restored, _dir) = node.restore(&secret("p")).unwrap();
@@ -60,8 +66,8 @@ fn restored_answers_count_after_the_acknowledgment() {
         Some(taken)
     );
     storage.catalog().answers().acknowledge(created(storage)).unwrap();
-    assert_eq!(contents(storage).unwrap(), [b"one"]);
-    assert_eq!(contents(&node.storage).unwrap().len(), 2, "the node itself misses none");
+    assert_eq!(contents(storage).unwrap(), [long(b"one"), b"two".to_vec()]);
+    assert_eq!(contents(&node.storage).unwrap().len(), 3, "the node itself misses none");
 }
 
 #[test]
@@ -79,7 +85,7 @@ fn restore_lacks_answers_to_owners_without_a_log() {
 #[test]
 fn erased_answers_are_removed_from_repositories() {
     let node = TestNode::new();
-    node.answer(b"one");
+    node.answer(&long(b"one"));
     node.back_up();
     let in_snapshot = || {
         let files = files_below(&node.repository().join("snapshots")).into_iter();
@@ -111,7 +117,7 @@ fn erased_answers_are_removed_from_repositories() {
 #[test]
 fn erasure_removes_nothing_through_a_link_in_a_repository() {
     let node = TestNode::new();
-    node.answer(b"one");
+    node.answer(&long(b"one"));
     let id = node.back_up().contents.document().id;
     let answers = node.repository().join(format!("snapshots/{id}/dir/answers"));
     let elsewhere = node.workspace.path().join("elsewhere");
@@ -125,7 +131,7 @@ fn erasure_removes_nothing_through_a_link_in_a_repository() {
 #[test]
 fn snapshot_without_a_whole_log_of_answers_is_not_taken() {
     let node = TestNode::new();
-    node.answer(b"one");
+    node.answer(&long(b"one"));
     let log = files_below(&node.storage.dir().join("answers")).remove(0);
     let bytes = fs::read(&log).unwrap();
     fs::write(&log, &bytes[..bytes.len() - 1]).unwrap();
@@ -142,13 +148,13 @@ fn snapshot_without_a_whole_log_of_answers_is_not_taken() {
 #[test]
 fn snapshot_can_be_taken_during_answers() {
     let node = TestNode::new();
-    node.answer(b"0");
+    node.answer(&[0; 8_000]);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             let answers = node.storage.catalog().answers();
             let mut log = answers.open(&people(), &space(&node.storage), |_, _| {}).unwrap();
-            for number in 1..200 {
-                log = commit(&node.storage, log, number.to_string().as_bytes());
+            for number in 1..200_u8 {
+                log = commit(&node.storage, log, &vec![number; 8_000]);
             }
         });
         let mut snapshots = 0;
@@ -157,8 +163,8 @@ fn snapshot_can_be_taken_during_answers() {
             let (restored, _dir) = node.restore(&secret("p")).unwrap();
             let storage = &restored.storage;
             storage.catalog().answers().acknowledge(created(storage)).unwrap();
-            for (number, found) in contents(storage).unwrap().into_iter().enumerate() {
-                assert_eq!(found, number.to_string().into_bytes());
+            for (found, number) in contents(storage).unwrap().into_iter().zip(0..) {
+                assert!(found == [number; 8_000], "{number}");
             }
             snapshots += 1;
         }

@@ -9,11 +9,16 @@ use crate::{
     meta::Batch,
 };
 
+/// A record that is not in the state.
+fn long() -> Vec<u8> {
+    vec![1; 17 * 1024]
+}
+
 impl TestNode {
     fn answering() -> Self {
         let node = Self::new();
         node.import_text(PEOPLE, ImportMode::Create);
-        node.answer(b"one");
+        node.answer(&long());
         node
     }
 
@@ -64,7 +69,7 @@ fn answers_stay_when_keys_are_rotated_and_data_is_replaced() {
     node.import_text(PEOPLE, ImportMode::Replace);
     node.answer(b"two");
     node.reopen(|objects| objects);
-    assert_eq!(node.answers(), [b"one", b"two"]);
+    assert_eq!(node.answers(), [long(), b"two".to_vec()]);
     assert!(node.erase(&node.signed_statement()));
     assert!(
         node.answer_files().is_empty(),
@@ -130,5 +135,5 @@ fn dataset_imported_after_a_restore_lacks_no_answers() {
         "a new version is not a new dataset"
     );
     node.catalog().answers().acknowledge(created(&people())).unwrap();
-    assert_eq!(node.answers(), [b"one"]);
+    assert_eq!(node.answers(), [long()]);
 }
