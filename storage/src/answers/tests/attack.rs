@@ -83,23 +83,49 @@ fn attack_with_an_older_log_is_detected() {
     is_refused(&fixture);
 }
 
+/// A folder with a log that has a record "2nd" where another one, "two", was written that did not count. Returns what the log was then, too.
+fn replaced() -> (Fixture, Vec<u8>) {
+    let fixture = Fixture::with(&[b"one"]);
+    let node = fixture.open();
+    let lost = node.log(&space()).unwrap().append(&[b"two"]).unwrap();
+    let with_lost = fs::read(fixture.log()).unwrap();
+    drop(node.answer(lost.into_log().unwrap(), &[b"2nd"]));
+    assert_eq!(fs::read(fixture.log()).unwrap().len(), with_lost.len());
+    drop(node);
+    (fixture, with_lost)
+}
+
 /// A record that was written, but did not count, opens under its number as well as the one that counted.
 #[test]
 fn attack_with_a_record_that_did_not_count_is_detected() {
-    let fixture = Fixture::with(&[b"one"]);
-    let log = fixture.log();
-    let node = fixture.open();
-    let lost = node.log(&space()).unwrap().append(&[b"two"]).unwrap();
-    let with_lost = fs::read(&log).unwrap();
-    let stored = lost.records()[0];
-    let log_again = node.answer(lost.into_log().unwrap(), &[b"2nd"]);
-    assert_eq!(fs::read(&log).unwrap().len(), with_lost.len());
-    fs::write(&log, &with_lost).unwrap();
-    drop((log_again, node));
+    let (fixture, with_lost) = replaced();
+    fs::write(fixture.log(), &with_lost).unwrap();
     assert!(is_refused(&fixture).contains("others than those that were released"));
+}
+
+#[test]
+fn attack_with_earlier_records_that_did_not_count_is_detected() {
+    let (fixture, with_lost) = replaced();
     let node = fixture.open();
+    drop(node.answer(node.log(&space()).unwrap(), &[b"three"]));
     drop(node);
-    assert_eq!(stored.number(), 1);
+    let whole = fs::read(fixture.log()).unwrap();
+    fs::write(fixture.log(), [&with_lost, &whole[with_lost.len()..]].concat()).unwrap();
+    is_refused(&fixture);
+}
+
+#[test]
+fn attack_on_a_record_that_is_read_again_is_detected() {
+    let (fixture, with_lost) = replaced();
+    let node = fixture.open();
+    let mut stored = Vec::new();
+    let log = node
+        .store
+        .open_log(&space(), keys(), |record, _| stored.push(record))
+        .unwrap();
+    fs::write(fixture.log(), &with_lost).unwrap();
+    assert_eq!(*log.read(&stored[0]).unwrap(), b"one");
+    assert_eq!(log.read(&stored[1]).unwrap_err().kind(), ErrorKind::Integrity);
 }
 
 #[test]

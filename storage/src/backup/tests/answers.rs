@@ -106,6 +106,8 @@ fn erased_answers_are_removed_from_repositories() {
     assert_eq!(in_snapshot(), None);
     assert_eq!(node.verify().unwrap().erased, 2, "an object and a log");
 
+    node.restore(&secret("p")).unwrap();
+
     // The log is copied back from another copy of the repository.
     fs::create_dir_all(log.parent().unwrap()).unwrap();
     fs::write(&log, &bytes).unwrap();
