@@ -48,10 +48,10 @@ pub(super) struct RecentLimits {
 }
 
 impl RecentLimits {
-    /// A set of 100,000 subjects takes at most 12.5 KB.
+    /// A set of 100,000 subjects takes at most 12.5 KB. All heads may be in memory at once: 2,000 of them take 64 MB at most.
     pub(super) const DEFAULT: Self = Self {
         record: 16 * 1024,
-        total: 64 * 1024,
+        total: 32 * 1024,
     };
 }
 

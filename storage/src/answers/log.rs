@@ -15,6 +15,7 @@ use super::{
     AnswersError,
     file::{self, Medium},
     head::{LogHead, RecentLimits, SpaceHead},
+    older_copies::Acknowledgment,
     opening::{LogKeys, Opening},
     record::{self, Each, MAX_RECORD, StoredRecord},
 };
@@ -25,14 +26,21 @@ pub(super) const MAX_RECORDS: u64 = 1_000_000;
 
 /// The opened log of one memory space. No other handle to it exists.
 pub struct AnswerLog {
-    dir: PathBuf,
-    heads: SealedTree<SpaceHead>,
-    limits: RecentLimits,
+    source: Source,
     keys: LogKeys,
     /// The head that the state had last; `None` before the first answer.
     head: Option<SpaceHead>,
     medium: Option<Box<dyn Medium>>,
-    opening: Opening,
+}
+
+/// Where the records of a space are.
+pub(super) struct Source {
+    /// The folder of all logs.
+    pub(super) dir: PathBuf,
+    pub(super) heads: SealedTree<SpaceHead>,
+    pub(super) limits: RecentLimits,
+    pub(super) acknowledgment: Acknowledgment,
+    pub(super) opening: Opening,
 }
 
 /// Records that are on disk, or in the head that goes into the state, and that do not count yet.
@@ -45,22 +53,13 @@ pub struct Appended {
 
 impl AnswerLog {
     /// Opens the log that the state knows, and passes each of its records to `each`; nothing is created yet if there is none.
-    pub(super) fn open(
-        dir: PathBuf,
-        (heads, limits): (SealedTree<SpaceHead>, RecentLimits),
-        keys: LogKeys,
-        opening: Opening,
-        each: &mut Each<'_>,
-    ) -> Result<Self, AnswersError> {
-        let head = heads.get(opening.key())?;
+    pub(super) fn open(source: Source, keys: LogKeys, each: &mut Each<'_>) -> Result<Self, AnswersError> {
+        let head = source.heads.get(source.opening.key())?;
         let mut log = Self {
-            dir,
-            heads,
-            limits,
+            source,
             keys,
             head,
             medium: None,
-            opening,
         };
         if let Some(head) = log.head.as_ref().filter(|head| head.log.records > 0) {
             log.medium = Some(Box::new(open(&log.path(head))?));
@@ -93,7 +92,7 @@ impl AnswerLog {
     pub fn read(&self, stored: &StoredRecord) -> Result<Zeroizing<Vec<u8>>, AnswersError> {
         let number = stored.number();
         let head = self.head.as_ref().ok_or_else(|| AnswersError::Damaged {
-            path: self.dir.clone(),
+            path: self.source.dir.clone(),
             record: number,
             reason: "there is no log",
         })?;
@@ -110,14 +109,14 @@ impl AnswerLog {
     /// and what was written does not count.
     pub fn append(mut self, records: &[&[u8]]) -> Result<Appended, AnswersError> {
         check_limits(self.records(), records)?;
-        if self.heads.get(self.opening.key())? != self.head {
+        if self.source.heads.get(self.source.opening.key())? != self.head {
             return Err(AnswersError::Changed);
         }
         let mut head = match &self.head {
             Some(head) => head.clone(),
             None => SpaceHead::empty(self.keys.folder, random_name()?),
         };
-        let records = if head.fits(self.limits, records) {
+        let records = if head.fits(self.source.limits, records) {
             self.add_to_head(&mut head, records)?
         } else {
             self.add_to_log(&mut head, records)?
@@ -169,13 +168,13 @@ impl AnswerLog {
 
     /// Creates the file of the first records.
     fn create(&self, head: &SpaceHead) -> Result<Box<dyn Medium>, AnswersError> {
-        self.opening.creates(head.log.path());
-        let created = file::create(&self.dir, &head.log.path());
+        self.source.opening.creates(head.log.path());
+        let created = file::create(&self.source.dir, &head.log.path());
         Ok(Box::new(created.map_err(AnswersError::io("create", self.path(head)))?))
     }
 
     fn path(&self, head: &SpaceHead) -> PathBuf {
-        self.dir.join(head.log.path())
+        self.source.dir.join(head.log.path())
     }
 
     /// Puts another medium over that of the log.
@@ -188,13 +187,19 @@ impl AnswerLog {
 
 impl Appended {
     /// Adds the new head to a change of the state. Once that is durable, the records count, and the answer may leave. The change fails if the
-    /// state has another head than the log was opened with.
+    /// state has another head than the log was opened with, or if the dataset was erased.
     ///
     /// # Errors
     /// If the head cannot be sealed.
     pub fn stage(&self, batch: &mut Batch) -> Result<(), MetaError> {
-        let key = self.log.opening.key();
-        let heads = &self.log.heads;
+        let Source {
+            heads,
+            acknowledgment,
+            opening,
+            ..
+        } = &self.log.source;
+        let key = opening.key();
+        acknowledgment.expect(batch)?;
         batch
             .expect(heads, key, self.log.head.as_ref())?
             .put(heads, key, &self.head)?;
@@ -214,7 +219,7 @@ impl Appended {
     /// [`AnswersError::Changed`] if the state has another head; the log is closed then.
     pub fn into_log(self) -> Result<AnswerLog, AnswersError> {
         let Self { mut log, head, .. } = self;
-        let found = log.heads.get(log.opening.key())?;
+        let found = log.source.heads.get(log.source.opening.key())?;
         if found.as_ref() != Some(&head) && found != log.head {
             return Err(AnswersError::Changed);
         }

@@ -1,12 +1,13 @@
 //! Whether answers may be missing because this node went on from an older copy of its state.
 //!
 //! After a restore, what was answered since the snapshot is not known, also to owners who have no log in it. So the state counts the
-//! restores, and for each dataset how many of them a steward has acknowledged. A dataset that is imported later lacks nothing; one
-//! that the state knows nothing about has acknowledged none.
+//! restores, and for each dataset how many of them a steward has acknowledged. A dataset that is imported later lacks nothing. The
+//! acknowledgment exists as long as the dataset: each head is committed only while it does.
 
 use concordat_protocol::{ids::CreationId, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::AnswersError;
 use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
 /// The tree of the only record.
@@ -25,6 +26,14 @@ struct Copies(Vec<Timestamp>);
 pub(super) struct OlderCopies {
     copies: SealedTree<Copies>,
     acknowledged: SealedTree<u64>,
+}
+
+/// What was acknowledged for a dataset when a log was opened.
+#[derive(Debug)]
+pub(super) struct Acknowledgment {
+    tree: SealedTree<u64>,
+    created: CreationId,
+    copies: u64,
 }
 
 /// Notes that this state is an older copy, in which answers are known until `known_until`: from here on no log opens until it is acknowledged for
@@ -54,21 +63,57 @@ impl OlderCopies {
     /// Until when the answers about a dataset are known; `None` if all of them are, or if it was acknowledged that some are not.
     pub(super) fn known_until(&self, created: CreationId) -> Result<Option<Timestamp>, MetaError> {
         let acknowledged = self.acknowledged.get(&created.to_string())?.unwrap_or_default();
+        self.after(acknowledged)
+    }
+
+    fn after(&self, acknowledged: u64) -> Result<Option<Timestamp>, MetaError> {
         let acknowledged = usize::try_from(acknowledged).unwrap_or(usize::MAX);
         Ok(self.all()?.get(acknowledged).copied())
+    }
+
+    /// The acknowledgment for a dataset about which no answers are missing.
+    ///
+    /// # Errors
+    /// [`AnswersError::OlderCopy`], and [`AnswersError::Changed`] if the dataset is not there any more.
+    pub(super) fn acknowledgment(&self, created: CreationId) -> Result<Acknowledgment, AnswersError> {
+        let found = self.acknowledged.get(&created.to_string())?;
+        let copies = found.ok_or(AnswersError::Changed)?;
+        if let Some(known_until) = self.after(copies)? {
+            return Err(AnswersError::OlderCopy { known_until });
+        }
+        Ok(Acknowledgment {
+            tree: self.acknowledged.clone(),
+            created,
+            copies,
+        })
     }
 
     /// Acknowledges all older copies so far for a dataset, as part of a larger change.
     pub(super) fn acknowledge(&self, batch: &mut Batch, created: CreationId) -> Result<(), MetaError> {
         let copies = self.all()?.len() as u64;
-        if copies > 0 {
-            batch.put(&self.acknowledged, &created.to_string(), &copies)?;
-        }
+        batch.put(&self.acknowledged, &created.to_string(), &copies)?;
         Ok(())
+    }
+
+    /// Makes a dataset known for which no copies were acknowledged, unless it is known.
+    pub(super) fn add(&self, created: CreationId) -> Result<(), MetaError> {
+        let key = created.to_string();
+        if self.acknowledged.contains(&key)? {
+            return Ok(());
+        }
+        self.acknowledged.compare_and_swap(&key, None, Some(&0)).map(drop)
     }
 
     /// Removes what is known about a dataset, as part of a larger change.
     pub(super) fn forget(&self, batch: &mut Batch, created: CreationId) {
         batch.remove(&self.acknowledged, &created.to_string());
+    }
+}
+
+impl Acknowledgment {
+    /// Makes a change conditional on the acknowledgment: it fails once the dataset is erased.
+    pub(super) fn expect(&self, batch: &mut Batch) -> Result<(), MetaError> {
+        batch.expect(&self.tree, &self.created.to_string(), Some(&self.copies))?;
+        Ok(())
     }
 }

@@ -45,12 +45,8 @@ impl MemorySpace {
 
     /// Whether the key of a value of the state is that of a space of this dataset.
     pub(super) fn is_of(key: &str, created: CreationId) -> bool {
-        Self::created_in(key) == Some(created)
-    }
-
-    /// The dataset in the key of a value of the state; `None` if it is not such a key.
-    pub(super) fn created_in(key: &str) -> Option<CreationId> {
-        key.split_once('/').and_then(|(created, _)| created.parse().ok())
+        let found = key.split_once('/').map(|(created, _)| created);
+        found == Some(created.to_string().as_str())
     }
 }
 
@@ -83,7 +79,8 @@ mod tests {
         let owners = [MemoryOwner::Everyone, institution("everyone"), institution("cleveland")];
         let units = [MemoryUnit::Subjects, rows("subjects"), rows("heart")];
         let mut keys = BTreeSet::new();
-        for created in created {
+        for created in &created {
+            let created = *created;
             for owner in &owners {
                 for unit in &units {
                     let key = MemorySpace::new(created, owner.clone(), unit.clone()).to_string();
@@ -93,6 +90,7 @@ mod tests {
             }
         }
         assert_eq!(keys.len(), 18);
-        assert_eq!(MemorySpace::created_in("everyone/subjects"), None);
+        let of_first = keys.iter().filter(|key| MemorySpace::is_of(key, created[0]));
+        assert_eq!(of_first.count(), 9);
     }
 }

@@ -15,7 +15,7 @@ use concordat_protocol::{
 use super::{
     AnswersError, MemorySpace, StoredRecord,
     head::{HEADS, RecentLimits, SpaceHead},
-    log::AnswerLog,
+    log::{AnswerLog, Source},
     older_copies::OlderCopies,
     opening::{LogKeys, Opened, Opening},
 };
@@ -62,20 +62,24 @@ impl AnswerStore {
     /// record at a time is in memory.
     ///
     /// # Errors
-    /// [`AnswersError::OlderCopy`] until it is acknowledged that answers may be missing; [`AnswersError::InUse`]; [`AnswersError::Damaged`] if the
-    /// records are not those that were released.
+    /// [`AnswersError::OlderCopy`] until it is acknowledged that answers may be missing; [`AnswersError::Changed`] if the dataset is not known;
+    /// [`AnswersError::InUse`]; [`AnswersError::Damaged`] if the records are not those that were released.
     pub fn open_log(
         &self,
         space: &MemorySpace,
         keys: LogKeys,
         mut each: impl FnMut(StoredRecord, &[u8]),
     ) -> Result<AnswerLog, AnswersError> {
-        if let Some(known_until) = self.copies.known_until(space.created())? {
-            return Err(AnswersError::OlderCopy { known_until });
-        }
-        let opening = Opening::begin(space.to_string(), &self.opened)?;
-        let heads = (self.heads.clone(), self.limits);
-        AnswerLog::open(self.dir.clone(), heads, keys, opening, &mut each)
+        // Before the head is read: an erasure between the two is found when a head is committed.
+        let acknowledgment = self.copies.acknowledgment(space.created())?;
+        let source = Source {
+            dir: self.dir.clone(),
+            heads: self.heads.clone(),
+            limits: self.limits,
+            acknowledgment,
+            opening: Opening::begin(space.to_string(), &self.opened)?,
+        };
+        AnswerLog::open(source, keys, &mut each)
     }
 
     /// Until when all answers about a dataset are known; `None` if there is no such limit.
@@ -95,6 +99,11 @@ impl AnswerStore {
         let mut batch = Batch::new();
         self.copies.acknowledge(&mut batch, created)?;
         self.meta.commit(batch)
+    }
+
+    /// Makes a dataset known that was imported by a version without logs of answers. The caller prevents that it is erased meanwhile.
+    pub(crate) fn add_dataset(&self, created: CreationId) -> Result<(), MetaError> {
+        self.copies.add(created)
     }
 
     /// Adds to a change of the state that a dataset is new, so that no answers about it can be missing.
@@ -140,44 +149,26 @@ impl AnswerStore {
             .collect())
     }
 
-    /// Removes what interrupted appends and erasures left: logs that no head names, and heads of datasets that are not among those
-    /// that `existing` returns. Returns how many logs were removed.
+    /// Removes what interrupted appends and erasures left: logs that no head names. Returns how many there were.
     ///
     /// # Errors
-    /// Those of `existing`; [`AnswersError::Io`] if a file cannot be removed.
-    pub(crate) fn collect_orphans<E: From<AnswersError>>(
-        &self,
-        existing: impl FnOnce() -> Result<BTreeSet<CreationId>, E>,
-    ) -> Result<u64, E> {
-        // Files are listed before heads, and heads before datasets: each exists before what refers to it.
+    /// If the state cannot be read, or a file cannot be removed.
+    pub(crate) fn collect_orphans(&self) -> Result<u64, AnswersError> {
+        // In this order: a log that is created is noted before there is a file, and committed before that is over.
         let files = self.files()?;
         let in_use = self.opened.created();
-        let heads: Vec<_> = self.heads.iter().map_err(AnswersError::from)?.collect();
-        let existing = existing()?;
-        let mut named = BTreeSet::new();
-        for (key, head) in heads {
-            match MemorySpace::created_in(&key) {
-                Some(created) if !existing.contains(&created) => self.forget_head(&key, &head)?,
-                Some(_) | None => drop(named.insert(head.log.path())),
-            }
-        }
+        let heads = self.heads.iter()?;
+        let named: BTreeSet<PathBuf> = heads.map(|(_, head)| head.log.path()).collect();
         let mut removed = 0;
-        for file in files
-            .into_iter()
-            .filter(|file| !named.contains(file) && !in_use.contains(file))
-        {
+        for file in files {
+            if named.contains(&file) || in_use.contains(&file) {
+                continue;
+            }
             let path = self.dir.join(file);
             fs::remove_file(&path).map_err(AnswersError::io("remove", path))?;
             removed += 1;
         }
         Ok(removed)
-    }
-
-    fn forget_head(&self, key: &str, head: &SpaceHead) -> Result<(), AnswersError> {
-        // One that changes now is removed the next time.
-        let removed = self.heads.compare_and_swap(key, Some(head), None)?;
-        tracing::info!(removed, "removing the head of a log of answers of an erased dataset");
-        Ok(())
     }
 
     /// The files that have the names of logs; others do not belong to this module.

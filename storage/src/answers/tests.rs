@@ -31,6 +31,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const FOLDER: KeyId = KeyId::from_bytes([4; 16]);
 const CREATED: CreationId = CreationId::from_bytes([1; 16]);
 
+const OTHER: CreationId = CreationId::from_bytes([2; 16]);
 const ALL_IN_LOGS: RecentLimits = RecentLimits { record: 0, total: 0 };
 
 /// A folder with a state and logs.
@@ -73,6 +74,15 @@ impl Fixture {
         Node { meta, store }
     }
 
+    /// Opens it for the first time: both datasets are known from then on.
+    fn imported(&self, limits: RecentLimits) -> Node {
+        let node = self.open_with(limits);
+        for created in [CREATED, OTHER] {
+            node.store.add_dataset(created).unwrap();
+        }
+        node
+    }
+
     /// The only log.
     fn log(&self) -> PathBuf {
         let mut files = files_below(&self.answers());
@@ -83,7 +93,7 @@ impl Fixture {
     /// A folder whose only log has these records.
     fn with(records: &[&[u8]]) -> Self {
         let fixture = Self::new();
-        let node = fixture.open();
+        let node = fixture.imported(ALL_IN_LOGS);
         drop(node.answer(node.log(&space()).unwrap(), records));
         fixture
     }
@@ -166,7 +176,7 @@ pub(super) fn copy(from: &Path, to: &Path) {
 #[test]
 fn answers_that_were_committed_are_there_after_a_start() {
     let fixture = Fixture::new();
-    let node = fixture.open();
+    let node = fixture.imported(ALL_IN_LOGS);
     let log = node.log(&space()).unwrap();
     assert_eq!(log.records(), 0);
     assert!(
@@ -217,12 +227,12 @@ fn answers_are_not_readable_on_disk_and_files_are_private() {
 #[test]
 fn answers_of_spaces_are_separate() {
     let fixture = Fixture::new();
-    let node = fixture.open();
+    let node = fixture.imported(ALL_IN_LOGS);
     let rows = MemoryUnit::Rows(DatasetName::new("heart").unwrap());
     let spaces = [
         space(),
         space_of(CREATED, "zurich"),
-        space_of(CreationId::from_bytes([2; 16]), "cleveland"),
+        space_of(OTHER, "cleveland"),
         MemorySpace::new(CREATED, MemoryOwner::Everyone, MemoryUnit::Subjects),
         MemorySpace::new(CREATED, MemoryOwner::Everyone, rows),
     ];
@@ -245,6 +255,17 @@ fn answers_log_is_open_once() {
     assert_eq!(node.log(&space()).unwrap_err().kind(), ErrorKind::Locked);
     drop(appended);
     node.log(&space()).unwrap();
+}
+
+/// They are used on threads that may block.
+#[test]
+fn answers_log_can_be_moved_to_another_thread() {
+    const fn movable<T: Send + 'static>() {}
+    const {
+        movable::<AnswerLog>();
+        movable::<Appended>();
+        movable::<LogKeys>();
+    }
 }
 
 #[test]
@@ -277,7 +298,7 @@ fn answer_longer_than_the_limit_is_refused() {
     assert!(framed(&[&sealed[..], &[0]].concat()).is_none());
 
     let fixture = Fixture::new();
-    let node = fixture.open();
+    let node = fixture.imported(ALL_IN_LOGS);
     let long = vec![3; 1_000_000];
     let log = node.answer(node.log(&space()).unwrap(), &[&long]);
     let longer = vec![3; MAX_RECORD + 1];
@@ -310,12 +331,13 @@ fn older_copy_lacks_answers_until_it_is_acknowledged() {
         .expect_err("an owner without a log may have been answered too");
     node.store.acknowledge(CREATED).unwrap();
     assert_eq!(node.contents(&space()).unwrap(), [b"one"]);
-    let other = CreationId::from_bytes([2; 16]);
-    node.log(&space_of(other, "cleveland"))
+    node.log(&space_of(OTHER, "cleveland"))
         .expect_err("another dataset is not acknowledged by that");
 
     let mut batch = Batch::new();
     let new = CreationId::from_bytes([3; 16]);
+    let unknown = node.log(&space_of(new, "cleveland"));
+    assert!(matches!(unknown, Err(AnswersError::Changed)));
     node.store.stage_new(&mut batch, new).unwrap();
     node.meta.commit(batch).unwrap();
     node.log(&space_of(new, "cleveland")).unwrap();
@@ -325,7 +347,7 @@ fn older_copy_lacks_answers_until_it_is_acknowledged() {
     let known_until = |created| node.store.known_until(created).unwrap();
     assert_eq!(known_until(CREATED), Some(NOW.plus_seconds(9)));
     assert_eq!(known_until(new), Some(NOW.plus_seconds(9)));
-    assert_eq!(known_until(other), Some(NOW));
-    node.store.acknowledge(other).unwrap();
-    assert_eq!(known_until(other), None);
+    assert_eq!(known_until(OTHER), Some(NOW));
+    node.store.acknowledge(OTHER).unwrap();
+    assert_eq!(known_until(OTHER), None);
 }

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use concordat_protocol::{
-    ids::{CreationId, DatasetName},
-    time::Timestamp,
-};
+use concordat_protocol::{ids::DatasetName, time::Timestamp};
 
 use super::{CatalogError, datasets::Datasets, keyring::Keyring};
 use crate::answers::{AnswerLog, AnswerStore, LogExtent, LogKeys, MemorySpace, StoredRecord};
@@ -29,11 +26,15 @@ impl AnswerLogs {
         space: &MemorySpace,
         each: impl FnMut(StoredRecord, &[u8]),
     ) -> Result<AnswerLog, CatalogError> {
-        let record = self.datasets.show(name)?;
-        if record.created != Some(space.created()) {
-            return Err(CatalogError::NotFound { name: name.clone() });
-        }
-        let keys = self.keys.open_keys(&record)?;
+        let keys = {
+            let _changes = self.datasets.lock_changes();
+            let record = self.datasets.show(name)?;
+            if record.created != Some(space.created()) {
+                return Err(CatalogError::NotFound { name: name.clone() });
+            }
+            self.store.add_dataset(space.created())?;
+            self.keys.open_keys(&record)?
+        };
         let keys = LogKeys::new(keys.pseudonyms.answers_key(), keys.current.id());
         Ok(self.store.open_log(space, keys, each)?)
     }
@@ -42,17 +43,20 @@ impl AnswerLogs {
     /// answered until a steward acknowledges it.
     ///
     /// # Errors
-    /// If the state cannot be read.
-    pub fn known_until(&self, created: CreationId) -> Result<Option<Timestamp>, CatalogError> {
-        Ok(self.store.known_until(created)?)
+    /// [`CatalogError::NotFound`] if there is no dataset with this name.
+    pub fn known_until(&self, name: &DatasetName) -> Result<Option<Timestamp>, CatalogError> {
+        let created = self.datasets.show(name)?.created;
+        created.map_or(Ok(None), |created| Ok(self.store.known_until(created)?))
     }
 
     /// Acknowledges that answers about a dataset which are missing since a restore do not count. Durable when it returns.
     ///
     /// # Errors
-    /// If the state cannot be written.
-    pub fn acknowledge(&self, created: CreationId) -> Result<(), CatalogError> {
-        Ok(self.store.acknowledge(created)?)
+    /// [`CatalogError::NotFound`] if there is no dataset with this name.
+    pub fn acknowledge(&self, name: &DatasetName) -> Result<(), CatalogError> {
+        let _changes = self.datasets.lock_changes();
+        let created = self.datasets.show(name)?.created;
+        created.map_or(Ok(()), |created| Ok(self.store.acknowledge(created)?))
     }
 
     /// All logs, as far as the state covers them now.

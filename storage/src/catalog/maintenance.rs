@@ -1,11 +1,8 @@
 //! Verification of stored data, and removal of objects that no version needs.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use concordat_protocol::{
-    ids::{CreationId, DatasetName},
-    schema::VersionNumber,
-};
+use concordat_protocol::{ids::DatasetName, schema::VersionNumber};
 use object_store::path::Path;
 
 use super::{
@@ -71,12 +68,7 @@ impl Maintenance {
         let removed = self
             .objects
             .remove(&runtime, listed.into_iter().filter(is_orphan).collect())?;
-        Ok(removed + self.answers.collect_orphans(|| self.creations())?)
-    }
-
-    fn creations(&self) -> Result<BTreeSet<CreationId>, CatalogError> {
-        let records = self.datasets.list()?.into_iter();
-        Ok(records.filter_map(|record| record.created).collect())
+        Ok(removed + self.answers.collect_orphans()?)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -27,13 +27,13 @@ fn answer_killed_before_its_commit_does_not_count() {
 #[test]
 fn first_answer_killed_before_its_commit_does_not_count() {
     let fixture = Fixture::new();
-    let node = fixture.open();
+    let node = fixture.imported(ALL_IN_LOGS);
     drop(node.log(&space()).unwrap().append(&[b"one"]).unwrap());
     drop(node);
     let node = fixture.open();
     assert!(node.contents(&space()).unwrap().is_empty());
     let log = node.answer(node.log(&space()).unwrap(), &[b"two"]);
-    let orphans = node.store.collect_orphans(|| Ok::<_, AnswersError>([CREATED].into()));
+    let orphans = node.store.collect_orphans();
     assert_eq!(orphans.unwrap(), 1, "the log that no head names");
     drop((log, node));
     assert_eq!(fixture.contents().unwrap(), [b"two"]);
@@ -42,9 +42,9 @@ fn first_answer_killed_before_its_commit_does_not_count() {
 #[test]
 fn log_that_is_being_created_is_not_an_orphan() {
     let fixture = Fixture::new();
-    let node = fixture.open();
+    let node = fixture.imported(ALL_IN_LOGS);
     let appended = node.log(&space()).unwrap().append(&[b"one"]).unwrap();
-    let collect = || node.store.collect_orphans(|| Ok::<_, AnswersError>([CREATED].into()));
+    let collect = || node.store.collect_orphans();
     assert_eq!(collect().unwrap(), 0);
     node.commit(&appended).unwrap();
     let log = appended.into_log().unwrap();
@@ -205,6 +205,55 @@ fn answer_that_cannot_be_read_is_an_error_of_the_disk() {
     assert_eq!(*log.read(&stored.unwrap()).unwrap(), b"one");
 }
 
+/// A disk that loses what was not synced.
+struct VolatileDisk {
+    inner: Box<dyn Medium>,
+    written: Mutex<Vec<(u64, Vec<u8>)>>,
+}
+
+impl Medium for VolatileDisk {
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.inner.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.written.lock().unwrap().push((offset, bytes.to_vec()));
+        Ok(())
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.inner.cut(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        for (offset, bytes) in self.written.lock().unwrap().drain(..) {
+            self.inner.write_at(&bytes, offset)?;
+        }
+        self.inner.sync()
+    }
+}
+
+/// A head is in the state only when the disk has its records.
+#[test]
+fn power_cut_after_the_commit_loses_no_answer() {
+    let fixture = Fixture::with(&[b"one"]);
+    let node = fixture.open();
+    let log = node.log(&space()).unwrap().over(|inner| {
+        Box::new(VolatileDisk {
+            inner,
+            written: Mutex::default(),
+        })
+    });
+    let appended = log.append(&[b"two", b"three"]).unwrap();
+    node.commit(&appended).unwrap();
+    drop((appended, node));
+    assert_eq!(fixture.contents().unwrap(), [&b"one"[..], b"two", b"three"]);
+}
+
 /// Notes how much is read at once.
 struct Watched {
     inner: Box<dyn Medium>,
@@ -238,7 +287,7 @@ impl Medium for Watched {
 #[test]
 fn ten_thousand_answers_are_read_in_bounded_memory() {
     let fixture = Fixture::new();
-    let node = fixture.open();
+    let node = fixture.imported(ALL_IN_LOGS);
     let record = vec![5; 2_000];
     let records: Vec<&[u8]> = (0..10_000).map(|_| record.as_slice()).collect();
     let log = node.answer(node.log(&space()).unwrap(), &records);

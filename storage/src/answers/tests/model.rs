@@ -49,7 +49,7 @@ impl State {
 fn run(limits: RecentLimits, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let fixture = Fixture::new();
     let mut model: Vec<Vec<u8>> = Vec::new();
-    let mut node = fixture.open_with(limits);
+    let mut node = fixture.imported(limits);
     let mut state = State::Open(node.log(&space()).unwrap());
     for step in steps {
         state = match (step, state) {

@@ -16,7 +16,7 @@ fn files(fixture: &Fixture) -> usize {
 #[test]
 fn short_answers_are_in_the_state_until_they_are_many() {
     let fixture = Fixture::new();
-    let node = fixture.open_with(THREE);
+    let node = fixture.imported(THREE);
     let mut log = node.log(&space()).unwrap();
     let mut stored = Vec::new();
     for number in 0..9_u8 {
@@ -45,7 +45,7 @@ fn short_answers_are_in_the_state_until_they_are_many() {
 #[test]
 fn answer_with_a_long_record_is_in_the_log() {
     let fixture = Fixture::new();
-    let node = fixture.open_with(THREE);
+    let node = fixture.imported(THREE);
     let log = node.answer(node.log(&space()).unwrap(), &[b"1"]);
     assert_eq!((files(&fixture), node.store.extents().unwrap().len()), (0, 0));
     drop(node.answer(log, &[b"2", b"long"]));
@@ -57,7 +57,7 @@ fn answer_with_a_long_record_is_in_the_log() {
 #[test]
 fn answers_torn_on_their_way_into_the_log_are_in_the_state() {
     let fixture = Fixture::new();
-    let node = fixture.open_with(THREE);
+    let node = fixture.imported(THREE);
     drop(node.answer(node.log(&space()).unwrap(), &[b"1", b"2", b"3"]));
     drop(node.log(&space()).unwrap().append(&[b"4"]).unwrap());
     let log = fixture.log();
@@ -69,7 +69,7 @@ fn answers_torn_on_their_way_into_the_log_are_in_the_state() {
     fs::write(&log, vec![0xFF; 2 * whole.len()]).unwrap();
     drop(node);
     let node = fixture.open_with(THREE);
-    let collected = node.store.collect_orphans(|| Ok::<_, AnswersError>([CREATED].into()));
+    let collected = node.store.collect_orphans();
     assert_eq!(collected.unwrap(), 0, "the log has the name that is in the state");
     drop(node.answer(node.log(&space()).unwrap(), &[b"5"]));
     drop(node);
@@ -82,7 +82,7 @@ fn answers_torn_on_their_way_into_the_log_are_in_the_state() {
 #[test]
 fn answers_in_the_state_need_the_key_of_the_dataset() {
     let fixture = Fixture::new();
-    let node = fixture.open_with(THREE);
+    let node = fixture.imported(THREE);
     drop(node.answer(node.log(&space()).unwrap(), &[b"1"]));
     let other = PseudonymSecret::dangerous_of_vector([8; 32]).answers_key();
     let opened = node.store.open_log(&space(), LogKeys::new(other, FOLDER), |_, _| {});
@@ -100,11 +100,13 @@ fn answers_in_the_state_need_the_key_of_the_dataset() {
 #[test]
 fn answers_in_the_state_are_erased() {
     let fixture = Fixture::new();
-    let node = fixture.open_with(THREE);
+    let node = fixture.imported(THREE);
     let log = node.answer(node.log(&space()).unwrap(), &[b"1"]);
     let mut batch = Batch::new();
     node.store.stage_erasure(&mut batch, CREATED).unwrap();
     node.meta.commit(batch).unwrap();
     assert!(matches!(log.append(&[b"2"]), Err(AnswersError::Changed)));
+    assert!(matches!(node.contents(&space()), Err(AnswersError::Changed)));
+    node.store.add_dataset(CREATED).unwrap();
     assert!(node.contents(&space()).unwrap().is_empty());
 }

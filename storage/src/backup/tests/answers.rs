@@ -1,7 +1,5 @@
 //! Logs of answers in snapshots.
 
-use concordat_protocol::ids::CreationId;
-
 use super::*;
 use crate::{
     answers::{AnswerLog, AnswersError, MemoryOwner, MemorySpace, MemoryUnit},
@@ -32,12 +30,9 @@ fn commit(storage: &Storage, log: AnswerLog, text: &[u8]) -> AnswerLog {
     appended.into_log().unwrap()
 }
 
-fn created(storage: &Storage) -> CreationId {
-    storage.catalog().datasets().show(&people()).unwrap().created.unwrap()
-}
-
 fn space(storage: &Storage) -> MemorySpace {
-    MemorySpace::new(created(storage), MemoryOwner::Everyone, MemoryUnit::Subjects)
+    let record = storage.catalog().datasets().show(&people()).unwrap();
+    MemorySpace::new(record.created.unwrap(), MemoryOwner::Everyone, MemoryUnit::Subjects)
 }
 
 fn contents(storage: &Storage) -> Result<Vec<Vec<u8>>, CatalogError> {
@@ -61,11 +56,8 @@ fn restored_answers_count_after_the_acknowledgment() {
         matches!(refused, CatalogError::Answers(AnswersError::OlderCopy { known_until }) if known_until == taken),
         "{refused}"
     );
-    assert_eq!(
-        storage.catalog().answers().known_until(created(storage)).unwrap(),
-        Some(taken)
-    );
-    storage.catalog().answers().acknowledge(created(storage)).unwrap();
+    assert_eq!(storage.catalog().answers().known_until(&people()).unwrap(), Some(taken));
+    storage.catalog().answers().acknowledge(&people()).unwrap();
     assert_eq!(contents(storage).unwrap(), [long(b"one"), b"two".to_vec()]);
     assert_eq!(contents(&node.storage).unwrap().len(), 3, "the node itself misses none");
 }
@@ -164,7 +156,7 @@ fn snapshot_can_be_taken_during_answers() {
             node.back_up();
             let (restored, _dir) = node.restore(&secret("p")).unwrap();
             let storage = &restored.storage;
-            storage.catalog().answers().acknowledge(created(storage)).unwrap();
+            storage.catalog().answers().acknowledge(&people()).unwrap();
             for (found, number) in contents(storage).unwrap().into_iter().zip(0..) {
                 assert!(found == [number; 8_000], "{number}");
             }
