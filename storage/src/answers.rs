@@ -39,10 +39,10 @@ mod store;
 pub use error::AnswersError;
 pub use log::{AnswerLog, Appended};
 pub use older_copies::note_older_copy;
-pub use opening::LogKeys;
+pub(crate) use opening::LogKeys;
 pub use record::{MAX_RECORD, StoredRecord};
 pub use space::{MemoryOwner, MemorySpace, MemoryUnit};
-pub use store::{AnswerStore, LogExtent};
+pub(crate) use store::{AnswerStore, LogExtent};
 
 #[cfg(test)]
 mod tests;

@@ -71,12 +71,8 @@ impl AnswerLog {
     /// Reads all records and checks that they are those that the head covers.
     pub(super) fn replay(&self, each: &mut Each<'_>) -> Result<(), AnswersError> {
         let Some(head) = &self.head else { return Ok(()) };
-        let key = &self.keys.key;
-        let failed = |(number, bad)| AnswersError::record(self.path(head), number, bad);
-        if let Some(medium) = &self.medium {
-            record::replay_log(&**medium, key, &head.log, each).map_err(failed)?;
-        }
-        record::replay_recent(key, head, each).map_err(failed)
+        record::replay(self.medium.as_deref(), &self.keys.key, head, each)
+            .map_err(|(number, bad)| AnswersError::record(self.path(head), number, bad))
     }
 
     /// Number of records.

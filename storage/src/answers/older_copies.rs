@@ -4,6 +4,8 @@
 //! restores, and for each dataset how many of them a steward has acknowledged. A dataset that is imported later lacks nothing. The
 //! acknowledgment exists as long as the dataset: each head is committed only while it does.
 
+use std::collections::BTreeSet;
+
 use concordat_protocol::{ids::CreationId, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +60,12 @@ impl OlderCopies {
 
     fn all(&self) -> Result<Vec<Timestamp>, MetaError> {
         Ok(self.copies.get(KEY)?.unwrap_or_default().0)
+    }
+
+    /// The datasets that there are.
+    pub(super) fn datasets(&self) -> Result<BTreeSet<CreationId>, MetaError> {
+        let known = self.acknowledged.iter()?;
+        Ok(known.filter_map(|(created, _)| created.parse().ok()).collect())
     }
 
     /// Until when the answers about a dataset are known; `None` if all of them are, or if it was acknowledged that some are not.

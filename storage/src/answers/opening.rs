@@ -13,7 +13,7 @@ use super::AnswersError;
 
 /// What the logs of one dataset are sealed with, and where new ones are created.
 #[derive(Debug)]
-pub struct LogKeys {
+pub(crate) struct LogKeys {
     /// Seals the records.
     pub(super) key: AnswersKey,
     /// The folder: the id of a key of the dataset, which the statement of its erasure names.
@@ -23,7 +23,7 @@ pub struct LogKeys {
 impl LogKeys {
     /// The key of the answers about a dataset, and the id of the key that seals its data now.
     #[must_use]
-    pub const fn new(key: AnswersKey, folder: KeyId) -> Self {
+    pub(crate) const fn new(key: AnswersKey, folder: KeyId) -> Self {
         Self { key, folder }
     }
 }

@@ -76,9 +76,27 @@ impl From<BadFrame> for BadRecord {
 /// Gets records in order, each with its contents.
 pub(super) type Each<'a> = dyn FnMut(StoredRecord, &[u8]) + 'a;
 
-/// Reads a log up to its head, passes each record to `each`, and checks that they are the ones that the head covers. On an error, the
-/// number of the record is the first part of it; what `each` got must then not be used.
-pub(super) fn replay_log(
+/// Reads the records of a space, in the log and in the state, passes each to `each`, and checks that they are the ones that the head covers.
+/// On an error, the number of the record is the first part of it; what `each` got must then not be used. `medium` may be missing if
+/// no record is in the log.
+pub(super) fn replay(
+    medium: Option<&dyn Medium>,
+    key: &AnswersKey,
+    head: &SpaceHead,
+    each: &mut Each<'_>,
+) -> Result<(), (u64, BadRecord)> {
+    if head.log.records > 0 {
+        replay_log(medium.ok_or((0, CUT))?, key, &head.log, each)?;
+    }
+    let mut found = head.log;
+    for sealed in &head.recent {
+        let number = found.records;
+        pass(key, &mut found, sealed, each).map_err(|bad| (number, bad))?;
+    }
+    Ok(())
+}
+
+fn replay_log(
     medium: &dyn Medium,
     key: &AnswersKey,
     head: &LogHead,
@@ -111,16 +129,6 @@ pub(super) fn replay_log(
             BadRecord::Broken("the records are others than those that were released"),
         ))
     }
-}
-
-/// The same for the records in the state.
-pub(super) fn replay_recent(key: &AnswersKey, head: &SpaceHead, each: &mut Each<'_>) -> Result<(), (u64, BadRecord)> {
-    let mut found = head.log;
-    for sealed in &head.recent {
-        let number = found.records;
-        pass(key, &mut found, sealed, each).map_err(|bad| (number, bad))?;
-    }
-    Ok(())
 }
 
 fn next_sealed(source: &mut impl Read) -> Result<Wrapped, BadRecord> {

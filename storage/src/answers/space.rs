@@ -43,10 +43,9 @@ impl MemorySpace {
         self.created
     }
 
-    /// Whether the key of a value of the state is that of a space of this dataset.
-    pub(super) fn is_of(key: &str, created: CreationId) -> bool {
-        let found = key.split_once('/').map(|(created, _)| created);
-        found == Some(created.to_string().as_str())
+    /// The dataset of a space whose head has this key in the state; `None` if it is no such key.
+    pub(super) fn created_in(key: &str) -> Option<CreationId> {
+        key.split_once('/').and_then(|(created, _)| created.parse().ok())
     }
 }
 
@@ -84,13 +83,16 @@ mod tests {
             for owner in &owners {
                 for unit in &units {
                     let key = MemorySpace::new(created, owner.clone(), unit.clone()).to_string();
-                    assert!(MemorySpace::is_of(&key, created));
+                    assert_eq!(MemorySpace::created_in(&key), Some(created));
                     assert!(keys.insert(key));
                 }
             }
         }
         assert_eq!(keys.len(), 18);
-        let of_first = keys.iter().filter(|key| MemorySpace::is_of(key, created[0]));
+        let of_first = keys
+            .iter()
+            .filter(|key| MemorySpace::created_in(key) == Some(created[0]));
         assert_eq!(of_first.count(), 9);
+        assert_eq!(MemorySpace::created_in("everyone/subjects"), None);
     }
 }

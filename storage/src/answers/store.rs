@@ -23,16 +23,16 @@ use crate::meta::{Batch, MetaError, SealedDb, SealedTree};
 
 /// A log, as far as the state covers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogExtent {
+pub(crate) struct LogExtent {
     /// Where it is, below the folder of all logs.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its length in bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The logs of answers of one data directory.
 #[derive(Debug)]
-pub struct AnswerStore {
+pub(crate) struct AnswerStore {
     dir: PathBuf,
     meta: SealedDb,
     heads: SealedTree<SpaceHead>,
@@ -64,7 +64,7 @@ impl AnswerStore {
     /// # Errors
     /// [`AnswersError::OlderCopy`] until it is acknowledged that answers may be missing; [`AnswersError::Changed`] if the dataset is not known;
     /// [`AnswersError::InUse`]; [`AnswersError::Damaged`] if the records are not those that were released.
-    pub fn open_log(
+    pub(crate) fn open_log(
         &self,
         space: &MemorySpace,
         keys: LogKeys,
@@ -86,7 +86,7 @@ impl AnswerStore {
     ///
     /// # Errors
     /// If the state cannot be read.
-    pub fn known_until(&self, created: CreationId) -> Result<Option<Timestamp>, MetaError> {
+    pub(crate) fn known_until(&self, created: CreationId) -> Result<Option<Timestamp>, MetaError> {
         self.copies.known_until(created)
     }
 
@@ -95,7 +95,7 @@ impl AnswerStore {
     ///
     /// # Errors
     /// If the state cannot be written.
-    pub fn acknowledge(&self, created: CreationId) -> Result<(), MetaError> {
+    pub(crate) fn acknowledge(&self, created: CreationId) -> Result<(), MetaError> {
         let mut batch = Batch::new();
         self.copies.acknowledge(&mut batch, created)?;
         self.meta.commit(batch)
@@ -111,9 +111,11 @@ impl AnswerStore {
         self.copies.acknowledge(batch, created)
     }
 
-    /// Adds to a change of the state that no log of a dataset is known any more.
+    /// Adds to a change of the state that no log of a dataset is known any more. A head that is committed just before the change does not count
+    /// after it, because the acknowledgment of its dataset is missing; [`AnswerStore::collect_orphans`] removes it.
     pub(crate) fn stage_erasure(&self, batch: &mut Batch, created: CreationId) -> Result<(), MetaError> {
-        for (key, _) in self.heads.iter()?.filter(|(key, _)| MemorySpace::is_of(key, created)) {
+        let is_of = |key: &str| MemorySpace::created_in(key) == Some(created);
+        for (key, _) in self.heads.iter()?.filter(|(key, _)| is_of(key)) {
             batch.remove(&self.heads, &key);
         }
         self.copies.forget(batch, created);
@@ -138,9 +140,13 @@ impl AnswerStore {
     ///
     /// # Errors
     /// If the state cannot be read.
-    pub fn extents(&self) -> Result<Vec<LogExtent>, MetaError> {
-        let logs = self.heads.iter()?.map(|(_, head)| head.log);
+    pub(crate) fn extents(&self) -> Result<Vec<LogExtent>, MetaError> {
+        let heads: Vec<_> = self.heads.iter()?.collect();
+        let datasets = self.copies.datasets()?;
+        let counts = |key: &str| MemorySpace::created_in(key).is_some_and(|created| datasets.contains(&created));
+        let logs = heads.into_iter().filter(|(key, _)| counts(key));
         Ok(logs
+            .map(|(_, head)| head.log)
             .filter(|log| log.records > 0)
             .map(|log| LogExtent {
                 path: log.path(),
@@ -149,16 +155,25 @@ impl AnswerStore {
             .collect())
     }
 
-    /// Removes what interrupted appends and erasures left: logs that no head names. Returns how many there were.
+    /// Removes what interrupted appends and erasures left: heads of erased datasets, and logs that no other head names. Returns how many logs
+    /// there were.
     ///
     /// # Errors
     /// If the state cannot be read, or a file cannot be removed.
     pub(crate) fn collect_orphans(&self) -> Result<u64, AnswersError> {
-        // In this order: a log that is created is noted before there is a file, and committed before that is over.
+        // In this order: a log that is created is noted before there is a file, and its head is committed before that is over; a dataset
+        // is known before it has a head.
         let files = self.files()?;
         let in_use = self.opened.created();
-        let heads = self.heads.iter()?;
-        let named: BTreeSet<PathBuf> = heads.map(|(_, head)| head.log.path()).collect();
+        let heads: Vec<_> = self.heads.iter()?.collect();
+        let datasets = self.copies.datasets()?;
+        let mut named = BTreeSet::new();
+        for (key, head) in heads {
+            match MemorySpace::created_in(&key) {
+                Some(created) if !datasets.contains(&created) => self.heads.remove(&key)?,
+                Some(_) | None => drop(named.insert(head.log.path())),
+            }
+        }
         let mut removed = 0;
         for file in files {
             if named.contains(&file) || in_use.contains(&file) {

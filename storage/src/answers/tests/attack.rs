@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use concordat_protocol::{audit::EntryBody, text::Label};
 
 use super::*;
+use crate::answers::head::HEADS;
 use crate::ledger::{AnchorError, Attribution, Ledger, LedgerError};
 
 fn is_refused(fixture: &Fixture) -> String {
@@ -250,4 +251,24 @@ fn erased_answers_are_not_continued() {
         .remove_folders(&[FOLDER, KeyId::from_bytes([9; 16])])
         .unwrap();
     assert!(files_below(&fixture.answers()).is_empty());
+}
+
+/// The heads that an erasure removes are listed before it is committed.
+#[test]
+fn first_answer_during_an_erasure_does_not_count() {
+    let fixture = Fixture::new();
+    let node = fixture.imported(ALL_IN_LOGS);
+    let other = space_of(OTHER, "cleveland");
+    drop(node.answer(node.log(&other).unwrap(), &[b"other"]));
+    let mut erasure = Batch::new();
+    node.store.stage_erasure(&mut erasure, CREATED).unwrap();
+    drop(node.answer(node.log(&space()).unwrap(), &[b"one"]));
+    node.meta.commit(erasure).unwrap();
+    assert!(matches!(node.log(&space()), Err(AnswersError::Changed)));
+    let extents = node.store.extents().unwrap();
+    assert_eq!(extents.len(), 1, "a backup does not need it");
+    assert_eq!(node.store.collect_orphans().unwrap(), 1);
+    let heads = node.meta.tree::<head::SpaceHead>(HEADS).unwrap();
+    assert_eq!(heads.iter().unwrap().len(), 1);
+    assert_eq!(node.contents(&other).unwrap(), [b"other"]);
 }

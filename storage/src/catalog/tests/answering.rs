@@ -6,7 +6,7 @@ use concordat_protocol::ids::SegmentName;
 use super::*;
 use crate::{
     answers::{AnswerLog, MemoryOwner, MemorySpace, MemoryUnit, note_older_copy},
-    meta::Batch,
+    meta::{Batch, TreeId},
 };
 
 /// A record that is not in the state.
@@ -131,4 +131,22 @@ fn dataset_imported_after_a_restore_lacks_no_answers() {
     assert_eq!(known_until(&people()), Some(NOW), "a new version is not a new dataset");
     node.catalog().answers().acknowledge(&people()).unwrap();
     assert_eq!(node.answers(), [long()]);
+}
+
+/// A dataset of an earlier version has no acknowledgment: it lacks answers if the node was restored since.
+#[test]
+fn dataset_of_an_earlier_version_is_answered_about() {
+    let node = TestNode::new();
+    node.import_text(PEOPLE, ImportMode::Create);
+    let meta = node.storage.as_ref().unwrap().meta();
+    let acknowledgments = meta.tree::<u64>(TreeId::new("answer-acknowledgments")).unwrap();
+    let created = node.space().created().to_string();
+    acknowledgments.remove(&created).unwrap();
+    node.answer(b"one");
+    assert_eq!(acknowledgments.get(&created).unwrap(), Some(0));
+    acknowledgments.remove(&created).unwrap();
+    note_older_copy(meta, NOW).unwrap();
+    node.log().unwrap_err();
+    node.catalog().answers().acknowledge(&people()).unwrap();
+    assert_eq!(node.answers(), [b"one"]);
 }
