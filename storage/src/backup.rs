@@ -9,7 +9,7 @@
 //! snapshots/ID/institution.pub  the key that signed it
 //! snapshots/ID/objects          the objects that it needs, with their hashes
 //! snapshots/ID/state            the state database: sealed values under hashed keys
-//! snapshots/ID/dir/…            the files of the data directory: sealed keys, the ledger, the configuration
+//! snapshots/ID/dir/…            the files of the data directory: sealed keys, the ledger, logs of answers, the configuration
 //! erasures/DIGEST.cose          statements of later erasures
 //! ```
 //!
@@ -24,10 +24,13 @@
 //! 5. A restore goes into a new folder. Objects are copied out of the store and restored to a separate location, so neither a
 //!    failing store nor a node that is still running loses anything through a backup.
 //! 6. An erased dataset is also erased in the repositories that the node knows, and a restore erases again every dataset in an
-//!    older snapshot that was erased later.
+//!    older snapshot that was erased later. So are the logs of what was answered about it.
+//! 7. What was answered after a snapshot is unknown to a node that is restored from it. The restored state records that, and nothing is
+//!    answered below tier `records` about a dataset until a steward acknowledges it ([`crate::answers`]).
 
 mod contents;
 mod create;
+mod erased;
 mod error;
 mod files;
 mod owner;

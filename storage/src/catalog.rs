@@ -13,7 +13,7 @@
 //!
 //! 6. A dataset's key can be rotated; what the older key sealed can be reencrypted while it is in use
 //!    ([`Reencryption`]). Old versions are removed by a retention rule ([`Retention`]), a dataset by erasing it
-//!    ([`Erasures`]).
+//!    ([`Erasures`]). What was answered about a dataset is erased with it ([`AnswerLogs`]).
 //!
 //! Locks are acquired in this order: the one for writing objects, the one for changing a record or a key, the one for
 //! changing the locations of objects.
@@ -24,6 +24,7 @@
 //! All calls block. `import`, `verify` and `collect_orphans` do file I/O on a tokio runtime: call them within
 //! `tokio::task::spawn_blocking` (directly in an async task they would panic, because they block).
 
+mod answer_logs;
 mod classification;
 mod content;
 mod datasets;
@@ -51,6 +52,7 @@ use concordat_keys::{Identities, MasterKey};
 use concordat_protocol::{identity::InstitutionKey, ids::DatasetName, schema::VersionNumber, time::Timestamp};
 use object_store::ObjectStore;
 
+pub use answer_logs::AnswerLogs;
 pub use classification::Classification;
 pub use datasets::{DATASETS, Datasets};
 pub use erase::{ErasureOrder, ErasureStatement, Erasures};
@@ -71,6 +73,7 @@ use objects::StoredObjects;
 use versions::Versions;
 
 use crate::{
+    answers::AnswerStore,
     meta::SealedDb,
     objects::{RemoteStore, RequiredObjects},
 };
@@ -90,6 +93,7 @@ struct Inner {
     erasures: Erasures,
     reencryption: Reencryption,
     maintenance: Maintenance,
+    answers: AnswerLogs,
 }
 
 impl Catalog {
@@ -100,11 +104,12 @@ impl Catalog {
         meta: &SealedDb,
         store: Arc<dyn ObjectStore>,
         remote: Option<RemoteStore>,
+        answers: AnswerStore,
     ) -> Result<Self, CatalogError> {
         let datasets = Arc::new(Datasets::open(meta, identities)?);
         let keys = Arc::new(Keyring::open(master, meta, Arc::clone(&datasets))?);
         let objects = Arc::new(StoredObjects::open(store, remote, meta, Arc::clone(&datasets))?);
-        let catalog = Self(Arc::new(Inner::assemble(meta, datasets, keys, objects)?));
+        let catalog = Self(Arc::new(Inner::assemble(meta, datasets, keys, objects, answers)?));
         catalog.0.keys.finish_rotation()?;
         catalog.0.erasures.finish()?;
         Ok(catalog)
@@ -144,6 +149,12 @@ impl Catalog {
     #[must_use]
     pub fn maintenance(&self) -> &Maintenance {
         &self.0.maintenance
+    }
+
+    /// What was answered about the datasets.
+    #[must_use]
+    pub fn answers(&self) -> &AnswerLogs {
+        &self.0.answers
     }
 
     /// Opens a version, the current one if none is given.
@@ -200,7 +211,9 @@ impl Inner {
         datasets: Arc<Datasets>,
         keys: Arc<Keyring>,
         objects: Arc<StoredObjects>,
+        answers: AnswerStore,
     ) -> Result<Self, CatalogError> {
+        let answers = Arc::new(answers);
         let versions = Versions {
             datasets: Arc::clone(&datasets),
             keys: Arc::clone(&keys),
@@ -214,8 +227,15 @@ impl Inner {
             datasets: Arc::clone(&datasets),
             keys: Arc::clone(&keys),
             objects: Arc::clone(&objects),
+            answers: Arc::clone(&answers),
         };
-        let erasures = Erasures::open(meta, Arc::clone(&datasets), Arc::clone(&keys), Arc::clone(&objects))?;
+        let erasures = Erasures::open(
+            meta,
+            Arc::clone(&datasets),
+            Arc::clone(&keys),
+            Arc::clone(&objects),
+            Arc::clone(&answers),
+        )?;
         let reencryption = Reencryption {
             datasets: Arc::clone(&datasets),
             keys: Arc::clone(&keys),
@@ -225,6 +245,12 @@ impl Inner {
             datasets: Arc::clone(&datasets),
             objects: Arc::clone(&objects),
             versions: versions.clone(),
+            answers: Arc::clone(&answers),
+        };
+        let answers = AnswerLogs {
+            datasets: Arc::clone(&datasets),
+            keys: Arc::clone(&keys),
+            store: answers,
         };
         Ok(Self {
             datasets,
@@ -236,6 +262,7 @@ impl Inner {
             erasures,
             reencryption,
             maintenance,
+            answers,
         })
     }
 }

@@ -9,6 +9,7 @@
 //! uploads/               empty: data uploaded for an import is stored here sealed, in unnamed files
 //! objects/               sealed objects, unless they are in a remote store
 //! ledger/                the ledger
+//! answers/               sealed logs of what was answered below tier `records`
 //! run/ log/              socket and logs of the running node
 //! ```
 //!
@@ -37,7 +38,7 @@ use std::{
 };
 
 use concordat_keys::{Escrow, Identities, KeyProvider, LedgerKey, MasterKey, fs::create_dir_private};
-use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::{ids::InstitutionId, time::Timestamp};
 use object_store::ObjectStore;
 
 pub use error::StorageError;
@@ -46,6 +47,7 @@ pub(crate) use master_file::forget as forget_master_key_file;
 pub use master_file::{MASTER_KEY_FILE, MASTER_KEY_RECORD};
 
 use crate::{
+    answers::{AnswerStore, note_older_copy},
     catalog::Catalog,
     ingest::{Upload, UploadWriter},
     ledger::{Ledger, LedgerError},
@@ -53,6 +55,9 @@ use crate::{
     objects::{DurableStore, LocationError, ObjectLocation, RemoteStore},
 };
 use master_file::{MasterKeyFile, Replaced};
+
+/// The folder of the logs of answers.
+pub(crate) const ANSWERS: &str = "answers";
 
 /// The opened data directory of one node; clones are handles to the same one.
 #[derive(Clone)]
@@ -145,15 +150,18 @@ impl Storage {
         Ok(self.0.master.change_provider(provider)?)
     }
 
-    /// As [`Storage::open_at`], for a copy of a data directory: the copy does not own the object location of the original.
+    /// As [`Storage::open_at`], for a copy of a data directory as it was at the time `taken`: the copy does not own the object location of the
+    /// original, and answers since then are not known.
     pub(crate) fn open_copy(
         dir: &Path,
         provider: &dyn KeyProvider,
         location: &ObjectLocation,
+        taken: Timestamp,
     ) -> Result<Self, StorageError> {
         {
             let master = MasterKey::unlock(&master_key(dir), provider)?;
             let meta = SealedDb::open(&dir.join("meta"), master.state())?;
+            note_older_copy(&meta, taken)?;
             object_location::forget(&meta)?;
             master_file::forget(&meta)?;
         }
@@ -194,7 +202,7 @@ impl Storage {
         location: &ObjectLocation,
         layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Result<Self, StorageError> {
-        for part in ["ledger", "run", "log"] {
+        for part in ["ledger", ANSWERS, "run", "log"] {
             let part = dir.join(part);
             create_dir_private(&part).map_err(|source| StorageError::io("create", &part, source))?;
         }
@@ -223,6 +231,7 @@ impl Storage {
             &meta,
             layer(objects),
             remote.clone(),
+            AnswerStore::open(&dir.join(ANSWERS), &meta)?,
         )?;
         match &remote {
             None => object_location::check_local(&meta, &folder, catalog.required_objects())?,

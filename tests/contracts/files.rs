@@ -119,7 +119,7 @@ const BOUNDED: &[(&str, &str, &str)] = &[
     ("storage", "/ledger/files.rs", "a limit; opened as a regular file"),
     ("storage", "/meta/head.rs", "a limit; in the data directory"),
     ("storage", "/meta/database.rs", "opened to be locked, not read"),
-    ("storage", "/meta/export.rs", "the length of a chunk, 32 bits"),
+    ("storage", "/src/frames.rs", "the length of a record, at most a limit"),
     ("storage", "/objects/durable.rs", "opened to be synced, not read"),
     ("storage", "/backup/files.rs", "a limit; opened beneath the repository"),
     (

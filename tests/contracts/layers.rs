@@ -80,12 +80,12 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "storage/src",
         layers: &[
-            &["beneath", "objects"],
+            &["beneath", "frames", "objects"],
             &["seal"],
             &["meta"],
             &["ledger"],
             &["ingest"],
-            &["subjects"],
+            &["answers", "subjects"],
             &["catalog"],
             &["data_dir"],
             &["backup"],

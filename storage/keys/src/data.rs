@@ -1,8 +1,13 @@
 //! The keys of data: segment, dataset, object.
 
 use concordat_protocol::ids::KeyId;
+use zeroize::Zeroizing;
 
-use super::{KeyError, KeyInTransit, Wrapped, labels, raw::RawKey, wrap::context};
+use super::{
+    KeyError, KeyInTransit, Wrapped, labels,
+    raw::RawKey,
+    wrap::{self, context},
+};
 
 /// The key of one segment: random, wrapped under the master key, wraps its datasets' keys.
 #[derive(Debug)]
@@ -213,6 +218,42 @@ impl PseudonymSecret {
             rows: RawKey::derive(self.0.bytes(), &[], labels::SUBJECT_ROWS),
         }
     }
+
+    /// The key of the answers that are stored about the collection.
+    #[must_use]
+    pub fn answers_key(&self) -> AnswersKey {
+        AnswersKey(RawKey::derive(self.0.bytes(), &[], labels::ANSWERS))
+    }
+}
+
+/// Seals what was answered about one collection. It does not change when the key of the data is rotated: what was answered counts for as
+/// long as the collection exists.
+#[derive(Debug)]
+pub struct AnswersKey(RawKey);
+
+impl AnswersKey {
+    /// Bytes that a sealed record has more than its contents.
+    pub const OVERHEAD: usize = wrap::OVERHEAD;
+
+    /// Seals the record with this number of a log.
+    ///
+    /// # Errors
+    /// Only if no random bytes are available.
+    pub fn seal(&self, log: &[u8; 16], number: u64, plain: &[u8]) -> Result<Wrapped, KeyError> {
+        Wrapped::seal(&self.0, &answer_context(log, number), plain)
+    }
+
+    /// Opens what [`AnswersKey::seal`] sealed for the same log and number.
+    ///
+    /// # Errors
+    /// [`KeyError::Unopenable`] if the bytes were changed or belong elsewhere.
+    pub fn open(&self, log: &[u8; 16], number: u64, sealed: &Wrapped) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        sealed.open(&self.0, &answer_context(log, number), "record of answers")
+    }
+}
+
+fn answer_context(log: &[u8; 16], number: u64) -> Vec<u8> {
+    context(labels::ANSWER_RECORD, &[log, &number.to_be_bytes()])
 }
 
 /// Hashes what is stored about the subjects of one collection: who they are, and what their rows contain. It does not change when the

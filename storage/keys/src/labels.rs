@@ -66,3 +66,9 @@ pub(crate) const ROW_ORDER: &str = "concordat/1 row order";
 pub(crate) const SUBJECT_IDENTITIES: &str = "concordat/1 subject identities";
 /// Secret of a collection to the key of the keys of the hashes over its rows.
 pub(crate) const SUBJECT_ROWS: &str = "concordat/1 subject rows";
+/// Secret of a collection to the key of the answers that are stored about it.
+pub(crate) const ANSWERS: &str = "concordat/1 answers";
+/// One record of the answers that were released, for its log and number.
+pub(crate) const ANSWER_RECORD: &str = "concordat/1 answer record";
+/// Chain of the sealed records of a log of answers.
+pub const ANSWER_CHAIN: &str = "concordat/1 answer chain";

@@ -25,7 +25,7 @@
 //! destroy its wrapped keys and rotate the keys that wrapped them.
 //!
 //! The bytes of a key do not leave this crate: others seal, open and hash with it ([`ObjectCipher`], [`StateKey`], [`LedgerKey`],
-//! [`PseudonymKey`], [`SubjectsKey`]). There are two exceptions. The keys of one answer are sent to the process that computes it
+//! [`PseudonymKey`], [`SubjectsKey`], [`AnswersKey`]). There are two exceptions. The keys of one answer are sent to the process that computes it
 //! ([`KeyInTransit`]), and an [`Escrow`] is a file that only a recovery key opens. Files with keys are private and durable ([`fs`]).
 //!
 //! This crate stores the master key and the private keys of the institution and its node. Wrapped keys of segments and datasets are
@@ -52,11 +52,11 @@ mod transit;
 mod wrap;
 
 pub use cipher::{ObjectCipher, Suite, TAG_LEN};
-pub use data::{DatasetKey, OrderKey, PseudonymKey, PseudonymSecret, SegmentKey, SubjectsKey};
+pub use data::{AnswersKey, DatasetKey, OrderKey, PseudonymKey, PseudonymSecret, SegmentKey, SubjectsKey};
 pub use error::KeyError;
 pub use escrow::{Escrow, Recipient, RecoveryKey, Share, ShareError, SharePlan};
 pub use identities::{Identities, IdentityError};
-pub use labels::{OBJECT_CONTENT, OBJECT_HEADER};
+pub use labels::{ANSWER_CHAIN, OBJECT_CONTENT, OBJECT_HEADER};
 pub use master::{FileRegister, MasterKey};
 pub use password::{PasswordHash, verify_absent};
 pub use provider::{Argon2Cost, KeyEncryptingKey, KeyFile, KeyProvider, Parameters, Passphrase, TokenKey};

@@ -8,8 +8,8 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    Argon2Cost, FileRegister, KeyError, KeyFile, KeyProvider, MasterKey, Passphrase, PasswordHash, Secret, Wrapped,
-    verify_absent,
+    AnswersKey, Argon2Cost, FileRegister, KeyError, KeyFile, KeyProvider, MasterKey, Passphrase, PasswordHash,
+    PseudonymSecret, Secret, Wrapped, verify_absent,
 };
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::Digest32;
@@ -230,6 +230,18 @@ fn wrapped_keys_open_only_in_their_context() {
     assert!(refused(other.open_dataset("heart", &wrapped_dataset).unwrap_err()));
     let (_dir, _, foreign) = created(&passphrase("p"));
     assert!(refused(foreign.open_segment("main", &wrapped_segment).unwrap_err()));
+}
+
+#[test]
+fn record_of_answers_opens_for_its_log_and_number_only() {
+    let key = |byte| PseudonymSecret::dangerous_of_vector([byte; 32]).answers_key();
+    let sealed = key(1).seal(&[2; 16], 3, b"set").unwrap();
+    assert_eq!(sealed.as_bytes().len(), 3 + AnswersKey::OVERHEAD);
+    assert_eq!(*key(1).open(&[2; 16], 3, &sealed).unwrap(), b"set");
+    for (secret, log, number) in [(9, 2, 3), (1, 9, 3), (1, 2, 9)] {
+        let opened = key(secret).open(&[log; 16], number, &sealed);
+        assert!(matches!(opened, Err(KeyError::Unopenable { .. })));
+    }
 }
 
 /// One key seals several values: only the associated data distinguishes them.

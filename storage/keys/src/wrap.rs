@@ -16,7 +16,8 @@ use super::{KeyError, raw::RawKey};
 const VERSION: u8 = 1;
 const NONCE_LEN: usize = 24;
 const TAG_LEN: usize = 16;
-const OVERHEAD: usize = 1 + NONCE_LEN + TAG_LEN;
+/// Bytes that a sealed value has more than its contents.
+pub(crate) const OVERHEAD: usize = 1 + NONCE_LEN + TAG_LEN;
 
 /// A sealed key or secret, safe to store anywhere; destroying it makes what it protects unreadable.
 #[derive(Clone, PartialEq, Eq)]

@@ -10,6 +10,8 @@ use concordat_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::data_dir::ANSWERS;
+
 /// The domain of the hashes in a snapshot.
 pub(super) const FILE_HASH: &str = "concordat/1 snapshot file";
 
@@ -51,13 +53,14 @@ pub struct FileEntry {
 }
 
 /// The folders and files of a data directory that a snapshot may contain.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     "format",
     "concordat.toml",
     "roster.cose",
     "identity",
     "policies",
     "ledger",
+    ANSWERS,
 ];
 
 /// Most levels in the path of a file of a snapshot.
@@ -80,6 +83,14 @@ impl FileEntry {
         };
         let stem = file.strip_suffix(".parquet").unwrap_or_default();
         folder.parse::<KeyId>().is_ok() && stem.parse::<Nonce>().is_ok()
+    }
+
+    /// The key of the dataset that the file belongs to: the folder of an object, and of a log of answers. An erasure removes it by this.
+    pub(super) fn key(&self) -> Option<KeyId> {
+        match self.names().as_deref() {
+            Some([folder, _] | ["dir", ANSWERS, folder, _]) => folder.parse().ok(),
+            Some(_) | None => None,
+        }
     }
 
     /// The components of the path; `None` if the path could lead out of its folder.

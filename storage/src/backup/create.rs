@@ -27,7 +27,13 @@ use super::{
     files::{copy_file, hash_file},
     repository::SIGNER,
 };
-use crate::{catalog::PinnedObjects, data_dir::Storage, ledger::Ledger, objects::DurableStore};
+use crate::{
+    answers::LogExtent,
+    catalog::PinnedObjects,
+    data_dir::{ANSWERS, Storage},
+    ledger::Ledger,
+    objects::DurableStore,
+};
 
 /// Objects are read in chunks of this size: in a remote store each is one request with its own timeout.
 const CHUNK: u64 = 8 * 1024 * 1024;
@@ -276,12 +282,14 @@ impl Draft {
         };
         let file = file.map_err(BackupError::io("create", &state))?;
         let source = storage.dir();
-        let (holding, frozen) = storage.catalog().pin_objects(|| {
+        let (holding, captured) = storage.catalog().pin_objects(|| {
             storage.meta().export(&file)?;
+            // Read after the state: they cover at least what it covers, and a restore ignores the rest.
+            let answers = storage.catalog().answers().extents()?;
             self.copy_settings(source)?;
-            Ok::<_, BackupError>(ledger.frozen()?)
+            Ok::<_, BackupError>((ledger.frozen()?, answers))
         })?;
-        let frozen = frozen?;
+        let (frozen, answers) = captured?;
         file.sync_all().map_err(BackupError::io("sync", &state))?;
         let folder = self.dir.join("dir/ledger");
         create_dir_private(&folder).map_err(BackupError::io("create", &folder))?;
@@ -295,7 +303,26 @@ impl Draft {
             let path = folder.join("checkpoint.cose");
             write_private(&path, checkpoint).map_err(BackupError::io("write", &path))?;
         }
+        self.copy_answers(&source.join(ANSWERS), &answers)?;
         Ok((holding, frozen.size))
+    }
+
+    /// Copies the logs of answers. They only grow, so their first bytes can be copied after the instant of the snapshot.
+    fn copy_answers(&self, from: &Path, logs: &[LogExtent]) -> Result<(), BackupError> {
+        for LogExtent { path, bytes } in logs {
+            let log = from.join(path);
+            let to = self.dir.join("dir").join(ANSWERS).join(path);
+            let copied = open_regular(&log).and_then(|file| copy_file(file, &to, Some(*bytes)));
+            match copied {
+                Ok((length, _)) if length == *bytes => {}
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(BackupError::io("copy", &log)(error));
+                }
+                // It was erased in the meantime, or was cut or removed by someone else: then the next query finds that.
+                Ok(_) | Err(_) => return Err(BackupError::ObjectMissing),
+            }
+        }
+        Ok(())
     }
 
     /// Copies the small files: keys, configuration, roster, policies.

@@ -93,9 +93,9 @@ pub enum BackupError {
         /// The file.
         path: PathBuf,
     },
-    /// An object was removed while it was copied.
+    /// An object, or a log of answers, was removed while it was copied.
     #[error(
-        "an object of the snapshot is missing; a dataset may have been erased in the meantime: take the snapshot again"
+        "an object or a log of answers of the snapshot is missing; a dataset may have been erased in the meantime: take the snapshot again"
     )]
     ObjectMissing,
     /// The call needs a runtime.

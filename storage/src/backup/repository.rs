@@ -18,7 +18,7 @@ use super::{
     BackupError, FileEntry, Owner, Snapshot,
     files::{MAX_SMALL, hash_file, small},
 };
-use crate::{beneath::open_beneath, catalog::ErasureStatement};
+use crate::{beneath::open_beneath, catalog::ErasureStatement, data_dir::ANSWERS};
 
 /// The format of repositories.
 const FORMAT: &str = "concordat backups 1\n";
@@ -234,7 +234,7 @@ impl Repository {
         Ok(contents)
     }
 
-    /// Stores an erasure statement, and removes the objects of the keys that it names.
+    /// Stores an erasure statement, and removes the objects and logs of answers of the keys that it names.
     ///
     /// # Errors
     /// [`BackupError::Io`] if the repository cannot be written.
@@ -244,18 +244,19 @@ impl Repository {
             write_private(&path, statement.signed().as_bytes()).map_err(BackupError::io("write", &path))?;
         }
         for key in &statement.document().keys {
-            self.remove_objects(*key)?;
+            remove_folder(&self.objects(), *key)?;
+        }
+        for id in self.ids()? {
+            let dir = self.snapshots_dir().join(id.to_string()).join("dir");
+            let answers = dir.join(ANSWERS);
+            // What is removed must be in the repository: neither folder may be a link.
+            let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
+            if is_folder(&dir) && is_folder(&answers) {
+                let mut keys = statement.document().keys.iter();
+                keys.try_for_each(|key| remove_folder(&answers, *key))?;
+            }
         }
         Ok(())
-    }
-
-    fn remove_objects(&self, key: KeyId) -> Result<(), BackupError> {
-        let folder = self.objects().join(key.to_string());
-        if !folder.exists() {
-            return Ok(());
-        }
-        fs::remove_dir_all(&folder).map_err(BackupError::io("remove", &folder))?;
-        sync_dir(&self.objects()).map_err(BackupError::io("sync", &folder))
     }
 
     /// The erasure statements in the repository, checked with the `keys` that the institution has and had.
@@ -342,6 +343,15 @@ impl SnapshotInfo {
         self.open_below("objects", object)
     }
 
+    /// Whether the snapshot has a file.
+    pub(super) fn has(&self, file: &FileEntry) -> bool {
+        let snapshot = self
+            .root
+            .join("snapshots")
+            .join(self.contents.document().id.to_string());
+        file.is_part() && fs::symlink_metadata(snapshot.join(file.path.as_str())).is_ok()
+    }
+
     /// Whether the repository has an object.
     pub(super) fn has_object(&self, object: &FileEntry) -> bool {
         object.is_object() && fs::symlink_metadata(self.root.join("objects").join(object.path.as_str())).is_ok()
@@ -388,4 +398,14 @@ impl SnapshotInfo {
             what,
         }
     }
+}
+
+/// Removes the folder of what belongs to one key.
+fn remove_folder(dir: &Path, key: KeyId) -> Result<(), BackupError> {
+    let folder = dir.join(key.to_string());
+    if !folder.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(&folder).map_err(BackupError::io("remove", &folder))?;
+    sync_dir(dir).map_err(BackupError::io("sync", &folder))
 }

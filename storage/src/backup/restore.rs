@@ -10,9 +10,15 @@ use concordat_protocol::{
 use tokio::runtime::Handle;
 
 use super::{
-    BackupError, Repository, Snapshot, files::copy_file, repository::SnapshotInfo, restore_upload::RestoreUpload,
+    BackupError, Repository, Snapshot, erased::ErasedKeys, files::copy_file, repository::SnapshotInfo,
+    restore_upload::RestoreUpload,
 };
-use crate::{catalog::ErasureStatement, data_dir::Storage, meta::SealedDb, objects::ObjectLocation};
+use crate::{
+    catalog::ErasureStatement,
+    data_dir::{ANSWERS, Storage},
+    meta::SealedDb,
+    objects::ObjectLocation,
+};
 
 /// The configuration of the node in the snapshot.
 const CONFIGURATION: &str = "concordat.toml";
@@ -43,22 +49,16 @@ pub fn restore(
     location: &ObjectLocation,
 ) -> Result<Restored, BackupError> {
     let runtime = Handle::try_current().map_err(|_| BackupError::NoRuntime)?;
-    copy_files(&snapshot, dir)?;
+    let statements = repository.erasures(&snapshot.keys())?;
+    let erased_keys = ErasedKeys::of(&statements);
+    copy_files(&snapshot, dir, &erased_keys)?;
     let master = MasterKey::unlock(&dir.join("identity/master.key"), provider)?;
     restore_state(&snapshot, dir, &master)?;
     drop(master);
     let signer = snapshot.contents.signer();
-    let statements = repository.erasures(&snapshot.keys())?;
-    let erased_keys: Vec<String> = statements
-        .iter()
-        .flat_map(|statement| statement.document().keys.iter().map(ToString::to_string))
-        .collect();
+    let taken = snapshot.contents.document().at;
     let mut objects = snapshot.objects()?;
-    objects.retain(|object| {
-        !erased_keys
-            .iter()
-            .any(|key| object.path.as_str().starts_with(key.as_str()))
-    });
+    objects.retain(|object| !erased_keys.cover(object));
     let upload = match location {
         ObjectLocation::Local => {
             for object in &objects {
@@ -75,7 +75,7 @@ pub fn restore(
                 upload.put(&snapshot, object)?;
             }
         }
-        let storage = Storage::open_copy(dir, provider, location)?;
+        let storage = Storage::open_copy(dir, provider, location, taken)?;
         let sealed = storage.identities().institution()?;
         if sealed.public() != signer {
             return Err(IdentityError::Damaged {
@@ -100,12 +100,13 @@ pub fn restore(
     })
 }
 
-fn copy_files(snapshot: &SnapshotInfo, dir: &Path) -> Result<(), BackupError> {
-    for part in ["objects", "meta", "ledger", "run", "log"] {
+fn copy_files(snapshot: &SnapshotInfo, dir: &Path, erased: &ErasedKeys) -> Result<(), BackupError> {
+    for part in ["objects", "meta", "ledger", ANSWERS, "run", "log"] {
         let part = dir.join(part);
         create_dir_private(&part).map_err(BackupError::io("create", &part))?;
     }
-    for file in &snapshot.contents.document().files {
+    let files = snapshot.contents.document().files.iter();
+    for file in files.filter(|file| !erased.cover(file)) {
         match file.path.as_str().strip_prefix("dir/") {
             // Its settings were not chosen by the operator of this machine.
             None | Some(CONFIGURATION) => snapshot.check(file)?,

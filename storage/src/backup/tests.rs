@@ -30,6 +30,7 @@ use crate::{
     seal::HEADER_LEN,
 };
 
+mod answers;
 mod hostile;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

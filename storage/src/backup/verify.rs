@@ -2,7 +2,7 @@
 
 use concordat_protocol::ids::Nonce;
 
-use super::{BackupError, Owner, Repository};
+use super::{BackupError, Owner, Repository, erased::ErasedKeys};
 
 /// What was read and found intact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Checked {
     pub objects: u64,
     /// Bytes that were read.
     pub bytes: u64,
-    /// Objects that are missing because their datasets were erased later.
+    /// Objects and logs of answers that are missing because their datasets were erased later.
     pub erased: u64,
 }
 
@@ -32,20 +32,17 @@ pub fn verify(repository: &Repository, id: Option<Nonce>, owner: &Owner) -> Resu
     }
     let mut checked = Checked::default();
     for snapshot in snapshots {
+        let erased = ErasedKeys::of(&repository.erasures(&snapshot.keys())?);
         for file in &snapshot.contents.document().files {
+            if erased.cover(file) && !snapshot.has(file) {
+                checked.erased += 1;
+                continue;
+            }
             snapshot.check(file)?;
             checked.bytes += file.len;
         }
-        let erasures = repository.erasures(&snapshot.keys())?;
-        let erased_keys: Vec<String> = erasures
-            .iter()
-            .flat_map(|erasure| erasure.document().keys.iter().map(ToString::to_string))
-            .collect();
         for object in snapshot.objects()? {
-            let is_erased = erased_keys
-                .iter()
-                .any(|key| object.path.as_str().starts_with(key.as_str()));
-            if is_erased && !snapshot.has_object(&object) {
+            if erased.cover(&object) && !snapshot.has_object(&object) {
                 checked.erased += 1;
                 continue;
             }

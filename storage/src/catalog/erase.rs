@@ -27,7 +27,10 @@ use super::{
     objects::StoredObjects,
     runtime::runtime,
 };
-use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
+use crate::{
+    answers::AnswerStore,
+    meta::{Batch, MetaError, SealedDb, SealedTree, TreeId},
+};
 
 const ERASURES: TreeId = TreeId::new("erasures");
 const ERASING: TreeId = TreeId::new("erasing");
@@ -54,6 +57,7 @@ pub struct Erasures {
     datasets: Arc<Datasets>,
     keys: Arc<Keyring>,
     objects: Arc<StoredObjects>,
+    answers: Arc<AnswerStore>,
     statements: SealedTree<Signed<Erasure>>,
     /// Erasures in progress, with the segment of the dataset.
     pub(super) in_progress: SealedTree<SegmentName>,
@@ -65,11 +69,13 @@ impl Erasures {
         datasets: Arc<Datasets>,
         keys: Arc<Keyring>,
         objects: Arc<StoredObjects>,
+        answers: Arc<AnswerStore>,
     ) -> Result<Self, MetaError> {
         Ok(Self {
             datasets,
             keys,
             objects,
+            answers,
             statements: meta.tree(ERASURES)?,
             in_progress: meta.tree(ERASING)?,
         })
@@ -130,7 +136,7 @@ impl Erasures {
     }
 
     /// The keys are destroyed, so the dataset is erased. Objects that cannot be removed now can no longer be opened,
-    /// and are removed with the orphans.
+    /// and are removed with the orphans. So are logs of answers.
     fn remove_erased(&self, runtime: &Handle, erasure: &Erasure, mut objects: BTreeSet<Path>) {
         let listed = self.objects_under(runtime, &erasure.keys);
         let removed = listed.and_then(|listed| {
@@ -139,6 +145,9 @@ impl Erasures {
         });
         if let Err(error) = removed {
             tracing::warn!(%error, dataset = %erasure.dataset, "objects of an erased dataset were not removed yet; no key opens them");
+        }
+        if let Err(error) = self.answers.remove_folders(&erasure.keys) {
+            tracing::warn!(%error, dataset = %erasure.dataset, "answers about an erased dataset were not removed yet; no key opens them");
         }
     }
 
@@ -213,6 +222,9 @@ impl Erasures {
         batch.expect(&self.datasets.records, name, Some(record))?;
         batch.remove(&self.datasets.records, name);
         batch.remove(&self.datasets.imports, name);
+        if let Some(created) = record.created {
+            self.answers.stage_erasure(&mut batch, created)?;
+        }
         for entry in self.datasets.named_objects(record).unwrap_or_default() {
             batch.remove(&self.objects.placements, &entry.path);
         }

@@ -9,7 +9,7 @@ use concordat_protocol::{
     signed::SignatureError,
 };
 
-use crate::{meta::MetaError, objects::LocationError, seal::store_error_kind};
+use crate::{answers::AnswersError, meta::MetaError, objects::LocationError, seal::store_error_kind};
 
 /// Why a dataset cannot be found, changed or read.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +136,9 @@ pub enum CatalogError {
     /// State could not be read or written.
     #[error(transparent)]
     Meta(#[from] MetaError),
+    /// What was answered could not be read or recorded.
+    #[error(transparent)]
+    Answers(#[from] AnswersError),
     /// An object could not be read or written.
     #[error(transparent)]
     Store(object_store::Error),
@@ -164,6 +167,7 @@ impl Explain for CatalogError {
             Self::NoRuntime | Self::Sign(_) => ErrorKind::Internal,
             Self::Key(source) => source.kind(),
             Self::Meta(source) => source.kind(),
+            Self::Answers(source) => source.kind(),
             Self::Store(source) => store_error_kind(source),
             Self::Location(source) => source.kind(),
             Self::Identity(source) => source.kind(),

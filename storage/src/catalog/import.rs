@@ -34,6 +34,7 @@ use super::{
     runtime::runtime,
     writer::{Target, VersionWriter},
 };
+use crate::answers::AnswerStore;
 use crate::ingest::{Inspection, Refused, Reject, RejectSink, TableOptions, batches, infer_schema_into};
 
 /// Creates versions from files.
@@ -42,6 +43,7 @@ pub(super) struct Importer {
     pub(super) datasets: Arc<Datasets>,
     pub(super) keys: Arc<Keyring>,
     pub(super) objects: Arc<StoredObjects>,
+    pub(super) answers: Arc<AnswerStore>,
 }
 
 impl Importer {
@@ -74,6 +76,7 @@ impl Importer {
         let commit = Commit {
             datasets: &self.datasets,
             keys: &self.keys,
+            answers: &self.answers,
         };
         let draft = Draft {
             request,

@@ -9,6 +9,7 @@ use super::{
     CatalogError, ObjectEntry, OpenVersion, content::content, datasets::Datasets, objects::StoredObjects,
     runtime::runtime, versions::Versions,
 };
+use crate::answers::AnswerStore;
 
 /// What [`Maintenance::verify`] read and found intact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub struct Maintenance {
     pub(super) datasets: Arc<Datasets>,
     pub(super) objects: Arc<StoredObjects>,
     pub(super) versions: Versions,
+    pub(super) answers: Arc<AnswerStore>,
 }
 
 impl Maintenance {
@@ -50,7 +52,7 @@ impl Maintenance {
         Ok(done)
     }
 
-    /// Removes objects that no manifest names, and returns how many; meant for the start of a node. Objects that are
+    /// Removes objects that no manifest names and logs of answers that no space has, and returns how many; meant for the start of a node. Objects that are
     /// being read stay until the next time. Files that do not have the name of an object are not touched, because they
     /// do not belong to this node. What is removed follows from the state alone, so an outdated listing does no harm:
     /// what it still shows is removed again, and what it does not show yet stays.
@@ -63,8 +65,10 @@ impl Maintenance {
         let live = self.objects.live_paths()?;
         let is_orphan = |location: &Path| !live.contains(location) && self.objects.readers.is_unused(location);
         let listed = runtime.block_on(self.objects.list())?;
-        self.objects
-            .remove(&runtime, listed.into_iter().filter(is_orphan).collect())
+        let removed = self
+            .objects
+            .remove(&runtime, listed.into_iter().filter(is_orphan).collect())?;
+        Ok(removed + self.answers.collect_orphans()?)
     }
 }
 

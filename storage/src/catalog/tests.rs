@@ -34,6 +34,7 @@ use crate::{
     seal::store_error_kind,
 };
 
+mod answering;
 mod appending;
 mod damage;
 mod erasing;

@@ -8,9 +8,8 @@ use concordat_protocol::ids::Digest32;
 
 use super::LedgerError;
 use super::tip::Tip;
+use crate::frames::{BadFrame, PREFIX, framed, next_frame};
 
-/// Bytes of the length prefix of each record.
-const PREFIX: u64 = 4;
 /// Longest sealed entry: version, nonce and tag take 41 bytes.
 const MAX_SEALED: usize = MAX_ENTRY + 64;
 
@@ -21,9 +20,7 @@ fn position(sequence: u64) -> String {
 /// The record of an entry: its length and its sealed bytes.
 pub(super) fn seal_record(key: &LedgerKey, sequence: u64, entry: &[u8]) -> Result<Vec<u8>, LedgerError> {
     let sealed = key.seal(&position(sequence), entry).map_err(LedgerError::Key)?;
-    let too_large = |_| LedgerError::Entry(EntryError::TooLarge);
-    let length = u32::try_from(sealed.as_bytes().len()).map_err(too_large)?;
-    Ok([&length.to_be_bytes(), sealed.as_bytes()].concat())
+    framed(sealed.as_bytes(), MAX_SEALED).ok_or(LedgerError::Entry(EntryError::TooLarge))
 }
 
 /// An entry as read from the log.
@@ -87,7 +84,7 @@ impl<'a, R: Read> Reader<'a, R> {
         if entry.sequence != self.sequence || entry.previous != self.previous {
             return Err(BadRecord::Broken("it is not linked to the entry before"));
         }
-        self.offset = self.offset.saturating_add(PREFIX).saturating_add(length);
+        self.offset = self.offset.saturating_add(PREFIX as u64).saturating_add(length);
         let record = Record {
             leaf: leaf_hash(&bytes),
             entry,
@@ -100,36 +97,10 @@ impl<'a, R: Read> Reader<'a, R> {
     }
 
     fn sealed(&mut self) -> Result<Option<Vec<u8>>, BadRecord> {
-        const CUT: BadRecord = BadRecord::Broken("the log ends in the middle of it");
-        let mut prefix = [0; 4];
-        match fill(&mut self.source, &mut prefix)? {
-            0 => return Ok(None),
-            4 => {}
-            _ => return Err(CUT),
-        }
-        let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
-        if length > MAX_SEALED {
-            return Err(BadRecord::Broken("its length is impossible"));
-        }
-        let mut sealed = vec![0; length];
-        if fill(&mut self.source, &mut sealed)? == length {
-            Ok(Some(sealed))
-        } else {
-            Err(CUT)
-        }
+        next_frame(&mut self.source, MAX_SEALED).map_err(|bad| match bad {
+            BadFrame::Cut => BadRecord::Broken("the log ends in the middle of it"),
+            BadFrame::Length => BadRecord::Broken("its length is impossible"),
+            BadFrame::Io(source) => BadRecord::Io(source),
+        })
     }
-}
-
-/// Reads until `buffer` is full or the source ends; returns how many bytes were read.
-fn fill(source: &mut impl Read, buffer: &mut [u8]) -> Result<usize, BadRecord> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match source.read(rest) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(BadRecord::Io(error)),
-        }
-    }
-    Ok(filled)
 }

@@ -17,9 +17,10 @@ use super::{
     database::{Database, guarded, open_sled},
     head::Head,
 };
+use crate::frames::{framed, next_frame};
 
 /// Longest chunk that is read; values are far shorter.
-const MAX_CHUNK: u32 = 64 * 1024 * 1024;
+const MAX_CHUNK: usize = 64 * 1024 * 1024;
 
 /// Values that are inserted at once.
 const BATCH: usize = 1024;
@@ -95,34 +96,13 @@ fn apply(db: &sled::Db, (tree, batch, count): &mut (Vec<u8>, sled::Batch, usize)
 }
 
 fn write_chunk(out: &mut impl Write, chunk: &[u8]) -> io::Result<()> {
-    let len = u32::try_from(chunk.len()).map_err(io::Error::other)?;
-    out.write_all(&len.to_be_bytes())?;
-    out.write_all(chunk)
+    let too_long = || io::Error::other("a value is longer than any that is read");
+    out.write_all(&framed(chunk, MAX_CHUNK).ok_or_else(too_long)?)
 }
 
 /// The next chunk; `None` at the end.
 fn read_chunk(input: &mut impl Read) -> Result<Option<Vec<u8>>, MetaError> {
-    let mut len = [0; 4];
-    let mut first = [0; 1];
-    match input.read(&mut first) {
-        Ok(0) => return Ok(None),
-        Ok(_) => {}
-        Err(_) => return Err(MetaError::Damaged),
-    }
-    let (head, rest) = len.split_at_mut(1);
-    head.copy_from_slice(&first);
-    input.read_exact(rest).map_err(|_| MetaError::Damaged)?;
-    let len = u32::from_be_bytes(len);
-    if len > MAX_CHUNK {
-        return Err(MetaError::Damaged);
-    }
-    let mut chunk = Vec::new();
-    let read = input.take(u64::from(len)).read_to_end(&mut chunk);
-    if read.is_ok_and(|read| read as u64 == u64::from(len)) {
-        Ok(Some(chunk))
-    } else {
-        Err(MetaError::Damaged)
-    }
+    next_frame(input, MAX_CHUNK).map_err(|_| MetaError::Damaged)
 }
 
 fn export_failed(source: io::Error) -> MetaError {

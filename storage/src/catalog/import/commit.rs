@@ -28,6 +28,7 @@ use super::{
     shape::Shape,
 };
 use crate::{
+    answers::AnswerStore,
     ingest::{Inspection, Note},
     meta::{Batch, MetaError},
 };
@@ -44,6 +45,7 @@ pub(super) struct Draft<'a> {
 pub(super) struct Commit<'a> {
     pub(super) datasets: &'a Datasets,
     pub(super) keys: &'a Keyring,
+    pub(super) answers: &'a AnswerStore,
 }
 
 impl Commit<'_> {
@@ -68,7 +70,7 @@ impl Commit<'_> {
         };
         let created = match &old {
             Some(old) => old.created,
-            None => Some(new_creation()?),
+            None => Some(self.new_creation(&mut batch)?),
         };
         let record = draft.record(&manifest, old.as_ref(), (keys, created));
         batch
@@ -122,6 +124,15 @@ impl Commit<'_> {
         let segment = &draft.destination.segment;
         let key = self.keys.segment_or_new(segment, batch)?;
         Ok(draft.wrapped_keys(&key)?)
+    }
+
+    /// The id of a new dataset, which no other one has or had.
+    fn new_creation(&self, batch: &mut Batch) -> Result<CreationId, CatalogError> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(KeyError::Random)?;
+        let created = CreationId::from_bytes(random);
+        self.answers.stage_new(batch, created)?;
+        Ok(created)
     }
 
     fn store<P>(
@@ -244,11 +255,4 @@ impl Draft<'_> {
                 .filtered(|name| columns.iter().any(|column| column.name == *name))
         })
     }
-}
-
-/// The id of a new dataset, which no other one has or had.
-fn new_creation() -> Result<CreationId, CatalogError> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(KeyError::Random)?;
-    Ok(CreationId::from_bytes(random))
 }
