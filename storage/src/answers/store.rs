@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_keys::fs::sync_dir;
+use concordat_keys::fs::{open_regular, sync_dir};
 use concordat_protocol::{
     ids::{CreationId, KeyId, Nonce},
     time::Timestamp,
@@ -14,20 +14,37 @@ use concordat_protocol::{
 
 use super::{
     AnswersError, MemorySpace, StoredRecord,
-    head::{HEADS, RecentLimits, SpaceHead},
+    head::{HEADS, LogHead, RecentLimits, SpaceHead},
     log::{AnswerLog, Source},
     older_copies::OlderCopies,
     opening::{LogKeys, Opened, Opening},
+    record,
 };
 use crate::meta::{Batch, MetaError, SealedDb, SealedTree};
 
 /// A log, as far as the state covers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LogExtent {
+pub(crate) struct LogExtent(LogHead);
+
+impl LogExtent {
     /// Where it is, below the folder of all logs.
-    pub(crate) path: PathBuf,
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path()
+    }
+
     /// Its length in bytes.
-    pub(crate) bytes: u64,
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.0.bytes
+    }
+
+    /// Checks that a copy at `path` has the records that the state covers; needs no key.
+    ///
+    /// # Errors
+    /// [`AnswersError::Damaged`] if it has not.
+    pub(crate) fn check_copy(&self, path: &Path) -> Result<(), AnswersError> {
+        let copy = open_regular(path).map_err(AnswersError::io("open", path.to_owned()))?;
+        record::check_log(&copy, &self.0).map_err(|(number, bad)| AnswersError::record(path.to_owned(), number, bad))
+    }
 }
 
 /// The logs of answers of one data directory.
@@ -148,10 +165,7 @@ impl AnswerStore {
         Ok(logs
             .map(|(_, head)| head.log)
             .filter(|log| log.records > 0)
-            .map(|log| LogExtent {
-                path: log.path(),
-                bytes: log.bytes,
-            })
+            .map(LogExtent)
             .collect())
     }
 

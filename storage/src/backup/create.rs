@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     answers::LogExtent,
-    catalog::PinnedObjects,
+    catalog::{CatalogError, PinnedObjects},
     data_dir::{ANSWERS, Storage},
     ledger::Ledger,
     objects::DurableStore,
@@ -307,19 +307,16 @@ impl Draft {
         Ok((holding, frozen.size))
     }
 
-    /// Copies the logs of answers. They only grow, so their first bytes can be copied after the instant of the snapshot.
+    /// Copies the logs of answers, and checks the copies. They only grow, so their first bytes can be copied after the instant of the snapshot.
     fn copy_answers(&self, from: &Path, logs: &[LogExtent]) -> Result<(), BackupError> {
-        for LogExtent { path, bytes } in logs {
-            let log = from.join(path);
-            let to = self.dir.join("dir").join(ANSWERS).join(path);
-            let copied = open_regular(&log).and_then(|file| copy_file(file, &to, Some(*bytes)));
-            match copied {
-                Ok((length, _)) if length == *bytes => {}
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(BackupError::io("copy", &log)(error));
-                }
-                // It was erased in the meantime, or was cut or removed by someone else: then the next query finds that.
-                Ok(_) | Err(_) => return Err(BackupError::ObjectMissing),
+        for log in logs {
+            let path = from.join(log.path());
+            let to = self.dir.join("dir").join(ANSWERS).join(log.path());
+            match open_regular(&path).and_then(|file| copy_file(file, &to, Some(log.bytes()))) {
+                Ok(_) => log.check_copy(&to).map_err(CatalogError::from)?,
+                // It was erased in the meantime, or removed by someone else: then the next query finds that.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(BackupError::ObjectMissing),
+                Err(error) => return Err(BackupError::io("copy", &path)(error)),
             }
         }
         Ok(())

@@ -128,10 +128,21 @@ fn snapshot_without_a_whole_log_of_answers_is_not_taken() {
     node.answer(&long(b"one"));
     let log = files_below(&node.storage.dir().join("answers")).remove(0);
     let bytes = fs::read(&log).unwrap();
-    fs::write(&log, &bytes[..bytes.len() - 1]).unwrap();
-    node.try_back_up(&node.repository()).unwrap_err();
+    let mut changed = bytes.clone();
+    changed[bytes.len() / 2] ^= 1;
+    for damaged in [&bytes[..bytes.len() - 1], &changed] {
+        fs::write(&log, damaged).unwrap();
+        let error = node.try_back_up(&node.repository()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
+    }
     fs::remove_file(&log).unwrap();
-    node.try_back_up(&node.repository()).unwrap_err();
+    let error = node.try_back_up(&node.repository()).unwrap_err();
+    assert!(matches!(error, BackupError::ObjectMissing), "{error}");
+    assert_eq!(
+        node.verify().unwrap_err().kind(),
+        ErrorKind::NotFound,
+        "there is no snapshot"
+    );
     fs::write(&log, [&bytes[..], b"an answer that does not count yet"].concat()).unwrap();
     node.back_up();
     let (restored, _dir) = node.restore(&secret("p")).unwrap();
