@@ -1,11 +1,11 @@
 //! Federated queries: remote datasets as tables.
 //!
 //! 1. The query is parsed ([`statement`]), and a grant is found for each of its tables ([`targets`], [`resolve`]). Their holders state the
-//!    columns that the grants show ([`grant_columns`]); those of several members become one table ([`union`]).
+//!    columns that the grants show ([`grant_columns`]); those of several members become one table ([`union_table`]).
 //! 2. The plan decides which member gets which query and what is computed locally ([`mod@plan`], [`decompose`], [`fragment`]).
 //! 3. Each member is queried over the network ([`provider_client`], [`exchange`]). Our own datasets are queried through the same permit
 //!    as all others ([`local_answer`]). A member that does not answer its part is left out of the plan ([`absent`]), which then states it.
-//! 4. Rows stream through the local engine ([`run`], [`table`]) to the requester ([`answer_stream`]), on dedicated threads ([`threads`]).
+//! 4. Rows stream through the local engine ([`collect_answers`], [`table`]) to the requester ([`answer_stream`]), on dedicated threads ([`threads`]).
 //! 5. A query is in the ledger before it is sent. Its end is entered too, however the query ends ([`evidence`]).
 //! 6. Every answer ends with a receipt that both sides sign ([`report`]). A cut answer ends with an error, never silently.
 

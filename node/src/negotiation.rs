@@ -13,7 +13,7 @@
 //! 6. When the two sides of a grant connect, they compare their notices.
 //! 7. What no offer may cover, the agreements of one consumer over one dataset may not cover together.
 //!
-//! From the bottom up: `bound_collection` distinguishes collections of one name; `grant_request`, `condition` and `narrow` read what people write; `facts`, `precedence`, `held_scopes` and `assess` ask the policy; `entry`,
+//! From the bottom up: `bound_collection` distinguishes collections of one name; `grant_request`, `condition` and `restriction` read what people write; `facts`, `precedence`, `held_scopes` and `assess` ask the policy; `entry`,
 //! `store`, `admission` and `grants` keep the records; `transition` checks what changes them, and is the only code that does; `deliver`
 //! sends; `standing` and `outdated` check what steps depend on; `automatic`, `catch_up`, `compare` and `members` act by themselves; `steps` and `serve` act for people and for peers.
 
