@@ -10,6 +10,7 @@ mod lost_columns;
 mod messages;
 mod order;
 mod records;
+mod scopes;
 mod sizes;
 mod sums;
 mod total;

@@ -1,6 +1,6 @@
 //! Errors of the planner in our words: its own names of functions, types and options mean nothing to a person who wrote a query.
 
-use std::ops::ControlFlow;
+use std::{collections::HashSet, ops::ControlFlow};
 
 use concordat_protocol::ids::DatasetRef;
 use datafusion::{
@@ -43,7 +43,7 @@ fn explained(error: DataFusionError, dataset: &DatasetRef, statement: Option<&St
             Some(first) => explained(first, dataset, statement),
             None => invalid("it cannot be planned"),
         },
-        DataFusionError::SchemaError(error, _) => schema(&error, dataset),
+        DataFusionError::SchemaError(error, _) => schema(&error, dataset, statement),
         other => invalid(&message(&other.strip_backtrace(), statement)),
     }
 }
@@ -54,7 +54,7 @@ fn invalid(detail: &str) -> QueryError {
     }
 }
 
-fn schema(error: &SchemaError, dataset: &DatasetRef) -> QueryError {
+fn schema(error: &SchemaError, dataset: &DatasetRef, statement: Option<&Statement>) -> QueryError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let visible = valid_fields.iter().map(|column| column.name.as_str());
@@ -64,6 +64,11 @@ fn schema(error: &SchemaError, dataset: &DatasetRef) -> QueryError {
             "`{0}` is a column of several tables; write the table before it, as in `t.{0}`",
             field.name()
         )),
+        SchemaError::DuplicateQualifiedField { .. } | SchemaError::DuplicateUnqualifiedField { .. }
+            if statement.is_some_and(groups_twice) =>
+        {
+            invalid("`ROLLUP` and `CUBE` take each expression once; write the repeated one once")
+        }
         SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => invalid(
             &format!("two columns have the name `{name}`; name one of them with `AS`"),
         ),
@@ -170,6 +175,38 @@ fn known(text: &str, statement: Option<&Statement>) -> Option<String> {
         return Some("an aggregate cannot be inside another one".to_owned());
     }
     None
+}
+
+/// Whether a `ROLLUP` or `CUBE` has an expression more than once. Names of columns are in one spelling by then.
+fn groups_twice(statement: &Statement) -> bool {
+    struct Repeated(bool);
+    impl Visitor for Repeated {
+        type Break = ();
+
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "every set of `GROUPING SETS` is planned as it is written"
+        )]
+        fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+            self.0 = match expression {
+                Expr::Rollup(members) | Expr::Cube(members) => is_repeated(&members.concat()),
+                _ => false,
+            };
+            if self.0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+    }
+    let mut repeated = Repeated(false);
+    let _ = visit(statement, &mut repeated);
+    repeated.0
+}
+
+fn is_repeated(members: &[Expr]) -> bool {
+    let mut before = HashSet::new();
+    !members.iter().all(|member| before.insert(member))
 }
 
 /// The argument as it was written, if it is a column.

@@ -134,3 +134,26 @@ async fn full_join_whose_columns_in_common_stay_is_refused() {
     let rows = home.rows(&(listed("JOIN") + " USING (id)")).await;
     assert_eq!(rows.unwrap().len(), 2);
 }
+
+/// The library would call it two columns of one name, which no alias can help.
+#[tokio::test]
+async fn expression_twice_in_a_grouping_set_is_refused_with_advice() {
+    let home = people();
+    for groups in [
+        "ROLLUP (ward, ward)",
+        "ROLLUP (ward, WARD)",
+        "CUBE (upper(ward), id, upper(ward))",
+    ] {
+        let refusal = home.refusal(&format!("SELECT count(*) FROM t GROUP BY {groups}")).await;
+        assert!(refusal.contains("write the repeated one once"), "{groups}: {refusal}");
+    }
+    let rows = home
+        .rows("SELECT ward, count(*) FROM t GROUP BY GROUPING SETS ((ward), (ward))")
+        .await;
+    println!("{rows:?}");
+    let two_columns = home.refusal("SELECT o.* FROM (SELECT ward, ward FROM t) AS o").await;
+    assert!(
+        two_columns.contains("two columns have the name `ward`"),
+        "{two_columns}"
+    );
+}
