@@ -90,7 +90,7 @@ pub fn infer_schema_into(
     }
     count.check_kinds(&names)?;
     count.check_subjects(&names)?;
-    first_notes.extend(header_note(&layout, options));
+    first_notes.extend(header_note(&layout, options, count.rows()));
     Ok(Inspection {
         options: options.clone(),
         encoding: ending.encoding,
@@ -223,12 +223,13 @@ impl Inspection {
 }
 
 /// What the steward should know about the first line of delimited text, unless it was stated or the values below it prove it.
-fn header_note(layout: &Layout, options: &TableOptions) -> Option<Note> {
+fn header_note(layout: &Layout, options: &TableOptions, rows: u64) -> Option<Note> {
     if options.header != Header::Auto {
         return None;
     }
     match layout.header()? {
         HeaderFound::Absent => Some(Note::NoHeader),
+        HeaderFound::Assumed if rows == 0 => Some(Note::HeaderOnly),
         HeaderFound::Assumed => Some(Note::HeaderAssumed),
         HeaderFound::Stated | HeaderFound::Proved => None,
     }

@@ -17,6 +17,8 @@ pub enum Note {
     NoHeader,
     /// The first line was read as names, and nothing proves that it is not a row.
     HeaderAssumed,
+    /// The first line was read as names, and no row follows it.
+    HeaderOnly,
     /// Points are stated to be between groups of three digits, so that a comma is before the decimals.
     ImpliedComma,
     /// The points of the numbers of a column could be before decimals, as they were read, or between groups of three digits.
@@ -290,6 +292,7 @@ impl Note {
             | Self::LastRowTotal { .. }
             | Self::NoHeader
             | Self::HeaderAssumed
+            | Self::HeaderOnly
             | Self::SecondHeader { .. }
             | Self::LinesLikeRows { .. }
             | Self::ImplausibleCharacters { .. }

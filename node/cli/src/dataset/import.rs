@@ -117,14 +117,10 @@ fn conclude(imported: &Imported, rejects: &Rejects, context: &Context) -> Result
     for note in &notes {
         out.note(&format!("note: {note}"));
     }
-    if notes.len() < imported.notes.len() {
-        out.note(&format!(
-            "these are {} notes in all: see `concordat dataset notes {}`",
-            imported.notes.len(),
-            imported.dataset
-        ));
-    }
-    if notes.iter().any(|note| note.contains("`--")) {
+    if notes
+        .iter()
+        .any(|note| note.contains("`--") && !note.contains("--replace"))
+    {
         out.note("what a note proposes can be stated in another import of the file, with `--replace`");
     }
     if let Some(file) = rejects.file() {
@@ -140,8 +136,18 @@ fn conclude(imported: &Imported, rejects: &Rejects, context: &Context) -> Result
         refused,
         ..
     } = imported;
-    let sentence = format!("{rows} rows imported as version {version} of {dataset}, {refused} refused");
+    let more = count_of_notes(imported, notes.len());
+    let sentence = format!("{rows} rows imported as version {version} of {dataset}, {refused} refused{more}");
     out.done(&sentence, imported)
+}
+
+/// How many notes the version has, if fewer were shown. It is no line of its own, so that the notes of a folder of tables fit on a screen.
+fn count_of_notes(imported: &Imported, shown: usize) -> String {
+    let all = imported.notes.len();
+    if shown == all {
+        return String::new();
+    }
+    format!("; all {all} notes: `concordat dataset notes {}`", imported.dataset)
 }
 
 /// Opens the file; the bar follows what is sent of it.

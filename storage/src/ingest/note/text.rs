@@ -14,6 +14,10 @@ impl fmt::Display for Note {
                 "the first line was read as the names of the columns, which the values below it do not prove; if it is a row, state \
                  `--header absent`",
             ),
+            Self::HeaderOnly => f.write_str(
+                "the first line was read as the names of the columns, and no row follows it; if it is a row, import the file again with \
+                 `--header absent --replace`",
+            ),
             Self::SecondHeader { line } => write!(
                 f,
                 "line {line} looks like a second line of names or units and was read as a row, which makes columns text; remove it from the \

@@ -69,6 +69,7 @@ fn a_row_of_a_spreadsheet_without_any_value_is_no_person() {
 #[test]
 fn a_header_that_nothing_proves_is_noted() {
     assert_eq!(notes("Smith,Anna,Zurich\nJones,Bob,Bern\n"), [Note::HeaderAssumed]);
+    assert_eq!(notes("Smith,Anna,Zurich\n"), [Note::HeaderOnly]);
     assert_eq!(notes("name,age\nJones,5\n"), []);
     let stated = TableOptions {
         header: Header::Present,
