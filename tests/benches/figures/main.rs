@@ -4,8 +4,8 @@
 //! kind of link in the same run ([`link`]), with provider and consumer as whole nodes in this process ([`pair`]). Memory is
 //! that of real daemons ([`daemons`]).
 //!
-//! Run it with `.ci/bench`, which builds everything optimized first; `.ci/bench small` measures small queries only, and
-//! `.ci/bench spans` shows where their time goes.
+//! Run it with `.ci/bench`, which builds everything optimized first; `.ci/bench small` measures small queries only,
+//! `.ci/bench spans` shows where their time goes, and `.ci/bench rows` measures large answers only.
 
 #![expect(
     clippy::unwrap_used,
@@ -65,6 +65,9 @@ fn main() {
     }
     let large = dir.path().join("large.csv");
     cohort::write(&large, ROWS);
+    if mode.as_deref() == Some("rows") {
+        return print(&rows_alone(&large));
+    }
     let mut figures = in_process(&large, &small);
     figures.extend(in_daemons(&large));
     figures.push(Figure {
@@ -107,6 +110,24 @@ fn small_alone(small: &Path) -> Vec<Figure> {
     runtime.block_on(async { small_queries(&Pair::start(&[("small", small)]).await).await })
 }
 
+fn rows_alone(large: &Path) -> Vec<Figure> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let raw = best(async || link::throughput().await).await;
+        large_answers(&Pair::start(&[("large", large)]).await, raw).await
+    })
+}
+
+async fn large_answers(pair: &Pair, raw: f64) -> Vec<Figure> {
+    let full = best(async || throughput(pair, "SELECT * FROM cleveland.large").await).await;
+    let clear = best(async || throughput(pair, "SELECT sex, chol, bp, day FROM cleveland.large").await).await;
+    vec![
+        rate("plain bytes over one libp2p stream, TCP", raw, raw, ""),
+        rate("`records` query, all columns, transformed", full, raw, "0.4"),
+        rate("`records` query, columns in clear", clear, raw, "0.4"),
+    ]
+}
+
 async fn small_queries(pair: &Pair) -> Vec<Figure> {
     let (p50, p99) = latency(pair).await;
     let load = load(pair).await;
@@ -138,15 +159,9 @@ fn in_process(large: &Path, small: &Path) -> Vec<Figure> {
     runtime.block_on(async {
         let raw = best(async || link::throughput().await).await;
         let pair = Pair::start(&[("large", large), ("small", small)]).await;
-        let full = best(async || throughput(&pair, "SELECT * FROM cleveland.large").await).await;
-        let clear = best(async || throughput(&pair, "SELECT sex, chol, bp, day FROM cleveland.large").await).await;
+        let mut figures = large_answers(&pair, raw).await;
         let small = small_queries(&pair).await;
         let (returned, last) = revocation(&pair).await;
-        let mut figures = vec![
-            rate("plain bytes over one libp2p stream, TCP", raw, raw, ""),
-            rate("`records` query, all columns, transformed", full, raw, "0.4"),
-            rate("`records` query, columns in clear", clear, raw, "0.4"),
-        ];
         figures.extend(small);
         figures.extend([
             span("`grant revoke` until it returns, slowest", returned, returned, ""),
