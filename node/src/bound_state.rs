@@ -218,12 +218,20 @@ impl Explain for BoundStateError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::StateOlder { what } => Some(format!(
-                "find out who wrote to the folder `meta`, and restore a copy of the whole folder from after the ledger recorded \
-                 its {what} last; if there is none, restore a backup into an empty directory and compare the {what} with the \
-                 one that was recorded last"
+            Self::StateOlder { what } => Some(older_state_help(
+                &format!("the ledger recorded its {what} last"),
+                &format!("compare the {what} with the one that was recorded last"),
             )),
             Self::Ledger(_) | Self::State(_) => None,
         }
     }
+}
+
+/// What to do about a folder `meta` that is older than the ledger: it was replaced after `event`. A backup may be older as well, so there
+/// is something to do after it is restored.
+pub(crate) fn older_state_help(event: &str, afterward: &str) -> String {
+    format!(
+        "find out who wrote to the folder `meta` after {event}, and restore a copy of the whole folder from after that; if there is none, \
+         restore a backup into an empty directory and {afterward}"
+    )
 }

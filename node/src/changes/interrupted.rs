@@ -7,6 +7,7 @@ use concordat_storage::ledger::StoredEntry;
 
 use super::{ChangeEntryError, Changes, Note, Subject};
 use crate::attribution::by_node;
+use crate::bound_state::older_state_help;
 
 /// Longest time in milliseconds from the entry of a change to the change of its value. A value is changed in one commit, which takes
 /// milliseconds; the rotation of a master key derives keys first, and a grant waits some seconds for answers that run.
@@ -145,10 +146,9 @@ impl Explain for ReconcileError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::StateOlder { entry, later } => Some(format!(
-                "find out who wrote to the folder `meta` after entry {later}, and restore a copy of the whole folder from after \
-                 that entry; if there is none, restore a backup into an empty directory and make the change of entry {entry} again \
-                 if the backup lacks it"
+            Self::StateOlder { entry, later } => Some(older_state_help(
+                &format!("entry {later}"),
+                &format!("make the change of entry {entry} again if the backup lacks it"),
             )),
             Self::Entry(_) => None,
         }

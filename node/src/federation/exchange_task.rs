@@ -11,6 +11,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::error::FederationError;
@@ -29,8 +30,8 @@ const PREFETCH: usize = 2;
 /// provider may have reset the connection, so that the notice comes over a new one.
 const NOTICE_POLL_INTERVAL: Duration = Duration::from_millis(50);
 const NOTICE_POLLS: u32 = 60;
-/// How long a chunk that is in transit may take to arrive once the reader wants no more rows: the largest one at one megabit a second.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long everything that is in transit may take to arrive once the reader wants no more rows: the largest chunk at one megabit a second.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One exchange as a task, so that its receipt is handled even if its reader stops early.
 pub(super) struct Exchange {
@@ -224,12 +225,15 @@ impl Ended {
 }
 
 /// What follows in an answer.
-enum Next {
+#[derive(Debug)]
+pub(super) enum Next {
     Rows(RecordBatch),
     /// The provider has ended the rows.
     End,
-    /// The reader wants no more rows; what was in transit has arrived.
-    Unwanted,
+    /// The reader wants no more rows; the chunk that was in transit has arrived. What follows it may arrive until then.
+    Unwanted {
+        until: Instant,
+    },
     /// The reader wants no more rows, and what was in transit, if anything, has not arrived in time.
     Silence,
 }
@@ -240,10 +244,10 @@ async fn forward(reading: &mut Reading, rows: &mpsc::Sender<Rows>) -> Result<boo
         match next_wanted(reading, rows).await? {
             Next::End => return Ok(true),
             Next::Silence => return Ok(false),
-            Next::Unwanted => return Ok(is_at_end(reading).await),
+            Next::Unwanted { until } => return Ok(is_at_end(reading, until).await),
             Next::Rows(batch) => {
                 if rows.send(Ok(Some(batch))).await.is_err() {
-                    return Ok(is_at_end(reading).await);
+                    return Ok(is_at_end(reading, end_of_drain()).await);
                 }
             }
         }
@@ -254,24 +258,28 @@ async fn forward(reading: &mut Reading, rows: &mpsc::Sender<Rows>) -> Result<boo
 ///
 /// A chunk of which a part has arrived is received and confirmed all the same: were its reading canceled, the stream would be out of step, and
 /// the provider would not learn what arrived.
-async fn next_wanted(reading: &mut Reading, rows: &mpsc::Sender<Rows>) -> Result<Next, FederationError> {
+pub(super) async fn next_wanted(reading: &mut Reading, rows: &mpsc::Sender<Rows>) -> Result<Next, FederationError> {
     let mut next = pin!(reading.next_batch());
     let batch = tokio::select! {
         biased;
         batch = &mut next => batch?,
         () = rows.closed() => {
-            let Ok(batch) = tokio::time::timeout(DRAIN_TIMEOUT, next).await else {
+            let until = end_of_drain();
+            let Ok(batch) = timeout_at(until, next).await else {
                 return Ok(Next::Silence);
             };
-            return Ok(batch?.map_or(Next::End, |_| Next::Unwanted));
+            return Ok(batch?.map_or(Next::End, |_| Next::Unwanted { until }));
         }
     };
     Ok(batch.map_or(Next::End, Next::Rows))
 }
 
-/// The reader wants no more rows. If there are none left anyway, the receipt is still exchanged.
-async fn is_at_end(reading: &mut Reading) -> bool {
-    tokio::time::timeout(DRAIN_TIMEOUT, reading.stop())
-        .await
-        .unwrap_or(false)
+/// The reader wants no more rows. If there are none left anyway, which is known by `until`, the receipt is still exchanged.
+pub(super) async fn is_at_end(reading: &mut Reading, until: Instant) -> bool {
+    timeout_at(until, reading.stop()).await.unwrap_or(false)
+}
+
+/// Until when what is in transit may arrive, if the reader wants no more rows from now on.
+fn end_of_drain() -> Instant {
+    tokio::time::sleep(DRAIN_TIMEOUT).deadline()
 }

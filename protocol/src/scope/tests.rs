@@ -78,6 +78,7 @@ fn protection_out_of_bounds_is_refused() {
         (3, 5, 0),
         (3, 5, 11),
         (4, 2, 1),
+        (16, 4, 1),
     ] {
         assert!(Noise::new(variance, max, round).is_err(), "{variance} {max} {round}");
         let json = serde_json::json!({ "perturbed": { "variance": variance, "max": max, "round": round } });

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
 
-use concordat_disclosure::{DeltaExponent, Entropy, Epsilon, Gaussian, half_width};
+use concordat_disclosure::{Entropy, Epsilon, Gaussian, half_width};
+use concordat_protocol::scope::DeltaExponent;
 
 /// The same draws for the same seed: never for noise of an answer.
 struct Seeded(blake3::OutputReader);

@@ -215,8 +215,9 @@ const fn signed_as_f64(number: i64) -> f64 {
 mod tests {
     use std::num::NonZeroU32;
 
+    use concordat_protocol::scope::Noise;
+
     use super::*;
-    use crate::perturbation::Noise;
 
     fn number(number: f64) -> Finite {
         Finite::new(number).unwrap()
@@ -251,7 +252,7 @@ mod tests {
         assert_eq!(means.precision(), Precision::StandardDeviation(number(0.4)));
         assert_eq!((means.interval(0), means.values()[1]), (None, None));
 
-        let perturbation = Perturbation::of(Noise::default(), NonZeroU32::MIN).unwrap();
+        let perturbation = Perturbation::of(Noise::new(3, 5, 5).unwrap(), NonZeroU32::MIN).unwrap();
         let counts = ReleasedColumn::perturbed_counts(&perturbation, &[Some(10), None]).unwrap();
         assert_eq!(counts.precision(), Precision::StandardDeviation(number(5.0_f64.sqrt())));
         let released = Released::new(Mode::Perturbed, 2, vec![counts]).unwrap();

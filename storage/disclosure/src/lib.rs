@@ -34,13 +34,9 @@ pub use dominance::{Contributions, Dominance, DominanceError, InvalidClip, Magni
 pub use entropy::Entropy;
 pub use epochs::{Epoch, Epochs, EpochsError};
 pub use interval::{IntervalCheck, check_intervals};
-pub use loss::{
-    DeltaExponent, Epsilon, InvalidDelta, InvalidRho, Loss, LossLimits, LossLimitsError, MicroRho, Portion, Reserved,
-    Spent, half_width,
-};
+pub use loss::{Epsilon, LossBudget, Portion, Reserved, Spent, half_width};
 pub use perturbation::{
-    CellKey, CellSecret, InvalidScale, KeySum, Measured, Noise, NoiseError, Noisy, Perturbation, Scale, TableError,
-    variance,
+    CellKey, CellSecret, InvalidScale, KeySum, Measured, Noisy, Perturbation, Scale, TableError, variance,
 };
 pub use sampling::{Gaussian, GaussianError};
 pub use space::{Offer, Offered, OwnersOf, ReleasedSet, Space, SpaceError, SpaceParameters, Themselves, Verdict};

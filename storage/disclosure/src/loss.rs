@@ -1,7 +1,8 @@
 //! How much privacy the private mode spends: zero-concentrated differential privacy (Bun, Steinke 2016), in whole numbers.
 //!
-//! 1. A grant states [`LossLimits`]: what one query may spend, what all may spend together, and the `delta` of what is shown to people.
-//! 2. [`Loss::spend`] reserves the loss of a query before any data is read. A reservation is never returned, whatever becomes of the query.
+//! 1. A grant states a [`Loss`]: what one query may lose, what all may lose together, and the `delta` of what is shown to people.
+//! 2. [`LossBudget::spend`] reserves the loss of a query before any data is read. A reservation is never returned, whatever becomes of
+//!    the query.
 //! 3. [`Reserved::split`] divides it evenly among the figures of the query, and a [`Portion`] gives the noise of one figure.
 //! 4. [`Epsilon`] states a loss as `(epsilon, delta)`, rounded up.
 //!
@@ -9,22 +10,20 @@
 
 mod epsilon;
 mod half_width;
-mod limits;
-mod rho;
 
 use std::num::NonZeroU32;
+
+use concordat_protocol::scope::{Loss, MicroRho};
 
 use crate::sampling::{Gaussian, GaussianError};
 
 pub use epsilon::Epsilon;
 pub use half_width::half_width;
-pub use limits::{LossLimits, LossLimitsError};
-pub use rho::{DeltaExponent, InvalidDelta, InvalidRho, MicroRho};
 
-/// What was spent of a budget of loss.
+/// What was spent of the loss that a grant allows.
 #[derive(Clone, Debug)]
-pub struct Loss {
-    limits: LossLimits,
+pub struct LossBudget {
+    limits: Loss,
     /// Millionths of `rho`.
     spent: u64,
 }
@@ -45,15 +44,15 @@ pub enum Spent {
     },
 }
 
-impl Loss {
+impl LossBudget {
     /// Nothing is spent.
-    pub const fn new(limits: LossLimits) -> Self {
+    pub const fn new(limits: Loss) -> Self {
         Self { limits, spent: 0 }
     }
 
     /// As it was stored: `spent` millionths of `rho`. If that is more than `limits` allow, which may have become narrower since, nothing
     /// is left.
-    pub const fn resumed(limits: LossLimits, spent: u64) -> Self {
+    pub const fn resumed(limits: Loss, spent: u64) -> Self {
         Self { limits, spent }
     }
 
@@ -90,12 +89,12 @@ impl Loss {
     }
 
     /// The limits.
-    pub const fn limits(&self) -> LossLimits {
+    pub const fn limits(&self) -> Loss {
         self.limits
     }
 }
 
-/// Loss that one query may cause: the only source of noise for figures, and made by [`Loss::spend`] only.
+/// Loss that one query may cause: the only source of noise for figures, and made by [`LossBudget::spend`] only.
 #[derive(Debug)]
 #[must_use = "what is reserved is spent, used or not"]
 pub struct Reserved {

@@ -116,24 +116,8 @@ pub(crate) const WITHIN_DOMAIN: [&str; 5] = ["ceil", "ln", "log10", "log2", "exp
 /// Date parts that every date and timestamp has.
 const DATE_PARTS: [&str; 7] = ["year", "quarter", "month", "week", "day", "dow", "doy"];
 
-/// Aggregate functions that a provider computes.
-const AGGREGATES: [&str; 15] = [
-    "avg",
-    "corr",
-    "count",
-    "max",
-    "mean",
-    "median",
-    "min",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "sum",
-    "var",
-    "var_pop",
-    "var_samp",
-    "var_sample",
-];
+/// Aggregate functions that a provider computes at tier `records` only.
+const OF_RECORDS: [&str; 4] = ["corr", "max", "median", "min"];
 
 /// Statistics that do not show a single value: no minimum, maximum, median or n-th value.
 pub(crate) const STATISTICS: [&str; 11] = [
@@ -309,14 +293,12 @@ fn scalar_tier(name: &str, canonical: &str) -> Option<Tier> {
 }
 
 fn aggregate_tier(name: &str) -> Option<Tier> {
-    if !AGGREGATES.contains(&name) {
-        return None;
+    match name {
+        COUNT => Some(Tier::Exists),
+        name if STATISTICS.contains(&name) => Some(Tier::Aggregate),
+        name if OF_RECORDS.contains(&name) => Some(Tier::Records),
+        _ => None,
     }
-    Some(match name {
-        COUNT => Tier::Exists,
-        name if STATISTICS.contains(&name) => Tier::Aggregate,
-        _ => Tier::Records,
-    })
 }
 
 /// Whether the function has a value or NULL for all values of its arguments, which have these types.
@@ -356,7 +338,7 @@ fn is_known_part(part: &Expr) -> bool {
 /// Whether a provider computes the function of this name, at some tier.
 pub(crate) fn is_provided(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SCALARS.contains(&name.as_str()) || AGGREGATES.contains(&name.as_str())
+    SCALARS.contains(&name.as_str()) || aggregate_tier(&name).is_some()
 }
 
 /// Whether a provider computes the operator.
@@ -374,7 +356,7 @@ pub(crate) fn provided_scalars() -> Vec<Arc<ScalarUDF>> {
 
 /// The aggregate functions that a provider plans with.
 pub(crate) fn provided_aggregates() -> Vec<Arc<AggregateUDF>> {
-    let provided = |function: &&Arc<AggregateUDF>| AGGREGATES.contains(&function.name());
+    let provided = |function: &&Arc<AggregateUDF>| aggregate_tier(function.name()).is_some();
     aggregates().iter().filter(provided).cloned().collect()
 }
 

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::federation::exchange_task::{DRAIN_TIMEOUT, Next, is_at_end, next_wanted};
 use crate::federation::testing::{batch, ints};
 use concordat_network::{Deadlines, DialRange, Members, Network, NetworkConfig, NetworkHandle};
 
@@ -84,6 +85,13 @@ fn answer() -> Vec<u8> {
     let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema()).unwrap();
     writer.write(&rows).unwrap();
     writer.finish().unwrap();
+    std::mem::take(writer.get_mut())
+}
+
+/// The first part of [`answer`], which is its columns.
+fn columns() -> Vec<u8> {
+    let schema = batch(vec![("id", ints(&[1, 2]))]).schema();
+    let mut writer = StreamWriter::try_new(Vec::new(), &schema).unwrap();
     std::mem::take(writer.get_mut())
 }
 
@@ -315,5 +323,45 @@ async fn exchange_with_a_silent_provider_times_out() {
             }
         ),
         "{error:?}"
+    );
+}
+
+/// With a deadline for each wait, a provider could occupy an exchange without a reader for twice as long.
+#[tokio::test]
+async fn exchange_without_a_reader_drains_up_to_one_deadline() {
+    let (ours, mut theirs, _networks) = ends(LONG_DEADLINES).await;
+    let rows = answer().split_off(columns().len());
+    let begin = async {
+        let QueryFrame { .. } = theirs.expect().await.unwrap();
+        let opening = QueryOpening::Accepted {
+            query: outgoing().envelope.query,
+            tier: Tier::Aggregate,
+        };
+        theirs.send(&opening).await.unwrap();
+        theirs.send_chunk(columns().into()).await.unwrap();
+        theirs.flush().await.unwrap();
+    };
+    let (begun, ()) = tokio::join!(Reading::begin(ours, outgoing()), begin);
+    let (mut reading, _) = begun.unwrap();
+
+    let (to_reader, reader) = tokio::sync::mpsc::channel(1);
+    drop(reader);
+    let send_rows = async {
+        let from_now = tokio::time::sleep(DRAIN_TIMEOUT).deadline();
+        theirs.send_chunk(rows.into()).await.unwrap();
+        theirs.flush().await.unwrap();
+        from_now
+    };
+    // The wait begins before the rows are sent.
+    let (next, from_now) = tokio::join!(biased; next_wanted(&mut reading, &to_reader), send_rows);
+    let Next::Unwanted { until } = next.unwrap() else {
+        panic!("rows were in transit");
+    };
+    assert!(until <= from_now, "the second wait has a deadline of its own");
+
+    let passed = tokio::time::sleep(Duration::ZERO).deadline();
+    assert!(
+        !is_at_end(&mut reading, passed).await,
+        "the provider sends nothing more"
     );
 }

@@ -160,16 +160,7 @@ impl Axis {
             (Self::Float(_), Datum::Float(number)) => Some(point_of(number)),
             (Self::Date(_), Datum::Date(day)) => Some(day.into()),
             (Self::DateTime(_), Datum::Millis(time)) => Some(time),
-            (
-                Self::Int(_) | Self::Float(_) | Self::Date(_) | Self::DateTime(_),
-                Datum::Null
-                | Datum::Truth(_)
-                | Datum::Int(_)
-                | Datum::Float(_)
-                | Datum::Date(_)
-                | Datum::Millis(_)
-                | Datum::Text(_),
-            ) => None,
+            (Self::Int(_) | Self::Float(_) | Self::Date(_) | Self::DateTime(_), _) => None,
         }
     }
 

@@ -144,16 +144,7 @@ impl Codes {
         match (self.kind, value) {
             (CodeKind::Int, Datum::Int(code)) => Some(Value::Int(code)),
             (CodeKind::Text, Datum::Text(code)) => Some(Value::Text(code.to_owned())),
-            (
-                CodeKind::Int | CodeKind::Text,
-                Datum::Null
-                | Datum::Truth(_)
-                | Datum::Int(_)
-                | Datum::Float(_)
-                | Datum::Date(_)
-                | Datum::Millis(_)
-                | Datum::Text(_),
-            ) => None,
+            (CodeKind::Int | CodeKind::Text, _) => None,
         }
     }
 

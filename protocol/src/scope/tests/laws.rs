@@ -56,6 +56,24 @@ proptest! {
         prop_assert_eq!(a.meet(&b).meet(&c), a.meet(&b.meet(&c)));
     }
 
+    /// Each number of the stricter side, which together are parameters that the constructors accept.
+    #[test]
+    fn protection_of_two_sides_is_the_stricter(a in protections(), b in protections()) {
+        let met = a.meet(&b);
+        prop_assert_eq!(met, b.meet(&a));
+        prop_assert_eq!(met.meet(&a), met);
+        prop_assert_eq!(a.meet(&a), a);
+        if let (Protection::Perturbed(a), Protection::Perturbed(b)) = (a, b) {
+            let larger = [a.variance().max(b.variance()), a.max().max(b.max()), a.round().max(b.round())];
+            let larger = Noise::new(larger[0], larger[1], larger[2]).map(Protection::Perturbed);
+            prop_assert_eq!(larger, Ok(met));
+        }
+        if let (Protection::Private(a), Protection::Private(b)) = (a, b) {
+            let smaller = Loss::new(a.query().min(b.query()), a.total().min(b.total()), a.delta().max(b.delta()));
+            prop_assert_eq!(smaller.map(Protection::Private), Ok(met));
+        }
+    }
+
     #[test]
     fn covers_agrees_with_meet(a in scopes(), b in scopes()) {
         for b in [Some(b.clone()), a.meet_parts(&b).ok()].into_iter().flatten() {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::rho::{DeltaExponent, MicroRho};
+use concordat_protocol::scope::{DeltaExponent, MicroRho};
 
 /// An upper bound of epsilon, in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

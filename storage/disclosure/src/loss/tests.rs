@@ -1,17 +1,18 @@
 //! Accounting, epsilon and intervals, against independent computations.
 
+use concordat_protocol::scope::DeltaExponent;
 use proptest::prelude::*;
 
 use super::*;
 
-fn limits(query: u64, total: u64) -> LossLimits {
+fn limits(query: u64, total: u64) -> Loss {
     let rho = |millionths| MicroRho::new(millionths).unwrap();
-    LossLimits::new(rho(query), rho(total), DeltaExponent::new(9).unwrap()).unwrap()
+    Loss::new(rho(query), rho(total), DeltaExponent::new(9).unwrap()).unwrap()
 }
 
 #[test]
 fn loss_is_spent_and_never_returned() {
-    let mut loss = Loss::new(limits(60, 100));
+    let mut loss = LossBudget::new(limits(60, 100));
     let rho = |millionths| MicroRho::new(millionths).unwrap();
     drop(loss.spend(rho(60)).unwrap());
     assert_eq!((loss.spent(), loss.left()), (60, 40));
@@ -23,7 +24,7 @@ fn loss_is_spent_and_never_returned() {
 
 #[test]
 fn loss_of_one_query_is_limited() {
-    let mut loss = Loss::new(limits(10, 100));
+    let mut loss = LossBudget::new(limits(10, 100));
     assert_eq!(loss.spend(MicroRho::new(11).unwrap()).unwrap_err(), Spent::Query);
     assert_eq!(loss.spent(), 0);
 }
@@ -31,20 +32,12 @@ fn loss_of_one_query_is_limited() {
 #[test]
 fn loss_beyond_narrower_limits_leaves_nothing() {
     for spent in [101, u64::MAX] {
-        let mut loss = Loss::resumed(limits(100, 100), spent);
+        let mut loss = LossBudget::resumed(limits(100, 100), spent);
         assert_eq!(loss.left(), 0);
         assert!(loss.spend(MicroRho::new(1).unwrap()).is_err());
         assert_eq!(loss.spent(), spent);
-        assert!(loss.epsilon() >= Loss::resumed(limits(100, 100), 100).epsilon());
+        assert!(loss.epsilon() >= LossBudget::resumed(limits(100, 100), 100).epsilon());
     }
-}
-
-#[test]
-fn loss_parameters_outside_their_bounds_are_refused() {
-    assert!(MicroRho::new(0).is_err() && MicroRho::new(MicroRho::MAX + 1).is_err());
-    assert!(DeltaExponent::new(5).is_err() && DeltaExponent::new(13).is_err());
-    let rho = |millionths| MicroRho::new(millionths).unwrap();
-    assert!(LossLimits::new(rho(2), rho(1), DeltaExponent::new(6).unwrap()).is_err());
 }
 
 #[test]
@@ -63,7 +56,7 @@ fn epsilon_is_never_infinite_or_small_by_overflow() {
 proptest! {
     #[test]
     fn loss_never_exceeds_the_total(amounts in proptest::collection::vec(1_u64..40, 0..40), query in 1_u64..40) {
-        let mut loss = Loss::new(limits(query, 200));
+        let mut loss = LossBudget::new(limits(query, 200));
         let mut reserved = 0;
         for amount in amounts {
             if let Ok(taken) = loss.spend(MicroRho::new(amount).unwrap()) {
@@ -100,7 +93,7 @@ proptest! {
         rho in 1_u64..=MicroRho::MAX, figures in 1_u32..40, sensitivity in 1_u64..=1 << 40,
     ) {
         let rho = MicroRho::new(rho).unwrap();
-        let mut loss = Loss::new(limits(rho.get(), rho.get()));
+        let mut loss = LossBudget::new(limits(rho.get(), rho.get()));
         let parts: Vec<Portion> = loss.spend(rho).unwrap().split(NonZeroU32::new(figures).unwrap()).collect();
         prop_assert_eq!(parts.len(), figures as usize);
         for part in parts {
@@ -120,16 +113,6 @@ proptest! {
                 }
             }
         }
-    }
-
-    #[test]
-    fn loss_limits_of_two_sides_are_the_narrower(a in any_limits(), b in any_limits()) {
-        let met = a.meet(&b);
-        prop_assert_eq!(met, b.meet(&a));
-        prop_assert_eq!(met.meet(&a), met);
-        prop_assert_eq!(a.meet(&a), a);
-        prop_assert!(LossLimits::new(met.query(), met.total(), met.delta()).is_ok());
-        prop_assert!(met.total() <= a.total() && met.query() <= b.query() && met.delta() >= a.delta());
     }
 
     /// Against a sum of all probabilities, from the middle outward.
@@ -157,11 +140,4 @@ fn half_width_of_large_noise_is_never_too_narrow() {
         assert!(found >= normal && found <= normal + 2.0, "{sigma}: {found}");
     }
     assert_eq!(half_width(&Gaussian::new(1, 1000).unwrap()), 0);
-}
-
-fn any_limits() -> impl Strategy<Value = LossLimits> {
-    (1_u64..100, 0_u64..100, 6_u8..=12).prop_map(|(query, more, exponent)| {
-        let rho = |millionths| MicroRho::new(millionths).unwrap();
-        LossLimits::new(rho(query), rho(query + more), DeltaExponent::new(exponent).unwrap()).unwrap()
-    })
 }

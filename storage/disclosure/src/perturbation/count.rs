@@ -3,9 +3,10 @@
 use std::cmp::Ordering;
 use std::num::NonZeroU32;
 
+use concordat_protocol::scope::Noise;
+
 use super::contribution::ContributionNoise;
 use super::key::CellKey;
-use super::noise::Noise;
 use super::noisy::{Noisy, as_f64};
 use super::table::{Distribution, TableError};
 
@@ -15,7 +16,7 @@ pub struct Perturbation {
     noise: Noise,
     /// No released count is smaller.
     smallest: u64,
-    /// The distributions of counts that are [`Noise::gap`] to `max` above the smallest one; larger ones have the last.
+    /// The distributions of counts that are [`gap`] to `max` above the smallest one; larger ones have the last.
     rows: Vec<Distribution>,
     contributions: ContributionNoise,
 }
@@ -26,11 +27,12 @@ impl Perturbation {
     /// # Errors
     /// [`TableError`] if a distribution was not found. The tests solve all that valid parameters lead to.
     pub fn of(noise: Noise, k: NonZeroU32) -> Result<Self, TableError> {
-        let row = |gap: u8| Distribution::solve(-i32::from(gap), i32::from(noise.max()), f64::from(noise.variance()));
+        let row =
+            |above: u8| Distribution::solve(-i32::from(above), i32::from(noise.max()), f64::from(noise.variance()));
         Ok(Self {
             noise,
             smallest: u64::from(k.get()),
-            rows: (noise.gap()..=noise.max()).map(row).collect::<Result<_, _>>()?,
+            rows: (gap(noise)..=noise.max()).map(row).collect::<Result<_, _>>()?,
             contributions: ContributionNoise::solve()?,
         })
     }
@@ -38,9 +40,9 @@ impl Perturbation {
     /// The fewest subjects with which the set of this key is released: the smallest released count, the gap, and 0 to 2 by the key.
     ///
     /// A set of exactly the smallest count could only get deviations from zero on, so with a mean of zero it would get none. The gap is the
-    /// distance with which the whole variance is possible: 1 for the default.
+    /// distance with which the whole variance is possible: 1 for a variance of 3 and deviations of at most 5.
     pub fn threshold(&self, key: &CellKey) -> u64 {
-        key.threshold(self.smallest.saturating_add(u64::from(self.noise.gap())))
+        key.threshold(self.smallest.saturating_add(u64::from(gap(self.noise))))
     }
 
     /// The number of subjects, with noise, rounded; `None` if `size` is below the threshold of the set.
@@ -52,7 +54,7 @@ impl Perturbation {
             return None;
         }
         let above = (size - self.smallest).min(u64::from(self.noise.max()));
-        let row = above.checked_sub(u64::from(self.noise.gap()))?;
+        let row = above.checked_sub(u64::from(gap(self.noise)))?;
         let row = self.rows.get(usize::try_from(row).ok()?)?;
         let noisy = size.checked_add_signed(i64::from(row.deviation(key.count_draw())))?;
         Some(self.rounded(noisy, key))
@@ -98,4 +100,10 @@ impl Perturbation {
     pub(super) const fn contributions(&self) -> &ContributionNoise {
         &self.contributions
     }
+}
+
+/// How far above the smallest target a count has to be: with deviations from `-gap` to `max` and a mean of zero, variances below
+/// `gap · max` exist. It is at most `max`, because the variance of [`Noise`] is below the square of it.
+pub(super) const fn gap(noise: Noise) -> u8 {
+    noise.variance() / noise.max() + 1
 }

@@ -2,7 +2,7 @@
 //!
 //! 1. Above the groupings the plan stays a plan, over tables `cells_1`, `cells_2`, … in their place: it sees released cells only.
 //! 2. Below a grouping, every column is traced to the dataset that it is of (`relation`), and each dataset gets a position: it is
-//!    measured, reached from the measured row, or has events of the same subject (`attach`).
+//!    measured, reached from the measured row, or has events of the same subject (`attach`), by the joins of the query (`joins`).
 //! 3. Conditions (`conditions`, `subqueries`), arithmetic (`arithmetic`), groups (`groups`) and aggregates (`aggregates`) are read
 //!    with these positions. What is not listed there is refused.
 
@@ -12,6 +12,7 @@ mod attach;
 mod columns;
 mod conditions;
 mod groups;
+mod joins;
 mod literals;
 mod per_subject;
 mod relation;

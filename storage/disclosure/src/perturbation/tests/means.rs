@@ -5,7 +5,7 @@ use super::*;
 /// A mean and a sum, or a mean alone, do not show the number of units: the mean is no fraction with that denominator.
 #[test]
 fn mean_with_noise_does_not_show_its_units() {
-    let perturbation = with(Noise::default(), 10);
+    let perturbation = with(usual(), 10);
     let (mut nearer, mut trials) = (0, 0);
     for sum in 0..3_000 {
         let size = 41 + sum % 7;
@@ -38,7 +38,7 @@ fn mean_with_noise_does_not_show_its_units() {
 /// Totals of whole numbers with noise from a coarse grid would show the rest of a division.
 #[test]
 fn mean_with_noise_does_not_show_last_digits() {
-    let perturbation = with(Noise::default(), 10);
+    let perturbation = with(usual(), 10);
     let mut rests = [0_u32; 8];
     for sum in 0..8_000 {
         let mean = perturbation
@@ -59,7 +59,7 @@ fn mean_with_noise_does_not_show_last_digits() {
 
 #[test]
 fn mean_of_a_set_below_its_threshold_is_withheld() {
-    let perturbation = with(Noise::default(), 10);
+    let perturbation = with(usual(), 10);
     let counted = perturbation.counted(10);
     for sum in 0..50 {
         let key = key_of(sum);
