@@ -27,10 +27,9 @@
 //! it and closes the query with an outcome. What the end of the process cuts off after [`Recorded`] gets its outcome at the next
 //! start ([`crate::evidence`]).
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use bytes::Bytes;
-use concordat_engine::{AnswerTotals, IpcAnswer, QueryError};
+use concordat_engine::{AnswerTotals, IpcAnswer, QueryError, ReleasedChunk};
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::{DatasetName, Digest32};
 use concordat_protocol::scope::{Scope, Tier};
@@ -224,6 +223,7 @@ impl Recorded {
                 decision,
                 left: answer.totals(),
                 answer,
+                prepared: None,
                 epoch,
                 until: tokio::time::sleep(time).deadline(),
             }),
@@ -241,7 +241,9 @@ pub(super) struct Running {
     /// Leaf hash of the decision's ledger entry.
     decision: Digest32,
     answer: IpcAnswer,
-    /// What has left: the engine counts a chunk when it hands it out, and one that was not given to the reader has not left.
+    /// What follows the chunk that was sent last, if it was computed while the reader received that one. It has not left.
+    prepared: Option<Result<Option<ReleasedChunk>, QueryError>>,
+    /// What has left: of a chunk, once it was given to the reader.
     left: AnswerTotals,
     /// The epoch at which the decision was last made.
     epoch: u64,
@@ -287,8 +289,8 @@ impl Running {
         let guard = self.case.guard(now).await.map_err(Outcome::Cut)?;
         self.decide_again(sharing).await.map_err(Outcome::Cut)?;
         // From here on the reader may have any part of the chunk, whatever happens to it.
-        self.left = self.answer.totals();
-        match send_chunk(reader, chunk, self.until).await {
+        self.left = chunk.totals;
+        match self.send_and_prepare(reader, chunk).await {
             Ok(Accepted::More) => Ok(true),
             Ok(Accepted::Enough) => Err(Outcome::Abandoned("the reader wants no more rows".to_owned())),
             Err(SendError::ReaderGone(reason)) => {
@@ -303,18 +305,35 @@ impl Running {
         }
     }
 
+    /// Sends a chunk. The next one is computed while the reader receives this one, and stays here: it leaves as any other does, under a guard
+    /// and a decision of its own.
+    async fn send_and_prepare(
+        &mut self,
+        reader: &mut impl AnswerReader,
+        chunk: ReleasedChunk,
+    ) -> Result<Accepted, SendError> {
+        let mut sent = pin!(send_chunk(reader, chunk.bytes, self.until));
+        tokio::select! {
+            biased;
+            sent = &mut sent => return sent,
+            next = self.answer.next_chunk() => self.prepared = Some(next),
+        }
+        sent.await
+    }
+
     /// The next chunk. While it is computed, the end of the permission, of the time or of the reader ends it at once.
     async fn next_chunk(
         &mut self,
         sharing: &Sharing,
         reader: &mut impl AnswerReader,
-    ) -> Result<Option<Bytes>, Outcome> {
+    ) -> Result<Option<ReleasedChunk>, Outcome> {
+        if let Some(prepared) = self.prepared.take() {
+            return prepared.map_err(|error| ended_by(&error));
+        }
         tokio::select! {
             biased;
             chunk = tokio::time::timeout_at(self.until, self.answer.next_chunk()) => match chunk {
-                Ok(Ok(chunk)) => Ok(chunk),
-                Ok(Err(error @ QueryError::Cut { .. })) => Err(Outcome::Cut(refusal_of(&error))),
-                Ok(Err(error)) => Err(Outcome::Failed(refusal_of(&error))),
+                Ok(chunk) => chunk.map_err(|error| ended_by(&error)),
                 Err(_) => Err(Outcome::Failed(failed("the time for the query is over"))),
             },
             refusal = sharing.until_withdrawn(&self.case, &self.scope, self.epoch) => Err(Outcome::Cut(refusal)),
@@ -343,6 +362,15 @@ impl Running {
             totals: self.left,
             outcome,
         }
+    }
+}
+
+/// How an answer ends whose engine ended with an error.
+fn ended_by(error: &QueryError) -> Outcome {
+    if matches!(error, QueryError::Cut { .. }) {
+        Outcome::Cut(refusal_of(error))
+    } else {
+        Outcome::Failed(refusal_of(error))
     }
 }
 

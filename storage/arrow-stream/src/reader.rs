@@ -218,6 +218,11 @@ impl CheckedStream {
     }
 
     fn body(&mut self, length: usize, bytes: &mut Bytes) -> Result<Progress, StreamViolation> {
+        if self.body.is_empty()
+            && let Some(whole) = whole_body(length, bytes)
+        {
+            return self.complete(&whole);
+        }
         let missing = length.saturating_sub(self.body.len());
         let more = bytes.split_to(missing.min(bytes.len()));
         // Memory is allocated for the bytes that have arrived, not for the stated length.
@@ -231,7 +236,11 @@ impl CheckedStream {
             return Ok(Progress::NeedsBytes);
         }
         let body = std::mem::take(&mut self.body).into();
-        let batch = self.rows(&body)?;
+        self.complete(&body)
+    }
+
+    fn complete(&mut self, body: &Buffer) -> Result<Progress, StreamViolation> {
+        let batch = self.rows(body)?;
         self.part.clear();
         self.step = Step::Prefix;
         Ok(Progress::Item(Item::Batch(batch)))
@@ -260,6 +269,14 @@ impl CheckedStream {
         self.part.extend_from_slice(&more);
         self.part.len() == length
     }
+}
+
+/// A body that has arrived at once, without a copy: the rows keep the chunk in memory, so it must be mostly theirs. `None` if it has not, or if
+/// its values would not be aligned.
+fn whole_body(length: usize, bytes: &mut Bytes) -> Option<Buffer> {
+    let others = bytes.len().checked_sub(length)?;
+    let is_aligned = bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
+    (is_aligned && others <= length && length > 0).then(|| Buffer::from(bytes.split_to(length)))
 }
 
 /// The result of a step.

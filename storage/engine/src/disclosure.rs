@@ -8,7 +8,7 @@ mod ipc;
 mod release;
 pub(crate) mod withhold;
 
-pub use ipc::{AnswerTotals, IpcAnswer};
+pub use ipc::{AnswerTotals, IpcAnswer, ReleasedChunk};
 pub use release::{Cut, ReleasedAnswer, ReleasedBatch, StillPermitted};
 pub(crate) use release::{RawAnswer, rows_in_a_chunk};
 pub(crate) use withhold::{Cell, Subjects, withhold, withhold_values};

@@ -66,7 +66,7 @@ mod visit;
 mod worker;
 
 pub use dialect::{on_large_stack, parse, version_number};
-pub use disclosure::{AnswerTotals, Cut, IpcAnswer, ReleasedAnswer, ReleasedBatch, StillPermitted};
+pub use disclosure::{AnswerTotals, Cut, IpcAnswer, ReleasedAnswer, ReleasedBatch, ReleasedChunk, StillPermitted};
 
 pub use average::mean_of;
 pub use cast_rule::Casts;

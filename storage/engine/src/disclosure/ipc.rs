@@ -4,9 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use concordat_arrow_stream::StreamEncoder;
-use concordat_protocol::{ids::Digest32, labels::ANSWER_HASH};
+use concordat_protocol::{ids::Digest32, wire::messages::AnswerDigest};
 use futures::{Stream, stream};
-use sha2::{Digest, Sha256};
 
 use super::ReleasedAnswer;
 use crate::QueryError;
@@ -26,34 +25,20 @@ pub struct AnswerTotals {
     pub complete: bool,
 }
 
-/// The running hash of an answer's bytes; both sides compute it over the chunks as they are sent and received.
+/// A part of an answer, and what is released once it has left.
 #[derive(Clone, Debug)]
-pub(crate) struct AnswerHash(Sha256);
-
-impl Default for AnswerHash {
-    fn default() -> Self {
-        Self(Sha256::new().chain_update(ANSWER_HASH.as_bytes()).chain_update([0]))
-    }
-}
-
-impl AnswerHash {
-    /// Adds the next bytes.
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The hash of all bytes so far, the same as [`Digest32::sha256`] of all of them.
-    #[must_use]
-    pub(crate) fn digest(&self) -> Digest32 {
-        Digest32::from_bytes(self.0.clone().finalize().into())
-    }
+pub struct ReleasedChunk {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// The totals of all chunks up to this one.
+    pub totals: AnswerTotals,
 }
 
 /// An answer that is being encoded: chunks of an Arrow IPC stream ([`concordat_arrow_stream`]), one batch each.
 pub struct IpcAnswer {
     answer: ReleasedAnswer,
     encoder: StreamEncoder,
-    hash: AnswerHash,
+    digest: AnswerDigest,
     rows: u64,
     bytes: u64,
     complete: bool,
@@ -69,7 +54,7 @@ impl ReleasedAnswer {
         Ok(IpcAnswer {
             answer: self,
             encoder,
-            hash: AnswerHash::default(),
+            digest: AnswerDigest::default(),
             rows: 0,
             bytes: 0,
             complete: false,
@@ -78,12 +63,12 @@ impl ReleasedAnswer {
 }
 
 impl IpcAnswer {
-    /// The next chunk; `None` after the end marker.
+    /// The next chunk; `None` after the end marker. Nothing is lost if the future is dropped.
     ///
     /// # Errors
     /// As [`ReleasedAnswer::next_batch`], and [`QueryError::Encoding`] for a row that is too large; no end marker
     /// follows then.
-    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, QueryError> {
+    pub async fn next_chunk(&mut self) -> Result<Option<ReleasedChunk>, QueryError> {
         if self.complete {
             return Ok(None);
         }
@@ -99,10 +84,11 @@ impl IpcAnswer {
                 self.complete = true;
             }
         }
-        let chunk = Bytes::from(self.encoder.take());
-        self.hash.update(&chunk);
-        self.bytes = self.bytes.saturating_add(chunk.len().try_into().unwrap_or(u64::MAX));
-        Ok(Some(chunk))
+        let bytes = Bytes::from(self.encoder.take());
+        self.digest.update(&bytes);
+        self.bytes = self.bytes.saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
+        let totals = self.totals();
+        Ok(Some(ReleasedChunk { bytes, totals }))
     }
 
     /// What was released so far.
@@ -111,7 +97,7 @@ impl IpcAnswer {
         AnswerTotals {
             rows: self.rows,
             bytes: self.bytes,
-            answer: self.hash.digest(),
+            answer: self.digest.finish(),
             suppressed_cells: self.answer.suppressed_cells(),
             complete: self.complete,
         }
@@ -123,7 +109,7 @@ impl IpcAnswer {
         stream::unfold(Some(self), |state| async {
             let mut ipc = state?;
             match ipc.next_chunk().await {
-                Ok(chunk) => chunk.map(|chunk| (Ok(chunk), Some(ipc))),
+                Ok(chunk) => chunk.map(|chunk| (Ok(chunk.bytes), Some(ipc))),
                 Err(error) => Some((Err(error), None)),
             }
         })

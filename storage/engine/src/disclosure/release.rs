@@ -179,22 +179,15 @@ impl ReleasedAnswer {
     }
 }
 
-/// The number of rows that fit in [`CHUNK_BYTES`], at least one.
+/// The number of rows in each of the fewest equal parts that fit in [`CHUNK_BYTES`], at least one: a chunk takes a round trip, however short.
 pub(crate) fn rows_in_a_chunk(batch: &RecordBatch) -> usize {
     let bytes: usize = batch
         .columns()
         .iter()
         .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
         .sum();
-    let rows = batch.num_rows();
-    if bytes <= CHUNK_BYTES {
-        rows
-    } else {
-        rows.saturating_mul(CHUNK_BYTES)
-            .checked_div(bytes)
-            .unwrap_or(rows)
-            .max(1)
-    }
+    let parts = bytes.div_ceil(CHUNK_BYTES).max(1);
+    batch.num_rows().div_ceil(parts).max(1)
 }
 
 impl fmt::Debug for ReleasedAnswer {

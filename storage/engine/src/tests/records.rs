@@ -19,7 +19,7 @@ async fn released_bytes_contain_no_text_of_other_rows() {
         let mut ipc = fixture.query(some.clone(), sql).await.unwrap().into_ipc().unwrap();
         let mut bytes = Vec::new();
         while let Some(chunk) = ipc.next_chunk().await.unwrap() {
-            bytes.extend_from_slice(&chunk);
+            bytes.extend_from_slice(&chunk.bytes);
         }
         let text = String::from_utf8_lossy(&bytes);
         assert!(text.contains("Sentinel-11"), "{sql}");
@@ -302,7 +302,7 @@ async fn released_answer_is_arrow_and_its_totals_match() {
         .unwrap();
     let mut bytes = Vec::new();
     while let Some(chunk) = ipc.next_chunk().await.unwrap() {
-        bytes.extend_from_slice(&chunk);
+        bytes.extend_from_slice(&chunk.bytes);
     }
     let totals = ipc.totals();
     assert_eq!(

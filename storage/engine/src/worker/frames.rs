@@ -1,4 +1,6 @@
 //! Frames between the node and an engine process: a length, a kind, a body.
+//!
+//! The header has eight bytes, so that a body is aligned like the rows in it, which are then not copied.
 
 use std::io;
 
@@ -7,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Maximum length of a frame's body, in bytes.
 pub(super) const MAX_FRAME: usize = 64 << 20;
-/// A length of 32 bits and a kind of 8.
-const HEADER: usize = 5;
+/// A length of 32 bits, a kind of 8, and zeros.
+const HEADER: usize = 8;
 
 /// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +96,9 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             self.buffer.reserve(HEADER);
             return Ok(None);
         };
-        let [length @ .., kind] = *header;
+        let [length @ .., kind, 0, 0, 0] = *header else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
         let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
         if length > MAX_FRAME {
             return Err(io::ErrorKind::InvalidData.into());
@@ -120,7 +124,7 @@ pub(super) async fn send<W: AsyncWrite + Unpin>(to: &mut W, kind: Kind, head: &[
     let length = short.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut first = Vec::with_capacity(HEADER.saturating_add(head.len()));
     first.extend(length.to_le_bytes());
-    first.push(kind.byte());
+    first.extend([kind.byte(), 0, 0, 0]);
     first.extend_from_slice(head);
     to.write_all(&first).await?;
     to.write_all(rest).await
@@ -150,7 +154,13 @@ mod tests {
 
     #[tokio::test]
     async fn invalid_frame_allocates_no_memory_and_is_an_error() {
-        for bytes in [vec![0xff; 9], vec![0, 0, 0, 0, 99], vec![4, 0, 0, 0, 0, 1], vec![1, 2]] {
+        for bytes in [
+            vec![0xff; 9],
+            vec![0, 0, 0, 0, 99, 0, 0, 0],
+            vec![0, 0, 0, 0, 0, 0, 0, 1],
+            vec![4, 0, 0, 0, 0, 0, 0, 0, 1],
+            vec![1, 2],
+        ] {
             assert!(read(bytes).await.is_err());
         }
     }

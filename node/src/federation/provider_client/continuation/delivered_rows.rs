@@ -4,7 +4,6 @@
 //! The encoding is Arrow's row format: a value, an empty text and a missing value differ, and each column ends by itself, so that no two
 //! rows of the same columns have the same bytes. A length goes before each row.
 
-use concordat_protocol::wire::messages::AnswerDigest;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::error::ArrowError;
@@ -19,8 +18,10 @@ const ENCODED_ROWS: usize = 1024;
 pub(super) struct DeliveredRows {
     converter: RowConverter,
     encoded: Rows,
+    /// The encoded rows, one after the other.
+    bytes: Vec<u8>,
     /// It is compared here and goes nowhere.
-    digest: AnswerDigest,
+    digest: blake3::Hasher,
     number: u64,
 }
 
@@ -36,7 +37,8 @@ impl DeliveredRows {
         Ok(Self {
             encoded: converter.empty_rows(0, 0),
             converter,
-            digest: AnswerDigest::default(),
+            bytes: Vec::new(),
+            digest: blake3::Hasher::new(),
             number: 0,
         })
     }
@@ -57,11 +59,13 @@ impl DeliveredRows {
             self.encoded.clear();
             let encoded = self.converter.append(&mut self.encoded, part.columns());
             encoded.map_err(unencodable)?;
+            self.bytes.clear();
             for row in &self.encoded {
                 let length = u64::try_from(row.data().len()).unwrap_or(u64::MAX);
-                self.digest.update(&length.to_le_bytes());
-                self.digest.update(row.data());
+                self.bytes.extend(length.to_le_bytes());
+                self.bytes.extend_from_slice(row.data());
             }
+            self.digest.update(&self.bytes);
         }
         self.number = self.number.saturating_add(u64::try_from(rows).unwrap_or(u64::MAX));
         Ok(())
@@ -69,7 +73,7 @@ impl DeliveredRows {
 
     /// Whether both are the same rows in the same order.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.number == other.number && self.digest.finish() == other.digest.finish()
+        self.number == other.number && self.digest.finalize() == other.digest.finalize()
     }
 }
 
@@ -82,7 +86,6 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;
 
-    use concordat_protocol::ids::Digest32;
     use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 
     use super::*;
@@ -99,12 +102,12 @@ mod tests {
         Some("a longer text that takes more than one block of the encoding"),
     ];
 
-    fn digest(batches: &[RecordBatch]) -> Digest32 {
+    fn digest(batches: &[RecordBatch]) -> [u8; 32] {
         let mut rows = DeliveredRows::none(&batches[0].schema()).unwrap();
         for batch in batches {
             rows.add(batch).unwrap();
         }
-        rows.digest.finish()
+        rows.digest.finalize().into()
     }
 
     #[test]
