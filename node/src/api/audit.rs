@@ -22,15 +22,15 @@ use crate::services::audit;
 pub(super) fn routes() -> Vec<Route> {
     let verifies = Access::Needs(Action::VerifyLedger);
     vec![
-        Route::new("/v1/audit/entries", Access::Needs(Action::ReadLedger), get(tail)).describe([Operation::get(
-            "The newest entries of the ledger",
-        )
-        .query::<Tail>()
-        .returns_items::<Entry>()]),
+        Route::new("/v1/audit/entries", Access::Needs(Action::ReadLedger), get(tail)).describe(|| {
+            [Operation::get("The newest entries of the ledger")
+                .query::<Tail>()
+                .returns_items::<Entry>()]
+        }),
         Route::new("/v1/audit/verify", verifies, post(verify))
-            .describe([Operation::post("Check the whole ledger").returns::<AuditReport>()]),
+            .describe(|| [Operation::post("Check the whole ledger").returns::<AuditReport>()]),
         Route::new("/v1/audit/proofs/{sequence}", verifies, get(prove))
-            .describe([Operation::get("The proof that an entry is in the ledger").returns_object()]),
+            .describe(|| [Operation::get("The proof that an entry is in the ledger").returns_object()]),
     ]
 }
 

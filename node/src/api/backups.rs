@@ -12,11 +12,11 @@ use crate::iam::Action;
 use crate::services::backups;
 
 pub(super) fn routes() -> Vec<Route> {
-    let operation = Operation::post("Take a snapshot")
-        .accepts::<BackupTarget>()
-        .returns::<Snapshot>();
     let route = Route::new("/v1/backups", Access::Needs(Action::MakeBackup), post(create));
-    vec![route.describe([operation])]
+    vec![route.describe(|| {
+        let operation = Operation::post("Take a snapshot").accepts::<BackupTarget>();
+        [operation.returns::<Snapshot>()]
+    })]
 }
 
 async fn create(

@@ -28,86 +28,98 @@ pub(super) fn routes() -> Vec<Route> {
 
 fn members() -> Vec<Route> {
     vec![
-        Route::new("/v1/consortium/found", MANAGE, post(found)).describe([Operation::post("Found a consortium")
-            .accepts::<NewConsortium>()
-            .returns::<Roster>()]),
+        Route::new("/v1/consortium/found", MANAGE, post(found)).describe(|| {
+            [Operation::post("Found a consortium")
+                .accepts::<NewConsortium>()
+                .returns::<Roster>()]
+        }),
         Route::new(
             "/v1/consortium/enrollment",
             MANAGE,
             get(application).post(application_of_further_node),
         )
-        .describe([
-            Operation::get("The application of this node").returns::<Application>(),
-            Operation::post("The application of a further node of a member")
-                .accepts::<FileContent>()
-                .returns::<Application>(),
-        ]),
-        Route::new("/v1/consortium/members", MANAGE, post(admit)).describe([Operation::post(
-            "Admit a member, or propose it to the other holders of the charter",
-        )
-        .accepts::<NewMember>()
-        .returns::<Admitted>()]),
-        Route::new("/v1/consortium/members/{institution}/remove", MANAGE, post(remove)).describe([Operation::post(
-            "Remove a member, or propose it to the other holders of the charter",
-        )
-        .returns::<IssuedChange>()]),
+        .describe(|| {
+            [
+                Operation::get("The application of this node").returns::<Application>(),
+                Operation::post("The application of a further node of a member")
+                    .accepts::<FileContent>()
+                    .returns::<Application>(),
+            ]
+        }),
+        Route::new("/v1/consortium/members", MANAGE, post(admit)).describe(|| {
+            [
+                Operation::post("Admit a member, or propose it to the other holders of the charter")
+                    .accepts::<NewMember>()
+                    .returns::<Admitted>(),
+            ]
+        }),
+        Route::new("/v1/consortium/members/{institution}/remove", MANAGE, post(remove)).describe(|| {
+            [
+                Operation::post("Remove a member, or propose it to the other holders of the charter")
+                    .returns::<IssuedChange>(),
+            ]
+        }),
         Route::new(
             "/v1/consortium/members/{institution}/confirm-key",
             MANAGE,
             post(confirm_key),
         )
-        .describe([
-            Operation::post("Confirm the key of a member that the holders of the charter replaced")
-                .accepts::<KeyConfirmation>()
-                .returns::<ConfirmedKey>(),
-        ]),
-        Route::new("/v1/consortium/join", MANAGE, post(join)).describe([Operation::post(
-            "Join a consortium by its roster",
-        )
-        .accepts::<FileContent>()
-        .returns::<Roster>()]),
+        .describe(|| {
+            [
+                Operation::post("Confirm the key of a member that the holders of the charter replaced")
+                    .accepts::<KeyConfirmation>()
+                    .returns::<ConfirmedKey>(),
+            ]
+        }),
+        Route::new("/v1/consortium/join", MANAGE, post(join)).describe(|| {
+            [Operation::post("Join a consortium by its roster")
+                .accepts::<FileContent>()
+                .returns::<Roster>()]
+        }),
     ]
 }
 
 fn rosters() -> Vec<Route> {
     vec![
         Route::new("/v1/consortium/roster", Access::Needs(Action::ReadRoster), get(roster))
-            .describe([Operation::get("The newest roster").returns::<Roster>()]),
-        Route::new("/v1/consortium/roster/import", MANAGE, post(import)).describe([Operation::post(
-            "Import a newer roster",
-        )
-        .accepts::<FileContent>()
-        .returns::<Roster>()]),
-        Route::new("/v1/consortium/roster/review", MANAGE, post(review_roster)).describe([Operation::post(
-            "What a proposed roster changes",
-        )
-        .accepts::<FileContent>()
-        .returns::<DocumentReview>()]),
-        Route::new("/v1/consortium/roster/sign", MANAGE, post(sign_roster)).describe([Operation::post(
-            "Sign a proposed roster",
-        )
-        .accepts::<SignatureRequest>()
-        .returns::<IssuedChange>()]),
+            .describe(|| [Operation::get("The newest roster").returns::<Roster>()]),
+        Route::new("/v1/consortium/roster/import", MANAGE, post(import)).describe(|| {
+            [Operation::post("Import a newer roster")
+                .accepts::<FileContent>()
+                .returns::<Roster>()]
+        }),
+        Route::new("/v1/consortium/roster/review", MANAGE, post(review_roster)).describe(|| {
+            [Operation::post("What a proposed roster changes")
+                .accepts::<FileContent>()
+                .returns::<DocumentReview>()]
+        }),
+        Route::new("/v1/consortium/roster/sign", MANAGE, post(sign_roster)).describe(|| {
+            [Operation::post("Sign a proposed roster")
+                .accepts::<SignatureRequest>()
+                .returns::<IssuedChange>()]
+        }),
     ]
 }
 
 fn charters() -> Vec<Route> {
     vec![
-        Route::new("/v1/consortium/charter", MANAGE, post(change_charter)).describe([Operation::post(
-            "Change the charter, or propose it to its other holders",
-        )
-        .accepts::<NewCharter>()
-        .returns::<IssuedChange>()]),
-        Route::new("/v1/consortium/charter/review", MANAGE, post(review_charter)).describe([Operation::post(
-            "What a proposed change of the charter changes",
-        )
-        .accepts::<FileContent>()
-        .returns::<DocumentReview>()]),
-        Route::new("/v1/consortium/charter/sign", MANAGE, post(sign_charter)).describe([Operation::post(
-            "Sign a proposed change of the charter",
-        )
-        .accepts::<SignatureRequest>()
-        .returns::<IssuedChange>()]),
+        Route::new("/v1/consortium/charter", MANAGE, post(change_charter)).describe(|| {
+            [
+                Operation::post("Change the charter, or propose it to its other holders")
+                    .accepts::<NewCharter>()
+                    .returns::<IssuedChange>(),
+            ]
+        }),
+        Route::new("/v1/consortium/charter/review", MANAGE, post(review_charter)).describe(|| {
+            [Operation::post("What a proposed change of the charter changes")
+                .accepts::<FileContent>()
+                .returns::<DocumentReview>()]
+        }),
+        Route::new("/v1/consortium/charter/sign", MANAGE, post(sign_charter)).describe(|| {
+            [Operation::post("Sign a proposed change of the charter")
+                .accepts::<SignatureRequest>()
+                .returns::<IssuedChange>()]
+        }),
     ]
 }
 
@@ -119,29 +131,33 @@ fn ledgers() -> Vec<Route> {
             Access::Needs(Action::ReadStatus),
             get(ledger_conflicts),
         )
-        .describe([
-            Operation::get("Ledgers that contradict what their nodes have signed").returns::<LedgerConflicts>()
-        ]),
+        .describe(|| {
+            [Operation::get("Ledgers that contradict what their nodes have signed").returns::<LedgerConflicts>()]
+        }),
         Route::new(
             "/v1/consortium/ledgers/acknowledge",
             acknowledge,
             post(acknowledge_peer),
         )
-        .describe([
-            Operation::post("Acknowledge the ledger of a member that was replaced by another")
-                .accepts::<PeerLedgerHead>()
-                .returns::<PeerLedgerConflict>(),
-        ]),
+        .describe(|| {
+            [
+                Operation::post("Acknowledge the ledger of a member that was replaced by another")
+                    .accepts::<PeerLedgerHead>()
+                    .returns::<PeerLedgerConflict>(),
+            ]
+        }),
         Route::new(
             "/v1/consortium/ledgers/acknowledge-own",
             acknowledge,
             post(acknowledge_own),
         )
-        .describe([
-            Operation::post("Acknowledge that this node continues from an older ledger")
-                .accepts::<OwnLedgerHead>()
-                .returns::<LedgerGeneration>(),
-        ]),
+        .describe(|| {
+            [
+                Operation::post("Acknowledge that this node continues from an older ledger")
+                    .accepts::<OwnLedgerHead>()
+                    .returns::<LedgerGeneration>(),
+            ]
+        }),
     ]
 }
 

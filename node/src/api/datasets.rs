@@ -28,39 +28,39 @@ pub(super) fn routes() -> Vec<Route> {
     let erasing = Access::Needs(Action::EraseDataset);
     vec![
         Route::new("/v1/datasets", read, get(list))
-            .describe([Operation::get("The datasets of this institution").returns_items::<DatasetSummary>()]),
+            .describe(|| [Operation::get("The datasets of this institution").returns_items::<DatasetSummary>()]),
         Route::new("/v1/datasets/{name}", read, get(show))
-            .describe([Operation::get("A dataset with its columns, classes and limits").returns::<Dataset>()]),
+            .describe(|| [Operation::get("A dataset with its columns, classes and limits").returns::<Dataset>()]),
         Route::new("/v1/datasets/{name}/versions", read, get(versions))
-            .describe([Operation::get("The versions of a dataset").returns_items::<DatasetVersion>()]),
+            .describe(|| [Operation::get("The versions of a dataset").returns_items::<DatasetVersion>()]),
         Route::new("/v1/datasets/{name}/verify", read, post(verify))
-            .describe([Operation::post("Check every object of a dataset").returns::<DatasetCheck>()]),
-        Route::new("/v1/datasets/{name}/classify", classifying, post(classify)).describe([Operation::post(
-            "Set the classes of columns",
-        )
-        .accepts::<NewClasses>()
-        .returns::<Dataset>()]),
-        Route::new("/v1/datasets/{name}/retain", importing, post(retain)).describe([Operation::post(
-            "Set how many versions are retained",
-        )
-        .accepts::<NewRetention>()
-        .returns::<Retention>()]),
-        Route::new("/v1/datasets/{name}/erase", erasing, post(erase)).describe([Operation::post(
-            "Erase a dataset by destroying its keys",
-        )
-        .accepts::<ErasureRequest>()
-        .returns::<Erased>()]),
+            .describe(|| [Operation::post("Check every object of a dataset").returns::<DatasetCheck>()]),
+        Route::new("/v1/datasets/{name}/classify", classifying, post(classify)).describe(|| {
+            [Operation::post("Set the classes of columns")
+                .accepts::<NewClasses>()
+                .returns::<Dataset>()]
+        }),
+        Route::new("/v1/datasets/{name}/retain", importing, post(retain)).describe(|| {
+            [Operation::post("Set how many versions are retained")
+                .accepts::<NewRetention>()
+                .returns::<Retention>()]
+        }),
+        Route::new("/v1/datasets/{name}/erase", erasing, post(erase)).describe(|| {
+            [Operation::post("Erase a dataset by destroying its keys")
+                .accepts::<ErasureRequest>()
+                .returns::<Erased>()]
+        }),
         Route::new("/v1/erasures", read, get(erasures))
-            .describe([Operation::get("The signed statements of erasures").returns_items::<Erasure>()]),
+            .describe(|| [Operation::get("The signed statements of erasures").returns_items::<Erasure>()]),
         Route::new("/v1/datasets/{name}/publish", publishing, post(publish))
-            .describe([Operation::post("Show a dataset to members").returns::<DatasetSummary>()]),
-        Route::new("/v1/datasets/{name}/limits", publishing, post(limit)).describe([Operation::post(
-            "Set the limits of a dataset",
-        )
-        .accepts::<NewLimits>()
-        .returns::<Dataset>()]),
+            .describe(|| [Operation::post("Show a dataset to members").returns::<DatasetSummary>()]),
+        Route::new("/v1/datasets/{name}/limits", publishing, post(limit)).describe(|| {
+            [Operation::post("Set the limits of a dataset")
+                .accepts::<NewLimits>()
+                .returns::<Dataset>()]
+        }),
         Route::new("/v1/datasets/{name}/withdraw", publishing, post(withdraw))
-            .describe([Operation::post("Hide a dataset from members").returns::<DatasetSummary>()]),
+            .describe(|| [Operation::post("Hide a dataset from members").returns::<DatasetSummary>()]),
     ]
 }
 

@@ -27,27 +27,28 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Needs(Action::ReadLedger),
             get(show),
         )
-        .describe([Operation::get("The record of a query; its text only for auditors").returns::<QueryRecord>()]),
+        .describe(|| [Operation::get("The record of a query; its text only for auditors").returns::<QueryRecord>()]),
         Route::new(
             "/v1/audit/receipts/{query}",
             Access::Needs(Action::ReadEvidence),
             get(receipt),
         )
-        .describe([Operation::get("The evidence of a query, for `concordat-verify`").returns_object()]),
+        .describe(|| [Operation::get("The evidence of a query, for `concordat-verify`").returns_object()]),
         Route::new(
             "/v1/audit/queries/{query}/write-off",
             Access::Needs(Action::WriteOffReceipt),
             post(write_off),
         )
-        .describe([
-            Operation::post("Write off a receipt that its consumer cannot countersign")
-                .accepts::<WriteOff>()
-                .returns::<WrittenOff>(),
-        ]),
-        Route::new("/v1/audit/export", Access::Needs(Action::ReadEvidence), get(export))
-            .describe([
-                Operation::get("The whole ledger, for `concordat-verify`").returns_bytes("application/x-ndjson")
-            ]),
+        .describe(|| {
+            [
+                Operation::post("Write off a receipt that its consumer cannot countersign")
+                    .accepts::<WriteOff>()
+                    .returns::<WrittenOff>(),
+            ]
+        }),
+        Route::new("/v1/audit/export", Access::Needs(Action::ReadEvidence), get(export)).describe(|| {
+            [Operation::get("The whole ledger, for `concordat-verify`").returns_bytes("application/x-ndjson")]
+        }),
     ]
 }
 

@@ -20,61 +20,65 @@ pub(super) fn routes() -> Vec<Route> {
     let read = Access::Needs(Action::ReadGrants);
     let negotiating = [
         Route::new("/v1/grants", read, get(list))
-            .describe([Operation::get("Negotiations and grants").returns_array::<Grant>()]),
-        Route::new("/v1/grants/request", Access::Needs(Action::RequestGrant), post(request)).describe([
-            Operation::post("Request a grant")
+            .describe(|| [Operation::get("Negotiations and grants").returns_array::<Grant>()]),
+        Route::new("/v1/grants/request", Access::Needs(Action::RequestGrant), post(request)).describe(|| {
+            [Operation::post("Request a grant")
                 .accepts::<GrantRequest>()
-                .returns::<Grant>(),
-        ]),
+                .returns::<Grant>()]
+        }),
         Route::new("/v1/grants/{id}", read, get(show))
-            .describe([Operation::get("A negotiation and its grant").returns::<Grant>()]),
+            .describe(|| [Operation::get("A negotiation and its grant").returns::<Grant>()]),
         Route::new("/v1/grants/{id}/transcript", read, get(transcript))
-            .describe([Operation::get("The messages of a negotiation").returns::<Transcript>()]),
+            .describe(|| [Operation::get("The messages of a negotiation").returns::<Transcript>()]),
         Route::new(
             "/v1/grants/{id}/offer",
             Access::Needs(Action::AnswerRequests),
             post(offer),
         )
-        .describe([Operation::post("Make an offer, at most what the policy allows")
-            .accepts::<OfferTerms>()
-            .returns::<Grant>()]),
+        .describe(|| {
+            [Operation::post("Make an offer, at most what the policy allows")
+                .accepts::<OfferTerms>()
+                .returns::<Grant>()]
+        }),
         Route::new(
             "/v1/grants/{id}/accept",
             Access::Needs(Action::AcceptOffer),
             post(accept),
         )
-        .describe([Operation::post("Accept an offer").returns::<Grant>()]),
+        .describe(|| [Operation::post("Accept an offer").returns::<Grant>()]),
         Route::new(
             "/v1/grants/{id}/verify",
             Access::Needs(Action::AcceptOffer),
             post(verify),
         )
-        .describe([Operation::post("Sign the terms of an accepted offer").returns::<Grant>()]),
+        .describe(|| [Operation::post("Sign the terms of an accepted offer").returns::<Grant>()]),
     ];
     negotiating.into_iter().chain(changes()).collect()
 }
 
+fn change(summary: &'static str) -> [Operation; 1] {
+    let operation = Operation::post(summary).accepts::<GrantChange>();
+    [operation.returns::<Grant>()]
+}
+
 /// The routes that end a negotiation or change a grant, with a reason.
 fn changes() -> [Route; 5] {
-    let change = |summary| {
-        let operation = Operation::post(summary).accepts::<GrantChange>();
-        [operation.returns::<Grant>()]
-    };
     let revoking = Action::RevokeGrant;
     let suspending = Action::SuspendGrant;
     [
-        Route::new("/v1/grants/{id}/reject", Access::LoggedIn, post(reject)).describe(change("End a negotiation")),
-        Route::new("/v1/grants/{id}/revoke", Access::Needs(revoking), post(revoke)).describe(change("Revoke a grant")),
+        Route::new("/v1/grants/{id}/reject", Access::LoggedIn, post(reject)).describe(|| change("End a negotiation")),
+        Route::new("/v1/grants/{id}/revoke", Access::Needs(revoking), post(revoke))
+            .describe(|| change("Revoke a grant")),
         Route::new("/v1/grants/{id}/suspend", Access::Needs(suspending), post(suspend))
-            .describe(change("Suspend a grant")),
+            .describe(|| change("Suspend a grant")),
         Route::new("/v1/grants/{id}/resume", Access::Needs(suspending), post(resume))
-            .describe(change("Resume a suspended grant")),
+            .describe(|| change("Resume a suspended grant")),
         Route::new(
             "/v1/grants/{id}/relinquish",
             Access::Needs(Action::RelinquishGrant),
             post(relinquish),
         )
-        .describe(change("Give up a grant of another institution")),
+        .describe(|| change("Give up a grant of another institution")),
     ]
 }
 

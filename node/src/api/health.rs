@@ -10,11 +10,11 @@ use crate::services::health::{self, Gauge};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new("/healthz", Access::Open, get(alive)).describe([Operation::get("Whether the process runs")]),
+        Route::new("/healthz", Access::Open, get(alive)).describe(|| [Operation::get("Whether the process runs")]),
         Route::new("/readyz", Access::Open, get(ready))
-            .describe([Operation::get("Whether a request would be served now")]),
+            .describe(|| [Operation::get("Whether a request would be served now")]),
         Route::new("/metrics", Access::Open, get(metrics))
-            .describe([Operation::get("Metrics in the Prometheus text format")]),
+            .describe(|| [Operation::get("Metrics in the Prometheus text format")]),
     ]
 }
 

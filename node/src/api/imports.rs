@@ -38,31 +38,35 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Needs(Action::ImportDataset),
             post(import).get(check),
         )
-        .describe([
-            Operation::get("Whether the caller may import the dataset").returns::<ImportPermission>(),
-            Operation::post("Import a table: a line of JSON, then the bytes of the file")
-                .accepts_line_and_bytes::<ImportOptions>(UPLOAD)
-                .returns_lines::<ImportLine>(REPORT),
-        ]),
+        .describe(|| {
+            [
+                Operation::get("Whether the caller may import the dataset").returns::<ImportPermission>(),
+                Operation::post("Import a table: a line of JSON, then the bytes of the file")
+                    .accepts_line_and_bytes::<ImportOptions>(UPLOAD)
+                    .returns_lines::<ImportLine>(REPORT),
+            ]
+        }),
         Route::new(
             "/v1/imports/inspect",
             Access::Needs(Action::ImportDataset),
             post(inspect).get(check_inspection),
         )
-        .describe([
-            Operation::get("Whether the caller may inspect a file").returns::<InspectionPermission>(),
-            Operation::post("Show what would be imported: a line of JSON, then the bytes of the file")
-                .accepts_line_and_bytes::<InspectionRequest>(UPLOAD)
-                .returns::<Inspection>(),
-        ]),
+        .describe(|| {
+            [
+                Operation::get("Whether the caller may inspect a file").returns::<InspectionPermission>(),
+                Operation::post("Show what would be imported: a line of JSON, then the bytes of the file")
+                    .accepts_line_and_bytes::<InspectionRequest>(UPLOAD)
+                    .returns::<Inspection>(),
+            ]
+        }),
         Route::new(
             "/v1/datasets/{name}/notes",
             Access::Needs(Action::ReadDatasets),
             get(notes),
         )
-        .describe([
-            Operation::get("The notes and the options of the latest import of a dataset").returns::<DatasetNotes>(),
-        ]),
+        .describe(|| {
+            [Operation::get("The notes and the options of the latest import of a dataset").returns::<DatasetNotes>()]
+        }),
     ]
 }
 

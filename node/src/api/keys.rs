@@ -19,15 +19,17 @@ pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageKeys);
     vec![
         Route::new("/v1/keys", manage, get(status))
-            .describe([Operation::get("Which keys exist").returns::<KeyStatus>()]),
-        Route::new("/v1/keys/rotate", manage, post(rotate)).describe([Operation::post("Rotate a key")
-            .accepts::<Rotation>()
-            .returns::<Rotated>()]),
-        Route::new("/v1/keys/backup", manage, post(back_up)).describe([Operation::post(
-            "Encrypt the node's keys to recovery keys",
-        )
-        .accepts::<Recipients>()
-        .returns::<KeyBackup>()]),
+            .describe(|| [Operation::get("Which keys exist").returns::<KeyStatus>()]),
+        Route::new("/v1/keys/rotate", manage, post(rotate)).describe(|| {
+            [Operation::post("Rotate a key")
+                .accepts::<Rotation>()
+                .returns::<Rotated>()]
+        }),
+        Route::new("/v1/keys/backup", manage, post(back_up)).describe(|| {
+            [Operation::post("Encrypt the node's keys to recovery keys")
+                .accepts::<Recipients>()
+                .returns::<KeyBackup>()]
+        }),
     ]
 }
 

@@ -1,20 +1,21 @@
 //! The description of this API, made of its routes.
 
-use std::sync::Arc;
-
 use axum::{Json, routing::get};
-use concordat_documents::openapi::{Operation, Path, document};
+use concordat_documents::openapi::{OpenApi, Operation, Path, document};
 use concordat_documents::problem::Problem;
 
 use super::route_access::{Access, Route};
 
-/// The route that describes itself and `others`.
-pub(super) fn route(others: &[Route]) -> Route {
-    let own = Route::new("/v1/openapi.json", Access::LoggedIn, get(async || {}))
-        .describe([Operation::get("The description of this API: OpenAPI 3.1").returns_object()]);
-    let paths = others.iter().chain([&own]).map(path);
-    let description = Arc::new(document::<Problem>(env!("CARGO_PKG_VERSION"), paths));
-    own.handled_by(get(async move || Json(Arc::clone(&description))))
+/// The route that describes all routes.
+pub(super) fn routes() -> Vec<Route> {
+    let described = Route::new("/v1/openapi.json", Access::LoggedIn, get(describe));
+    vec![described.describe(|| [Operation::get("The description of this API: OpenAPI 3.1").returns_object()])]
+}
+
+/// It is read once by the author of a program, so it is made when it is read.
+async fn describe() -> Json<OpenApi> {
+    let routes = super::routes();
+    Json(document::<Problem>(env!("CARGO_PKG_VERSION"), routes.iter().map(path)))
 }
 
 fn path(route: &Route) -> Path {
@@ -34,6 +35,6 @@ fn path(route: &Route) -> Path {
         path: route.path,
         needs_session,
         access,
-        operations: route.operations.clone(),
+        operations: route.operations(),
     }
 }

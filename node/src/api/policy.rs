@@ -25,39 +25,43 @@ pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManagePolicy);
     vec![
         Route::new("/v1/policy", read, get(show))
-            .describe([Operation::get("The current policy set").returns::<CurrentPolicySet>()]),
+            .describe(|| [Operation::get("The current policy set").returns::<CurrentPolicySet>()]),
         Route::new("/v1/policy/sets", read, get(history))
-            .describe([Operation::get("All policy sets, the newest first").returns_items::<PolicySetSummary>()]),
+            .describe(|| [Operation::get("All policy sets, the newest first").returns_items::<PolicySetSummary>()]),
         Route::new("/v1/policy/sets/{number}", read, get(numbered))
-            .describe([Operation::get("A policy set").returns::<PolicySet>()]),
-        Route::new("/v1/policy/check", read, post(check)).describe([Operation::post("Validate a policy set")
-            .accepts::<PolicySources>()
-            .returns::<CheckedPolicy>()]),
-        Route::new("/v1/policy/test", read, post(test)).describe([Operation::post(
-            "Run test cases against a policy set",
-        )
-        .accepts::<PolicyTest>()
-        .returns::<PolicyTestReport>()]),
-        Route::new("/v1/policy/diff", read, post(compare)).describe([Operation::post(
-            "What a policy set permits more and less than another one",
-        )
-        .accepts::<PolicyComparison>()
-        .returns::<PolicyDiff>()]),
-        Route::new("/v1/policy/apply", manage, post(apply)).describe([Operation::post(
-            "Apply a policy set, or propose it",
-        )
-        .accepts::<NewPolicySet>()
-        .returns::<AppliedPolicy>()]),
-        Route::new("/v1/policy/approve", manage, post(approve)).describe([Operation::post(
-            "Approve a proposed policy set",
-        )
-        .accepts::<PolicyApproval>()
-        .returns::<AppliedPolicy>()]),
-        Route::new("/v1/policy/rollback", manage, post(roll_back)).describe([Operation::post(
-            "Apply an earlier policy set again",
-        )
-        .accepts::<PolicyRollback>()
-        .returns::<AppliedPolicy>()]),
+            .describe(|| [Operation::get("A policy set").returns::<PolicySet>()]),
+        Route::new("/v1/policy/check", read, post(check)).describe(|| {
+            [Operation::post("Validate a policy set")
+                .accepts::<PolicySources>()
+                .returns::<CheckedPolicy>()]
+        }),
+        Route::new("/v1/policy/test", read, post(test)).describe(|| {
+            [Operation::post("Run test cases against a policy set")
+                .accepts::<PolicyTest>()
+                .returns::<PolicyTestReport>()]
+        }),
+        Route::new("/v1/policy/diff", read, post(compare)).describe(|| {
+            [
+                Operation::post("What a policy set permits more and less than another one")
+                    .accepts::<PolicyComparison>()
+                    .returns::<PolicyDiff>(),
+            ]
+        }),
+        Route::new("/v1/policy/apply", manage, post(apply)).describe(|| {
+            [Operation::post("Apply a policy set, or propose it")
+                .accepts::<NewPolicySet>()
+                .returns::<AppliedPolicy>()]
+        }),
+        Route::new("/v1/policy/approve", manage, post(approve)).describe(|| {
+            [Operation::post("Approve a proposed policy set")
+                .accepts::<PolicyApproval>()
+                .returns::<AppliedPolicy>()]
+        }),
+        Route::new("/v1/policy/rollback", manage, post(roll_back)).describe(|| {
+            [Operation::post("Apply an earlier policy set again")
+                .accepts::<PolicyRollback>()
+                .returns::<AppliedPolicy>()]
+        }),
     ]
 }
 

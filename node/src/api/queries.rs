@@ -31,27 +31,29 @@ const CHUNK: usize = 1 << 20;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new("/v1/query", Access::Needs(Action::Query), post(query)).describe([Operation::post(
-            "Run a query; the answer is an Arrow IPC stream in parts",
-        )
-        .accepts::<QueryRequest>()
-        .returns_bytes(PARTS)]),
+        Route::new("/v1/query", Access::Needs(Action::Query), post(query)).describe(|| {
+            [
+                Operation::post("Run a query; the answer is an Arrow IPC stream in parts")
+                    .accepts::<QueryRequest>()
+                    .returns_bytes(PARTS),
+            ]
+        }),
         Route::new(
             "/v1/query/functions",
             Access::Needs(Action::ExplainDecision),
             get(functions),
         )
-        .describe([Operation::get("What a query can compute, and at which tier").returns_items::<FunctionRule>()]),
-        Route::new("/v1/catalog", Access::Needs(Action::ReadCatalog), get(catalog)).describe([Operation::get(
-            "What other members publish",
-        )
-        .query::<CatalogQuery>()
-        .returns::<Catalog>()]),
-        Route::new("/v1/why", Access::Needs(Action::ExplainDecision), post(why)).describe([Operation::post(
-            "A decision, rule by rule",
-        )
-        .accepts::<WhyRequest>()
-        .returns::<Why>()]),
+        .describe(|| [Operation::get("What a query can compute, and at which tier").returns_items::<FunctionRule>()]),
+        Route::new("/v1/catalog", Access::Needs(Action::ReadCatalog), get(catalog)).describe(|| {
+            [Operation::get("What other members publish")
+                .query::<CatalogQuery>()
+                .returns::<Catalog>()]
+        }),
+        Route::new("/v1/why", Access::Needs(Action::ExplainDecision), post(why)).describe(|| {
+            [Operation::post("A decision, rule by rule")
+                .accepts::<WhyRequest>()
+                .returns::<Why>()]
+        }),
     ]
 }
 

@@ -4,6 +4,8 @@
 //! checked against the actor's roles; the handler receives the actor as [`Caller`]. A request without a session ends with
 //! `locked`, one without the role with `denied`, and the reason names the roles that are permitted.
 
+use std::fmt;
+
 use axum::{
     Router,
     extract::{FromRequestParts, Request, State},
@@ -35,14 +37,13 @@ pub enum Access {
 }
 
 /// A path of the API, who may use it, and what it does.
-#[derive(Debug)]
 pub struct Route {
     /// The path, with `{name}` for variable parts.
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
-    /// Its methods, with what they accept and return.
-    pub operations: Vec<Operation>,
+    /// Made when the API is described: the schemas of all documents would take ten megabytes.
+    operations: Box<dyn Fn() -> Vec<Operation> + Send + Sync>,
     handler: MethodRouter<Api>,
 }
 
@@ -52,21 +53,24 @@ impl Route {
         Self {
             path,
             access,
-            operations: Vec::new(),
+            operations: Box::new(Vec::new),
             handler,
         }
     }
 
     /// The same route, with what its methods accept and return.
     #[must_use]
-    pub fn describe(mut self, operations: impl IntoIterator<Item = Operation>) -> Self {
-        self.operations = operations.into_iter().collect();
+    pub fn describe<I: IntoIterator<Item = Operation>>(
+        mut self,
+        operations: impl Fn() -> I + Send + Sync + 'static,
+    ) -> Self {
+        self.operations = Box::new(move || operations().into_iter().collect());
         self
     }
 
-    /// The same route with another handler.
-    pub(super) fn handled_by(self, handler: MethodRouter<Api>) -> Self {
-        Self { handler, ..self }
+    /// Its methods, with what they accept and return.
+    pub fn operations(&self) -> Vec<Operation> {
+        (self.operations)()
     }
 
     /// Adds the route to a router, behind its check.
@@ -82,6 +86,13 @@ impl Route {
             Access::Needs(_) => self.handler.route_layer(from_fn_with_state(guard, check)),
         };
         router.route(self.path, handler)
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, access, .. } = self;
+        write!(f, "{path} ({access:?})")
     }
 }
 

@@ -19,18 +19,22 @@ use crate::services::sessions;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new("/v1/login", Access::Open, post(login)).describe([Operation::post("Start a session")
-            .accepts::<LoginRequest>()
-            .returns::<Session>()]),
+        Route::new("/v1/login", Access::Open, post(login)).describe(|| {
+            [Operation::post("Start a session")
+                .accepts::<LoginRequest>()
+                .returns::<Session>()]
+        }),
         Route::new("/v1/logout", Access::AnySession, post(logout))
-            .describe([Operation::post("End the session").returns::<LoggedOut>()]),
+            .describe(|| [Operation::post("End the session").returns::<LoggedOut>()]),
         Route::new("/v1/whoami", Access::AnySession, get(whoami))
-            .describe([Operation::get("The person behind the session").returns::<Person>()]),
-        Route::new("/v1/password", Access::AnySession, post(set_password)).describe([Operation::post(
-            "Set a password of one's own; all sessions end and a new one begins",
-        )
-        .accepts::<OwnPassword>()
-        .returns::<Session>()]),
+            .describe(|| [Operation::get("The person behind the session").returns::<Person>()]),
+        Route::new("/v1/password", Access::AnySession, post(set_password)).describe(|| {
+            [
+                Operation::post("Set a password of one's own; all sessions end and a new one begins")
+                    .accepts::<OwnPassword>()
+                    .returns::<Session>(),
+            ]
+        }),
     ]
 }
 

@@ -11,8 +11,8 @@ use super::state::Api;
 use crate::services::status;
 
 pub(super) fn routes() -> Vec<Route> {
-    let operation = Operation::get("What is running and who is connected").returns::<Status>();
-    vec![Route::new("/v1/status", Access::Open, get(show)).describe([operation])]
+    let route = Route::new("/v1/status", Access::Open, get(show));
+    vec![route.describe(|| [Operation::get("What is running and who is connected").returns::<Status>()])]
 }
 
 /// The route is open; with a session it shows more.
