@@ -99,10 +99,12 @@ impl StreamEncoder {
         self.writer.finish().map_err(EncodeError::Encoder)
     }
 
-    /// Returns and removes the bytes written since the last call.
+    /// Returns and removes the bytes written since the last call. As many are expected next, so that they are not copied as they grow.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(self.writer.get_mut())
+        let written = self.writer.get_mut();
+        let expected = Vec::with_capacity(written.len());
+        std::mem::replace(written, expected)
     }
 
     /// Splits a batch that is too large for one message in halves, down to single rows. The recursion is as deep as the

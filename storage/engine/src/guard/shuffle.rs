@@ -115,11 +115,19 @@ impl Shuffle {
 }
 
 /// The rank of a row, and its position in the bag.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 pub(super) struct Ranked {
     pub(super) rank: u64,
     pub(super) batch: u32,
     pub(super) row: u32,
+}
+
+impl Ranked {
+    /// One number is compared faster than three.
+    fn key(&self) -> u128 {
+        let Self { rank, batch, row } = *self;
+        (u128::from(rank) << 64) | (u128::from(batch) << 32) | u128::from(row)
+    }
 }
 
 /// A bag in memory.
@@ -176,7 +184,7 @@ impl LoadedBag {
         mut rows: Vec<Ranked>,
         memory: MemoryReservation,
     ) -> Self {
-        rows.sort_unstable();
+        rows.sort_unstable_by_key(Ranked::key);
         Self {
             schema,
             batches,
