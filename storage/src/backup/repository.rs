@@ -17,6 +17,7 @@ use concordat_protocol::{
 use super::{
     BackupError, FileEntry, Owner, Snapshot,
     files::{MAX_SMALL, hash_file, small},
+    target::require_apart,
 };
 use crate::{beneath::open_beneath, catalog::ErasureStatement, data_dir::ANSWERS};
 
@@ -59,11 +60,12 @@ pub struct UnverifiedSnapshot {
 const FOLDERS: [&str; 3] = ["objects", "snapshots", "erasures"];
 
 impl Repository {
-    /// Opens the repository in a folder; an empty or missing one becomes a repository.
+    /// Opens the repository in a folder; an empty or missing one becomes a repository. Only [`TargetRepository`](super::TargetRepository) knows that
+    /// the folder may become one.
     ///
     /// # Errors
     /// [`BackupError::NoRepository`] if the folder holds something else.
-    pub fn create(root: &Path) -> Result<Self, BackupError> {
+    pub(super) fn create(root: &Path) -> Result<Self, BackupError> {
         create_dir_private(root).map_err(BackupError::io("create", root))?;
         let mut inside = fs::read_dir(root).map_err(BackupError::io("read", root))?;
         if inside.next().is_none() {
@@ -91,6 +93,14 @@ impl Repository {
         } else {
             Err(BackupError::NoRepository { path: root.to_owned() })
         }
+    }
+
+    /// Checks that a data directory that is about to be created is neither in this repository nor around it.
+    ///
+    /// # Errors
+    /// [`BackupError::Inside`], and [`BackupError::Path`] if `dir` does not lead to a folder.
+    pub fn require_apart_from(&self, dir: &Path) -> Result<(), BackupError> {
+        require_apart(dir, &self.root)
     }
 
     /// The folder.
