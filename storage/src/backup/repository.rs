@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_keys::fs::{create_dir_private, sync_dir, write_private};
+use concordat_keys::fs::{create_dir_private, real_path, sync_dir, write_private};
 use concordat_protocol::{
     audit::Erasure,
     identity::InstitutionPublicKey,
@@ -17,7 +17,6 @@ use concordat_protocol::{
 use super::{
     BackupError, FileEntry, Owner, Snapshot,
     files::{MAX_SMALL, hash_file, small},
-    target::require_apart,
 };
 use crate::{beneath::open_beneath, catalog::ErasureStatement, data_dir::ANSWERS};
 
@@ -60,8 +59,8 @@ pub struct UnverifiedSnapshot {
 const FOLDERS: [&str; 3] = ["objects", "snapshots", "erasures"];
 
 impl Repository {
-    /// Opens the repository in a folder; an empty or missing one becomes a repository. Only [`TargetRepository`](super::TargetRepository) knows that
-    /// the folder may become one.
+    /// Opens the repository in a folder; an empty or missing one becomes a repository. Its caller has checked that the
+    /// folder may become one.
     ///
     /// # Errors
     /// [`BackupError::NoRepository`] if the folder holds something else.
@@ -418,4 +417,29 @@ fn remove_folder(dir: &Path, key: KeyId) -> Result<(), BackupError> {
     }
     fs::remove_dir_all(&folder).map_err(BackupError::io("remove", &folder))?;
     sync_dir(dir).map_err(BackupError::io("sync", &folder))
+}
+
+/// Checks that of a data directory and a repository neither is in the other one. Neither needs to exist.
+///
+/// # Errors
+/// [`BackupError::Inside`], and [`BackupError::Path`] if one of the paths leads to no folder.
+pub(super) fn require_apart(dir: &Path, repository: &Path) -> Result<(), BackupError> {
+    let dir = resolved(dir)?;
+    let real = resolved(repository)?;
+    if real.starts_with(&dir) || dir.starts_with(&real) {
+        let path = repository.to_owned();
+        return Err(BackupError::Inside { path });
+    }
+    Ok(())
+}
+
+/// The path without its links.
+///
+/// # Errors
+/// [`BackupError::Path`] if it leads to no folder.
+pub(super) fn resolved(path: &Path) -> Result<PathBuf, BackupError> {
+    real_path(path).map_err(|source| BackupError::Path {
+        path: path.to_owned(),
+        source,
+    })
 }

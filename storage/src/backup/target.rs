@@ -1,10 +1,11 @@
 //! The repository that a person names for snapshots.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use concordat_keys::fs::real_path;
-
-use super::{BackupError, Repository};
+use super::{
+    BackupError, Repository,
+    repository::{require_apart, resolved},
+};
 use crate::data_dir::Storage;
 
 /// A repository for snapshots of a node. It is not in the data directory of the node, nor around it, whatever links its path goes through.
@@ -35,25 +36,4 @@ impl TargetRepository {
     pub fn repository(&self) -> &Repository {
         &self.0
     }
-}
-
-/// Checks that of a data directory and a repository neither is in the other one. Neither needs to exist.
-///
-/// # Errors
-/// [`BackupError::Inside`], and [`BackupError::Path`] if one of the paths leads to no folder.
-pub(super) fn require_apart(dir: &Path, repository: &Path) -> Result<(), BackupError> {
-    let dir = resolved(dir)?;
-    let real = resolved(repository)?;
-    if real.starts_with(&dir) || dir.starts_with(&real) {
-        let path = repository.to_owned();
-        return Err(BackupError::Inside { path });
-    }
-    Ok(())
-}
-
-fn resolved(path: &Path) -> Result<PathBuf, BackupError> {
-    real_path(path).map_err(|source| BackupError::Path {
-        path: path.to_owned(),
-        source,
-    })
 }
