@@ -129,7 +129,7 @@ impl Actor {
         &self,
         accounts: &Accounts,
         first: &PermittedPerson,
-        requested: Timestamp,
+        (requested, now): (Timestamp, Timestamp),
     ) -> Result<Attribution, IamError> {
         self.require(first.action())?;
         let first = first.id();
@@ -138,7 +138,9 @@ impl Actor {
                 name: self.id.name().to_owned(),
             });
         }
-        accounts.people()?.check_independent(first, &self.id, requested)?;
+        accounts
+            .people()?
+            .check_independent(first, &self.id, (requested, now))?;
         Ok(Attribution::vouch(Cause::TwoPeople {
             first: first.clone(),
             second: self.id.clone(),

@@ -145,6 +145,8 @@ pub enum IamError {
 /// Why a person cannot confirm a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dependence {
+    /// The request has a time that has not come yet: the clock was ahead then, or is behind now.
+    FromFuture,
     /// The roles were set after the request.
     NewRoles,
     /// The person has a password of their own only since after the request.
@@ -161,10 +163,12 @@ impl Dependence {
     /// The reason, after a sentence about the request and its person.
     const fn label(self) -> &'static str {
         match self {
+            Self::FromFuture => "its time has not come yet by the clock of this node",
             Self::NewRoles => "the roles of the account were set after it",
             Self::NewPassword => "the account had no password that its owner had set before it",
             Self::OnFirst => {
-                "less than a day before it, that person had created or enabled the account or set its roles or password, directly or through others"
+                "less than a day before it, that person had created or enabled the account or set its roles or password, directly or through \
+                 others"
             }
             Self::OnSecond => {
                 "less than a day before it, the account had created or enabled that person's account or set its roles or password, directly or \

@@ -10,7 +10,7 @@
 //!
 //! In that day the person who owns the account sees at a login who has set the password, and others see in the ledger what was done. What is counted
 //! is never removed: each account stores when each other person last controlled it. A time in the future, of a clock that was ahead, counts until it
-//! has come and a day has passed.
+//! has come and a day has passed. A request of a time in the future is confirmed by no one: a day before it would be none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ impl People {
         Self(accounts)
     }
 
-    /// Checks that `second` may confirm what `first`, another person, requested at `requested`.
+    /// Checks that `second` may confirm at `now` what `first`, another person, requested at `requested`.
     ///
     /// # Errors
     /// [`IamError::NotIndependent`] with the time from which requests can be confirmed; [`IamError::Unknown`] if `second` has no account.
@@ -41,7 +41,7 @@ impl People {
         &self,
         first: &ActorId,
         second: &ActorId,
-        requested: Timestamp,
+        (requested, now): (Timestamp, Timestamp),
     ) -> Result<(), IamError> {
         let refused = |reason, from| {
             Err(IamError::NotIndependent {
@@ -55,6 +55,9 @@ impl People {
             let name = second.name().to_owned();
             return Err(IamError::Unknown { name });
         };
+        if requested > now {
+            return refused(Dependence::FromFuture, now);
+        }
         let roles_since = account.roles_since();
         if roles_since > requested {
             return refused(Dependence::NewRoles, roles_since);

@@ -422,14 +422,14 @@ fn attribution_of_two_people_needs_two_people() {
     let eva = login("eva");
     let root = login("root");
     let first = accounts.permitted_now(eva.id(), Action::ReadRoster).unwrap();
-    let both = root.authorize_second(&accounts, &first, NOON).unwrap();
+    let both = root.authorize_second(&accounts, &first, (NOON, NOON)).unwrap();
     assert_eq!(both.cause().to_string(), "eva@budapest and root@budapest");
-    let refused = eva.authorize_second(&accounts, &first, NOON).unwrap_err();
+    let refused = eva.authorize_second(&accounts, &first, (NOON, NOON)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Denied);
     assert!(matches!(refused, IamError::SamePerson { .. }), "{refused}");
     // The second person needs a role that permits what the first requested.
     let first = accounts.permitted_now(eva.id(), Action::Query).unwrap();
-    let refused = root.authorize_second(&accounts, &first, NOON).unwrap_err();
+    let refused = root.authorize_second(&accounts, &first, (NOON, NOON)).unwrap_err();
     assert!(matches!(refused, IamError::NotPermitted { .. }), "{refused}");
 }
 

@@ -205,7 +205,8 @@ impl PolicyStore {
             person: proposal.by.clone(),
             source,
         })?;
-        let both = by.authorize_second(accounts, &proposer, proposal.at).map_err(|error| {
+        let times = (proposal.at, self.0.parts.clock.now());
+        let both = by.authorize_second(accounts, &proposer, times).map_err(|error| {
             if matches!(error, IamError::SamePerson { .. }) {
                 let person = proposal.by.clone();
                 PolicyStoreError::SamePerson { person }

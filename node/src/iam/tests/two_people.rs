@@ -14,12 +14,13 @@ use crate::iam::independence::People;
 /// A day in seconds.
 const DAY_S: i64 = 24 * 60 * 60;
 
-/// A request of `first`, and whether `second` may confirm it.
+/// A request of `first`, and whether `second` may confirm it two days after noon.
 fn confirm(accounts: &Accounts, (first, second): (&str, &str), requested: Timestamp) -> Result<(), IamError> {
     let sessions = Sessions::new(accounts.clone());
-    let second = sessions.login(second, &secret(GOOD), after(2 * DAY_S)).unwrap().actor;
+    let now = after(2 * DAY_S);
+    let second = sessions.login(second, &secret(GOOD), now).unwrap().actor;
     let first = accounts.permitted_now(&id(first), Action::ManageUsers).unwrap();
-    second.authorize_second(accounts, &first, requested).map(drop)
+    second.authorize_second(accounts, &first, (requested, now)).map(drop)
 }
 
 fn refused(result: Result<(), IamError>) -> (Dependence, Timestamp) {
@@ -199,11 +200,11 @@ proptest! {
             no_one_reaches_both(recent.map(|(by, of, _)| (*by, *of)))
         };
         let requested = third(requested);
-        match people.check_independent(&person(0), &person(1), requested) {
+        match people.check_independent(&person(0), &person(1), (requested, requested)) {
             Ok(()) => prop_assert!(expected(requested)),
             Err(IamError::NotIndependent { from, .. }) => {
                 prop_assert!(!expected(requested) && !expected(from.plus_millis(-1)) && expected(from));
-                prop_assert!(people.check_independent(&person(0), &person(1), from).is_ok());
+                prop_assert!(people.check_independent(&person(0), &person(1), (from, from)).is_ok());
             }
             Err(other) => panic!("{other:?}"),
         }
@@ -252,6 +253,20 @@ fn some_account() -> Account {
         created: NOON,
         created_by: None,
         epoch: 0,
+    }
+}
+
+/// Someone makes the account of the other one now, and requests with a clock that is ahead for one start.
+#[test]
+fn request_of_a_time_to_come_is_confirmed_by_no_one() {
+    let fixture = Fixture::new();
+    let (accounts, _) = fixture.with_eva();
+    create(&accounts, "root", "bob", 10);
+    let confirm = |requested| confirm(&accounts, ("root", "bob"), requested);
+    let now = after(2 * DAY_S);
+    confirm(now).unwrap();
+    for ahead in [1, 3 * DAY_S * 1000] {
+        assert_eq!(refused(confirm(now.plus_millis(ahead))), (Dependence::FromFuture, now));
     }
 }
 
