@@ -138,9 +138,8 @@ impl Actor {
                 name: self.id.name().to_owned(),
             });
         }
-        accounts
-            .people()?
-            .check_independent(first, &self.id, (requested, now))?;
+        let people = accounts.people()?;
+        people.check_independent(first, &self.id, (requested, now))?;
         Ok(Attribution::vouch(Cause::TwoPeople {
             first: first.clone(),
             second: self.id.clone(),
