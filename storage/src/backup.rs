@@ -25,7 +25,8 @@
 //!    failing store nor a node that is still running loses anything through a backup.
 //! 6. An erased dataset is also erased in the repositories that the node knows, and a restore erases again every dataset in an
 //!    older snapshot that was erased later. So are the logs of what was answered about it.
-//! 7. What was answered after a snapshot is unknown to a node that is restored from it. The restored state records that, and nothing is
+//! 7. A repository is neither in the data directory nor around it ([`TargetRepository`]), whatever links the paths go through.
+//! 8. What was answered after a snapshot is unknown to a node that is restored from it. The restored state records that, and nothing is
 //!    answered below tier `records` about a dataset until a steward acknowledges it ([`crate::answers`]).
 
 mod contents;
@@ -37,6 +38,7 @@ mod owner;
 mod repository;
 mod restore;
 mod restore_upload;
+mod target;
 mod verify;
 
 pub use contents::{FileEntry, Snapshot};
@@ -45,6 +47,7 @@ pub use error::BackupError;
 pub use owner::{InvalidOwner, Owner};
 pub use repository::{Repository, SnapshotInfo, UnverifiedSnapshot};
 pub use restore::{Restored, restore};
+pub use target::TargetRepository;
 pub use verify::{Checked, verify};
 
 #[cfg(test)]

@@ -20,7 +20,10 @@ const VOUCHERS: &[(&str, &str)] = &[
 const DECISIONS: &[(&str, &str)] = &[
     ("authorize", "a role of the person permits the action"),
     ("authorize_own_password", "the current password is right"),
-    ("authorize_second", "a role of each of two people permits the action"),
+    (
+        "authorize_second",
+        "a role of each of two people permits the action, and they are independent",
+    ),
     ("entry", "the person has logged in, and this is the entry of it"),
 ];
 

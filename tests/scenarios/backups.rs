@@ -116,6 +116,10 @@ fn lost_machine_is_restored_from_a_snapshot() {
     let complete = [&restore[..], &["--key-file", text(&key)]].concat();
     node.run(&complete).exits(2).problem();
     let lost = node.dir.clone();
+    node.dir = backups.join("objects/restored");
+    let nested = node.run(&complete).exits(2).problem();
+    assert!(nested.to_string().contains("data directory"), "{nested}");
+    assert!(!node.dir.exists(), "nothing is created in a repository");
     node.dir = lost.with_file_name("restored");
     node.run(&restore).exits(7).problem();
     let other = lost.with_file_name("other.key");

@@ -250,7 +250,7 @@ fn has_open(pid: u32, file: &Path) -> bool {
 }
 
 /// The library that fakes the time of a process, if it is installed.
-fn faketime() -> Option<String> {
+pub(super) fn faketime() -> Option<String> {
     let folders = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
     let found = folders
         .iter()

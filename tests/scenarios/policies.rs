@@ -5,6 +5,7 @@ use std::fs;
 use concordat_tests::{Import, Person, World};
 use serde_json::Value;
 
+use super::crash_recovery::faketime;
 use super::{causes, entries};
 
 const NO_RECORDS: &str = "@id(\"no-records\") @reason(\"records stay here\") @remedy(\"ask for counts\")\n\
@@ -130,13 +131,31 @@ fn policy_set_of_two_people_needs_two_and_survives_a_restart() {
     .unwrap();
     let digest = node.json_as(Person::Steward, &["policy", "check", &path])["digest"].clone();
     let digest = digest.as_str().unwrap();
-    let applied = node.json_as(Person::Steward, &["policy", "apply", &path, "--expect", digest]);
+    let apply = ["policy", "apply", path.as_str(), "--expect", digest];
+    let approve = ["policy", "approve", "--expect", digest];
+    let applied = node.json_as(Person::Steward, &apply);
     assert_eq!(applied["state"], "proposed", "{applied}");
-    node.run_as(Person::Steward, &["policy", "approve", "--expect", digest])
-        .exits(3);
+    node.run_as(Person::Steward, &approve).exits(3);
+    // The first account has every role; it belongs to another person, who has made the steward's account just now.
+    let refused = node.refused_as(Person::Administrator, 3, &approve);
+    assert!(refused.to_string().contains("less than a day before"), "{refused}");
     assert_eq!(node.status()["policy"]["number"], 1);
-    // The first account has every role; it belongs to another person.
-    let approved = node.json_as(Person::Administrator, &["policy", "approve", "--expect", digest]);
+
+    let Some(library) = faketime() else {
+        return;
+    };
+    let node = &mut world.nodes[0];
+    node.stop();
+    node.set_env(&[
+        ("LD_PRELOAD", &library),
+        ("FAKETIME", "+2d"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ]);
+    node.start();
+    node.forget_login();
+    let applied = node.json_as(Person::Steward, &apply);
+    assert_eq!(applied["state"], "proposed", "{applied}");
+    let approved = node.json_as(Person::Administrator, &approve);
     assert_eq!(approved["number"], 2, "{approved}");
     let by = causes(node, "policy_applied").pop().unwrap();
     assert_eq!(by["two_people"]["first"], "stella@cleveland", "{by}");

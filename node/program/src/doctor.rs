@@ -14,6 +14,7 @@ use concordat_cli::doctor::{Finding, report, running};
 use concordat_documents::problem::Problem;
 use concordat_documents::status::Status;
 use concordat_keys::TokenLocation;
+use concordat_keys::fs::real_path;
 use concordat_node::Clock;
 use concordat_node::config::{Config, ConfigError, KeysFrom, PinFrom, StorageSection};
 use concordat_protocol::error_kind::chain;
@@ -120,7 +121,7 @@ fn key_file(config: &Config, dir: &Path) -> Finding {
             format!("others can read `{shown}`"),
             format!("chmod 600 {shown}"),
         ),
-        Ok(_) if path.starts_with(dir) => Finding::wrong(
+        Ok(_) if leads_into(dir, &path) => Finding::wrong(
             "key file",
             format!("`{shown}` is stored beside the data that it unlocks: a copy of the directory contains both"),
             format!("mv {shown} ELSEWHERE, then set keys.file in concordat.toml"),
@@ -132,6 +133,12 @@ fn key_file(config: &Config, dir: &Path) -> Finding {
             "set keys.file in concordat.toml",
         ),
     }
+}
+
+/// Whether a path, without its links, is in the folder.
+fn leads_into(dir: &Path, path: &Path) -> bool {
+    let paths = real_path(dir).and_then(|dir| Ok((dir, real_path(path)?)));
+    paths.map_or_else(|_| path.starts_with(dir), |(dir, path)| path.starts_with(dir))
 }
 
 /// The token itself is not accessed: each login with a wrong PIN counts as a failed attempt.
@@ -188,6 +195,26 @@ fn object_store(config: &Config, dir: &Path) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn doctor_finds_a_key_file_beside_the_data_behind_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("node")).unwrap();
+        std::fs::write(at("node/unlock.key"), "").unwrap();
+        std::fs::write(at("away.key"), "").unwrap();
+        std::os::unix::fs::symlink(at("node"), at("link")).unwrap();
+        std::os::unix::fs::symlink(at("away.key"), at("node/link.key")).unwrap();
+        for (node, key, beside) in [
+            ("node", "node/unlock.key", true),
+            ("node", "link/unlock.key", true),
+            ("link", "node/unlock.key", true),
+            ("node", "node/link.key", false),
+            ("node", "away.key", false),
+        ] {
+            assert_eq!(leads_into(&at(node), &at(key)), beside, "{node} {key}");
+        }
+    }
 
     #[test]
     fn doctor_finds_and_names_exposed_files() {

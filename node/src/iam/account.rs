@@ -1,6 +1,6 @@
 //! An account as it is stored in the sealed state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_keys::PasswordHash;
 use concordat_protocol::{ids::ActorId, query::Role, text::Course, time::Timestamp};
@@ -31,6 +31,9 @@ pub(super) struct Account {
     /// Who set the roles last, and when; `None` if they are those with which the account was created.
     #[serde(default)]
     pub(super) roles_set: Option<RolesSet>,
+    /// The other people who have set the roles or the password of the account or have enabled it, and when each did so last.
+    #[serde(default)]
+    pub(super) controlled: BTreeMap<ActorId, Timestamp>,
     pub(super) disabled: bool,
     pub(super) created: Timestamp,
     /// The other person who created the account, with its first password; `None` if the person did so.
@@ -47,6 +50,43 @@ impl Account {
         let first = self.created_by.clone().map(|by| PasswordReset { by, at: self.created });
         first.into_iter().chain(self.resets.iter().cloned()).collect()
     }
+
+    /// Since when the account has its roles.
+    pub(super) fn roles_since(&self) -> Timestamp {
+        self.roles_set.as_ref().map_or(self.created, |set| set.at)
+    }
+
+    /// Since when the account has a password that its owner has set; `None` if another person has set the present one, or a restore has made
+    /// it unusable.
+    pub(super) fn owned_since(&self) -> Option<Timestamp> {
+        if self.one_time.is_some() {
+            return None;
+        }
+        let first = self.passwords_set().is_empty().then_some(self.created);
+        self.own_password_since.or(first)
+    }
+
+    /// Records that `by` controlled the account at `at`: set its roles or its password, or enabled it.
+    pub(super) fn note_control(&mut self, by: &ActorId, at: Timestamp) {
+        note_latest(&mut self.controlled, by, at);
+    }
+
+    /// The people who have controlled the account, the one who created it for another person included, and when each did so last.
+    pub(super) fn controllers(&self) -> BTreeMap<ActorId, Timestamp> {
+        let mut controllers = self.controlled.clone();
+        for PasswordReset { by, at } in self.passwords_set() {
+            note_latest(&mut controllers, &by, at);
+        }
+        if let Some(RolesSet { by, at }) = &self.roles_set {
+            note_latest(&mut controllers, by, *at);
+        }
+        controllers
+    }
+}
+
+fn note_latest(latest: &mut BTreeMap<ActorId, Timestamp>, by: &ActorId, at: Timestamp) {
+    let found = latest.entry(by.clone()).or_insert(at);
+    *found = at.max(*found);
 }
 
 /// A record that the roles of a person were set.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use concordat_keys::PasswordHash;
-use concordat_protocol::query::Role;
+use concordat_protocol::{ids::ActorId, query::Role, time::Timestamp};
 
 use super::account::{Account, OneTime, PasswordReset, RolesSet, Training};
 
@@ -34,7 +34,12 @@ pub(super) enum Change {
     /// Logins are disabled.
     Disable,
     /// Logins are enabled.
-    Enable,
+    Enable {
+        /// Who enables them.
+        by: ActorId,
+        /// When.
+        at: Timestamp,
+    },
     /// Its password, set by another person.
     ResetPassword {
         /// Hash of the new password.
@@ -67,12 +72,17 @@ impl Change {
         match self {
             Self::Create(new) => *account = *new,
             Self::Roles { roles, set } => {
+                account.note_control(&set.by, set.at);
                 account.roles = roles;
                 account.roles_set = Some(set);
             }
             Self::Disable => account.disabled = true,
-            Self::Enable => account.disabled = false,
+            Self::Enable { by, at } => {
+                account.note_control(&by, at);
+                account.disabled = false;
+            }
             Self::ResetPassword { hash, reset } => {
+                account.note_control(&reset.by, reset.at);
                 account.password = hash;
                 account.one_time = Some(OneTime::Unused);
                 account.resets.push(reset);
@@ -86,7 +96,7 @@ impl Change {
     /// Whether the account's sessions end.
     pub(super) const fn ends_sessions(&self) -> bool {
         match self {
-            Self::Roles { .. } | Self::Disable | Self::Enable | Self::ResetPassword { .. } => true,
+            Self::Roles { .. } | Self::Disable | Self::Enable { .. } | Self::ResetPassword { .. } => true,
             Self::Create(_) | Self::Training(_) => false,
         }
     }
@@ -94,7 +104,7 @@ impl Change {
     /// Whether a lockout ends.
     pub(super) const fn ends_lockout(&self) -> bool {
         match self {
-            Self::Enable | Self::ResetPassword { .. } => true,
+            Self::Enable { .. } | Self::ResetPassword { .. } => true,
             Self::Create(_) | Self::Roles { .. } | Self::Disable | Self::Training(_) => false,
         }
     }

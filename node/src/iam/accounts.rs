@@ -3,7 +3,7 @@
 mod logins;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -24,6 +24,7 @@ use super::{
     AccountChange, Action, IamError,
     account::{Account, OneTime, PasswordReset, RolesSet, Training},
     account_change::Change,
+    independence::People,
     lockout::Lockout,
     passwords, permitted_roles,
 };
@@ -146,6 +147,7 @@ impl Accounts {
             resets: Vec::new(),
             own_password_since: None,
             roles_set: None,
+            controlled: BTreeMap::new(),
             disabled: false,
             created: now,
             created_by: created_by.cloned(),
@@ -225,6 +227,14 @@ impl Accounts {
         }
     }
 
+    /// All accounts at one instant: changes wait until they are read.
+    pub(super) fn people(&self) -> Result<People, IamError> {
+        let _changing = lock(&self.0.changing);
+        let accounts = self.0.tree.iter()?;
+        let by_id = accounts.map(|(name, account)| self.id(&name).map(|id| (id, account)));
+        by_id.collect::<Result<BTreeMap<_, _>, IamError>>().map(People::new)
+    }
+
     /// Whether there is no account yet.
     ///
     /// # Errors
@@ -262,12 +272,13 @@ impl Accounts {
         self.prepared(name, Change::Disable)
     }
 
-    /// An account with logins again, and without a lockout.
+    /// An account that `by` enables: with logins again, and without a lockout.
     ///
     /// # Errors
     /// [`IamError::Unknown`] if there is none of that name.
-    pub fn enabled(&self, name: &str) -> Result<AccountChange, IamError> {
-        self.prepared(name, Change::Enable)
+    pub fn enabled(&self, name: &str, (by, now): (&ActorId, Timestamp)) -> Result<AccountChange, IamError> {
+        let by = by.clone();
+        self.prepared(name, Change::Enable { by, at: now })
     }
 
     /// A password that opens one session, in which the person sets their own; the account's sessions and a lockout end.

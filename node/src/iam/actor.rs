@@ -11,7 +11,6 @@ use concordat_protocol::{
 };
 use concordat_storage::ledger::Attribution;
 
-use super::independence::Independence;
 use super::{Accounts, Action, IamError, PasswordReset, PermittedPerson, Training, permitted_roles};
 
 /// An authenticated person with roles, assurance and training. Only a session creates one.
@@ -24,7 +23,6 @@ pub struct Actor {
     training: Option<Training>,
     passwords_set: Vec<PasswordReset>,
     reset_at: Option<Timestamp>,
-    independence: Independence,
     only_to_set_password: bool,
     session: Digest32,
 }
@@ -40,7 +38,6 @@ pub(super) struct Proven {
     pub(super) passwords_set: Vec<PasswordReset>,
     /// When that was done last for the account that existed already.
     pub(super) reset_at: Option<Timestamp>,
-    pub(super) independence: Independence,
     pub(super) only_to_set_password: bool,
     pub(super) session: Digest32,
 }
@@ -56,7 +53,6 @@ impl Actor {
             training,
             passwords_set,
             reset_at,
-            independence,
             only_to_set_password,
             session,
         } = proven;
@@ -68,7 +64,6 @@ impl Actor {
             training,
             passwords_set,
             reset_at,
-            independence,
             only_to_set_password,
             session,
         }
@@ -125,12 +120,17 @@ impl Actor {
     }
 
     /// The attribution of an action that needs two people, of whom this one is the second. The first requested it at `requested`, in a
-    /// session that may have ended since, as the sealed state and the ledger show, and is still permitted to.
+    /// session that may have ended since, as the sealed state and the ledger show, and is still permitted to. Blocks.
     ///
     /// # Errors
     /// As for [`Self::require`]; [`IamError::SamePerson`] if both are the same person; [`IamError::NotIndependent`] if this one has the role
-    /// or the password only since then, or from the first.
-    pub fn authorize_second(&self, first: &PermittedPerson, requested: Timestamp) -> Result<Attribution, IamError> {
+    /// or the password only since then, or if one person may have used both accounts, as `accounts` show.
+    pub fn authorize_second(
+        &self,
+        accounts: &Accounts,
+        first: &PermittedPerson,
+        (requested, now): (Timestamp, Timestamp),
+    ) -> Result<Attribution, IamError> {
         self.require(first.action())?;
         let first = first.id();
         if self.id == *first {
@@ -138,7 +138,8 @@ impl Actor {
                 name: self.id.name().to_owned(),
             });
         }
-        self.independence.check(self.id.name(), first, requested)?;
+        let people = accounts.people()?;
+        people.check_independent(first, &self.id, (requested, now))?;
         Ok(Attribution::vouch(Cause::TwoPeople {
             first: first.clone(),
             second: self.id.clone(),

@@ -52,7 +52,7 @@ pub enum IamError {
         /// The account.
         name: String,
     },
-    /// The second of two people has the role or the password only since the request, or from the person who made it.
+    /// The second of two people has the role or the password only since the request, or one person may have used both accounts.
     #[error(
         "`{name}` cannot confirm this request of {first}: {}; the account can confirm requests that are made after {from}",
         reason.label()
@@ -145,24 +145,39 @@ pub enum IamError {
 /// Why a person cannot confirm a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dependence {
+    /// The request has a time that has not come yet: the clock was ahead then, or is behind now.
+    FromFuture,
     /// The roles were set after the request.
     NewRoles,
-    /// The first person set the roles.
-    RolesByFirst,
     /// The person has a password of their own only since after the request.
     NewPassword,
-    /// The first person set a password for the account.
-    PasswordByFirst,
+    /// The first person counts as the user of the second one's account.
+    OnFirst,
+    /// The second person counts as the user of the first one's account.
+    OnSecond,
+    /// Another person counts as the user of both accounts.
+    OnAnother,
 }
 
 impl Dependence {
     /// The reason, after a sentence about the request and its person.
     const fn label(self) -> &'static str {
         match self {
+            Self::FromFuture => "its time has not come yet by the clock of this node",
             Self::NewRoles => "the roles of the account were set after it",
-            Self::RolesByFirst => "that person had set the roles of the account less than a day before",
             Self::NewPassword => "the account had no password that its owner had set before it",
-            Self::PasswordByFirst => "that person had set a password for the account less than a day before",
+            Self::OnFirst => {
+                "less than a day before it, that person had created or enabled the account or set its roles or password, directly or through \
+                 others"
+            }
+            Self::OnSecond => {
+                "less than a day before it, the account had created or enabled that person's account or set its roles or password, directly or \
+                 through others"
+            }
+            Self::OnAnother => {
+                "less than a day before it, one person had created or enabled both accounts or set their roles or passwords, directly or through \
+                 others"
+            }
         }
     }
 }

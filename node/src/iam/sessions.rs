@@ -18,7 +18,7 @@ use concordat_storage::ledger::Attribution;
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use super::{Accounts, Actor, IamError, account::Account, accounts::lock, actor::Proven, independence::Independence};
+use super::{Accounts, Actor, IamError, account::Account, accounts::lock, actor::Proven};
 
 /// A session ends after this long without use: 15 minutes.
 pub(crate) const IDLE_MS: i64 = 15 * 60 * 1000;
@@ -236,7 +236,6 @@ fn prove(session: &Session, account: Account, hash: Digest32) -> Actor {
     Actor::from_session(Proven {
         passwords_set: account.passwords_set(),
         reset_at: account.resets.last().map(|reset| reset.at),
-        independence: Independence::of(&account),
         id: session.id.clone(),
         roles: account.roles,
         factors: session.factors.clone(),

@@ -195,7 +195,7 @@ fn session_ends_immediately_when_the_account_changes() {
         },
         &|| accounts.set_own_password("eva", &secret(GOOD), NOON),
         &|| make(&accounts, accounts.disabled("eva")),
-        &|| make(&accounts, accounts.enabled("eva")),
+        &|| make(&accounts, accounts.enabled("eva", (&root_id(), NOON))),
     ];
     let mut watch = accounts.changes();
     for (number, change) in changes.iter().enumerate() {
@@ -345,7 +345,10 @@ fn account_change_is_refused_when_it_is_prepared() {
             accounts.other_roles("root", roles([Role::Auditor]), (&root_id(), NOON)),
         ),
         ("the last administrator", accounts.disabled("root")),
-        ("an unknown person's access", accounts.enabled("new")),
+        (
+            "an unknown person's access",
+            accounts.enabled("new", (&root_id(), NOON)),
+        ),
         (
             "a short new password",
             accounts.other_password("eva", &secret("short"), root.id(), NOON),
@@ -419,14 +422,14 @@ fn attribution_of_two_people_needs_two_people() {
     let eva = login("eva");
     let root = login("root");
     let first = accounts.permitted_now(eva.id(), Action::ReadRoster).unwrap();
-    let both = root.authorize_second(&first, NOON).unwrap();
+    let both = root.authorize_second(&accounts, &first, (NOON, NOON)).unwrap();
     assert_eq!(both.cause().to_string(), "eva@budapest and root@budapest");
-    let refused = eva.authorize_second(&first, NOON).unwrap_err();
+    let refused = eva.authorize_second(&accounts, &first, (NOON, NOON)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Denied);
     assert!(matches!(refused, IamError::SamePerson { .. }), "{refused}");
     // The second person needs a role that permits what the first requested.
     let first = accounts.permitted_now(eva.id(), Action::Query).unwrap();
-    let refused = root.authorize_second(&first, NOON).unwrap_err();
+    let refused = root.authorize_second(&accounts, &first, (NOON, NOON)).unwrap_err();
     assert!(matches!(refused, IamError::NotPermitted { .. }), "{refused}");
 }
 

@@ -153,9 +153,10 @@ impl SnapshotSettings {
 /// Makes a data directory from a snapshot. Blocks; must be called on a thread of a tokio runtime that may block.
 ///
 /// # Errors
-/// If the directory is not empty or its path is too long for a socket in it, the configuration is of another institution, the snapshot
-/// is damaged or the secret does not unlock it; no files are left behind then.
+/// If the directory is not empty, is in the repository or around it, or its path is too long for a socket in it, the configuration is of another
+/// institution, the snapshot is damaged or the secret does not unlock it; no files are left behind then.
 pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Problem> {
+    plan.repository.require_apart_from(&plan.dir)?;
     check_socket_path(&plan.dir)?;
     let institution = plan.snapshot.contents.document().institution.clone();
     let mut config = plan.config;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use concordat_documents::problem::Problem;
-use concordat_keys::fs::write_private;
+use concordat_keys::fs::{create_dir_private, write_private};
 
 use crate::config;
 
@@ -40,9 +40,12 @@ impl Site {
         let made = (|| {
             if inside {
                 std::fs::set_permissions(target, Permissions::from_mode(0o700))?;
-                remove(&at)?;
+            } else if let Some(parent) = at.parent() {
+                create_dir_private(parent)?;
             }
-            DirBuilder::new().recursive(!inside).mode(0o700).create(&at)
+            // Another user may have placed a link or a folder there, if the folder is not private: it is never written through.
+            remove(&at)?;
+            DirBuilder::new().mode(0o700).create(&at)
         })();
         made.map_err(|error| Problem::internal(&format!("cannot create `{}`", at.display()), &error))?;
         Ok(Self {

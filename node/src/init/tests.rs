@@ -72,6 +72,19 @@ fn a_new_node_opens_and_its_first_account_can_log_in() {
 }
 
 #[test]
+fn new_node_is_not_written_through_a_planted_link() {
+    let parent = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let planted = parent.path().join(format!("node.tmp-{}", std::process::id()));
+    std::os::unix::fs::symlink(elsewhere.path(), planted).unwrap();
+    let dir = parent.path().join("node");
+    init(plan(&dir), now()).unwrap();
+    assert!(std::fs::symlink_metadata(&dir).unwrap().is_dir());
+    assert_eq!(names(elsewhere.path()), Vec::<String>::new());
+    opens(&dir);
+}
+
+#[test]
 fn an_empty_directory_is_filled_and_one_with_files_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join(".init")).unwrap();

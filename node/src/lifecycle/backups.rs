@@ -6,7 +6,7 @@ use concordat_documents::problem::Problem;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::error_kind::chain;
 use concordat_storage::{
-    backup::{self, BackupError, BackupRequest, CreatedSnapshot, Repository},
+    backup::{self, BackupError, BackupRequest, CreatedSnapshot, Repository, TargetRepository},
     catalog::ErasureStatement,
     ledger::Attribution,
     meta::{MetaError, SealedTree, TreeId},
@@ -20,15 +20,17 @@ const REPOSITORIES: TreeId = TreeId::new("repositories");
 /// Takes a snapshot into the repository at `to`.
 pub(super) fn back_up(parts: &LifecycleParts, to: &Path, by: &Attribution) -> Result<CreatedSnapshot, Problem> {
     parts.ledger.ready()?;
+    // What is not a repository, and cannot become one, is refused before it is recorded.
+    let to = TargetRepository::prepare(&parts.storage, to)?;
+    let root = to.repository().root().to_owned();
+    // Recorded before anything of this node is written to it, so that erasures from now on apply to it. By its real path: a link may lead elsewhere then.
+    repositories(parts)?.put(&root.to_string_lossy(), &root)?;
     let request = BackupRequest {
-        to,
+        to: &to,
         institution: parts.identity.institution.clone(),
         signer: &parts.identity.institution_key(),
         now: parts.clock.now(),
     };
-    let known = to.to_string_lossy();
-    // Recorded before anything is written to it, so that erasures from now on apply to it.
-    repositories(parts)?.put(&known, &to.to_owned())?;
     let created = backup::create(&parts.storage, &parts.ledger, &request)?;
     parts.record(
         EntryBody::SnapshotMade {

@@ -1,6 +1,7 @@
 pub(super) mod fixture;
 
 use concordat_protocol::audit::{Cause, EntryBody};
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_storage::catalog::ImportMode;
 use concordat_storage::ledger::Attribution;
 
@@ -40,6 +41,40 @@ async fn retention_and_each_removal_are_entered_for_the_person() {
     assert!(entries.iter().all(|stored| stored.entry.cause == *by.cause()));
     let entered: Vec<EntryBody> = entries.into_iter().map(|stored| stored.entry.body).collect();
     assert_eq!(entered, [rule(1), trimmed(2), rule(1), trimmed(3), rule(0)]);
+}
+
+#[tokio::test]
+async fn backup_target_that_is_refused_is_not_recorded() {
+    let fixture = Fixture::new();
+    let lifecycle = fixture.open().await.unwrap();
+    let by = Attribution::vouch(Cause::Person {
+        actor: "eva@budapest".parse().unwrap(),
+    });
+    let back_up = async |to: PathBuf| {
+        let lifecycle = lifecycle.clone();
+        let by = by.clone();
+        let work = move || lifecycle.back_up(&to, &by).map(drop);
+        tokio::task::spawn_blocking(work).await.unwrap()
+    };
+    let at = |name: &str| fixture.dir.path().join(name);
+    std::os::unix::fs::symlink(fixture.storage.dir(), at("link")).unwrap();
+    std::fs::create_dir(at("full")).unwrap();
+    std::fs::write(at("full/file"), "of another program").unwrap();
+    for refused in ["/proc/self/fd", "node/objects", "node/new", "link/new", "full"] {
+        let problem = back_up(at(refused)).await.unwrap_err();
+        assert_eq!(problem.code, ErrorKind::Usage, "{refused}: {problem:?}");
+    }
+    let unreachable = || backups::erase_in_repositories(&lifecycle.0.parts, &[]).unwrap();
+    assert_eq!(unreachable(), Vec::<PathBuf>::new());
+
+    // One that is not refused is known, by its real path.
+    std::fs::create_dir(at("disk")).unwrap();
+    std::os::unix::fs::symlink(at("disk"), at("mounted")).unwrap();
+    back_up(at("mounted/backups")).await.unwrap();
+    assert_eq!(unreachable(), Vec::<PathBuf>::new());
+    let real = at("disk/backups").canonicalize().unwrap();
+    std::fs::rename(&real, at("away")).unwrap();
+    assert_eq!(unreachable(), [real]);
 }
 
 /// A folder with the name of the staged file prevents the master key file from being written.

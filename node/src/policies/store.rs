@@ -187,8 +187,8 @@ impl PolicyStore {
     /// to `accounts`, and the set has to pass its cases again.
     ///
     /// # Errors
-    /// [`PolicyStoreError`] if there is none, if the same person proposed it, or if `by` has role or password only since then or from that
-    /// person.
+    /// [`PolicyStoreError`] if there is none, if the same person proposed it, if `by` has role or password only since then, or if the two are not
+    /// independent.
     pub fn approve(
         &self,
         expected: Digest32,
@@ -205,7 +205,8 @@ impl PolicyStore {
             person: proposal.by.clone(),
             source,
         })?;
-        let both = by.authorize_second(&proposer, proposal.at).map_err(|error| {
+        let times = (proposal.at, self.0.parts.clock.now());
+        let both = by.authorize_second(accounts, &proposer, times).map_err(|error| {
             if matches!(error, IamError::SamePerson { .. }) {
                 let person = proposal.by.clone();
                 PolicyStoreError::SamePerson { person }

@@ -294,12 +294,13 @@ fn policy_proposal_is_checked_again_when_approved() {
     store.apply(sources, expect, &cases, &stella, &request_space()).unwrap();
     let approve = |space: &RequestSpace| store.approve(expect, &stefan, accounts, space);
     let make = |change: AccountChange| accounts.make(change).unwrap();
-    let given = (stefan.id(), NOON);
+    let administrator: concordat_protocol::ids::ActorId = "root@budapest".parse().unwrap();
+    let given = (&administrator, NOON);
 
     make(accounts.disabled("stella").unwrap());
     let refused = approve(&request_space());
     assert!(matches!(refused, Err(PolicyStoreError::Proposer { .. })), "{refused:?}");
-    make(accounts.enabled("stella").unwrap());
+    make(accounts.enabled("stella", given).unwrap());
     make(accounts.other_roles("stella", [Role::Auditor].into(), given).unwrap());
     let refused = approve(&request_space());
     assert!(matches!(refused, Err(PolicyStoreError::Proposer { .. })), "{refused:?}");

@@ -137,7 +137,7 @@ pub(crate) async fn apply(node: &Node, caller: &Actor, new: NewPolicySet) -> Res
 /// Approves a proposed policy set as the second person. Running answers are evaluated again.
 ///
 /// # Errors
-/// `not_found` if no such proposal waits; `denied` if the same person proposed it.
+/// `not_found` if no such proposal waits; `denied` if the same person proposed it, or one who is not independent of the caller.
 pub(crate) async fn approve(node: &Node, caller: &Actor, approval: PolicyApproval) -> Result<AppliedPolicy, Problem> {
     caller.require(Action::ManagePolicy)?;
     let caller = caller.clone();

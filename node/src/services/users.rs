@@ -80,9 +80,14 @@ pub(crate) async fn set_roles(node: &Node, caller: &Actor, name: String, new: Ne
 /// `denied` without the role; `usage` if no administrator would be left.
 pub(crate) async fn set_access(node: &Node, caller: &Actor, name: String, new: NewAccess) -> Result<Account, Problem> {
     let by = caller.authorize(Action::ManageUsers)?;
+    let setter = caller.id().clone();
     blocking(node, move |node| {
         let (change, entry) = if new.enabled {
-            (node.accounts().enabled(&name)?, user_changed(node, &name, "access")?)
+            let given = (&setter, node.clock().now());
+            (
+                node.accounts().enabled(&name, given)?,
+                user_changed(node, &name, "access")?,
+            )
         } else {
             let change = node.accounts().disabled(&name)?;
             let actor = actor(node, &name)?;

@@ -22,7 +22,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
 use super::{
-    BackupError, FileEntry, Owner, Repository, Snapshot,
+    BackupError, FileEntry, Owner, Repository, Snapshot, TargetRepository,
     contents::FILE_HASH,
     files::{copy_file, hash_file},
     repository::SIGNER,
@@ -41,8 +41,8 @@ const CHUNK: u64 = 8 * 1024 * 1024;
 /// What to back up, and where to.
 #[derive(Debug)]
 pub struct BackupRequest<'a> {
-    /// The repository; an empty or missing folder becomes one.
-    pub to: &'a Path,
+    /// The repository.
+    pub to: &'a TargetRepository,
     /// The institution.
     pub institution: InstitutionId,
     /// Its key, which signs the contents.
@@ -68,30 +68,19 @@ pub struct CreatedSnapshot {
 /// [`BackupError`]; the repository then has no new snapshot.
 pub fn create(storage: &Storage, ledger: &Ledger, request: &BackupRequest<'_>) -> Result<CreatedSnapshot, BackupError> {
     let runtime = Handle::try_current().map_err(|_| BackupError::NoRuntime)?;
-    reject_inside(storage.dir(), request.to)?;
-    let repository = Repository::create(request.to)?;
+    let repository = request.to.repository();
     for statement in storage.catalog().erasures().all()? {
         repository.note_erasure(&statement)?;
     }
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(KeyError::Random)?;
-    let draft = Draft::begin(&repository, Nonce::from_bytes(random))?;
-    let result = fill(&runtime, storage, ledger, request, &repository, &draft);
+    let draft = Draft::begin(repository, Nonce::from_bytes(random))?;
+    let result = fill(&runtime, storage, ledger, request, repository, &draft);
     if result.is_err() {
         // The leftover is not a snapshot, even if it cannot be removed.
         drop(fs::remove_dir_all(&draft.dir));
     }
     result
-}
-
-fn reject_inside(dir: &Path, to: &Path) -> Result<(), BackupError> {
-    let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let dir = absolute(dir);
-    let target = absolute(to);
-    if target.starts_with(&dir) || dir.starts_with(&target) {
-        return Err(BackupError::Inside { path: to.to_owned() });
-    }
-    Ok(())
 }
 
 fn fill(

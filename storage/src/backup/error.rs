@@ -34,11 +34,20 @@ pub enum BackupError {
         /// The folder.
         path: PathBuf,
     },
-    /// The repository may not be inside the data directory that it backs up.
-    #[error("`{}` is in the data directory; a backup belongs on another disk", path.display())]
+    /// The repository may not be inside a data directory, nor the other way round.
+    #[error("`{}` is in the data directory, or around it; a backup belongs on another disk", path.display())]
     Inside {
         /// The folder.
         path: PathBuf,
+    },
+    /// The path of a repository or of a data directory does not lead to a folder.
+    #[error("the path `{}` cannot be used; give the path of a folder that exists, or of a new one in it", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: std::io::Error,
     },
     /// There is no such snapshot.
     #[error("`{}` has no snapshot{}", path.display(), id.map(|id| format!(" {id}")).unwrap_or_default())]
@@ -131,7 +140,7 @@ impl Explain for BackupError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. } | Self::NoRuntime | Self::Sign(_) | Self::ObjectMissing => ErrorKind::Internal,
-            Self::NoRepository { .. } | Self::Inside { .. } => ErrorKind::Usage,
+            Self::NoRepository { .. } | Self::Inside { .. } | Self::Path { .. } => ErrorKind::Usage,
             Self::NoSnapshot { .. } => ErrorKind::NotFound,
             Self::Damaged { .. } | Self::Signature { .. } | Self::Foreign { .. } | Self::Statement { .. } => {
                 ErrorKind::Integrity

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_keys::fs::{create_dir_private, sync_dir, write_private};
+use concordat_keys::fs::{create_dir_private, real_path, sync_dir, write_private};
 use concordat_protocol::{
     audit::Erasure,
     identity::InstitutionPublicKey,
@@ -59,11 +59,12 @@ pub struct UnverifiedSnapshot {
 const FOLDERS: [&str; 3] = ["objects", "snapshots", "erasures"];
 
 impl Repository {
-    /// Opens the repository in a folder; an empty or missing one becomes a repository.
+    /// Opens the repository in a folder; an empty or missing one becomes a repository. Its caller has checked that the
+    /// folder may become one.
     ///
     /// # Errors
     /// [`BackupError::NoRepository`] if the folder holds something else.
-    pub fn create(root: &Path) -> Result<Self, BackupError> {
+    pub(super) fn create(root: &Path) -> Result<Self, BackupError> {
         create_dir_private(root).map_err(BackupError::io("create", root))?;
         let mut inside = fs::read_dir(root).map_err(BackupError::io("read", root))?;
         if inside.next().is_none() {
@@ -91,6 +92,14 @@ impl Repository {
         } else {
             Err(BackupError::NoRepository { path: root.to_owned() })
         }
+    }
+
+    /// Checks that a data directory that is about to be created is neither in this repository nor around it.
+    ///
+    /// # Errors
+    /// [`BackupError::Inside`], and [`BackupError::Path`] if `dir` does not lead to a folder.
+    pub fn require_apart_from(&self, dir: &Path) -> Result<(), BackupError> {
+        require_apart(dir, &self.root)
     }
 
     /// The folder.
@@ -408,4 +417,29 @@ fn remove_folder(dir: &Path, key: KeyId) -> Result<(), BackupError> {
     }
     fs::remove_dir_all(&folder).map_err(BackupError::io("remove", &folder))?;
     sync_dir(dir).map_err(BackupError::io("sync", &folder))
+}
+
+/// Checks that of a data directory and a repository neither is in the other one. Neither needs to exist.
+///
+/// # Errors
+/// [`BackupError::Inside`], and [`BackupError::Path`] if one of the paths leads to no folder.
+pub(super) fn require_apart(dir: &Path, repository: &Path) -> Result<(), BackupError> {
+    let dir = resolved(dir)?;
+    let real = resolved(repository)?;
+    if real.starts_with(&dir) || dir.starts_with(&real) {
+        let path = repository.to_owned();
+        return Err(BackupError::Inside { path });
+    }
+    Ok(())
+}
+
+/// The path without its links.
+///
+/// # Errors
+/// [`BackupError::Path`] if it leads to no folder.
+pub(super) fn resolved(path: &Path) -> Result<PathBuf, BackupError> {
+    real_path(path).map_err(|source| BackupError::Path {
+        path: path.to_owned(),
+        source,
+    })
 }

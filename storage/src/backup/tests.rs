@@ -112,8 +112,9 @@ impl TestNode {
 
     fn try_back_up(&self, to: &Path) -> Result<CreatedSnapshot, BackupError> {
         let _within = self.runtime.enter();
+        let to = TargetRepository::prepare(&self.storage, to)?;
         let request = BackupRequest {
-            to,
+            to: &to,
             institution: institution(),
             signer: &signer(),
             now: Timestamp::from_millis(NOW.as_millis() + i64::try_from(self.ledger.size()).unwrap()),
@@ -240,6 +241,51 @@ fn snapshot_needs_its_secret_and_has_nothing_readable() {
     assert_eq!(inside.kind(), ErrorKind::Usage, "{inside}");
     let other = node.try_back_up(node.workspace.path()).unwrap_err();
     assert!(matches!(other, BackupError::NoRepository { .. }), "{other}");
+}
+
+#[test]
+fn snapshot_into_the_node_itself_is_refused_through_links() {
+    let node = TestNode::new();
+    let dir = node.storage.dir();
+    let at = |name: &str| node.workspace.path().join(name);
+    let link = |target: &Path, name: &str| std::os::unix::fs::symlink(target, at(name)).unwrap();
+    link(dir, "link");
+    link(&dir.join("new"), "to nothing");
+    link(dir.parent().unwrap(), "around");
+    for target in ["link", "link/new", "link/new/deep", "link/objects", "around"] {
+        let refused = node.try_back_up(&at(target)).unwrap_err();
+        assert!(matches!(refused, BackupError::Inside { .. }), "{target}: {refused}");
+        assert_eq!(refused.kind(), ErrorKind::Usage);
+    }
+    for target in ["to nothing", "to nothing/new", "absent/../link/new"] {
+        let refused = node.try_back_up(&at(target)).unwrap_err();
+        assert!(matches!(refused, BackupError::Path { .. }), "{target}: {refused}");
+        assert_eq!(refused.kind(), ErrorKind::Usage);
+    }
+    assert!(!dir.join("new").exists());
+    // A link to another disk is followed; the repository is known by its real path.
+    fs::create_dir(at("disk")).unwrap();
+    link(&at("disk"), "mounted");
+    node.try_back_up(&at("mounted/new")).unwrap();
+    let target = TargetRepository::prepare(&node.storage, &at("mounted/new")).unwrap();
+    assert_eq!(
+        target.repository().root(),
+        at("disk/new").canonicalize().unwrap().as_path()
+    );
+}
+
+#[test]
+fn restore_into_its_repository_or_around_it_is_refused() {
+    let node = TestNode::new();
+    node.back_up();
+    let repository = Repository::open(&node.repository()).unwrap();
+    let at = |name: &str| node.workspace.path().join(name);
+    std::os::unix::fs::symlink(at("backups"), at("link")).unwrap();
+    for dir in ["backups", "backups/new", "backups/objects/new", "link/new", "."] {
+        let refused = repository.require_apart_from(&at(dir)).unwrap_err();
+        assert!(matches!(refused, BackupError::Inside { .. }), "{dir}: {refused}");
+    }
+    repository.require_apart_from(&at("backups of another")).unwrap();
 }
 
 #[test]

@@ -21,30 +21,12 @@ pub(super) struct Commits {
     pub(super) contents: Contents,
 }
 
-/// As it is stored.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum Stored {
-    /// What each commit states.
-    Complete(Commits),
-    /// Before commits stated the values, they had their number only. Such a commit is the last one only once: its number is lower than that in
-    /// `head` as soon as there is another.
-    Count(u64),
-}
-
-impl Stored {
+impl Commits {
+    /// A sealed record that states no values, such as a number alone, opens under the same key; it is not one of a commit.
     pub(super) fn open(key: &StateKey, hashed: &[u8], sealed: &[u8]) -> Result<Self, MetaError> {
         let plain = open_value(key, TREE, hashed, sealed)?;
-        decode(TREE, &plain).map(|(_, stored)| stored)
-    }
-}
-
-impl Commits {
-    pub(super) fn open(key: &StateKey, hashed: &[u8], sealed: &[u8]) -> Result<Self, MetaError> {
-        match Stored::open(key, hashed, sealed)? {
-            Stored::Complete(commits) => Ok(commits),
-            Stored::Count(_) => Err(MetaError::Kind { tree: TREE }),
-        }
+        let opened = decode(TREE, &plain).map(|(_, commits)| commits);
+        opened.map_err(|_| MetaError::ValuesNotStated)
     }
 
     pub(super) fn seal(&self, key: &StateKey, hashed: &[u8]) -> Result<Vec<u8>, MetaError> {

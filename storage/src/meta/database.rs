@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use super::{
     MetaError,
     codec::{HashedKey, hashed, open_value},
-    commits::{self, Commits, Stored},
+    commits::{self, Commits},
     contents::Contents,
     head::Head,
 };
@@ -135,13 +135,9 @@ impl Database {
         check: impl FnOnce(&mut Head, &Path, &StateKey, u64) -> Result<(), MetaError>,
     ) -> Result<(), MetaError> {
         let found = guarded(|| Ok(self.commits.get(self.commits_key)?))?;
-        let found = found.map(|sealed| Stored::open(&self.key, &self.commits_key, &sealed));
+        let found = found.map(|sealed| Commits::open(&self.key, &self.commits_key, &sealed));
+        let found = found.transpose()?.unwrap_or_default();
         let contents = self.contents()?;
-        let found = match found.transpose()? {
-            None => Commits::default(),
-            Some(Stored::Complete(commits)) => commits,
-            Some(Stored::Count(count)) => self.adopt(Commits { count, contents })?,
-        };
         self.applied.store(found.count, Ordering::SeqCst);
         self.durable().up_to = found.count;
         let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,16 +148,6 @@ impl Database {
         } else {
             Err(MetaError::OtherValues)
         }
-    }
-
-    /// States the values of a commit that had its number only.
-    fn adopt(&self, commits: Commits) -> Result<Commits, MetaError> {
-        let sealed = commits.seal(&self.key, &self.commits_key)?;
-        guarded(|| {
-            self.commits.insert(self.commits_key, sealed)?;
-            Ok(self.db.flush().map(drop)?)
-        })?;
-        Ok(commits)
     }
 
     /// The hash of all values that there are.

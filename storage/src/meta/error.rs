@@ -57,6 +57,13 @@ pub enum MetaError {
          restore it from a backup, and find out who could write to its folder"
     )]
     OtherValues,
+    /// The last commit does not state which values there are.
+    #[error(
+        "the last commit of the state database does not state which values there are: it is of a version of this program that this one does not \
+         continue from, or its record was replaced while it was closed; restore it from a backup of this version, and find out who could write to \
+         its folder"
+    )]
+    ValuesNotStated,
     /// The database could not be exported.
     #[error("the state database cannot be exported")]
     Export(#[source] std::io::Error),
@@ -81,9 +88,12 @@ impl Explain for MetaError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::InUse { .. } => ErrorKind::Locked,
-            Self::Damaged | Self::Value { .. } | Self::Kind { .. } | Self::RolledBack { .. } | Self::OtherValues => {
-                ErrorKind::Integrity
-            }
+            Self::Damaged
+            | Self::Value { .. }
+            | Self::Kind { .. }
+            | Self::RolledBack { .. }
+            | Self::OtherValues
+            | Self::ValuesNotStated => ErrorKind::Integrity,
             Self::Io { .. } | Self::Export(_) | Self::Database(_) | Self::Encode { .. } | Self::Conflict { .. } => {
                 ErrorKind::Internal
             }

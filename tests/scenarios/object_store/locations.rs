@@ -3,7 +3,7 @@
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::PrivateKey;
 use concordat_protocol::ids::InstitutionId;
-use concordat_storage::backup::{self, BackupRequest, Repository};
+use concordat_storage::backup::{self, BackupRequest, Repository, TargetRepository};
 use concordat_storage::ledger::Ledger;
 
 use super::*;
@@ -116,8 +116,9 @@ fn back_up(vault: &Vault, to: &Path) -> Result<backup::CreatedSnapshot, BackupEr
     let institution = InstitutionId::new("budapest").unwrap();
     let storage = vault.storage();
     let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), institution.clone()).unwrap();
+    let to = TargetRepository::prepare(storage, to)?;
     let request = BackupRequest {
-        to,
+        to: &to,
         institution,
         signer: &key(),
         now: NOW,

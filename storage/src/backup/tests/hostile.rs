@@ -106,7 +106,7 @@ fn snapshot_signed_with_an_older_key_is_never_the_newest() {
     identities.replace_institution(&succession).unwrap();
     let _within = node.runtime.enter();
     let request = BackupRequest {
-        to: &node.repository(),
+        to: &TargetRepository::prepare(&node.storage, &node.repository()).unwrap(),
         institution: institution(),
         signer: &next,
         now: NOW.plus_seconds(60),
