@@ -25,17 +25,19 @@ pub(super) fn back_up(parts: &LifecycleParts, to: &Path, by: &Attribution) -> Re
         institution: parts.identity.institution.clone(),
         signer: &parts.identity.institution_key(),
         now: parts.clock.now(),
+        by,
     };
     let known = to.to_string_lossy();
     // Recorded before anything is written to it, so that erasures from now on apply to it.
     repositories(parts)?.put(&known, &to.to_owned())?;
     let created = backup::create(&parts.storage, &parts.ledger, &request)?;
+    // It exists, so the entry is made whatever has happened to the account since.
     parts.record(
         EntryBody::SnapshotMade {
             snapshot: created.contents.document().id,
             contents: created.contents.digest(),
         },
-        by,
+        &by.for_outcome(),
     )?;
     Ok(created)
 }

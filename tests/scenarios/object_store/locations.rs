@@ -5,6 +5,7 @@ use concordat_protocol::identity::PrivateKey;
 use concordat_protocol::ids::InstitutionId;
 use concordat_storage::backup::{self, BackupRequest, Repository};
 use concordat_storage::ledger::Ledger;
+use concordat_tests::tester;
 
 use super::*;
 
@@ -121,6 +122,7 @@ fn back_up(vault: &Vault, to: &Path) -> Result<backup::CreatedSnapshot, BackupEr
         institution,
         signer: &key(),
         now: NOW,
+        by: &tester(),
     };
     let _within = vault.runtime.enter();
     backup::create(storage, &ledger, &request)
