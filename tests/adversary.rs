@@ -15,6 +15,7 @@ mod connections;
 mod continued;
 mod countersignatures;
 mod deliveries;
+mod ended_sessions;
 mod engine;
 mod entry_points;
 mod evidence;

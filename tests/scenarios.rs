@@ -14,6 +14,7 @@ mod disk_replaced;
 mod endurance;
 mod evidence;
 mod failed_starts;
+mod held_requests;
 mod history;
 mod hospitals;
 mod importing;

@@ -150,10 +150,15 @@ impl Changes {
             Ok(receipt) => Ok(OpenChange {
                 note,
                 entry: receipt.sequence(),
-                by: by.clone(),
+                by: by.for_outcome(),
                 at,
                 _in_progress: in_progress,
             }),
+            // There is no entry. The change waited for another one of the same value, in which the account may have been disabled.
+            Err(error @ LedgerError::Authority(_)) => {
+                self.notes.remove(&note)?;
+                Err(error.into())
+            }
             // The ledger no longer accepts entries; the next start handles the note.
             Err(error) => Err(error.into()),
         }

@@ -91,11 +91,20 @@ impl Question {
 }
 
 impl Federation {
-    /// Answers `question` for `actor`. Returns once the first answer has begun.
+    /// Answers `question` for `actor`. Returns once the first answer has begun. Query and answer end when the person may act no longer.
     ///
     /// # Errors
     /// [`FederationError`]. An error after the first row is the last item of the stream.
     pub async fn query(&self, actor: &Actor, question: &Question) -> Result<AnswerStream, FederationError> {
+        let sharing = self.0.parts.sharing.clone();
+        tokio::select! {
+            biased;
+            error = sharing.until_ended(actor.clone()) => Err(FederationError::NotPermitted(error)),
+            answer = self.begin(actor, question) => answer,
+        }
+    }
+
+    async fn begin(&self, actor: &Actor, question: &Question) -> Result<AnswerStream, FederationError> {
         let parsed = ParsedQuery::parse(&question.sql)?;
         let mut absent = Absent::default();
         let mut replanned = false;
@@ -142,7 +151,8 @@ impl Federation {
                 (self.0.threads.run(work).await?, Some(slot))
             }
         };
-        Ok(AnswerStream::new(answer, report.clone(), tasks, slot))
+        let until_ended = sharing.clone().until_ended(actor.clone());
+        Ok(AnswerStream::new(answer, (report.clone(), tasks), slot, until_ended))
     }
 
     /// The plan of a query over `tables`, and in `report` what is known to be missing.

@@ -5,6 +5,8 @@
 //! 3. [`Sessions::lookup`] turns a token into an [`Actor`], the only proof of identity that the rest of the node accepts. It compares
 //!    epochs, so a session ends immediately when the account changes.
 //! 4. [`Actor::require`] checks an [`Action`] against the single permission matrix, `iam/roles.golden`.
+//! 5. Each of these checks, and each entry in the ledger for the person, compares session and account again ([`standing`]): an actor of a
+//!    request that takes long is no proof any more once the account was disabled or changed, or the session ended.
 //!
 //! All functions block (password hashing, durable state): do not call them on async threads. Time is passed as an argument.
 
@@ -19,6 +21,7 @@ mod passwords;
 mod restored;
 mod roles;
 mod sessions;
+mod standing;
 
 pub(crate) use account::PasswordReset;
 pub use account::Training;

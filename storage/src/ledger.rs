@@ -20,6 +20,8 @@
 //!    the sealed state. Older entries are read in the background ([`Verification`]); until then they are not exported, and no
 //!    checkpoint is signed.
 //! 6. When a write fails, the ledger rejects every further append until it is opened again.
+//! 7. An append is refused if its cause may act no longer ([`Authority`]), except for entries about what was done already
+//!    ([`Attribution::for_outcome`]).
 //!
 //! How truncation and older copies are detected: a log shorter than its head states, a log that alone was replaced by an older
 //! copy, a lost head, and a ledger shorter than its own checkpoint are detected here. If only the head was replaced by an older
@@ -52,7 +54,9 @@ mod verify;
 mod writer;
 
 pub use anchor::{AnchoredHead, StateChange};
-pub use attribution::Attribution;
+#[cfg(test)]
+pub(crate) use attribution::testing::Ending;
+pub use attribution::{Attribution, Authority, AuthorityError};
 pub use error::{AnchorError, LedgerError};
 pub use handle::Ledger;
 pub use reading::{Frozen, StoredEntry};

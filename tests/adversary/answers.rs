@@ -23,16 +23,16 @@ use super::negotiation_fixture::{granted, granted_to_member};
 use super::queries::{Answer, envelope, send_query};
 use super::well_behaved::{SUBJECTS, World, column};
 
-const SQL: &str = "SELECT sex, chol FROM zurich.heart";
+pub(super) const SQL: &str = "SELECT sex, chol FROM zurich.heart";
 
 /// A world in which the member queries the attacker, which has a valid answer to send, and a researcher who queries.
 pub(super) struct ProviderFixture {
     pub(super) world: World,
-    eva: Actor,
+    pub(super) eva: Actor,
     pub(super) truth: Answer,
     /// The grant under which the member queries the attacker.
     pub(super) grant: GrantId,
-    incoming: IncomingStreams,
+    pub(super) incoming: IncomingStreams,
 }
 
 impl ProviderFixture {

@@ -1,5 +1,7 @@
 //! The JSON body of a request.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
@@ -9,6 +11,10 @@ use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::sources;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Error as Located;
+use tokio::time::timeout;
+
+/// How long a request body may take: what fits into one is sent at once, and a client on the same machine needs milliseconds.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Most bytes in a request body: the longest roster file, encoded in JSON. JSON parsers stop at a depth of 128.
 const MAX_BODY: usize = 4 << 20;
@@ -20,12 +26,24 @@ pub(super) struct Body<T>(pub(super) T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
-        DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(problem(&rejection)),
-        }
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        read_within(BODY_TIMEOUT, request, state).await
+    }
+}
+
+async fn read_within<T: DeserializeOwned>(
+    time: Duration,
+    mut request: Request,
+    state: &(impl Send + Sync),
+) -> Result<Body<T>, Problem> {
+    DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
+    match timeout(time, Json::<T>::from_request(request, state)).await {
+        Ok(Ok(Json(body))) => Ok(Body(body)),
+        Ok(Err(rejection)) => Err(problem(&rejection)),
+        Err(_) => Err(Problem::usage(format!(
+            "the body was not received within {} seconds",
+            time.as_secs()
+        ))),
     }
 }
 
@@ -83,6 +101,7 @@ mod tests {
     use axum::{body::Body as HttpBody, http::header::CONTENT_TYPE};
     use concordat_documents::grant::GrantRequest;
     use concordat_protocol::error_kind::ErrorKind;
+    use futures::StreamExt as _;
     use serde_json::Value;
 
     use super::*;
@@ -108,6 +127,20 @@ mod tests {
         let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(read(deep(100)).await.is_ok());
         assert_eq!(read(deep(MAX_BODY / 2)).await.unwrap_err().code, ErrorKind::Usage);
+    }
+
+    #[tokio::test]
+    async fn body_that_does_not_arrive_is_refused_in_time() {
+        let held = futures::stream::once(async { Ok::<_, std::io::Error>("[") }).chain(futures::stream::pending());
+        let request = Request::builder()
+            .header(CONTENT_TYPE, "application/json")
+            .body(HttpBody::from_stream(held))
+            .unwrap();
+        let read = read_within::<Value>(Duration::from_millis(50), request, &());
+        let read = timeout(Duration::from_secs(20), read).await.expect("it does not wait");
+        let problem = read.unwrap_err();
+        assert_eq!(problem.code, ErrorKind::Usage);
+        assert!(problem.detail.contains("was not received within"), "{}", problem.detail);
     }
 
     #[tokio::test]

@@ -82,7 +82,7 @@ async fn import(
     request: Request,
 ) -> Result<Response, Problem> {
     let ImportPermission { dataset, .. } = imports::check(&caller, &name)?;
-    let Received { head: options, upload } = receive::<ImportOptions>(api.node(), request).await?;
+    let Received { head: options, upload } = receive::<ImportOptions>(api.node(), &caller, request).await?;
     let new = NewImport {
         options,
         upload,
@@ -103,7 +103,7 @@ async fn inspect(
     request: Request,
 ) -> Result<Json<Inspection>, Problem> {
     imports::check_inspection(&caller)?;
-    let Received { head, upload } = receive::<InspectionRequest>(api.node(), request).await?;
+    let Received { head, upload } = receive::<InspectionRequest>(api.node(), &caller, request).await?;
     let new = NewInspection {
         request: head,
         upload,

@@ -3,6 +3,9 @@
 //! The session token of the `Authorization: Bearer` header is resolved to an [`Actor`] once, here; the route's action is
 //! checked against the actor's roles; the handler receives the actor as [`Caller`]. A request without a session ends with
 //! `locked`, one without the role with `denied`, and the reason names the roles that are permitted.
+//!
+//! The body follows later, in the time of [`super::body`] and of uploads. What is done with it needs [`Actor::authorize`] or
+//! [`Actor::require`], which check session and account again.
 
 use std::fmt;
 

@@ -1,6 +1,9 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_protocol::audit::NodeTask;
 use concordat_protocol::text::Label;
+use concordat_storage::ledger::{Authority, AuthorityError};
 use tempfile::TempDir;
 
 use super::interrupted::LONGEST;
@@ -233,6 +236,62 @@ fn change_of_a_value_waits_for_the_one_before() {
         second.join().unwrap().unwrap();
     });
     assert_eq!(ledger.size(), 3);
+}
+
+/// A person whose account is disabled during a test.
+#[derive(Debug, Default)]
+struct Disabled(AtomicBool);
+
+impl Authority for Disabled {
+    fn check(&self, _: Timestamp) -> Result<(), AuthorityError> {
+        match self.0.load(Ordering::SeqCst) {
+            true => Err(AuthorityError::Ended),
+            false => Ok(()),
+        }
+    }
+}
+
+/// An administrator under attack disables an account that has sent many requests at once, which enable it again.
+#[test]
+fn change_that_waited_is_not_made_for_a_disabled_account() {
+    let fixture = Fixture::new();
+    let (_meta, ledger, changes) = fixture.open();
+    let account = || Subject::Account("eva".to_owned());
+    let by = by_node(NodeTask::Start);
+    let open = changes.begin(account(), changed("eva"), (&by, NOW)).unwrap();
+    let disabled = Arc::new(Disabled::default());
+    let authority: Arc<dyn Authority> = disabled.clone();
+    let eva = by.clone().resting_on(authority);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            changes.make(
+                account(),
+                changed("eva"),
+                (&eva, NOW),
+                || -> Result<(), ChangeEntryError> { panic!("the change is made") },
+            )
+        });
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        disabled.0.store(true, Ordering::SeqCst);
+        changes.end(open, true).unwrap();
+        let refused = waiting.join().unwrap().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
+    });
+    assert_eq!((ledger.size(), changes.notes.iter().unwrap().len()), (1, 0));
+}
+
+#[test]
+fn change_begun_before_the_account_ended_is_entered_as_not_made() {
+    let fixture = Fixture::new();
+    let (_meta, ledger, changes) = fixture.open();
+    let disabled = Arc::new(Disabled::default());
+    let authority: Arc<dyn Authority> = disabled.clone();
+    let eva = by_node(NodeTask::Start).resting_on(authority);
+    let account = Subject::Account("eva".to_owned());
+    let open = changes.begin(account, changed("eva"), (&eva, NOW)).unwrap();
+    disabled.0.store(true, Ordering::SeqCst);
+    changes.end(open, false).unwrap();
+    assert_eq!(not_made(&ledger), [0]);
 }
 
 #[test]

@@ -1,37 +1,79 @@
 //! The answer to a federated query, as its requester reads it.
+//!
+//! It ends with an error once the requester may act no longer, whether or not it is being read: then its rows are dropped, and with them
+//! the exchanges and the computation that they come from.
 
 use std::fmt;
+use std::sync::Arc;
 
 use concordat_documents::query::AnswerSummary;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::StreamExt;
-use tokio_util::task::TaskTracker;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::error::FederationError;
 use super::report::QueryReport;
 use super::source::{Answer, Batches};
+use crate::iam::IamError;
 use crate::sharing::QuerySlot;
 
 /// An answer: its columns, its rows as they arrive, and at the end a summary of where they came from.
 pub struct AnswerStream {
     schema: SchemaRef,
-    batches: Option<Batches>,
+    /// `None` after their end.
+    rows: Arc<Mutex<Option<Rows>>>,
+    /// Whether the end was read.
+    over: bool,
     report: QueryReport,
     tasks: TaskTracker,
+    /// Canceled once the requester may act no longer.
+    ended: CancellationToken,
+    _watch: AbortOnDropHandle<()>,
+}
+
+/// The rows of an answer, and what they occupy.
+struct Rows {
+    batches: Batches,
     /// A query that is computed locally occupies a slot for as long as its answer is read.
     _slot: Option<QuerySlot>,
 }
 
 impl AnswerStream {
-    /// The stream of `answer`; `tasks` are the exchanges that it is read from, and `slot` is held for as long as it is read.
-    pub(super) fn new(answer: Answer, report: QueryReport, tasks: TaskTracker, slot: Option<QuerySlot>) -> Self {
+    /// The stream of `answer`; `tasks` are the exchanges that it is read from, and `slot` is held for as long as it is read. It ends when
+    /// `until_ended` completes.
+    pub(super) fn new(
+        answer: Answer,
+        (report, tasks): (QueryReport, TaskTracker),
+        slot: Option<QuerySlot>,
+        until_ended: impl Future<Output = IamError> + Send + 'static,
+    ) -> Self {
+        let rows = Rows {
+            batches: answer.batches,
+            _slot: slot,
+        };
+        let rows = Arc::new(Mutex::new(Some(rows)));
+        let ended = CancellationToken::new();
+        let unread = Arc::downgrade(&rows);
+        let end = ended.clone();
+        let watch = tokio::spawn(async move {
+            let error = until_ended.await;
+            tracing::debug!(%error, "a running answer ends, because its requester may act no longer");
+            end.cancel();
+            if let Some(unread) = unread.upgrade() {
+                *unread.lock().await = None;
+            }
+        });
         Self {
             schema: answer.schema,
-            batches: Some(answer.batches),
+            rows,
+            over: false,
             report,
             tasks,
-            _slot: slot,
+            ended,
+            _watch: AbortOnDropHandle::new(watch),
         }
     }
 
@@ -45,11 +87,24 @@ impl AnswerStream {
     /// # Errors
     /// The [`FederationError`] that ended the answer early.
     pub async fn next(&mut self) -> Option<Result<RecordBatch, FederationError>> {
-        let batches = self.batches.as_mut()?;
-        let next = batches.next().await;
+        if self.over {
+            return None;
+        }
+        let mut rows = self.rows.lock().await;
+        let may_not = FederationError::NotPermitted(IamError::NotLoggedIn);
+        let next = match rows.as_mut() {
+            Some(open) => tokio::select! {
+                biased;
+                () = self.ended.cancelled() => Some(Err(may_not)),
+                next = open.batches.next() => next,
+            },
+            None => Some(Err(may_not)),
+        };
         if !matches!(next, Some(Ok(_))) {
             // Dropping the reader stops the exchanges that were not read to their end.
-            self.batches = None;
+            *rows = None;
+            drop(rows);
+            self.over = true;
             self.tasks.close();
             self.tasks.wait().await;
         }

@@ -17,7 +17,7 @@ use concordat_protocol::wire::messages::{
     Countersignature, MAX_RECEIPTS, ReceiptReply, ReceiptRequest, Refusal, Reply,
 };
 use concordat_protocol::wire::streams::RECEIPT;
-use concordat_storage::ledger::Attribution;
+use concordat_storage::ledger::{Attribution, LedgerError};
 use tracing::Instrument as _;
 
 use super::error::FederationError;
@@ -27,6 +27,7 @@ use crate::attribution::by_peer;
 use crate::evidence::{
     AnswerEnd, Counted, EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide, UnsignedReceipt, check_receipt,
 };
+use crate::iam::IamError;
 use crate::ledger_heads::LedgerHeadsError;
 use crate::membership::session_span;
 use crate::shutdown::Stage;
@@ -55,6 +56,8 @@ impl Federation {
         let parts = &self.0.parts;
         let envelope = &outgoing.envelope;
         let query = envelope.query;
+        // Nothing is stored of a query that the entry below would refuse.
+        outgoing.by.check(parts.clock.now()).map_err(IamError::from)?;
         let record = record_of(parts, outgoing, session)?;
         let stored = parts
             .evidence
@@ -71,10 +74,14 @@ impl Federation {
             grant: envelope.grant,
             sql: Digest32::sha256(SQL_HASH, envelope.sql.as_bytes()),
         };
-        let by = outgoing.by.clone();
-        let entered = parts.ledger.append_async(entry, &by, parts.clock.now()).await;
-        let entry =
-            entered.map_err(|error| FederationError::machine("the query cannot be entered in the ledger", error))?;
+        let by = outgoing.by.for_outcome();
+        let entered = parts.ledger.append_async(entry, &outgoing.by, parts.clock.now()).await;
+        let entry = entered.map_err(|error| {
+            if let LedgerError::Authority(ended) = error {
+                return FederationError::NotPermitted(ended.into());
+            }
+            FederationError::machine("the query cannot be entered in the ledger", error)
+        })?;
         let sequence = entry.sequence();
         let noted = parts.evidence.blocking(move |evidence| evidence.note(query, sequence));
         noted.await.map_err(evidence_error)?;

@@ -364,7 +364,7 @@ impl Reading {
         // The entry is durable before the signature is sent, so that everything signed can be found in the ledger.
         let of = (self.outgoing.envelope.query, self.outgoing.provider());
         let signed = federation
-            .store_countersigned(signed, of, true, &self.outgoing.by)
+            .store_countersigned(signed, of, true, &self.outgoing.by.for_outcome())
             .await?;
         let sent = self.stream.send(&signed).await;
         if let Err(error) = sent {

@@ -168,7 +168,7 @@ impl ProviderClient {
         let key = &parts.identity.node_key;
         let unsigned = |error| FederationError::machine("the query cannot be signed", error);
         let actor = self.requester.actor();
-        let assertion = actor.assert_for(target.dataset.institution.clone(), id, deadline);
+        let assertion = actor.assert_for(target.dataset.institution.clone(), id, deadline)?;
         let envelope = QueryEnvelope {
             query: id,
             grant,

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use concordat_keys::PasswordHash;
 use concordat_protocol::{ids::ActorId, query::Role, time::Timestamp};
 
+use super::IamError;
 use super::account::{Account, OneTime, PasswordReset, RolesSet, Training};
 
 /// Most resets that an account stores; the ledger has all of them.
@@ -47,6 +48,15 @@ pub(super) enum Change {
         /// Who sets it.
         reset: PasswordReset,
     },
+    /// Its password, set by the person it belongs to.
+    OwnPassword {
+        /// Hash of the new password.
+        hash: PasswordHash,
+        /// When it was chosen.
+        at: Timestamp,
+        /// The epoch of the account whose password the person has stated: no other one is replaced.
+        verified: u64,
+    },
     /// A training is recorded.
     Training(Training),
 }
@@ -68,7 +78,9 @@ impl AccountChange {
 }
 
 impl Change {
-    pub(super) fn apply(self, account: &mut Account) {
+    /// # Errors
+    /// [`IamError::ChangedMeanwhile`] if the account is not the one for which the change was prepared.
+    pub(super) fn apply(self, account: &mut Account) -> Result<(), IamError> {
         match self {
             Self::Create(new) => *account = *new,
             Self::Roles { roles, set } => {
@@ -89,14 +101,26 @@ impl Change {
                 let surplus = account.resets.len().saturating_sub(MAX_RESETS);
                 account.resets.drain(..surplus);
             }
+            Self::OwnPassword { verified, .. } if account.epoch != verified => return Err(IamError::ChangedMeanwhile),
+            Self::OwnPassword { hash, at, .. } => {
+                account.password = hash;
+                if account.one_time.take().is_some() {
+                    account.own_password_since = Some(at);
+                }
+            }
             Self::Training(training) => account.training = Some(training),
         }
+        Ok(())
     }
 
     /// Whether the account's sessions end.
     pub(super) const fn ends_sessions(&self) -> bool {
         match self {
-            Self::Roles { .. } | Self::Disable | Self::Enable { .. } | Self::ResetPassword { .. } => true,
+            Self::Roles { .. }
+            | Self::Disable
+            | Self::Enable { .. }
+            | Self::ResetPassword { .. }
+            | Self::OwnPassword { .. } => true,
             Self::Create(_) | Self::Training(_) => false,
         }
     }
@@ -105,7 +129,9 @@ impl Change {
     pub(super) const fn ends_lockout(&self) -> bool {
         match self {
             Self::Enable { .. } | Self::ResetPassword { .. } => true,
-            Self::Create(_) | Self::Roles { .. } | Self::Disable | Self::Training(_) => false,
+            Self::Create(_) | Self::Roles { .. } | Self::Disable | Self::OwnPassword { .. } | Self::Training(_) => {
+                false
+            }
         }
     }
 }

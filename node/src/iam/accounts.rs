@@ -14,7 +14,7 @@ use concordat_protocol::{
     query::Role,
     time::Timestamp,
 };
-use concordat_storage::meta::{SealedDb, SealedTree};
+use concordat_storage::meta::{MetaError, SealedDb, SealedTree};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -314,9 +314,20 @@ impl Accounts {
         self.prepared(name, Change::Training(training))
     }
 
-    /// A counter that changes with every change of an account: earlier decisions have to be made again.
+    /// A counter that changes with every change of an account and when a session is ended: earlier decisions have to be made again.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
+    }
+
+    /// Has decisions about people made again.
+    pub(super) fn announce_change(&self) {
+        self.0.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// The epoch of an account; `None` if it is disabled or there is none of that name.
+    pub(super) fn enabled_epoch(&self, name: &str) -> Result<Option<u64>, MetaError> {
+        let account = self.0.tree.get(name)?;
+        Ok(account.filter(|account| !account.disabled).map(|account| account.epoch))
     }
 
     pub(super) fn get(&self, name: &str) -> Result<Option<Account>, IamError> {
@@ -331,17 +342,22 @@ impl Accounts {
         PasswordHash::create(password, self.0.cost).map_err(IamError::Hash)
     }
 
-    fn change(&self, name: &str, ends_sessions: bool, change: impl FnOnce(&mut Account)) -> Result<(), IamError> {
+    /// Changes an account; its sessions go on.
+    fn change(&self, name: &str, change: impl FnOnce(&mut Account) -> Result<(), IamError>) -> Result<(), IamError> {
         let _changing = lock(&self.0.changing);
         let account = self.changed(name, change)?;
-        self.store(name, account, ends_sessions)
+        self.store(name, account, false)
     }
 
     /// The account as it would be after `change`, if that is allowed.
-    fn changed(&self, name: &str, change: impl FnOnce(&mut Account)) -> Result<Account, IamError> {
+    fn changed(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Account) -> Result<(), IamError>,
+    ) -> Result<Account, IamError> {
         let mut account = self.get(name)?.ok_or_else(|| unknown(name))?;
         let managed = manages(&account);
-        change(&mut account);
+        change(&mut account)?;
         if managed && !manages(&account) && !self.another_manages(name)? {
             Err(IamError::LastAdministrator { name: name.to_owned() })
         } else {
@@ -355,7 +371,7 @@ impl Accounts {
             account.epoch = account.epoch.saturating_add(1);
         }
         self.0.tree.put(name, &account)?;
-        self.0.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.announce_change();
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! An authenticated person.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use concordat_keys::Secret;
 use concordat_protocol::{
@@ -9,11 +10,13 @@ use concordat_protocol::{
     query::{ActorAssertion, Factor, Role},
     time::Timestamp,
 };
-use concordat_storage::ledger::Attribution;
+use concordat_storage::ledger::{Attribution, Authority};
 
-use super::{Accounts, Action, IamError, PasswordReset, PermittedPerson, Training, permitted_roles};
+use super::standing::Standing;
+use super::{AccountChange, Accounts, Action, IamError, PasswordReset, PermittedPerson, Training, permitted_roles};
 
-/// An authenticated person with roles, assurance and training. Only a session creates one.
+/// An authenticated person with roles, assurance and training. Only a session creates one, and it permits nothing any more once that session
+/// has ended or the account was changed.
 #[derive(Clone, Debug)]
 pub struct Actor {
     id: ActorId,
@@ -25,6 +28,7 @@ pub struct Actor {
     reset_at: Option<Timestamp>,
     only_to_set_password: bool,
     session: Digest32,
+    standing: Standing,
 }
 
 /// The fields of an [`Actor`].
@@ -40,6 +44,7 @@ pub(super) struct Proven {
     pub(super) reset_at: Option<Timestamp>,
     pub(super) only_to_set_password: bool,
     pub(super) session: Digest32,
+    pub(super) standing: Standing,
 }
 
 impl Actor {
@@ -55,6 +60,7 @@ impl Actor {
             reset_at,
             only_to_set_password,
             session,
+            standing,
         } = proven;
         Self {
             id,
@@ -66,6 +72,7 @@ impl Actor {
             reset_at,
             only_to_set_password,
             session,
+            standing,
         }
     }
 
@@ -140,38 +147,53 @@ impl Actor {
         }
         let people = accounts.people()?;
         people.check_independent(first, &self.id, (requested, now))?;
-        Ok(Attribution::vouch(Cause::TwoPeople {
+        let both = Attribution::vouch(Cause::TwoPeople {
             first: first.clone(),
             second: self.id.clone(),
-        }))
+        });
+        Ok(both.resting_on(self.authority()))
     }
 
-    /// The attribution of a change of this person's own password from `current` to `password`. It needs no role, but the current
+    /// The change of this person's own password from `current` to `password`, and its attribution. It needs no role, but the current
     /// password, also in a session; a wrong one counts as a failed login.
     ///
     /// # Errors
-    /// [`IamError::WrongLogin`], or what is wrong with the new password.
+    /// [`IamError::WrongLogin`], or what is wrong with the new password; [`IamError::NotLoggedIn`] if the session has ended.
     pub fn authorize_own_password(
         &self,
         accounts: &Accounts,
         current: &Secret,
         password: &Secret,
         now: Timestamp,
-    ) -> Result<Attribution, IamError> {
-        accounts.check_own_password(self.id.name(), current, password, now)?;
-        Ok(self.attribution())
+    ) -> Result<(Attribution, AccountChange), IamError> {
+        self.standing.check_account()?;
+        let change = accounts.own_password(self.id.name(), current, password, now)?;
+        Ok((self.attribution(), change))
     }
 
     /// The attribution of what this person does. Every caller has decided that the person may do it.
     pub(super) fn attribution(&self) -> Attribution {
-        Attribution::vouch(Cause::Person { actor: self.id.clone() })
+        Attribution::vouch(Cause::Person { actor: self.id.clone() }).resting_on(self.authority())
     }
 
-    /// Checks that one of the person's roles permits `action`.
+    fn authority(&self) -> Arc<dyn Authority> {
+        Arc::new(self.standing.clone())
+    }
+
+    /// Checks that the person may still act in this session at `now`. For what goes on after a decision was made, such as an answer.
     ///
     /// # Errors
-    /// [`IamError::NotPermitted`] names the roles that do.
+    /// [`IamError::NotLoggedIn`] if the session has ended or the account was changed since.
+    pub fn check_current(&self, now: Timestamp) -> Result<(), IamError> {
+        Ok(self.standing.check(now)?)
+    }
+
+    /// Checks that one of the person's roles permits `action`, and that the session and the account are still those of the login.
+    ///
+    /// # Errors
+    /// [`IamError::NotPermitted`] names the roles that do; [`IamError::NotLoggedIn`] if the session has ended or the account was changed.
     pub fn require(&self, action: Action) -> Result<(), IamError> {
+        self.standing.check_account()?;
         if self.only_to_set_password {
             Err(IamError::PasswordNeeded)
         } else if self.may(action) {
@@ -184,9 +206,18 @@ impl Actor {
         }
     }
 
-    /// The assertion about this person that accompanies one query to one provider.
-    pub fn assert_for(&self, audience: InstitutionId, query: QueryId, expires: Timestamp) -> ActorAssertion {
-        ActorAssertion {
+    /// The assertion about this person that accompanies one query to one provider. It states what is the case now.
+    ///
+    /// # Errors
+    /// [`IamError::NotLoggedIn`] if the session has ended or the account was changed since.
+    pub fn assert_for(
+        &self,
+        audience: InstitutionId,
+        query: QueryId,
+        expires: Timestamp,
+    ) -> Result<ActorAssertion, IamError> {
+        self.standing.check_account()?;
+        Ok(ActorAssertion {
             actor: self.id.clone(),
             roles: self.roles.clone(),
             factors: self.factors.clone(),
@@ -197,7 +228,7 @@ impl Actor {
             audience,
             query,
             expires,
-        }
+        })
     }
 
     pub(super) fn session(&self) -> Digest32 {

@@ -81,6 +81,9 @@ pub enum IamError {
     /// The new password is the same as the old one.
     #[error("the new password is the same as the old one")]
     SamePassword,
+    /// The account was changed between the check of the current password and the change.
+    #[error("the account was changed meanwhile, so the password is not replaced; log in again")]
+    ChangedMeanwhile,
     /// There is no such account.
     #[error("there is no account `{name}`")]
     Unknown {
@@ -194,6 +197,7 @@ impl Explain for IamError {
             | Self::Disabled { .. }
             | Self::OneTimeUsed { .. }
             | Self::PasswordNeeded
+            | Self::ChangedMeanwhile
             | Self::NotLoggedIn => ErrorKind::Locked,
             Self::NotPermitted { .. } | Self::SamePerson { .. } | Self::NotIndependent { .. } => ErrorKind::Denied,
             Self::Unknown { .. } => ErrorKind::NotFound,

@@ -18,7 +18,13 @@ use concordat_storage::ledger::Attribution;
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use super::{Accounts, Actor, IamError, account::Account, accounts::lock, actor::Proven};
+use super::{
+    Accounts, Actor, IamError,
+    account::Account,
+    accounts::lock,
+    actor::Proven,
+    standing::{SessionEnd, Standing},
+};
 
 /// A session ends after this long without use: 15 minutes.
 pub(crate) const IDLE_MS: i64 = 15 * 60 * 1000;
@@ -79,6 +85,8 @@ struct Session {
     authenticated_at: Timestamp,
     began: Timestamp,
     used: Timestamp,
+    /// Shared with the actors of this session.
+    end: SessionEnd,
 }
 
 impl Session {
@@ -141,7 +149,7 @@ impl Sessions {
     fn open_for(&self, name: &str, password: &Secret, account: Option<u32>, now: Timestamp) -> Result<Login, IamError> {
         let (id, found) = self.accounts.authenticate(name, password, now)?;
         if found.one_time.is_some() {
-            self.accounts.spend_one_time(name)?;
+            self.accounts.spend_one_time(name, found.epoch)?;
         }
         let token = SessionToken::random()?;
         let factors = BTreeSet::from([Factor::Password]);
@@ -154,8 +162,9 @@ impl Sessions {
             authenticated_at: now,
             began: now,
             used: now,
+            end: SessionEnd::default(),
         };
-        let actor = prove(&session, found, token.hash());
+        let actor = self.prove(&session, found, token.hash());
         let mut open = lock(&self.open);
         evict(&mut open, now);
         open.insert(token.hash(), session);
@@ -196,6 +205,14 @@ impl Sessions {
         self.resolve(actor.session(), now, false)
     }
 
+    /// Counts the arrival of a part of a request as use of the session, so that a long upload is not the end of it.
+    ///
+    /// # Errors
+    /// [`IamError::NotLoggedIn`] if the session has ended or the account was changed since.
+    pub fn note_use(&self, actor: &Actor, now: Timestamp) -> Result<(), IamError> {
+        self.resolve(actor.session(), now, true).map(drop)
+    }
+
     /// Checks the password again within a session, for operations that need recent authentication.
     ///
     /// # Errors
@@ -209,9 +226,13 @@ impl Sessions {
         self.lookup(token, now)
     }
 
-    /// Ends a session, if there is one.
+    /// Ends a session, if there is one, and all that runs in it.
     pub fn logout(&self, token: &SessionToken) {
-        lock(&self.open).remove(&token.hash());
+        let ended = lock(&self.open).remove(&token.hash());
+        if let Some(session) = ended {
+            session.end.set();
+            self.accounts.announce_change();
+        }
     }
 
     fn resolve(&self, hash: Digest32, now: Timestamp, is_use: bool) -> Result<Actor, IamError> {
@@ -228,22 +249,29 @@ impl Sessions {
         if is_use {
             session.used = now;
         }
-        Ok(prove(session, account, hash))
+        Ok(self.prove(session, account, hash))
     }
-}
 
-fn prove(session: &Session, account: Account, hash: Digest32) -> Actor {
-    Actor::from_session(Proven {
-        passwords_set: account.passwords_set(),
-        reset_at: account.resets.last().map(|reset| reset.at),
-        id: session.id.clone(),
-        roles: account.roles,
-        factors: session.factors.clone(),
-        authenticated_at: session.authenticated_at,
-        training: account.training,
-        only_to_set_password: session.only_to_set_password,
-        session: hash,
-    })
+    fn prove(&self, session: &Session, account: Account, hash: Digest32) -> Actor {
+        Actor::from_session(Proven {
+            passwords_set: account.passwords_set(),
+            reset_at: account.resets.last().map(|reset| reset.at),
+            id: session.id.clone(),
+            roles: account.roles,
+            factors: session.factors.clone(),
+            authenticated_at: session.authenticated_at,
+            training: account.training,
+            only_to_set_password: session.only_to_set_password,
+            session: hash,
+            standing: Standing {
+                accounts: self.accounts.clone(),
+                name: session.id.name().to_owned(),
+                epoch: session.epoch,
+                until: session.began.plus_millis(ABSOLUTE_MS),
+                end: session.end.clone(),
+            },
+        })
+    }
 }
 
 fn evict(open: &mut HashMap<Digest32, Session>, now: Timestamp) {
@@ -253,7 +281,8 @@ fn evict(open: &mut HashMap<Digest32, Session>, now: Timestamp) {
             .iter()
             .min_by_key(|(_, session)| session.used)
             .map(|(hash, _)| *hash)
+        && let Some(evicted) = open.remove(&oldest)
     {
-        open.remove(&oldest);
+        evicted.end.set();
     }
 }

@@ -1,3 +1,4 @@
+mod standing;
 mod two_people;
 
 use crate::iam::sessions::ABSOLUTE_MS;
@@ -462,9 +463,9 @@ fn password_set_by_another_person_only_allows_changing_it() {
         };
         assert!(matches!(authorize(GIVEN, GIVEN), Err(IamError::SamePassword)));
         assert!(matches!(authorize("wrong", GOOD), Err(IamError::WrongLogin)));
-        let by = authorize(GIVEN, GOOD).unwrap();
+        let (by, change) = authorize(GIVEN, GOOD).unwrap();
         assert_eq!(by.cause().actor(), Some(login.actor.id()));
-        accounts.set_own_password(name, &secret(GOOD), NOON).unwrap();
+        accounts.make(change).unwrap();
         assert!(sessions.recheck(&login.actor, after(3)).is_err());
         let own = sessions.login(name, &secret(GOOD), after(4)).unwrap().actor;
         assert!(own.may(Action::Query) && !own.is_only_to_set_password());
@@ -478,7 +479,10 @@ fn password_reset_is_shown_to_the_person_and_providers() {
     let provider = || InstitutionId::new("zurich").unwrap();
     let stated = |actor: &Actor| {
         let query = concordat_protocol::ids::QueryId::from_bytes([1; 16]);
-        actor.assert_for(provider(), query, after(60)).password_reset_at
+        actor
+            .assert_for(provider(), query, after(60))
+            .unwrap()
+            .password_reset_at
     };
     let before = sessions.login("eva", &secret(GOOD), NOON).unwrap().actor;
     assert_eq!((before.password_resets().len(), stated(&before)), (0, None));

@@ -30,14 +30,16 @@ pub(super) fn back_up(parts: &LifecycleParts, to: &Path, by: &Attribution) -> Re
         institution: parts.identity.institution.clone(),
         signer: &parts.identity.institution_key(),
         now: parts.clock.now(),
+        by,
     };
     let created = backup::create(&parts.storage, &parts.ledger, &request)?;
+    // It exists, so the entry is made whatever has happened to the account since.
     parts.record(
         EntryBody::SnapshotMade {
             snapshot: created.contents.document().id,
             contents: created.contents.digest(),
         },
-        by,
+        &by.for_outcome(),
     )?;
     Ok(created)
 }

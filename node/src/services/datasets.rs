@@ -112,7 +112,7 @@ pub(crate) async fn erase(
 ) -> Result<Erased, Problem> {
     let by = caller.authorize(Action::EraseDataset)?;
     let name: DatasetName = name.parse()?;
-    let ending = by.clone();
+    let ending = by.for_outcome();
     let erased = blocking(node, move |node| {
         let (statement, unreachable) = node.lifecycle().erase(&name, request.reason, &by)?;
         let paths = unreachable.iter().map(|path| path.display().to_string());

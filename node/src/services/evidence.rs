@@ -102,8 +102,9 @@ pub(crate) fn export(node: &Node, caller: &Actor) -> Result<mpsc::Receiver<Strin
     node.ledger().verified()?;
     let (lines, waiting) = mpsc::channel::<String>(PREFETCH);
     let node = node.clone();
+    let caller = caller.clone();
     tokio::task::spawn_blocking(move || {
-        if let Err(problem) = write_export(&node, &lines) {
+        if let Err(problem) = write_export(&node, &caller, &lines) {
             // The reader notices: the entries do not match the checkpoint.
             tracing::error!(error = problem.detail, "an export of the ledger was aborted");
         }
@@ -111,7 +112,7 @@ pub(crate) fn export(node: &Node, caller: &Actor) -> Result<mpsc::Receiver<Strin
     Ok(waiting)
 }
 
-fn write_export(node: &Node, lines: &mpsc::Sender<String>) -> Result<(), Problem> {
+fn write_export(node: &Node, caller: &Actor, lines: &mpsc::Sender<String>) -> Result<(), Problem> {
     let key = node.identity().institution_key();
     let checkpoint = node.ledger().checkpoint(&key, node.clock().now())?;
     let size = checkpoint.peek_unverified().map_err(LedgerError::Signature)?.size;
@@ -123,6 +124,8 @@ fn write_export(node: &Node, lines: &mpsc::Sender<String>) -> Result<(), Problem
         if lines.blocking_send(std::mem::take(&mut chunk)).is_err() || start >= size {
             return Ok(());
         }
+        // The reader decides how long this takes.
+        caller.check_current(node.clock().now())?;
         let end = start.saturating_add(CHUNK).min(size);
         for stored in node.ledger().range(start, end)? {
             let line = ExportHead::line(&stored.entry).map_err(LedgerError::Entry)?;

@@ -54,7 +54,7 @@ pub(crate) fn check(caller: &Actor, name: &str) -> Result<ImportPermission, Prob
 }
 
 /// Starts an import. The lines end with the result; the import continues if they are not read: a partial import would be discarded,
-/// and the ledger names who started it.
+/// and the ledger names who started it. It makes no version if that person may not import any more when it has read the file.
 ///
 /// # Errors
 /// `denied` without the role, or if a file outside the inboxes is named; `not_found` if there is no such file; `usage` if the options
@@ -76,7 +76,7 @@ pub(crate) async fn start(
     let reading = options.reading.or(kept.clone());
     options.reading = reading.clone();
     let mut request = ImportRequest {
-        by: Some(caller.id().clone()),
+        by: Some(by.clone()),
         ..import_request(options, dataset, source).map_err(|problem| with_kept(problem, &kept))?
     };
     request.options.last_year = request.options.last_year.or_else(|| this_year(node));
@@ -252,7 +252,8 @@ fn import(
         .catalog()
         .import(request, signer, now, &mut |progress| report(lines, progress))
         .map_err(|error| with_kept(error.into(), &used.kept))?;
-    record(node, &request.name, &done, by)?;
+    // The version exists, so the entry is made whatever has happened to the account since.
+    record(node, &request.name, &done, &by.for_outcome())?;
     node.epoch().raise();
     // The new version is valid if this fails; what could not be removed is removed after the next import.
     if let Err(problem) = node.lifecycle().trim(&request.name, by) {

@@ -74,15 +74,15 @@ pub(crate) async fn set_own_password(
         let password = secret(&new.password);
         let name = caller.id().name().to_owned();
         let now = node.clock().now();
-        let by = caller.authorize_own_password(node.accounts(), &current, &password, now)?;
+        let (by, change) = caller.authorize_own_password(node.accounts(), &current, &password, now)?;
         let entry = EntryBody::UserChanged {
             actor: caller.id().clone(),
             change: Label::sanitized("password"),
             roles: Vec::new(),
         };
         let subject = Subject::Account(name.clone());
-        let change = || Ok::<_, Problem>(node.accounts().set_own_password(&name, &password, now)?);
-        node.changes().make(subject, entry, (&by, now), change)?;
+        let make = || Ok::<_, Problem>(node.accounts().make(change)?);
+        node.changes().make(subject, entry, (&by, now), make)?;
         Ok::<Login, Problem>(node.sessions().login_at(&name, &password, uid, now)?)
     })
     .await?;

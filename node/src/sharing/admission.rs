@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use concordat_protocol::ids::{DatasetRef, QueryId};
 use concordat_protocol::query::{Parties, ValidQuery};
-use concordat_protocol::wire::messages::Refusal;
+use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 
 use super::case::{Case, LocalQuery, PeerQuery};
 use super::delivery::ANSWER_TIMEOUT;
@@ -102,7 +102,8 @@ impl Sharing {
         let expires = parts.clock.now().plus_seconds(lifetime);
         let assertion = requester
             .actor()
-            .assert_for(institution.clone(), QueryId::from_bytes(id), expires);
+            .assert_for(institution.clone(), QueryId::from_bytes(id), expires)
+            .map_err(|error| Refusal::because(RefusalCode::Denied, error.to_string()))?;
         Ok(Case::Local {
             requester: Box::new(requester),
             assertion: Box::new(assertion),

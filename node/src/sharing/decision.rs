@@ -6,7 +6,7 @@ use concordat_protocol::scope::Scope;
 use concordat_protocol::text;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
-use concordat_storage::ledger::LedgerReceipt;
+use concordat_storage::ledger::{LedgerError, LedgerReceipt};
 
 use super::case::Case;
 use super::handle::Sharing;
@@ -158,14 +158,19 @@ impl Sharing {
             policy: self.policy_digest(case, policy).await,
             sql: Some(sql_digest(case.sql())),
         };
-        parts
-            .ledger
-            .append_async(entry, &case.attribution(), parts.clock.now())
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "the ledger cannot be written, so nothing is served");
-                failed("the holder cannot write its ledger and therefore answers no queries")
-            })
+        // A denial is entered for every person; a permission only for one who may still act.
+        let by = match decision {
+            Ok(_) => case.attribution(),
+            Err(_) => case.attribution().for_outcome(),
+        };
+        let entered = parts.ledger.append_async(entry, &by, parts.clock.now()).await;
+        entered.map_err(|error| {
+            if let LedgerError::Authority(ended) = error {
+                return Refusal::because(RefusalCode::Denied, ended.to_string());
+            }
+            tracing::error!(%error, "the ledger cannot be written, so nothing is served");
+            failed("the holder cannot write its ledger and therefore answers no queries")
+        })
     }
 }
 

@@ -429,7 +429,7 @@ impl Closed {
         };
         let recorded = parts
             .ledger
-            .append_async(entry, &self.case.attribution(), parts.clock.now())
+            .append_async(entry, &self.case.attribution().for_outcome(), parts.clock.now())
             .await
             .inspect_err(|error| tracing::error!(%error, "the outcome of a query is not in the ledger"))?;
         sharing.close_evidence(self.case.query(), recorded.sequence()).await;

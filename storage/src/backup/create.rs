@@ -31,7 +31,7 @@ use crate::{
     answers::LogExtent,
     catalog::{CatalogError, PinnedObjects},
     data_dir::{ANSWERS, Storage},
-    ledger::Ledger,
+    ledger::{Attribution, Ledger, LedgerError},
     objects::DurableStore,
 };
 
@@ -49,6 +49,8 @@ pub struct BackupRequest<'a> {
     pub signer: &'a InstitutionKey,
     /// The time of the snapshot.
     pub now: Timestamp,
+    /// Who takes it. They must still be permitted to when it is completed.
+    pub by: &'a Attribution,
 }
 
 /// A snapshot that was taken.
@@ -127,6 +129,8 @@ fn fill(
         files: draft.files()?,
     };
     let contents = Signed::sign(&snapshot, request.signer).map_err(BackupError::Sign)?;
+    // Copying may have taken hours, in which the account was disabled.
+    request.by.check(request.now).map_err(LedgerError::from)?;
     draft.finish(repository, contents.signed().as_bytes())?;
     Ok(CreatedSnapshot {
         contents,

@@ -25,7 +25,7 @@ use crate::{
     catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
     data_dir::Storage,
     ingest::{Source, SubjectRule},
-    ledger::{Attribution, Ledger},
+    ledger::{Attribution, Ending, Ledger},
     objects::{DurableStore, ObjectLocation},
     seal::HEADER_LEN,
 };
@@ -111,6 +111,10 @@ impl TestNode {
     }
 
     fn try_back_up(&self, to: &Path) -> Result<CreatedSnapshot, BackupError> {
+        self.try_back_up_by(to, &Attribution::eva())
+    }
+
+    fn try_back_up_by(&self, to: &Path, by: &Attribution) -> Result<CreatedSnapshot, BackupError> {
         let _within = self.runtime.enter();
         let to = TargetRepository::prepare(&self.storage, to)?;
         let request = BackupRequest {
@@ -118,6 +122,7 @@ impl TestNode {
             institution: institution(),
             signer: &signer(),
             now: Timestamp::from_millis(NOW.as_millis() + i64::try_from(self.ledger.size()).unwrap()),
+            by,
         };
         create(&self.storage, &self.ledger, &request)
     }
@@ -314,6 +319,18 @@ fn every_flipped_bit_in_a_repository_is_noticed() {
         fs::write(&file, &whole).unwrap();
     }
     node.verify().unwrap();
+}
+
+#[test]
+fn snapshot_of_an_account_that_may_no_longer_is_not_made() {
+    let node = TestNode::new();
+    let person = Arc::new(Ending::default());
+    let by = person.person();
+    node.try_back_up_by(&node.repository(), &by).unwrap();
+    person.end();
+    let error = node.try_back_up_by(&node.repository(), &by).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+    assert_eq!(node.verify().unwrap().snapshots, 1);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use concordat_protocol::audit::EntryError;
 use concordat_protocol::audit::merkle::OutOfRange;
 use concordat_protocol::signed::SignatureError;
 
+use super::attribution::AuthorityError;
 use crate::meta::MetaError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 
@@ -95,6 +96,9 @@ pub enum LedgerError {
     /// Ledger and sealed state do not match.
     #[error(transparent)]
     Anchor(#[from] AnchorError),
+    /// The cause of the entry may act no longer.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// The writer has ended.
     #[error("the ledger is closed")]
     Stopped,
@@ -113,6 +117,7 @@ impl Explain for LedgerError {
             Self::Verifying { .. } => ErrorKind::Unreachable,
             Self::Key(source) => source.kind(),
             Self::Anchor(source) => source.kind(),
+            Self::Authority(source) => source.kind(),
         }
     }
 }

@@ -169,8 +169,8 @@ impl Ledger {
     /// [`Ledger::append_async`].
     ///
     /// # Errors
-    /// [`LedgerError::Write`] or [`LedgerError::Refusing`] if it cannot be made durable: the recorded action must then not
-    /// happen.
+    /// [`LedgerError::Write`] or [`LedgerError::Refusing`] if it cannot be made durable, [`LedgerError::Authority`] if `by` may act no
+    /// longer: the recorded action must then not happen.
     pub fn append(&self, body: EntryBody, by: &Attribution, now: Timestamp) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = mpsc::sync_channel(1);
         self.send(body, by, now, Box::new(move |result| drop(reply.send(result))))?;
@@ -213,6 +213,7 @@ impl Ledger {
         at: Timestamp,
         reply: Reply,
     ) -> Result<(), LedgerError> {
+        by.check(at)?;
         // The queue needs no separate bound: every sender waits for the answer.
         let commands = self.0.commands.as_ref().ok_or(LedgerError::Stopped)?;
         commands

@@ -6,9 +6,11 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use concordat_keys::{Argon2Cost, LedgerKey, MasterKey, Passphrase, Secret};
 use concordat_protocol::audit::{EntryBody, LedgerEntry, check_extension};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::{InstitutionKey, PrivateKey};
 use concordat_protocol::ids::{Digest32, InstitutionId, QueryId};
 use concordat_protocol::time::Timestamp;
@@ -133,6 +135,25 @@ fn acknowledged_entries_are_there_after_reopening() {
             .sequence(),
         2
     );
+}
+
+#[test]
+fn append_for_a_cause_that_may_act_no_longer_is_refused() {
+    let fixture = Fixture::new();
+    let ledger = fixture.open().unwrap();
+    let person = Arc::new(Ending::default());
+    let by = person.person();
+    drop(ledger.append(query_end(0), &by, NOW).unwrap());
+    person.end();
+    let refused = ledger.append(query_end(1), &by, NOW).unwrap_err();
+    assert!(matches!(refused, LedgerError::Authority(_)), "{refused}");
+    assert_eq!((refused.kind(), ledger.size()), (ErrorKind::Locked, 1));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let refused = runtime.block_on(ledger.append_async(query_end(1), &by, NOW));
+    assert!(matches!(refused, Err(LedgerError::Authority(_))));
+    // What was done already is recorded, for the same person.
+    drop(ledger.append(query_end(1), &by.for_outcome(), NOW).unwrap());
+    assert_eq!(ledger.entry(1).unwrap().entry.cause.actor(), by.actor());
 }
 
 #[test]

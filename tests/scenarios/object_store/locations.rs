@@ -5,6 +5,7 @@ use concordat_protocol::identity::PrivateKey;
 use concordat_protocol::ids::InstitutionId;
 use concordat_storage::backup::{self, BackupRequest, Repository, TargetRepository};
 use concordat_storage::ledger::Ledger;
+use concordat_tests::tester;
 
 use super::*;
 
@@ -122,6 +123,7 @@ fn back_up(vault: &Vault, to: &Path) -> Result<backup::CreatedSnapshot, BackupEr
         institution,
         signer: &key(),
         now: NOW,
+        by: &tester(),
     };
     let _within = vault.runtime.enter();
     backup::create(storage, &ledger, &request)

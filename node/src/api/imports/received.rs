@@ -3,19 +3,22 @@
 //! 1. The bytes are encrypted with a key that exists only in memory, in an unnamed file ([`Upload`]), until the import has read
 //!    them twice. A client that disconnects, or a process that dies, leaves no data behind.
 //! 2. A body is read to its end even if it is refused: a client that is still writing does not read the response.
+//! 3. A body that hardly arrives is refused, and so is one whose sender may act no longer ([`Arriving`]).
 
-use axum::body::BodyDataStream;
+mod arriving;
+
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use bytes::{Bytes, BytesMut};
 use concordat_documents::import::UPLOAD;
 use concordat_documents::problem::{FREE_DISK_SPACE, Problem};
-use concordat_protocol::error_kind::ErrorKind;
 use concordat_storage::ingest::{Upload, UploadWriter};
-use futures::StreamExt;
 use serde::de::DeserializeOwned;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::task::JoinHandle;
 
+use self::arriving::Arriving;
+use crate::iam::Actor;
 use crate::node::Node;
 
 /// The longest line of JSON before the bytes: the names of all columns that a table can have fit into 1 MiB.
@@ -31,26 +34,31 @@ pub(super) struct Received<T> {
     pub(super) upload: Upload,
 }
 
-/// Receives a complete body.
+/// Receives a complete body from `caller`.
 ///
 /// # Errors
-/// If it has another media type, is cut off, its first line is invalid, or it cannot be written to disk.
-pub(super) async fn receive<T: DeserializeOwned>(node: &Node, request: Request) -> Result<Received<T>, Problem> {
+/// If it has another media type, is cut off or hardly arrives, its first line is invalid, it cannot be written to disk, or `caller` may act
+/// no longer.
+pub(super) async fn receive<T: DeserializeOwned>(
+    node: &Node,
+    caller: &Actor,
+    request: Request,
+) -> Result<Received<T>, Problem> {
     let media = request.headers().get(CONTENT_TYPE);
     if media.and_then(|value| value.to_str().ok()) != Some(UPLOAD) {
         return Err(Problem::usage(format!(
             "an import is sent as `{UPLOAD}`: a line of JSON, then the file"
         )));
     }
-    let mut stream = request.into_body().into_data_stream();
-    let received = receive_all(node, &mut stream).await;
+    let mut body = Arriving::new(node, caller, request.into_body().into_data_stream());
+    let received = receive_all(node, &mut body).await;
     if received.is_err() {
-        while let Some(Ok(_)) = stream.next().await {}
+        while let Ok(Some(_)) = body.next().await {}
     }
     received
 }
 
-async fn receive_all<T: DeserializeOwned>(node: &Node, stream: &mut BodyDataStream) -> Result<Received<T>, Problem> {
+async fn receive_all<T: DeserializeOwned>(node: &Node, stream: &mut Arriving<'_>) -> Result<Received<T>, Problem> {
     let (line, first) = first_line(stream).await?;
     let head = serde_json::from_slice(&line)
         .map_err(|error| Problem::usage(format!("the first line of an import is invalid: {error}")))?;
@@ -65,7 +73,7 @@ async fn receive_all<T: DeserializeOwned>(node: &Node, stream: &mut BodyDataStre
 }
 
 /// The first line, and the part of the file that was received with it.
-async fn first_line(stream: &mut BodyDataStream) -> Result<(Bytes, Bytes), Problem> {
+async fn first_line(stream: &mut Arriving<'_>) -> Result<(Bytes, Bytes), Problem> {
     let mut buffer = BytesMut::new();
     loop {
         if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
@@ -75,27 +83,34 @@ async fn first_line(stream: &mut BodyDataStream) -> Result<(Bytes, Bytes), Probl
         if buffer.len() > MAX_HEAD {
             return Err(Problem::usage("the first line of an import is longer than 1 MiB"));
         }
-        match stream.next().await {
+        match stream.next().await? {
             None => {
                 return Err(Problem::usage(
                     "an import begins with a line of JSON; the body is empty",
                 ));
             }
-            Some(chunk) => buffer.extend_from_slice(&chunk.map_err(|error| cut_off(&error))?),
+            Some(chunk) => buffer.extend_from_slice(&chunk),
         }
     }
 }
 
 /// Passes the bytes to the writer thread. If that has ended, its own error is reported instead.
-async fn send(stream: &mut BodyDataStream, first: Bytes, chunks: &mpsc::Sender<Bytes>) -> Result<(), Problem> {
+async fn send(stream: &mut Arriving<'_>, first: Bytes, chunks: &mpsc::Sender<Bytes>) -> Result<(), Problem> {
     let mut chunk = first;
     loop {
-        if chunks.send(chunk).await.is_err() {
-            return Ok(());
+        match chunks.try_send(chunk) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Ok(()),
+            Err(TrySendError::Full(waiting)) => {
+                if chunks.send(waiting).await.is_err() {
+                    return Ok(());
+                }
+                stream.restart();
+            }
         }
-        chunk = match stream.next().await {
+        chunk = match stream.next().await? {
             None => return Ok(()),
-            Some(next) => next.map_err(|error| cut_off(&error))?,
+            Some(next) => next,
         };
     }
 }
@@ -122,12 +137,4 @@ async fn ended(writing: JoinHandle<std::io::Result<Upload>>) -> Result<Upload, P
             problem
         }
     })
-}
-
-/// An incomplete file is not imported.
-fn cut_off(error: &axum::Error) -> Problem {
-    Problem::new(
-        ErrorKind::Usage,
-        format!("the file was not received completely: {error}"),
-    )
 }

@@ -6,7 +6,8 @@ use concordat_protocol::time::Timestamp;
 
 use super::{Accounts, lock};
 use crate::iam::account::{Account, OneTime};
-use crate::iam::{IamError, passwords};
+use crate::iam::account_change::Change;
+use crate::iam::{AccountChange, IamError, passwords};
 
 impl Accounts {
     /// Checks a password. The work is the same whether the account exists or not.
@@ -37,52 +38,64 @@ impl Accounts {
         }
     }
 
-    /// Checks that `password` may replace `current` as the password of `name`. A wrong `current` counts as a failed login.
+    /// The change of a person's own password from `current` to `password`. A wrong `current` counts as a failed login. The account may be
+    /// changed before the change is made, for example by a reset; then it is refused, because it was `current` that the person knew.
     ///
     /// # Errors
     /// [`IamError::WrongLogin`], or what is wrong with the new password.
-    pub(in crate::iam) fn check_own_password(
+    pub(in crate::iam) fn own_password(
         &self,
         name: &str,
         current: &Secret,
         password: &Secret,
         now: Timestamp,
-    ) -> Result<(), IamError> {
+    ) -> Result<AccountChange, IamError> {
         passwords::check(name, password)?;
-        self.authenticate(name, current, now)?;
+        let (_, verified) = self.authenticate(name, current, now)?;
         if current.expose() == password.expose() {
             return Err(IamError::SamePassword);
         }
-        Ok(())
+        self.new_own_password(name, password, (verified.epoch, now))
     }
 
-    /// Sets the password that the person has chosen for their own account; its sessions end.
-    ///
-    /// # Errors
-    /// What is wrong with the password, or [`IamError::Unknown`].
-    pub fn set_own_password(&self, name: &str, password: &Secret, now: Timestamp) -> Result<(), IamError> {
-        passwords::check(name, password)?;
+    fn new_own_password(
+        &self,
+        name: &str,
+        password: &Secret,
+        (verified, at): (u64, Timestamp),
+    ) -> Result<AccountChange, IamError> {
         let hash = self.hash(password)?;
-        self.change(name, true, |account| {
-            account.password = hash;
-            if account.one_time.take().is_some() {
-                account.own_password_since = Some(now);
+        self.prepared(name, Change::OwnPassword { hash, at, verified })
+    }
+
+    /// Sets a password as if the person had stated the current one.
+    #[cfg(test)]
+    pub(in crate::iam) fn set_own_password(
+        &self,
+        name: &str,
+        password: &Secret,
+        now: Timestamp,
+    ) -> Result<(), IamError> {
+        passwords::check(name, password)?;
+        let verified = self.get(name)?.map(|account| account.epoch).unwrap_or_default();
+        self.make(self.new_own_password(name, password, (verified, now))?)
+    }
+
+    /// Records that a password set by another person has opened its session. Of several simultaneous logins, only one succeeds, and none if
+    /// the account has another epoch than `verified`: the password that was checked is then not the one that would be spent.
+    pub(in crate::iam) fn spend_one_time(&self, name: &str, verified: u64) -> Result<(), IamError> {
+        self.change(name, |account| {
+            if account.epoch != verified {
+                return Err(IamError::WrongLogin);
+            }
+            let spent = account.one_time == Some(OneTime::Unused);
+            account.one_time = account.one_time.map(|_| OneTime::Used);
+            if spent {
+                Ok(())
+            } else {
+                Err(IamError::OneTimeUsed { name: name.to_owned() })
             }
         })
-    }
-
-    /// Records that a password set by another person has opened its session. Of several simultaneous logins, only one succeeds.
-    pub(in crate::iam) fn spend_one_time(&self, name: &str) -> Result<(), IamError> {
-        let mut spent = false;
-        self.change(name, false, |account| {
-            spent = account.one_time == Some(OneTime::Unused);
-            account.one_time = account.one_time.map(|_| OneTime::Used);
-        })?;
-        if spent {
-            Ok(())
-        } else {
-            Err(IamError::OneTimeUsed { name: name.to_owned() })
-        }
     }
 
     fn absent(&self, password: &Secret) -> Result<(), IamError> {

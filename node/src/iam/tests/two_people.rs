@@ -287,6 +287,8 @@ fn account_shows_who_set_its_first_password() {
     assert_eq!(shown, [(root_id(), after(10))]);
     // There was no one before whose name could have been used.
     let query = concordat_protocol::ids::QueryId::from_bytes([1; 16]);
-    let assertion = nina.assert_for(InstitutionId::new("zurich").unwrap(), query, after(60));
+    let assertion = nina
+        .assert_for(InstitutionId::new("zurich").unwrap(), query, after(60))
+        .unwrap();
     assert_eq!(assertion.password_reset_at, None);
 }

@@ -110,6 +110,7 @@ fn snapshot_signed_with_an_older_key_is_never_the_newest() {
         institution: institution(),
         signer: &next,
         now: NOW.plus_seconds(60),
+        by: &Attribution::eva(),
     };
     let second = create(&node.storage, &node.ledger, &request).unwrap();
     assert_eq!(

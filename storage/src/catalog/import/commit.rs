@@ -30,6 +30,7 @@ use super::{
 use crate::{
     answers::AnswerStore,
     ingest::{Inspection, Note},
+    ledger::Attribution,
     meta::{Batch, MetaError},
 };
 
@@ -60,6 +61,7 @@ impl Commit<'_> {
     ) -> Result<Imported, ImportError> {
         progress(Progress::Committing);
         let _changes = self.datasets.lock_changes();
+        draft.check_importer(now)?;
         let old = self.unchanged(draft)?;
         let manifest = draft.manifest(old.as_ref(), objects, now);
         let signed = Signed::sign(&manifest, signer).map_err(ImportError::Sign)?;
@@ -165,6 +167,12 @@ impl Draft<'_> {
         }
     }
 
+    /// Reading and writing may have taken hours, in which the account was disabled.
+    fn check_importer(&self, now: Timestamp) -> Result<(), ImportError> {
+        let checked = self.request.by.as_ref().map_or(Ok(()), |by| by.check(now));
+        Ok(checked?)
+    }
+
     /// The version that has the rows of the same file already.
     fn repeats(&self) -> Option<VersionNumber> {
         let file = Digest32::from_bytes(self.inspection.fingerprint().blake3);
@@ -216,7 +224,7 @@ impl Draft<'_> {
                 len: fingerprint.length,
                 blake3: Digest32::from_bytes(fingerprint.blake3),
                 imported_at: now,
-                by: self.request.by.clone(),
+                by: self.request.by.as_ref().and_then(Attribution::actor).cloned(),
             },
         }
     }

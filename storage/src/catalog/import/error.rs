@@ -11,6 +11,7 @@ use parquet::errors::ParquetError;
 use crate::{
     catalog::{CatalogError, writer::WriteError},
     ingest::IngestError,
+    ledger::AuthorityError,
 };
 
 /// Why an import failed; the dataset is unchanged.
@@ -71,6 +72,9 @@ pub enum ImportError {
         /// The dataset.
         name: DatasetName,
     },
+    /// The importer may not import any more.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// The manifest cannot be signed.
     #[error("the manifest cannot be signed")]
     Sign(#[source] SignatureError),
@@ -84,6 +88,7 @@ impl Explain for ImportError {
         match self {
             Self::Ingest(source) => source.kind(),
             Self::Catalog(source) => source.kind(),
+            Self::Authority(source) => source.kind(),
             Self::Exists { .. }
             | Self::OtherSegment { .. }
             | Self::Columns { .. }

@@ -1,11 +1,12 @@
 //! The request, the progress and the result of an import.
 
 use concordat_protocol::{
-    ids::{ActorId, DatasetName, Digest32, SegmentName},
+    ids::{DatasetName, Digest32, SegmentName},
     schema::VersionNumber,
 };
 
 use crate::ingest::{Note, Reject, Source, TableOptions};
+use crate::ledger::Attribution;
 
 /// The segment of datasets for which none is given.
 pub const MAIN_SEGMENT: &str = "main";
@@ -34,8 +35,8 @@ pub struct ImportRequest {
     pub kept_options: String,
     /// Rows after which a new object begins.
     pub rows_per_object: u64,
-    /// Who imports.
-    pub by: Option<ActorId>,
+    /// Who imports. They must still be permitted to when the version becomes visible.
+    pub by: Option<Attribution>,
 }
 
 impl ImportRequest {

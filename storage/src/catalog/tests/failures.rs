@@ -7,6 +7,7 @@ use concordat_protocol::schema::VersionNumber;
 
 use super::super::datasets::manifest_key;
 use super::*;
+use crate::ledger::Ending;
 
 #[test]
 fn file_changed_during_import_makes_no_version() {
@@ -33,6 +34,26 @@ fn file_changed_during_import_makes_no_version() {
     );
     assert_eq!(node.catalog().datasets().list().unwrap(), []);
     assert_eq!(node.object_files(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn import_of_an_account_that_ends_meanwhile_makes_no_version() {
+    let node = TestNode::new();
+    let importer = Arc::new(Ending::default());
+    let mut request = node.request("id,name\n1,Anna\n", ImportMode::Create);
+    request.by = Some(importer.person());
+    let mut watch = |progress| {
+        if progress == Progress::Committing {
+            importer.end();
+        }
+    };
+    let error = node.import_watched(&request, &mut watch).unwrap_err();
+    assert!(matches!(error, ImportError::Authority(_)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Locked);
+    assert_eq!(node.catalog().datasets().list().unwrap(), []);
+    assert_eq!(node.object_files(), Vec::<PathBuf>::new());
+    request.by = Some(Arc::new(Ending::default()).person());
+    node.import(&request).unwrap();
 }
 
 #[test]
