@@ -16,7 +16,7 @@ pub trait LocalEngine: Send + 'static {
     /// Computes what `begin` requests, and exchanges messages with the node through `channel`. It runs on a thread with a large stack.
     ///
     /// The node ends the process as soon as it does not need the result.
-    fn compute<'a>(&'a self, begin: Bytes, channel: Channel) -> LocalBoxFuture<'a, ()>;
+    fn compute(&self, begin: Bytes, channel: Channel) -> LocalBoxFuture<'_, ()>;
 }
 
 /// The messages of one computation.
