@@ -1,7 +1,7 @@
 //! Queries of our own people are planned and computed in an engine process.
 //!
-//! What a query becomes when it is planned, and what is computed from the rows of others, has no bound that holds for each function and each
-//! row of a peer. So it is none of the node's process: a crash, a limit of the kernel or a deadline is an error of one query.
+//! No bound that is known before is right for each function and each row of a peer. So a query is neither planned nor computed in the node's
+//! process, and a crash, a limit of the kernel or a deadline is an error of this query only.
 //!
 //! ```text
 //! node                                      engine process
@@ -18,7 +18,8 @@
 //! 1. The node knows the grants and sends the queries to members ([`computation`]); the process names a member by its number in `Begin`, so that
 //!    it reaches no other.
 //! 2. The process runs the planner and the plan as they are ([`child`]); the members are a source of rows behind the socket ([`members`]).
-//! 3. A member's rows are sent as they are requested: two batches are on the way at most, so that the process holds what it computes on.
+//! 3. A member's rows are sent as they are requested: two batches are on the way at most, and the process keeps what it
+//!    computes on.
 //! 4. The answer of a query that one member answers is not sent through a process.
 
 mod child;

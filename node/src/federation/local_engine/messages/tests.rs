@@ -1,4 +1,3 @@
-use concordat_protocol::error_kind::Explain;
 use concordat_protocol::scope::{BandWidth, Generalization, Transform};
 
 use super::*;
