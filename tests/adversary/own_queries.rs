@@ -5,6 +5,7 @@ use std::time::Duration;
 use concordat_node::{Actor, Question};
 use tokio::time::Instant;
 
+use super::engine::KILLING;
 use super::negotiation_fixture::grant_between_members;
 use super::well_behaved::{SUBJECTS, World};
 
@@ -33,6 +34,7 @@ async fn read_for(world: &World, person: &Actor, time: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn own_queries_left_by_their_readers_block_no_other() {
+    let _killing = KILLING.read().await;
     let world = World::connected().await;
     grant_between_members(&world).await;
     let eva = world.member.researcher().await;

@@ -14,7 +14,7 @@ const ANSWERED: usize = 16;
 /// Those that are computed locally for our own people from the answers of others.
 const LOCAL: usize = 4;
 /// Those of our own people that are being planned.
-const PLANNED: usize = 2;
+const PLANNED: usize = 4;
 /// Least memory for the groupings and sorts of one query, in bytes.
 const MIN_MEMORY: usize = 32 << 20;
 /// Default memory of all queries together, in bytes.

@@ -262,10 +262,6 @@ fn text_bytes(expression: &Expr) -> (usize, usize) {
 }
 
 /// A number of letters or repetitions: the literal, or else an assumption, for more of which the memory limit applies.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "every other expression is not a literal number"
-)]
 fn length_of(argument: Option<&Expr>) -> usize {
     match argument {
         Some(Expr::Literal(ScalarValue::Int64(Some(number)), _)) => usize::try_from(*number).unwrap_or(0),
