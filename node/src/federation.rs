@@ -56,7 +56,7 @@ use concordat_protocol::scope::Purpose;
 use tokio_util::task::TaskTracker;
 
 use self::absent::Absent;
-use self::local_engine::{LocalQuery, Planned};
+use self::local_engine::{LocalQuery, PlanKey, Planned};
 use self::provider_client::ProviderClient;
 use self::report::QueryReport;
 use self::source::{MemberQuery, QuerySource, Target};
@@ -182,10 +182,16 @@ impl Federation {
         tables: &Tables,
         report: &QueryReport,
     ) -> Result<Planned, FederationError> {
+        let key = PlanKey::new(sql, tables, report);
+        if let Some(known) = self.0.known.find(&key, report) {
+            return Ok(known);
+        }
         let sharing = &self.0.parts.sharing;
         let slot = sharing.planning_slot(actor).await;
         let _slot = slot.map_err(|refusal| self.refused_locally(refusal))?;
-        local_engine::plan(sharing, actor, (sql, tables), report).await
+        let planned = local_engine::plan(sharing, actor, (sql, tables), report).await?;
+        self.0.known.keep(key, &planned, report);
+        Ok(planned)
     }
 }
 

@@ -6,6 +6,7 @@ use concordat_storage::ledger::Ledger;
 use tokio_util::sync::CancellationToken;
 
 use super::column_cache::GrantColumns;
+use super::local_engine::KnownQueries;
 use super::outgoing::OutgoingQueries;
 use crate::clock::Clock;
 use crate::evidence::Evidence;
@@ -25,6 +26,7 @@ pub(super) struct Inner {
     pub(super) parts: FederationParts,
     pub(super) grant_columns: GrantColumns,
     pub(super) outgoing: OutgoingQueries,
+    pub(super) known: KnownQueries,
 }
 
 /// The dependencies of [`Federation`].
@@ -57,6 +59,7 @@ impl Federation {
             parts,
             grant_columns: GrantColumns::default(),
             outgoing: OutgoingQueries::default(),
+            known: KnownQueries::default(),
         }))
     }
 }

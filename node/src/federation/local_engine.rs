@@ -20,12 +20,15 @@
 //! 2. The process runs the planner and the plan as they are ([`child`]); the members are a source of rows behind the socket ([`members`]).
 //! 3. A member's rows are sent as they are requested: two batches are on the way at most, and the process keeps what it
 //!    computes on.
-//! 4. The answer of a query that one member answers is not sent through a process.
+//! 4. The answer of a query that one member answers is not sent through a process, and a
+//!    plan of this kind is known when the query is sent again ([`known`]).
 
 mod child;
 mod computation;
+mod known;
 mod members;
 mod messages;
 
 pub use child::FederatedEngine;
 pub(super) use computation::{LocalQuery, Planned, plan};
+pub(super) use known::{KnownQueries, PlanKey};

@@ -16,7 +16,7 @@ use super::statement::TableName;
 use super::union_table::UnionTable;
 
 /// Each table with its members.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tables(BTreeMap<TableName, UnionTable>);
 
 impl Tables {
