@@ -335,3 +335,19 @@ impl VisitorMut for VersionAttacher {
         ControlFlow::Continue(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread::{Builder, current};
+
+    use super::*;
+
+    /// In an engine process there is not always memory for the stack of another thread.
+    #[test]
+    fn work_stays_on_a_thread_with_a_large_stack() {
+        let stays = || on_large_stack(|| current().id()) == Some(current().id());
+        assert!(!stays());
+        let planner = Builder::new().name(LARGE_STACK.to_owned()).stack_size(STACK_BYTES);
+        assert!(planner.spawn(stays).unwrap().join().unwrap());
+    }
+}
