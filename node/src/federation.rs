@@ -130,14 +130,11 @@ impl Federation {
         let client: Arc<dyn QuerySource> = Arc::new(client);
         let targets = self.targets(parsed, &requester, question, report).await?;
         let tables = self.tables(targets, absent, report).await?;
-        let (answer, slot) = match self.planned(actor, question, &tables, report).await? {
-            Ready::Whole { target, query } => (client.query(&target, query).await?, None),
-            Ready::Local(local, slot) => {
-                let answer = local.run(client, report.clone(), slot.running()).await?;
-                (answer, Some(slot))
-            }
+        let answer = match self.planned(actor, question, &tables, report).await? {
+            Ready::Whole { target, query } => client.query(&target, query).await?,
+            Ready::Local(local, slot) => local.run(client, report.clone(), slot).await?,
         };
-        Ok(AnswerStream::new(answer, report.clone(), tasks, slot))
+        Ok(AnswerStream::new(answer, report.clone(), tasks))
     }
 
     /// The plan of the query, and a slot if it needs one. While it waits for a slot, no process waits with it.

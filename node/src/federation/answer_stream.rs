@@ -11,7 +11,6 @@ use tokio_util::task::TaskTracker;
 use super::error::FederationError;
 use super::report::QueryReport;
 use super::source::{Answer, Batches};
-use crate::sharing::QuerySlot;
 
 /// An answer: its columns, its rows as they arrive, and at the end a summary of where they came from.
 pub struct AnswerStream {
@@ -19,19 +18,16 @@ pub struct AnswerStream {
     batches: Option<Batches>,
     report: QueryReport,
     tasks: TaskTracker,
-    /// A query that is computed locally occupies a slot for as long as its answer is read.
-    _slot: Option<QuerySlot>,
 }
 
 impl AnswerStream {
-    /// The stream of `answer`; `tasks` are the exchanges that it is read from, and `slot` is held for as long as it is read.
-    pub(super) fn new(answer: Answer, report: QueryReport, tasks: TaskTracker, slot: Option<QuerySlot>) -> Self {
+    /// The stream of `answer`; `tasks` are the exchanges that it is read from.
+    pub(super) fn new(answer: Answer, report: QueryReport, tasks: TaskTracker) -> Self {
         Self {
             schema: answer.schema,
             batches: Some(answer.batches),
             report,
             tasks,
-            _slot: slot,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::federation::report::QueryReport;
 use crate::federation::source::{Answer, MemberQuery, QuerySource, Target};
 use crate::federation::tables::Tables;
 use crate::iam::Actor;
-use crate::sharing::Sharing;
+use crate::sharing::{QuerySlot, Sharing};
 
 /// Longest time that a query may be planned. A bounded statement takes a fraction of it.
 const PLANNING_TIMEOUT: Duration = Duration::from_secs(60);
@@ -127,7 +127,7 @@ fn columns_of(mut columns: Bytes) -> Result<SchemaRef, FederationError> {
 type Rows = mpsc::Sender<Option<Result<RecordBatch, FederationError>>>;
 
 impl LocalQuery {
-    /// Computes the query from the answers of `source`. Of the same person, `running` others are computed.
+    /// Computes the query from the answers of `source`, in `slot`, which is held until its process ends.
     ///
     /// # Errors
     /// [`FederationError`] if a member does not answer, or if the query cannot be computed within its limits.
@@ -135,15 +135,15 @@ impl LocalQuery {
         mut self,
         source: Arc<dyn QuerySource>,
         report: QueryReport,
-        running: usize,
+        slot: QuerySlot,
     ) -> Result<Answer, FederationError> {
         let until = tokio::time::sleep(QUERY_TIMEOUT).deadline();
-        self.computation.lower_priority(running);
+        self.computation.lower_priority(slot.running());
         let begun = self.computation.send(&encode(&ToEngine::Run)?, &[]).await;
         begun.map_err(FederationError::planning)?;
         let (opened, opening) = oneshot::channel();
         let (rows, reader) = mpsc::channel(1);
-        let pump = Pump::new(self, source, report, opened);
+        let pump = Pump::new((self, slot), source, report, opened);
         tokio::spawn(pump.run(until, rows));
         let schema = opening.await.map_err(|_| engine_failed())??;
         let batches = stream::unfold(Some(reader), |reader| async move {
@@ -175,6 +175,8 @@ struct Pump {
     failed: HashMap<u64, FederationError>,
     deliveries: mpsc::Receiver<Delivery>,
     deliver: mpsc::Sender<Delivery>,
+    /// Dropped after the process.
+    _slot: QuerySlot,
 }
 
 /// The answer of a member that is being sent to the process.
@@ -192,7 +194,7 @@ enum Delivery {
 
 impl Pump {
     fn new(
-        query: LocalQuery,
+        (query, slot): (LocalQuery, QuerySlot),
         source: Arc<dyn QuerySource>,
         report: QueryReport,
         opened: oneshot::Sender<Result<SchemaRef, FederationError>>,
@@ -209,6 +211,7 @@ impl Pump {
             failed: HashMap::new(),
             deliveries,
             deliver,
+            _slot: slot,
         }
     }
 
