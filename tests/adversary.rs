@@ -33,6 +33,7 @@ mod negotiation;
 mod negotiation_fixture;
 mod notices;
 mod own_key;
+mod own_queries;
 mod queries;
 mod reviews;
 mod rows;

@@ -31,6 +31,7 @@ mod object_store;
 mod omop;
 mod openapi;
 mod outputs;
+mod own_queries;
 mod plaintext_scan;
 mod policies;
 mod refusals;

@@ -2,10 +2,12 @@
 //!
 //! 1. The query is parsed ([`statement`]), and a grant is found for each of its tables ([`targets`], [`resolve`]). Their holders state the
 //!    columns that the grants show ([`grant_columns`]); those of several members become one table ([`union_table`]).
-//! 2. The plan decides which member gets which query and what is computed locally ([`mod@plan`], [`decompose`], [`fragment`]).
+//! 2. The plan decides which member gets which query and what is computed locally ([`mod@plan`], [`decompose`], [`fragment`]). It is made in
+//!    an engine process ([`local_engine`]).
 //! 3. Each member is queried over the network ([`provider_client`], [`exchange`]). Our own datasets are queried through the same permit
 //!    as all others ([`local_answer`]). A member that does not answer its part is left out of the plan ([`absent`]), which then states it.
-//! 4. Rows stream through the local engine ([`collect_answers`], [`table`]) to the requester ([`answer_stream`]), on dedicated threads ([`threads`]).
+//! 4. The answer of one member streams to the requester ([`answer_stream`]). Several are computed on in the engine process ([`collect_answers`],
+//!    [`table`]).
 //! 5. A query is in the ledger before it is sent. Its end is entered too, however the query ends ([`evidence`]).
 //! 6. Every answer ends with a receipt that both sides sign ([`report`]). A cut answer ends with an error, never silently.
 
@@ -17,6 +19,7 @@ mod columns_in_use;
 mod connect;
 mod coverage;
 mod decompose;
+mod description;
 mod error;
 mod evidence;
 mod exchange;
@@ -30,6 +33,7 @@ mod grant_columns;
 mod handle;
 mod institution;
 mod local_answer;
+mod local_engine;
 mod outgoing;
 mod output_names;
 mod plan;
@@ -44,7 +48,6 @@ mod tables;
 mod targets;
 #[cfg(test)]
 mod testing;
-mod threads;
 mod union_table;
 
 use std::sync::Arc;
@@ -53,19 +56,19 @@ use concordat_protocol::scope::Purpose;
 use tokio_util::task::TaskTracker;
 
 use self::absent::Absent;
-use self::plan::{Plan, Planner};
+use self::local_engine::{LocalQuery, PlanKey, Planned};
 use self::provider_client::ProviderClient;
 use self::report::QueryReport;
-use self::source::QuerySource;
+use self::source::{MemberQuery, QuerySource, Target};
 use self::statement::ParsedQuery;
 use self::tables::Tables;
-use self::threads::OnNodeRuntime;
 use crate::iam::Actor;
-use crate::sharing::Requester;
+use crate::sharing::{QuerySlot, Requester};
 
 pub(crate) use answer_stream::AnswerStream;
 pub use error::FederationError;
 pub(crate) use handle::{Federation, FederationParts};
+pub use local_engine::FederatedEngine;
 pub(crate) use remote_catalog::RemoteDataset;
 
 /// A query of one of this institution's people.
@@ -134,43 +137,75 @@ impl Federation {
         let tasks = TaskTracker::new();
         let client = ProviderClient::new(self.clone(), requester.clone(), report.clone(), tasks.clone());
         let client: Arc<dyn QuerySource> = Arc::new(client);
-        let on_node: Arc<dyn QuerySource> = Arc::new(OnNodeRuntime::new(Arc::clone(&client)));
         let targets = self.targets(parsed, &requester, question, report).await?;
         let tables = self.tables(targets, absent, report).await?;
-        let plan = self.plan(parsed.clone(), tables, Arc::clone(&on_node), report).await?;
-        if !question.allow_partial {
-            report.require_complete()?;
-        }
-        let sharing = &self.0.parts.sharing;
-        let (answer, slot) = match plan {
-            Plan::Whole { target, query } => (client.query(&target, query).await?, None),
-            Plan::Local(local) => {
-                let slot = sharing.local_slot(actor).await;
-                let slot = slot.map_err(|refusal| self.refused_locally(refusal))?;
-                let work = collect_answers::run_local(*local, on_node, report.clone());
-                (self.0.threads.run(work).await?, Some(slot))
-            }
+        let answer = match self.planned(actor, question, &tables, report).await? {
+            Ready::Whole { target, query } => client.query(&target, query).await?,
+            Ready::Local(local, slot) => local.run(client, report.clone(), slot).await?,
         };
-        let until_ended = sharing.clone().until_ended(actor.clone());
-        Ok(AnswerStream::new(answer, (report.clone(), tasks), slot, until_ended))
+        let until_ended = self.0.parts.sharing.clone().until_ended(actor.clone());
+        Ok(AnswerStream::new(answer, (report.clone(), tasks), until_ended))
+    }
+
+    /// The plan of the query, and a slot if it needs one. While it waits for a slot, no process waits with it.
+    async fn planned(
+        &self,
+        actor: &Actor,
+        question: &Question,
+        tables: &Tables,
+        report: &QueryReport,
+    ) -> Result<Ready, FederationError> {
+        let sharing = &self.0.parts.sharing;
+        let mut slot = None;
+        loop {
+            let planned = self.plan(actor, &question.sql, tables, report).await?;
+            if !question.allow_partial {
+                report.require_complete()?;
+            }
+            let local = match planned {
+                Planned::Whole { target, query } => return Ok(Ready::Whole { target, query }),
+                Planned::Local(local) => local,
+            };
+            match slot.take() {
+                Some(slot) => return Ok(Ready::Local(local, slot)),
+                None => {
+                    if let Some(free) = sharing.free_local_slot(actor).await {
+                        return Ok(Ready::Local(local, free));
+                    }
+                    drop(local);
+                    let awaited = sharing.local_slot(actor).await;
+                    slot = Some(awaited.map_err(|refusal| self.refused_locally(refusal))?);
+                }
+            }
+        }
     }
 
     /// The plan of a query over `tables`, and in `report` what is known to be missing.
     #[tracing::instrument(level = "debug", skip_all)]
     async fn plan(
         &self,
-        parsed: ParsedQuery,
-        tables: Tables,
-        source: Arc<dyn QuerySource>,
+        actor: &Actor,
+        sql: &str,
+        tables: &Tables,
         report: &QueryReport,
-    ) -> Result<Plan, FederationError> {
-        let planner = Planner {
-            tables,
-            source,
-            memory: self.0.parts.sharing.bounds().memory,
-            foreseen: Arc::clone(&self.0.foreseen),
-            report: report.clone(),
-        };
-        self.0.threads.work(planner.plan(parsed)).await
+    ) -> Result<Planned, FederationError> {
+        let key = PlanKey::new(sql, tables, report);
+        if let Some(known) = self.0.known.find(&key, report) {
+            return Ok(known);
+        }
+        let sharing = &self.0.parts.sharing;
+        let slot = sharing.planning_slot(actor).await;
+        let _slot = slot.map_err(|refusal| self.refused_locally(refusal))?;
+        let planned = local_engine::plan(sharing, actor, (sql, tables), report).await?;
+        self.0.known.keep(key, &planned, report);
+        Ok(planned)
     }
+}
+
+/// A query that can begin.
+enum Ready {
+    /// One member answers it.
+    Whole { target: Target, query: MemberQuery },
+    /// It is computed in its process, in a slot.
+    Local(Box<LocalQuery>, QuerySlot),
 }

@@ -54,7 +54,7 @@ mod telemetry;
 pub use api::{Api, routes, serve};
 pub use clock::Clock;
 pub use daemon::run_daemon;
-pub use federation::{FederationError, Question};
+pub use federation::{FederatedEngine, FederationError, Question};
 pub use iam::{Actor, SessionToken, Training};
 pub use identity::Identity;
 pub use ledger_heads::{CountedStart, StartNotCounted};

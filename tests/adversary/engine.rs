@@ -21,8 +21,8 @@ const AT_ONCE: usize = 6;
 /// The memory of an engine process beyond the limit of its query, in bytes: its program and the stacks of its threads.
 const PROGRAM: u64 = 256 << 20;
 
-/// Held exclusively by the test that kills engine processes of this test process, and shared by the other tests here.
-static KILLING: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+/// Held exclusively by the test that kills engine processes of this test process, and shared by the others whose processes compute for long.
+pub(super) static KILLING: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
 /// Minutes of work in one function call: each letter of a long text is searched in a long list of letters.
 fn endless() -> String {

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     if let Err(error) = protect_memory() {
         tracing::warn!(%error, "the memory of this process could not be protected from core dumps and debuggers");
     }
-    if let Some(served) = concordat_engine::serve(std::env::args_os()) {
+    if let Some(served) = concordat_engine::serve(std::env::args_os(), concordat_node::FederatedEngine::default()) {
         return served;
     }
     let cli = Cli::from_arguments();

@@ -5,9 +5,10 @@ use std::fmt;
 use super::reader::Section;
 use concordat_network::Limits;
 
-/// Default of `memory_mib`: twenty queries with 256 MiB each for their groupings and sorts, and what their processes need besides.
-pub(crate) const DEFAULT_MEMORY_MIB: usize = 20 * 384;
-/// The minimum that is enough for two concurrent remote queries, as a join needs, and one local query.
+/// Default of `memory_mib`: twenty queries with 256 MiB each for their groupings and sorts, four that are planned, and what their processes need
+/// besides.
+pub(crate) const DEFAULT_MEMORY_MIB: usize = 24 * 384;
+/// The minimum that is enough for two concurrent remote queries, as a join needs, one local query, and one that is planned.
 const MIN_MEMORY_MIB: usize = 512;
 
 /// `[limits]`.

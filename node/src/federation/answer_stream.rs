@@ -18,13 +18,12 @@ use super::error::FederationError;
 use super::report::QueryReport;
 use super::source::{Answer, Batches};
 use crate::iam::IamError;
-use crate::sharing::QuerySlot;
 
 /// An answer: its columns, its rows as they arrive, and at the end a summary of where they came from.
 pub struct AnswerStream {
     schema: SchemaRef,
     /// `None` after their end.
-    rows: Arc<Mutex<Option<Rows>>>,
+    rows: Arc<Mutex<Option<Batches>>>,
     /// Whether the end was read.
     over: bool,
     report: QueryReport,
@@ -34,27 +33,14 @@ pub struct AnswerStream {
     _watch: AbortOnDropHandle<()>,
 }
 
-/// The rows of an answer, and what they occupy.
-struct Rows {
-    batches: Batches,
-    /// A query that is computed locally occupies a slot for as long as its answer is read.
-    _slot: Option<QuerySlot>,
-}
-
 impl AnswerStream {
-    /// The stream of `answer`; `tasks` are the exchanges that it is read from, and `slot` is held for as long as it is read. It ends when
-    /// `until_ended` completes.
+    /// The stream of `answer`; `tasks` are the exchanges that it is read from. It ends when `until_ended` completes.
     pub(super) fn new(
         answer: Answer,
         (report, tasks): (QueryReport, TaskTracker),
-        slot: Option<QuerySlot>,
         until_ended: impl Future<Output = IamError> + Send + 'static,
     ) -> Self {
-        let rows = Rows {
-            batches: answer.batches,
-            _slot: slot,
-        };
-        let rows = Arc::new(Mutex::new(Some(rows)));
+        let rows = Arc::new(Mutex::new(Some(answer.batches)));
         let ended = CancellationToken::new();
         let unread = Arc::downgrade(&rows);
         let end = ended.clone();
@@ -96,7 +82,7 @@ impl AnswerStream {
             Some(open) => tokio::select! {
                 biased;
                 () = self.ended.cancelled() => Some(Err(may_not)),
-                next = open.batches.next() => next,
+                next = open.next() => next,
             },
             None => Some(Err(may_not)),
         };

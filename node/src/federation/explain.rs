@@ -1,20 +1,16 @@
 //! What a query would do, without sending it.
 
-use std::sync::Arc;
-
 use concordat_protocol::ids::{DatasetName, InstitutionId};
 
 use concordat_protocol::scope::Purpose;
-use tokio_util::task::TaskTracker;
 
 use super::Question;
 use super::absent::Absent;
+use super::description::describe_query;
 use super::error::FederationError;
 use super::handle::Federation;
-use super::plan::{LocalPlan, Plan};
-use super::provider_client::ProviderClient;
+use super::local_engine::Planned;
 use super::report::QueryReport;
-use super::source::{Access, Target};
 use super::statement::{ParsedQuery, TableName};
 use crate::iam::Actor;
 use crate::sharing::Requester;
@@ -28,13 +24,12 @@ impl Federation {
     pub async fn explain(&self, actor: &Actor, question: &Question) -> Result<Vec<String>, FederationError> {
         let requester = Requester::authorize(actor)?;
         let report = QueryReport::default();
-        let client = ProviderClient::new(self.clone(), requester.clone(), report.clone(), TaskTracker::new());
         let parsed = ParsedQuery::parse(&question.sql)?;
         let targets = self.targets(&parsed, &requester, question, &report).await?;
         let tables = self.tables(targets, &mut Absent::default(), &report).await?;
-        let mut steps = match self.plan(parsed, tables, Arc::new(client), &report).await? {
-            Plan::Whole { target, query } => vec![describe_query(&target, &query.sql)],
-            Plan::Local(local) => describe_local(&local),
+        let mut steps = match self.plan(actor, &question.sql, &tables, &report).await? {
+            Planned::Whole { target, query } => vec![describe_query(&target, &query.sql)],
+            Planned::Local(local) => local.steps,
         };
         steps.extend(report.summary().notes);
         Ok(steps)
@@ -79,33 +74,4 @@ impl Federation {
         }
         Ok(explanation)
     }
-}
-
-fn describe_local(local: &LocalPlan) -> Vec<String> {
-    let mut steps: Vec<_> = local
-        .fragments
-        .iter()
-        .flat_map(|fragment| &fragment.queries)
-        .map(|part| describe_query(&part.target, &part.query.sql))
-        .collect();
-    for (table, targets) in &local.records {
-        let from: Vec<_> = targets.iter().map(|target| target.dataset.to_string()).collect();
-        steps.push(format!(
-            "the records of `{table}` are transferred from {}",
-            from.join(", ")
-        ));
-    }
-    steps.push(format!("computed by this node: {}", local.text));
-    steps
-}
-
-fn describe_query(target: &Target, sql: &str) -> String {
-    let access = match target.access {
-        Access::Grant(grant) => format!("under grant {} at tier `{}`", grant.short(), target.tier),
-        Access::Own => "as our own dataset".to_owned(),
-    };
-    format!(
-        "`{}` is queried {access} for `{}`: {sql}",
-        target.dataset, target.purpose
-    )
 }

@@ -6,9 +6,8 @@ use concordat_storage::ledger::Ledger;
 use tokio_util::sync::CancellationToken;
 
 use super::column_cache::GrantColumns;
-use super::foreseen::ForeseenAnswers;
+use super::local_engine::KnownQueries;
 use super::outgoing::OutgoingQueries;
-use super::threads::Threads;
 use crate::clock::Clock;
 use crate::evidence::Evidence;
 use crate::identity::Identity;
@@ -26,9 +25,8 @@ pub struct Federation(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) parts: FederationParts,
     pub(super) grant_columns: GrantColumns,
-    pub(super) threads: Threads,
     pub(super) outgoing: OutgoingQueries,
-    pub(super) foreseen: Arc<ForeseenAnswers>,
+    pub(super) known: KnownQueries,
 }
 
 /// The dependencies of [`Federation`].
@@ -60,9 +58,8 @@ impl Federation {
         Self(Arc::new(Inner {
             parts,
             grant_columns: GrantColumns::default(),
-            threads: Threads::default(),
             outgoing: OutgoingQueries::default(),
-            foreseen: Arc::default(),
+            known: KnownQueries::default(),
         }))
     }
 }

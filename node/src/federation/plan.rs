@@ -98,7 +98,7 @@ impl Planner {
         let mut query = parsed.query;
         use_local_version_names(&mut query);
         let queried = self.keep_queried_members(&query).await?;
-        resolve(&mut query, &self.tables);
+        resolve(&mut query, &self.tables)?;
         for renamed in output_names::make_distinct(&mut query) {
             self.report.remark(renamed);
         }

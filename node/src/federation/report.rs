@@ -7,6 +7,7 @@ use concordat_documents::query::{AnswerReceipt, AnswerRemark, AnswerSummary, Rem
 use concordat_protocol::ids::{DatasetName, DatasetRef, Digest32};
 use concordat_protocol::query::Receipt;
 use concordat_protocol::scope::Tier;
+use serde::{Deserialize, Serialize};
 
 use super::error::FederationError;
 
@@ -26,7 +27,7 @@ pub(super) enum Cells {
 }
 
 /// What the reader of an answer has to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Remark(AnswerRemark);
 
 impl Remark {
@@ -160,6 +161,33 @@ struct Written {
 }
 
 impl QueryReport {
+    /// A report with these remarks, and these members that were left out and are not decided about.
+    pub(super) fn of(remarks: Vec<Remark>, left_out: Vec<(DatasetRef, Remark)>) -> Self {
+        Self(Arc::new(Mutex::new(Written {
+            remarks,
+            left_out,
+            ..Written::default()
+        })))
+    }
+
+    /// All remarks so far.
+    pub(super) fn remarks(&self) -> Vec<Remark> {
+        self.with(|written| written.remarks.clone())
+    }
+
+    /// The members that were left out and are not decided about, each with its remark.
+    pub(super) fn undecided(&self) -> Vec<(DatasetRef, Remark)> {
+        self.with(|written| written.left_out.clone())
+    }
+
+    /// Adds the remarks of the report with which the query was planned or computed, which has decided about the members that were left out.
+    pub(super) fn decided(&self, remarks: Vec<Remark>) {
+        self.with(|written| written.left_out.clear());
+        for remark in remarks {
+            self.remark(remark);
+        }
+    }
+
     /// Adds an answer whose receipt both sides have signed.
     pub(super) fn receipt(&self, dataset: &DatasetRef, receipt: &Receipt, digest: Digest32, cells: Cells) {
         self.with(|written| {
@@ -322,6 +350,22 @@ mod tests {
         assert!(missing.len() == 1 && missing[0].contains("beta.stays"), "{missing:?}");
         assert!(report.require_complete().is_err());
         assert!(report.missing(&"other".parse().unwrap()).is_empty());
+    }
+
+    #[test]
+    fn report_of_the_engine_decides_about_those_left_out() {
+        let report = QueryReport::default();
+        let (alfa, beta): (DatasetRef, DatasetRef) = ("alfa.stays".parse().unwrap(), "beta.stays".parse().unwrap());
+        report.remark(Remark::renamed("id", "id_2"));
+        for dataset in [&alfa, &beta] {
+            report.leave_out(dataset, Remark::missing_member(dataset, "it cannot be reached"));
+        }
+        let engine = QueryReport::of(report.remarks(), report.undecided());
+        engine.decide(|dataset| *dataset == beta);
+        report.decided(engine.remarks());
+        assert!(report.left_out().is_empty());
+        assert_eq!(report.summary().notes, engine.summary().notes);
+        assert_eq!(report.summary().notes.len(), 2);
     }
 
     #[test]

@@ -12,11 +12,12 @@ use concordat_protocol::{
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use futures::Stream;
+use serde::{Deserialize, Serialize};
 
 use super::error::FederationError;
 
 /// One dataset that may be queried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Target {
     /// The dataset and its institution.
     pub(super) dataset: DatasetRef,
@@ -33,7 +34,7 @@ pub(super) struct Target {
 }
 
 /// What permits a query of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Access {
     /// A grant from another institution.
     Grant(GrantId),

@@ -11,11 +11,12 @@ use datafusion::execution::context::SessionState;
 use datafusion::sql::sqlparser::ast::ObjectName;
 
 use super::error::FederationError;
+use super::source::Target;
 use super::statement::TableName;
 use super::union_table::UnionTable;
 
 /// Each table with its members.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tables(BTreeMap<TableName, UnionTable>);
 
 impl Tables {
@@ -29,6 +30,19 @@ impl Tables {
 
     pub(super) fn get_mut(&mut self, name: &TableName) -> Option<&mut UnionTable> {
         self.0.get_mut(name)
+    }
+
+    /// All tables, by name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&TableName, &UnionTable)> {
+        self.0.iter()
+    }
+
+    /// The targets of all tables, in their order. A dataset that two tables have is there twice.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.0
+            .values()
+            .flat_map(|table| &table.members)
+            .map(|member| &member.target)
     }
 
     /// The tables of all members that share a dataset.

@@ -176,7 +176,8 @@ impl Institutions {
         self.received.lock().unwrap().clone()
     }
 
-    fn tables(&self, parsed: &ParsedQuery, report: &QueryReport) -> Tables {
+    /// The tables that a query names.
+    pub(super) fn tables_of(&self, parsed: &ParsedQuery, report: &QueryReport) -> Tables {
         let mut tables = Tables::default();
         for name in &parsed.tables {
             let of_table = |dataset: &&Dataset| {
@@ -215,7 +216,7 @@ impl Institutions {
     /// The table that a query names so.
     pub(super) fn union(&self, name: &str) -> UnionTable {
         let parsed = ParsedQuery::parse(&format!("SELECT 1 FROM {name}")).unwrap();
-        let tables = self.tables(&parsed, &QueryReport::default());
+        let tables = self.tables_of(&parsed, &QueryReport::default());
         tables.get(parsed.tables.first().unwrap()).unwrap().clone()
     }
 
@@ -227,7 +228,7 @@ impl Institutions {
             Err(error) => return (Err(error), report),
         };
         let planner = Planner {
-            tables: self.tables(&parsed, &report),
+            tables: self.tables_of(&parsed, &report),
             source: Arc::clone(self) as Arc<dyn QuerySource>,
             memory: self.memory,
             report: report.clone(),

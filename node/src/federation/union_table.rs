@@ -35,7 +35,7 @@ pub(super) struct MemberColumns {
 }
 
 /// One member of a table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Member {
     /// The dataset to query.
     pub(super) target: Target,
@@ -55,7 +55,7 @@ impl Member {
 }
 
 /// The table of one or more members.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct UnionTable {
     /// The members, in the order of their datasets.
     pub(super) members: Vec<Member>,
@@ -67,7 +67,7 @@ pub(super) struct UnionTable {
 }
 
 /// Two members whose columns cannot be combined.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Conflict {
     left: (Target, FieldRef),
     right: (Target, FieldRef),

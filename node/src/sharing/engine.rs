@@ -8,11 +8,13 @@ use concordat_engine::Bounds;
 use crate::config::DEFAULT_MEMORY_MIB;
 
 /// Concurrent queries that the engine's memory is divided between.
-const QUERIES: usize = ANSWERED + LOCAL;
+const QUERIES: usize = ANSWERED + LOCAL + PLANNED;
 /// Those that are answered from our own datasets: eight for one institution, eight for all others and our own people.
 const ANSWERED: usize = 16;
 /// Those that are computed locally for our own people from the answers of others.
 const LOCAL: usize = 4;
+/// Those of our own people that are being planned.
+const PLANNED: usize = 4;
 /// Least memory for the groupings and sorts of one query, in bytes.
 const MIN_MEMORY: usize = 32 << 20;
 /// Default memory of all queries together, in bytes.
@@ -56,12 +58,18 @@ impl EngineConfig {
 
     /// How many queries may be answered at the same time.
     pub fn queries(&self) -> usize {
-        self.capacity().saturating_sub(self.local_queries()).max(1)
+        let own = self.local_queries().saturating_add(self.planned_queries());
+        self.capacity().saturating_sub(own).max(1)
     }
 
     /// How many queries may be computed locally at the same time.
     pub fn local_queries(&self) -> usize {
         (self.capacity().saturating_mul(LOCAL) / QUERIES).max(1)
+    }
+
+    /// How many queries of our own people may be planned at the same time.
+    pub fn planned_queries(&self) -> usize {
+        (self.capacity().saturating_mul(PLANNED) / QUERIES).max(1)
     }
 
     fn capacity(&self) -> usize {
@@ -80,7 +88,7 @@ mod tests {
                 program: PathBuf::new(),
                 memory,
             };
-            let total = engine.queries() + engine.local_queries();
+            let total = engine.queries() + engine.local_queries() + engine.planned_queries();
             assert!(total * engine.bounds().process() <= memory, "{memory}");
         }
         assert_eq!(DEFAULT_MEMORY, QUERIES * (384 << 20));

@@ -1,8 +1,9 @@
 //! The handle to what this node shares.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use concordat_engine::{Bounds, Workers};
+use concordat_engine::{Bounds, Computation, QueryError, Workers};
 use concordat_protocol::query::ReplayWindow;
 use concordat_protocol::wire::messages::Refusal;
 use concordat_storage::data_dir::Storage;
@@ -42,6 +43,9 @@ pub(super) struct Inner {
     /// The limits for queries that our own people have computed locally. They are separate because each such query may query our own
     /// datasets too.
     pub(super) local_limits: ConcurrencyLimits,
+    /// The limits for queries of our own people that are planned. They are separate, because a query that one member answers is planned too, and
+    /// does not wait until others are computed.
+    pub(super) planning_limits: ConcurrencyLimits,
     pub(super) quota: Quota,
     pub(super) texts: TextBudget,
     pub(super) departed: Departed,
@@ -95,6 +99,7 @@ impl Sharing {
             workers: Workers::new(parts.engine.program.clone(), bounds),
             limits: ConcurrencyLimits::new(parts.engine.queries(), parts.clock.clone()),
             local_limits: ConcurrencyLimits::new(parts.engine.local_queries(), parts.clock.clone()),
+            planning_limits: ConcurrencyLimits::new(parts.engine.planned_queries(), parts.clock.clone()),
             departed: Departed::new(parts.network.clone(), parts.stage.clone()),
             parts,
             quota,
@@ -115,6 +120,35 @@ impl Sharing {
     pub async fn local_slot(&self, actor: &Actor) -> Result<QuerySlot, Refusal> {
         let party = Party::Person(actor.id().clone());
         self.0.local_limits.acquire(party, WaitDeadline::start()).await
+    }
+
+    /// A slot for a query of `actor` that is computed locally, if one is free now.
+    pub async fn free_local_slot(&self, actor: &Actor) -> Option<QuerySlot> {
+        let party = Party::Person(actor.id().clone());
+        let now = WaitDeadline::after(Duration::ZERO);
+        self.0.local_limits.acquire(party, now).await.ok()
+    }
+
+    /// A slot for planning a query of `actor`, held until it is dropped.
+    ///
+    /// # Errors
+    /// [`Refusal`] if none becomes free in time.
+    pub async fn planning_slot(&self, actor: &Actor) -> Result<QuerySlot, Refusal> {
+        let party = Party::Person(actor.id().clone());
+        self.0.planning_limits.acquire(party, WaitDeadline::start()).await
+    }
+
+    /// Begins a computation for `actor` in an engine process, with this message.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is no process.
+    pub async fn begin_computation(&self, actor: &Actor, begin: &[u8]) -> Result<Computation, QueryError> {
+        self.0.workers.begin(&actor.id().to_string(), begin, &[]).await
+    }
+
+    /// Keeps the process of a computation that is complete, and that has received no rows, for the next query of the same person.
+    pub fn keep_computation(&self, computation: Computation) {
+        self.0.workers.keep(computation);
     }
 
     /// The same person as of now, for another query on their behalf.

@@ -99,6 +99,11 @@ impl DecisionSlot {
 }
 
 impl QuerySlot {
+    /// Queries of the same party that already had slots.
+    pub(crate) const fn running(&self) -> usize {
+        self.running
+    }
+
     /// Waits until nothing else of the party is being decided.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ const MAX_FORMS: usize = 14;
 /// Maximum number of tables, with each use of a table that a `WITH` defines counted as the tables behind it: the planner copies them, so
 /// that a chain of forty definitions of two tables each would never be planned.
 const MAX_TABLES: u64 = 1000;
+/// The name of a thread that has a stack of at least [`STACK_BYTES`].
+pub(super) const LARGE_STACK: &str = "large-stack";
 /// Stack for reading one statement, in bytes.
 const STACK_BYTES: usize = 128 << 20;
 
@@ -263,8 +265,11 @@ fn on_parser_stack<T: Send>(read: impl FnOnce() -> Result<T, ParserError> + Send
 }
 
 /// Does `work`, which walks a statement recursively, on a thread with a large stack; memory of unused parts of the
-/// stack is not allocated. `None` if the thread cannot be created.
+/// stack is not allocated. `None` if the thread cannot be created. In an engine process, the thread that plans has one already.
 pub fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    if std::thread::current().name() == Some(LARGE_STACK) {
+        return Some(work());
+    }
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new().stack_size(STACK_BYTES);
         worker.spawn_scoped(scope, work).ok()?.join().ok()
@@ -328,5 +333,21 @@ impl VisitorMut for VersionAttacher {
             *version = Some(self.0.swap_remove(at).version);
         }
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::{Builder, current};
+
+    use super::*;
+
+    /// In an engine process there is not always memory for the stack of another thread.
+    #[test]
+    fn work_stays_on_a_thread_with_a_large_stack() {
+        let stays = || on_large_stack(|| current().id()) == Some(current().id());
+        assert!(!stays());
+        let planner = Builder::new().name(LARGE_STACK.to_owned()).stack_size(STACK_BYTES);
+        assert!(planner.spawn(stays).unwrap().join().unwrap());
     }
 }

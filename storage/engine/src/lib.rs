@@ -22,7 +22,7 @@
 //!
 //! Memory, time, rows and groups are bounded ([`Bounds`]); the engine never writes to disk. The node runs it in
 //! separate processes ([`Workers`]) whose limits the kernel enforces: whatever a query does to its process, it is only
-//! an error of that query.
+//! an error of that query. What its own people query is planned and computed in such processes as well ([`Computation`]).
 
 mod aggregate;
 mod average;
@@ -89,7 +89,7 @@ pub use statistic::{
 };
 pub use sums::narrow;
 pub use visit::{visit, visit_mut};
-pub use worker::{Workers, serve};
+pub use worker::{Channel, ChannelSender, Computation, LocalEngine, Workers, serve};
 
 /// Whether a statement over `dataset` with these columns is passed to the planner; for the fuzz targets, which are
 /// built with this flag.

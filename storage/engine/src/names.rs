@@ -7,6 +7,7 @@
 mod merge;
 mod scope;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
@@ -15,18 +16,38 @@ use datafusion::sql::sqlparser::ast::{
     SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
-use super::visit_mut;
+use super::{QueryError, visit_mut};
 use merge::Sides;
 use scope::{Columns, Scope, Source, bare, qualified};
+
+/// Maximum number of columns of all tables, queries and definitions of a statement together, each time one is read. `*` stands for all columns
+/// of a table, so a short text can have as many as it likes.
+const MAX_COLUMNS: usize = 500_000;
 
 /// Replaces names of columns by the spelling of their table, where exactly one spelling in the tables of the query matches without regard
 /// to case. An exact match wins; an alias of the query is meant where no column is. So a bare column keeps the spelling of its table in
 /// the answer.
 ///
 /// `columns_of` has the columns of a table; where it has none, names of that `SELECT` stay as they are.
-pub fn resolve_names(query: &mut Query, columns_of: &dyn Fn(&ObjectName) -> Option<Vec<String>>) {
-    let resolver = Resolver { columns_of };
+///
+/// # Errors
+/// [`QueryError::TooComplex`] if tables and inner queries have too many columns.
+pub fn resolve_names(
+    query: &mut Query,
+    columns_of: &dyn Fn(&ObjectName) -> Option<Vec<String>>,
+) -> Result<(), QueryError> {
+    let resolver = Resolver {
+        columns_of,
+        columns: Cell::new(0),
+    };
     resolver.query(query, &Scope::default(), &[]);
+    if resolver.is_exhausted() {
+        return Err(QueryError::TooComplex {
+            what: "too wide: `*` stands for too many columns in it; select the columns by name",
+            max: MAX_COLUMNS,
+        });
+    }
+    Ok(())
 }
 
 /// A table that a `WITH` defines.
@@ -34,15 +55,30 @@ type Defined = (String, Columns);
 
 struct Resolver<'a> {
     columns_of: &'a dyn Fn(&ObjectName) -> Option<Vec<String>>,
+    /// The number of columns so far.
+    columns: Cell<usize>,
 }
 
 impl Resolver<'_> {
+    /// Counts so many columns, before they are copied. If there are too many, nothing more is resolved.
+    fn admits(&self, columns: usize) -> bool {
+        self.columns.set(self.columns.get().saturating_add(columns));
+        !self.is_exhausted()
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.columns.get() > MAX_COLUMNS
+    }
+
     /// Resolves a query and returns the names of its columns.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "only a `SELECT` has other names to order by than those of its answer"
     )]
     fn query(&self, query: &mut Query, outer: &Scope<'_>, defined: &[Defined]) -> Columns {
+        if !self.admits(defined.iter().map(|(_, columns)| number_of(columns)).sum()) {
+            return None;
+        }
         let mut defined = defined.to_vec();
         for table in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
             let columns = self.query(&mut table.query, outer, &defined);
@@ -86,6 +122,9 @@ impl Resolver<'_> {
         outer: &Scope<'_>,
         defined: &[Defined],
     ) -> Columns {
+        if self.is_exhausted() {
+            return None;
+        }
         let mut scope = Scope::inside(outer);
         for from in &mut select.from {
             self.tables(from, &mut scope, defined);
@@ -116,7 +155,7 @@ impl Resolver<'_> {
             };
             let _ = visit_mut(order_by, &mut order);
         }
-        answered(&select.projection, &scope)
+        self.answered(&select.projection, &scope)
     }
 
     /// Adds the tables of `from` to the scope.
@@ -159,9 +198,52 @@ impl Resolver<'_> {
         };
         let known = defined.iter().rev().find(|(table, _)| Some(table.as_str()) == single);
         match known {
-            Some((_, columns)) => columns.clone(),
-            None => (self.columns_of)(name),
+            Some((_, columns)) => self.admits(number_of(columns)).then(|| columns.clone())?,
+            None => {
+                let columns = (self.columns_of)(name);
+                self.admits(number_of(&columns)).then_some(columns)?
+            }
         }
+    }
+
+    /// The columns of a `SELECT`; `None` if one of its tables is not known, or if there are too many.
+    fn answered(&self, items: &[SelectItem], scope: &Scope<'_>) -> Columns {
+        let mut columns = Vec::new();
+        for item in items {
+            if !self.admits(1) {
+                return None;
+            }
+            match item {
+                SelectItem::UnnamedExpr(Expr::Identifier(name)) => columns.push(name.value.clone()),
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(path)) => {
+                    columns.extend(path.last().map(|name| name.value.clone()));
+                }
+                SelectItem::UnnamedExpr(_) => {}
+                SelectItem::ExprWithAlias { alias, .. } => columns.push(alias.value.clone()),
+                SelectItem::ExprWithAliases { aliases, .. } => {
+                    columns.extend(aliases.iter().map(|name| name.value.clone()))
+                }
+                SelectItem::Wildcard(_) => {
+                    for source in &scope.sources {
+                        columns.extend(self.copied(source)?);
+                    }
+                }
+                SelectItem::QualifiedWildcard(kind, _) => {
+                    let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
+                        return None;
+                    };
+                    let table = name.0.last().and_then(|part| part.as_ident())?;
+                    columns.extend(self.copied(scope.source(&table.value)?)?);
+                }
+            }
+        }
+        Some(columns)
+    }
+
+    /// The columns of a table that `*` stands for.
+    fn copied(&self, source: &Source) -> Columns {
+        self.admits(number_of(&source.columns))
+            .then(|| source.columns.clone())?
     }
 
     fn resolve(&self, node: &mut impl VisitMut, scope: &Scope<'_>, aliases: &[String], defined: &[Defined]) {
@@ -278,35 +360,8 @@ fn alias(item: &SelectItem) -> Option<String> {
     }
 }
 
-/// The columns of a `SELECT`; `None` if one of its tables is not known.
-fn answered(items: &[SelectItem], scope: &Scope<'_>) -> Columns {
-    let mut columns = Vec::new();
-    for item in items {
-        match item {
-            SelectItem::UnnamedExpr(Expr::Identifier(name)) => columns.push(name.value.clone()),
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(path)) => {
-                columns.extend(path.last().map(|name| name.value.clone()));
-            }
-            SelectItem::UnnamedExpr(_) => {}
-            SelectItem::ExprWithAlias { alias, .. } => columns.push(alias.value.clone()),
-            SelectItem::ExprWithAliases { aliases, .. } => {
-                columns.extend(aliases.iter().map(|name| name.value.clone()))
-            }
-            SelectItem::Wildcard(_) => {
-                for source in &scope.sources {
-                    columns.extend(source.columns.clone()?);
-                }
-            }
-            SelectItem::QualifiedWildcard(kind, _) => {
-                let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
-                    return None;
-                };
-                let table = name.0.last().and_then(|part| part.as_ident())?;
-                columns.extend(scope.source(&table.value)?.columns.clone()?);
-            }
-        }
-    }
-    Some(columns)
+fn number_of(columns: &Columns) -> usize {
+    columns.as_ref().map_or(0, Vec::len)
 }
 
 /// The columns under the names that an alias gives them.

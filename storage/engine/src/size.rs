@@ -240,6 +240,15 @@ fn text_bytes(expression: &Expr) -> (usize, usize) {
         Expr::ScalarFunction(function) if cast_operand(function).is_some() => widest,
         Expr::ScalarFunction(function) => match function.func.name() {
             "concat" => together,
+            // Each value between two of the others.
+            "concat_ws" => together.saturating_mul(2),
+            "repeat" => widest.saturating_mul(length_of(function.args.get(1))),
+            // Letters of up to four bytes.
+            "lpad" | "rpad" => widest.max(length_of(function.args.get(1)).saturating_mul(4)),
+            // Each letter may be replaced by the whole of the last argument.
+            "replace" | "regexp_replace" | "translate" => widest.saturating_mul(widest.max(1)),
+            "initcap" => widest.saturating_mul(3),
+            "reverse" | "split_part" | "substr_index" | "substring_index" => widest,
             // One letter may become three.
             "upper" | "lower" => widest.saturating_mul(3),
             "btrim" | "ltrim" | "rtrim" | "trim" | "left" | "right" | "substr" | "substring" => widest,
@@ -250,6 +259,15 @@ fn text_bytes(expression: &Expr) -> (usize, usize) {
         _ => VALUE_BYTES,
     };
     (own, computed.saturating_add(own))
+}
+
+/// A number of letters or repetitions: the literal, or else an assumption, for more of which the memory limit applies.
+fn length_of(argument: Option<&Expr>) -> usize {
+    match argument {
+        Some(Expr::Literal(ScalarValue::Int64(Some(number)), _)) => usize::try_from(*number).unwrap_or(0),
+        Some(Expr::Literal(ScalarValue::Int32(Some(number)), _)) => usize::try_from(*number).unwrap_or(0),
+        _ => COLUMN_BYTES,
+    }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other value is not text")]

@@ -38,7 +38,7 @@ pub(super) fn checked(
     let mut query = only_query(parsed(sql)?)?;
     resolve_names(&mut query, &|_| {
         Some(columns.iter().map(|name| (*name).to_owned()).collect())
-    });
+    })?;
     forbid(
         query.fetch.is_some(),
         "`LIMIT` and `FETCH` together, `WITH TIES` and `PERCENT` are",

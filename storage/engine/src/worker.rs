@@ -12,8 +12,15 @@
 //!
 //! A child answers one query after another, but only within one scope, so it contains nothing that the next query may
 //! not see.
+//!
+//! The queries of the institution's own people are planned in such a process too, and computed there from the answers of others
+//! ([`Computation`], [`LocalEngine`]): rows of a peer, or a query of a colleague, end at most the process of that query. What the
+//! messages are is known to the crate that federates queries. A process that has planned serves the same person again; one that has
+//! received rows is ended with its query.
 
+mod channel;
 mod child;
+mod computation;
 mod frames;
 mod idle;
 #[cfg_attr(not(target_os = "linux"), path = "worker/isolation/other_unix.rs")]
@@ -23,7 +30,9 @@ mod objects;
 mod process;
 mod pump;
 
+pub use channel::{Channel, ChannelSender, LocalEngine};
 pub use child::serve;
+pub use computation::Computation;
 pub use idle::Workers;
 #[cfg(test)]
 pub(super) use messages::Task;

@@ -40,6 +40,9 @@ pub(super) async fn planned(query: Query, tables: &Tables, memory: usize) -> Res
 }
 
 /// Gives the names of columns in `query` the spelling of `tables`.
-pub(super) fn resolve(query: &mut Query, tables: &Tables) {
-    resolve_names(query, &|name: &ObjectName| tables.columns_of(name));
+///
+/// # Errors
+/// [`FederationError::Query`] if it has too many columns.
+pub(super) fn resolve(query: &mut Query, tables: &Tables) -> Result<(), FederationError> {
+    resolve_names(query, &|name: &ObjectName| tables.columns_of(name)).map_err(FederationError::planning)
 }

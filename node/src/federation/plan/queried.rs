@@ -53,7 +53,7 @@ impl Queried {
         candidates: &BTreeSet<InstitutionId>,
         memory: usize,
     ) -> Result<Self, FederationError> {
-        resolve(&mut query, tables);
+        resolve(&mut query, tables)?;
         let Planned { state, plan, dataset } = planned(query, tables, memory).await?;
         let plan = accepting_conditions(plan, tables)?;
         let plan = executable(&state, plan, Casts::Strict, &dataset).map_err(FederationError::planning)?;

@@ -7,16 +7,22 @@ use datafusion::arrow::datatypes::{FieldRef, Schema};
 
 use super::{Member, MemberColumns, UnionTable};
 
+impl Member {
+    /// The columns that the member shows.
+    pub(in crate::federation) fn columns_shown(&self) -> MemberColumns {
+        MemberColumns {
+            schema: Arc::clone(&self.schema),
+            empty: self.empty.clone(),
+        }
+    }
+}
+
 impl UnionTable {
     /// The table of those members only for which `keep` is true. The columns of the others do not count.
     pub(in crate::federation) fn only(&self, dataset: &DatasetName, keep: impl Fn(&InstitutionId) -> bool) -> Self {
         let members = self.members.iter();
         let kept = members.filter(|member| keep(&member.target.dataset.institution));
-        let columns = |member: &Member| MemberColumns {
-            schema: Arc::clone(&member.schema),
-            empty: member.empty.clone(),
-        };
-        let kept = kept.map(|member| (member.target.clone(), columns(member)));
+        let kept = kept.map(|member| (member.target.clone(), member.columns_shown()));
         Self::of_members(dataset, kept.collect())
     }
 

@@ -86,7 +86,7 @@ impl Home {
         resolve_names(&mut query, &|name| {
             let (schema, _) = self.tables.get(&name.to_string())?;
             Some(schema.fields().iter().map(|field| field.name().clone()).collect())
-        });
+        })?;
         meaning(&self.state, Statement::Query(query), &Self::dataset()).await
     }
 

@@ -204,6 +204,44 @@ async fn batches_shrink_as_text_grows() {
     assert!(matches!(too_wide, Err(QueryError::TooComplex { .. })), "{too_wide:?}");
 }
 
+/// Functions that only the consumer computes.
+#[tokio::test]
+async fn batches_shrink_as_text_is_repeated() {
+    let column = crate::ShownColumn {
+        name: "name".to_owned(),
+        kind: concordat_protocol::schema::ColumnKind::Text,
+        transform: concordat_protocol::scope::Transform::Clear,
+    };
+    let names: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    let home = super::home::Home::of(vec![(column, names)]);
+    let rows = async |expression: &str| {
+        let sql = format!("SELECT length({expression}) AS a FROM t");
+        let plan = home.planned(&sql, crate::Casts::Strict).await.unwrap();
+        rows_per_batch(&plan, 8192)
+    };
+    for (expression, most) in [
+        ("repeat(name, 1000)", 300),
+        ("rpad(name, 20000)", 500),
+        ("lpad(name, 20000)", 500),
+        ("replace(name, 'a', name)", 3000),
+        ("concat_ws(',', repeat(name, 1000), name)", 150),
+    ] {
+        let rows = rows(expression).await.unwrap();
+        assert!(rows <= most, "{expression}: {rows}");
+    }
+    for expression in [
+        "repeat(name, 1000000)",
+        "rpad(name, 3000000)",
+        "repeat(repeat(name, 1000), 1000)",
+    ] {
+        let refused = rows(expression).await;
+        assert!(
+            matches!(refused, Err(QueryError::TooComplex { .. })),
+            "{expression}: {refused:?}"
+        );
+    }
+}
+
 /// The plan of a statement that was checked.
 async fn plan_of(fixture: &Fixture, sql: &str) -> LogicalPlan {
     let scope = OneDataset::of(&clear(Tier::Records, &["name", "age", "sex"])).unwrap();

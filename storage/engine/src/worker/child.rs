@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     io,
     os::{fd::AsFd, unix::net::UnixStream as Socket},
+    panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
     sync::{Arc, mpsc},
 };
@@ -17,10 +18,12 @@ use object_store::{ObjectMeta, ObjectStore};
 use tokio::{
     net::{UnixStream, unix::OwnedReadHalf},
     runtime::Runtime,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
 use super::{
     ARGUMENT,
+    channel::{Channel, LocalEngine},
     frames::{self, Frames, Kind},
     isolation,
     messages::{Failure, Task, decode, encode, failed, numbered},
@@ -28,6 +31,7 @@ use super::{
 };
 use crate::{
     QueryError, Table,
+    dialect::LARGE_STACK,
     disclosure::{RawAnswer, rows_in_a_chunk},
     known_plans::KnownPlans,
     run::compute,
@@ -43,16 +47,16 @@ const THREAD_STACK: usize = 64 << 20;
 /// The exit code of a process whose limits could not be set; it has answered nothing.
 pub(super) const NOT_ISOLATED: u8 = 3;
 
-/// Serves queries of the node on standard input, which is a socket, until the node closes it. `None` if the arguments
-/// of the program do not request this.
+/// Serves queries of the node on standard input, which is a socket, until the node closes it; `local` computes those of the
+/// institution's own people. `None` if the arguments of the program do not request this.
 ///
 /// Nothing is written to standard output or error, because a message could contain a value.
-pub fn serve(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+pub fn serve(arguments: impl IntoIterator<Item = OsString>, local: impl LocalEngine) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter().skip(1);
     arguments.next().filter(|first| first == ARGUMENT)?;
     std::panic::set_hook(Box::new(|_| ()));
     let memory = arguments.next().and_then(|bytes| bytes.to_str()?.parse().ok());
-    let served = memory.map(start);
+    let served = memory.map(|memory| start(memory, local));
     Some(match served {
         Some(Ok(())) => ExitCode::SUCCESS,
         Some(Err(_)) | None => ExitCode::from(NOT_ISOLATED),
@@ -60,7 +64,7 @@ pub fn serve(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> 
 }
 
 /// The limits are in place before the first frame is read.
-fn start(memory: usize) -> io::Result<()> {
+fn start(memory: usize, local: impl LocalEngine) -> io::Result<()> {
     isolation::close_inherited_files()?;
     isolation::restrict_resources()?;
     let stdin = io::stdin();
@@ -73,10 +77,12 @@ fn start(memory: usize) -> io::Result<()> {
         .enable_all()
         .build()?;
     let (ready, go) = mpsc::channel::<()>();
-    std::thread::Builder::new().stack_size(PLANNER_STACK).spawn(move || {
+    let planner = std::thread::Builder::new().name(LARGE_STACK.to_owned());
+    planner.stack_size(PLANNER_STACK).spawn(move || {
         if go.recv().is_ok() {
-            let served = run(&runtime, socket);
-            std::process::exit(i32::from(served.is_err()));
+            // A process that has panicked ends, because its node waits for it.
+            let served = catch_unwind(AssertUnwindSafe(|| run(&runtime, socket, &local)));
+            std::process::exit(i32::from(!matches!(served, Ok(Ok(())))));
         }
     })?;
     isolation::apply_limits(memory)?;
@@ -92,7 +98,15 @@ fn start(memory: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn run(runtime: &Runtime, socket: Socket) -> Result<(), QueryError> {
+/// What the node requests.
+enum Work {
+    /// An answer to a query of our own datasets.
+    Answer(Bytes),
+    /// A computation for the institution's own people, and its messages.
+    Compute(Bytes, UnboundedReceiver<Bytes>),
+}
+
+fn run(runtime: &Runtime, socket: Socket, local: &dyn LocalEngine) -> Result<(), QueryError> {
     let lost = |_| failed();
     runtime.block_on(async {
         let (reader, writer) = UnixStream::from_std(socket).map_err(lost)?.into_split();
@@ -101,21 +115,40 @@ fn run(runtime: &Runtime, socket: Socket) -> Result<(), QueryError> {
         let (tasks, mut queue) = tokio::sync::mpsc::channel(1);
         tokio::spawn(receive(Frames::new(reader), pending.clone(), tasks));
         let plans = KnownPlans::default();
-        while let Some(body) = queue.recv().await {
-            answer(&body, &writer, &pending, &plans).await?;
+        while let Some(work) = queue.recv().await {
+            match work {
+                Work::Answer(body) => answer(&body, &writer, &pending, &plans).await?,
+                Work::Compute(begin, messages) => {
+                    let channel = Channel::new(Arc::clone(&writer), messages);
+                    local.compute(begin, channel).await;
+                }
+            }
         }
         Ok(())
     })
 }
 
 /// Receives what the node sends, also while a query is computed.
-async fn receive(mut frames: Frames<OwnedReadHalf>, pending: PendingReads, tasks: tokio::sync::mpsc::Sender<Bytes>) {
+async fn receive(mut frames: Frames<OwnedReadHalf>, pending: PendingReads, tasks: tokio::sync::mpsc::Sender<Work>) {
+    let mut messages = None;
     while let Ok(Some((kind, body))) = frames.next().await {
         match kind {
             Kind::Task => {
-                if tasks.send(body).await.is_err() {
+                if tasks.send(Work::Answer(body)).await.is_err() {
                     return;
                 }
+            }
+            Kind::Begin => {
+                let (sender, receiver) = unbounded_channel();
+                messages = Some(sender);
+                if tasks.send(Work::Compute(body, receiver)).await.is_err() {
+                    return;
+                }
+            }
+            Kind::Message => {
+                let Some(messages) = &messages else { return };
+                // The computation may not read any more.
+                let _ = messages.send(body);
             }
             Kind::Data | Kind::ReadFailed => {
                 let Some((number, rest)) = numbered(body) else { return };

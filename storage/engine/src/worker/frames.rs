@@ -31,10 +31,14 @@ pub(super) enum Kind {
     Done,
     /// From the child: why the answer failed.
     Failed,
+    /// To the child: a computation for the people of this institution.
+    Begin,
+    /// In both directions: a message of a computation.
+    Message,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Task,
         Self::Data,
         Self::ReadFailed,
@@ -43,6 +47,8 @@ impl Kind {
         Self::Rows,
         Self::Done,
         Self::Failed,
+        Self::Begin,
+        Self::Message,
     ];
 
     fn byte(self) -> u8 {

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    computation::Computation,
     messages::{Task, encode},
     process::{MAX_PRIORITY_STEPS, Process},
     pump::Pump,
@@ -46,9 +47,25 @@ struct Inner {
 #[derive(Debug)]
 struct IdleProcess {
     process: Process,
-    /// The scope of its earlier answers; `None` if it has answered nothing.
-    answered: Option<AnsweredScope>,
+    /// What it has computed; `None` if it is nothing.
+    answered: Option<Answered>,
     until: Instant,
+}
+
+/// What a process has computed, which decides what it may compute next.
+#[derive(Clone, Debug, PartialEq)]
+enum Answered {
+    /// Answers of our own datasets.
+    Scope(Box<AnsweredScope>),
+    /// Plans of the queries of this person.
+    Person(String),
+}
+
+/// For whom a process has computed.
+#[derive(Debug, PartialEq)]
+enum Served {
+    Holder(Holder),
+    Person(String),
 }
 
 /// The right and the scope of a process's answers.
@@ -99,16 +116,34 @@ impl Workers {
         };
         let sleep = tokio::time::sleep(bounds.time);
         let task = Task::new(source, scope.clone(), &keys, statement, &bounds)?;
-        let answered = AnsweredScope { holder, scope };
+        let answered = Answered::Scope(Box::new(AnsweredScope { holder, scope }));
         let steps = u8::try_from(running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS);
         let (raw, deadline) = with_deadline(sleep, self.compute(answered, steps, &task, source)).await?;
         Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
     }
 
+    /// Begins a computation for `person`, one of this institution, with a message made of `head` and `rest`, in a process that has
+    /// computed nothing, or nothing but plans for the same person.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is no process.
+    pub async fn begin(&self, person: &str, head: &[u8], rest: &[u8]) -> Result<Computation, QueryError> {
+        let process = self.acquire(&Answered::Person(person.to_owned()), 0)?;
+        let begun = Computation::begin(process, person.to_owned(), (head, rest)).await;
+        self.start_spare();
+        begun
+    }
+
+    /// Keeps the process of a computation that is complete, and that has received no rows, for the next one of the same person.
+    pub fn keep(&self, computation: Computation) {
+        let (process, person) = computation.into_parts();
+        self.keep_idle(process, Some(Answered::Person(person)));
+    }
+
     /// Dropping the result, or the future, ends the process.
     async fn compute(
         &self,
-        answered: AnsweredScope,
+        answered: Answered,
         steps: u8,
         task: &Task,
         source: &dyn Table,
@@ -135,14 +170,14 @@ impl Workers {
         })
     }
 
-    /// A process that has answered within the same scope and whose priority is not lower than by `steps`, or else one
+    /// A process that has computed for the same right and scope, or person, and whose priority is not lower than by `steps`, or else one
     /// that has answered nothing.
-    fn acquire(&self, scope: &AnsweredScope, steps: u8) -> Result<Process, QueryError> {
+    fn acquire(&self, next: &Answered, steps: u8) -> Result<Process, QueryError> {
         loop {
             let found = {
                 let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
                 let same = idle.iter().position(|one| {
-                    one.process.priority_steps() <= steps && one.answered.as_ref().is_some_and(|of| of.matches(scope))
+                    one.process.priority_steps() <= steps && one.answered.as_ref().is_some_and(|of| of.allows(next))
                 });
                 let fresh = || idle.iter().position(|one| one.answered.is_none());
                 same.or_else(fresh).map(|at| idle.swap_remove(at).process)
@@ -175,7 +210,7 @@ impl Workers {
     }
 
     /// Keeps an idle process for its next query, until the timeout.
-    fn keep_idle(&self, process: Process, answered: Option<AnsweredScope>) {
+    fn keep_idle(&self, process: Process, answered: Option<Answered>) {
         let timeout = tokio::time::sleep(IDLE_TIMEOUT);
         let until = timeout.deadline();
         {
@@ -186,11 +221,11 @@ impl Workers {
                 until,
             });
             if idle.len() > MAX_IDLE {
-                let holders: Vec<_> = idle
+                let served: Vec<_> = idle
                     .iter()
-                    .map(|one| one.answered.as_ref().map(|of| of.holder))
+                    .map(|one| one.answered.as_ref().map(Answered::served))
                     .collect();
-                idle.remove(most_frequent(&holders));
+                idle.remove(most_frequent(&served));
             }
         }
         let all = Arc::downgrade(&self.0);
@@ -215,6 +250,24 @@ fn most_frequent<T: PartialEq>(all: &[T]) -> usize {
     at
 }
 
+impl Answered {
+    /// Whether a process that has computed this may compute `next`.
+    fn allows(&self, next: &Self) -> bool {
+        match (self, next) {
+            (Self::Scope(before), Self::Scope(next)) => before.matches(next),
+            (Self::Person(before), Self::Person(next)) => before == next,
+            (Self::Scope(_), Self::Person(_)) | (Self::Person(_), Self::Scope(_)) => false,
+        }
+    }
+
+    fn served(&self) -> Served {
+        match self {
+            Self::Scope(scope) => Served::Holder(scope.holder),
+            Self::Person(person) => Served::Person(person.clone()),
+        }
+    }
+}
+
 impl AnsweredScope {
     /// Whether a process that has answered within this scope may answer within the other one. The validity period of
     /// the permission does not matter, because it does not affect what is visible.
@@ -230,6 +283,13 @@ impl AnsweredScope {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn engine_process_of_a_person_serves_the_same_person_only() {
+        let person = |name: &str| Answered::Person(name.to_owned());
+        assert!(person("eva@alfa").allows(&person("eva@alfa")));
+        assert!(!person("eva@alfa").allows(&person("max@alfa")));
+    }
 
     #[test]
     fn holder_of_most_idle_processes_loses_one() {

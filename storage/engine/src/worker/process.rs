@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -17,7 +17,8 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{ARGUMENT, frames::Frames, isolation::NICE};
+use super::{ARGUMENT, child::NOT_ISOLATED, frames::Frames, isolation::NICE};
+use crate::QueryError;
 
 /// The nice value that each step adds; three steps from [`NICE`] reach the lowest priority.
 const NICE_PER_STEP: i32 = 3;
@@ -91,8 +92,22 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// The error of what it computed, after it has closed its socket.
+    pub(super) async fn exit_error(&mut self) -> QueryError {
+        let status = self.exit_status().await;
+        let code = status.and_then(|status| status.code());
+        let signal = status.and_then(|status| status.signal());
+        tracing::warn!(?code, ?signal, "an engine process ended before its answer was complete");
+        if code == Some(i32::from(NOT_ISOLATED)) {
+            return QueryError::Engine {
+                step: "isolating its process",
+            };
+        }
+        QueryError::Ended
+    }
+
     /// Its exit status, if it exits before the timeout.
-    pub(super) async fn exit_status(&mut self) -> Option<ExitStatus> {
+    async fn exit_status(&mut self) -> Option<ExitStatus> {
         let ended = tokio::time::timeout(EXIT_TIMEOUT, self.child.wait()).await;
         ended.ok().and_then(Result::ok)
     }

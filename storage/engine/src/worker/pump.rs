@@ -1,6 +1,6 @@
 //! The parent's side of one query: it sends its process the data that it may read, and receives the result.
 
-use std::{ops::Range, os::unix::process::ExitStatusExt, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use bytes::Bytes;
@@ -12,7 +12,6 @@ use tokio::{
 };
 
 use super::{
-    child::NOT_ISOLATED,
     frames::{self, Kind},
     messages::{Failure, MAX_READ_BYTES, ReadRequest, decode, encode, failed, numbered},
     process::Process,
@@ -97,25 +96,27 @@ impl Pump {
             .await
             .is_err()
         {
-            return Err(self.exit_error().await);
+            return Err(self.process.exit_error().await);
         }
         loop {
             tokio::select! {
                 frame = self.process.frames.next() => {
-                    let Ok(Some((kind, body))) = frame else { return Err(self.exit_error().await) };
+                    let Ok(Some((kind, body))) = frame else { return Err(self.process.exit_error().await) };
                     match kind {
                         Kind::ReadRequest => self.start_read(&body)?,
                         Kind::Columns => self.open(body)?,
                         Kind::Rows => self.rows(body, rows).await?,
                         Kind::Done if self.opened.is_none() => return Ok(None),
                         Kind::Failed => return failure(&body).map(Some),
-                        Kind::Done | Kind::Task | Kind::Data | Kind::ReadFailed => return Err(failed()),
+                        Kind::Done | Kind::Task | Kind::Data | Kind::ReadFailed | Kind::Begin | Kind::Message => {
+                            return Err(failed());
+                        }
                     }
                 }
                 Some(read) = self.reads.join_next() => {
                     let (number, found) = read.map_err(|_| failed())?;
                     if self.send_read(number, found).await.is_err() {
-                        return Err(self.exit_error().await);
+                        return Err(self.process.exit_error().await);
                     }
                 }
             }
@@ -183,20 +184,6 @@ impl Pump {
             drop(rows.send(Ok(batch)).await);
         }
         Ok(())
-    }
-
-    /// The error for a process that has ended.
-    async fn exit_error(&mut self) -> QueryError {
-        let status = self.process.exit_status().await;
-        let code = status.and_then(|status| status.code());
-        let signal = status.and_then(|status| status.signal());
-        tracing::warn!(?code, ?signal, "an engine process ended before its answer was complete");
-        if code == Some(i32::from(NOT_ISOLATED)) {
-            return QueryError::Engine {
-                step: "isolating its process",
-            };
-        }
-        QueryError::Ended
     }
 }
 
