@@ -35,6 +35,7 @@ mod disclosure;
 mod divide;
 mod error;
 mod error_capture;
+mod exact;
 mod executable;
 mod floats;
 mod foreseen;
@@ -71,6 +72,7 @@ pub use disclosure::{AnswerTotals, Cut, IpcAnswer, ReleasedAnswer, ReleasedBatch
 pub use average::mean_of;
 pub use cast_rule::Casts;
 pub use error::QueryError;
+pub use exact::unchanged;
 pub use executable::executable;
 pub use foreseen::foreseen;
 pub use functions::{FunctionKind, FunctionRule, functions};

@@ -21,7 +21,7 @@ use super::{
     expressions::refused,
     literals, operands,
 };
-use crate::shown::Shape;
+use crate::{exact, shown::Shape};
 
 /// A function of one row.
 pub(super) fn scalar(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
@@ -134,6 +134,13 @@ fn with_default(args: Vec<Expr>, name: &str, schema: &DFSchema) -> Result<Vec<Ex
     match args.as_slice() {
         [value, offset, default] => {
             let [value, default] = align::pair(value.clone(), default.clone(), name, schema)?;
+            if !exact::is_held(&default, &value.get_type(schema)?, schema)? {
+                return Err(refused(format!(
+                    "`{}` cannot be a value of `{}` without a change, which `{name}` returns; write a `CAST` of one of them",
+                    shown(&default),
+                    shown(&value)
+                )));
+            }
             Ok(vec![value, offset.clone(), default])
         }
         _ => Ok(args),
