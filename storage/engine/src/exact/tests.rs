@@ -150,7 +150,7 @@ fn codes() -> Home {
 }
 
 #[tokio::test]
-async fn exact_comparisons_tell_large_whole_numbers_from_others() {
+async fn exact_comparisons_distinguish_large_whole_numbers() {
     let home = codes();
     for (condition, count) in [
         ("code = d", "1"),
