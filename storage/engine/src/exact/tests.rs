@@ -175,7 +175,7 @@ async fn exact_comparisons_distinguish_large_whole_numbers() {
         ("d IN (SELECT code FROM t)", "9"),
         ("CAST(code AS DECIMAL(18, 0)) = d", "1"),
         ("CAST(small AS DECIMAL(38, 15)) = CAST(small AS DECIMAL(38, 30))", "10"),
-        ("CAST(code AS DECIMAL(38, 15)) = CAST(small AS DECIMAL(38, 30))", "0"),
+        ("CAST(code AS DECIMAL(38, 15)) > CAST(small AS DECIMAL(38, 30))", "10"),
         ("small = half", "1"),
         ("small IN (2.0, 2.5)", "1"),
     ] {
