@@ -35,10 +35,10 @@ use datafusion::{
 use super::{
     QueryError, conversion,
     divide::divided,
-    exact,
     floats::canonical,
     functions::{ARITHMETIC, CONVERSION, NEGATION, POSITION},
     meaning::shown,
+    positions,
 };
 pub(super) use function::guarded;
 
@@ -87,7 +87,7 @@ pub(super) fn as_double(operand: Expr) -> Expr {
     Calculation::new(CONVERSION, Operation::AsDouble(written)).of(vec![operand])
 }
 
-/// By what the number `operand` is compared with numbers of other types ([`exact`](mod@exact)).
+/// By what the number `operand` is compared with numbers of other types ([`positions`](mod@positions)).
 pub(super) fn position(operand: Expr) -> Expr {
     Calculation::new(POSITION, Operation::Position).of(vec![operand])
 }
@@ -174,7 +174,7 @@ impl Calculation {
         match (&self.operation, operands) {
             (Operation::Cast(to) | Operation::StrictCast(to), [values]) => Ok(conversion::converted(values, to)?),
             (Operation::Negation, [values]) => Ok(canonical(neg(values)?)),
-            (Operation::Position, [values]) => exact::positions(values),
+            (Operation::Position, [values]) => positions::positions(values),
             (Operation::Arithmetic(op), [left, right]) => match numbers::calculated(*op, left, right)? {
                 Some(values) => Ok(values),
                 None => {
@@ -202,7 +202,7 @@ impl Calculation {
 /// The whole numbers as `DOUBLE`, or the error that one of them has none.
 fn doubles(operands: &[ArrayRef], written: &str) -> Result<ArrayRef> {
     let doubles = match operands {
-        [values] => attempted(|| exact::as_doubles(values)).flatten(),
+        [values] => attempted(|| positions::unchanged(values, &DataType::Float64)).flatten(),
         _ => None,
     };
     doubles.ok_or_else(|| {
@@ -227,7 +227,7 @@ impl ScalarUDFImpl for Calculation {
             (Operation::Negation, [operand]) => Ok(operand.clone()),
             (Operation::Cast(to) | Operation::StrictCast(to), [_]) => Ok(to.clone()),
             (Operation::AsDouble(_), [_]) => Ok(DataType::Float64),
-            (Operation::Position, [_]) => Ok(exact::POSITION),
+            (Operation::Position, [_]) => Ok(positions::POSITION),
             (Operation::Arithmetic(_) | Operation::Negation | Operation::Cast(_) | Operation::StrictCast(_), _)
             | (Operation::AsDouble(_) | Operation::Position, _) => {
                 Err(DataFusionError::Internal("another number of operands".to_owned()))

@@ -3,7 +3,8 @@
 //! There is no type for the values of both a `BIGINT` and a `DOUBLE`. The library converts to `DOUBLE`, in which 100000000000000992 and
 //! 100000000000000993 are one number. Here, before the library converts anything:
 //!
-//! 1. Where both are compared, and the conversion might change a number, they are compared by their positions among all numbers ([`order`]).
+//! 1. Where both are compared, and the conversion might change a number, they are compared by their positions among all numbers
+//!    ([`positions`](crate::positions)).
 //! 2. Where both become one column, each whole number is converted only if it stays the same; otherwise the answer ends with an error.
 //! 3. A decimal with digits after the point is the nearest `DOUBLE` beside one, since few decimals are a `DOUBLE`.
 //! 4. Decimals that have more digits together than a `DECIMAL` are compared with as many as there are, and are not one column.
@@ -12,15 +13,10 @@
 //! comparison as it was written, and the provider does the same.
 
 mod number;
-mod order;
 
 use std::sync::Arc;
 
-use arrow::{
-    array::{Array, ArrayRef},
-    compute::kernels::cmp::not_distinct,
-    datatypes::DataType,
-};
+use arrow::datatypes::DataType;
 use datafusion::{
     common::DFSchema,
     error::Result,
@@ -33,12 +29,10 @@ use datafusion::{
 use super::{
     calculation,
     cast_rule::Casts,
-    conversion,
     meaning::{refused, shown},
     types::MAX_DIGITS,
 };
 use number::{Comparison, Kind, Number, too_many_digits, tried};
-pub(super) use order::{POSITION, positions};
 
 /// The same expression, in which numbers of different types are compared as they are, and become one column as they are.
 ///
@@ -118,38 +112,6 @@ pub(super) fn node(node: LogicalPlan, casts: Casts) -> Result<LogicalPlan> {
         LogicalPlan::Union(union) => inputs(union, casts).map(LogicalPlan::Union),
         other => Ok(other),
     }
-}
-
-/// Whether a column of `data_type` has the value of `operand` as it is.
-///
-/// # Errors
-/// If the operand has no type.
-pub(super) fn is_held(operand: &Expr, data_type: &DataType, schema: &DFSchema) -> Result<bool> {
-    let column = Number::of_type(data_type.clone());
-    Ok(match (Number::of(operand, schema)?.kind, column.kind) {
-        (Kind::Decimal | Kind::Float | Kind::PlainFloat, Kind::Small | Kind::Whole) => false,
-        (Kind::Whole, Kind::Float | Kind::PlainFloat) => false,
-        (Kind::Small | Kind::Whole | Kind::Decimal | Kind::Float | Kind::PlainFloat | Kind::Other, _) => true,
-    })
-}
-
-/// The whole numbers as `DOUBLE`; `None` if one of them has no `DOUBLE`.
-///
-/// # Errors
-/// If they are no numbers.
-pub(super) fn as_doubles(values: &ArrayRef) -> Result<Option<ArrayRef>> {
-    unchanged(values, &DataType::Float64)
-}
-
-/// The values as the type; `None` if one of them would be another one.
-///
-/// # Errors
-/// If there is no conversion between the types.
-pub fn unchanged(values: &ArrayRef, to: &DataType) -> Result<Option<ArrayRef>> {
-    let converted = conversion::converted(values, to)?;
-    let back = conversion::converted(&converted, values.data_type())?;
-    let same = not_distinct(&back, values)?;
-    Ok((same.true_count() == values.len()).then_some(converted))
 }
 
 /// Operands that are compared with each other.

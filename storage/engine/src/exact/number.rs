@@ -7,8 +7,7 @@ use datafusion::{
     logical_expr::{Expr, ExprSchemable, TryCast},
 };
 
-use super::order::LIMIT;
-use crate::{calculation, meaning::literal_value, types::MAX_DIGITS};
+use crate::{calculation, meaning::literal_value, positions::LIMIT, types::MAX_DIGITS};
 
 /// Up to this number, and down to its negative, each whole number is a `DOUBLE`: 2^53.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;

@@ -1,12 +1,16 @@
 use std::{cmp::Ordering, sync::Arc};
 
-use arrow::array::{AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array};
 use arrow::datatypes::{Decimal256Type, i256};
 use concordat_protocol::{schema::ColumnKind, scope::Transform};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{QueryError, ShownColumn, tests::home::Home};
+use crate::{
+    QueryError, ShownColumn,
+    positions::{positions, unchanged},
+    tests::home::Home,
+};
 
 /// 18 digits, of which a `DOUBLE` holds 16.
 const CODE: i64 = 100_000_000_000_000_992;
@@ -102,20 +106,17 @@ fn exact_positions_of_equal_numbers_are_one() {
     assert_eq!((zeros[0], zeros[2]), (zeros[1], zeros[3]));
 }
 
+fn as_doubles(values: ArrayRef) -> Option<ArrayRef> {
+    unchanged(&values, &DataType::Float64).unwrap()
+}
+
 #[test]
 fn exact_conversion_changes_no_number() {
     let whole = |values: Vec<Option<i64>>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
     let exact = 1_i64 << 53;
-    assert!(
-        as_doubles(&whole(vec![Some(exact), None, Some(-exact), Some(i64::MIN)]))
-            .unwrap()
-            .is_some()
-    );
+    assert!(as_doubles(whole(vec![Some(exact), None, Some(-exact), Some(i64::MIN)])).is_some());
     for changed in [exact + 1, -exact - 1, i64::MAX, CODE + 1] {
-        assert!(
-            as_doubles(&whole(vec![Some(1), Some(changed)])).unwrap().is_none(),
-            "{changed}"
-        );
+        assert!(as_doubles(whole(vec![Some(1), Some(changed)])).is_none(), "{changed}");
     }
     let doubles: ArrayRef = Arc::new(Float64Array::from(vec![Some(1.0), None, Some(f64::NAN)]));
     assert!(unchanged(&doubles, &DataType::Float64).unwrap().is_some());

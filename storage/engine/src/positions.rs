@@ -1,5 +1,6 @@
-//! The position of a number among all numbers: whole numbers, decimals without digits after the point, and floating point numbers have one
-//! order, in which a position is a number of its own.
+//! Whether values stay as they are in another type, and the positions of numbers among all numbers.
+//!
+//! Whole numbers, decimals without digits after the point, and floating point numbers have one order, in which a position is a number of its own.
 //!
 //! The position of `w + f`, where `w` is whole and `f` is the fraction of a `DOUBLE`, is `w * 2^62` plus the bits of `f`: the bits of floating
 //! point numbers from 0 to 1 are in the order of these numbers, and below 2^62. Beyond all decimals, the bits of a `DOUBLE` are counted on from
@@ -8,17 +9,18 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, AsArray, Decimal256Array},
+    array::{Array, ArrayRef, AsArray, Decimal256Array},
+    compute::kernels::cmp::not_distinct,
     datatypes::{DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, Float64Type, i256},
 };
 use datafusion::error::Result;
 
-use crate::{conversion::converted, types::MAX_DIGITS};
+use super::{conversion::converted, types::MAX_DIGITS};
 
 /// The type of a position.
 pub(crate) const POSITION: DataType = DataType::Decimal256(DECIMAL256_MAX_PRECISION, 0);
 /// The first `DOUBLE` that is greater than every decimal: 2^127.
-pub(super) const LIMIT: f64 = f64::from_bits(0x47E0_0000_0000_0000);
+pub(crate) const LIMIT: f64 = f64::from_bits(0x47E0_0000_0000_0000);
 /// From one whole number to the next.
 const STEP: i256 = i256::from_i128(1 << 62);
 
@@ -39,6 +41,17 @@ pub(crate) fn positions(numbers: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(
         positions.with_precision_and_scale(DECIMAL256_MAX_PRECISION, 0)?,
     ))
+}
+
+/// The values as the type; `None` if one of them would be another one.
+///
+/// # Errors
+/// If there is no conversion between the types.
+pub fn unchanged(values: &ArrayRef, to: &DataType) -> Result<Option<ArrayRef>> {
+    let changed = converted(values, to)?;
+    let back = converted(&changed, values.data_type())?;
+    let same = not_distinct(&back, values)?;
+    Ok((same.true_count() == values.len()).then_some(changed))
 }
 
 /// At most 2^189, which has 57 digits.
