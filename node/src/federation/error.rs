@@ -317,7 +317,8 @@ impl FederationError {
             )),
             Self::Interrupted { provider, reason, .. } => Some(reason.help(provider)),
             Self::ValueChanges { dataset, .. } => Some(format!(
-                "query it alone, with `WHERE institution = '{}'`, or `{dataset}` with a `CAST` of the column to `TEXT`, which can be                  combined with that of others; codes are text, and are imported as such with `--type COLUMN=text`",
+                "add `WHERE institution = '{}'` for its part alone, or query `{dataset}` with a `CAST` of the column to `TEXT`; codes \
+                 are text, and are imported as such with `--type COLUMN=text`",
                 dataset.institution
             )),
             Self::NotPermitted(_)

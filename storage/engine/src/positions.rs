@@ -1,10 +1,11 @@
 //! Whether values stay as they are in another type, and the positions of numbers among all numbers.
 //!
-//! Whole numbers, decimals without digits after the point, and floating point numbers have one order, in which a position is a number of its own.
+//! Whole numbers, decimals without digits after the point, and floating point numbers have one order, in which a position is a whole
+//! number.
 //!
-//! The position of `w + f`, where `w` is whole and `f` is the fraction of a `DOUBLE`, is `w * 2^62` plus the bits of `f`: the bits of floating
-//! point numbers from 0 to 1 are in the order of these numbers, and below 2^62. Beyond all decimals, the bits of a `DOUBLE` are counted on from
-//! there. So equal numbers have equal positions, whatever their types, and no other numbers have.
+//! The position of `w + f`, where `w` is whole and `f` is the fraction of a `DOUBLE`, is `w * 2^62` plus the bits of `f`: the bits of
+//! floating point numbers from 0 to 1 are in the order of these numbers, and below 2^62. Beyond all decimals, the bits of a `DOUBLE` are
+//! counted on from there. So equal numbers have equal positions, whatever their types, and no other numbers have.
 
 use std::sync::Arc;
 

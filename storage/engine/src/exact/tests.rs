@@ -132,7 +132,8 @@ fn column(name: &str, kind: ColumnKind, values: ArrayRef) -> (ShownColumn, Array
     (column, values)
 }
 
-/// Ten codes that are two numbers as `DOUBLE`, small numbers, and halves; in `d` the codes as `DOUBLE`, of which only the first is unchanged.
+/// Ten codes that are two numbers as `DOUBLE`, small numbers, and halves; in `d` the codes as `DOUBLE`, of which only the first is
+/// unchanged.
 fn codes() -> Home {
     let codes: Vec<i64> = (0..10).map(|at| CODE + at).collect();
     let doubles: Vec<f64> = codes.iter().copied().map(nearest).collect();
