@@ -126,7 +126,7 @@ fn compared(operands: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
 }
 
 fn exactly<const N: usize>(operands: [Expr; N], schema: &DFSchema) -> Result<[Expr; N]> {
-    let compared = compared(operands.to_vec(), schema)?;
+    let compared = compared(Vec::from(operands), schema)?;
     <[Expr; N]>::try_from(compared).map_err(|_| refused("a comparison has another number of operands"))
 }
 

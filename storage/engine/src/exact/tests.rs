@@ -15,7 +15,8 @@ use crate::{
 /// 18 digits, of which a `DOUBLE` holds 16.
 const CODE: i64 = 100_000_000_000_000_992;
 
-fn order_of(values: ArrayRef) -> Vec<i256> {
+fn order_of(values: impl Array + 'static) -> Vec<i256> {
+    let values: ArrayRef = Arc::new(values);
     let positions = positions(&values).unwrap();
     positions.as_primitive::<Decimal256Type>().values().to_vec()
 }
@@ -78,8 +79,8 @@ proptest! {
         ],
         other in any::<f64>(),
     ) {
-        let wholes = order_of(Arc::new(Int64Array::from(vec![whole])));
-        let doubles = order_of(Arc::new(Float64Array::from(vec![double, other])));
+        let wholes = order_of(Int64Array::from(vec![whole]));
+        let doubles = order_of(Float64Array::from(vec![double, other]));
         prop_assert_eq!(wholes[0].cmp(&doubles[0]), reference(i128::from(whole), double), "{} {}", whole, double);
         if !double.is_nan() && !other.is_nan() {
             prop_assert_eq!(doubles[0].partial_cmp(&doubles[1]), double.partial_cmp(&other), "{} {}", double, other);
@@ -93,30 +94,30 @@ fn exact_positions_of_equal_numbers_are_one() {
     let decimals = Decimal128Array::from(vec![5, -5, most, -most])
         .with_precision_and_scale(38, 0)
         .unwrap();
-    let decimals = order_of(Arc::new(decimals));
-    let wholes = order_of(Arc::new(Int64Array::from(vec![5, -5])));
-    let doubles = order_of(Arc::new(Float64Array::from(vec![5.0, -5.0, 1e38, -1e38])));
+    let decimals = order_of(decimals);
+    let wholes = order_of(Int64Array::from(vec![5, -5]));
+    let doubles = order_of(Float64Array::from(vec![5.0, -5.0, 1e38, -1e38]));
     assert_eq!(decimals[..2], wholes);
     assert_eq!(doubles[..2], wholes);
     assert!(decimals[2] < doubles[2] && decimals[3] > doubles[3]);
-    let unsigned = order_of(Arc::new(UInt64Array::from(vec![5, u64::MAX])));
+    let unsigned = order_of(UInt64Array::from(vec![5, u64::MAX]));
     assert_eq!(unsigned[0], wholes[0]);
-    assert!(unsigned[1] < order_of(Arc::new(Float64Array::from(vec![2f64.powi(64)])))[0]);
-    let zeros = order_of(Arc::new(Float64Array::from(vec![0.0, -0.0, f64::NAN, -f64::NAN])));
+    assert!(unsigned[1] < order_of(Float64Array::from(vec![2f64.powi(64)]))[0]);
+    let zeros = order_of(Float64Array::from(vec![0.0, -0.0, f64::NAN, -f64::NAN]));
     assert_eq!((zeros[0], zeros[2]), (zeros[1], zeros[3]));
 }
 
-fn as_doubles(values: ArrayRef) -> Option<ArrayRef> {
-    unchanged(&values, &DataType::Float64).unwrap()
+fn as_doubles(values: &ArrayRef) -> Option<ArrayRef> {
+    unchanged(values, &DataType::Float64).unwrap()
 }
 
 #[test]
 fn exact_conversion_changes_no_number() {
     let whole = |values: Vec<Option<i64>>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
     let exact = 1_i64 << 53;
-    assert!(as_doubles(whole(vec![Some(exact), None, Some(-exact), Some(i64::MIN)])).is_some());
+    assert!(as_doubles(&whole(vec![Some(exact), None, Some(-exact), Some(i64::MIN)])).is_some());
     for changed in [exact + 1, -exact - 1, i64::MAX, CODE + 1] {
-        assert!(as_doubles(whole(vec![Some(1), Some(changed)])).is_none(), "{changed}");
+        assert!(as_doubles(&whole(vec![Some(1), Some(changed)])).is_none(), "{changed}");
     }
     let doubles: ArrayRef = Arc::new(Float64Array::from(vec![Some(1.0), None, Some(f64::NAN)]));
     assert!(unchanged(&doubles, &DataType::Float64).unwrap().is_some());
