@@ -96,7 +96,7 @@ fn exact_positions_of_equal_numbers_are_one() {
         .unwrap();
     let decimals = order_of(decimals);
     let wholes = order_of(Int64Array::from(vec![5, -5]));
-    let doubles = order_of(Float64Array::from(vec![5.0, -5.0, 1e38, -1e38]));
+    let doubles = order_of(Float64Array::from(vec![5.0, -5.0, 1.1e38, -1.1e38]));
     assert_eq!(decimals[..2], wholes);
     assert_eq!(doubles[..2], wholes);
     assert!(decimals[2] < doubles[2] && decimals[3] > doubles[3]);
