@@ -5,7 +5,6 @@ use std::sync::Arc;
 use concordat_engine::{QueryError, admitted, rows_per_batch};
 use concordat_protocol::scope::Tier;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::Transformed;
 use datafusion::datasource::{MemTable, provider_as_source};
@@ -85,7 +84,7 @@ async fn answer(
     for (query, answer) in fragment.queries.iter().zip(answers) {
         let rows: Vec<RecordBatch> = answer
             .iter()
-            .map(|batch| in_schema(batch, query, &fragment.schema))
+            .map(|batch| in_schema(batch, query, &fragment))
             .collect::<PlanResult<_>>()?;
         batches.extend(rows.iter().cloned());
         by_member.push(MemberAnswer {
@@ -123,7 +122,8 @@ async fn collect(part: &FragmentQuery, source: &dyn QuerySource) -> Result<Vec<R
 }
 
 /// The rows of a member's answer in the schema of the fragment. A row that counts nothing is no group.
-fn in_schema(batch: &RecordBatch, part: &FragmentQuery, schema: &SchemaRef) -> PlanResult<RecordBatch> {
+fn in_schema(batch: &RecordBatch, part: &FragmentQuery, fragment: &Fragment) -> PlanResult<RecordBatch> {
+    let schema = &fragment.schema;
     let empty = |column: &ArrayRef| {
         let counted =
             datafusion::arrow::array::cast::as_primitive_array::<datafusion::arrow::datatypes::Int64Type>(column);
@@ -141,7 +141,8 @@ fn in_schema(batch: &RecordBatch, part: &FragmentQuery, schema: &SchemaRef) -> P
                 rows,
             ))));
         }
-        converted(batch.column_by_name(field.name()), field.data_type(), rows)
+        let of = (&part.target.dataset, fragment.column_in_query(at));
+        converted(batch.column_by_name(field.name()), field.data_type(), rows, of)
     };
     let columns = schema
         .fields()

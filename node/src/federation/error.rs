@@ -102,6 +102,21 @@ pub enum FederationError {
         /// Its type.
         right_type: String,
     },
+    /// A value of a member would be another one in the type that its column has over all members.
+    #[error(
+        "a value of `{column}` at {} would change: it is {own} there, and {combined} over all members, which does not have it",
+        dataset.institution
+    )]
+    ValueChanges {
+        /// The column, or the aggregate of it, as the query names it.
+        column: String,
+        /// The member's dataset.
+        dataset: DatasetRef,
+        /// The type at the member.
+        own: String,
+        /// The type over all members.
+        combined: String,
+    },
     /// A provider refused the query.
     #[error("{provider} refused the query")]
     Refused {
@@ -264,6 +279,7 @@ impl FederationError {
             | Self::NoGrant { .. }
             | Self::Tier { .. }
             | Self::SchemaMismatch { .. }
+            | Self::ValueChanges { .. }
             | Self::Unreachable { .. }
             | Self::Interrupted { .. }
             | Self::NotMember { .. }
@@ -300,6 +316,11 @@ impl FederationError {
                  `concordat consortium roster show` lists"
             )),
             Self::Interrupted { provider, reason, .. } => Some(reason.help(provider)),
+            Self::ValueChanges { dataset, .. } => Some(format!(
+                "add `WHERE institution = '{}'` for its part alone, or query `{dataset}` with a `CAST` of the column to `TEXT`; codes \
+                 are text, and are imported as such with `--type COLUMN=text`",
+                dataset.institution
+            )),
             Self::NotPermitted(_)
             | Self::NoPart { .. }
             | Self::SchemaMismatch { .. }
@@ -322,6 +343,7 @@ impl FederationError {
             | Self::ColumnsChanged { .. }
             | Self::PurposeNeeded { .. }
             | Self::SchemaMismatch { .. }
+            | Self::ValueChanges { .. }
             | Self::Unreachable { .. }
             | Self::Interrupted { .. }
             | Self::NotMember { .. }
@@ -361,6 +383,7 @@ impl Explain for FederationError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Usage { .. } | Self::PurposeNeeded { .. } | Self::SchemaMismatch { .. } => ErrorKind::Usage,
+            Self::ValueChanges { .. } => ErrorKind::Usage,
             Self::NotPermitted(source) => source.kind(),
             Self::Query { source, .. } => source.kind(),
             Self::Incomplete { .. } | Self::NoPart { .. } => ErrorKind::Unreachable,

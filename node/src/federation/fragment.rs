@@ -1,5 +1,7 @@
 //! The text of a member's part of a grouping, in that member's own column names and types.
 
+mod whole_numbers;
+
 use std::sync::Arc;
 
 use concordat_engine::foreseen;
@@ -16,6 +18,7 @@ use super::institution::{institution_only, may_be_true_at};
 use super::source::{MemberQuery, Target};
 use super::statement::{TableName, separate_signs, table_text};
 use super::union_table::{Member, UnionTable, widened};
+use whole_numbers::WholeNumbers;
 
 /// The column that counts rows where there is nothing else to request.
 pub(super) const ROWS: &str = "n";
@@ -33,6 +36,18 @@ pub(super) struct Fragment {
     pub(super) measures: Vec<Measure>,
     /// What each member is asked.
     pub(super) queries: Vec<FragmentQuery>,
+}
+
+impl Fragment {
+    /// What the query calls the values of the column at `at` of the table of answers: a group, or an aggregate that they are a part of.
+    pub(super) fn column_in_query(&self, at: usize) -> &str {
+        let part = at.checked_sub(self.groups.len());
+        let measure = part.and_then(|part| self.measures.iter().find(|measure| measure.parts.contains(&part)));
+        let group = self.groups.get(at).map(String::as_str);
+        group
+            .or(measure.map(|measure| measure.name.as_str()))
+            .unwrap_or(&self.name)
+    }
 }
 
 /// An aggregate of the query, and the columns of the answers that it is combined from.
@@ -83,10 +98,7 @@ impl Parts<'_> {
         member: &Member,
         state: &SessionState,
     ) -> Result<Result<Option<MemberPart>, String>, FederationError> {
-        let of_member = OfMember {
-            table: self.table,
-            member,
-        };
+        let of_member = OfMember::new(self.table, member);
         let mut conditions = Vec::new();
         for condition in self.conditions {
             if !may_be_true_at(condition, self.table, &member.target.dataset.institution, state)? {
@@ -170,11 +182,16 @@ impl Parts<'_> {
             )));
         }
         let queries: Vec<FragmentQuery> = members.into_iter().map(|part| part.query).collect();
-        let groups = (0..self.groups.len()).map(|at| format!("g{at}"));
-        let measures = (0..self.measures.len()).map(|at| format!("a{at}"));
+        let groups = self.groups.iter().enumerate();
+        let groups = groups.map(|(at, group)| (format!("g{at}"), self.type_of_column(group)));
+        let measures = self.measures.iter().enumerate();
+        let measures = measures.map(|(at, measure)| (format!("a{at}"), self.type_of_value(measure)));
         let fields: Vec<FieldRef> = groups
             .chain(measures)
-            .map(|column| Arc::new(Field::new(&column, type_of(&column, &queries), true)))
+            .map(|(column, known)| {
+                let data_type = known.unwrap_or_else(|| type_of(&column, &queries));
+                Arc::new(Field::new(&column, data_type, true))
+            })
             .collect();
         Ok(Fragment {
             name: name.to_owned(),
@@ -183,6 +200,24 @@ impl Parts<'_> {
             measures: combined,
             queries,
         })
+    }
+
+    /// The type of a column of the table; members may return another one.
+    fn type_of_column(&self, expression: &Expr) -> Option<DataType> {
+        let Expr::Column(column) = expression.clone().unalias() else {
+            return None;
+        };
+        let field = self.table.schema.field_with_name(&column.name).ok()?;
+        Some(field.data_type().clone())
+    }
+
+    /// The type of an aggregate whose result is a value of a column of the table.
+    fn type_of_value(&self, measure: &Expr) -> Option<DataType> {
+        let Expr::AggregateFunction(function) = measure.clone().unalias() else {
+            return None;
+        };
+        let is_value = matches!(function.func.name(), "max" | "min");
+        self.type_of_column(function.params.args.first().filter(|_| is_value)?)
     }
 }
 
@@ -245,9 +280,24 @@ fn written(expression: &Expr) -> String {
 struct OfMember<'a> {
     table: &'a UnionTable,
     member: &'a Member,
+    whole_numbers: WholeNumbers,
 }
 
-impl OfMember<'_> {
+impl<'a> OfMember<'a> {
+    fn new(table: &'a UnionTable, member: &'a Member) -> Self {
+        let columns = table.schema.fields().iter().enumerate();
+        let whole = columns.filter_map(|(at, field)| {
+            let own = member.column(at)?;
+            let is_converted = own.data_type().is_integer() && field.data_type().is_floating();
+            is_converted.then(|| own.name().clone())
+        });
+        Self {
+            table,
+            member,
+            whole_numbers: WholeNumbers::new(whole),
+        }
+    }
+
     fn is_institution(&self, expression: &Expr) -> bool {
         matches!(expression, Expr::Column(column) if self.position(&column.name).is_some_and(|at| self.table.is_institution(at)))
     }
@@ -279,8 +329,12 @@ impl OfMember<'_> {
         if let Some(obstacle) = obstacle {
             return Ok(Err(obstacle));
         }
+        let own = match self.whole_numbers.unchanged_in(own.data)? {
+            Ok(own) => own,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
         let dialect = CustomDialectBuilder::new().with_identifier_quote_style('"').build();
-        let text = Unparser::new(&dialect).expr_to_sql(&own.data);
+        let text = Unparser::new(&dialect).expr_to_sql(&own);
         let printed = text.map(|mut text| {
             separate_signs(&mut text);
             text.to_string()

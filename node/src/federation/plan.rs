@@ -119,12 +119,14 @@ impl Planner {
         }
     }
 
-    /// The only member that the query needs, unless it uses the institution of the rows, which the member does not have.
+    /// The only member that the query needs, unless it uses the institution of the rows, which the member does not have, or the member has
+    /// other names for columns.
     fn only_member<'a>(&'a self, named: &'a BTreeSet<TableName>, query: &Query) -> Option<(&'a TableName, &'a Member)> {
         let name = named.first().filter(|_| named.len() == 1)?;
         let table = self.tables.get(name)?;
         match table.members.as_slice() {
-            [member] if !(table.has_institution() && names_institution(query)) => Some((name, member)),
+            [_] if table.has_renamed() || table.has_institution() && names_institution(query) => None,
+            [member] => Some((name, member)),
             _ => None,
         }
     }
@@ -198,7 +200,7 @@ impl Planner {
         })
     }
 
-    /// Leaves members out that lack a column in use, with a remark for each. Whether an answer without them is wanted is decided later.
+    /// Leaves members out that lack a column in use, with a remark for each, and one for each column in use with another name. Whether an answer without them is wanted is decided later.
     fn keep_members_with_all_columns(&mut self, plan: &LogicalPlan, queried: &Queried) -> Result<(), FederationError> {
         for (name, columns) in columns_in_use(plan, &self.tables) {
             let Some(table) = self.tables.get_mut(&name) else {
@@ -209,6 +211,9 @@ impl Planner {
             }
             if let Some(conflict) = columns.iter().find_map(|column| table.conflict(column)) {
                 return Err(conflict);
+            }
+            for (target, own, shown) in table.renamed(&columns) {
+                self.report.remark(Remark::renamed_at(&target.dataset, own, shown));
             }
             let lacking: BTreeMap<_, _> = table
                 .lacking(&columns)

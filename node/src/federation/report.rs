@@ -10,6 +10,7 @@ use concordat_protocol::scope::Tier;
 use serde::{Deserialize, Serialize};
 
 use super::error::FederationError;
+use super::union_table::INSTITUTION;
 
 /// A cell of an answer: the names of its groups and their values.
 pub(super) type CellName = BTreeMap<String, String>;
@@ -90,6 +91,16 @@ impl Remark {
             cells: Vec::new(),
             text: format!("another column is called `{name}` too, so this one is `{other}` in the answer"),
         })
+    }
+
+    /// The column `own` of `dataset` is `name` in the table of all members, in which `own` is the institution of a row.
+    pub(super) fn renamed_at(dataset: &DatasetRef, own: &str, name: &str) -> Self {
+        let text = format!(
+            "`{dataset}` has a column `{own}`, which is `{name}` here: over all members, `{INSTITUTION}` is the member of each row"
+        );
+        let mut remark = Self::about(RemarkKind::RenamedColumn, dataset, text);
+        remark.0.column = Some(name.to_owned());
+        remark
     }
 
     /// The connection was lost after `rows` rows of `dataset`, and the answer of its holder was continued.

@@ -1,11 +1,15 @@
 //! The union of the tables of several members.
 //!
 //! Columns are matched by name without regard to case, unless a member has two columns whose names differ in nothing else. The union has the
-//! spelling of the first member. Types that differ become one if no value changes: whole numbers and numbers become numbers, dates and
-//! date-times become date-times. A column that cannot be combined, or that a member lacks, is not an error unless a query uses it
-//! ([`UnionTable::conflict`], [`UnionTable::lacking`]).
+//! spelling of the first member. Types that differ become one: whole numbers and numbers become numbers, dates and date-times become
+//! date-times. A value that would be another one in that type ends the answer ([`converted`]). A column that cannot be combined, or that a
+//! member lacks, is not an error unless a query uses it ([`UnionTable::conflict`], [`UnionTable::lacking`]).
+//!
+//! The last column is always [`INSTITUTION`]. A member's own column of this name gets another one ([`UnionTable::renamed`]), because no member
+//! may decide by its columns which queries of the other members' rows there are.
 
 mod members;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,15 +18,16 @@ use concordat_engine::{Form, ShownColumn, form_of, shown_schema, with_values_of}
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::schema::ColumnKind;
 use concordat_protocol::scope::Transform;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 
 use super::error::FederationError;
 use super::source::Target;
+use values::type_label;
+pub(super) use values::{converted, widened};
 
-/// The column of a table of several members that names the institution of each row, unless the members have a column of this name.
+/// The column of a table of several members that names the institution of each row.
 pub(super) const INSTITUTION: &str = "institution";
 
 /// The columns of one member.
@@ -62,7 +67,9 @@ pub(super) struct UnionTable {
     /// All columns. One that cannot be combined has no type.
     pub(super) schema: SchemaRef,
     conflicts: BTreeMap<String, Conflict>,
-    /// Where the column [`INSTITUTION`] is; `None` if the table has none.
+    /// The columns that members call [`INSTITUTION`], by their names here.
+    renamed: BTreeSet<String>,
+    /// Where the column [`INSTITUTION`] is; `None` for the table of one dataset.
     institution: Option<usize>,
 }
 
@@ -86,6 +93,7 @@ impl UnionTable {
             }],
             schema,
             conflicts: BTreeMap::new(),
+            renamed: BTreeSet::new(),
             institution: None,
         }
     }
@@ -105,14 +113,10 @@ impl UnionTable {
                 }
             }
         }
-        let institution = columns
-            .iter()
-            .all(|column| !column.key.eq_ignore_ascii_case(INSTITUTION))
-            .then_some(columns.len());
+        let renamed = rename_institution(&mut columns);
+        let institution = Some(columns.len());
         let mut fields: Vec<FieldRef> = columns.iter().map(Column::field).collect();
-        if institution.is_some() {
-            fields.push(Arc::new(Field::new(INSTITUTION, DataType::Utf8, true)));
-        }
+        fields.push(Arc::new(Field::new(INSTITUTION, DataType::Utf8, true)));
         let conflict = |column: &Column| {
             let (left, right) = column.conflict.clone()?;
             let of = |(at, field): (usize, FieldRef)| Some((targets.get(at)?.clone(), field));
@@ -135,8 +139,32 @@ impl UnionTable {
             conflicts,
             members: members.into_iter().enumerate().map(member).collect(),
             schema: Arc::new(Schema::new(fields)),
+            renamed,
             institution,
         }
+    }
+
+    /// The columns that members call [`INSTITUTION`], if `columns` has such a column, or the institution of the row, which might be taken for
+    /// it: the member, its name of the column, and the name here.
+    pub(super) fn renamed(&self, columns: &BTreeSet<String>) -> Vec<(&Target, &str, &str)> {
+        let mut renamed = Vec::new();
+        for name in &self.renamed {
+            let is_used = columns.contains(name) || columns.contains(INSTITUTION);
+            let Some(at) = self.schema.index_of(name).ok().filter(|_| is_used) else {
+                continue;
+            };
+            for member in &self.members {
+                if let Some(own) = member.column(at) {
+                    renamed.push((&member.target, own.name().as_str(), name.as_str()));
+                }
+            }
+        }
+        renamed
+    }
+
+    /// Whether columns have other names than at their members.
+    pub(super) fn has_renamed(&self) -> bool {
+        !self.renamed.is_empty()
     }
 
     /// The error if the column cannot be combined.
@@ -189,7 +217,12 @@ impl UnionTable {
             let theirs = member
                 .column(*index)
                 .and_then(|theirs| batch.column_by_name(theirs.name()));
-            converted(theirs, field.data_type(), rows)
+            converted(
+                theirs,
+                field.data_type(),
+                rows,
+                (&member.target.dataset, field.name().as_str()),
+            )
         };
         let columns = shown
             .iter()
@@ -201,13 +234,21 @@ impl UnionTable {
     }
 }
 
-/// `column` in the type of the union; nulls if there is none.
-pub(super) fn converted(column: Option<&ArrayRef>, to: &DataType, rows: usize) -> Result<ArrayRef> {
-    match column {
-        None => Ok(new_null_array(to, rows)),
-        Some(column) if column.data_type() == to => Ok(Arc::clone(column)),
-        Some(column) => Ok(cast(column, to)?),
+/// Gives columns that members call [`INSTITUTION`] names that no other column has, and returns these names.
+fn rename_institution(columns: &mut [Column]) -> BTreeSet<String> {
+    let mut used: BTreeSet<String> = columns.iter().map(|column| column.name.to_lowercase()).collect();
+    let mut renamed = BTreeSet::new();
+    for column in columns {
+        if !column.name.eq_ignore_ascii_case(INSTITUTION) {
+            continue;
+        }
+        let mut names = (2_usize..).map(|number| format!("{INSTITUTION}_{number}"));
+        if let Some(name) = names.find(|name| used.insert(name.clone())) {
+            renamed.insert(name.clone());
+            column.name = name;
+        }
     }
+    renamed
 }
 
 /// A column of the union while members are added.
@@ -263,7 +304,7 @@ impl Column {
     }
 }
 
-/// One column for the values of both; `None` if a value would change, or would mean something else.
+/// One column for the values of both; `None` if there is none, or if values would mean something else.
 fn combined(name: &str, left: &FieldRef, right: &FieldRef, dataset: &DatasetName) -> Option<FieldRef> {
     match (form_of(left), form_of(right)) {
         (Form::Clear, Form::Clear) => {
@@ -288,34 +329,6 @@ fn pseudonym(name: &str, dataset: &DatasetName) -> Option<FieldRef> {
     schema.fields().first().cloned()
 }
 
-/// The type that holds the values of both; `None` if a conversion would change them.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "types that are not listed are not combined with others"
-)]
-pub(super) fn widened(left: &DataType, right: &DataType) -> Option<DataType> {
-    let zone = |kind: &DataType| match kind {
-        DataType::Timestamp(_, zone) => Some(zone.is_some()),
-        _ => None,
-    };
-    match (left, right) {
-        (a, b) if a == b => Some(a.clone()),
-        (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
-        (a, b) if a.is_signed_integer() && b.is_signed_integer() => Some(DataType::Int64),
-        (DataType::Decimal128(..), b) if b.is_signed_integer() => Some(left.clone()),
-        (a, DataType::Decimal128(..)) if a.is_signed_integer() => Some(right.clone()),
-        (a, b) if a.is_numeric() && b.is_numeric() && (a.is_floating() || b.is_floating()) => Some(DataType::Float64),
-        (a, b) if is_text(a) && is_text(b) => Some(DataType::Utf8),
-        (DataType::Date32, b) if zone(b) == Some(false) => Some(DataType::Timestamp(TimeUnit::Millisecond, None)),
-        (a, DataType::Date32) if zone(a) == Some(false) => Some(DataType::Timestamp(TimeUnit::Millisecond, None)),
-        _ => None,
-    }
-}
-
-fn is_text(kind: &DataType) -> bool {
-    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-}
-
 /// The names, in lower case, of columns that are distinguished only by case within one member.
 fn names_that_differ_in_case(members: &[(Target, MemberColumns)]) -> BTreeSet<String> {
     let mut exact = BTreeSet::new();
@@ -337,10 +350,6 @@ fn key_of(name: &str, exact: &BTreeSet<String>) -> String {
 }
 
 /// What a column holds, in error messages.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "every other type has the name that Arrow gives it"
-)]
 fn label(field: &FieldRef) -> String {
     match form_of(field) {
         Form::Band(width) => return format!("bands of {} years", width.years()),
@@ -348,16 +357,7 @@ fn label(field: &FieldRef) -> String {
         Form::Pseudonym => return "a pseudonym".to_owned(),
         Form::Clear => {}
     }
-    match field.data_type() {
-        DataType::Boolean => "boolean".to_owned(),
-        kind if kind.is_integer() => "a whole number".to_owned(),
-        kind if kind.is_numeric() => "a number".to_owned(),
-        kind if is_text(kind) => "text".to_owned(),
-        DataType::Date32 | DataType::Date64 => "a date".to_owned(),
-        DataType::Timestamp(_, None) => "a date-time without a zone".to_owned(),
-        DataType::Timestamp(_, Some(_)) => "a date-time with a zone".to_owned(),
-        other => other.to_string(),
-    }
+    type_label(field.data_type())
 }
 
 #[cfg(test)]

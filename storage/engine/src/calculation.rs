@@ -36,7 +36,9 @@ use super::{
     QueryError, conversion,
     divide::divided,
     floats::canonical,
-    functions::{ARITHMETIC, CONVERSION, NEGATION},
+    functions::{ARITHMETIC, CONVERSION, NEGATION, POSITION},
+    meaning::shown,
+    positions,
 };
 pub(super) use function::guarded;
 
@@ -79,6 +81,17 @@ pub(super) fn strict(operand: Expr, to: &DataType) -> Expr {
     Calculation::new(CONVERSION, Operation::StrictCast(to.clone())).of(vec![operand])
 }
 
+/// The whole number `operand` as `DOUBLE`, with an error for one that has none.
+pub(super) fn as_double(operand: Expr) -> Expr {
+    let written = shown(&operand);
+    Calculation::new(CONVERSION, Operation::AsDouble(written)).of(vec![operand])
+}
+
+/// By what the number `operand` is compared with numbers of other types ([`positions`](mod@positions)).
+pub(super) fn position(operand: Expr) -> Expr {
+    Calculation::new(POSITION, Operation::Position).of(vec![operand])
+}
+
 /// Whether the `TRY_CAST` of the library never fails and rounds as ours: between numbers, text and booleans, where a value that cannot be
 /// cast becomes NULL.
 pub(super) fn is_total_cast(from: &DataType, to: &DataType) -> bool {
@@ -103,15 +116,16 @@ const fn is_text(data_type: &DataType) -> bool {
 pub(super) fn cast_operand(function: &ScalarFunction) -> Option<&Expr> {
     let calculation = function.func.inner().downcast_ref::<Calculation>()?;
     match calculation.operation {
-        Operation::Cast(_) | Operation::StrictCast(_) => function.args.first(),
-        Operation::Arithmetic(_) | Operation::Negation => None,
+        Operation::Cast(_) | Operation::StrictCast(_) | Operation::AsDouble(_) => function.args.first(),
+        Operation::Arithmetic(_) | Operation::Negation | Operation::Position => None,
     }
 }
 
 /// Whether the function is one of this module that never fails.
 pub(super) fn is_calculation(function: &ScalarFunction) -> bool {
     let calculation = function.func.inner().downcast_ref::<Calculation>();
-    calculation.is_some_and(|calculation| !matches!(calculation.operation, Operation::StrictCast(_)))
+    let fails = |operation: &Operation| matches!(operation, Operation::StrictCast(_) | Operation::AsDouble(_));
+    calculation.is_some_and(|calculation| !fails(&calculation.operation))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +135,10 @@ enum Operation {
     Cast(DataType),
     /// A cast that ends the answer where it fails.
     StrictCast(DataType),
+    /// A whole number, as the query wrote it, as `DOUBLE`: one that has none ends the answer.
+    AsDouble(String),
+    /// The position of a number among all numbers.
+    Position,
 }
 
 /// An operation as a function of its operands.
@@ -136,6 +154,7 @@ impl Calculation {
         let operands = match operation {
             Operation::Arithmetic(_) => 2,
             Operation::Negation | Operation::Cast(_) | Operation::StrictCast(_) => 1,
+            Operation::AsDouble(_) | Operation::Position => 1,
         };
         Self {
             name,
@@ -155,6 +174,7 @@ impl Calculation {
         match (&self.operation, operands) {
             (Operation::Cast(to) | Operation::StrictCast(to), [values]) => Ok(conversion::converted(values, to)?),
             (Operation::Negation, [values]) => Ok(canonical(neg(values)?)),
+            (Operation::Position, [values]) => positions::positions(values),
             (Operation::Arithmetic(op), [left, right]) => match numbers::calculated(*op, left, right)? {
                 Some(values) => Ok(values),
                 None => {
@@ -179,6 +199,19 @@ impl Calculation {
     }
 }
 
+/// The whole numbers as `DOUBLE`, or the error that one of them has none.
+fn doubles(operands: &[ArrayRef], written: &str) -> Result<ArrayRef> {
+    let doubles = match operands {
+        [values] => attempted(|| positions::unchanged(values, &DataType::Float64)).flatten(),
+        _ => None,
+    };
+    doubles.ok_or_else(|| {
+        DataFusionError::External(Box::new(QueryError::NoDouble {
+            operand: written.to_owned(),
+        }))
+    })
+}
+
 impl ScalarUDFImpl for Calculation {
     fn name(&self) -> &str {
         self.name
@@ -193,7 +226,10 @@ impl ScalarUDFImpl for Calculation {
             (Operation::Arithmetic(op), [left, right]) => BinaryTypeCoercer::new(left, op, right).get_result_type(),
             (Operation::Negation, [operand]) => Ok(operand.clone()),
             (Operation::Cast(to) | Operation::StrictCast(to), [_]) => Ok(to.clone()),
-            (Operation::Arithmetic(_) | Operation::Negation | Operation::Cast(_) | Operation::StrictCast(_), _) => {
+            (Operation::AsDouble(_), [_]) => Ok(DataType::Float64),
+            (Operation::Position, [_]) => Ok(positions::POSITION),
+            (Operation::Arithmetic(_) | Operation::Negation | Operation::Cast(_) | Operation::StrictCast(_), _)
+            | (Operation::AsDouble(_) | Operation::Position, _) => {
                 Err(DataFusionError::Internal("another number of operands".to_owned()))
             }
         }
@@ -208,7 +244,8 @@ impl ScalarUDFImpl for Calculation {
         let operands = ColumnarValue::values_to_arrays(&args.args)?;
         let values = match &self.operation {
             Operation::StrictCast(to) => self.cast_strictly(&operands, to)?,
-            Operation::Arithmetic(_) | Operation::Negation | Operation::Cast(_) => total(
+            Operation::AsDouble(written) => doubles(&operands, written)?,
+            Operation::Arithmetic(_) | Operation::Negation | Operation::Cast(_) | Operation::Position => total(
                 &|operands| self.values(operands),
                 &operands,
                 args.return_field.data_type(),

@@ -53,6 +53,14 @@ pub enum QueryError {
         /// The SQL type.
         target: String,
     },
+    /// A whole number in one column with floating point numbers would become another number.
+    #[error(
+        "a value of `{operand}` is a whole number that has no `DOUBLE`, and is in one column with values that are `DOUBLE`; write `CAST({operand} AS DOUBLE)` for the nearest one, or a cast of both to `TEXT`"
+    )]
+    NoDouble {
+        /// The whole number, as in the query.
+        operand: String,
+    },
     /// A sum of whole numbers does not fit in 64 bits.
     #[error("the sum of `{operand}` is beyond 64 bits; write `sum(CAST({operand} AS DOUBLE))`")]
     SumTooLarge {
@@ -210,6 +218,7 @@ impl Explain for QueryError {
             }
             Self::NotApplied { .. } => ErrorKind::Denied,
             Self::Computation | Self::CannotCast { .. } | Self::SumTooLarge { .. } => ErrorKind::Usage,
+            Self::NoDouble { .. } => ErrorKind::Usage,
             Self::Encoding(EncodeError::Encoder(_)) => ErrorKind::Internal,
             Self::Encoding(
                 EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row | EncodeError::Digits { .. },
@@ -281,6 +290,11 @@ fn own_error(error: &(dyn std::error::Error + 'static)) -> Option<QueryError> {
         match current.downcast_ref::<QueryError>() {
             Some(QueryError::CannotCast { target }) => {
                 return Some(QueryError::CannotCast { target: target.clone() });
+            }
+            Some(QueryError::NoDouble { operand }) => {
+                return Some(QueryError::NoDouble {
+                    operand: operand.clone(),
+                });
             }
             Some(QueryError::SumTooLarge { operand }) => {
                 return Some(QueryError::SumTooLarge {

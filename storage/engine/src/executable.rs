@@ -1,12 +1,13 @@
 //! From what a query means to a plan that can be computed: its types are converted, no value makes it fail unless the query asked for
 //! that, and no sum wraps around.
 //!
-//! 1. Casts that the query wrote are strict at tier `records` and on the consumer's node; below, one that can fail is refused
+//! 1. Numbers of different types are compared, and become one column, without changing any of them ([`exact`](mod@crate::exact)).
+//! 2. Casts that the query wrote are strict at tier `records` and on the consumer's node; below, one that can fail is refused
 //!    ([`cast_rule`](mod@crate::cast_rule)). The forms of columns are left behind.
-//! 2. The library converts types. Since [`meaning`](crate::meaning()) has admitted only comparisons that lose nothing, so do these
+//! 3. The library converts types. Since [`meaning`](crate::meaning()) has admitted only comparisons that lose nothing, so do these
 //!    conversions.
-//! 3. Sums of whole numbers are computed as decimals ([`sums`](mod@crate::sums)).
-//! 4. Casts, arithmetic and functions that can fail on a value return NULL there ([`calculation`](crate::calculation)), so that no error
+//! 4. Sums of whole numbers are computed as decimals ([`sums`](mod@crate::sums)).
+//! 5. Casts, arithmetic and functions that can fail on a value return NULL there ([`calculation`](crate::calculation)), so that no error
 //!    reveals anything about a single row.
 
 use std::{collections::HashMap, sync::Arc};
@@ -30,6 +31,7 @@ use super::{
     calculation::{arithmetic, converted, guarded, negated, strict},
     cast_rule::Casts,
     conversion::{can_fail, name},
+    exact,
     meaning::{literal, shown},
     same_names::with_same_names,
     sums,
@@ -57,7 +59,7 @@ pub fn executable(
     computed().map_err(|error| QueryError::planning(error, dataset))
 }
 
-/// The same node with the casts that the query wrote, and without metadata.
+/// The same node with the casts that the query wrote, with numbers that stay as they are, and without metadata.
 fn written(node: LogicalPlan, casts: Casts) -> Result<LogicalPlan> {
     let schema = merge_schema(&node.inputs());
     let node = with_same_names(node, &|expression| {
@@ -65,7 +67,7 @@ fn written(node: LogicalPlan, casts: Casts) -> Result<LogicalPlan> {
             expression.transform_up(|inner| written_expression(inner, casts, &schema).map(Transformed::yes))?;
         Ok(written.data)
     })?;
-    bare(node)
+    bare(exact::node(node, casts)?)
 }
 
 #[expect(
@@ -83,7 +85,7 @@ fn written_expression(expression: Expr, casts: Casts, schema: &DFSchema) -> Resu
             let field = field.as_ref().clone().with_metadata(HashMap::new());
             Expr::OuterReferenceColumn(Arc::new(field), column)
         }
-        other => other,
+        other => exact::expression(other, casts, schema)?,
     })
 }
 

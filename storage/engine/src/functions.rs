@@ -22,6 +22,8 @@ pub(super) const CONVERSION: &str = "conversion";
 pub(super) const ARITHMETIC: &str = "arithmetic";
 /// Name of the function for a change of sign.
 pub(super) const NEGATION: &str = "negation";
+/// Name of the function by which numbers of different types are compared.
+pub(super) const POSITION: &str = "position_among_numbers";
 
 /// Functions of one row that a provider computes: deterministic, and without large output from small input.
 const SCALARS: [&str; 39] = [
@@ -100,11 +102,12 @@ pub(crate) const INFALLIBLE: [&str; 29] = [
 ];
 
 /// Functions that queries cannot name: they never fail, or only on purpose.
-pub(crate) const OWN: [&str; 7] = [
+pub(crate) const OWN: [&str; 8] = [
     ARITHMETIC,
     CONVERSION,
     MEAN_OF_PARTS,
     NEGATION,
+    POSITION,
     QUOTIENT,
     REMAINDER,
     SUM_WITHIN,

@@ -43,7 +43,7 @@ use datafusion::{
 };
 
 use crate::visit_mut;
-pub(crate) use class::{literal, shown};
+pub(crate) use class::{literal, literal_value, shown};
 pub(crate) use expressions::refused;
 pub(crate) use planner::ComparisonPlanner;
 use planner::{DISTINCT, NOT_DISTINCT};

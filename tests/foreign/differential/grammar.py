@@ -40,6 +40,7 @@ PEOPLE = [
     Column("big", "big"), Column("x", "wild"), Column("score", "num"), Column("größe", "num"), Column("ward", "text", few=True),
     Column("label", "text"), Column("flag", "bool", few=True), Column("admitted", "date"), Column("seen", "time"),
     Column("logged", "instant"), Column("mixed", "num"), Column('"ward"', "text", few=True), Column("N", "int", few=True),
+    Column("concept", "concept"),
 ]  # fmt: skip
 VISITS = [
     Column("vid", "int"), Column("pid", "text"), Column("code", "text", few=True), Column("cost", "num"), Column("day", "date"),
@@ -61,6 +62,7 @@ LITERALS = {
     "num": ["0.5", "2.25", "-1.125", "100.0", "10.0"],
     "positive": ["1", "2", "3", "7"],
     "big": ["9223372036854775807", "-9223372036854775808", "9007199254740993", "0", "1000000000000"],
+    "concept": ["100000000000000993", "100000000000001010", "0", "10.5"],
     "wild": ["0", "0.5", "1e300", "-1e300", "-2.5", "1000.0"],
     "text": ["'A'", "'b'", "'red'", "'it''s'", "'I10'", "'S001'", "'NA'", "'é'", "'漢字'", "''"],
     "letter": ["'e'", "'l'", "'A'", "' '"],
@@ -100,6 +102,8 @@ FORMS: dict[str, list[Form]] = {
         *both("{int} = {int}", "{int} <> {int}", "{int} < {int}", "{int} >= {int}", "{int} BETWEEN {int} AND {int}"),
         *both("{int} IN ({int}, {int}, {int})", "{int} NOT IN ({int}, {int})", "{num} < {num}", "{num} >= {int}", "{num} BETWEEN {num} AND {num}"),
         *both("{big_column} = {big}", "{big_column} > {big}", "{big_column} IN ({big}, {big})", "{wild_column} < {wild}", "{wild_column} = {wild}"),
+        *both("{concept_column} = {concept}", "{concept_column} > {concept}", "{concept_column} IN ({concept}, {concept})"),
+        *both("{big_column} > {num_column}", "{num_column} = {big_column}", "{concept_column} <> {num_column}"),
         *both("{text} = {text}", "{text} <> {text}", "{text} < {text}", "{text} IN ({text}, {text})", "{text} BETWEEN {text} AND {text}"),
         *both("{text} LIKE {pattern}", "{text} NOT LIKE {pattern}", "{text} ILIKE {pattern}", "starts_with({text}, {letter})"),
         *both("{date} < {date}", "{date} = {date}", "{date} BETWEEN {date} AND {date}", "{date_column} > {time}", "{time} < {date_column}"),

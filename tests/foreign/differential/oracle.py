@@ -71,11 +71,20 @@ class Oracle:
     def common_types(self, table: str, members: list[File]) -> dict[str, str]:
         """The type of each column that has values at some member, by its name in lower case: a column without values has any type."""
         types: dict[str, set[str]] = {}
+        large: set[str] = set()
         for member in members:
-            for column, kind in self.columns(f"{member.holder}.{table}"):
-                if self.count(f"{member.holder}.{table}", column):
+            name = f"{member.holder}.{table}"
+            for column, kind in self.columns(name):
+                if self.count(name, column):
                     types.setdefault(column.lower(), set()).add(kind)
-        return {column: common(kinds) for column, kinds in types.items()}
+                if kind == "BIGINT" and self.has_number_without_double(name, column):
+                    large.add(column.lower())
+        return {column: common(kinds, column in large) for column, kinds in types.items()}
+
+    def has_number_without_double(self, table: str, column: str) -> bool:
+        """Whether a whole number of a column is another number as `DOUBLE`."""
+        changes = f'bool_or(CAST(CAST("{column}" AS DOUBLE) AS HUGEINT) <> "{column}")'
+        return bool(self.database.execute(f"SELECT {changes} FROM {table}").fetchall()[0][0])
 
     def give_types(self, table: str, members: list[File], types: dict[str, str]) -> None:
         """Gives columns without values the type that they have elsewhere."""
@@ -131,12 +140,12 @@ class Oracle:
         return shape(parsed["statements"][0]["node"], answer)
 
 
-def common(kinds: set[str]) -> str:
-    """The type that has the values of all."""
+def common(kinds: set[str], large: bool = False) -> str:
+    """The type that has the values of all; `large` if a whole number among them is another one as `DOUBLE`."""
     if len(kinds) == 1:
         return next(iter(kinds))
     if kinds == {"BIGINT", "DOUBLE"}:
-        return "DOUBLE"
+        return "DECIMAL(38, 6)" if large else "DOUBLE"
     return "TIMESTAMP" if kinds == {"DATE", "TIMESTAMP"} else "VARCHAR"
 
 

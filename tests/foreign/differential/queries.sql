@@ -691,6 +691,19 @@ SELECT pid, score FROM site.people WHERE score > 100
 SELECT pid, mixed FROM site.people WHERE mixed > 50
 --? members ways=all
 SELECT Age, mixed, count(*) AS k FROM site.people GROUP BY Age, mixed HAVING count(*) > 1
+--? members
+SELECT count(*) AS k FROM site.people WHERE concept = 100000000000000993
+--? members
+SELECT count(*) AS k, count(concept) AS c FROM site.people WHERE concept IN (100000000000000993, 100000000000000994, 0.5, 10.5)
+--? members
+SELECT count(*) AS k FROM site.people WHERE concept BETWEEN 100000000000000993 AND 100000000000001010 OR concept < 20.25
+--? members
+SELECT count(DISTINCT concept) AS k FROM site.people
+--? members
+SELECT pid, concept FROM site.people WHERE concept > 100000000000001000
+--? members ways=own,one holder=alfa
+--=SELECT count(*) AS k FROM site.people AS a JOIN (SELECT CAST(concept AS DOUBLE) AS d FROM site.people) AS b ON CAST(a.concept AS HUGEINT) = CAST(b.d AS HUGEINT)
+SELECT count(*) AS k FROM site.people AS a JOIN (SELECT CAST(concept AS DOUBLE) AS d FROM site.people) AS b ON a.concept = b.d
 --? members ways=all
 --=SELECT institution, count(*) AS k FROM named.people GROUP BY institution ORDER BY institution
 SELECT institution, count(*) AS k FROM site.people GROUP BY institution ORDER BY institution

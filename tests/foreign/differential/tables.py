@@ -20,6 +20,8 @@ HOLDERS = ("alfa", "beta", "gamma", "delta")
 UTC = datetime.timezone.utc
 PEOPLE = 60
 VISITS = 90
+# The first of codes that have more digits than a floating point number.
+CONCEPT = 100_000_000_000_000_992
 STAYS = 640
 
 Value: TypeAlias = None | bool | int | float | str | datetime.date | datetime.datetime
@@ -107,6 +109,9 @@ def people(holder: str, draw: random.Random, alike: bool) -> Columns:
     def time() -> datetime.datetime:
         return datetime.datetime(2020, 1, 1) + datetime.timedelta(milliseconds=draw.randrange(10**11))
 
+    def concept() -> Value:
+        return draw.randrange(100) + 0.5 if is_other["gamma"] else CONCEPT + draw.randrange(60)
+
     def mixed() -> Value:
         return draw.randrange(100) + 0.5 if is_other["gamma"] else draw.randrange(100)
 
@@ -130,6 +135,7 @@ def people(holder: str, draw: random.Random, alike: bool) -> Columns:
     }
     if not is_other["gamma"]:
         columns["extra"] = spread(draw, PEOPLE, [None] * 2, lambda: draw.randrange(10))
+    columns["concept"] = spread(draw, PEOPLE, [None] * 3, concept)
     return columns
 
 

@@ -26,6 +26,7 @@ impl FederationError {
             | Self::PurposeNeeded { .. }
             | Self::Tier { .. }
             | Self::SchemaMismatch { .. }
+            | Self::ValueChanges { .. }
             | Self::Cut { .. }
             | Self::Misbehaved { .. }
             | Self::Machine { .. } => None,
@@ -38,6 +39,7 @@ impl FederationError {
             Self::ColumnsChanged { .. }
             | Self::Query { .. }
             | Self::SchemaMismatch { .. }
+            | Self::ValueChanges { .. }
             | Self::Incomplete { .. }
             | Self::NoPart { .. } => true,
             Self::Refused { refusal, .. } => refusal.code == RefusalCode::Invalid,

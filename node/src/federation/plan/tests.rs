@@ -1,6 +1,7 @@
 mod failures;
 mod institutions;
 mod standard;
+mod whole_numbers;
 mod withheld;
 
 use concordat_protocol::scope::{BandWidth, Generalization, Transform};

@@ -1,7 +1,8 @@
 use concordat_engine::with_oldest_year;
-use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::ids::{DatasetRef, InstitutionId};
 use concordat_protocol::scope::{BandWidth, Generalization, Tier, Transform};
-use datafusion::arrow::array::{Date32Array, Float64Array, TimestampMillisecondArray};
+use datafusion::arrow::array::{Array, Date32Array, Float64Array, TimestampMillisecondArray};
+use datafusion::arrow::datatypes::TimeUnit;
 
 use super::*;
 use crate::federation::testing::{Dataset, Institutions, batch, ints, lines, texts};
@@ -247,4 +248,45 @@ fn union_members_that_lack_a_column_are_named() {
     };
     assert_eq!(lacking(&["age", INSTITUTION]), Vec::<String>::new());
     assert_eq!(lacking(&["age", "chol"]), ["beta.heart chol"]);
+}
+
+#[test]
+fn union_column_of_a_member_has_a_free_name() {
+    let table = union(vec![
+        Dataset::new(
+            "alfa.heart",
+            Tier::Records,
+            vec![("institution", texts(&["a"])), ("Institution_2", ints(&[1]))],
+        ),
+        Dataset::new("beta.heart", Tier::Records, vec![("INSTITUTION", ints(&[3]))]),
+    ]);
+    let names: Vec<String> = columns(&table).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["institution_3", "Institution_2", INSTITUTION]);
+    assert!(table.is_institution(2) && table.has_renamed());
+    assert!(table.conflict("institution_3").is_some());
+    let used = |name: &str| table.renamed(&BTreeSet::from([name.to_owned()])).len();
+    assert_eq!(
+        (used("institution_3"), used(INSTITUTION), used("Institution_2")),
+        (2, 2, 0)
+    );
+}
+
+#[test]
+fn union_value_that_would_change_is_an_error() {
+    let dataset: DatasetRef = "alfa.heart".parse().unwrap();
+    let to = |values: ArrayRef, kind: DataType| {
+        let rows = values.len();
+        converted(Some(&values), &kind, rows, (&dataset, "code"))
+    };
+    let number = |values: &[i64]| to(ints(values), DataType::Float64);
+    assert_eq!(number(&[1, -7]).unwrap().as_ref(), &Float64Array::from(vec![1.0, -7.0]));
+    for changed in [(1_i64 << 53) + 1, i64::MAX] {
+        assert!(number(&[1, changed]).is_err(), "{changed}");
+    }
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(-719_162), None, Some(2_932_896)]));
+    let times = DataType::Timestamp(TimeUnit::Millisecond, None);
+    assert_eq!(to(days, times).unwrap().null_count(), 1);
+    let empty: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>, None]));
+    assert_eq!(to(empty, DataType::Boolean).unwrap().null_count(), 2);
+    assert!(to(texts(&["5"]), DataType::Float64).is_err());
 }

@@ -40,10 +40,11 @@ pub(super) fn aligned(operands: Vec<Expr>, op: &str, schema: &DFSchema) -> Resul
     });
     let operands: Vec<Expr> = read.collect::<Result<_>>()?;
     match class {
-        Class::Number => numbers(operands, schema),
         Class::Timestamp => timestamps(operands, schema),
         Class::Instant => instants(operands, schema),
         Class::Interval => intervals(operands, op, schema),
+        // Numbers of different types are compared and combined as they are by what computes the plan (`exact`).
+        Class::Number => Ok(operands),
         Class::Null | Class::Boolean | Class::Text | Class::Date | Class::Time | Class::Other => Ok(operands),
     }
 }
@@ -149,7 +150,7 @@ fn read(text: &str, class: Class, whole: bool, operands: &[Expr], schema: &DFSch
     )))
 }
 
-/// Decimals beside floating point numbers become floating point numbers.
+/// Operands of arithmetic: decimals beside floating point numbers become floating point numbers.
 pub(super) fn numbers(operands: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
     let types: Result<Vec<DataType>> = operands.iter().map(|operand| operand.get_type(schema)).collect();
     let changes = become_floats(&types?);
@@ -165,7 +166,7 @@ pub(super) fn numbers(operands: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr
 
 /// Which of the types become that of floating point numbers beside the others: the library would do the opposite, which loses large ones.
 #[expect(clippy::wildcard_enum_match_arm, reason = "other numbers are floating point numbers")]
-pub(super) fn become_floats(types: &[DataType]) -> Vec<bool> {
+fn become_floats(types: &[DataType]) -> Vec<bool> {
     let digits = |data_type: &DataType| match data_type {
         DataType::Decimal128(precision, scale) => Some((i16::from(*precision) - i16::from(*scale), i16::from(*scale))),
         data_type if data_type.is_integer() => Some((20, 0)),

@@ -16,12 +16,12 @@ use datafusion::{
 
 use super::{
     align,
-    class::{Class, shape, shown, text_literal},
+    class::{Class, literal_value, shape, shown, text_literal},
     compare, compare_bands,
     expressions::refused,
     literals, operands,
 };
-use crate::shown::Shape;
+use crate::{positions::unchanged, shown::Shape};
 
 /// A function of one row.
 pub(super) fn scalar(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
@@ -134,10 +134,25 @@ fn with_default(args: Vec<Expr>, name: &str, schema: &DFSchema) -> Result<Vec<Ex
     match args.as_slice() {
         [value, offset, default] => {
             let [value, default] = align::pair(value.clone(), default.clone(), name, schema)?;
+            if !is_value_of(&default, &value.get_type(schema)?)? {
+                return Err(refused(format!(
+                    "`{}` cannot be a value of `{}` without a change, which `{name}` returns; write a `CAST` of one of them",
+                    shown(&default),
+                    shown(&value)
+                )));
+            }
             Ok(vec![value, offset.clone(), default])
         }
         _ => Ok(args),
     }
+}
+
+/// Whether the number that the query wrote is one of this type.
+fn is_value_of(written: &Expr, data_type: &DataType) -> Result<bool> {
+    let Some(number) = literal_value(written)?.filter(|number| number.data_type().is_numeric()) else {
+        return Ok(true);
+    };
+    Ok(!data_type.is_numeric() || unchanged(&number.to_array()?, data_type)?.is_some())
 }
 
 /// Refuses bands where their order as text would decide.

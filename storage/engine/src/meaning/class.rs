@@ -53,7 +53,7 @@ pub(super) fn text_literal(expression: &Expr) -> Option<&str> {
 /// # Errors
 /// If the literal cannot be cast.
 #[expect(clippy::wildcard_enum_match_arm, reason = "other expressions are not literals")]
-pub(super) fn literal_value(expression: &Expr) -> Result<Option<ScalarValue>> {
+pub(crate) fn literal_value(expression: &Expr) -> Result<Option<ScalarValue>> {
     match unaliased(expression) {
         Expr::Literal(value, _) => Ok(Some(value.clone())),
         Expr::Negative(operand) => match literal_value(operand)? {

@@ -1,13 +1,11 @@
 //! Comparisons, by the forms of what is compared.
 
-use arrow::datatypes::DataType;
 use datafusion::{
     common::{Column, DFSchema},
     error::Result,
     logical_expr::{
-        Between, BinaryExpr, Expr, ExprSchemable, Operator,
+        Between, BinaryExpr, Expr, Operator,
         expr::{InList, InSubquery, SetComparison, SetQuantifier},
-        expr_schema::cast_subquery,
     },
 };
 
@@ -130,23 +128,10 @@ pub(super) fn equal(operands: Vec<Expr>, op: &str, schema: &DFSchema) -> Result<
     Ok(all)
 }
 
-/// `expr IN (SELECT …)`. Decimals beside floating point numbers become such, as in other comparisons.
+/// `expr IN (SELECT …)`.
 pub(super) fn in_subquery(query: InSubquery, schema: &DFSchema) -> Result<Expr> {
     same_as_column(&query.expr, &query.subquery.subquery, schema)?;
-    let column = query.subquery.subquery.schema().fields().first();
-    let mut types = vec![query.expr.get_type(schema)?];
-    types.extend(column.map(|field| field.data_type().clone()));
-    if !align::become_floats(&types).contains(&true) {
-        return Ok(Expr::InSubquery(query));
-    }
-    let InSubquery {
-        expr,
-        subquery,
-        negated,
-    } = query;
-    let subquery = cast_subquery(subquery, &DataType::Float64)?;
-    let expr = Box::new(align::tried(*expr, DataType::Float64));
-    Ok(Expr::InSubquery(InSubquery::new(expr, subquery, negated)))
+    Ok(Expr::InSubquery(query))
 }
 
 /// `expr = ANY (SELECT …)`, which is `IN`, and `expr <> ALL (SELECT …)`, which is `NOT IN`. The library confuses names of the two queries in

@@ -168,8 +168,8 @@ fn converted(inputs: &[Arc<LogicalPlan>], input: usize) -> Result<Arc<LogicalPla
         .map(Arc::new)
 }
 
-/// The type that the column of one input gets: dates beside timestamps become timestamps, decimals beside floating point numbers such, and
-/// lengths of time get one unit. `None` if it stays as it is.
+/// The type that the column of one input gets: dates beside timestamps become timestamps, and lengths of time get one unit. `None` if it
+/// stays as it is.
 fn type_beside(together: &[&FieldRef], input: usize) -> Option<DataType> {
     let types: Vec<DataType> = together.iter().map(|field| field.data_type().clone()).collect();
     let own = types.get(input)?;
@@ -179,13 +179,8 @@ fn type_beside(together: &[&FieldRef], input: usize) -> Option<DataType> {
     }
     let is_length = |data_type: &DataType| matches!(data_type, DataType::Duration(_));
     let micros = DataType::Duration(TimeUnit::Microsecond);
-    if is_length(own) && *own != micros && types.iter().any(|other| is_length(other) && other != own) {
-        return Some(micros);
-    }
-    // Several decimals stay decimals: none of them is compared.
-    let has_floats = types.iter().any(DataType::is_floating);
-    let becomes_float = align::become_floats(&types).get(input).copied();
-    (has_floats && becomes_float.unwrap_or_default()).then_some(DataType::Float64)
+    let is_other_length = |other: &DataType| is_length(other) && other != own;
+    (is_length(own) && *own != micros && types.iter().any(is_other_length)).then_some(micros)
 }
 
 /// The form of a column of years beside others; `None` if it has that form, or is not one of years.

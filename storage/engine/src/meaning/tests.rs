@@ -12,7 +12,7 @@ use arrow::array::{
 };
 use concordat_protocol::{schema::ColumnKind, scope::Transform};
 
-use crate::{ShownColumn, tests::home::Home};
+use crate::{QueryError, ShownColumn, tests::home::Home};
 
 /// Whether a comparison of operands in this order is true.
 fn holds(op: &str, order: std::cmp::Ordering) -> bool {
