@@ -23,7 +23,7 @@ use datafusion::{
 };
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::shuffle::{LoadedBag, OutputBatches, Ranked, internal};
+use super::shuffle::{LoadedBag, OutputBatches, internal};
 use crate::order::Order;
 
 /// `plan` with the output of its last grouping sorted by `order`.
@@ -98,21 +98,16 @@ async fn collected(
     let keys = RowConverter::new(fields.map(|field| SortField::new(field.data_type().clone())).collect())?;
     let memory = MemoryConsumer::new("groups in order").register(context.memory_pool());
     let mut batches = Vec::new();
-    let mut rows = Vec::new();
+    let mut ranks = Vec::new();
     let mut groups_stream = execute_stream(input, context)?;
     while let Some(group) = groups_stream.try_next().await? {
         memory.try_grow(group.get_array_memory_size())?;
         let columns: Vec<_> = group.columns().iter().take(groups).cloned().collect();
-        let batch = u32::try_from(batches.len()).map_err(|_| internal("too many groups"))?;
         let values = keys.convert_columns(&columns)?;
-        rows.extend(values.iter().zip(0u32..).map(|(value, row)| Ranked {
-            rank: order.value(value.as_ref()),
-            batch,
-            row,
-        }));
+        ranks.extend(values.iter().map(|value| order.value(value.as_ref())));
         batches.push(group);
     }
-    Ok(LoadedBag::new(schema, batches, rows, memory))
+    LoadedBag::new(&schema, batches, ranks, memory)
 }
 
 impl DisplayAs for Regroup {

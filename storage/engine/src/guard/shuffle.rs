@@ -14,8 +14,8 @@
 use std::{fmt, sync::Arc};
 
 use arrow::{
-    array::{AsArray, RecordBatch, RecordBatchOptions},
-    compute::{concat_batches, interleave_record_batch},
+    array::{AsArray, RecordBatch, RecordBatchOptions, UInt32Array},
+    compute::{concat_batches, take},
     datatypes::{Int64Type, SchemaRef},
 };
 use datafusion::{
@@ -48,6 +48,9 @@ pub(super) const BAG_ROWS: u64 = if cfg!(test) { 4 * 1024 } else { 4 * 128 * 102
 pub(super) const BAG_BYTES: u64 = 32 << 20;
 /// A bag above this size is not read while another one is output.
 const LARGE_BYTES: u64 = 64 << 20;
+
+/// Memory of a value in a copy of a bag: texts in clear are views, and not copied.
+const COPIED_BYTES: usize = 16;
 
 /// A part of one object that is read into a bag.
 #[derive(Clone, Copy, Debug)]
@@ -114,27 +117,12 @@ impl Shuffle {
     }
 }
 
-/// The rank of a row, and its position in the bag.
-#[derive(Clone, Copy)]
-pub(super) struct Ranked {
-    pub(super) rank: u64,
-    pub(super) batch: u32,
-    pub(super) row: u32,
-}
-
-impl Ranked {
-    /// One number is compared faster than three.
-    fn key(&self) -> u128 {
-        let Self { rank, batch, row } = *self;
-        (u128::from(rank) << 64) | (u128::from(batch) << 32) | u128::from(row)
-    }
-}
-
 /// A bag in memory.
 pub(super) struct LoadedBag {
-    schema: SchemaRef,
-    batches: Vec<RecordBatch>,
-    rows: std::vec::IntoIter<Ranked>,
+    /// Its rows as they were read.
+    stored: RecordBatch,
+    /// The positions of those that were not output yet, by rank.
+    rows: std::vec::IntoIter<u32>,
     /// Held until the last of its rows was output.
     _memory: MemoryReservation,
 }
@@ -144,22 +132,17 @@ impl Reader {
         let memory = MemoryConsumer::new("rows in order").register(context.memory_pool());
         memory.try_grow(usize::try_from(bag.bytes).unwrap_or(usize::MAX))?;
         let mut batches = Vec::new();
-        let mut rows = Vec::new();
+        let mut ranks = Vec::new();
         for part in &bag.parts {
-            let mut ranks = self.order.rows(part.object);
+            let mut ranked = self.order.rows(part.object);
             let mut stored = self.scan.execute(part.partition, Arc::clone(context))?;
             while let Some(batch) = stored.try_next().await? {
                 let (shown, numbers) = self.numbered(&self.filter.apply(&batch)?)?;
-                let batch = u32::try_from(batches.len()).map_err(|_| internal("a bag is too large"))?;
-                rows.extend(numbers.iter().zip(0u32..).map(|(number, row)| Ranked {
-                    rank: ranks.of(number.cast_unsigned()),
-                    batch,
-                    row,
-                }));
+                ranks.extend(numbers.iter().map(|number| ranked.of(number.cast_unsigned())));
                 batches.push(shown);
             }
         }
-        Ok(LoadedBag::new(Arc::clone(&self.schema), batches, rows, memory))
+        LoadedBag::new(&self.schema, batches, ranks, memory)
     }
 
     /// The shown columns, and the number of each row.
@@ -178,51 +161,61 @@ impl Reader {
 }
 
 impl LoadedBag {
+    /// The rows of `batches`, to be output by their `ranks`. They are put in one batch, because values are collected faster from one place.
+    ///
+    /// # Errors
+    /// If they are too many, or there is not enough memory for a copy.
     pub(super) fn new(
-        schema: SchemaRef,
+        schema: &SchemaRef,
         batches: Vec<RecordBatch>,
-        mut rows: Vec<Ranked>,
+        ranks: Vec<u64>,
         memory: MemoryReservation,
-    ) -> Self {
-        rows.sort_unstable_by_key(Ranked::key);
-        Self {
-            schema,
-            batches,
-            rows: rows.into_iter(),
+    ) -> Result<Self> {
+        let values = ranks.len().saturating_mul(schema.fields().len());
+        let copy = memory.new_empty();
+        copy.try_grow(values.saturating_mul(COPIED_BYTES))?;
+        let stored = concat_batches(schema, &batches)?;
+        drop(batches);
+        drop(copy);
+        Ok(Self {
+            rows: by_rank(ranks)?.into_iter(),
+            stored,
             _memory: memory,
-        }
+        })
     }
 
     /// The next rows, at most `most`.
     fn next(&mut self, most: usize) -> Result<RecordBatch> {
-        let positions: Vec<(usize, usize)> = self
-            .rows
-            .by_ref()
-            .take(most)
-            .map(|ranked| (ranked.batch as usize, ranked.row as usize))
-            .collect();
-        if self.schema.fields().is_empty() || positions.is_empty() {
-            let count = RecordBatchOptions::new().with_row_count(Some(positions.len()));
-            let none = arrow::array::new_empty_array;
-            let columns = self
-                .schema
-                .fields()
-                .iter()
-                .map(|field| none(field.data_type()))
-                .collect();
-            return Ok(RecordBatch::try_new_with_options(
-                Arc::clone(&self.schema),
-                columns,
-                &count,
-            )?);
-        }
-        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
-        Ok(interleave_record_batch(&batches, &positions)?)
+        let positions: UInt32Array = self.rows.by_ref().take(most).collect();
+        let columns = self.stored.columns().iter();
+        let columns: Vec<_> = columns
+            .map(|column| take(column, &positions, None))
+            .collect::<std::result::Result<_, _>>()?;
+        let count = RecordBatchOptions::new().with_row_count(Some(positions.len()));
+        Ok(RecordBatch::try_new_with_options(
+            self.stored.schema(),
+            columns,
+            &count,
+        )?)
     }
 
     fn is_empty(&self) -> bool {
         self.rows.as_slice().is_empty()
     }
+}
+
+/// The positions of rows, ordered by their ranks. A rank and its position are one number, which is compared faster than two.
+fn by_rank(ranks: Vec<u64>) -> Result<Vec<u32>> {
+    if u32::try_from(ranks.len()).is_err() {
+        return Err(internal("a bag is too large"));
+    }
+    let numbered = ranks.into_iter().zip(0u32..);
+    let mut ordered: Vec<u128> = numbered
+        .map(|(rank, position)| (u128::from(rank) << u32::BITS) | u128::from(position))
+        .collect();
+    ordered.sort_unstable();
+    let position = |ordered: u128| u32::try_from(ordered & u128::from(u32::MAX)).unwrap_or(u32::MAX);
+    Ok(ordered.into_iter().map(position).collect())
 }
 
 /// The output rows. All batches but the last have the same size, so that none shows where a bag ends.
