@@ -40,6 +40,7 @@ mod executable;
 mod floats;
 mod foreseen;
 mod functions;
+mod grouped_constants;
 mod guard;
 mod known_plans;
 mod meaning;
