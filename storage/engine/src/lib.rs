@@ -74,6 +74,7 @@ pub use disclosure::{AnswerTotals, Cut, IpcAnswer, ReleasedAnswer, ReleasedBatch
 pub use average::mean_of;
 pub use cast_rule::Casts;
 pub use error::QueryError;
+pub use exact::is_comparison;
 pub use executable::executable;
 pub use foreseen::foreseen;
 pub use functions::{FunctionKind, FunctionRule, functions};
