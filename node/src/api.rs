@@ -58,7 +58,7 @@ pub fn routes() -> Vec<Route> {
         backups::routes(),
         audit::routes(),
         evidence::routes(),
-        openapi::routes(),
+        openapi::routes(routes),
     ];
     nouns.into_iter().flatten().collect()
 }

@@ -87,8 +87,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("ed25519-dalek", &[PROTOCOL]),
     ("coset", &[PROTOCOL]),
     ("ciborium", &[PROTOCOL, KEYS, STORAGE, ENGINE]),
-    ("blake3", &[PROTOCOL, DISCLOSURE, KEYS, STORAGE, ENGINE]),
-    ("sha2", &[PROTOCOL, KEYS, ENGINE]),
+    ("blake3", &[DISCLOSURE, KEYS, STORAGE, ENGINE, NODE]),
+    ("sha2", &[PROTOCOL, KEYS]),
     // sealing, key wrapping, key derivation
     ("aes-gcm", &[KEYS]),
     ("age", &[KEYS]),

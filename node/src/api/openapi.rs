@@ -1,21 +1,16 @@
 //! The description of this API, made of its routes.
 
 use axum::{Json, routing::get};
-use concordat_documents::openapi::{OpenApi, Operation, Path, document};
+use concordat_documents::openapi::{Operation, Path, document};
 use concordat_documents::problem::Problem;
 
 use super::route_access::{Access, Route};
 
-/// The route that describes all routes.
-pub(super) fn routes() -> Vec<Route> {
+/// The route that describes those of `all`, itself among them. The description is read once by the author of a program, so it is made when it is read.
+pub(super) fn routes(all: fn() -> Vec<Route>) -> Vec<Route> {
+    let describe = async move || Json(document::<Problem>(env!("CARGO_PKG_VERSION"), all().iter().map(path)));
     let described = Route::new("/v1/openapi.json", Access::LoggedIn, get(describe));
     vec![described.describe(|| [Operation::get("The description of this API: OpenAPI 3.1").returns_object()])]
-}
-
-/// It is read once by the author of a program, so it is made when it is read.
-async fn describe() -> Json<OpenApi> {
-    let routes = super::routes();
-    Json(document::<Problem>(env!("CARGO_PKG_VERSION"), routes.iter().map(path)))
 }
 
 fn path(route: &Route) -> Path {

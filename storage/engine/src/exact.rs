@@ -44,7 +44,7 @@ use number::{Comparison, Kind, Number, too_many_digits, tried};
 )]
 pub(super) fn expression(expression: Expr, casts: Casts, schema: &DFSchema) -> Result<Expr> {
     match expression {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(op) => {
             let [left, right] = exactly([*left, *right], schema)?;
             Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
         }
@@ -83,7 +83,8 @@ pub(super) fn expression(expression: Expr, casts: Casts, schema: &DFSchema) -> R
     }
 }
 
-const fn compares(op: Operator) -> bool {
+/// Whether the operator compares two values.
+pub const fn is_comparison(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq

@@ -9,6 +9,7 @@
 //! 4. Sums of whole numbers are computed as decimals ([`sums`](mod@crate::sums)).
 //! 5. Casts, arithmetic and functions that can fail on a value return NULL there ([`calculation`](crate::calculation)), so that no error
 //!    reveals anything about a single row.
+//! 6. Grouping sets have no constants ([`grouped_constants`](mod@crate::grouped_constants)).
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -31,7 +32,7 @@ use super::{
     calculation::{arithmetic, converted, guarded, negated, strict},
     cast_rule::Casts,
     conversion::{can_fail, name},
-    exact,
+    exact, grouped_constants,
     meaning::{literal, shown},
     same_names::with_same_names,
     sums,
@@ -54,7 +55,9 @@ pub fn executable(
             .analyzer()
             .execute_and_check(plan.data, state.config_options(), |_, _| {})?;
         let plan = plan.transform_up_with_subqueries(|node| sums::exact(node).map(Transformed::yes))?;
-        infallible(plan.data, casts)
+        let plan = infallible(plan.data, casts)?;
+        let plan = plan.transform_up_with_subqueries(|node| grouped_constants::varying(node).map(Transformed::yes))?;
+        Ok(plan.data)
     };
     computed().map_err(|error| QueryError::planning(error, dataset))
 }

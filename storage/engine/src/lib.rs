@@ -40,6 +40,7 @@ mod executable;
 mod floats;
 mod foreseen;
 mod functions;
+mod grouped_constants;
 mod guard;
 mod known_plans;
 mod meaning;
@@ -73,6 +74,7 @@ pub use disclosure::{AnswerTotals, Cut, IpcAnswer, ReleasedAnswer, ReleasedBatch
 pub use average::mean_of;
 pub use cast_rule::Casts;
 pub use error::QueryError;
+pub use exact::is_comparison;
 pub use executable::executable;
 pub use foreseen::foreseen;
 pub use functions::{FunctionKind, FunctionRule, functions};

@@ -18,10 +18,13 @@ class Difference:
     applies: str
     reason: str
     rule: str
+    # Whether it matters which names are in quotes.
+    quotes: bool = True
 
     def covers(self, case: Case, kind: str) -> bool:
         """Whether a disagreement of this kind is documented."""
-        return self.applies == kind and re.search(self.pattern, case.text, re.IGNORECASE | re.DOTALL) is not None
+        text = case.text if self.quotes else case.text.replace('"', "")
+        return self.applies == kind and re.search(self.pattern, text, re.IGNORECASE | re.DOTALL) is not None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use concordat_engine::is_comparison;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -76,7 +77,7 @@ impl WholeNumbers {
         let own = |operand: Box<Expr>| Box::new(self.own(*operand));
         let double = |operand: Box<Expr>| Box::new(self.double(*operand));
         match expression {
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(op) => {
                 Expr::BinaryExpr(BinaryExpr::new(own(left), op, own(right)))
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) if computes(op) => {
@@ -155,20 +156,6 @@ impl WholeNumbers {
         let Expr::Column(column) = expression else { return None };
         self.0.contains(&column.name).then_some(column)
     }
-}
-
-const fn compares(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
 }
 
 const fn computes(op: Operator) -> bool {

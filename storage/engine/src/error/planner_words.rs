@@ -204,9 +204,11 @@ fn groups_twice(statement: &Statement) -> bool {
     repeated.0
 }
 
+/// The same column with and without quotes is repeated, too.
 fn is_repeated(members: &[Expr]) -> bool {
     let mut before = HashSet::new();
-    !members.iter().all(|member| before.insert(member))
+    let written = |member: &Expr| member.to_string().replace('"', "");
+    !members.iter().all(|member| before.insert(written(member)))
 }
 
 /// The argument as it was written, if it is a column.

@@ -142,6 +142,7 @@ async fn expression_twice_in_a_grouping_set_is_refused_with_advice() {
     for groups in [
         "ROLLUP (ward, ward)",
         "ROLLUP (ward, WARD)",
+        "ROLLUP (\"ward\", ward)",
         "CUBE (upper(ward), id, upper(ward))",
     ] {
         let refusal = home.refusal(&format!("SELECT count(*) FROM t GROUP BY {groups}")).await;
@@ -156,4 +157,35 @@ async fn expression_twice_in_a_grouping_set_is_refused_with_advice() {
         two_columns.contains("two columns have the name `ward`"),
         "{two_columns}"
     );
+}
+
+#[tokio::test]
+async fn constant_in_a_grouping_set_is_ordered_by() {
+    let codes = (0..400).map(|number| match number % 5 {
+        0 => None,
+        code => Some(["E11", "J45", "I10", "K35"][code - 1]),
+    });
+    let codes: ArrayRef = Arc::new(StringArray::from_iter(codes));
+    let home = Home::of(vec![shown("code", ColumnKind::Text, Transform::Clear, codes)]);
+    let compared = "CASE WHEN TIMESTAMP '1970-01-01' < TIMESTAMP '2021-01-01' THEN 'all' ELSE 'none' END";
+    for constant in ["'all'", compared, "lower('ALL')"] {
+        for nulls in ["FIRST", "LAST"] {
+            let sql = format!(
+                "SELECT code AS c1, {constant} AS c2 FROM t WHERE code IS NULL OR code > 'A' GROUP BY ROLLUP (code, {constant}) \
+                 ORDER BY 1 NULLS {nulls}, 2 NULLS {nulls}"
+            );
+            let rows = home.rows(&sql).await.unwrap();
+            assert_eq!(rows.len(), 11, "{sql}");
+            let is_missing = |row: &Vec<String>| row.iter().map(String::is_empty).collect::<Vec<_>>();
+            let key = |row: &Vec<String>| {
+                let missing = is_missing(row).into_iter().map(|missing| missing == (nulls == "LAST"));
+                row.iter()
+                    .cloned()
+                    .zip(missing)
+                    .map(|(value, last)| (last, value))
+                    .collect::<Vec<_>>()
+            };
+            assert!(rows.is_sorted_by_key(key), "{sql}: {rows:?}");
+        }
+    }
 }
