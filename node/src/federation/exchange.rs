@@ -91,6 +91,8 @@ pub(super) struct Reading {
     decoder: CheckedStream,
     pending: Bytes,
     digest: AnswerDigest,
+    /// The chunk that was counted and is not in the digest yet: the provider computes and sends while it is hashed.
+    unhashed: Bytes,
     /// Chunks received and confirmed.
     chunks: u64,
     /// Whether the next confirmation requests another chunk.
@@ -148,6 +150,7 @@ impl Reading {
             decoder: CheckedStream::new(),
             pending: Bytes::new(),
             digest: AnswerDigest::default(),
+            unhashed: Bytes::new(),
             chunks: 0,
             more: true,
             bytes: 0,
@@ -262,18 +265,24 @@ impl Reading {
             self.ended = true;
             return Ok(false);
         };
-        self.digest.update(&chunk);
         self.bytes = self
             .bytes
             .saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        self.unhashed = chunk.clone();
         self.pending = chunk;
         // It is counted before it is confirmed: the provider never states less than this node has counted.
         self.chunks = self.chunks.saturating_add(1);
         let number = self.chunks;
         let more = self.more;
         let confirmed = self.stream.send(&ChunkAccepted { number, more }).await;
+        self.hash();
         confirmed.map_err(|error| self.outgoing.unreachable(error))?;
         Ok(true)
+    }
+
+    /// Hashes the chunk that was counted last, if it is not hashed yet.
+    fn hash(&mut self) {
+        self.digest.update(&std::mem::take(&mut self.unhashed));
     }
 
     /// Reads the provider's closing message and checks its receipt.
@@ -333,6 +342,8 @@ impl Reading {
                 Item::Batch(batch) => self.count(&batch),
             }
         }
+        // The confirmation of a chunk may have been canceled before it was hashed.
+        self.hash();
         Counted {
             rows: self.rows,
             bytes: self.bytes,

@@ -11,8 +11,9 @@ use futures::{
 
 use crate::QueryError;
 
-/// Maximum bytes in one released batch: small enough to stop the answer quickly, large enough to be worth a frame.
-const CHUNK_BYTES: usize = 512 << 10;
+/// Maximum bytes in one released batch: small enough to stop the answer quickly, large enough to be worth a round trip. With the metadata and the
+/// padding of its message it fits in one chunk of the network, which is confirmed as a whole.
+const CHUNK_BYTES: usize = 960 << 10;
 
 /// Called before each batch is released.
 pub trait StillPermitted: Send + Sync {
@@ -57,7 +58,7 @@ pub struct ReleasedAnswer {
     failed: bool,
 }
 
-/// A part of an answer, at most about half a MiB.
+/// A part of an answer, at most about a MiB.
 #[derive(Clone, Debug)]
 pub struct ReleasedBatch(RecordBatch);
 
