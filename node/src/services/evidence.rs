@@ -2,6 +2,8 @@
 //!
 //! Only auditors can read the text of a query; everyone who may read the ledger can see that it was sent, by whom, and its outcome.
 
+use std::collections::BTreeSet;
+
 use concordat_documents::evidence::{QueryRecord, Side, Signer, WriteOff, WrittenOff};
 use concordat_documents::problem::Problem;
 use concordat_protocol::audit::{ExportHead, InclusionProof};
@@ -215,27 +217,55 @@ fn find(node: &Node, text: &str) -> Result<(QueryId, EvidenceRecord), Problem> {
     };
     let query = match text.parse() {
         Ok(query) => query,
-        Err(_) => newest_with_prefix(node, text)?.ok_or_else(unknown)?,
+        Err(_) => only_with_prefix(node, text)?.ok_or_else(unknown)?,
     };
     let record = node.evidence().get(query)?.ok_or_else(unknown)?;
     Ok((query, record))
 }
 
-/// The newest query in the ledger whose id starts with `text`.
-fn newest_with_prefix(node: &Node, text: &str) -> Result<Option<QueryId>, Problem> {
+/// The only query among the newest entries of the ledger whose id starts with `text`.
+///
+/// # Errors
+/// Usage, if there are several: a peer chooses the ids of its queries, so that a newer one could hide the one that is meant.
+fn only_with_prefix(node: &Node, text: &str) -> Result<Option<QueryId>, Problem> {
     if text.len() < 4 {
         return Err(Problem::usage("give at least four characters of the id"));
     }
+    let mut found = BTreeSet::new();
     let mut end = node.ledger().size();
     let first = node.ledger().size().saturating_sub(SEARCHED);
     while end > first {
         let start = end.saturating_sub(CHUNK).max(first);
-        let queries = node.ledger().range(start, end)?;
-        let queries = queries.iter().rev().filter_map(|stored| query_of(&stored.entry.body));
-        if let Some(found) = queries.into_iter().find(|query| query.to_string().starts_with(text)) {
-            return Ok(Some(found));
-        }
+        let entries = node.ledger().range(start, end)?;
+        let queries = entries.iter().filter_map(|stored| query_of(&stored.entry.body));
+        found.extend(queries.filter(|query| query.to_string().starts_with(text)));
         end = start;
     }
-    Ok(None)
+    only(found, text)
+}
+
+fn only(mut found: BTreeSet<QueryId>, text: &str) -> Result<Option<QueryId>, Problem> {
+    match found.len() {
+        0 | 1 => Ok(found.pop_first()),
+        several => {
+            Err(Problem::usage(format!("the ids of {several} queries start with `{text}`")).help("give more of the id"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_prefix_of_several_ids_is_refused() {
+        let ids = |last: &[u8]| -> BTreeSet<QueryId> {
+            let id = |last: &u8| format!("00112233445566778899aabbccddee{last:02x}").parse().unwrap();
+            last.iter().map(id).collect()
+        };
+        assert_eq!(only(ids(&[]), "0011").unwrap(), None);
+        assert_eq!(only(ids(&[7]), "0011").unwrap(), ids(&[7]).pop_first());
+        let problem = only(ids(&[7, 8]), "0011").unwrap_err();
+        assert!(problem.detail.contains("2 queries"), "{}", problem.detail);
+    }
 }

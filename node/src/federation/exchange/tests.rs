@@ -365,3 +365,27 @@ async fn exchange_without_a_reader_drains_up_to_one_deadline() {
         "the provider sends nothing more"
     );
 }
+
+#[tokio::test]
+async fn canceled_confirmation_leaves_the_chunk_in_the_digest() {
+    let (stream, _provider, _networks) = ends(LONG_DEADLINES).await;
+    let chunk = Bytes::from(answer());
+    // As a receive is left whose confirmation did not end.
+    let mut reading = Reading {
+        stream,
+        outgoing: outgoing(),
+        decoder: CheckedStream::new(),
+        pending: chunk.clone(),
+        digest: AnswerDigest::default(),
+        unhashed: chunk.clone(),
+        chunks: 1,
+        more: true,
+        bytes: u64::try_from(chunk.len()).unwrap(),
+        rows: 0,
+        ended: false,
+    };
+    let mut whole = AnswerDigest::default();
+    whole.update(&chunk);
+    assert_eq!(reading.counted().answer, whole.finish());
+    assert_eq!(reading.counted().answer, whole.finish());
+}
