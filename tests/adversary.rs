@@ -27,6 +27,7 @@ mod lapsed;
 mod late_receipts;
 mod ledger_forks;
 mod ledgers;
+mod logins;
 mod malicious_peer;
 mod membership;
 mod negotiation;

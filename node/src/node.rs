@@ -23,7 +23,7 @@ use crate::clock::{Clock, ClockDifference};
 use crate::epoch::Epoch;
 use crate::evidence::{Evidence, EvidenceError};
 use crate::federation::{Federation, FederationParts};
-use crate::iam::{Accounts, Sessions};
+use crate::iam::{Accounts, FailedLogins, Sessions};
 use crate::identity::Identity;
 use crate::ledger_heads::CountedStart;
 use crate::lifecycle::{Lifecycle, LifecycleParts};
@@ -39,6 +39,8 @@ use concordat_network::{DialRange, Limits, Multiaddr, Network, NetworkConfig, Ne
 const SERVICE_GRACE: Duration = Duration::from_secs(5);
 /// How long the network may take to close its connections.
 const NETWORK_GRACE: Duration = Duration::from_secs(2);
+/// How often failed logins that are not in the ledger are reported in the log.
+const FAILED_LOGINS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A cloneable handle to the running node.
 #[derive(Clone, Debug)]
@@ -220,6 +222,11 @@ impl Node {
         federation.serve(&services);
         lifecycle.serve(&services);
         services.spawn(follow(accounts.changes(), epoch.clone(), services.token().clone()));
+        services.spawn(report_failed_logins(
+            sessions.failures().clone(),
+            clock.clone(),
+            services.token().clone(),
+        ));
         services.spawn(cut_on_damage(
             ledger.verification(),
             epoch.clone(),
@@ -375,4 +382,13 @@ async fn follow(mut changes: watch::Receiver<u64>, epoch: Epoch, stop: Cancellat
     while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
         epoch.raise();
     }
+}
+
+/// Logs how many failed logins were not entered in the ledger when their minute is over, and the remaining ones at the stop.
+async fn report_failed_logins(failures: FailedLogins, clock: Clock, stop: CancellationToken) {
+    let wait = || tokio::time::sleep(FAILED_LOGINS_INTERVAL);
+    while stop.run_until_cancelled(wait()).await.is_some() {
+        failures.report_ended(Some(clock.now()));
+    }
+    failures.report_ended(None);
 }

@@ -24,6 +24,7 @@ use super::{
     AccountChange, Action, IamError,
     account::{Account, OneTime, PasswordReset, RolesSet, Training},
     account_change::Change,
+    hash_limit::HashLimit,
     independence::People,
     lockout::Lockout,
     passwords, permitted_roles,
@@ -71,6 +72,7 @@ struct Inner {
     institution: InstitutionId,
     cost: Argon2Cost,
     tree: SealedTree<Account>,
+    hashes: HashLimit,
     lockout: Mutex<Lockout>,
     /// Held while an account is read, changed and written.
     changing: Mutex<()>,
@@ -87,6 +89,7 @@ impl Accounts {
             institution,
             cost,
             tree: db.tree(ACCOUNTS)?,
+            hashes: HashLimit::default(),
             lockout: Mutex::new(Lockout::open(db)?),
             changing: Mutex::new(()),
             changes: watch::Sender::new(0),
@@ -339,6 +342,7 @@ impl Accounts {
     }
 
     fn hash(&self, password: &Secret) -> Result<PasswordHash, IamError> {
+        let _slot = self.0.hashes.begin()?;
         PasswordHash::create(password, self.0.cost).map_err(IamError::Hash)
     }
 

@@ -167,13 +167,18 @@ impl Actor {
         now: Timestamp,
     ) -> Result<(Attribution, AccountChange), IamError> {
         self.standing.check_account()?;
-        let change = accounts.own_password(self.id.name(), current, password, now)?;
+        let change = accounts.own_password(self.id.name(), current, password, (self.os_account(), now))?;
         Ok((self.attribution(), change))
     }
 
     /// The attribution of what this person does. Every caller has decided that the person may do it.
     pub(super) fn attribution(&self) -> Attribution {
         Attribution::vouch(Cause::Person { actor: self.id.clone() }).resting_on(self.authority())
+    }
+
+    /// The account of the operating system that logged in, if the login came through the socket.
+    pub(super) fn os_account(&self) -> Option<u32> {
+        self.standing.os_account
     }
 
     fn authority(&self) -> Arc<dyn Authority> {

@@ -29,6 +29,9 @@ pub enum IamError {
         /// When the next attempt is accepted.
         until: Timestamp,
     },
+    /// The maximum number of passwords is being checked, and as many wait as may.
+    #[error("too many passwords are being checked; try again in a few seconds")]
+    TooManyLogins,
     /// The password is right and the account is disabled.
     #[error("the account `{name}` is disabled; an administrator can enable it")]
     Disabled {
@@ -200,6 +203,7 @@ impl Explain for IamError {
             | Self::ChangedMeanwhile
             | Self::NotLoggedIn => ErrorKind::Locked,
             Self::NotPermitted { .. } | Self::SamePerson { .. } | Self::NotIndependent { .. } => ErrorKind::Denied,
+            Self::TooManyLogins => ErrorKind::Unreachable,
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Exists { .. }
             | Self::LastAdministrator { .. }

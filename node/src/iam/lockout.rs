@@ -2,6 +2,9 @@
 //!
 //! An attempt is counted *before* the password is checked, and the count is cleared if the password was right, so that simultaneous
 //! attempts are counted too. Names that do not exist are counted in memory, so that a lockout does not reveal which names exist.
+//!
+//! Attempts from the account of the operating system that last logged in under a name are counted separately from all others: other
+//! processes of the machine cannot lock a person out there. Of guesses, this permits at most twice as many.
 
 use std::collections::HashMap;
 
@@ -19,6 +22,7 @@ const MAX_DELAY_S: i64 = 900;
 const MAX_UNKNOWN: usize = 4096;
 
 const TREE: TreeId = TreeId::new("login-failures");
+const OWN_TREE: TreeId = TreeId::new("login-failures-own");
 
 /// Wrong passwords since the last correct one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,9 +55,28 @@ impl Failures {
     }
 }
 
+/// The account of the operating system that last logged in under a name, and the wrong passwords from there since.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct OwnFailures {
+    uid: u32,
+    failures: Failures,
+}
+
+/// Where an attempt is counted.
+#[derive(Clone, Copy, Debug)]
+enum Counter {
+    /// From the account of the operating system that last logged in under the name.
+    Own(u32),
+    /// From all others.
+    Others,
+    /// Under a name that does not exist.
+    Unknown,
+}
+
 #[derive(Debug)]
 pub(super) struct Lockout {
     known: SealedTree<Failures>,
+    own: SealedTree<OwnFailures>,
     unknown: HashMap<String, Failures>,
 }
 
@@ -61,48 +84,82 @@ impl Lockout {
     pub(super) fn open(db: &SealedDb) -> Result<Self, IamError> {
         Ok(Self {
             known: db.tree(TREE)?,
+            own: db.tree(OWN_TREE)?,
             unknown: HashMap::new(),
         })
     }
 
-    /// Counts an attempt, or refuses it.
-    pub(super) fn begin(&mut self, name: &str, exists: bool, now: Timestamp) -> Result<(), IamError> {
-        let stored = if exists {
-            self.known.get(name)?
-        } else {
-            self.unknown.get(name).copied()
-        }
-        .unwrap_or_default();
+    /// Counts an attempt from the account `os_account` of the operating system, or refuses it.
+    pub(super) fn begin(
+        &mut self,
+        name: &str,
+        exists: bool,
+        os_account: Option<u32>,
+        now: Timestamp,
+    ) -> Result<(), IamError> {
+        let (counter, stored) = self.counted(name, exists, os_account)?;
         let failures = stored.until(now);
         let until = failures.locked_until();
         if now < until {
             // Stored, so that the delay ends although the clock is behind the time of the last attempt.
             if failures != stored {
-                self.store(name, exists, failures)?;
+                self.store(name, counter, failures)?;
             }
             return Err(IamError::LockedOut {
                 name: name.to_owned(),
                 until,
             });
         }
-        self.store(name, exists, failures.increment(now))
+        self.store(name, counter, failures.increment(now))
     }
 
-    fn store(&mut self, name: &str, exists: bool, failures: Failures) -> Result<(), IamError> {
-        if exists {
-            return Ok(self.known.put(name, &failures)?);
+    fn counted(&self, name: &str, exists: bool, os_account: Option<u32>) -> Result<(Counter, Failures), IamError> {
+        if !exists {
+            let failures = self.unknown.get(name).copied();
+            return Ok((Counter::Unknown, failures.unwrap_or_default()));
         }
-        if self.unknown.len() >= MAX_UNKNOWN {
-            self.unknown.clear();
+        let own = self.own.get(name)?;
+        if let Some(own) = own.filter(|own| os_account == Some(own.uid)) {
+            return Ok((Counter::Own(own.uid), own.failures));
         }
-        self.unknown.insert(name.to_owned(), failures);
+        Ok((Counter::Others, self.known.get(name)?.unwrap_or_default()))
+    }
+
+    fn store(&mut self, name: &str, counter: Counter, failures: Failures) -> Result<(), IamError> {
+        match counter {
+            Counter::Own(uid) => self.own.put(name, &OwnFailures { uid, failures })?,
+            Counter::Others => self.known.put(name, &failures)?,
+            Counter::Unknown => {
+                if self.unknown.len() >= MAX_UNKNOWN {
+                    self.unknown.clear();
+                }
+                self.unknown.insert(name.to_owned(), failures);
+            }
+        }
         Ok(())
     }
 
-    /// Clears the count: the password was correct, or an administrator set a new one.
+    /// Clears the count of an attempt from `os_account`: the password was correct. Attempts from there have a count of their own from
+    /// now on; that of all others stays, so that a login does not give them more guesses.
+    pub(super) fn succeed(&mut self, name: &str, os_account: Option<u32>) -> Result<(), IamError> {
+        let own = self.own.get(name)?;
+        if os_account.is_none() || own.is_none_or(|own| os_account != Some(own.uid)) {
+            self.known.remove(name)?;
+        }
+        if let Some(uid) = os_account {
+            self.store(name, Counter::Own(uid), Failures::default())?;
+        }
+        Ok(())
+    }
+
+    /// Clears all counts: an administrator set a new password or enabled the account.
     pub(super) fn clear(&mut self, name: &str) -> Result<(), IamError> {
         self.unknown.remove(name);
-        Ok(self.known.remove(name)?)
+        self.known.remove(name)?;
+        if let Some(own) = self.own.get(name)? {
+            self.store(name, Counter::Own(own.uid), Failures::default())?;
+        }
+        Ok(())
     }
 }
 

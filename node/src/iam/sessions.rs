@@ -19,7 +19,7 @@ use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use super::{
-    Accounts, Actor, IamError,
+    Accounts, Actor, FailedLogins, IamError,
     account::Account,
     accounts::lock,
     actor::Proven,
@@ -118,6 +118,7 @@ impl Login {
 #[derive(Clone, Debug)]
 pub struct Sessions {
     accounts: Accounts,
+    failures: FailedLogins,
     open: Arc<Mutex<HashMap<Digest32, Session>>>,
 }
 
@@ -126,8 +127,14 @@ impl Sessions {
     pub fn new(accounts: Accounts) -> Self {
         Self {
             accounts,
+            failures: FailedLogins::default(),
             open: Arc::default(),
         }
+    }
+
+    /// The failed logins of the last minute.
+    pub(crate) fn failures(&self) -> &FailedLogins {
+        &self.failures
     }
 
     /// Checks a password and opens a session; slow by design.
@@ -147,7 +154,7 @@ impl Sessions {
     }
 
     fn open_for(&self, name: &str, password: &Secret, account: Option<u32>, now: Timestamp) -> Result<Login, IamError> {
-        let (id, found) = self.accounts.authenticate(name, password, now)?;
+        let (id, found) = self.accounts.authenticate(name, password, account, now)?;
         if found.one_time.is_some() {
             self.accounts.spend_one_time(name, found.epoch)?;
         }
@@ -219,7 +226,9 @@ impl Sessions {
     /// As for [`Self::lookup`] and [`Self::login`].
     pub fn reauthenticate(&self, token: &SessionToken, password: &Secret, now: Timestamp) -> Result<Actor, IamError> {
         let actor = self.lookup(token, now)?;
-        self.accounts.authenticate(actor.id().name(), password, now)?;
+        let os_account = actor.os_account();
+        self.accounts
+            .authenticate(actor.id().name(), password, os_account, now)?;
         if let Some(session) = lock(&self.open).get_mut(&token.hash()) {
             session.authenticated_at = now;
         }
@@ -266,6 +275,7 @@ impl Sessions {
             standing: Standing {
                 accounts: self.accounts.clone(),
                 name: session.id.name().to_owned(),
+                os_account: session.account,
                 epoch: session.epoch,
                 until: session.began.plus_millis(ABSOLUTE_MS),
                 end: session.end.clone(),

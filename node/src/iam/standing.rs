@@ -17,6 +17,8 @@ use super::{Accounts, IamError};
 pub(super) struct Standing {
     pub(super) accounts: Accounts,
     pub(super) name: String,
+    /// The account of the operating system that logged in, if the login came through the socket.
+    pub(super) os_account: Option<u32>,
     /// The account's epoch at the login: it increases when roles, password or access change.
     pub(super) epoch: u64,
     /// When the session ends, however much it is used.

@@ -1,3 +1,4 @@
+mod lockouts;
 mod standing;
 mod two_people;
 

@@ -18,21 +18,24 @@ use crate::node::Node;
 /// Starts a session for the person whose process runs under the account `uid` of the operating system.
 ///
 /// # Errors
-/// `locked` if the name or the password is wrong, or after too many attempts.
+/// `locked` if the name or the password is wrong, or after too many attempts; `unreachable` if too many passwords are being checked.
 pub(crate) async fn login(node: &Node, uid: u32, request: LoginRequest) -> Result<Session, Problem> {
     let login = blocking(node, move |node| {
         let name = request.name;
         let now = node.clock().now();
         let result = node.sessions().login_at(&name, &secret(&request.password), uid, now);
         // Recorded before the person learns the outcome: a login that cannot be recorded is not valid.
-        let (entry, by) = match &result {
-            Ok(login) => login.entry(),
-            Err(_) => {
+        let entry = match &result {
+            Ok(login) => Some(login.entry()),
+            Err(error) => {
                 let actor = known(node, &name);
-                (EntryBody::LoginFailed { actor }, by_os_account(uid))
+                let entered = node.sessions().failures().is_entered(actor.as_ref(), error, now);
+                entered.then(|| (EntryBody::LoginFailed { actor }, by_os_account(uid)))
             }
         };
-        drop(node.ledger().append(entry, &by, now)?);
+        if let Some((entry, by)) = entry {
+            drop(node.ledger().append(entry, &by, now)?);
+        }
         Ok::<Login, Problem>(result?)
     })
     .await?;

@@ -7,22 +7,28 @@ use concordat_protocol::time::Timestamp;
 use super::{Accounts, lock};
 use crate::iam::account::{Account, OneTime};
 use crate::iam::account_change::Change;
+#[cfg(test)]
+use crate::iam::hash_limit::HashLimit;
 use crate::iam::{AccountChange, IamError, passwords};
 
 impl Accounts {
-    /// Checks a password. The work is the same whether the account exists or not.
+    /// Checks a password that comes from the account `os_account` of the operating system, if it came through the socket. The work is the
+    /// same whether the account exists or not.
     pub(in crate::iam) fn authenticate(
         &self,
         name: &str,
         password: &Secret,
+        os_account: Option<u32>,
         now: Timestamp,
     ) -> Result<(ActorId, Account), IamError> {
+        // Before the attempt is counted: one that is refused because of others is not a wrong password.
+        let _slot = self.0.hashes.begin()?;
         let Ok(id) = self.id(name) else {
             self.absent(password)?;
             return Err(IamError::WrongLogin);
         };
         let found = self.get(name)?;
-        lock(&self.0.lockout).begin(name, found.is_some(), now)?;
+        lock(&self.0.lockout).begin(name, found.is_some(), os_account, now)?;
         let Some(account) = found else {
             self.absent(password)?;
             return Err(IamError::WrongLogin);
@@ -30,7 +36,7 @@ impl Accounts {
         if !account.password.verify(password).map_err(IamError::Hash)? {
             return Err(IamError::WrongLogin);
         }
-        lock(&self.0.lockout).clear(name)?;
+        lock(&self.0.lockout).succeed(name, os_account)?;
         if account.disabled {
             Err(IamError::Disabled { name: name.to_owned() })
         } else {
@@ -48,10 +54,10 @@ impl Accounts {
         name: &str,
         current: &Secret,
         password: &Secret,
-        now: Timestamp,
+        (os_account, now): (Option<u32>, Timestamp),
     ) -> Result<AccountChange, IamError> {
         passwords::check(name, password)?;
-        let (_, verified) = self.authenticate(name, current, now)?;
+        let (_, verified) = self.authenticate(name, current, os_account, now)?;
         if current.expose() == password.expose() {
             return Err(IamError::SamePassword);
         }
@@ -66,6 +72,12 @@ impl Accounts {
     ) -> Result<AccountChange, IamError> {
         let hash = self.hash(password)?;
         self.prepared(name, Change::OwnPassword { hash, at, verified })
+    }
+
+    /// The limit of hashes at once.
+    #[cfg(test)]
+    pub(in crate::iam) fn hashes(&self) -> &HashLimit {
+        &self.0.hashes
     }
 
     /// Sets a password as if the person had stated the current one.

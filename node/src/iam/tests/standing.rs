@@ -139,7 +139,7 @@ fn password_of_a_reset_is_not_spent_by_a_login_before_it() {
     let (accounts, sessions) = fixture.with_eva();
     let reset = |password: &str| accounts.other_password("eva", &secret(password), &root_id(), NOON);
     make(&accounts, reset(GIVEN)).unwrap();
-    let (_, verified) = accounts.authenticate("eva", &secret(GIVEN), NOON).unwrap();
+    let (_, verified) = accounts.authenticate("eva", &secret(GIVEN), None, NOON).unwrap();
     make(&accounts, reset("given after that")).unwrap();
     let spent = accounts.spend_one_time("eva", verified.epoch);
     assert!(matches!(spent, Err(IamError::WrongLogin)));
