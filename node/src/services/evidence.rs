@@ -97,7 +97,7 @@ pub(crate) async fn write_off(
 /// The complete ledger up to a checkpoint that is signed for the export, in pieces of text that end with a line.
 ///
 /// # Errors
-/// `denied` without the role; `integrity` if the ledger is damaged.
+/// `denied` without the role; `integrity` if the ledger is damaged. The export ends early if it is not read.
 pub(crate) fn export(node: &Node, caller: &Actor, permit: TransferPermit) -> Result<mpsc::Receiver<String>, Problem> {
     caller.require(Action::ReadEvidence)?;
     node.ledger().verified()?;

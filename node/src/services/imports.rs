@@ -305,7 +305,7 @@ fn report(lines: &mut Delivery<ImportLine>, progress: Progress) {
             lines.send(line).ok();
         }
         Progress::Inspecting | Progress::Writing { .. } | Progress::Committing => {
-            lines.offer(line);
+            lines.send_if_space(line);
         }
     }
 }

@@ -141,7 +141,7 @@ impl<T> Delivery<T> {
     }
 
     /// Sends `value` if there is space for it.
-    pub(super) fn offer(&self, value: T) {
+    pub(super) fn send_if_space(&self, value: T) {
         if let Some(values) = &self.values {
             values.try_send(value).ok();
         }
