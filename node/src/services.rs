@@ -20,5 +20,6 @@ pub(crate) mod queries;
 mod run;
 pub(crate) mod sessions;
 pub(crate) mod status;
+pub(crate) mod transfers;
 pub(crate) mod users;
 pub(crate) mod why;

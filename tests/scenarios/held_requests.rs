@@ -1,4 +1,4 @@
-//! Requests whose body is held back until the account behind them was disabled, or has another password.
+//! Requests whose body is held back: until the account behind them was disabled or has another password, or to use up the node's threads.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -114,4 +114,47 @@ fn held_change_of_a_password_does_not_undo_its_reset() {
     node.forget_login();
     node.run_with_input(&["login", name], Some("given by the administrator"))
         .ok();
+}
+
+/// An inspection of which the line of JSON was sent, and the first line of the file.
+fn held_upload(node: &TestNode, token: &str) -> UnixStream {
+    let mut socket = UnixStream::connect(node.dir.join("run/api.sock")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let request = format!(
+        "POST /v1/imports/inspect HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: {UPLOAD}\r\nContent-Length: 1000000\r\n\r\n{{\"name\":\"heart.csv\",\"reading\":{{}}}}\nid,age\n"
+    );
+    socket.write_all(request.as_bytes()).unwrap();
+    socket
+}
+
+#[test]
+fn held_uploads_of_one_account_leave_the_node_answering() {
+    let world = World::unconnected(1);
+    let node = &world.nodes[0];
+    node.create_users();
+    let token = node.session_token(Person::Steward);
+    let held: Vec<_> = (0..4).map(|_| held_upload(node, &token)).collect();
+    std::thread::sleep(ARRIVAL);
+    // More than the threads that a runtime has.
+    for _ in 0..600 {
+        let mut answer = Vec::new();
+        // The node closes the connection with bytes unread.
+        let _ = held_upload(node, &token).read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("wait until one of them has ended"), "{answer}");
+    }
+    for (path, session) in [("/healthz", None), ("/v1/grants", Some(token.as_str()))] {
+        let answer = node.http("GET", path, session, "");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    token_of(node, Person::Researcher.name());
+    drop(held);
+    let released = (0..40).any(|_| {
+        std::thread::sleep(ARRIVAL);
+        let answer = node.http("GET", "/v1/imports/inspect", Some(&token), "");
+        answer.starts_with("HTTP/1.1 200 ")
+    });
+    assert!(released, "the permits are held");
 }

@@ -78,7 +78,8 @@ async fn write_off(
 }
 
 async fn export(State(api): State<Api>, Caller(caller): Caller) -> Result<Response, Problem> {
-    let waiting = evidence::export(api.node(), &caller)?;
+    let permit = api.transfers().begin(caller.id())?;
+    let waiting = evidence::export(api.node(), &caller, permit)?;
     let stream = futures::stream::unfold(waiting, async |mut waiting| {
         let line = waiting.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(line), waiting))

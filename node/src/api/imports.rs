@@ -23,7 +23,7 @@ use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 use tokio::sync::mpsc;
 
-use received::{Received, receive};
+use received::receive;
 
 use super::parameters::Path;
 use super::route_access::{Access, Caller, Route};
@@ -70,9 +70,16 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Succeeds if the caller may import: a client checks this before it sends a file.
-async fn check(Caller(caller): Caller, Path(name): Path<String>) -> Result<Json<ImportPermission>, Problem> {
-    imports::check(&caller, &name).map(Json)
+/// Succeeds if the caller may import, and another transfer may begin: a client checks this before it sends a file.
+async fn check(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Path(name): Path<String>,
+) -> Result<Json<ImportPermission>, Problem> {
+    let permission = imports::check(&caller, &name)?;
+    // A client that has begun to send a file might not read why it is refused.
+    drop(api.transfers().begin(caller.id())?);
+    Ok(Json(permission))
 }
 
 async fn import(
@@ -82,19 +89,26 @@ async fn import(
     request: Request,
 ) -> Result<Response, Problem> {
     let ImportPermission { dataset, .. } = imports::check(&caller, &name)?;
-    let Received { head: options, upload } = receive::<ImportOptions>(api.node(), &caller, request).await?;
+    let permit = api.transfers().begin(caller.id())?;
+    let received = receive::<ImportOptions>(api.node(), &caller, request, permit).await?;
     let new = NewImport {
-        options,
-        upload,
+        options: received.head,
+        upload: received.upload,
         config: api.import(),
+        permit: received.permit,
     };
     let lines = imports::start(api.node(), &caller, dataset, new).await?;
     Ok(([(CONTENT_TYPE, REPORT)], report(lines)).into_response())
 }
 
-/// Succeeds if the caller may inspect a file.
-async fn check_inspection(Caller(caller): Caller) -> Result<Json<InspectionPermission>, Problem> {
-    imports::check_inspection(&caller).map(Json)
+/// Succeeds if the caller may inspect a file, and another transfer may begin.
+async fn check_inspection(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+) -> Result<Json<InspectionPermission>, Problem> {
+    let permission = imports::check_inspection(&caller)?;
+    drop(api.transfers().begin(caller.id())?);
+    Ok(Json(permission))
 }
 
 async fn inspect(
@@ -103,11 +117,13 @@ async fn inspect(
     request: Request,
 ) -> Result<Json<Inspection>, Problem> {
     imports::check_inspection(&caller)?;
-    let Received { head, upload } = receive::<InspectionRequest>(api.node(), &caller, request).await?;
+    let permit = api.transfers().begin(caller.id())?;
+    let received = receive::<InspectionRequest>(api.node(), &caller, request, permit).await?;
     let new = NewInspection {
-        request: head,
-        upload,
+        request: received.head,
+        upload: received.upload,
         config: api.import(),
+        permit: received.permit,
     };
     imports::inspect(api.node(), &caller, new).await.map(Json)
 }

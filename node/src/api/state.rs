@@ -6,12 +6,14 @@ use concordat_documents::problem::Problem;
 
 use crate::config::ImportSection;
 use crate::node::Node;
+use crate::services::transfers::Transfers;
 
 /// The state that handlers work on; clones share it.
 #[derive(Debug, Clone)]
 pub struct Api {
     node: Arc<Node>,
     import: Arc<ImportSection>,
+    transfers: Transfers,
 }
 
 impl Api {
@@ -20,6 +22,7 @@ impl Api {
         Self {
             node: Arc::new(node),
             import: Arc::new(import),
+            transfers: Transfers::default(),
         }
     }
 
@@ -31,6 +34,11 @@ impl Api {
     /// The import section of the configuration.
     pub fn import(&self) -> &ImportSection {
         &self.import
+    }
+
+    /// The uploads, exports and reports that are running.
+    pub(crate) fn transfers(&self) -> &Transfers {
+        &self.transfers
     }
 
     /// Runs work that blocks (password hashing, durable state) off the async threads.

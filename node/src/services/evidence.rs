@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::ledger::{entry, prove_with_checkpoint, sign_with_current_key};
 use super::run::blocking;
+use super::transfers::{Delivery, TransferPermit, Undelivered};
 use crate::evidence::{EvidenceRecord, EvidenceSide};
 use crate::iam::{Action, Actor};
 use crate::node::Node;
@@ -98,15 +99,17 @@ pub(crate) async fn write_off(
 /// The complete ledger up to a checkpoint that is signed for the export, in pieces of text that end with a line.
 ///
 /// # Errors
-/// `denied` without the role; `integrity` if the ledger is damaged.
-pub(crate) fn export(node: &Node, caller: &Actor) -> Result<mpsc::Receiver<String>, Problem> {
+/// `denied` without the role; `integrity` if the ledger is damaged. The export ends early if it is not read.
+pub(crate) fn export(node: &Node, caller: &Actor, permit: TransferPermit) -> Result<mpsc::Receiver<String>, Problem> {
     caller.require(Action::ReadEvidence)?;
     node.ledger().verified()?;
     let (lines, waiting) = mpsc::channel::<String>(PREFETCH);
     let node = node.clone();
     let caller = caller.clone();
+    let mut lines = Delivery::new(lines, &node, &caller);
     tokio::task::spawn_blocking(move || {
-        if let Err(problem) = write_export(&node, &caller, &lines) {
+        let _permit = permit;
+        if let Err(problem) = write_export(&node, &caller, &mut lines) {
             // The reader notices: the entries do not match the checkpoint.
             tracing::error!(error = problem.detail, "an export of the ledger was aborted");
         }
@@ -114,7 +117,7 @@ pub(crate) fn export(node: &Node, caller: &Actor) -> Result<mpsc::Receiver<Strin
     Ok(waiting)
 }
 
-fn write_export(node: &Node, caller: &Actor, lines: &mpsc::Sender<String>) -> Result<(), Problem> {
+fn write_export(node: &Node, caller: &Actor, lines: &mut Delivery<String>) -> Result<(), Problem> {
     let key = node.identity().institution_key();
     let checkpoint = node.ledger().checkpoint(&key, node.clock().now())?;
     let size = checkpoint.peek_unverified().map_err(LedgerError::Signature)?.size;
@@ -123,7 +126,12 @@ fn write_export(node: &Node, caller: &Actor, lines: &mpsc::Sender<String>) -> Re
     let mut chunk = format!("{head}\n");
     let mut start = 0;
     loop {
-        if lines.blocking_send(std::mem::take(&mut chunk)).is_err() || start >= size {
+        match lines.send(std::mem::take(&mut chunk)) {
+            Ok(()) => lines.restart(),
+            Err(Undelivered::Closed) => return Ok(()),
+            Err(Undelivered::Problem(problem)) => return Err(problem),
+        }
+        if start >= size {
             return Ok(());
         }
         // The reader decides how long this takes.

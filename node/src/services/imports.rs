@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use self::reading::table_options;
 use self::view::{event, import_request, imported, inspection, kept_options};
 use super::run::blocking;
+use super::transfers::{Delivery, TransferPermit};
 use crate::config::ImportSection;
 use crate::iam::{Action, Actor};
 use crate::node::Node;
@@ -39,6 +40,8 @@ pub(crate) struct NewImport<'a> {
     pub(crate) upload: Upload,
     /// The configuration, with the inboxes.
     pub(crate) config: &'a ImportSection,
+    /// Held until the import has ended.
+    pub(crate) permit: TransferPermit,
 }
 
 /// Whether the caller may import a dataset of this name, before a file is received.
@@ -70,6 +73,7 @@ pub(crate) async fn start(
         mut options,
         upload,
         config,
+        permit,
     } = new;
     let source = source(options.inbox.as_deref(), &options.name, upload, config)?;
     let kept = kept(node, &dataset, &options).await?;
@@ -83,12 +87,15 @@ pub(crate) async fn start(
     let used = UsedOptions { reading, kept };
     let (lines, waiting) = mpsc::channel(LINES);
     let node = node.clone();
+    let mut lines = Delivery::new(lines, &node, caller);
     tokio::task::spawn_blocking(move || {
-        let last = match import(&node, &request, &by, (used, &lines)) {
+        let _permit = permit;
+        let last = match import(&node, &request, &by, (used, &mut lines)) {
             Ok(done) => ImportLine::Event(ImportEvent::Imported(Box::new(done))),
             Err(problem) => ImportLine::Failed { problem },
         };
-        send(&lines, last);
+        // A client that is not there any more misses only what is also in the ledger.
+        lines.send(last).ok();
     });
     Ok(waiting)
 }
@@ -102,6 +109,8 @@ pub(crate) struct NewInspection<'a> {
     pub(crate) upload: Upload,
     /// The configuration, with the inboxes.
     pub(crate) config: &'a ImportSection,
+    /// Held until the file has been read.
+    pub(crate) permit: TransferPermit,
 }
 
 /// Whether the caller may inspect a file, before it is received.
@@ -126,7 +135,9 @@ pub(crate) async fn inspect(node: &Node, caller: &Actor, new: NewInspection<'_>)
     let source = source(inbox.as_deref(), &name, new.upload, new.config)?;
     let mut options = table_options(reading.clone(), Refused::Stop)?;
     options.last_year = options.last_year.or_else(|| this_year(node));
+    let permit = new.permit;
     blocking(node, move |_| {
+        let _permit = permit;
         Ok::<_, Problem>(inspection(&infer_schema(&source, &options)?, reading, shown))
     })
     .await
@@ -241,7 +252,7 @@ fn import(
     node: &Node,
     request: &ImportRequest,
     by: &Attribution,
-    (used, lines): (UsedOptions, &mpsc::Sender<ImportLine>),
+    (used, lines): (UsedOptions, &mut Delivery<ImportLine>),
 ) -> Result<Imported, Problem> {
     // What cannot be recorded must not be done.
     node.ledger().ready()?;
@@ -285,18 +296,16 @@ fn record(node: &Node, dataset: &DatasetName, done: &catalog::Imported, by: &Att
     Ok(())
 }
 
-/// Every refused row is delivered; other progress lines are dropped if the client is too slow.
-fn report(lines: &mpsc::Sender<ImportLine>, progress: Progress) {
+/// Every refused row is delivered, or the report ends; other progress lines are dropped if the client is too slow. The import holds the
+/// catalog while it waits for the client, so the time for that is limited for all rows together.
+fn report(lines: &mut Delivery<ImportLine>, progress: Progress) {
     let line = ImportLine::Event(event(progress));
     match progress {
-        Progress::Refused(_) => send(lines, line),
+        Progress::Refused(_) => {
+            lines.send(line).ok();
+        }
         Progress::Inspecting | Progress::Writing { .. } | Progress::Committing => {
-            lines.try_send(line).ok();
+            lines.send_if_space(line);
         }
     }
-}
-
-/// Waits for space in the channel; a disconnected client misses only what is also in the ledger.
-fn send(lines: &mpsc::Sender<ImportLine>, line: ImportLine) {
-    lines.blocking_send(line).ok();
 }

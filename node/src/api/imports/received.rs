@@ -4,6 +4,7 @@
 //!    them twice. A client that disconnects, or a process that dies, leaves no data behind.
 //! 2. A body is read to its end even if it is refused: a client that is still writing does not read the response.
 //! 3. A body that hardly arrives is refused, and so is one whose sender may act no longer ([`Arriving`]).
+//! 4. Writing to the file needs a thread, so how many bodies are received at the same time is limited ([`TransferPermit`]).
 
 mod arriving;
 
@@ -20,6 +21,7 @@ use tokio::task::JoinHandle;
 use self::arriving::Arriving;
 use crate::iam::Actor;
 use crate::node::Node;
+use crate::services::transfers::TransferPermit;
 
 /// The longest line of JSON before the bytes: the names of all columns that a table can have fit into 1 MiB.
 const MAX_HEAD: usize = 1024 * 1024;
@@ -32,6 +34,8 @@ pub(super) struct Received<T> {
     /// The line of JSON.
     pub(super) head: T,
     pub(super) upload: Upload,
+    /// Held for as long as work for the request may run.
+    pub(super) permit: TransferPermit,
 }
 
 /// Receives a complete body from `caller`.
@@ -43,6 +47,7 @@ pub(super) async fn receive<T: DeserializeOwned>(
     node: &Node,
     caller: &Actor,
     request: Request,
+    permit: TransferPermit,
 ) -> Result<Received<T>, Problem> {
     let media = request.headers().get(CONTENT_TYPE);
     if media.and_then(|value| value.to_str().ok()) != Some(UPLOAD) {
@@ -51,25 +56,29 @@ pub(super) async fn receive<T: DeserializeOwned>(
         )));
     }
     let mut body = Arriving::new(node, caller, request.into_body().into_data_stream());
-    let received = receive_all(node, &mut body).await;
+    let received = receive_all(node, &mut body, permit).await;
     if received.is_err() {
         while let Ok(Some(_)) = body.next().await {}
     }
     received
 }
 
-async fn receive_all<T: DeserializeOwned>(node: &Node, stream: &mut Arriving<'_>) -> Result<Received<T>, Problem> {
+async fn receive_all<T: DeserializeOwned>(
+    node: &Node,
+    stream: &mut Arriving<'_>,
+    permit: TransferPermit,
+) -> Result<Received<T>, Problem> {
     let (line, first) = first_line(stream).await?;
     let head = serde_json::from_slice(&line)
         .map_err(|error| Problem::usage(format!("the first line of an import is invalid: {error}")))?;
     let writer = node.storage().begin_upload()?;
     let (chunks, waiting) = mpsc::channel(CHUNKS);
-    let writing = tokio::task::spawn_blocking(move || write(writer, waiting));
+    let writing = tokio::task::spawn_blocking(move || write(writer, waiting).map(|upload| (upload, permit)));
     let sent = send(stream, first, &chunks).await;
     drop(chunks);
-    let upload = ended(writing).await?;
+    let (upload, permit) = ended(writing).await?;
     sent?;
-    Ok(Received { head, upload })
+    Ok(Received { head, upload, permit })
 }
 
 /// The first line, and the part of the file that was received with it.
@@ -122,7 +131,7 @@ fn write(mut writer: UploadWriter, mut waiting: mpsc::Receiver<Bytes>) -> std::i
     writer.finish()
 }
 
-async fn ended(writing: JoinHandle<std::io::Result<Upload>>) -> Result<Upload, Problem> {
+async fn ended<T>(writing: JoinHandle<std::io::Result<T>>) -> Result<T, Problem> {
     let written = writing
         .await
         .map_err(|error| Problem::internal("the uploaded bytes could not be stored", &error))?;

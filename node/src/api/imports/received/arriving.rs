@@ -11,14 +11,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::clock::Clock;
 use crate::iam::{Actor, IamError, Sessions};
 use crate::node::Node;
+use crate::services::transfers::{ACCOUNT_CHECK_INTERVAL, PACE_INTERVAL};
 
-/// In each interval of this length at least [`MIN_BYTES`] have to arrive. A client reads its file from the same machine; one that is
+/// The bytes that have to arrive in each interval of [`PACE_INTERVAL`]. A client reads its file from the same machine; one that is
 /// decompressed or copied over a network on the way needs seconds.
-const INTERVAL: Duration = Duration::from_secs(60);
 const MIN_BYTES: usize = 64 * 1024;
-
-/// How often it is checked that the sender may still act. It counts as use of their session, which an upload of hours needs.
-const ACCOUNT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A body that arrives from a person.
 pub(super) struct Arriving<'a, S = BodyDataStream> {
@@ -45,7 +42,7 @@ where
     fn of(chunks: S, caller: &'a Actor, (sessions, clock): (&'a Sessions, &'a Clock)) -> Self {
         Self {
             chunks,
-            pace: Pace::start(INTERVAL),
+            pace: Pace::start(PACE_INTERVAL),
             sessions,
             clock,
             caller,
@@ -74,6 +71,7 @@ where
         self.pace = Pace::start(self.pace.interval);
     }
 
+    /// It counts as use of the session, which an upload of hours needs.
     fn check_caller(&mut self) -> Result<(), IamError> {
         let uptime = self.clock.uptime();
         if uptime.saturating_sub(self.checked) >= ACCOUNT_CHECK_INTERVAL {
