@@ -18,6 +18,7 @@ mod error;
 mod failed_logins;
 mod hash_limit;
 mod independence;
+mod locked;
 mod lockout;
 mod passwords;
 mod restored;

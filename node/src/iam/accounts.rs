@@ -5,7 +5,7 @@ mod logins;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use concordat_keys::{Argon2Cost, PasswordHash, Secret};
@@ -26,6 +26,7 @@ use super::{
     account_change::Change,
     hash_limit::HashLimit,
     independence::People,
+    locked::lock,
     lockout::Lockout,
     passwords, permitted_roles,
 };
@@ -417,11 +418,6 @@ fn view(name: String, account: Account) -> AccountView {
         disabled,
         created,
     }
-}
-
-/// Ignores poisoning, because no guarded value can be left half changed: every change is one commit.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Accounts {

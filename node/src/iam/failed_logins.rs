@@ -12,7 +12,7 @@ use concordat_protocol::ids::ActorId;
 use concordat_protocol::time::Timestamp;
 
 use super::IamError;
-use super::accounts::lock;
+use super::locked::lock;
 
 /// The time in which [`MAX_ENTRIES`] failures are entered.
 const WINDOW_MS: i64 = 60_000;

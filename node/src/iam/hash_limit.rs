@@ -5,7 +5,7 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::IamError;
-use super::accounts::lock;
+use super::locked::lock;
 
 /// Most hashes at once: 128 MiB at the usual cost.
 const MAX_RUNNING: usize = 2;

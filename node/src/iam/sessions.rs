@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 use super::{
     Accounts, Actor, FailedLogins, IamError,
     account::Account,
-    accounts::lock,
     actor::Proven,
+    locked::lock,
     standing::{SessionEnd, Standing},
 };
 

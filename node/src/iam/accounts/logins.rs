@@ -4,11 +4,12 @@ use concordat_keys::{Secret, verify_absent};
 use concordat_protocol::ids::ActorId;
 use concordat_protocol::time::Timestamp;
 
-use super::{Accounts, lock};
+use super::Accounts;
 use crate::iam::account::{Account, OneTime};
 use crate::iam::account_change::Change;
 #[cfg(test)]
 use crate::iam::hash_limit::HashLimit;
+use crate::iam::locked::lock;
 use crate::iam::{AccountChange, IamError, passwords};
 
 impl Accounts {
