@@ -20,8 +20,8 @@ mod template;
 pub use kind::{ColumnRole, CountLevels, DatasetKind, DayLevels, InvalidSteps, KeyDomain, KeyLink, OwnerLinks};
 pub use levels::{
     AtomId, AtomSet, AtomTest, Axis, CodeKind, CodeNames, CodeSet, Codes, Comparison, Contents, Datum, DifferentLevels,
-    Edges, Hierarchy, InvalidCodes, Levels, LevelsError, Listed, ListedValues, MAX_CODES, MAX_DATE_EDGES, MAX_EDGES,
-    MAX_TEXT, MAX_VALUES, RawLevels, Reading, Undecided, ValueLabel,
+    Edges, Hierarchy, InvalidCodes, LISTED_LEVEL, Levels, LevelsError, Listed, ListedValues, MAX_CODES, MAX_DATE_EDGES,
+    MAX_EDGES, MAX_TEXT, MAX_VALUES, NAMED_LEVEL, RawLevels, Reading, Undecided, ValueLabel,
 };
 pub use measure::{InvalidRange, Range, RawRange};
 pub use rules::{

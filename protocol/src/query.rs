@@ -10,12 +10,14 @@
 //!    ([`AttestedQuery`]), so that what they have accepted is valid evidence.
 
 mod actor;
+mod asserted;
 mod envelope;
 mod evidence;
 mod receipt;
 mod replay;
 
 pub use actor::{ActorAssertion, Factor, Role};
+pub use asserted::ValidAssertion;
 pub use envelope::{InvalidQuery, MAX_QUERY_AGE_MS, MAX_SQL, Parties, QueryEnvelope, ValidQuery};
 pub use evidence::{
     AttestedQuery, AttestedReceipt, EvidenceBundle, EvidenceError, MAX_CERTIFICATE_DELAY_MS, MAX_PROOFS,

@@ -47,6 +47,37 @@ impl TierLimits {
     }
 }
 
+/// Most queries below `records` in 24 hours, at all tiers below it together; limits that are not set have the node's default. None of them
+/// can be set to "no limit".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueriesBelowRecords {
+    /// Of one person.
+    pub person: Option<NonZeroU32>,
+    /// Of all people of one institution.
+    pub institution: Option<NonZeroU32>,
+    /// Of all institutions, the holder's included.
+    pub all: Option<NonZeroU32>,
+}
+
+impl QueriesBelowRecords {
+    /// These limits, and `older` where nothing is set.
+    #[must_use]
+    pub fn or(self, older: Self) -> Self {
+        Self {
+            person: self.person.or(older.person),
+            institution: self.institution.or(older.institution),
+            all: self.all.or(older.all),
+        }
+    }
+
+    /// Whether nothing is set.
+    #[must_use]
+    pub fn is_unset(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The steward's decisions about the answers of a dataset; empty by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -57,6 +88,9 @@ pub struct ReleaseRules {
     pub sensitive: Option<Tier>,
     /// Columns that contain a date of birth, in addition to those whose names indicate one.
     pub births: BTreeSet<ColumnName>,
+    /// Limits of queries below `records`. Left out if nothing is set, so that rules from before there were these limits keep their digests.
+    #[serde(skip_serializing_if = "QueriesBelowRecords::is_unset")]
+    pub below_records: QueriesBelowRecords,
 }
 
 impl ReleaseRules {
@@ -78,6 +112,8 @@ pub struct ReleaseChange {
     pub sensitive: Option<Option<Tier>>,
     /// Further columns that contain a date of birth.
     pub births: BTreeSet<ColumnName>,
+    /// The limits of queries below `records` that are set; others stay.
+    pub below_records: QueriesBelowRecords,
 }
 
 impl ReleaseChange {
@@ -99,6 +135,7 @@ impl ReleaseChange {
             changed.sensitive = sensitive;
         }
         changed.births.extend(self.births.iter().cloned());
+        changed.below_records = self.below_records.or(rules.below_records);
         Ok(changed)
     }
 }
@@ -107,3 +144,52 @@ impl ReleaseChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a cell must have at least {LEAST_MIN_CELL} subjects, and a grant lasts at most {MAX_DAYS} days")]
 pub struct InvalidLimits;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(person: u32, institution: u32) -> QueriesBelowRecords {
+        QueriesBelowRecords {
+            person: NonZeroU32::new(person),
+            institution: NonZeroU32::new(institution),
+            all: None,
+        }
+    }
+
+    #[test]
+    fn release_rules_keep_limits_that_a_change_omits() {
+        let change = |below_records| ReleaseChange {
+            below_records,
+            ..ReleaseChange::default()
+        };
+        let first = change(limits(20, 40)).applied(&ReleaseRules::default()).unwrap();
+        assert_eq!(first.below_records, limits(20, 40));
+        let second = change(limits(10, 0)).applied(&first).unwrap();
+        assert_eq!(second.below_records, limits(10, 40));
+        let tier = ReleaseChange {
+            limits: TierLimits {
+                min_cell: NonZeroU32::new(20),
+                ..TierLimits::default()
+            },
+            ..ReleaseChange::default()
+        };
+        assert_eq!(tier.applied(&second).unwrap().below_records, limits(10, 40));
+    }
+
+    /// The ledger has digests of this form.
+    #[test]
+    fn release_rules_without_limits_below_records_keep_their_form() {
+        let text = r#"{"limits":{},"sensitive":"count","births":[]}"#;
+        let rules: ReleaseRules = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&rules).unwrap(), text);
+        let set = ReleaseRules {
+            below_records: limits(20, 0),
+            ..rules
+        };
+        let text = serde_json::to_string(&set).unwrap();
+        assert!(text.contains(r#""below_records":{"person":20,"#), "{text}");
+        assert_eq!(serde_json::from_str::<ReleaseRules>(&text).unwrap(), set);
+        assert!(serde_json::from_str::<QueriesBelowRecords>(r#"{"person":0}"#).is_err());
+    }
+}

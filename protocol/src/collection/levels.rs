@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use atoms::{AtomId, AtomSet, AtomTest, DifferentLevels};
 pub use axis::{Axis, MAX_DATE_EDGES, MAX_EDGES};
 pub use code_set::{CodeKind, CodeSet, InvalidCodes, MAX_CODES, MAX_TEXT};
-pub use codes::{CodeNames, Codes, Hierarchy};
+pub use codes::{CodeNames, Codes, Hierarchy, LISTED_LEVEL, NAMED_LEVEL};
 pub use comparison::{Comparison, Undecided};
 pub use contents::{Contents, Datum};
 pub use edges::Edges;
@@ -163,6 +163,12 @@ impl Levels {
         }
     }
 
+    /// The set of one atom of edges, listed values or truth.
+    #[must_use]
+    pub fn only(&self, atom: u16) -> AtomSet {
+        AtomSet::listed(self.atoms().unwrap_or(0), [atom])
+    }
+
     /// The number of atoms without the missing values; `None` for an open list.
     pub fn atoms(&self) -> Option<u16> {
         match self {
@@ -268,6 +274,26 @@ impl Levels {
             (Self::Edges(edges), AtomId::Listed(atom)) => edges.coarser(name, *atom).map(AtomId::Listed),
             (Self::Codes(codes), AtomId::Code(code)) => codes.level(name)?.atom_of(code.into()).map(AtomId::Listed),
             (Self::Edges(_) | Self::Codes(_), AtomId::Null) => self.level(name).map(|_| AtomId::Null),
+            (Self::None | Self::Truth | Self::Edges(_) | Self::Values(_) | Self::Codes(_), _) => None,
+        }
+    }
+
+    /// The levels that columns with these and with other ones have together: the edges of both, and the values that either lists. `None` if
+    /// they have no edge in common, and if one value has two labels or is shown in two ways.
+    pub fn common(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (one, other) if one == other => Some(one.clone()),
+            (Self::Edges(one), Self::Edges(other)) => one.common(other).map(Self::Edges),
+            (Self::Values(one), Self::Values(other)) => one.union(other).map(Self::Values),
+            (Self::None | Self::Truth | Self::Edges(_) | Self::Values(_) | Self::Codes(_), _) => None,
+        }
+    }
+
+    /// For each atom of listed values the atom of another list that has exactly the same values, if there is one: all other values are not
+    /// the same if the lists differ. `None` for other levels.
+    pub fn same_atoms(&self, other: &Self) -> Option<Vec<Option<u16>>> {
+        match (self, other) {
+            (Self::Values(one), Self::Values(other)) => Some(one.same_atoms(other)),
             (Self::None | Self::Truth | Self::Edges(_) | Self::Values(_) | Self::Codes(_), _) => None,
         }
     }

@@ -4,6 +4,7 @@ mod column;
 mod dataset;
 mod error;
 mod known;
+mod shown;
 mod whole;
 
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 //!    name declares is not changed by one with a pattern, and a name of the dataset comes before a name of the column.
 //! 2. Two entries of one rank that declare different things are a mistake, and so is, in the file of a user, a name that does not exist or
 //!    a pattern that matches no name.
-//! 3. What a template declares replaces what was declared before; the result is checked as a whole
-//!    ([`CollectionRules::check`](super::CollectionRules::check)).
+//! 3. What a template declares replaces what was declared before, but for the lists of codes of which it states none; the result is checked
+//!    as a whole ([`CollectionRules::check`](super::CollectionRules::check)).
 
 mod edges;
 mod entry;
@@ -134,6 +134,25 @@ fn unmatched(pattern: &Pattern, unknown: TemplateProblem) -> TemplateProblem {
     }
 }
 
+/// Codes for which a template states no lists have those that they had before.
+fn with_lists(levels: RawLevels, before: RawLevels) -> RawLevels {
+    match (levels, before) {
+        (
+            RawLevels::Codes {
+                hierarchy,
+                names,
+                levels,
+            },
+            RawLevels::Codes { levels: lists, .. },
+        ) if levels.is_empty() => RawLevels::Codes {
+            hierarchy,
+            names,
+            levels: lists,
+        },
+        (levels, _) => levels,
+    }
+}
+
 /// The name of a column as it exists: case does not matter.
 fn find<'a>(known: &'a KnownColumns, dataset: &DatasetName, column: &ColumnName) -> Option<&'a ColumnName> {
     let columns = known.iter().find(|(name, _)| *name == dataset)?.1;
@@ -202,7 +221,7 @@ impl Applied<'_> {
         }
         let levels = part(entries, "list of levels", |entry| entry.levels.as_ref());
         match levels.and_then(|levels| levels.map(|levels| levels.raw()).transpose()) {
-            Ok(Some(levels)) => rules.levels = self.levels(levels),
+            Ok(Some(levels)) => rules.levels = with_lists(self.levels(levels), std::mem::take(&mut rules.levels)),
             Ok(None) => {}
             Err(problem) => problems.push(problem),
         }

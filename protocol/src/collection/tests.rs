@@ -3,9 +3,11 @@
 mod atoms;
 mod clinical;
 mod code_sets;
+mod common;
 mod encoding;
 mod labels;
 mod rules;
+mod shown;
 mod template;
 mod transforms;
 

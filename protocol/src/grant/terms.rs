@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::grant::testing::{institution_key, side, terms};
     use crate::identity::PrivateKey;
-    use crate::scope::{Noise, Part, Protection};
+    use crate::scope::{Noise, Part, Protection, Tier};
 
     fn signed_by(terms: &GrantTerms, seeds: &[u8]) -> CoSigned<GrantTerms> {
         let proposed = CoSigned::propose(terms).unwrap();
@@ -268,5 +268,7 @@ mod tests {
             matches!(&refused, GrantError::NotApplied(why) if why.part == Part::Protection),
             "{refused:?}"
         );
+        perturbed.scope.tier = Tier::Aggregate;
+        assert_eq!(perturbed.check(), Ok(()), "figures are protected so");
     }
 }

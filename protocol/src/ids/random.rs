@@ -96,6 +96,12 @@ hex_id!(
     "digest"
 );
 hex_id!(
+    /// A random number of 32 bytes of which a canary is generated ([`Canary`](crate::canary::Canary)).
+    CanarySeed,
+    32,
+    "seed of a canary"
+);
+hex_id!(
     /// A random number of 16 bytes that makes a message unique.
     Nonce,
     16,

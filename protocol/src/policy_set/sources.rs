@@ -1,8 +1,23 @@
 //! What a steward writes.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::scope::DEFAULT_MIN_CELL;
+use crate::scope::{DEFAULT_MIN_CELL, Loss, ProtectionName};
+
+/// Queries below `records` of a person, and of an institution, in 24 hours: a study needs some dozens of statistics a day, and an attack that
+/// combines them many more. The value is part of digests, as one that is not written there: it does not change.
+const QUERIES_BELOW_RECORDS: u32 = 100;
+/// The same of all institutions together: ten that are at their limit. It does not change either.
+const ALL_QUERIES_BELOW_RECORDS: u32 = 1000;
+
+/// How figures below `records` are protected. The value is part of digests, as those above.
+const PROTECTION: ProtectionName = ProtectionName::Perturbed;
+/// Most cells of an answer below `records`: each of them is decided, and counts as released for later answers. The same of digests.
+const MAX_CELLS: u32 = 500;
+/// Sets of subjects, none of which follows from others, that may be released to one institution. The same of digests.
+const DISTINCTIONS: u32 = 512;
 
 /// A file of rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +33,7 @@ pub struct PolicyFile {
 /// The settings of a policy set: the limits where a steward has set no others for the dataset. Those that are omitted have their defaults.
 ///
 /// The digest of a set covers their debug form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PolicySettings))]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -30,6 +45,23 @@ pub struct Settings {
     pub max_rows: u64,
     /// Most queries of one grant in 24 hours.
     pub max_queries_per_day: u32,
+    /// Most queries of one person below `records` to one collection in 24 hours.
+    pub person_queries_below_records: u32,
+    /// Most queries of one institution below `records` to one collection in 24 hours.
+    pub institution_queries_below_records: u32,
+    /// Most queries of all institutions together below `records` to one collection in 24 hours.
+    pub all_queries_below_records: u32,
+    /// How figures below `records` are protected; a grant with a protection that reveals less has that one.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub protection: ProtectionName,
+    /// Most cells of an answer below `records`, at most 500.
+    pub max_cells: u32,
+    /// Most sets of subjects, none of which follows from others, that all answers below `records` distinguish for one institution and
+    /// collection, at most 512.
+    pub distinctions: u32,
+    /// How much privacy answers may lose whose figures are protected as `private`, for one institution and collection.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub loss: Loss,
     /// Whether a policy set is activated only after a second person has approved it.
     pub two_people: bool,
 }
@@ -41,8 +73,55 @@ impl Default for Settings {
             min_cell: DEFAULT_MIN_CELL,
             max_rows: 1_000_000,
             max_queries_per_day: 1000,
+            person_queries_below_records: QUERIES_BELOW_RECORDS,
+            institution_queries_below_records: QUERIES_BELOW_RECORDS,
+            all_queries_below_records: ALL_QUERIES_BELOW_RECORDS,
+            protection: PROTECTION,
+            max_cells: MAX_CELLS,
+            distinctions: DISTINCTIONS,
+            loss: Loss::DEFAULT,
             two_people: false,
         }
+    }
+}
+
+impl fmt::Debug for Settings {
+    /// The limits of queries below `records`, and how their figures are protected, are in it if one of them is not the default, so that sets from
+    /// before there were these settings keep their digests.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            max_days,
+            min_cell,
+            max_rows,
+            max_queries_per_day,
+            person_queries_below_records,
+            institution_queries_below_records,
+            all_queries_below_records,
+            protection,
+            max_cells,
+            distinctions,
+            loss,
+            two_people,
+        } = self;
+        let below_records = [
+            *person_queries_below_records,
+            *institution_queries_below_records,
+            *all_queries_below_records,
+        ];
+        let mut shown = f.debug_struct("Settings");
+        shown
+            .field("max_days", max_days)
+            .field("min_cell", min_cell)
+            .field("max_rows", max_rows)
+            .field("max_queries_per_day", max_queries_per_day);
+        if below_records != [QUERIES_BELOW_RECORDS, QUERIES_BELOW_RECORDS, ALL_QUERIES_BELOW_RECORDS] {
+            shown.field("queries_below_records", &below_records);
+        }
+        let figures = (*protection, *max_cells, *distinctions, *loss);
+        if figures != (PROTECTION, MAX_CELLS, DISTINCTIONS, Loss::DEFAULT) {
+            shown.field("figures_below_records", &figures);
+        }
+        shown.field("two_people", two_people).finish()
     }
 }
 
@@ -76,6 +155,14 @@ mod tests {
         assert_eq!(read(r#"{"min_cell":20,"two_people":true}"#).unwrap(), expected);
         assert_eq!(read(&serde_json::to_string(&expected).unwrap()).unwrap(), expected);
         assert!(read(r#"{"min_cells":20}"#).is_err());
+        let private = Settings {
+            protection: ProtectionName::Private,
+            ..Settings::default()
+        };
+        assert_eq!(read(r#"{"protection":"private"}"#).unwrap(), private);
+        // One query would lose more than all.
+        assert!(read(r#"{"loss":{"query":3,"total":2,"delta":6}}"#).is_err());
+        assert!(read(r#"{"protection":"none"}"#).is_err());
     }
 
     /// Sets are sealed in one form and digested in the other.
@@ -95,6 +182,13 @@ mod tests {
                 "min_cell": DEFAULT_MIN_CELL,
                 "max_rows": 1_000_000,
                 "max_queries_per_day": 1000,
+                "person_queries_below_records": 100,
+                "institution_queries_below_records": 100,
+                "all_queries_below_records": 1000,
+                "protection": "perturbed",
+                "max_cells": 500,
+                "distinctions": 512,
+                "loss": { "query": 10_000, "total": 1_000_000, "delta": 6 },
                 "two_people": false,
             },
         });
@@ -106,5 +200,41 @@ mod tests {
                 "Settings {{ max_days: 365, min_cell: {DEFAULT_MIN_CELL}, max_rows: 1000000, max_queries_per_day: 1000, two_people: false }}"
             )
         );
+        // As sets were sealed before there were limits of queries below `records`.
+        let older = json!({ "files": [], "settings": { "max_days": 365, "two_people": false } });
+        let older: PolicySources = serde_json::from_value(older).unwrap();
+        assert_eq!(older.settings, Settings::default());
+        for limited in [
+            Settings {
+                person_queries_below_records: 99,
+                ..Settings::default()
+            },
+            Settings {
+                institution_queries_below_records: 99,
+                ..Settings::default()
+            },
+            Settings {
+                all_queries_below_records: 999,
+                ..Settings::default()
+            },
+            Settings {
+                protection: ProtectionName::Exact,
+                ..Settings::default()
+            },
+            Settings {
+                max_cells: 499,
+                ..Settings::default()
+            },
+            Settings {
+                distinctions: 511,
+                ..Settings::default()
+            },
+            Settings {
+                loss: Loss::new(Loss::DEFAULT.query(), Loss::DEFAULT.query(), Loss::DEFAULT.delta()).unwrap(),
+                ..Settings::default()
+            },
+        ] {
+            assert_ne!(format!("{limited:?}"), format!("{:?}", Settings::default()));
+        }
     }
 }

@@ -36,6 +36,10 @@ pub struct QueryEnvelope {
     /// The version of the dataset that the text names with `VERSION AS OF`; `None` for the current one. The provider decides by this
     /// field, and its engine refuses a text that names another version.
     pub version: Option<VersionNumber>,
+    /// The digest of the declarations on which the text was planned, for a query below tier `records`. A provider that declares others by
+    /// then refuses it, because the same text would distinguish other values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Digest32>,
     /// When it was sent.
     pub sent_at: Timestamp,
     /// When the consumer stops waiting.

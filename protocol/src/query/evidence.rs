@@ -214,6 +214,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::ChangeNotMade { .. }
         | EntryBody::HostsAllowed { .. }
         | EntryBody::DatasetImported { .. }
+        | EntryBody::CollectionImported { .. }
         | EntryBody::DatasetClassified { .. }
         | EntryBody::DatasetPublished { .. }
         | EntryBody::DatasetWithdrawn { .. }
@@ -221,6 +222,12 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::DatasetTrimmed { .. }
         | EntryBody::DatasetErased { .. }
         | EntryBody::DatasetLimited { .. }
+        | EntryBody::ReleaseLocked { .. }
+        | EntryBody::ReleaseUnlockProposed { .. }
+        | EntryBody::ReleaseUnlocked { .. }
+        | EntryBody::AnswersAcknowledged { .. }
+        // It counts for the owner of the memory, and is no part of what one query is evidenced by.
+        | EntryBody::BudgetReserved { .. }
         | EntryBody::SnapshotMade { .. }
         | EntryBody::SnapshotRestored { .. }
         | EntryBody::NegotiationStep { .. }
@@ -234,6 +241,8 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::LoginFailed { .. }
         | EntryBody::PeerRefused { .. }
         | EntryBody::PeerStartRefused { .. }
+        | EntryBody::RulesAnnounced { .. }
+        | EntryBody::RulesMismatch { .. }
         | EntryBody::OwnStartShown { .. }
         | EntryBody::PeerLedgerConflict { .. }
         | EntryBody::PeerLedgerAcknowledged { .. }

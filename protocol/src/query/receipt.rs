@@ -22,7 +22,8 @@ pub enum Outcome {
     Failed,
 }
 
-/// What was released under one query. Both nodes sign it and both ledgers name it.
+/// What was released under one query. Both nodes sign it and both ledgers name it. It states nothing about cells that were withheld: their
+/// number would depend on people of whom there are too few.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
@@ -46,9 +47,6 @@ pub struct Receipt {
     pub rows: u64,
     /// Bytes released.
     pub bytes: u64,
-    /// Values withheld in the one row of an answer without groups, because too few subjects contribute to them. It is 0
-    /// for an answer with groups: their number would depend on people of whom there are too few.
-    pub suppressed_cells: u64,
     /// Digest of the bytes released.
     pub answer: Digest32,
     /// How it ended.

@@ -137,7 +137,6 @@ fn receipt() -> Receipt {
         tier: Tier::Records,
         rows: 1,
         bytes: 7,
-        suppressed_cells: 0,
         answer: Digest32::ZERO,
         outcome: Outcome::Completed,
         decision: Digest32::ZERO,
@@ -166,6 +165,7 @@ fn valid_query() -> QueryEnvelope {
         purpose: Purpose::HealthResearch,
         sql: "SELECT 1".into(),
         version: None,
+        rules: None,
         sent_at: NOW,
         deadline: NOW.plus_seconds(30),
     }

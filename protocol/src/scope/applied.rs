@@ -4,7 +4,7 @@
 //! by both sides of a negotiation, in the terms of a grant, and by policies, in one function.
 
 use super::invalid::Part;
-use super::{Generalization, Limits, Protection, Scope, Subjects, Transform};
+use super::{Generalization, Limits, ProtectionName, Scope, Subjects, Tier, Transform};
 
 /// A part of a scope that this version does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,21 +29,15 @@ impl NotApplied {
 }
 
 impl Scope {
-    /// Checks that this version applies all of the scope: exact answers about all subjects, without the limits of answers below records, and
-    /// without columns that are generalized to levels.
+    /// Checks that this version applies all of the scope: answers about all subjects, without a limit on the queries of each person,
+    /// without columns that are generalized to levels. A protection of figures and their limits need a tier below records, because records
+    /// are as they are.
     ///
     /// # Errors
     /// [`NotApplied`] names the first part that it does not apply.
     pub fn check_applied(&self) -> Result<(), NotApplied> {
-        let unapplied = match self.protection {
-            Protection::Exact => None,
-            Protection::Perturbed(_) | Protection::Private(_) => Some((
-                Part::Protection,
-                format!("the protection `{}`", self.protection.name()),
-                "request `exact`",
-            )),
-        };
-        let unapplied = unapplied
+        let unapplied = self
+            .unapplied_protection()
             .or_else(|| self.unapplied_subjects())
             .or_else(|| self.unapplied_columns())
             .or_else(|| self.unapplied_limits());
@@ -51,6 +45,19 @@ impl Scope {
             Some((part, what, remedy)) => Err(NotApplied { part, what, remedy }),
             None => Ok(()),
         }
+    }
+
+    /// Records are not protected as figures are.
+    fn unapplied_protection(&self) -> Option<(Part, String, &'static str)> {
+        let protection = self.protection.name();
+        let is_applied = self.tier < Tier::Records || protection == ProtectionName::Exact;
+        (!is_applied).then(|| {
+            (
+                Part::Protection,
+                format!("the protection `{protection}` to records"),
+                "request `exact`, or a tier below `records`",
+            )
+        })
     }
 
     fn unapplied_subjects(&self) -> Option<(Part, String, &'static str)> {
@@ -86,10 +93,11 @@ impl Scope {
             max_cells,
             distinctions,
         } = self.limits;
+        let of_figures = |limit: Option<u32>| limit.filter(|_| self.tier == Tier::Records);
         let limits = [
             ("a limit on the queries of each person", per_person_per_day),
-            ("a limit on the cells of an answer", max_cells),
-            ("a limit on distinctions", distinctions),
+            ("a limit on the cells of an answer to records", of_figures(max_cells)),
+            ("a limit on distinctions to records", of_figures(distinctions)),
         ];
         let mut set = limits.into_iter().filter(|(_, limit)| limit.is_some());
         set.next()

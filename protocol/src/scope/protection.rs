@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::invalid::{InvalidScope, Part};
+use super::invalid::{InvalidScope, Part, short};
 
 /// How the figures of an answer below records are protected, from what reveals most to what reveals least.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -82,6 +82,32 @@ impl ProtectionName {
             Self::Private => "private",
         }
     }
+
+    /// The protection of this name with the usual noise or loss.
+    #[must_use]
+    pub fn usual(self) -> Protection {
+        match self {
+            Self::Exact => Protection::Exact,
+            Self::Perturbed => Protection::Perturbed(Noise::default()),
+            Self::Private => Protection::Private(Loss::DEFAULT),
+        }
+    }
+}
+
+impl std::str::FromStr for ProtectionName {
+    type Err = InvalidScope;
+    fn from_str(text: &str) -> Result<Self, InvalidScope> {
+        let named = Self::ALL.into_iter().find(|name| name.as_str() == text);
+        named.ok_or_else(|| {
+            InvalidScope::new(
+                Part::Protection,
+                format!(
+                    "`{}` is not a protection; write exact, perturbed or private",
+                    short(text)
+                ),
+            )
+        })
+    }
 }
 
 impl fmt::Display for ProtectionName {
@@ -105,6 +131,18 @@ struct RawNoise {
     variance: u8,
     max: u8,
     round: u8,
+}
+
+impl Default for Noise {
+    /// A variance of 3, at most 5 subjects, multiples of 5: counts differ from the true ones by some two subjects, and are never below a
+    /// cell.
+    fn default() -> Self {
+        Self {
+            variance: 3,
+            max: 5,
+            round: 5,
+        }
+    }
 }
 
 impl Noise {
@@ -200,6 +238,14 @@ struct RawLoss {
 }
 
 impl Loss {
+    /// The loss where nothing else is set: a hundredth of `rho` a query, and a hundred queries. All of them together are an epsilon of 8.5
+    /// at a delta of one in a million, and a number of subjects has a standard deviation of about 7.
+    pub const DEFAULT: Self = Self {
+        query: MicroRho(MicroRho::PER_RHO / 100),
+        total: MicroRho(MicroRho::PER_RHO),
+        delta: DeltaExponent(6),
+    };
+
     /// What one query may lose, what all queries may lose together, and the delta of what is shown of it.
     ///
     /// # Errors

@@ -362,6 +362,24 @@ fn purposes_contain_each_other_as_in_the_ontology() {
     assert!(!Purpose::GeneralResearch.covers(&Purpose::ClinicalCare));
 }
 
+#[test]
+fn scopes_over_datasets_are_applied_at_every_tier() {
+    let person: DatasetName = "person".parse().unwrap();
+    let born = Columns::new([(name("born"), Transform::Clear)]).unwrap();
+    let one = Datasets::one(person, born, Rows::all());
+    for tier in [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records] {
+        assert_eq!(Scope { tier, ..base() }.check_applied(), Ok(()), "a dataset alone");
+        assert_eq!(Scope { tier, ..omop() }.check_applied(), Ok(()), "{tier}");
+        let datasets = one.clone();
+        let scope = Scope {
+            tier,
+            datasets,
+            ..omop()
+        };
+        assert_eq!(scope.check_applied(), Ok(()), "{tier} over one of them");
+    }
+}
+
 fn base() -> Scope {
     Scope {
         collection: "budapest.heart".parse().unwrap(),

@@ -5,8 +5,11 @@
 //! | `/concordat/hello/1` | [`Hello`], then [`HelloClosing`] | [`HelloReply`] |
 //! | `/concordat/roster/1` | [`RosterMessage`] | [`RosterMessage`] |
 //! | `/concordat/addresses/1` | [`AddressesFrame`] | [`AddressesFrame`] |
+//! | `/concordat/rules/1` | [`RulesFrame`] | [`RulesFrame`] |
+//! | `/concordat/probe/1` | [`ProbeRequest`] | [`ProbeReply`] |
 //! | `/concordat/catalog/2` | [`CatalogRequest`] | [`CatalogReply`] |
-//! | `/concordat/grant-columns/2` | [`GrantColumnsRequest`] | [`GrantColumnsReply`] |
+//! | `/concordat/grant-columns/3` | [`GrantColumnsRequest`] | [`GrantColumnsReply`] |
+//! | `/concordat/estimate/1` | [`EstimateRequest`] | [`EstimateReply`] |
 //! | `/concordat/negotiation/2` | [`NegotiationFrame`] | [`Reply`] |
 //! | `/concordat/query/1` | [`QueryFrame`], later [`Countersignature`] | [`QueryOpening`], Arrow IPC in chunks, [`QueryClosing`] |
 //! | `/concordat/receipt/1` | [`ReceiptRequest`], then [`Countersignature`]s | [`ReceiptReply`], then a [`Reply`] for each |
@@ -14,19 +17,29 @@
 //! | `/concordat/grant-heads/1` | [`GrantHeadsFrame`] | [`GrantHeadsReply`] |
 
 mod answer_digest;
+mod estimate;
 mod hello;
+mod probe;
 mod refusal;
+mod rules;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 pub use answer_digest::AnswerDigest;
+pub use estimate::{EstimateReply, EstimateRequest, EstimatedTerms};
 pub use hello::{Hello, HelloClosing, HelloRefusal, HelloReply, HelloStatement};
+pub use probe::{ProbeReply, ProbeRequest};
 pub use refusal::{Reason, Refusal, RefusalCode};
+pub use rules::{
+    EnforcedRules, MAX_RULES, RulesByTier, RulesError, RulesFrame, RulesOrder, RulesSender, RulesStatement, TierRules,
+    ValidRules, Weakening, WeakerRule,
+};
 
 use super::codec::Frame;
 use crate::audit::LedgerHead;
+use crate::collection::{CollectionRules, ColumnRole};
 use crate::grant::{Acknowledgement, GrantHeads, NewerNotices, Notice};
 use crate::ids::{CollectionName, ColumnName, DatasetName, GrantId, QueryId};
 use crate::membership::{AddressRecord, Roster};
@@ -35,6 +48,7 @@ use crate::query::{QueryEnvelope, Receipt};
 use crate::schema::ColumnKind;
 use crate::scope::{ProtectionName, Tier};
 use crate::signed::{CoSigned, MAX_DOCUMENT, Signed};
+use crate::text::Label;
 
 /// Limit for the largest signed document and the CBOR around it.
 const DOCUMENT_FRAME: usize = MAX_DOCUMENT + 64 * 1024;
@@ -103,7 +117,7 @@ pub struct CatalogReply {
 }
 
 impl Frame for CatalogReply {
-    const MAX: usize = DOCUMENT_FRAME;
+    const MAX: usize = 2 * DOCUMENT_FRAME;
 }
 
 /// What a peer may know about a collection before it has a grant: its structure, never a number that depends on single subjects.
@@ -152,6 +166,12 @@ pub struct CatalogColumn {
     pub kind: String,
     /// Its class: `direct-identifier`, `quasi-identifier`, `sensitive`, `ordinary`.
     pub class: String,
+    /// With which columns of the other datasets of its collection it joins. It names only what the catalog shows.
+    #[serde(default, skip_serializing_if = "is_value")]
+    pub role: ColumnRole,
+    /// The unit of its values, if it is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Label>,
 }
 
 /// Requests the columns that a grant shows of the current version of its collection.
@@ -171,13 +191,25 @@ impl Frame for GrantColumnsRequest {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum GrantColumnsReply {
     /// The datasets with their columns as they are stored; the scope of the grant states how each is transformed.
-    Datasets(Vec<GrantedDataset>),
+    Datasets(GrantedDatasets),
     /// There is no such grant for the caller, or it cannot be used now.
     Refused(Refusal),
 }
 
 impl Frame for GrantColumnsReply {
     const MAX: usize = DOCUMENT_FRAME;
+}
+
+/// The datasets that a grant shows, and what is declared about them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantedDatasets {
+    /// The datasets.
+    pub datasets: Vec<GrantedDataset>,
+    /// What conditions and groups may distinguish below tier `records`, as far as the grant shows it
+    /// ([`CollectionRules::shown_by`](crate::collection::CollectionRules::shown_by)); `None` if nothing can be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<CollectionRules>,
 }
 
 /// A dataset that a grant shows.
@@ -200,6 +232,13 @@ pub struct GrantedColumn {
     pub kind: ColumnKind,
     /// Whether no row of the dataset has a value in it: then its type is a guess, and fits to any other.
     pub empty: bool,
+    /// With which columns of the other datasets of the grant it joins. It names only what the grant shows.
+    #[serde(default, skip_serializing_if = "is_value")]
+    pub role: ColumnRole,
+}
+
+fn is_value(role: &ColumnRole) -> bool {
+    *role == ColumnRole::Value
 }
 
 /// A message of a negotiation.

@@ -13,10 +13,16 @@ pub const HELLO: StreamName = StreamName("/concordat/hello/1");
 pub const ROSTER: StreamName = StreamName("/concordat/roster/1");
 /// Addresses that nodes have stated since the roster.
 pub const ADDRESSES: StreamName = StreamName("/concordat/addresses/1");
+/// What a node states that it enforces below tier `records`.
+pub const RULES: StreamName = StreamName("/concordat/rules/1");
+/// What a node answers about a canary.
+pub const PROBE: StreamName = StreamName("/concordat/probe/1");
 /// Which collections a provider lists.
 pub const CATALOG: StreamName = StreamName("/concordat/catalog/2");
 /// What a grant shows: the datasets with their columns and types.
-pub const GRANT_COLUMNS: StreamName = StreamName("/concordat/grant-columns/2");
+pub const GRANT_COLUMNS: StreamName = StreamName("/concordat/grant-columns/3");
+/// How a query under a grant would be decided, before it is sent.
+pub const ESTIMATE: StreamName = StreamName("/concordat/estimate/1");
 /// Steps of negotiations.
 pub const NEGOTIATION: StreamName = StreamName("/concordat/negotiation/2");
 /// Changes of grants that the other side must learn of.
@@ -29,12 +35,15 @@ pub const QUERY: StreamName = StreamName("/concordat/query/1");
 pub const RECEIPT: StreamName = StreamName("/concordat/receipt/1");
 
 /// Every protocol between nodes.
-pub const ALL: [StreamName; 10] = [
+pub const ALL: [StreamName; 13] = [
     HELLO,
     ROSTER,
     ADDRESSES,
+    RULES,
+    PROBE,
     CATALOG,
     GRANT_COLUMNS,
+    ESTIMATE,
     NEGOTIATION,
     NOTICE,
     GRANT_HEADS,

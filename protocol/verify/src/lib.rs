@@ -98,8 +98,8 @@ fn query(valid: &ValidEvidence, keys: &KnownKeys) -> Result<Conclusion, VerifyEr
         valid.assertion.actor, query.from, query.sent_at, query.sql
     ));
     conclusion.state(&format!(
-        "answered by {} until {}: {} rows, {} bytes, {} values of a single row withheld, tier `{}`, {:?}",
-        query.to, receipt.at, receipt.rows, receipt.bytes, receipt.suppressed_cells, receipt.tier, receipt.outcome
+        "answered by {} until {}: {} rows, {} bytes, tier `{}`, {:?}",
+        query.to, receipt.at, receipt.rows, receipt.bytes, receipt.tier, receipt.outcome
     ));
     if let Ok(head) = receipt.ledger_head() {
         conclusion.state(&signed_head(&query.to, &head));

@@ -52,7 +52,6 @@ impl File {
             tier: Tier::Records,
             rows: 1,
             bytes: 7,
-            suppressed_cells: 0,
             answer: Digest32::ZERO,
             outcome: Outcome::Completed,
             decision,
@@ -96,6 +95,7 @@ impl File {
             purpose: Purpose::HealthResearch,
             sql: self.sql.clone(),
             version: None,
+            rules: None,
             sent_at: NOW,
             deadline: NOW.plus_seconds(60),
         }

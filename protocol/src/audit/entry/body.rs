@@ -1,14 +1,18 @@
 //! Everything that a node records: identifiers, digests and reasons; never data, never a query's text. Who or what caused it is
 //! recorded in the entry that contains it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
 use super::values::{Direction, GrantChange, KeyChange, Outcome};
 use crate::identity::InstitutionPublicKey;
-use crate::ids::{ActorId, DatasetName, Digest32, GrantId, InstitutionId, NegotiationId, NodeId, Nonce, QueryId};
+use crate::ids::{
+    ActorId, CollectionName, DatasetName, Digest32, GrantId, InstitutionId, NegotiationId, NodeId, Nonce, QueryId,
+};
 use crate::membership::{KeySuccession, NodeStart};
+use crate::probe::Mismatch;
 use crate::signed::Signed;
 use crate::text::{Label, Reason};
 use crate::time::Timestamp;
@@ -120,12 +124,31 @@ pub enum EntryBody {
         rows: u64,
         /// Digest of its manifest.
         manifest: Digest32,
+        /// Digest of what is declared about it from then on; left out in entries from before it was stated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        declared: Option<Digest32>,
     },
-    /// The columns of a dataset were classified.
+    /// A version of a collection of several datasets was imported.
+    CollectionImported {
+        /// The collection.
+        collection: CollectionName,
+        /// The version.
+        version: u64,
+        /// Datasets in it.
+        datasets: u32,
+        /// Rows in all of them.
+        rows: u64,
+        /// Digest of its manifest.
+        manifest: Digest32,
+        /// Digest of what is declared about it from then on; left out in entries from before it was stated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        declared: Option<Digest32>,
+    },
+    /// The columns of a dataset were classified, or what is declared about a collection was changed.
     DatasetClassified {
         /// The dataset.
         dataset: DatasetName,
-        /// Digest of the classification.
+        /// Digest of what is declared about it from then on, as versions state it.
         classification: Digest32,
     },
     /// A dataset was opened to requests.
@@ -165,6 +188,53 @@ pub enum EntryBody {
         dataset: DatasetName,
         /// Digest of the signed statement.
         statement: Digest32,
+    },
+    /// The queries of a person below `records` to a collection were locked.
+    ReleaseLocked {
+        /// The collection.
+        collection: CollectionName,
+        /// The person's institution.
+        institution: InstitutionId,
+        /// The person.
+        actor: ActorId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A steward proposed to unlock queries; they are unlocked when another steward approves it.
+    ReleaseUnlockProposed {
+        /// The collection.
+        collection: CollectionName,
+        /// The institution whose people are locked.
+        institution: InstitutionId,
+        /// The person; `None` for all people of the institution who are locked.
+        actor: Option<ActorId>,
+    },
+    /// Two stewards unlocked queries.
+    ReleaseUnlocked {
+        /// The collection.
+        collection: CollectionName,
+        /// The institution whose people were locked.
+        institution: InstitutionId,
+        /// The person; `None` for all people of the institution who were locked.
+        actor: Option<ActorId>,
+    },
+    /// A steward acknowledged that answers below `records` which are missing since a restore do not count.
+    AnswersAcknowledged {
+        /// The collection that they are about.
+        collection: CollectionName,
+        /// Until when answers are known.
+        known_until: Timestamp,
+    },
+    /// Loss of privacy was reserved for a query with private figures, before anything was computed. It counts whatever became of the query.
+    BudgetReserved {
+        /// The query.
+        query: QueryId,
+        /// The collection that it is about.
+        collection: CollectionName,
+        /// What was reserved, in millionths of `rho`.
+        micro_rho: u64,
+        /// What is left for the institution and the collection, in millionths of `rho`.
+        left: u64,
     },
     /// A snapshot of the data directory was made.
     SnapshotMade {
@@ -290,7 +360,8 @@ pub enum EntryBody {
         /// All of them began before this time.
         before: Timestamp,
     },
-    /// Queries of a peer were refused before any policy was evaluated.
+    /// Queries of a peer, or of one of the institution's people, were refused without a decision that is recorded: before a policy was
+    /// evaluated, or, of its own people, while they were planned.
     QueriesRefused {
         /// How many: one, or all of one minute together.
         count: u32,
@@ -374,6 +445,28 @@ pub enum EntryBody {
         /// How the two starts relate.
         reason: Reason,
     },
+    /// A peer announced other rules below tier `records` than before, or its first ones.
+    RulesAnnounced {
+        /// The node.
+        node: NodeId,
+        /// Its institution.
+        institution: InstitutionId,
+        /// Digest of the signed statement.
+        statement: Digest32,
+        /// Whether one of the rules protects less than before.
+        weaker: bool,
+    },
+    /// The answers of a peer to a probe are not as it announces, or in another way than before.
+    RulesMismatch {
+        /// The node.
+        node: NodeId,
+        /// Its institution.
+        institution: InstitutionId,
+        /// Digest of the signed statement that they were compared with.
+        statement: Digest32,
+        /// What is not as announced.
+        found: BTreeSet<Mismatch>,
+    },
     /// A peer showed a statement that another start of this node has signed: a copy of this node runs, or this node is one.
     OwnStartShown {
         /// Digest of the signed statement.
@@ -407,6 +500,8 @@ impl EntryBody {
             hosts.len()
         } else if let Self::UserAdded { roles, .. } | Self::UserChanged { roles, .. } = self {
             roles.len()
+        } else if let Self::RulesMismatch { found, .. } = self {
+            found.len()
         } else {
             0
         }

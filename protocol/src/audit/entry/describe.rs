@@ -1,6 +1,7 @@
 //! Entries as short sentences, for `audit tail` and the console.
 
 use super::{Direction, EntryBody, GrantChange, KeyChange, Outcome};
+use crate::ids::{ActorId, Digest32, InstitutionId};
 
 impl EntryBody {
     /// What happened, as one sentence.
@@ -44,11 +45,30 @@ impl EntryBody {
                 format!("roster {number} ({}) was refused: {reason}", digest.short())
             }
             Self::DatasetImported {
-                dataset, version, rows, ..
-            } => {
-                format!("version {version} of {dataset} was imported, {rows} rows")
-            }
-            Self::DatasetClassified { dataset, .. } => format!("{dataset} was classified"),
+                dataset,
+                version,
+                rows,
+                declared,
+                ..
+            } => format!(
+                "version {version} of {dataset} was imported, {rows} rows{}",
+                declared_as(declared.as_ref())
+            ),
+            Self::CollectionImported {
+                collection,
+                version,
+                datasets,
+                rows,
+                declared,
+                ..
+            } => format!(
+                "version {version} of {collection} was imported, {rows} rows in {datasets} datasets{}",
+                declared_as(declared.as_ref())
+            ),
+            Self::DatasetClassified {
+                dataset,
+                classification,
+            } => format!("{dataset} was classified{}", declared_as(Some(classification))),
             Self::DatasetPublished { dataset } => format!("{dataset} was published"),
             Self::DatasetWithdrawn { dataset } => format!("{dataset} was withdrawn"),
             Self::DatasetLimited { dataset, .. } => format!("the limits of {dataset} were set"),
@@ -64,6 +84,43 @@ impl EntryBody {
             Self::DatasetErased { dataset, statement } => {
                 format!("{dataset} was erased, statement {}", statement.short())
             }
+            Self::ReleaseLocked {
+                collection,
+                actor,
+                reason,
+                ..
+            } => format!("queries of {actor} below records to {collection} were locked: {reason}"),
+            Self::ReleaseUnlockProposed {
+                collection,
+                institution,
+                actor,
+            } => format!(
+                "it was proposed to unlock queries of {} below records to {collection}",
+                people(institution, actor.as_ref())
+            ),
+            Self::ReleaseUnlocked {
+                collection,
+                institution,
+                actor,
+            } => format!(
+                "queries of {} below records to {collection} were unlocked",
+                people(institution, actor.as_ref())
+            ),
+            Self::AnswersAcknowledged {
+                collection,
+                known_until,
+            } => format!(
+                "it was acknowledged that answers about {collection} are known until {} only",
+                known_until.exact()
+            ),
+            Self::BudgetReserved {
+                query,
+                collection,
+                micro_rho,
+                left,
+            } => format!(
+                "{micro_rho} millionths of rho were reserved for query {query} of {collection}, and {left} are left"
+            ),
             Self::SnapshotMade { snapshot, .. } => format!("snapshot {} was made", snapshot.short()),
             Self::SnapshotRestored { snapshot, .. } => {
                 format!("the node was restored from snapshot {}", snapshot.short())
@@ -179,6 +236,33 @@ impl EntryBody {
                 reason,
                 ..
             } => format!("ALARM: node {} of {institution} was refused: {reason}", node.short()),
+            Self::RulesAnnounced {
+                node,
+                institution,
+                statement,
+                weaker,
+            } => {
+                let weaker = if *weaker { ", weaker than before" } else { "" };
+                format!(
+                    "node {} of {institution} announced rules {}{weaker}",
+                    node.short(),
+                    statement.short()
+                )
+            }
+            Self::RulesMismatch {
+                node,
+                institution,
+                statement,
+                found,
+            } => {
+                let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+                format!(
+                    "node {} of {institution} does not answer a probe as in its rules {}: {}",
+                    node.short(),
+                    statement.short(),
+                    found.join("; ")
+                )
+            }
             Self::OwnStartShown { stops: true, .. } => {
                 "ALARM: this node is a copy, or an older copy, of a node that peers know".to_owned()
             }
@@ -208,6 +292,16 @@ impl EntryBody {
         };
         format!("query {} was {verdict}{why}", request.short())
     }
+}
+
+/// The one person, or all of the institution.
+fn people(institution: &InstitutionId, actor: Option<&ActorId>) -> String {
+    actor.map_or_else(|| format!("all people of {institution}"), ToString::to_string)
+}
+
+/// By its digest, what is declared from then on.
+fn declared_as(declared: Option<&Digest32>) -> String {
+    declared.map_or_else(String::new, |declared| format!(", declared as {}", declared.short()))
 }
 
 impl GrantChange {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ids::{ActorId, InstitutionId, NodeId, QueryId};
+use crate::ids::{ActorId, CollectionName, DatasetName, InstitutionId, NodeId, QueryId};
 use crate::text::{Label, Reason};
 
 fn decision(reasons: usize) -> LedgerEntry {
@@ -58,6 +58,114 @@ fn sentences_name_who_and_why() {
         roles: vec![Label::new("steward").unwrap()],
     };
     assert_eq!(added.describe(), "eva@budapest was added as steward");
+    let imported = EntryBody::CollectionImported {
+        collection: CollectionName::new("omop").unwrap(),
+        version: 2,
+        datasets: 39,
+        rows: 400,
+        manifest: Digest32::ZERO,
+        declared: None,
+    };
+    assert_eq!(
+        imported.describe(),
+        "version 2 of omop was imported, 400 rows in 39 datasets"
+    );
+    let declared = EntryBody::DatasetClassified {
+        dataset: DatasetName::new("heart").unwrap(),
+        classification: Digest32::ZERO,
+    };
+    assert_eq!(declared.describe(), "heart was classified, declared as 00000000");
+}
+
+#[test]
+fn version_that_states_no_declarations_is_read() {
+    let imported = |declared| LedgerEntry {
+        body: EntryBody::DatasetImported {
+            dataset: DatasetName::new("heart").unwrap(),
+            version: 2,
+            rows: 400,
+            manifest: Digest32::ZERO,
+            declared,
+        },
+        ..decision(0)
+    };
+    let names_it = |bytes: &[u8]| bytes.windows(8).any(|part| part == b"declared");
+    for declared in [None, Some(Digest32::from_bytes([7; 32]))] {
+        let entry = imported(declared);
+        let bytes = entry.encode().unwrap();
+        assert_eq!(
+            names_it(&bytes),
+            declared.is_some(),
+            "entries from before are the same bytes"
+        );
+        assert_eq!(LedgerEntry::decode(&bytes).unwrap(), entry);
+    }
+}
+
+#[test]
+fn sentences_about_locked_queries_name_whose_they_are() {
+    let collection = CollectionName::new("heart").unwrap();
+    let institution = InstitutionId::new("zurich").unwrap();
+    let eva = ActorId::new("eva@zurich").unwrap();
+    let locked = EntryBody::ReleaseLocked {
+        collection: collection.clone(),
+        institution: institution.clone(),
+        actor: eva.clone(),
+        reason: Reason::new("limits").unwrap(),
+    };
+    assert_eq!(
+        locked.describe(),
+        "queries of eva@zurich below records to heart were locked: limits"
+    );
+    let unlocked = |actor| EntryBody::ReleaseUnlocked {
+        collection: collection.clone(),
+        institution: institution.clone(),
+        actor,
+    };
+    assert_eq!(
+        unlocked(Some(eva)).describe(),
+        "queries of eva@zurich below records to heart were unlocked"
+    );
+    assert_eq!(
+        unlocked(None).describe(),
+        "queries of all people of zurich below records to heart were unlocked"
+    );
+    let proposed = EntryBody::ReleaseUnlockProposed {
+        collection,
+        institution,
+        actor: None,
+    };
+    assert_eq!(
+        proposed.describe(),
+        "it was proposed to unlock queries of all people of zurich below records to heart"
+    );
+}
+
+#[test]
+fn sentence_about_missing_answers_names_their_time() {
+    let acknowledged = EntryBody::AnswersAcknowledged {
+        collection: CollectionName::new("heart").unwrap(),
+        known_until: Timestamp::from_millis(1_800_000_000_000),
+    };
+    assert_eq!(
+        acknowledged.describe(),
+        "it was acknowledged that answers about heart are known until 2027-01-15T08:00:00Z only"
+    );
+}
+
+#[test]
+fn sentence_about_reserved_loss_names_what_is_left() {
+    let query = QueryId::from_bytes([1; 16]);
+    let reserved = EntryBody::BudgetReserved {
+        query,
+        collection: CollectionName::new("heart").unwrap(),
+        micro_rho: 10_000,
+        left: 990_000,
+    };
+    assert_eq!(
+        reserved.describe(),
+        format!("10000 millionths of rho were reserved for query {query} of heart, and 990000 are left")
+    );
 }
 
 #[test]

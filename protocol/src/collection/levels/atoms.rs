@@ -204,10 +204,32 @@ impl AtomSet {
 
 /// A condition on one column in the three-valued logic of SQL: the atoms for which it is true and those for which it is false. For
 /// the others, which can only be the missing values, it is neither.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawAtomTest")]
 pub struct AtomTest {
     is_true: AtomSet,
     is_false: AtomSet,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAtomTest {
+    is_true: AtomSet,
+    is_false: AtomSet,
+}
+
+impl TryFrom<RawAtomTest> for AtomTest {
+    type Error = DifferentLevels;
+    /// No atom is both, and both sets are of one column.
+    fn try_from(raw: RawAtomTest) -> Result<Self, DifferentLevels> {
+        if !raw.is_true.intersection(&raw.is_false)?.is_empty() {
+            return Err(DifferentLevels);
+        }
+        Ok(Self {
+            is_true: raw.is_true,
+            is_false: raw.is_false,
+        })
+    }
 }
 
 impl AtomTest {
@@ -244,6 +266,23 @@ impl AtomTest {
         Self {
             is_true: self.is_false,
             is_false: self.is_true,
+        }
+    }
+
+    /// The one test that is true for the same atoms, for where it does not matter whether a condition is false or neither: a comparison is
+    /// neither for missing values, and `IS NULL` and `IS NOT NULL` are false for all others.
+    #[must_use]
+    pub fn where_true(self) -> Self {
+        let others = self.is_true.complement();
+        let is_all = others.clone().with_null(false).is_empty();
+        let is_false = if self.is_true.has_null() || is_all {
+            others
+        } else {
+            others.with_null(false)
+        };
+        Self {
+            is_true: self.is_true,
+            is_false,
         }
     }
 

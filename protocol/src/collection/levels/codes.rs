@@ -14,6 +14,11 @@ use super::values::{Listed, ListedValues};
 use crate::ids::{ColumnName, DatasetName, LevelName};
 use crate::scope::{Kind, Value};
 
+/// The level that groups by the column use: the codes that are listed, each by itself, and all others together.
+pub const LISTED_LEVEL: &str = "listed";
+/// The level that groups by the names of the codes use: the codes that are listed, by the name that [`CodeNames`] has for each.
+pub const NAMED_LEVEL: &str = "named";
+
 /// A reference dataset with each code and those above it, as pairs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +114,13 @@ impl Codes {
         contents.fits(self.kind.kind())
     }
 
+    /// Takes another kind, if no group lists codes of this one.
+    pub(in crate::collection) fn adopt(&mut self, kind: CodeKind) {
+        if self.levels.is_empty() {
+            self.kind = kind;
+        }
+    }
+
     /// What the codes are.
     pub const fn kind(&self) -> CodeKind {
         self.kind
@@ -134,6 +146,16 @@ impl Codes {
         self.levels.get(name)
     }
 
+    /// The codes that groups by the column list; `None` if there is no such list.
+    pub fn listed(&self) -> Option<&ListedValues> {
+        self.levels.get(&LevelName::new(LISTED_LEVEL).ok()?)
+    }
+
+    /// The codes that groups by their names list; `None` if there is no such list.
+    pub fn named(&self) -> Option<&ListedValues> {
+        self.levels.get(&LevelName::new(NAMED_LEVEL).ok()?)
+    }
+
     pub(super) fn raw_levels(&self) -> BTreeMap<LevelName, Vec<Listed>> {
         let levels = self.levels.iter();
         levels.map(|(name, values)| (name.clone(), values.raw())).collect()
@@ -152,7 +174,7 @@ impl Codes {
     pub(super) fn decide(&self, comparison: &Comparison) -> Result<CodeSet, Undecided> {
         match comparison {
             Comparison::Equal(_) | Comparison::NotEqual(_) | Comparison::In(_) | Comparison::NotIn(_) => {
-                self.named(comparison.literals())
+                self.set_of(comparison.literals())
             }
             Comparison::Prefix(prefix) if self.kind == CodeKind::Text => {
                 CodeSet::with_prefix(prefix).map_err(|_| Undecided::TooLong)
@@ -168,7 +190,7 @@ impl Codes {
         }
     }
 
-    fn named(&self, literals: Vec<&Value>) -> Result<CodeSet, Undecided> {
+    fn set_of(&self, literals: Vec<&Value>) -> Result<CodeSet, Undecided> {
         if literals.iter().any(|literal| literal.kind() != self.kind.kind()) {
             return Err(Undecided::OtherKind {
                 expected: self.kind.label(),

@@ -58,7 +58,10 @@ pub enum Undecided {
         nearest: Vec<Value>,
     },
     /// It distinguishes values that are not listed, or some of those that have one label.
-    #[error("the condition distinguishes values that the declared levels do not; the nearest are {}", quoted(.nearest))]
+    #[error(
+        "the condition distinguishes values that the declared levels do not; the nearest are {}; the others are `NOT IN` all listed values",
+        quoted(.nearest)
+    )]
     NotListed {
         /// The labels of the nearest listed values.
         nearest: Vec<String>,

@@ -1,6 +1,7 @@
 //! Levels by edges: the atoms are what lies between two neighboring edges.
 
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 
 use serde::{Deserialize, Serialize};
 
@@ -256,6 +257,19 @@ impl Edges {
     /// The levels that are left if ages are shown in bands.
     pub(super) fn in_bands(&self, width: BandWidth) -> Option<Self> {
         self.with_edges(&self.at_bands(width), Reading::Ages)
+    }
+
+    /// The edges that another column has too, with those coarser levels that have the same edges there. `None` without any, and for values of
+    /// another kind or that are shown in another way.
+    pub(super) fn common(&self, other: &Self) -> Option<Self> {
+        let are_alike = discriminant(&self.axis) == discriminant(&other.axis) && self.reading == other.reading;
+        let theirs = other.axis.points();
+        let points = self.axis.points().into_iter();
+        let kept = positions(points.map(|point| are_alike && theirs.binary_search(&point).is_ok()));
+        let mut left = self.with_edges(&kept, self.reading)?;
+        let axis = |edges: &Self, name: &LevelName| edges.level(name).map(|level| level.axis);
+        left.levels.retain(|name, _| axis(self, name) == axis(other, name));
+        Some(left)
     }
 
     /// The positions of edges at the beginning of a year that is distinguished from the one before.

@@ -104,6 +104,37 @@ impl ListedValues {
         self.labels.get(usize::from(atom)).cloned()
     }
 
+    /// The values that either lists. `None` if a value has two labels, and if they are too many or of two kinds.
+    pub(super) fn union(&self, other: &Self) -> Option<Self> {
+        let mut listed = self.listed.clone();
+        for entry in &other.listed {
+            match self.position(&entry.value).and_then(|at| self.listed.get(at)) {
+                Some(known) if known == entry => {}
+                Some(_) => return None,
+                None => listed.push(entry.clone()),
+            }
+        }
+        Self::check(listed).ok()
+    }
+
+    /// For each atom the one of another list with exactly the same values.
+    pub(super) fn same_atoms(&self, other: &Self) -> Vec<Option<u16>> {
+        let values = |list: &Self, atom: Option<u16>| -> BTreeSet<Value> {
+            let of_atoms = list.listed.iter().zip(&list.atoms);
+            let of_atom = of_atoms.filter(|(_, of)| atom.is_none_or(|atom| **of == atom));
+            of_atom.map(|(listed, _)| listed.value.clone()).collect()
+        };
+        let same = |atom: u16| {
+            if atom == self.rest() {
+                return (values(self, None) == values(other, None)).then(|| other.rest());
+            }
+            let ours = values(self, Some(atom));
+            let theirs = other.atom_of_value(ours.first()?)?;
+            (values(other, Some(theirs)) == ours).then_some(theirs)
+        };
+        (0..self.atoms()).map(same).collect()
+    }
+
     /// The atom of a value; `None` for one that is missing or of another kind.
     pub(super) fn atom_of(&self, value: Datum<'_>) -> Option<u16> {
         let value = owned(value, self.kind()?)?;
@@ -173,8 +204,11 @@ impl ListedValues {
     }
 
     fn atom_of_value(&self, value: &Value) -> Option<u16> {
-        let at = self.listed.binary_search_by(|listed| listed.value.cmp(value)).ok()?;
-        self.atoms.get(at).copied()
+        self.atoms.get(self.position(value)?).copied()
+    }
+
+    fn position(&self, value: &Value) -> Option<usize> {
+        self.listed.binary_search_by(|listed| listed.value.cmp(value)).ok()
     }
 
     /// The atom of all values that are not listed.

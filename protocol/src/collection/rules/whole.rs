@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::kind::{ColumnRole, DatasetKind, KeyLink};
-use super::super::levels::{Contents, Levels};
+use super::super::levels::{CodeKind, Contents, Levels};
 use super::dataset::DatasetRules;
 use super::error::{Errors, MAX_COLUMNS, MAX_DATASETS, RuleProblem};
 use crate::ids::{ColumnName, DatasetName};
+use crate::schema::ColumnKind;
 
 /// The datasets of a collection.
 pub(super) type Datasets = BTreeMap<DatasetName, DatasetRules>;
@@ -17,6 +18,7 @@ pub(super) fn complete(datasets: &mut Datasets, errors: &mut Errors) {
         declare_roles(name, rules, errors);
     }
     check_size(datasets, errors);
+    adopt_kinds(datasets);
     for (name, rules) in &*datasets {
         check_columns(name, rules, errors);
         check_subject(name, rules, errors);
@@ -25,6 +27,47 @@ pub(super) fn complete(datasets: &mut Datasets, errors: &mut Errors) {
     }
     check_cycles(datasets, errors);
     check_subjects(datasets, errors);
+}
+
+/// Codes of a column that has no values yet are of the kind of the column that they refer to.
+fn adopt_kinds(datasets: &mut Datasets) {
+    let mut adopted = Vec::new();
+    for (name, rules) in &*datasets {
+        for (column, declared) in &rules.columns {
+            let Levels::Codes(codes) = &declared.levels else {
+                continue;
+            };
+            let hierarchy = codes.hierarchy().map(|found| (&found.dataset, &found.ancestor));
+            let names = codes.names().map(|found| (&found.dataset, &found.code));
+            let mut referred = hierarchy.into_iter().chain(names);
+            let kind = referred.find_map(|(dataset, key)| code_kind(datasets.get(dataset)?.column(key)?.contents));
+            if let Some(kind) = kind.filter(|_| declared.contents == Contents::Empty) {
+                adopted.push((name.clone(), column.clone(), kind));
+            }
+        }
+    }
+    for (name, column, kind) in adopted {
+        let found = datasets.get_mut(&name).and_then(|rules| rules.columns.get_mut(&column));
+        if let Some(Levels::Codes(codes)) = found.map(|found| &mut found.levels) {
+            codes.adopt(kind);
+        }
+    }
+}
+
+/// What a column contains as codes; `None` if it has no values, or others.
+const fn code_kind(contents: Contents) -> Option<CodeKind> {
+    match contents {
+        Contents::Of(ColumnKind::Int) => Some(CodeKind::Int),
+        Contents::Of(ColumnKind::Text) => Some(CodeKind::Text),
+        Contents::Empty
+        | Contents::Of(
+            ColumnKind::Float
+            | ColumnKind::Boolean
+            | ColumnKind::Date
+            | ColumnKind::Timestamp
+            | ColumnKind::TimestampUtc,
+        ) => None,
+    }
 }
 
 /// Gives the column of the subject and those that lead to the owner their roles, if no other is declared.

@@ -100,6 +100,33 @@ fn negation_of_a_condition_excludes_missing_values() {
     assert!(not_null.and(&below).unwrap().negation().passing().has_null());
 }
 
+/// Rows are kept by what is true: all conditions that are true for the same atoms are one test then.
+#[test]
+fn condition_where_true_is_that_of_its_atoms() {
+    let levels = edges(ints(vec![10, 20]), ColumnKind::Int);
+    let decide = |comparison: Comparison| levels.decide(&comparison).unwrap();
+    let less = decide(Comparison::Less(Value::Int(10)));
+    let more = decide(Comparison::AtLeast(Value::Int(10)));
+    let present = decide(Comparison::IsNotNull);
+    let missing = decide(Comparison::IsNull);
+    let both = less.and(&present).unwrap();
+    assert_ne!(both, less);
+    for (condition, expected) in [
+        (both, less.clone()),
+        (less.or(&more).unwrap(), present.clone()),
+        (less.clone(), less.clone()),
+        (present.clone(), present),
+        (missing.clone(), missing.clone()),
+        (
+            missing.or(&less).unwrap(),
+            more.and(&missing.negation()).unwrap().negation(),
+        ),
+    ] {
+        assert_eq!(condition.passing(), expected.passing());
+        assert_eq!(condition.where_true(), expected);
+    }
+}
+
 #[test]
 fn every_value_belongs_to_one_atom() {
     let numbers = edges(vec![float(0.0), float(1.5)], ColumnKind::Float);
@@ -189,6 +216,12 @@ fn undecided_condition_names_the_nearest_levels() {
         let found = values.decide(&Comparison::Equal(Value::Int(value)));
         assert_eq!(found, Err(Undecided::NotListed { nearest }), "{value}");
     }
+    let unlisted = values.decide(&Comparison::NotIn(vec![Value::Int(1), Value::Int(9)]));
+    let sentence = unlisted.unwrap_err().to_string();
+    assert!(
+        sentence.ends_with("the nearest are `two`; the others are `NOT IN` all listed values"),
+        "{sentence}"
+    );
     assert_eq!(
         values.decide(&Comparison::Less(Value::Int(2))),
         Err(Undecided::NotOrdered)

@@ -409,3 +409,23 @@ fn parts_of_rules_are_checked_when_decoded() {
     refused::<CodeSet>(r#"{"kind":"text","rest":false,"prefixes":[],"codes":[{"int":1}]}"#);
     assert!(serde_json::from_str::<Levels>(r#"{"edges":{"axis":{"int":[10]},"reading":"ages","levels":{}}}"#).is_ok());
 }
+
+/// An atom for which a condition is both, and sets of columns with different levels.
+#[test]
+fn condition_that_is_true_and_false_is_refused() {
+    #[derive(Serialize)]
+    struct Sets<'a> {
+        is_true: &'a AtomSet,
+        is_false: &'a AtomSet,
+    }
+    let test = Levels::Truth.decide(&Comparison::Equal(Value::Bool(true))).unwrap();
+    assert_eq!(decode::<AtomTest>(&encode(&test).unwrap()).unwrap(), test);
+    let other = Levels::None.all();
+    for is_false in [test.passing(), &other] {
+        let sets = Sets {
+            is_true: test.passing(),
+            is_false,
+        };
+        assert!(decode::<AtomTest>(&encode(&sets).unwrap()).is_err());
+    }
+}

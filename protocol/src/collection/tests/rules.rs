@@ -388,3 +388,37 @@ fn problems(raw: RawCollectionRules, known: &KnownColumns) -> Vec<(String, RuleP
     let errors = CollectionRules::check(raw, known).unwrap_err();
     errors.into_iter().map(|error| (at(&error), error.problem)).collect()
 }
+
+/// A table of a data model that has no rows in one place: nothing shows what its codes are, but for what they refer to.
+#[test]
+fn codes_without_values_are_of_the_kind_that_they_refer_to() {
+    let mut raw = clinical();
+    rules_of(&mut raw, "condition", "code").levels = RawLevels::None;
+    let RawLevels::Codes { hierarchy, names, .. } = code_levels("above") else {
+        panic!("they are codes");
+    };
+    rules_of(&mut raw, "visit", "empty").levels = RawLevels::Codes {
+        hierarchy,
+        names,
+        levels: BTreeMap::new(),
+    };
+    let kind_of = |kind: ColumnKind| {
+        let mut datasets: BTreeMap<_, _> = known()
+            .iter()
+            .map(|(name, found)| (name.clone(), found.clone()))
+            .collect();
+        datasets.insert(
+            dataset("concept"),
+            columns(&[("code", kind), ("name", ColumnKind::Text)]),
+        );
+        datasets.insert(dataset("ancestor"), columns(&[("above", kind), ("below", kind)]));
+        let rules = CollectionRules::check(raw.clone(), &KnownColumns::new(datasets)).unwrap();
+        let visit = rules.dataset(&dataset("visit")).unwrap();
+        let Levels::Codes(codes) = visit.column(&column("empty")).unwrap().levels() else {
+            panic!("they are codes");
+        };
+        codes.kind()
+    };
+    assert_eq!(kind_of(ColumnKind::Int), CodeKind::Int);
+    assert_eq!(kind_of(ColumnKind::Text), CodeKind::Text);
+}

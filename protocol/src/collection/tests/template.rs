@@ -270,6 +270,45 @@ fn references_of_a_template_are_found_in_any_case() {
     assert_eq!(apply(Origin::User).unwrap_err()[0].problem, problem);
 }
 
+/// A list that was fixed when the collection was published is not lost when the template of its data model is applied again.
+#[test]
+fn lists_of_codes_stay_unless_a_template_states_some() {
+    let of_codes = |lists: &[(&str, &str)]| TemplateColumn {
+        levels: Some(TemplateLevels::Codes {
+            hierarchy: None,
+            names: None,
+            levels: lists
+                .iter()
+                .map(|(name, code)| (level(name), listed(&[(text(code), *code)])))
+                .collect(),
+        }),
+        ..TemplateColumn::default()
+    };
+    let lists_after = |before: RawLevels, declared: TemplateColumn| {
+        let template = of_datasets(vec![entry("other", None, vec![("x", declared)])]);
+        let mut base = RawCollectionRules::default();
+        let rules = RawColumnRules {
+            levels: before,
+            ..RawColumnRules::default()
+        };
+        let columns = &mut base.datasets.entry(dataset("other")).or_default().columns;
+        columns.insert(column("x"), rules);
+        let applied = template.apply(base, &known(), Origin::User).unwrap();
+        let RawLevels::Codes { levels, .. } = &applied.datasets[&dataset("other")].columns[&column("x")].levels else {
+            panic!("{applied:?}")
+        };
+        levels.keys().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let before = || RawLevels::Codes {
+        hierarchy: None,
+        names: None,
+        levels: BTreeMap::from([(level("listed"), listed(&[(text("A"), "A")]))]),
+    };
+    assert_eq!(lists_after(before(), of_codes(&[])), ["listed"]);
+    assert_eq!(lists_after(before(), of_codes(&[("chapters", "B")])), ["chapters"]);
+    assert_eq!(lists_after(RawLevels::Truth, of_codes(&[])), Vec::<String>::new());
+}
+
 /// A file of a user changes what was declared before, and leaves the rest.
 #[test]
 fn template_changes_the_rules_before_it() {

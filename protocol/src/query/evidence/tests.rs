@@ -110,6 +110,7 @@ impl Parts {
             purpose: Purpose::HealthResearch,
             sql: "SELECT 1".to_owned(),
             version: None,
+            rules: None,
             sent_at: NOW,
             deadline: NOW.plus_seconds(60),
         };
@@ -124,7 +125,6 @@ impl Parts {
             tier: Tier::Records,
             rows: 1,
             bytes: 7,
-            suppressed_cells: 0,
             answer: Digest32::ZERO,
             outcome: Outcome::Completed,
             decision: Digest32::ZERO,
