@@ -31,6 +31,7 @@
 
 mod contents;
 mod create;
+mod draft;
 mod erased;
 mod error;
 mod files;

@@ -18,9 +18,9 @@
 //! 1. The lock is taken: from here on no other process uses the directory.
 //! 2. Files that a killed process had only partly written are removed; they were never objects.
 //! 3. Every file must be 0600 and every folder 0700.
-//! 4. The format must be known; a newer one is rejected before anything is changed.
+//! 4. The format must be one that is opened; a newer one, or one that is too old, is rejected before anything is changed.
 //! 5. The master key is unlocked, and the state database is opened with its key. The state must know the master key file.
-//! 6. An older format is migrated.
+//! 6. What an older format has is still read, so only its number is replaced.
 //!
 //! Nothing is requested from a remote store before it is used, so a node starts while its store is down.
 
@@ -42,14 +42,12 @@ use concordat_protocol::{ids::InstitutionId, time::Timestamp};
 use object_store::ObjectStore;
 
 pub use error::StorageError;
-#[cfg(test)]
-pub(crate) use master_file::forget as forget_master_key_file;
 pub use master_file::{MASTER_KEY_FILE, MASTER_KEY_RECORD};
 
 use crate::{
     answers::{AnswerStore, note_older_copy},
     catalog::Catalog,
-    ingest::{Upload, UploadWriter},
+    ingest::{Archived, IngestError, Source, Upload, UploadWriter, unpack},
     ledger::{Ledger, LedgerError},
     meta::SealedDb,
     objects::{DurableStore, LocationError, ObjectLocation, RemoteStore},
@@ -182,15 +180,19 @@ impl Storage {
             return Err(StorageError::Missing { dir: dir.to_owned() });
         }
         let lock = files::lock(dir)?;
-        files::remove_unfinished(&dir.join("objects"))?;
         files::remove_uploads(dir)?;
-        files::check_modes(dir)?;
+        files::remove_unfinished_and_check_modes(dir)?;
         let found = format::read(dir)?;
         let master = MasterKey::unlock(&master_key(dir), provider)?;
         let storage = Self::start(dir, master, lock, location, layer)?;
         storage.0.master.strengthen(provider);
         if found < format::CURRENT {
-            storage.migrate(found)?;
+            tracing::info!(
+                from = found,
+                to = format::CURRENT,
+                "the data directory has the current format from now on"
+            );
+            format::write(dir)?;
         }
         Ok(storage)
     }
@@ -211,7 +213,7 @@ impl Storage {
         file.check(&master_key(dir), master.file())?;
         master.bind(Arc::new(file));
         files::tighten(&dir.join(files::SLED))?;
-        let folder = dir.join("objects");
+        let folder = dir.join(files::OBJECTS);
         let remote = match location {
             ObjectLocation::Local => None,
             ObjectLocation::S3(location) => Some(RemoteStore::open(
@@ -246,16 +248,6 @@ impl Storage {
             remote,
             _lock: lock,
         })))
-    }
-
-    /// Each step can be repeated, so a process that is killed here does no harm.
-    fn migrate(&self, found: u32) -> Result<(), StorageError> {
-        tracing::info!(from = found, to = format::CURRENT, "migrating the data directory");
-        if found < 2 {
-            self.0.master.rewrite()?;
-            self.0.catalog.migrate_from_1()?;
-        }
-        format::write(&self.0.dir)
     }
 
     /// The data directory.
@@ -301,6 +293,19 @@ impl Storage {
     pub fn begin_upload(&self) -> Result<UploadWriter, StorageError> {
         let dir = self.0.dir.join(files::UPLOADS);
         Upload::begin(&dir).map_err(|source| StorageError::io("write to", &dir, source))
+    }
+
+    /// Unpacks those files of an archive that `is_wanted` selects by their names, at most `most`, as uploads.
+    ///
+    /// # Errors
+    /// As [`unpack`].
+    pub fn unpack(
+        &self,
+        archive: &Source,
+        most: usize,
+        is_wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Archived, IngestError> {
+        unpack(archive, &self.0.dir.join(files::UPLOADS), most, is_wanted)
     }
 
     /// The private keys of the institution and its node.

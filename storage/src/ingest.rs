@@ -56,6 +56,7 @@
 //! - **Privacy.** Errors, notes and rejects contain the numbers of lines or rows, column names and reasons, never the contents of a
 //!   cell.
 
+mod archived;
 mod block;
 mod column_reading;
 mod column_stats;
@@ -87,6 +88,7 @@ mod row;
 mod row_source;
 mod serial_day;
 mod source;
+mod spellings;
 mod spreadsheet;
 #[cfg(test)]
 mod tests;
@@ -94,6 +96,7 @@ mod text;
 mod typed_batches;
 mod upload;
 
+pub use archived::{Archived, LeftOut, unpack};
 pub use compression::Compression;
 pub use count::{Column, Subject};
 pub use csv::Delimiter;
@@ -111,5 +114,6 @@ pub(crate) use parse_field::data_type;
 pub use proposal::{Proposal, Statement, TextReason};
 pub use rejects::{Discard, MAX_LISTED_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
 pub use source::Source;
+pub use spellings::ColumnSpellings;
 pub use typed_batches::{Batches, batches};
 pub use upload::{Upload, UploadWriter};

@@ -21,6 +21,7 @@ mod db;
 mod error;
 mod export;
 mod head;
+mod sled_files;
 mod tree;
 
 pub use batch::Batch;

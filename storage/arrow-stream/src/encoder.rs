@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::buffer::Buffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::ipc::writer::StreamWriter;
+use arrow::ipc::writer::{StreamEncoder as MessageEncoder, StreamWriter};
+use bytes::Bytes;
 
 use super::batch::excess_digits;
 use super::schema::layout;
@@ -52,7 +54,10 @@ pub enum EncodeError {
 
 /// Writes rows as a stream that [`super::CheckedStream`] reads.
 pub struct StreamEncoder {
+    /// Writes the columns and the end marker, and contains what was not taken yet.
     writer: StreamWriter<Vec<u8>>,
+    /// Makes messages of rows, without copying them.
+    messages: MessageEncoder,
     schema: SchemaRef,
 }
 
@@ -71,7 +76,15 @@ impl StreamEncoder {
         if writer.get_ref().len() > MAX_METADATA.saturating_add(PREFIX) {
             return Err(EncodeError::Columns);
         }
-        Ok(Self { writer, schema })
+        let mut messages = MessageEncoder::try_new(&schema).map_err(EncodeError::Encoder)?;
+        // Its first message comes with the columns, which are written above.
+        let columns = messages.encode(&RecordBatch::new_empty(Arc::clone(&schema)));
+        columns.map_err(EncodeError::Encoder)?;
+        Ok(Self {
+            writer,
+            messages,
+            schema,
+        })
     }
 
     /// Writes the rows of `batch` in as many messages as needed; none if there are no rows.
@@ -79,6 +92,17 @@ impl StreamEncoder {
     /// # Errors
     /// [`EncodeError::Row`] if a single row is too large, [`EncodeError::Digits`] for a decimal that its type does not have.
     pub fn encode(&mut self, batch: &RecordBatch) -> Result<(), EncodeError> {
+        let parts = self.parts(batch)?;
+        append(self.writer.get_mut(), &parts);
+        Ok(())
+    }
+
+    /// The bytes that [`Self::encode`] would write, as parts that follow one another. Most of them are the values of the rows themselves, which are
+    /// not copied.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn parts(&mut self, batch: &RecordBatch) -> Result<Vec<Buffer>, EncodeError> {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let columns = batch.columns().iter().zip(self.schema.fields());
         let columns: Result<Vec<_>, _> = columns.map(|(column, field)| to_wire(column, field)).collect();
@@ -88,7 +112,25 @@ impl StreamEncoder {
         if let Some(column) = excess_digits(&batch) {
             return Err(EncodeError::Digits { column });
         }
-        self.write(&batch)
+        let mut parts = Vec::new();
+        self.split(&batch, &mut parts)?;
+        Ok(parts)
+    }
+
+    /// Writes the rows of `batch`, and takes all bytes that were written since the last call.
+    ///
+    /// `received` is the message from which `batch` was decoded. If it has exactly the bytes that are written for these rows, it is returned, and not
+    /// copied: what is not in the rows, in padding or between the values, is never passed on.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_received(&mut self, batch: &RecordBatch, received: &Bytes) -> Result<Bytes, EncodeError> {
+        let parts = self.parts(batch)?;
+        if self.writer.get_ref().is_empty() && is_same(received, &parts) {
+            return Ok(received.clone());
+        }
+        append(self.writer.get_mut(), &parts);
+        Ok(Bytes::from(self.take()))
     }
 
     /// Writes the end marker.
@@ -99,29 +141,55 @@ impl StreamEncoder {
         self.writer.finish().map_err(EncodeError::Encoder)
     }
 
-    /// Returns and removes the bytes written since the last call. As many are expected next, so that they are not copied as they grow.
+    /// Returns and removes the bytes written since the last call.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
-        let written = self.writer.get_mut();
-        let expected = Vec::with_capacity(written.len());
-        std::mem::replace(written, expected)
+        std::mem::take(self.writer.get_mut())
     }
 
     /// Splits a batch that is too large for one message in halves, down to single rows. The recursion is as deep as the
     /// number of rows has binary digits.
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), EncodeError> {
+    fn split(&mut self, batch: &RecordBatch, parts: &mut Vec<Buffer>) -> Result<(), EncodeError> {
         let rows = batch.num_rows();
         match (rows, fits(batch)) {
             (0, _) => Ok(()),
-            (_, true) => self.writer.write(batch).map_err(EncodeError::Encoder),
+            (_, true) => {
+                parts.extend(self.messages.encode(batch).map_err(EncodeError::Encoder)?);
+                Ok(())
+            }
             (1, false) => Err(EncodeError::Row),
             (_, false) => {
                 let half = rows.div_ceil(2);
-                self.write(&batch.slice(0, half))?;
-                self.write(&batch.slice(half, rows.saturating_sub(half)))
+                self.split(&batch.slice(0, half), parts)?;
+                self.split(&batch.slice(half, rows.saturating_sub(half)), parts)
             }
         }
     }
+}
+
+/// Appends `parts` to `written`, which grows once.
+fn append(written: &mut Vec<u8>, parts: &[Buffer]) {
+    let length = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
+    written.reserve_exact(length);
+    for part in parts {
+        written.extend_from_slice(part.as_slice());
+    }
+}
+
+/// Whether `message` is `parts`, one after the other.
+fn is_same(message: &[u8], parts: &[Buffer]) -> bool {
+    let mut rest = message;
+    for part in parts.iter().map(Buffer::as_slice) {
+        let Some((found, after)) = rest.split_at_checked(part.len()) else {
+            return false;
+        };
+        // Values that were decoded from the message are still in it, and need no comparison.
+        if !std::ptr::eq(found, part) && found != part {
+            return false;
+        }
+        rest = after;
+    }
+    rest.is_empty()
 }
 
 impl fmt::Debug for StreamEncoder {

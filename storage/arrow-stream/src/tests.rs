@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::*;
 
 mod forged;
+mod received;
 
 /// Five rows of every kind of column that a dataset has.
 fn rows() -> RecordBatch {

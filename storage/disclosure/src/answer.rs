@@ -60,6 +60,11 @@ impl ReleasedColumn {
         }
     }
 
+    /// Figures that were computed from figures of this precision, or were stored.
+    pub const fn new(precision: Precision, values: Vec<Option<Value>>) -> Self {
+        Self { values, precision }
+    }
+
     /// Counts of the perturbed mode.
     ///
     /// # Errors
@@ -184,6 +189,11 @@ impl Released {
     /// How it is protected.
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// The number of cells.
+    pub fn cells(&self) -> usize {
+        self.columns.first().map_or(0, |column| column.values.len())
     }
 
     /// Its columns.

@@ -9,6 +9,7 @@
 //! otherwise random ones that meet or just miss the conditions.
 
 mod condition;
+mod encoding;
 mod implied;
 mod subject;
 mod subjects;

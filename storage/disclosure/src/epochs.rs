@@ -82,10 +82,14 @@ impl Epochs {
         self.changes.last().map_or(self.first, |(version, _)| *version)
     }
 
+    /// Whether it is known what changed in a version.
+    pub(crate) fn has(&self, version: VersionNumber) -> bool {
+        version == self.first || self.changes.iter().any(|(changed_in, _)| *changed_in == version)
+    }
+
     /// The set `units` of `version`, by epoch.
     pub(crate) fn split(&self, units: &UnitSet, version: VersionNumber) -> Result<Parts, EpochsError> {
-        let known = version == self.first || self.changes.iter().any(|(changed_in, _)| *changed_in == version);
-        if !known {
+        if !self.has(version) {
             return Err(EpochsError::Unknown(version));
         }
         let mut parts = Vec::new();

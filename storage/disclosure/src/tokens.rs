@@ -106,14 +106,37 @@ impl RecordKeys {
     /// # Errors
     /// [`EpochsError`] if the version is not one of `epochs`.
     pub fn sum(&self, units: &UnitSet, version: VersionNumber, epochs: &Epochs) -> Result<KeySum, EpochsError> {
-        let mut sum = KeySum::default();
-        for (epoch, part) in epochs.split(units, version)?.iter() {
+        let sums = self.sums(&[units], version, epochs)?;
+        Ok(sums.into_iter().next().unwrap_or_default())
+    }
+
+    /// The sums of several sets, with one pass over the units.
+    pub(crate) fn sums(
+        &self,
+        sets: &[&UnitSet],
+        version: VersionNumber,
+        epochs: &Epochs,
+    ) -> Result<Vec<KeySum>, EpochsError> {
+        let sets = sets.iter().map(|units| epochs.split(units, version));
+        let sets = sets.collect::<Result<Vec<Parts>, EpochsError>>()?;
+        let mut found: Vec<Epoch> = sets.iter().flat_map(|set| set.iter().map(|(epoch, _)| epoch)).collect();
+        found.sort_unstable();
+        found.dedup();
+        let mut sums = vec![KeySum::default(); sets.len()];
+        for epoch in found {
             let mut hasher = self.0.clone();
             hasher.update(&epoch.version().get().to_le_bytes());
             let mut stream = Chunks::new(hasher.finalize_xof(), 8);
-            part.iter().for_each(|unit| sum.add(stream.key(unit)));
+            let parts: Vec<Option<&UnitSet>> = sets.iter().map(|set| set.at(epoch)).collect();
+            let largest = parts.iter().flatten().filter_map(|part| part.largest()).max();
+            for first in (0..=largest.unwrap_or(0)).step_by(CHUNK as usize) {
+                for (part, sum) in parts.iter().zip(sums.iter_mut()) {
+                    let units = part.iter().flat_map(|part| part.between(first, first + (CHUNK - 1)));
+                    units.for_each(|unit| sum.add(stream.key(unit)));
+                }
+            }
         }
-        Ok(sum)
+        Ok(sums)
     }
 }
 

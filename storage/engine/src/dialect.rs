@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 
+use concordat_protocol::nesting::{self, Bracket, NestingLimits};
 use concordat_protocol::schema::VersionNumber;
 use datafusion::sql::sqlparser::{
     ast::{
@@ -23,12 +24,28 @@ use super::{
 /// How deeply calls, lists and `CASE` may be nested, counted in tokens before they are parsed: where the parser fails,
 /// it tries some of them a second way, so that its work doubles with every level.
 const MAX_FORMS: usize = 14;
+/// Most tokens that the parser may read, each as often as the forms around it can make it: a long list in few forms, or few tokens in many. It
+/// reads as many in a second.
+const MAX_READS: u64 = 1 << 22;
+/// How deeply a text may be nested before it is parsed. The parser counts its own depth only in some of its rules, and chains of operators in
+/// none. Levels of a query that is answered have some ten tokens each, and the deepest one has 64 levels.
+const NESTING: NestingLimits = NestingLimits {
+    brackets: 256,
+    pending: 2048,
+    run: 32,
+};
+/// Maximum number of `INTERVAL` before something other than a literal: where the parser fails, it has read what follows each of them twice.
+const MAX_INTERVALS: usize = 8;
+/// Types whose parts are in angle brackets.
+const ANGLE_TYPES: [Keyword; 3] = [Keyword::STRUCT, Keyword::ARRAY, Keyword::MAP];
+/// Most of them in a text. No column has such a type.
+const MAX_ANGLE_TYPES: usize = 16;
 /// Maximum number of tables, with each use of a table that a `WITH` defines counted as the tables behind it: the planner copies them, so
 /// that a chain of forty definitions of two tables each would never be planned.
 const MAX_TABLES: u64 = 1000;
 /// The name of a thread that has a stack of at least [`STACK_BYTES`].
 pub(super) const LARGE_STACK: &str = "large-stack";
-/// Stack for reading one statement, in bytes.
+/// Stack for reading one statement, in bytes: 64 KiB for each pending token of [`NESTING`], which is enough in a build without optimization.
 const STACK_BYTES: usize = 128 << 20;
 
 /// Parses `sql`, nested at most `depth` deep.
@@ -36,7 +53,7 @@ const STACK_BYTES: usize = 128 << 20;
 /// # Errors
 /// An error of the parser; [`ParserError::RecursionLimitExceeded`] if it is nested too deeply; an error if a version
 /// follows something other than a table.
-pub fn parse(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
+pub(super) fn parse(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
     on_parser_stack(|| {
         let statements = read(sql, depth)?;
         if is_shallow(&statements, depth) && expanded_tables(&statements) <= MAX_TABLES {
@@ -47,15 +64,30 @@ pub fn parse(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
     })
 }
 
+/// Parses `sql` as one expression, nested at most `depth` deep, except for its chains of operators. It needs a thread with a large stack
+/// ([`on_large_stack`]), as does what walks or drops the expression.
+///
+/// # Errors
+/// As [`parse`]; an error if something follows the expression.
+pub(super) fn parse_expression(sql: &str, depth: usize) -> Result<Expr, ParserError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location()?;
+    let tokens: Vec<TokenWithSpan> = tokens.into_iter().filter(is_significant).collect();
+    bounded(&tokens)?;
+    let mut parser = Parser::new(&GenericDialect {})
+        .with_recursion_limit(depth)
+        .with_tokens_with_locations(tokens);
+    let expression = parser.parse_expr()?;
+    parser.expect_token(&Token::EOF)?;
+    Ok(expression)
+}
+
 fn read(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location()?;
     let (tokens, named) = without_versions(tokens);
     if set_operations(&tokens) > depth {
         return Err(ParserError::RecursionLimitExceeded);
     }
-    if nested_forms(&tokens) > MAX_FORMS {
-        return Err(ParserError::RecursionLimitExceeded);
-    }
+    bounded(&tokens)?;
     let mut statements = Parser::new(&GenericDialect {})
         .with_recursion_limit(depth)
         .with_tokens_with_locations(tokens)
@@ -70,6 +102,70 @@ fn read(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
             "`VERSION AS OF` must follow the name of a dataset".to_owned(),
         )),
     }
+}
+
+/// Checks what bounds depth and work of the parser. Every text passes it before it is parsed.
+pub(super) fn bounded(tokens: &[TokenWithSpan]) -> Result<(), ParserError> {
+    let nested = NESTING.check(tokens.iter().map(|token| nesting_token(&token.token)));
+    let has_few_types = open_intervals(tokens) <= MAX_INTERVALS && angle_types(tokens) <= MAX_ANGLE_TYPES;
+    if nested.is_err() || !has_few_forms(tokens) || !has_few_types {
+        return Err(ParserError::RecursionLimitExceeded);
+    }
+    Ok(())
+}
+
+/// What a token is to the bound on nesting. A keyword that is used as a name counts as a keyword.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other token is a sign or an operator"
+)]
+fn nesting_token(token: &Token) -> nesting::Token {
+    match token {
+        Token::LParen => nesting::Token::Open(Bracket::Round),
+        Token::RParen => nesting::Token::Close(Bracket::Round),
+        Token::LBracket => nesting::Token::Open(Bracket::Square),
+        Token::RBracket => nesting::Token::Close(Bracket::Square),
+        Token::LBrace => nesting::Token::Open(Bracket::Curly),
+        Token::RBrace => nesting::Token::Close(Bracket::Curly),
+        Token::Comma => nesting::Token::Separator,
+        Token::Word(word) => match word.keyword {
+            Keyword::NoKeyword => nesting::Token::Operand,
+            Keyword::CASE => nesting::Token::Open(Bracket::Keywords),
+            Keyword::WHEN => nesting::Token::SeparatorWithin(Bracket::Keywords),
+            Keyword::END => nesting::Token::Close(Bracket::Keywords),
+            _ => nesting::Token::Other,
+        },
+        token if is_literal(token) => nesting::Token::Operand,
+        _ => nesting::Token::Other,
+    }
+}
+
+/// Whether the token is a number or a text, of the forms that queries use.
+fn is_literal(token: &Token) -> bool {
+    matches!(token, Token::Number(..) | Token::SingleQuotedString(_))
+}
+
+/// The number of `INTERVAL` that are not followed by a literal.
+fn open_intervals(tokens: &[TokenWithSpan]) -> usize {
+    let is_open = |pair: &&[TokenWithSpan]| match pair {
+        [word, next] => is_word(&word.token, Keyword::INTERVAL) && !is_literal(&next.token),
+        _ => false,
+    };
+    tokens.windows(2).filter(is_open).count()
+}
+
+/// The number of types whose parts follow in angle brackets. They are counted in the whole text: a sign that also compares is no bracket, and
+/// the commas between the parts do not end the type.
+fn angle_types(tokens: &[TokenWithSpan]) -> usize {
+    let opens = |pair: &&[TokenWithSpan]| match pair {
+        [word, next] => ANGLE_TYPES.iter().any(|name| is_word(&word.token, *name)) && next.token == Token::Lt,
+        _ => false,
+    };
+    tokens.windows(2).filter(opens).count()
+}
+
+fn is_significant(token: &TokenWithSpan) -> bool {
+    !matches!(token.token, Token::Whitespace(_))
 }
 
 /// `FETCH FIRST n ROWS ONLY` becomes `LIMIT n`, in every query of the statement. What has no such form stays, and is refused later.
@@ -113,25 +209,31 @@ pub fn version_number(version: &TableVersion) -> Option<VersionNumber> {
     number.parse().ok().map(VersionNumber::new)
 }
 
-/// The maximum number of calls, lists and `CASE` expressions that are open at the same time.
-fn nested_forms(tokens: &[TokenWithSpan]) -> usize {
+/// Whether the calls, lists and `CASE` expressions around each token are few enough for the parser, which can read it twice for each.
+fn has_few_forms(tokens: &[TokenWithSpan]) -> bool {
     let mut open = Vec::new();
     let mut forms = 0_usize;
-    let mut most = 0;
+    let mut reads = 0_u64;
     let mut after_word = false;
     for TokenWithSpan { token, .. } in tokens {
         let is_case = is_word(token, Keyword::CASE);
         if is_case || matches!(token, Token::LParen | Token::LBracket | Token::LBrace) {
             let form = is_case || after_word || *token != Token::LParen;
             forms = forms.saturating_add(usize::from(form));
-            most = most.max(forms);
-            open.push(form);
+            open.push((is_case, form));
         } else if is_word(token, Keyword::END) || matches!(token, Token::RParen | Token::RBracket | Token::RBrace) {
-            forms = forms.saturating_sub(usize::from(open.pop().unwrap_or(false)));
+            // What is closed by another form stays open: `END` is a name in front of a bracket.
+            let closes_case = is_word(token, Keyword::END);
+            let closed = open.pop_if(|(is_case, _)| *is_case == closes_case);
+            forms = forms.saturating_sub(usize::from(closed.is_some_and(|(_, form)| form)));
         }
+        if forms > MAX_FORMS {
+            return false;
+        }
+        reads = reads.saturating_add(1 << forms);
         after_word = matches!(token, Token::Word(_));
     }
-    most
+    reads <= MAX_READS
 }
 
 fn is_word(token: &Token, keyword: Keyword) -> bool {
@@ -148,13 +250,28 @@ fn set_operations(tokens: &[TokenWithSpan]) -> usize {
 /// Whether expressions are nested no deeper than `most`, and no block has more tables than that: later code walks the
 /// statement recursively.
 fn is_shallow(statements: &Vec<Statement>, most: usize) -> bool {
-    let mut nesting = Nesting { most, depth: 0 };
+    let mut nesting = Nesting {
+        most,
+        depth: 0,
+        tables: 0,
+    };
     visit(statements, &mut nesting).is_continue()
 }
 
 struct Nesting {
     most: usize,
     depth: usize,
+    /// Tables within each other, as in `a UNPIVOT (…) UNPIVOT (…)`.
+    tables: usize,
+}
+
+/// Breaks if there is more than `most`.
+const fn at_most(most: usize, found: usize) -> ControlFlow<()> {
+    if found > most {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
 }
 
 impl Visitor for Nesting {
@@ -162,11 +279,7 @@ impl Visitor for Nesting {
 
     fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
         self.depth = self.depth.saturating_add(1);
-        if self.depth > self.most {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        at_most(self.most, self.depth)
     }
 
     fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
@@ -176,11 +289,17 @@ impl Visitor for Nesting {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
         let joined = select.from.iter().map(|from| from.joins.len().saturating_add(1));
-        if joined.sum::<usize>() > self.most {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        at_most(self.most, joined.sum())
+    }
+
+    fn pre_visit_table_factor(&mut self, _: &TableFactor) -> ControlFlow<()> {
+        self.tables = self.tables.saturating_add(1);
+        at_most(self.most, self.tables)
+    }
+
+    fn post_visit_table_factor(&mut self, _: &TableFactor) -> ControlFlow<()> {
+        self.tables = self.tables.saturating_sub(1);
+        ControlFlow::Continue(())
     }
 }
 
@@ -254,8 +373,8 @@ impl Visitor for ExpandedTables {
     }
 }
 
-/// Parses on a thread whose stack is large enough for the deepest nesting of the longest text: a chain `1+1+…` nests
-/// some 30,000 deep before it is refused, and even dropping it recurses.
+/// Parses on a thread whose stack is large enough for the deepest text that is parsed: the tree is walked to find that it is too deep, and even
+/// dropping it recurses.
 fn on_parser_stack<T: Send>(read: impl FnOnce() -> Result<T, ParserError> + Send) -> Result<T, ParserError> {
     on_large_stack(read).unwrap_or_else(|| {
         Err(ParserError::ParserError(
@@ -265,13 +384,15 @@ fn on_parser_stack<T: Send>(read: impl FnOnce() -> Result<T, ParserError> + Send
 }
 
 /// Does `work`, which walks a statement recursively, on a thread with a large stack; memory of unused parts of the
-/// stack is not allocated. `None` if the thread cannot be created. In an engine process, the thread that plans has one already.
-pub fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+/// stack is not allocated. `None` if the thread cannot be created. Work within such work stays on its thread; in an engine process, the thread
+/// that plans has a large stack already.
+pub(super) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     if std::thread::current().name() == Some(LARGE_STACK) {
         return Some(work());
     }
     std::thread::scope(|scope| {
-        let worker = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let worker = std::thread::Builder::new().name(LARGE_STACK.to_owned());
+        let worker = worker.stack_size(STACK_BYTES);
         worker.spawn_scoped(scope, work).ok()?.join().ok()
     })
 }
@@ -287,7 +408,7 @@ fn without_versions(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Vec<Name
     let mut remaining: Vec<TokenWithSpan> = Vec::new();
     let mut named: Vec<NamedVersion> = Vec::new();
     for token in tokens {
-        if matches!(token.token, Token::Whitespace(_)) {
+        if !is_significant(&token) {
             continue;
         }
         remaining.push(token);
@@ -349,5 +470,6 @@ mod tests {
         assert!(!stays());
         let planner = Builder::new().name(LARGE_STACK.to_owned()).stack_size(STACK_BYTES);
         assert!(planner.spawn(stays).unwrap().join().unwrap());
+        assert_eq!(on_large_stack(stays), Some(true), "work within such work");
     }
 }

@@ -7,7 +7,7 @@ use concordat_arrow_stream::EncodeError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{ids::DatasetRef, scope::Tier};
 use concordat_storage::seal::SealError;
-use datafusion::error::DataFusionError;
+use datafusion::{error::DataFusionError, sql::sqlparser::ast::ObjectName};
 
 use super::{error_capture::CapturedError, store_error::store_error_kind};
 
@@ -23,6 +23,14 @@ pub enum QueryError {
         /// What it contains, with its verb: `joins are`.
         what: &'static str,
     },
+    /// A query over the datasets of a collection contains something that its holder does not compute.
+    #[error("{what} not computed where the datasets are{}", nearest_form(*nearest))]
+    NotComputed {
+        /// What it contains, with its verb: `` `FULL JOIN` is ``.
+        what: &'static str,
+        /// How to write it instead.
+        nearest: Option<&'static str>,
+    },
     /// A function outside the list of allowed ones.
     #[error(
         "the function `{name}` is not allowed here; `concordat query --functions` lists what is computed at each tier"
@@ -30,12 +38,6 @@ pub enum QueryError {
     Function {
         /// Its name as in the query.
         name: String,
-    },
-    /// An operation that may fail on a value, below tier `records`, where whether it fails would reveal the value.
-    #[error("the query uses `{what}`, which can fail on a value; this is not allowed below tier `records`")]
-    Fallible {
-        /// The operation as planned.
-        what: String,
     },
     /// A cast that may fail on a value, below tier `records`.
     #[error(
@@ -67,10 +69,6 @@ pub enum QueryError {
         /// What is summed, as in the query.
         operand: String,
     },
-    /// An operation of a query below tier `records` failed on a value, although none should. The message is that of
-    /// [`QueryError::Fallible`].
-    #[error("the query uses `an expression`, which can fail on a value; this is not allowed below tier `records`")]
-    FailedOnValue,
     /// The tier of the permission does not allow this kind of query.
     #[error("the permission is for tier `{tier}`: {needs}")]
     Tier {
@@ -207,7 +205,8 @@ impl Explain for QueryError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused { .. } | Self::Function { .. } | Self::Tier { .. } => ErrorKind::Denied,
-            Self::Fallible { .. } | Self::FallibleCast { .. } | Self::FailedOnValue => ErrorKind::Denied,
+            Self::NotComputed { .. } => ErrorKind::Denied,
+            Self::FallibleCast { .. } => ErrorKind::Denied,
             Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => ErrorKind::Denied,
             Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => ErrorKind::Usage,
             Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => ErrorKind::Usage,
@@ -243,6 +242,21 @@ impl QueryError {
         }
     }
 
+    /// A table that is not under the permission, or does not exist: which of the two, the error does not show.
+    pub(crate) fn unknown_table(name: &ObjectName, dataset: &DatasetRef) -> Self {
+        Self::UnknownTable {
+            table: name.to_string().chars().take(128).collect(),
+            dataset: dataset.clone(),
+        }
+    }
+
+    /// A function of this name, which is not on the list.
+    pub(crate) fn unknown_function(name: &str) -> Self {
+        Self::Function {
+            name: name.chars().take(64).collect(),
+        }
+    }
+
     /// An error of a plan that the consumer's node computes. Its message may quote values, so only its kind is kept.
     #[must_use]
     pub fn computing(error: &DataFusionError) -> Self {
@@ -252,15 +266,6 @@ impl QueryError {
             };
         }
         Self::running(error, &CapturedError::default())
-    }
-
-    /// The same error, as it may be reported if it happened while rows were read below tier `records`: an error about
-    /// values is a refusal.
-    pub(super) fn below_records(self) -> Self {
-        if matches!(self, Self::Computation | Self::Engine { step: ANSWERING }) {
-            return Self::FailedOnValue;
-        }
-        self
     }
 
     /// An error of the running engine. Its message may quote values (`cannot cast 'Smith'`), so only its kind is kept.
@@ -305,6 +310,11 @@ fn own_error(error: &(dyn std::error::Error + 'static)) -> Option<QueryError> {
         }
     }
     None
+}
+
+/// How to write what is not computed.
+fn nearest_form(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; {nearest}"))
 }
 
 /// The visible columns with similar names, as a suggestion.

@@ -1,9 +1,10 @@
-//! What a query may compute, and where: the tables that the checks use, and the list that is made of them.
+//! The functions of sessions, which of them a provider computes at tier `records`, and which never fail.
+//!
+//! What a query below that tier may have is listed where it is lowered.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::DataType;
-use concordat_protocol::scope::Tier;
 use datafusion::{
     common::ScalarValue,
     execution::SessionStateDefaults,
@@ -68,8 +69,8 @@ const SCALARS: [&str; 39] = [
     "upper",
 ];
 
-/// Functions that never fail, whatever the values of their arguments: these are computed from rows below tier `records`.
-pub(crate) const INFALLIBLE: [&str; 29] = [
+/// Functions that never fail, whatever the values of their arguments, and are computed as the library does.
+const INFALLIBLE: [&str; 29] = [
     "btrim",
     "ceil",
     "character_length",
@@ -119,14 +120,15 @@ pub(crate) const WITHIN_DOMAIN: [&str; 5] = ["ceil", "ln", "log10", "log2", "exp
 /// Date parts that every date and timestamp has.
 const DATE_PARTS: [&str; 7] = ["year", "quarter", "month", "week", "day", "dow", "doy"];
 
-/// Aggregate functions that a provider computes at tier `records` only.
-const OF_RECORDS: [&str; 4] = ["corr", "max", "median", "min"];
-
-/// Statistics that do not show a single value: no minimum, maximum, median or n-th value.
-pub(crate) const STATISTICS: [&str; 11] = [
+/// Aggregate functions that a provider computes at tier `records`.
+const AGGREGATES: [&str; 15] = [
     "avg",
+    "corr",
     "count",
+    "max",
     "mean",
+    "median",
+    "min",
     "stddev",
     "stddev_pop",
     "stddev_samp",
@@ -137,48 +139,8 @@ pub(crate) const STATISTICS: [&str; 11] = [
     "var_sample",
 ];
 
-/// The aggregate function of the tiers below [`Tier::Aggregate`].
-pub(crate) const COUNT: &str = "count";
-
-/// Operators and forms of SQL, with the lowest tier at which a provider computes them; `None` where only the consumer does.
-pub(crate) const OPERATORS: [(&str, Option<Tier>); 36] = [
-    ("+", Some(Tier::Exists)),
-    ("-", Some(Tier::Exists)),
-    ("*", Some(Tier::Exists)),
-    ("/", Some(Tier::Exists)),
-    ("%", Some(Tier::Exists)),
-    ("=", Some(Tier::Exists)),
-    ("<>", Some(Tier::Exists)),
-    ("<", Some(Tier::Exists)),
-    ("<=", Some(Tier::Exists)),
-    (">", Some(Tier::Exists)),
-    (">=", Some(Tier::Exists)),
-    ("AND", Some(Tier::Exists)),
-    ("OR", Some(Tier::Exists)),
-    ("NOT", Some(Tier::Exists)),
-    ("||", Some(Tier::Exists)),
-    ("IS NULL", Some(Tier::Exists)),
-    ("IS DISTINCT FROM", Some(Tier::Exists)),
-    ("IN", Some(Tier::Exists)),
-    ("BETWEEN", Some(Tier::Exists)),
-    ("LIKE", Some(Tier::Exists)),
-    ("ILIKE", Some(Tier::Exists)),
-    ("CASE", Some(Tier::Exists)),
-    ("CAST", Some(Tier::Exists)),
-    ("TRY_CAST", Some(Tier::Exists)),
-    ("EXTRACT", Some(Tier::Exists)),
-    ("POSITION", Some(Tier::Exists)),
-    ("SELECT DISTINCT", Some(Tier::Records)),
-    ("FILTER", Some(Tier::Records)),
-    ("SIMILAR TO", None),
-    ("~", None),
-    ("&", None),
-    ("AT TIME ZONE", None),
-    ("INTERVAL", None),
-    ("OVERLAY", None),
-    ("OVER", None),
-    ("WITHIN GROUP", None),
-];
+/// Aggregate functions that a provider computes over the datasets of a collection only, at tier `records`.
+const OF_COLLECTIONS: [&str; 2] = ["percentile_cont", "quantile_cont"];
 
 /// Functions of the library that show how it stores values, or whose results no answer can contain.
 const HIDDEN: [&str; 17] = [
@@ -201,106 +163,51 @@ const HIDDEN: [&str; 17] = [
     "with_metadata",
 ];
 
-/// What kind of function a rule is about.
+/// Who computes a function at tier `records`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FunctionKind {
-    /// An operator, or another form of SQL.
-    Operator,
-    /// Computed from one row.
-    Scalar,
-    /// Computed from the rows of a group.
-    Aggregate,
-    /// Computed from the rows around each row.
-    Window,
+pub enum ComputedBy {
+    /// The holder, over one dataset and over those of a collection.
+    Holder,
+    /// The holder, over the datasets of a collection only; over others the consumer's node.
+    HolderOfCollection,
+    /// The consumer's node, from records.
+    Consumer,
 }
 
-impl FunctionKind {
+impl ComputedBy {
     /// Its name, as it is printed.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Operator => "operator",
-            Self::Scalar => "scalar",
-            Self::Aggregate => "aggregate",
-            Self::Window => "window",
+            Self::Holder => "holder",
+            Self::HolderOfCollection => "holder-of-collection",
+            Self::Consumer => "consumer",
         }
     }
-}
 
-/// Where a function is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FunctionRule {
-    /// The function or operator, as a query writes it.
-    pub name: &'static str,
-    /// Its kind.
-    pub kind: FunctionKind,
-    /// The lowest tier at which a provider computes it from its rows; `None` if only the consumer does, from records.
-    pub tier: Option<Tier>,
-}
+    /// Who computes a scalar function, by the name that a query writes.
+    pub(crate) fn of_scalar(name: &str) -> Self {
+        if SCALARS.contains(&name) {
+            Self::Holder
+        } else {
+            Self::Consumer
+        }
+    }
 
-impl FunctionRule {
-    /// The tier as it is printed; `home` for what only the consumer's node computes.
-    #[must_use]
-    pub fn tier_label(&self) -> String {
-        self.tier.map_or_else(|| "home".to_owned(), |tier| tier.to_string())
+    /// Who computes an aggregate function, by the name that a query writes.
+    pub(crate) fn of_aggregate(name: &str) -> Self {
+        if AGGREGATES.contains(&name) {
+            Self::Holder
+        } else if OF_COLLECTIONS.contains(&name) {
+            Self::HolderOfCollection
+        } else {
+            Self::Consumer
+        }
     }
-}
 
-/// What is computed, and at which tier, by kind and name.
-pub fn functions() -> impl Iterator<Item = FunctionRule> {
-    let operators = OPERATORS.into_iter().map(|(name, tier)| FunctionRule {
-        name,
-        kind: FunctionKind::Operator,
-        tier,
-    });
-    let mut rules: Vec<FunctionRule> = operators.collect();
-    let names = |name: &'static str, aliases: &'static [String]| {
-        std::iter::once(name).chain(aliases.iter().map(String::as_str))
-    };
-    for function in scalars() {
-        rules.extend(names(function.name(), function.aliases()).map(|name| FunctionRule {
-            name,
-            kind: FunctionKind::Scalar,
-            tier: scalar_tier(name, function.name()),
-        }));
-    }
-    for function in aggregates() {
-        rules.extend(names(function.name(), function.aliases()).map(|name| FunctionRule {
-            name,
-            kind: FunctionKind::Aggregate,
-            tier: aggregate_tier(name),
-        }));
-    }
-    for function in windows() {
-        rules.extend(names(function.name(), function.aliases()).map(|name| FunctionRule {
-            name,
-            kind: FunctionKind::Window,
-            tier: None,
-        }));
-    }
-    rules.sort_by(|one, other| (one.kind, one.name).cmp(&(other.kind, other.name)));
-    rules.dedup_by(|one, other| (one.kind, one.name) == (other.kind, other.name));
-    rules.into_iter()
-}
-
-/// The tier of a scalar function; `canonical` is the name under which it is planned.
-fn scalar_tier(name: &str, canonical: &str) -> Option<Tier> {
-    if !SCALARS.contains(&name) {
-        return None;
-    }
-    Some(if INFALLIBLE.contains(&canonical) {
-        Tier::Exists
-    } else {
-        Tier::Records
-    })
-}
-
-fn aggregate_tier(name: &str) -> Option<Tier> {
-    match name {
-        COUNT => Some(Tier::Exists),
-        name if STATISTICS.contains(&name) => Some(Tier::Aggregate),
-        name if OF_RECORDS.contains(&name) => Some(Tier::Records),
-        _ => None,
+    /// Who computes window functions.
+    pub(crate) const fn of_windows() -> Self {
+        Self::HolderOfCollection
     }
 }
 
@@ -338,29 +245,61 @@ fn is_known_part(part: &Expr) -> bool {
     }
 }
 
-/// Whether a provider computes the function of this name, at some tier.
+/// Whether a provider computes the function of this name at tier `records`.
 pub(crate) fn is_provided(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SCALARS.contains(&name.as_str()) || aggregate_tier(&name).is_some()
+    SCALARS.contains(&name.as_str()) || AGGREGATES.contains(&name.as_str())
 }
 
-/// Whether a provider computes the operator.
-pub(crate) fn is_provided_operator(operator: &str) -> bool {
-    OPERATORS.iter().any(|(name, tier)| *name == operator && tier.is_some())
+/// Whether a provider computes the function of this name over the datasets of a collection.
+pub(crate) fn is_provided_in_collections(name: &str) -> bool {
+    is_provided(name) || is_quantile(name) || is_window(name)
+}
+
+/// Whether the function is one that orders the values of a group, in `WITHIN GROUP`.
+pub(crate) fn is_quantile(name: &str) -> bool {
+    OF_COLLECTIONS.contains(&name.to_ascii_lowercase().as_str())
+}
+
+/// Whether the function is computed from the rows around each row only.
+pub(crate) fn is_window(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    windows()
+        .iter()
+        .any(|function| function.name() == name || function.aliases().contains(&name))
+}
+
+/// Whether the function is computed from the rows of a group.
+pub(crate) fn is_aggregate(name: &str) -> bool {
+    AGGREGATES.contains(&name.to_ascii_lowercase().as_str()) || is_quantile(name)
 }
 
 /// The scalar functions that a provider plans with.
-pub(crate) fn provided_scalars() -> Vec<Arc<ScalarUDF>> {
-    let provided = |function: &&Arc<ScalarUDF>| {
-        SCALARS.contains(&function.name()) || function.aliases().iter().any(|name| SCALARS.contains(&name.as_str()))
-    };
-    scalars().iter().filter(provided).cloned().collect()
+pub(crate) fn provided_scalars() -> &'static [Arc<ScalarUDF>] {
+    static PROVIDED: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
+        let provided = |function: &&Arc<ScalarUDF>| {
+            SCALARS.contains(&function.name()) || function.aliases().iter().any(|name| SCALARS.contains(&name.as_str()))
+        };
+        scalars().iter().filter(provided).cloned().collect()
+    });
+    &PROVIDED
 }
 
 /// The aggregate functions that a provider plans with.
-pub(crate) fn provided_aggregates() -> Vec<Arc<AggregateUDF>> {
-    let provided = |function: &&Arc<AggregateUDF>| aggregate_tier(function.name()).is_some();
-    aggregates().iter().filter(provided).cloned().collect()
+pub(crate) fn provided_aggregates() -> &'static [Arc<AggregateUDF>] {
+    static PROVIDED: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
+        let provided = |function: &&Arc<AggregateUDF>| AGGREGATES.contains(&function.name());
+        aggregates().iter().filter(provided).cloned().collect()
+    });
+    &PROVIDED
+}
+
+/// The aggregate functions that a provider plans with over the datasets of a collection.
+pub(crate) fn collection_aggregates() -> Vec<Arc<AggregateUDF>> {
+    let of_collections = |function: &&Arc<AggregateUDF>| OF_COLLECTIONS.contains(&function.name());
+    let mut provided = provided_aggregates().to_vec();
+    provided.extend(aggregates().iter().filter(of_collections).cloned());
+    provided
 }
 
 /// All scalar functions, as the consumer's node has them.

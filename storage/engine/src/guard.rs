@@ -8,17 +8,21 @@
 //! matching row: these are comparisons of a stored column with a literal, which cannot fail.
 
 mod bags;
+mod cohort;
+mod dataset;
 mod exec;
+mod in_turn;
 mod regroup;
 mod shuffle;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use concordat_keys::PseudonymKey;
+use concordat_protocol::ids::ColumnName;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{Column, DFSchema, ScalarValue},
+    common::{DFSchema, ScalarValue},
     datasource::{
         listing::PartitionedFile,
         object_store::ObjectStoreUrl,
@@ -39,16 +43,17 @@ use super::{
     one_dataset::OneDataset,
     order::Order,
     rows,
-    shown::{as_read, bare_schema, shown_of},
+    shown::{as_read, bare_schema, pseudonym_origin, shown_of},
     transform::Change,
 };
 use crate::source::OBJECTS_URL;
-use exec::{Guard, ScopeFilter, Shown};
+pub(super) use cohort::Cohort;
+pub(super) use dataset::Common;
+use exec::{Guard, OwnerFilter, ScopeFilter, Shown};
+pub(super) use in_turn::in_turn;
 pub(super) use regroup::regrouped;
 use shuffle::Shuffle;
 
-/// Name of the column in which subjects are counted; queries cannot use it, because the prefix is reserved.
-pub(super) const CELL_SUBJECT: &str = "__concordat_cell_subject";
 /// Name of the column with the number of the stored row; columns of datasets cannot have it, because the prefix is
 /// reserved.
 const ROW_NUMBER: &str = "__concordat_row_number";
@@ -67,9 +72,19 @@ pub(super) struct View {
     schema: SchemaRef,
     condition: Option<Expr>,
     objects: Arc<[ObjectMeta]>,
-    subject: usize,
+    /// The column of the owners' ordinals, and the subjects whose rows are permitted; `None` if all rows are.
+    owners: Option<(usize, Cohort)>,
     /// The order in which rows are released; `None` if single rows never are.
     order: Option<Order>,
+}
+
+/// All of a view that the logical optimizer depends on: the columns, and which of them conditions may skip data by.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pruning {
+    stored: SchemaRef,
+    schema: SchemaRef,
+    /// Of each visible column: the stored one, and whether it is shown as stored.
+    clear: Vec<(usize, bool)>,
 }
 
 impl View {
@@ -96,12 +111,19 @@ impl View {
             }
         }
         let subject = source.subject_column();
-        let subject = stored.index_of(subject).map_err(|_| QueryError::MissingColumn {
+        stored.index_of(subject).map_err(|_| QueryError::MissingColumn {
             column: subject.to_owned(),
         })?;
         let condition = rows::condition(&scope.rows, &stored)?;
         let read = Arc::new(transform_schema_to_view(&stored));
-        let planned = as_read(&shown_of(&stored, scope)?);
+        let origin = scope.dataset.to_string();
+        let origin_of = |column: &ColumnName| pseudonym_origin(&origin, column.as_str());
+        let planned = as_read(&shown_of(
+            &stored,
+            &scope.columns,
+            &origin_of,
+            scope.window.oldest_year(),
+        )?);
         let schema = Arc::new(bare_schema(&planned));
         Ok(Self {
             stored,
@@ -111,7 +133,7 @@ impl View {
             schema,
             condition,
             objects: source.objects().into(),
-            subject,
+            owners: None,
             order: None,
         })
     }
@@ -120,23 +142,6 @@ impl View {
     pub(super) fn in_order(mut self, order: Order) -> Self {
         self.order = Some(order);
         self
-    }
-
-    /// The same view with the subject as last column, named [`CELL_SUBJECT`], for counting without the query seeing it.
-    pub(super) fn with_subject(mut self) -> Result<Self, QueryError> {
-        let field = self
-            .read
-            .fields()
-            .get(self.subject)
-            .ok_or(QueryError::Engine { step: "planning" })?;
-        let subject = Field::new(CELL_SUBJECT, field.data_type().clone(), true);
-        let fields = self.schema.fields().iter().cloned().chain([Arc::new(subject)]);
-        self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        self.shown.push(Shown {
-            index: self.subject,
-            change: Change::Keep,
-        });
-        Ok(self)
     }
 
     /// The same view with its rows in any order.
@@ -152,6 +157,16 @@ impl View {
 
     pub(super) const fn order(&self) -> Option<&Order> {
         self.order.as_ref()
+    }
+
+    /// What a plan over the view may be optimized by.
+    pub(super) fn pruning(&self) -> Pruning {
+        let shown = self.shown.iter();
+        Pruning {
+            stored: Arc::clone(&self.stored),
+            schema: Arc::clone(&self.schema),
+            clear: shown.map(|shown| (shown.index, shown.change.is_clear())).collect(),
+        }
     }
 
     /// Whether `filter` compares a column that is shown as stored with a literal; only then may it skip rows and row groups.
@@ -189,6 +204,7 @@ impl View {
         for column in self.condition.iter().flat_map(Expr::column_refs) {
             indices.insert(self.stored.index_of(&column.name)?);
         }
+        indices.extend(self.owners.iter().map(|(index, _)| *index));
         Ok(indices.into_iter().collect())
     }
 
@@ -204,7 +220,7 @@ impl View {
         }
         let source = self.pruned(session, ParquetSource::new(Arc::clone(&self.read)), filters)?;
         let groups = self.file_groups(session.config().target_partitions());
-        let whole = (filters.is_empty() && self.condition.is_none())
+        let whole = (filters.is_empty() && self.condition.is_none() && self.owners.is_none())
             .then_some(limit)
             .flatten();
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(OBJECTS_URL)?, Arc::new(source))
@@ -291,7 +307,19 @@ impl View {
         let input = self.read(session, &indices, filters, limit)?;
         let condition = self.physical_condition(session, &input)?;
         let read: Vec<Shown> = shown.into_iter().filter_map(|shown| shown.within(&indices)).collect();
-        Ok(Arc::new(Guard::new(input, condition, read, schema)))
+        let filter = ScopeFilter::new(condition, self.owner_filter(&indices)?, read, schema);
+        Ok(Arc::new(Guard::new(input, filter)))
+    }
+
+    /// The filter on the owners of rows when only `indices` are read.
+    fn owner_filter(&self, indices: &[usize]) -> Result<Option<OwnerFilter>> {
+        let Some((index, cohort)) = &self.owners else {
+            return Ok(None);
+        };
+        let index = indices
+            .binary_search(index)
+            .map_err(|_| DataFusionError::Internal("the owners of rows are not read".to_owned()))?;
+        Ok(Some(OwnerFilter::new(index, cohort.clone())))
     }
 
     async fn scan_in_order(
@@ -306,15 +334,9 @@ impl View {
         let plan = bags::plan(session, &self.objects, &self.columns()?, order).await?;
         let input = self.read_numbered(session, &indices, filters, plan.files)?;
         let condition = self.physical_condition(session, &input)?;
-        let number = Shown {
-            index: indices.len(),
-            change: Change::Keep,
-        };
-        let read = shown.into_iter().filter_map(|shown| shown.within(&indices));
-        let numbered = [Arc::new(Field::new(ROW_NUMBER, DataType::Int64, false))];
-        let fields: Vec<_> = schema.fields().iter().cloned().chain(numbered).collect();
-        let filter = ScopeFilter::new(condition, read.chain([number]).collect(), Arc::new(Schema::new(fields)));
-        Ok(Arc::new(Shuffle::new(input, filter, schema, plan.bags, order.clone())))
+        let read: Vec<Shown> = shown.into_iter().filter_map(|shown| shown.within(&indices)).collect();
+        let filter = ScopeFilter::new(condition, self.owner_filter(&indices)?, read, Arc::clone(&schema));
+        Ok(Arc::new(Shuffle::new(input, filter, schema, plan.bags, order.clone())?))
     }
 
     fn physical_condition(
@@ -382,12 +404,4 @@ impl TableProvider for View {
     {
         self.boxed_scan(session, projection, filters, limit)
     }
-}
-
-/// The column of [`CELL_SUBJECT`] in a plan's schema.
-pub(super) fn subject_column(schema: &DFSchema) -> Option<Column> {
-    schema
-        .iter()
-        .find(|(_, field)| field.name() == CELL_SUBJECT)
-        .map(Column::from)
 }

@@ -1,19 +1,22 @@
-//! Plans of statements that a process has planned before.
+//! Plans of statements at tier `records` that a process has planned before.
 //!
-//! A dashboard or a script sends one text again and again. What is planned of it depends on the text, the version that it names, the columns
-//! with their forms and the tier, and on no row; so a process plans it once. A process answers within one scope only, and its plans end with
-//! it.
+//! A dashboard or a script sends one text again and again. What is planned of it depends on the text, the version that it names and the columns
+//! with their forms, and on no row; so a process plans it once. A process answers within one scope only, and its plans end with
+//! it. What is optimized of a plan for records depends also on which columns are stored as they are shown ([`Pruning`]).
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use arrow::datatypes::SchemaRef;
-use concordat_protocol::{ids::DatasetRef, schema::VersionNumber, scope::Tier};
-use datafusion::{execution::context::SessionState, logical_expr::LogicalPlan};
+use concordat_protocol::{
+    ids::{CollectionRef, DatasetName, DatasetRef},
+    schema::VersionNumber,
+};
+use datafusion::{execution::context::SessionState, logical_expr::LogicalPlan, sql::sqlparser::ast::Statement};
 
-use super::{QueryError, one_dataset::OneDataset, plan::planned, size, statement};
+use super::{QueryError, guard::Pruning, one_dataset::OneDataset, plan::planned, size, statement};
 
 /// Maximum number of plans; the one that was used least recently is dropped. A statement is bounded, and so is its plan.
 const MAX_PLANS: usize = 16;
@@ -27,42 +30,104 @@ pub(super) struct KnownPlans(Mutex<VecDeque<(PlanKey, Arc<KnownPlan>)>>);
 pub(super) struct PlanKey {
     pub(super) sql: String,
     pub(super) version: Option<VersionNumber>,
+    /// The dataset, or what errors name in its place.
     pub(super) dataset: DatasetRef,
-    pub(super) tier: Tier,
-    /// The columns of the view, with their forms.
-    pub(super) shown: SchemaRef,
+    /// The columns of the views, with their forms.
+    pub(super) shown: ShownTables,
 }
 
-/// A plan over a table without rows that has the columns of the view.
+/// The tables of a plan with their columns.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ShownTables {
+    /// One dataset.
+    One(SchemaRef),
+    /// The datasets of a collection that a permit shows.
+    Collection(CollectionRef, BTreeMap<DatasetName, SchemaRef>),
+}
+
+/// A plan over tables without rows that have the columns of the views.
 #[derive(Debug)]
 pub(super) struct KnownPlan {
     pub(super) plan: LogicalPlan,
     /// Rows in one batch, so that what is computed for them fits.
     pub(super) batch_rows: usize,
+    /// The same plan, optimized for records of a view; over a table without rows as well.
+    optimized: Mutex<Option<(Pruning, LogicalPlan)>>,
+}
+
+impl KnownPlan {
+    const fn new(plan: LogicalPlan, batch_rows: usize) -> Self {
+        Self {
+            plan,
+            batch_rows,
+            optimized: Mutex::new(None),
+        }
+    }
+
+    /// The optimized plan for records of a view, if it is known.
+    pub(super) fn optimized(&self, pruning: &Pruning) -> Option<LogicalPlan> {
+        let optimized = self.optimized.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, plan) = optimized.as_ref()?;
+        (of == pruning).then(|| plan.clone())
+    }
+
+    /// Keeps the optimized plan for records of a view, in which tables have no rows.
+    pub(super) fn keep_optimized(&self, pruning: Pruning, plan: LogicalPlan) {
+        *self.optimized.lock().unwrap_or_else(PoisonError::into_inner) = Some((pruning, plan));
+    }
 }
 
 impl PlanKey {
+    /// The key of a plan over a dataset, at tier `records`.
     pub(super) fn new((sql, version): (&str, Option<VersionNumber>), scope: &OneDataset, shown: SchemaRef) -> Self {
         Self {
             sql: sql.to_owned(),
             version,
             dataset: scope.dataset.clone(),
-            tier: scope.tier,
-            shown,
+            shown: ShownTables::One(shown),
         }
     }
 
-    /// The plan, made with the `state` of a provider in which the dataset is a table with the columns `shown`.
+    /// The key of a plan over datasets of a collection, which are queried together at tier `records` only.
+    pub(super) fn of_collection(
+        (sql, version): (&str, Option<VersionNumber>),
+        collection: &CollectionRef,
+        shown: BTreeMap<DatasetName, SchemaRef>,
+    ) -> Self {
+        Self {
+            sql: sql.to_owned(),
+            version,
+            dataset: DatasetRef::only(collection.clone()),
+            shown: ShownTables::Collection(collection.clone(), shown),
+        }
+    }
+
+    /// The plan, made with the `state` of a provider that has tables with the columns `shown`.
     ///
     /// # Errors
     /// Everything for which a statement is refused before a row is read.
     pub(super) async fn planned(&self, state: &SessionState) -> Result<KnownPlan, QueryError> {
-        let columns: Vec<&str> = self.shown.fields().iter().map(|field| field.name().as_str()).collect();
-        let statement = statement::checked(&self.sql, &self.dataset, self.version, &columns)?;
-        let plan = planned(state, statement, &self.dataset, self.tier).await?;
+        let plan = planned(state, self.statement()?, &self.dataset).await?;
         size::admitted(&plan)?;
         let batch_rows = size::rows_per_batch(&plan, state.config().batch_size())?;
-        Ok(KnownPlan { plan, batch_rows })
+        Ok(KnownPlan::new(plan, batch_rows))
+    }
+
+    fn statement(&self) -> Result<Statement, QueryError> {
+        match &self.shown {
+            ShownTables::One(shown) => {
+                let columns: Vec<&str> = shown.fields().iter().map(|field| field.name().as_str()).collect();
+                statement::checked(&self.sql, &self.dataset, self.version, &columns)
+            }
+            ShownTables::Collection(collection, shown) => {
+                let names = |shown: &SchemaRef| -> Vec<String> {
+                    let fields = shown.fields().iter();
+                    fields.map(|field| field.name().clone()).collect()
+                };
+                let visible = shown.iter().map(|(dataset, shown)| (dataset.clone(), names(shown)));
+                statement::checked_in_collection(&self.sql, collection, self.version, &visible.collect())
+            }
+        }
     }
 }
 
@@ -109,14 +174,13 @@ mod tests {
             sql: sql.to_owned(),
             version: None,
             dataset: "budapest.heart".parse().unwrap(),
-            tier: Tier::Records,
-            shown: Arc::new(Schema::new(vec![Field::new("age", DataType::Int64, true)])),
+            shown: ShownTables::One(Arc::new(Schema::new(vec![Field::new("age", DataType::Int64, true)]))),
         }
     }
 
     fn plan() -> Arc<KnownPlan> {
         let plan = LogicalPlanBuilder::empty(false).build().unwrap();
-        Arc::new(KnownPlan { plan, batch_rows: 1 })
+        Arc::new(KnownPlan::new(plan, 1))
     }
 
     #[test]
@@ -137,11 +201,11 @@ mod tests {
                 ..key("a")
             },
             PlanKey {
-                tier: Tier::Aggregate,
+                shown: ShownTables::One(Arc::new(Schema::new(vec![field]))),
                 ..key("a")
             },
             PlanKey {
-                shown: Arc::new(Schema::new(vec![field])),
+                shown: ShownTables::Collection("budapest.heart".parse().unwrap(), BTreeMap::new()),
                 ..key("a")
             },
         ];

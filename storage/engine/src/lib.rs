@@ -1,8 +1,10 @@
 //! The query engine: it answers one query within one permit.
 //!
 //! What it computes is private to this crate until it may be released, which the compiler enforces: no other crate can open a permit, read
-//! a raw answer or decide which cells are withheld. It reads the versions and the ledger's receipts of `concordat-storage`, and knows nothing
-//! of who may query.
+//! a raw answer or decide which cells are withheld. It reads the versions and the ledger's receipts of `concordat-storage`, and knows
+//! nothing of who may query.
+//!
+//! At tier `records`:
 //!
 //! 1. [`answer`] consumes the [`Permit`] and creates a session with a single table, the permitted view of the dataset
 //!    ([`Source`]). What is not permitted does not exist in it.
@@ -11,36 +13,54 @@
 //! 3. What it means is checked on columns with types and forms ([`meaning()`]): a comparison that could lose a value is refused. Then its
 //!    types are converted, and casts, arithmetic and functions without a result give NULL ([`executable()`]), so that no error reveals
 //!    anything about a single row.
-//! 4. At tier `records` the rows are streamed, in a keyed order that is specific to the grant. At lower tiers the
-//!    grouping also counts the *subjects* in every cell, [`disclosure`] withholds the cells that are too small, and
-//!    only then is the rest of the query (`HAVING`, expressions over aggregates, order, limit) computed, from released
-//!    cells.
+//!    A query over datasets of one collection may join them: the session has all that the permit contains ([`answer_collection`]).
+//! 4. The rows are streamed, in a keyed order that is specific to the grant.
 //! 5. The result is a [`ReleasedAnswer`], the only type that can be encoded.
 //!
+//! Below it ([`Workers::disclosed`]):
+//!
+//! 1. The statement is planned and becomes groupings of a small language ([`lower`]), in a process that sees rows. Nothing in it can fail
+//!    on a value, and what cannot be expressed in it is refused.
+//! 2. That process computes the cells of the groupings: which subjects are in each (`compute`). It has no memory of answers and no key.
+//! 3. The node decides which cells are released, with everything that was released before (`decision`), and makes that durable.
+//! 4. The rest of the query (`HAVING`, expressions over aggregates, order, limit) is computed from released cells, in a process that has
+//!    received nothing else. The result is a [`ReleasedAnswer`] as well.
+//!
 //! The consumer's node plans with the same functions over the columns that grants show ([`shown_schema`], [`resolve_names`],
-//! [`home_state`]), and knows the answer to a text before it sends it ([`foreseen()`]).
+//! [`home_state`]), and knows the answer to a text before it sends it ([`foreseen()`], [`foreseen_statistic`]). Below tier `records`, what
+//! several members answer is lowered and written for each of them by the consumer's node ([`Grouping`]).
 //!
 //! Memory, time, rows and groups are bounded ([`Bounds`]); the engine never writes to disk. The node runs it in
 //! separate processes ([`Workers`]) whose limits the kernel enforces: whatever a query does to its process, it is only
-//! an error of that query. What its own people query is planned and computed in such processes as well ([`Computation`]).
+//! an error of that query. What its own people query is parsed, planned and computed in such processes as well ([`Computation`]): there
+//! is no other way to the parser ([`TextParser`]).
 
-mod aggregate;
 mod average;
 mod calculation;
+mod canary;
 mod cast_rule;
 mod class;
+mod compute;
 mod conversion;
+mod decision;
 mod dialect;
 mod disclosure;
 mod divide;
+mod domains;
 mod error;
 mod error_capture;
 mod exact;
 mod executable;
+#[cfg(test)]
+#[expect(dead_code, reason = "the tests of storage inject failing writes too")]
+#[path = "../../src/fault_injection.rs"]
+mod fault_injection;
 mod floats;
 mod foreseen;
+mod function_list;
 mod functions;
 mod grouped_constants;
+mod grouping;
 mod guard;
 mod known_plans;
 mod meaning;
@@ -51,10 +71,12 @@ mod permit;
 mod plan;
 mod positions;
 mod precedence;
+mod records;
 mod rows;
 mod run;
 mod same_names;
 mod session;
+mod several_datasets;
 mod shown;
 mod size;
 mod source;
@@ -63,38 +85,52 @@ mod statistic;
 mod store_error;
 mod sums;
 mod text;
+mod text_parser;
 mod transform;
 mod types;
 mod visit;
 mod worker;
 
-pub use dialect::{on_large_stack, parse, version_number};
+pub use decision::{AnswerMemory, AnsweredVersion, Disclosure, LockedMemory, NewMemory, Requester, UnitMemory};
+pub use dialect::version_number;
+pub(crate) use dialect::{on_large_stack, parse};
 pub use disclosure::{AnswerTotals, Cut, IpcAnswer, ReleasedAnswer, ReleasedBatch, ReleasedChunk, StillPermitted};
 
 pub use average::mean_of;
+pub use canary::CanaryCollection;
 pub use cast_rule::Casts;
+pub use domains::Domains;
 pub use error::QueryError;
 pub use exact::is_comparison;
 pub use executable::executable;
-pub use foreseen::foreseen;
-pub use functions::{FunctionKind, FunctionRule, functions};
+pub use foreseen::{foreseen, foreseen_in_collection};
+pub use function_list::{FunctionKind, FunctionRule, functions};
+pub use functions::ComputedBy;
+pub use grouping::{
+    ChangedLevels, CommonGrouping, Grouping, GroupingDifference, GroupingText, MemberGrouping, above_cells, countable,
+};
 pub use names::resolve_names;
 pub use permit::{Holder, NotPermitted, Permit};
 pub use plan::{meaning, reading};
 pub use positions::unchanged;
+pub use records::answer_collection;
 pub use run::answer;
 pub use session::{Bounds, CATALOG, home_state};
-pub use shown::{Form, ShownColumn, form_of, shown_schema, with_oldest_year, with_values_of};
+pub use shown::{Form, ShownColumn, form_of, shown_dataset, shown_schema, with_oldest_year, with_values_of};
 pub use size::{admitted, rows_per_batch};
 pub use source::{Source, Table};
 pub use statistic::{
-    Block, Bucket, CellAggregate, CellColumn, ColumnPath, Condition, Day, EventSet, Form as CountableForm, Group,
-    KeyList, KnownCollection, Lowered, MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, NotCountable, Output,
-    Quantity, ReferenceTest, Row, Statistic, Step, SubjectValue, lower, print,
+    Block, Bucket, CellAggregate, CellColumn, CellTables, ColumnPath, Condition, Day, EventSet, Form as CountableForm,
+    Group, KeyList, KnownCollection, Lowered, MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, NotCountable, Output,
+    Quantity, QueryPart, ReferenceTest, Row, Statistic, Step, SubjectValue, lower, print,
 };
 pub use sums::narrow;
+pub use text_parser::TextParser;
 pub use visit::{visit, visit_mut};
-pub use worker::{Channel, ChannelSender, Computation, LocalEngine, Workers, serve};
+pub use worker::{
+    Changes, Channel, ChannelSender, Computation, Deciding, DisclosedAnswer, LocalEngine, LossOfQuery, ShownStatistics,
+    Workers, foreseen_cells, foreseen_statistic, serve,
+};
 
 /// Whether a statement over `dataset` with these columns is passed to the planner; for the fuzz targets, which are
 /// built with this flag.

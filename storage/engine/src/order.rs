@@ -8,11 +8,14 @@
 use std::{fmt, sync::Arc};
 
 use concordat_keys::OrderKey;
+use concordat_protocol::ids::DatasetName;
 
 /// Ranks that are computed at a time; consecutive rows share the work.
 const RANKS: usize = 256;
 /// Bytes of one rank.
 const RANK_BYTES: usize = 8;
+/// Rows whose ranks begin alike, on average: so few are sorted fast.
+const PART_ROWS: u32 = 32;
 
 /// The keyed permutation. Its hashers are large, so they are shared on the heap to keep this value small on the stack.
 #[derive(Clone)]
@@ -30,6 +33,21 @@ impl Order {
             groups: key.rank_hasher(b"groups"),
             rows: key.rank_hasher(b"rows"),
             values: key.rank_hasher(b"values"),
+        }))
+    }
+
+    /// The permutation of one dataset of a collection. Those of two datasets are unrelated: rows that are stored at the same position of both
+    /// would otherwise have the same rank, and the order of a join would show it.
+    pub(super) fn of_dataset(key: &OrderKey, dataset: &DatasetName) -> Self {
+        let hasher = |kind: &[u8]| {
+            let mut hasher = key.rank_hasher(kind);
+            hasher.update(dataset.as_str().as_bytes()).update(&[0]);
+            hasher
+        };
+        Self(Arc::new(Hashers {
+            groups: hasher(b"groups"),
+            rows: hasher(b"rows"),
+            values: hasher(b"values"),
         }))
     }
 
@@ -94,10 +112,62 @@ impl Ranks {
     }
 }
 
+/// The positions of rows, ordered by their ranks, and rows of one rank by their positions; `None` if there are 2^32 rows or more.
+///
+/// Ranks are as good as random. So their first bits divide the rows into parts of about equal size, and each part is sorted on its own, which
+/// is faster than sorting all rows.
+pub(super) fn by_rank(ranks: Vec<u64>) -> Option<Vec<u32>> {
+    let rows = u32::try_from(ranks.len()).ok()?;
+    let bits = (rows / PART_ROWS).checked_ilog2().unwrap_or(0);
+    let shift = u64::BITS.saturating_sub(bits);
+    let part_of = |rank: u64| usize::try_from(rank.checked_shr(shift).unwrap_or(0)).ok();
+    let mut sizes = vec![0_usize; 1 << bits];
+    for rank in &ranks {
+        let size = sizes.get_mut(part_of(*rank)?)?;
+        *size = size.saturating_add(1);
+    }
+    let mut ordered = Vec::with_capacity(ranks.len());
+    let mut parts: Vec<Vec<u128>> = sizes.into_iter().map(Vec::with_capacity).collect();
+    for (rank, position) in ranks.into_iter().zip(0_u32..) {
+        // A rank and its position are one number, which is compared faster than two.
+        let row = (u128::from(rank) << u32::BITS) | u128::from(position);
+        parts.get_mut(part_of(rank)?)?.push(row);
+    }
+    for mut part in parts {
+        part.sort_unstable();
+        ordered.extend(part.into_iter().map(position));
+    }
+    Some(ordered)
+}
+
+/// The position of a row that was put in one number with its rank.
+#[expect(clippy::cast_possible_truncation, reason = "the position is in the last 32 bits")]
+const fn position(row: u128) -> u32 {
+    row as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use concordat_keys::PseudonymSecret;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn positions_are_in_the_order_of_ranks(
+            ranks in prop_oneof![
+                prop::collection::vec(any::<u64>(), 0..3000),
+                prop::collection::vec(0..4_u64, 0..300),
+                prop::collection::vec(u64::MAX - 3..=u64::MAX, 0..300),
+            ],
+        ) {
+            let mut expected: Vec<usize> = (0..ranks.len()).collect();
+            expected.sort_by_key(|position| ranks[*position]);
+            let found = by_rank(ranks).unwrap();
+            let found: Vec<usize> = found.into_iter().map(|position| usize::try_from(position).unwrap()).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 
     #[test]
     fn ranks_depend_only_on_key_object_and_row() {
@@ -117,5 +187,22 @@ mod tests {
         }
         let all: std::collections::BTreeSet<u64> = one.iter().copied().collect();
         assert_eq!(all.len(), one.len());
+    }
+
+    #[test]
+    fn order_of_each_dataset_is_another_one() {
+        let secret = PseudonymSecret::random().unwrap();
+        let key = || secret.order_key(Some(&[1; 16]), &[1; 32]);
+        let of = |name: &str| Order::of_dataset(&key(), &name.parse().unwrap());
+        let ranks = |order: &Order| -> Vec<u64> {
+            let mut ranks = order.rows(0);
+            (0..1000).map(|row| ranks.of(row)).collect()
+        };
+        let person = ranks(&of("person"));
+        let visit = ranks(&of("visit"));
+        assert_eq!(person, ranks(&of("person")));
+        assert!(person.iter().zip(&visit).all(|(a, b)| a != b));
+        assert!(person.iter().zip(&ranks(&Order::new(&key()))).all(|(a, b)| a != b));
+        assert_ne!(of("person").group(0, 0), of("visit").group(0, 0));
     }
 }

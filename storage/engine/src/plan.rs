@@ -1,6 +1,6 @@
 //! From a checked statement to the plan that a provider computes.
 
-use concordat_protocol::{ids::DatasetRef, scope::Tier};
+use concordat_protocol::ids::DatasetRef;
 use datafusion::{
     catalog::TableProvider,
     common::{TableReference, tree_node::Transformed},
@@ -39,7 +39,7 @@ pub async fn meaning(
     Ok(plan)
 }
 
-/// The plan of `statement` at `tier`.
+/// The plan of `statement` at tier `records`.
 ///
 /// # Errors
 /// Those of [`meaning`] and [`executable`].
@@ -47,10 +47,9 @@ pub(super) async fn planned(
     state: &SessionState,
     statement: Statement,
     dataset: &DatasetRef,
-    tier: Tier,
 ) -> Result<LogicalPlan, QueryError> {
     let plan = meaning(state, statement, dataset).await?;
-    executable(state, plan, Casts::at(tier), dataset)
+    executable(state, plan, Casts::Strict, dataset)
 }
 
 /// The same plan, reading the tables that `table_of` returns; a table for which there is none stays as it is. A plan of [`executable`] may

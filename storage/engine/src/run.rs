@@ -1,18 +1,15 @@
-//! One permit, one query, one answer.
+//! One permit, one query, one answer with records.
 
 use std::{future::Future, sync::Arc};
 
-use arrow::{
-    array::{BooleanArray, RecordBatch},
-    compute::concat_batches,
-    datatypes::{DataType, Field, Schema},
-};
+use arrow::array::RecordBatch;
+use concordat_protocol::ids::DatasetRef;
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::{Limits, Scope, Tier};
 use datafusion::{
     catalog::TableProvider,
     common::tree_node::TreeNode,
-    datasource::{MemTable, empty::EmptyTable},
+    datasource::empty::EmptyTable,
     error::DataFusionError,
     execution::{
         SendableRecordBatchStream,
@@ -21,16 +18,11 @@ use datafusion::{
     logical_expr::LogicalPlan,
     physical_plan::{ExecutionPlan, execute_stream},
 };
-use futures::{
-    StreamExt, TryStreamExt,
-    stream::{self, BoxStream},
-};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 
 use super::{
     Bounds, QueryError, Source, Table,
-    aggregate::{Cells, Split, SubjectOverlap},
     error_capture::{CapturedError, ErrorCapture},
-    foreseen::EXISTS,
     guard::{View, regrouped},
     known_plans::{KnownPlan, KnownPlans, PlanKey},
     one_dataset::OneDataset,
@@ -42,7 +34,7 @@ use super::{
 };
 use crate::{
     Permit, ReleasedAnswer, StillPermitted,
-    disclosure::{RawAnswer, Subjects},
+    disclosure::{RawAnswer, RawBatch},
 };
 
 /// Answers `sql` within `permit`, which is consumed, in this process: for tests and measurements. The node uses
@@ -72,7 +64,8 @@ pub async fn answer(
 /// The result of a statement over a version within `scope`, before anything may be released. A statement of `plans` is not planned again.
 ///
 /// # Errors
-/// [`QueryError`].
+/// [`QueryError`]; [`QueryError::NotApplied`] below `records`, where answers come from decided cells
+/// ([`Workers::disclosed`](super::Workers::disclosed)).
 pub(super) async fn compute(
     source: &dyn Table,
     scope: Scope,
@@ -82,11 +75,7 @@ pub(super) async fn compute(
     plans: &KnownPlans,
 ) -> Result<RawAnswer, QueryError> {
     let scope = OneDataset::of(&scope)?;
-    let view = View::new(source, &scope, &keys.pseudonyms)?;
-    let view = match scope.tier {
-        Tier::Records => view.in_order(Order::new(&keys.order)),
-        Tier::Aggregate | Tier::Count | Tier::Exists => view,
-    };
+    let view = View::new(source, &scope, &keys.pseudonyms)?.in_order(Order::new(&keys.order));
     let shown = view.planned();
     let key = PlanKey::new(statement, &scope, Arc::clone(&shown));
     let (objects, seen) = ErrorCapture::wrap(source.object_store());
@@ -96,13 +85,12 @@ pub(super) async fn compute(
         context,
         view,
         scope,
-        bounds,
         seen,
     };
     Box::pin(engine.execute(&known)).await
 }
 
-/// Row limits apply to records; the number of released cells is bounded by the groups.
+/// Row limits apply to records; the number of released cells is bounded by the grid.
 pub(super) fn max_rows(tier: Tier, limits: &Limits) -> Option<u64> {
     limits.max_rows.filter(|_| tier == Tier::Records)
 }
@@ -130,7 +118,6 @@ struct Engine {
     context: SessionContext,
     view: View,
     scope: OneDataset,
-    bounds: Bounds,
     seen: CapturedError,
 }
 
@@ -140,96 +127,34 @@ impl Engine {
         *state.config_mut() = state.config().clone().with_batch_size(known.batch_rows);
         let table: Arc<dyn TableProvider> = Arc::new(self.view.clone());
         let plan = reading(known.plan.clone(), &|_| Some(Arc::clone(&table)))?;
-        match self.scope.tier {
-            Tier::Records => self.raw(Box::pin(self.records(&state, plan)).await?, 0),
-            Tier::Aggregate | Tier::Count => self.aggregate(&state, plan).await,
-            Tier::Exists => self.exists(&state, plan).await,
-        }
-    }
-
-    async fn aggregate(&self, state: &SessionState, plan: LogicalPlan) -> Result<RawAnswer, QueryError> {
-        let split = Split::new(plan, self.scope.tier)?;
-        let cells = self.cells(state, &split).await?;
-        let subjects = self.overlap(state, &split, &cells).await;
-        let subjects = subjects.map_err(QueryError::below_records)?;
-        let (released, suppressed_cells) = cells.release(self.min_cell(), subjects)?;
-        let table = MemTable::try_new(released.schema(), vec![vec![released]]).map_err(planning)?;
-        let rest = split.rest(Arc::new(table)).map_err(planning)?;
-        self.raw(self.stream(state, &rest).await?, suppressed_cells)
-    }
-
-    fn raw(&self, stream: SendableRecordBatchStream, suppressed_cells: u64) -> Result<RawAnswer, QueryError> {
-        let schema = text::owned_schema(&stream.schema())?;
-        let owned_schema = Arc::clone(&schema);
-        let batches = with_query_errors(stream, &self.seen).map(move |batch| text::owned(&batch?, &owned_schema));
-        Ok(RawAnswer {
-            schema,
-            batches: batches.boxed(),
-            suppressed_cells,
-        })
-    }
-
-    async fn exists(&self, state: &SessionState, plan: LogicalPlan) -> Result<RawAnswer, QueryError> {
-        let split = Split::new(plan, self.scope.tier)?;
-        let subjects = self.cells(state, &split).await?.subjects()?;
-        let exists = subjects.iter().any(|subjects| *subjects >= self.min_cell());
-        let schema = Arc::new(Schema::new(vec![Field::new(EXISTS, DataType::Boolean, true)]));
-        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(BooleanArray::from(vec![exists]))]);
-        let batch = batch.map_err(|_| QueryError::Engine { step: "answering" })?;
-        Ok(RawAnswer {
-            schema,
-            batches: stream::iter([Ok(batch)]).boxed(),
-            suppressed_cells: 0,
-        })
-    }
-
-    async fn cells(&self, state: &SessionState, split: &Split) -> Result<Cells, QueryError> {
-        let enough = usize::try_from(self.min_cell()).unwrap_or(usize::MAX);
-        let counted: Arc<dyn TableProvider> = Arc::new(self.view.clone().with_subject()?);
-        let plan = split.measured(&counted, enough, self.bounds.groups).map_err(planning)?;
-        let table = self.collect(state, &plan).await.map_err(QueryError::below_records)?;
-        if table.num_rows() > self.bounds.groups {
-            return Err(QueryError::TooManyGroups {
-                limit: self.bounds.groups,
-            });
-        }
-        Ok(Cells::new(table, split.dimensions(), split.measures()))
-    }
-
-    /// Whether the groups share subjects. If there are more subjects than fit in memory, this is assumed.
-    async fn overlap(&self, state: &SessionState, split: &Split, cells: &Cells) -> Result<Subjects, QueryError> {
-        if cells.groups() < 2 {
-            return Ok(Subjects::InOneCell);
-        }
-        let counted: Arc<dyn TableProvider> = Arc::new(self.view.clone().with_subject()?);
-        let plan = split.subjects_by_group(&counted).map_err(planning)?;
-        let mut rows = with_query_errors(self.stream(state, &plan).await?, &self.seen);
-        let mut overlap = SubjectOverlap::new(self.bounds.memory);
-        while let Some(batch) = rows.try_next().await? {
-            if !overlap.add_disjoint(&batch)? {
-                return Ok(Subjects::InSeveral);
-            }
-        }
-        Ok(Subjects::InOneCell)
-    }
-
-    fn min_cell(&self) -> u64 {
-        u64::from(self.scope.limits.min_cell)
-    }
-
-    async fn collect(&self, state: &SessionState, plan: &LogicalPlan) -> Result<RecordBatch, QueryError> {
-        let stream = self.stream(state, plan).await?;
-        let schema = stream.schema();
-        let batches: Vec<RecordBatch> = with_query_errors(stream, &self.seen).try_collect().await?;
-        concat_batches(&schema, &batches).map_err(|_| QueryError::Memory)
+        raw(Box::pin(self.records(&state, plan, known)).await?, &self.seen)
     }
 
     /// Rows in the order of the grant, or groups in their keyed order; below a grouping, the order of the rows is not
     /// visible.
-    async fn records(&self, state: &SessionState, plan: LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
+    async fn records(
+        &self,
+        state: &SessionState,
+        plan: LogicalPlan,
+        known: &KnownPlan,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
         let prepared = self.prepared(state, plan)?;
-        let physical = Box::pin(self.physical(&prepared.state, &prepared.plan)).await?;
+        let optimized = self.optimized_once(&prepared, known)?;
+        let physical = Box::pin(self.executable(&prepared.state, &optimized)).await?;
         self.started(&prepared, physical)
+    }
+
+    /// The optimized plan over the view of `prepared`. Optimizing a small query takes longer than reading its rows, so it is done once for a
+    /// statement; what is kept has neither the objects nor the keys of the view.
+    fn optimized_once(&self, prepared: &Prepared, known: &KnownPlan) -> Result<LogicalPlan, QueryError> {
+        let pruning = self.view.pruning();
+        if let Some(plan) = known.optimized(&pruning) {
+            return reading(plan, &|_| Some(Arc::clone(&prepared.table)));
+        }
+        let plan = self.optimized(&prepared.state, &prepared.plan)?;
+        let empty: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(self.view.schema()));
+        known.keep_optimized(pruning, reading(plan.clone(), &|_| Some(Arc::clone(&empty)))?);
+        Ok(plan)
     }
 
     /// Prepares the planning of a query for records. The result is on the heap, because planning walks deep expressions
@@ -237,14 +162,18 @@ impl Engine {
     fn prepared(&self, state: &SessionState, plan: LogicalPlan) -> Result<Box<Prepared>, QueryError> {
         let grouped = plan.exists(|node| Ok(matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_))));
         let grouped = grouped.map_err(planning)?;
-        if !grouped {
-            let state = in_one_partition(state.clone());
-            return Ok(Box::new(Prepared { state, plan, grouped }));
-        }
-        let unordered: Arc<dyn TableProvider> = Arc::new(self.view.clone().without_order());
-        let plan = reading(plan, &|_| Some(Arc::clone(&unordered)))?;
-        let state = for_groups(state.clone());
-        Ok(Box::new(Prepared { state, plan, grouped }))
+        let view = self.view.clone();
+        let table: Arc<dyn TableProvider> = Arc::new(if grouped { view.without_order() } else { view });
+        Ok(Box::new(Prepared {
+            state: if grouped {
+                for_groups(state.clone())
+            } else {
+                in_one_partition(state.clone())
+            },
+            plan: reading(plan, &|_| Some(Arc::clone(&table)))?,
+            grouped,
+            table,
+        }))
     }
 
     fn started(
@@ -261,27 +190,68 @@ impl Engine {
         execute_stream(physical, prepared.state.task_ctx()).map_err(failed)
     }
 
-    async fn stream(&self, state: &SessionState, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
-        let physical = self.physical(state, plan).await?;
-        execute_stream(physical, state.task_ctx()).map_err(|error| QueryError::running(&error, &self.seen))
+    fn optimized(&self, state: &SessionState, plan: &LogicalPlan) -> Result<LogicalPlan, QueryError> {
+        optimized(state, plan, &self.scope.dataset)
     }
 
-    async fn physical(&self, state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-        let invalid = |error: DataFusionError| QueryError::planning(error, &self.scope.dataset);
-        let optimized = state.optimize(plan).map_err(invalid)?;
-        let physical = state.create_physical_plan(&optimized).await;
-        // Nothing was computed from rows so far. The message may contain what a file states about its values.
-        physical.map_err(|error| {
-            let found = QueryError::running(&error, &self.seen);
-            if matches!(found, QueryError::Computation) {
-                QueryError::Invalid {
-                    detail: "it cannot be planned".to_owned(),
-                }
-            } else {
-                found
-            }
-        })
+    async fn executable(
+        &self,
+        state: &SessionState,
+        optimized: &LogicalPlan,
+    ) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        executable(state, optimized, &self.seen).await
     }
+}
+
+/// The physical plan of a query; errors name `dataset`.
+///
+/// # Errors
+/// [`QueryError`] if it cannot be planned, or what a file states about itself cannot be read.
+pub(super) async fn physical(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    (seen, dataset): (&CapturedError, &DatasetRef),
+) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    executable(state, &optimized(state, plan, dataset)?, seen).await
+}
+
+fn optimized(state: &SessionState, plan: &LogicalPlan, dataset: &DatasetRef) -> Result<LogicalPlan, QueryError> {
+    let invalid = |error: DataFusionError| QueryError::planning(error, dataset);
+    state.optimize(plan).map_err(invalid)
+}
+
+async fn executable(
+    state: &SessionState,
+    optimized: &LogicalPlan,
+    seen: &CapturedError,
+) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    let physical = state.create_physical_plan(optimized).await;
+    // Nothing was computed from rows so far. The message may contain what a file states about its values.
+    physical.map_err(|error| {
+        let found = QueryError::running(&error, seen);
+        if matches!(found, QueryError::Computation) {
+            QueryError::Invalid {
+                detail: "it cannot be planned".to_owned(),
+            }
+        } else {
+            found
+        }
+    })
+}
+
+/// The rows of `stream` in a form that can be released, before anything may be.
+///
+/// # Errors
+/// [`QueryError::Engine`] for columns of a type that is not released.
+pub(super) fn raw(stream: SendableRecordBatchStream, seen: &CapturedError) -> Result<RawAnswer, QueryError> {
+    let schema = text::owned_schema(&stream.schema())?;
+    let owned_schema = Arc::clone(&schema);
+    let batches = with_query_errors(stream, seen);
+    let batches = batches.map(move |batch| text::owned(&batch?, &owned_schema).map(RawBatch::from));
+    Ok(RawAnswer {
+        schema,
+        batches: batches.boxed(),
+    })
 }
 
 /// A query for records, ready to be planned.
@@ -289,6 +259,8 @@ struct Prepared {
     state: SessionState,
     plan: LogicalPlan,
     grouped: bool,
+    /// The view that the plan reads.
+    table: Arc<dyn TableProvider>,
 }
 
 fn with_query_errors(

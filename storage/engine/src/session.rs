@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use concordat_protocol::ids::DatasetRef;
+use concordat_protocol::ids::{CollectionRef, DatasetName, DatasetRef};
 use datafusion::{
     catalog::TableProvider,
     common::TableReference,
@@ -21,13 +21,13 @@ use object_store::ObjectStore;
 
 use super::{
     QueryError,
-    functions::{aggregates, provided_aggregates, provided_scalars, scalars, windows},
+    functions::{aggregates, collection_aggregates, provided_aggregates, provided_scalars, scalars, windows},
     meaning::ComparisonPlanner,
     source::OBJECTS_URL,
     types::Types,
 };
 
-/// The only catalog of every session.
+/// The catalog of every session but those of a provider's collection.
 pub const CATALOG: &str = "concordat";
 /// Rows in one batch of the engine: enough that the cost of each batch is negligible.
 const BATCH_ROWS: usize = 32 * 1024;
@@ -101,6 +101,40 @@ pub(super) fn planning_context(
     Ok(context)
 }
 
+/// A session with the datasets of one collection as tables. A query names them with or without the collection and its institution.
+pub(super) fn collection_context(
+    collection: &CollectionRef,
+    tables: impl IntoIterator<Item = (DatasetName, Arc<dyn TableProvider>)>,
+    objects: Arc<dyn ObjectStore>,
+    bounds: &Bounds,
+) -> Result<SessionContext, QueryError> {
+    let runtime = runtime(bounds.memory)?;
+    runtime.register_object_store(ObjectStoreUrl::parse(OBJECTS_URL).map_err(failed)?.as_ref(), objects);
+    with_tables(collection, tables, runtime)
+}
+
+/// A session of a provider, to plan queries over the datasets of a collection with.
+pub(super) fn collection_planning_context(
+    collection: &CollectionRef,
+    tables: impl IntoIterator<Item = (DatasetName, Arc<dyn TableProvider>)>,
+) -> Result<SessionContext, QueryError> {
+    with_tables(collection, tables, runtime(PLANNING_BYTES)?)
+}
+
+fn with_tables(
+    collection: &CollectionRef,
+    tables: impl IntoIterator<Item = (DatasetName, Arc<dyn TableProvider>)>,
+    runtime: Arc<RuntimeEnv>,
+) -> Result<SessionContext, QueryError> {
+    let context = SessionContext::new_with_state(collection_state(collection, runtime));
+    for (name, table) in tables {
+        context
+            .register_table(TableReference::bare(name.as_str()), table)
+            .map_err(failed)?;
+    }
+    Ok(context)
+}
+
 /// A session of the consumer's node: for planning a query over the tables of several institutions, and for computing it from their
 /// answers with `memory` bytes. It has all functions, and no tables; tables are registered in [`CATALOG`], and `schema` is the default
 /// schema. It reads and writes no files.
@@ -130,8 +164,27 @@ fn provider_state(dataset: &DatasetRef, runtime: Arc<RuntimeEnv>) -> SessionStat
         .with_runtime_env(runtime)
         .with_expr_planners(expression_planners())
         .with_type_planner(Arc::new(Types))
-        .with_scalar_functions(provided_scalars())
-        .with_aggregate_functions(provided_aggregates())
+        .with_scalar_functions(provided_scalars().to_vec())
+        .with_aggregate_functions(provided_aggregates().to_vec())
+        .build()
+}
+
+/// The state for one collection: its institution is the catalog, and it is the schema, so that every form of a name is the same table.
+fn collection_state(collection: &CollectionRef, runtime: Arc<RuntimeEnv>) -> SessionState {
+    let config = config(
+        SessionConfig::new().with_batch_size(BATCH_ROWS),
+        collection.collection.as_str(),
+    );
+    let config =
+        config.with_default_catalog_and_schema(collection.institution.as_str(), collection.collection.as_str());
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_expr_planners(expression_planners())
+        .with_type_planner(Arc::new(Types))
+        .with_scalar_functions(provided_scalars().to_vec())
+        .with_aggregate_functions(collection_aggregates())
+        .with_window_functions(windows().to_vec())
         .build()
 }
 
@@ -170,6 +223,8 @@ fn config(config: SessionConfig, schema: &str) -> SessionConfig {
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.map_string_types_to_utf8view = false;
+    // `LIMIT` around a subquery with `ORDER BY` returns its first rows, as in PostgreSQL and DuckDB.
+    options.sql_parser.enable_subquery_sort_elimination = false;
     options.execution.parquet.schema_force_view_types = false;
     // A union of a column and a literal is planned as never missing, and computed as perhaps missing.
     options.execution.skip_physical_aggregate_schema_check = true;

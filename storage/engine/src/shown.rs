@@ -8,11 +8,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use concordat_protocol::{
+    ids::ColumnName,
     schema::ColumnKind,
-    scope::{BandWidth, Generalization, Transform},
+    scope::{BandWidth, Columns, Generalization, Transform},
 };
 
-use super::{QueryError, one_dataset::OneDataset};
+use super::QueryError;
 
 /// Key of the form: `band-5`, `band-10`, `year`, `pseudonym`, or `clear` where a computed column would inherit another one.
 pub(crate) const FORM: &str = "concordat.form";
@@ -20,7 +21,7 @@ pub(crate) const FORM: &str = "concordat.form";
 const STORED: &str = "concordat.stored";
 /// Key of the oldest year, for years: it and all years before it are shown as it.
 const OLDEST: &str = "concordat.oldest";
-/// Key of whose pseudonyms a column has.
+/// Key of whose pseudonyms a column has, and of which domain.
 const ORIGIN: &str = "concordat.origin";
 /// The value of [`FORM`] of a column without a form of its own.
 pub(crate) const CLEAR: &str = "clear";
@@ -87,9 +88,24 @@ pub(crate) struct Years {
 /// # Errors
 /// [`QueryError::TransformMismatch`] if a kind does not support its transform.
 pub fn shown_schema(origin: &str, columns: &[ShownColumn]) -> Result<SchemaRef, QueryError> {
+    shown_dataset(origin, columns, &|column| column.to_owned())
+}
+
+/// The columns of a dataset of a collection, as [`shown_schema`]: `origin` is that of the collection, and `domain_of` a column is the text of
+/// its [`KeyDomain`](concordat_protocol::collection::KeyDomain). Pseudonyms are comparable if their origins and domains agree, whatever the
+/// columns are called.
+///
+/// # Errors
+/// As [`shown_schema`].
+pub fn shown_dataset(
+    origin: &str,
+    columns: &[ShownColumn],
+    domain_of: &dyn Fn(&str) -> String,
+) -> Result<SchemaRef, QueryError> {
     let fields = columns.iter().map(|column| {
         let stored = data_type(column.kind);
-        shown_field(origin, &column.name, &stored, column.transform)
+        let origin = pseudonym_origin(origin, &domain_of(&column.name));
+        shown_field(&origin, &column.name, &stored, column.transform)
     });
     let fields: Result<Vec<Option<Field>>, _> = fields.collect();
     Ok(Arc::new(Schema::new(fields?.into_iter().flatten().collect::<Vec<_>>())))
@@ -192,7 +208,12 @@ pub(crate) fn metadata(shape: &Shape) -> HashMap<String, String> {
     stated
 }
 
-/// One column as a grant shows it; `None` if it is removed.
+/// Whose pseudonyms the columns of a domain have.
+pub(crate) fn pseudonym_origin(origin: &str, domain: &str) -> String {
+    format!("{origin}/{domain}")
+}
+
+/// One column as a grant shows it; `None` if it is removed. `origin` is that of its pseudonyms ([`pseudonym_origin`]).
 ///
 /// # Errors
 /// [`QueryError::TransformMismatch`] if the stored type does not support the transform.
@@ -217,7 +238,7 @@ pub(crate) fn shown_field(
             field(DataType::Utf8, &band(width, false))
         }
         (Transform::Pseudonym, stored) if has_pseudonym(stored) => {
-            let origin = format!("{origin}/{name}");
+            let origin = origin.to_owned();
             field(DataType::Utf8, &Shape::Pseudonym { origin })
         }
         (Transform::Generalized(_) | Transform::Pseudonym, _) => {
@@ -231,20 +252,29 @@ pub(crate) fn shown_field(
     Ok(shown)
 }
 
-/// The stored columns that a scope shows, in their order.
+/// The stored columns that `columns` of a scope show, in their order; `origin_of` a column is that of its pseudonyms.
 ///
 /// # Errors
 /// [`QueryError::TransformMismatch`] if a stored type does not support its transform.
-pub(crate) fn shown_of(stored: &Schema, scope: &OneDataset) -> Result<Schema, QueryError> {
-    let origin = scope.dataset.to_string();
+pub(crate) fn shown_of(
+    stored: &Schema,
+    columns: &Columns,
+    origin_of: &dyn Fn(&ColumnName) -> String,
+    oldest_year: i32,
+) -> Result<Schema, QueryError> {
     let mut fields = Vec::new();
     for field in stored.fields() {
-        let transform = scope.columns.iter().find(|(name, _)| name.as_str() == field.name());
-        if let Some((_, transform)) = transform {
-            fields.extend(shown_field(&origin, field.name(), field.data_type(), transform)?);
+        let transform = columns.iter().find(|(name, _)| name.as_str() == field.name());
+        if let Some((name, transform)) = transform {
+            fields.extend(shown_field(
+                &origin_of(name),
+                field.name(),
+                field.data_type(),
+                transform,
+            )?);
         }
     }
-    Ok(with_oldest_year(&Schema::new(fields), scope.window.oldest_year()))
+    Ok(with_oldest_year(&Schema::new(fields), oldest_year))
 }
 
 /// The same columns as the engine reads them: stored text as views into the pages that it was read from.

@@ -4,12 +4,12 @@ use std::{fmt, sync::Arc};
 
 use arrow::datatypes::SchemaRef;
 use concordat_keys::{KeyInTransit, OrderKey, PseudonymKey};
-use concordat_storage::catalog::OpenVersion;
+use concordat_storage::catalog::{CollectionSource, OpenVersion};
 use object_store::{ObjectMeta, ObjectStore};
 
 use crate::Holder;
 
-/// Where a query's runtime finds the objects of its one dataset.
+/// Where a query's runtime finds the objects of its datasets.
 pub(super) const OBJECTS_URL: &str = "concordat://objects";
 
 /// One immutable version of a dataset, as the engine reads it.
@@ -72,6 +72,14 @@ pub(super) struct AnswerKeys {
 impl AnswerKeys {
     /// The keys for the answers of `source` to `holder`.
     pub(super) fn of(source: &dyn Source, holder: &Holder) -> Self {
+        Self {
+            pseudonyms: source.pseudonym_key(holder.grant()),
+            order: source.order_key(holder.grant()),
+        }
+    }
+
+    /// The keys for the answers of a version of a collection to `holder`.
+    pub(super) fn of_collection(source: &dyn CollectionSource, holder: &Holder) -> Self {
         Self {
             pseudonyms: source.pseudonym_key(holder.grant()),
             order: source.order_key(holder.grant()),

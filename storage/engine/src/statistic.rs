@@ -4,14 +4,16 @@
 //!    [`Statistic`]; what is computed from its cells stays a plan ([`Lowered`]).
 //! 2. A [`Statistic`] counts or sums the rows of one dataset, or the subjects. Its conditions are sets of atoms of declared levels
 //!    ([`Condition`]), of columns that a row reaches through keys ([`ColumnPath`]), and of events of the same subject ([`EventSet`]).
-//! 3. What is not listed is refused, with the nearest form ([`NotCountable`]). Nothing in a statistic fails on a value, and no
+//! 3. What is not listed (`admitted`) is refused, with the nearest form ([`NotCountable`]). Nothing in a statistic fails on a value, and no
 //!    value is compared with anything finer than an atom.
-//! 4. Two texts that mean the same have one statistic: conditions have one form, and the digest identifies the query.
+//! 4. What is computed from cells is computed row by row, or of cells that the query restricts to those that are shown ([`CellTables`]).
+//! 5. Two texts that mean the same have one statistic: conditions have one form, and the digest identifies the query.
 //!
 //! Lowering walks plans recursively, so it needs a thread with a large stack ([`on_large_stack`](crate::on_large_stack)). Its work is
 //! bounded: the numbers of expressions, conditions, datasets, groupings and cells are limited, and each text is read a bounded number of
 //! times.
 
+mod admitted;
 mod block;
 mod condition;
 mod encoding;
@@ -21,8 +23,12 @@ mod lower;
 mod measure;
 mod paths;
 mod print;
+mod several_cells;
 mod terms;
+mod used;
 
+pub use admitted::QueryPart;
+pub(crate) use admitted::{Syntax, parts_of_aggregate, parts_of_function, parts_of_window};
 pub use block::{MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, Statistic};
 pub use forms::{Form, NotCountable};
 pub use known::KnownCollection;
@@ -30,7 +36,10 @@ pub use lower::{Block, CellColumn, Lowered, lower};
 pub use measure::{Bucket, CellAggregate, Group, Output};
 pub use paths::{ColumnPath, Row, Step};
 pub use print::print;
+pub(crate) use print::{Printing, printed};
+pub use several_cells::CellTables;
 pub use terms::{Condition, Day, EventSet, KeyList, Quantity, ReferenceTest, SubjectValue};
+pub(crate) use used::Used;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,19 +1,20 @@
-mod aggregate;
+mod chunks;
 mod documented;
 mod foreseen;
 mod functions;
 pub(crate) mod home;
 mod hostile;
 mod injected_faults;
+mod joins;
 mod known_plans;
 mod lost_columns;
 mod messages;
+mod nesting;
 mod order;
 mod records;
 mod scopes;
 mod sizes;
 mod sums;
-mod total;
 mod values;
 
 use std::{
@@ -26,7 +27,7 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray},
+    array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray},
     datatypes::{DataType, Field, Schema, SchemaRef},
     util::display::array_value_to_string,
 };

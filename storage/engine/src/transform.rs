@@ -8,15 +8,16 @@ use arrow::{
     datatypes::{DataType, Float64Type, Int32Type, Int64Type},
     error::ArrowError,
 };
-use concordat_keys::PseudonymKey;
+use concordat_keys::{ColumnPseudonyms, PseudonymKey};
 use concordat_protocol::scope::{BandWidth, Generalization, Transform};
 
 use super::{QueryError, floats::canonical, shown::shown_field};
 
 /// From this age on there is only one band (45 CFR 164.514(b)(2)(i)(C)).
 pub(super) const TOP_AGE: i64 = 90;
-/// Length of a pseudonym in hexadecimal digits: 128 bits.
-const PSEUDONYM_DIGITS: usize = 32;
+/// Length of a pseudonym in bytes, and in hexadecimal digits.
+const PSEUDONYM_BYTES: usize = 16;
+const PSEUDONYM_DIGITS: usize = 2 * PSEUDONYM_BYTES;
 
 /// A transform that was checked against the type of its column.
 #[derive(Clone)]
@@ -25,7 +26,7 @@ pub(super) enum Change {
     /// The year, but at least this one.
     Year(i32),
     Band(Arc<Bands>),
-    Pseudonym(Box<blake3::Hasher>),
+    Pseudonym(Box<ColumnPseudonyms>),
 }
 
 impl fmt::Debug for Change {
@@ -51,6 +52,19 @@ impl Change {
         key: &PseudonymKey,
         oldest_year: i32,
     ) -> Result<Option<Self>, QueryError> {
+        Self::with(transform, (column, found), oldest_year, || key.of_column(column))
+    }
+
+    /// The same for a column, with its type, whose pseudonyms `pseudonyms` makes.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(super) fn with(
+        transform: Transform,
+        (column, found): (&str, &DataType),
+        oldest_year: i32,
+        pseudonyms: impl FnOnce() -> ColumnPseudonyms,
+    ) -> Result<Option<Self>, QueryError> {
         if shown_field("", column, found, transform)?.is_none() {
             return Ok(None);
         }
@@ -60,7 +74,7 @@ impl Change {
             Transform::Clear => Some(Self::Keep),
             Transform::Generalized(Generalization::Year) => Some(Self::Year(oldest_year)),
             Transform::Generalized(Generalization::AgeBand(width)) => Some(Self::Band(Arc::new(Bands::new(width)))),
-            Transform::Pseudonym => Some(Self::Pseudonym(Box::new(key.column_hasher(column)))),
+            Transform::Pseudonym => Some(Self::Pseudonym(Box::new(pseudonyms()))),
         })
     }
 
@@ -74,7 +88,7 @@ impl Change {
             Self::Keep => Ok(canonical(Arc::clone(values))),
             Self::Year(oldest) => Ok(capped(&year(values)?, *oldest)),
             Self::Band(bands) => bands.apply(values),
-            Self::Pseudonym(hasher) => pseudonyms(hasher, values),
+            Self::Pseudonym(column) => pseudonyms(column.as_ref().clone(), values),
         }
     }
 }
@@ -111,19 +125,19 @@ pub(super) fn bands(width: BandWidth) -> impl Iterator<Item = (String, i64)> {
     below.chain([(format!("{TOP_AGE}+"), TOP_AGE)])
 }
 
-/// The names of all bands of one width.
+/// The bands of one width, by age.
 #[derive(Debug)]
 pub(super) struct Bands {
-    width: i64,
+    /// The name of the band of each age up to [`TOP_AGE`]: looked up faster than an age is divided.
     names: Vec<String>,
 }
 
 impl Bands {
     fn new(width: BandWidth) -> Self {
-        Self {
-            width: width.years(),
-            names: bands(width).map(|(name, _)| name).collect(),
-        }
+        let bands: Vec<(String, i64)> = bands(width).collect();
+        let of_age = |age: i64| bands.iter().rfind(|(_, least)| *least <= age);
+        let names = (0..=TOP_AGE).filter_map(|age| of_age(age).map(|(name, _)| name.clone()));
+        Self { names: names.collect() }
     }
 
     fn apply(&self, ages: &ArrayRef) -> Result<ArrayRef, ArrowError> {
@@ -145,10 +159,8 @@ impl Bands {
     }
 
     fn name(&self, age: i64) -> Option<&str> {
-        let band = usize::try_from(age.min(TOP_AGE) / self.width)
-            .ok()
-            .filter(|_| age >= 0)?;
-        self.names.get(band).map(String::as_str)
+        let age = usize::try_from(age.min(TOP_AGE)).ok()?;
+        self.names.get(age).map(String::as_str)
     }
 }
 
@@ -159,27 +171,97 @@ fn whole_years(age: f64) -> Option<i64> {
 
 /// Keyed BLAKE3 of the value as text, its first 128 bits in hexadecimal.
 #[expect(clippy::wildcard_enum_match_arm, reason = "only timestamps have a time zone to drop")]
-fn pseudonyms(hasher: &blake3::Hasher, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+fn pseudonyms(column: ColumnPseudonyms, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    if let Some(texts) = values.as_string_view_opt() {
+        return pseudonyms_of(column, texts.len(), texts.iter());
+    }
     let naive = match values.data_type() {
         DataType::Timestamp(..) => cast(values, &DataType::Int64)?,
         _ => Arc::clone(values),
     };
     let texts = cast(&naive, &DataType::Utf8)?;
-    let mut pseudonyms = StringBuilder::with_capacity(texts.len(), texts.len().saturating_mul(PSEUDONYM_DIGITS));
-    for text in texts.as_string::<i32>() {
-        let hash = text.map(|text| hasher.clone().update(text.as_bytes()).finalize().to_hex());
-        pseudonyms.append_option(hash.as_ref().and_then(|hex| hex.get(..PSEUDONYM_DIGITS)));
+    let texts = texts.as_string::<i32>();
+    pseudonyms_of(column, texts.len(), texts.iter())
+}
+
+fn pseudonyms_of<'a>(
+    mut column: ColumnPseudonyms,
+    len: usize,
+    texts: impl Iterator<Item = Option<&'a str>>,
+) -> Result<ArrayRef, ArrowError> {
+    let mut pseudonyms = StringBuilder::with_capacity(len, len.saturating_mul(PSEUDONYM_DIGITS));
+    for text in texts {
+        match text {
+            Some(text) => {
+                let digits = hexadecimal(column.pseudonym(text));
+                let digits = str::from_utf8(digits.as_flattened());
+                pseudonyms.append_value(digits.map_err(|error| ArrowError::ExternalError(Box::new(error)))?);
+            }
+            None => pseudonyms.append_null(),
+        }
     }
     Ok(Arc::new(pseudonyms.finish()))
+}
+
+/// The two digits of each byte.
+fn hexadecimal(bytes: [u8; PSEUDONYM_BYTES]) -> [[u8; 2]; PSEUDONYM_BYTES] {
+    bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)])
+}
+
+/// The digit of a number below 16, without a branch that depends on it.
+const fn digit(number: u8) -> u8 {
+    const LETTERS: u8 = b'a' - b'0' - 10;
+    number + b'0' + LETTERS * (number > 9) as u8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Date32Array, Float64Array, Int64Array};
+    use arrow::array::{Date32Array, Float64Array, Int64Array, StringArray, StringViewArray};
+    use concordat_keys::PseudonymSecret;
 
     fn texts(array: &ArrayRef) -> Vec<Option<&str>> {
         array.as_string::<i32>().iter().collect()
+    }
+
+    fn start(hasher: &blake3::Hasher) -> String {
+        hasher.finalize().to_hex().chars().take(PSEUDONYM_DIGITS).collect()
+    }
+
+    #[test]
+    fn pseudonym_is_the_start_of_the_hash_in_hexadecimal() {
+        let key = PseudonymSecret::random().unwrap().key(Some(&[7; 16]));
+        let long = "a value that is longer than one block of the hash, which has 64 bytes, and than two of them, which have 128";
+        let values = [Some("R00000001"), None, Some(""), Some(long), Some("R00000001")];
+        let expected = values.map(|value| {
+            let mut hasher = key.column_hasher("record_number");
+            value.map(|value| start(hasher.update(value.as_bytes())))
+        });
+        let change = Change::Pseudonym(Box::new(key.of_column("record_number")));
+        let stored: [ArrayRef; 2] = [
+            Arc::new(StringViewArray::from(values.to_vec())),
+            Arc::new(StringArray::from(values.to_vec())),
+        ];
+        for stored in stored {
+            let found = change.apply(&stored).unwrap();
+            assert_eq!(texts(&found), expected.each_ref().map(Option::as_deref));
+        }
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 1, -2]));
+        let found = change.apply(&numbers).unwrap();
+        let number = |text: &[u8]| start(key.column_hasher("record_number").update(text));
+        let expected = [number(b"1"), number(b"1"), number(b"-2")];
+        assert_eq!(texts(&found), expected.each_ref().map(|text| Some(text.as_str())));
+    }
+
+    #[test]
+    fn every_byte_has_its_two_hexadecimal_digits() {
+        for byte in 0..=u8::MAX {
+            let digits = hexadecimal([byte; PSEUDONYM_BYTES]);
+            assert!(
+                digits.iter().all(|two| *two == format!("{byte:02x}").as_bytes()),
+                "{byte}"
+            );
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! messages are is known to the crate that federates queries. A process that has planned serves the same person again; one that has
 //! received rows is ended with its query.
 
+mod cells;
 mod channel;
 mod child;
 mod computation;
@@ -29,13 +30,16 @@ mod messages;
 mod objects;
 mod process;
 mod pump;
+mod remote;
+mod statistics;
 
 pub use channel::{Channel, ChannelSender, LocalEngine};
 pub use child::serve;
 pub use computation::Computation;
-pub use idle::Workers;
+pub use idle::{Changes, Deciding, DisclosedAnswer, LossOfQuery, Workers};
 #[cfg(test)]
 pub(super) use messages::Task;
+pub use statistics::{ShownStatistics, foreseen_cells, foreseen_statistic};
 
 /// The argument that starts the program as an engine process; a second argument is its memory limit in bytes.
 const ARGUMENT: &str = "engine-worker";

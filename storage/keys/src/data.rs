@@ -1,6 +1,8 @@
 //! The keys of data: segment, dataset, object.
 
-use concordat_protocol::ids::KeyId;
+use std::{fmt, sync::Arc};
+
+use concordat_protocol::{collection::KeyDomain, ids::KeyId};
 use zeroize::Zeroizing;
 
 use super::{
@@ -77,14 +79,6 @@ impl SegmentKey {
         wrapped
             .open_key(&self.key, &context, "pseudonym secret")
             .map(PseudonymSecret)
-    }
-
-    /// The secret of pseudonyms of format 1, in which they were derived from the dataset's key, wrapped as it is stored now.
-    ///
-    /// # Errors
-    /// Only if no random bytes are available.
-    pub fn pseudonyms_of_format_1(&self, dataset: &str, key: &DatasetKey) -> Result<Wrapped, KeyError> {
-        Wrapped::seal(&self.key, &self.pseudonym_context(dataset), key.key.bytes())
     }
 
     /// Wraps a dataset's key again, for a segment key that replaces another.
@@ -193,7 +187,7 @@ impl PseudonymSecret {
     pub fn key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
         let has_grant = [u8::from(grant.is_some())];
         let info = [labels::PSEUDONYM.as_bytes(), &has_grant, grant.unwrap_or(&[0; 16])];
-        PseudonymKey(RawKey::derive_with(self.0.bytes(), &[], &info))
+        PseudonymKey(Arc::new(RawKey::derive_with(self.0.bytes(), &[], &info)))
     }
 
     /// The key of the order in which the rows of a version are released under the grant with this id; `None` for the
@@ -223,6 +217,13 @@ impl PseudonymSecret {
     #[must_use]
     pub fn answers_key(&self) -> AnswersKey {
         AnswersKey(RawKey::derive(self.0.bytes(), &[], labels::ANSWERS))
+    }
+
+    /// The secret that all noise of the collection's statistics comes from. With it, noise can be subtracted. It does not change when the
+    /// key of the data is rotated, so that the same figure keeps its noise.
+    #[must_use]
+    pub fn cell_secret(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(*RawKey::derive(self.0.bytes(), &[], labels::CELL_KEYS).bytes())
     }
 }
 
@@ -282,17 +283,34 @@ fn start(hash: &blake3::Hash) -> [u8; 16] {
     hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
-/// Creates pseudonyms under one grant: the same value has a different pseudonym under each grant and in each column.
+/// Creates pseudonyms under one grant: the same value has a different pseudonym under each grant, and in columns that do not join.
 #[derive(Debug)]
-pub struct PseudonymKey(RawKey);
+pub struct PseudonymKey(Arc<RawKey>);
 
 impl PseudonymKey {
+    /// What makes the pseudonyms of all columns of one domain; for [`KeyDomain::Column`] it is that of the column.
+    #[must_use]
+    pub fn of_domain(&self, domain: &KeyDomain) -> ColumnPseudonyms {
+        self.of_column(&domain.to_string())
+    }
+
     /// The hasher of the values of one column; a pseudonym is the start of the hash.
     #[must_use]
     pub fn column_hasher(&self, column: &str) -> blake3::Hasher {
         let mut hasher = blake3::Hasher::new_keyed(self.0.bytes());
-        hasher.update(column.as_bytes()).update(&[0]);
+        hasher.update(&column_prefix(column));
         hasher
+    }
+
+    /// What makes the pseudonyms of one column.
+    #[must_use]
+    pub fn of_column(&self, column: &str) -> ColumnPseudonyms {
+        let text = column_prefix(column);
+        ColumnPseudonyms {
+            key: Arc::clone(&self.0),
+            prefix: text.len(),
+            text,
+        }
     }
 
     /// The key as it is sent to the process that answers a query.
@@ -304,7 +322,38 @@ impl PseudonymKey {
     /// The key received from another process, if it has the right length.
     #[must_use]
     pub fn from_transit(received: &KeyInTransit) -> Option<Self> {
-        received.key().map(Self)
+        received.key().map(|key| Self(Arc::new(key)))
+    }
+}
+
+/// What is hashed before each value of a column.
+fn column_prefix(column: &str) -> Vec<u8> {
+    column.bytes().chain([0]).collect()
+}
+
+/// Makes the pseudonyms of the values of one column under one grant.
+#[derive(Clone)]
+pub struct ColumnPseudonyms {
+    key: Arc<RawKey>,
+    /// What is hashed: the prefix of the column, and the last value.
+    text: Vec<u8>,
+    /// Length of the prefix in bytes.
+    prefix: usize,
+}
+
+impl ColumnPseudonyms {
+    /// The pseudonym of the value that is written as `text`: the first 16 bytes of its hash by [`PseudonymKey::column_hasher`].
+    pub fn pseudonym(&mut self, text: &str) -> [u8; 16] {
+        // Most values are hashed with a single compression. Copying a hasher, which is large, would take longer than that.
+        self.text.truncate(self.prefix);
+        self.text.extend_from_slice(text.as_bytes());
+        start(&blake3::keyed_hash(self.key.bytes(), &self.text))
+    }
+}
+
+impl fmt::Debug for ColumnPseudonyms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ColumnPseudonyms(..)")
     }
 }
 

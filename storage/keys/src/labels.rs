@@ -1,4 +1,5 @@
-//! All labels of key derivations and hashes, one per line; a label is never reused or changed.
+//! All labels of key derivations and hashes, one per line; a label is never reused or changed. In format 1, which is no longer read,
+//! `concordat/1 state` and `concordat/1 identity` were labels of root keys.
 
 /// Key-encrypting key from the contents of a key file.
 pub(crate) const KEY_FILE: &str = "concordat/1 key file";
@@ -22,18 +23,14 @@ pub(crate) const ROOTS: &str = "concordat/1 roots";
 pub(crate) const ROOTS_WRAP: &str = "concordat/1 roots wrap";
 /// The master key before a rotation, wrapped under the new one until it is no longer needed.
 pub(crate) const PREVIOUS_WRAP: &str = "concordat/1 previous master key wrap";
-/// The root key of the state database; in format 1 derived from the master key.
-pub(crate) const STATE: &str = "concordat/1 state";
 /// State key to the key of its values.
 pub(crate) const STATE_VALUES: &str = "concordat/1 state values";
 /// State key to the key that hashes logical keys.
 pub(crate) const STATE_NAMES: &str = "concordat/1 state names";
 /// Root key of the state to the key of the hash of all values.
 pub(crate) const STATE_CONTENTS: &str = "concordat/1 state contents";
-/// The root key of the ledger; in format 1 derived from the master key.
+/// What is sealed under the root key of the ledger, with its position.
 pub(crate) const LEDGER: &str = "concordat/1 ledger";
-/// The root key that seals the node's private keys; in format 1 derived from the master key.
-pub(crate) const IDENTITY: &str = "concordat/1 identity";
 /// A small secret, sealed under the identity key.
 pub(crate) const IDENTITY_SECRET: &str = "concordat/1 identity secret";
 /// Master key to the key that wraps segment keys.
@@ -68,6 +65,8 @@ pub(crate) const SUBJECT_IDENTITIES: &str = "concordat/1 subject identities";
 pub(crate) const SUBJECT_ROWS: &str = "concordat/1 subject rows";
 /// Secret of a collection to the key of the answers that are stored about it.
 pub(crate) const ANSWERS: &str = "concordat/1 answers";
+/// Secret of a collection to the secret that all noise of its statistics comes from.
+pub(crate) const CELL_KEYS: &str = "concordat/1 cell keys";
 /// One record of the answers that were released, for its log and number.
 pub(crate) const ANSWER_RECORD: &str = "concordat/1 answer record";
 /// Chain of the sealed records of a log of answers.

@@ -25,8 +25,9 @@
 //! destroy its wrapped keys and rotate the keys that wrapped them.
 //!
 //! The bytes of a key do not leave this crate: others seal, open and hash with it ([`ObjectCipher`], [`StateKey`], [`LedgerKey`],
-//! [`PseudonymKey`], [`SubjectsKey`], [`AnswersKey`]). There are two exceptions. The keys of one answer are sent to the process that computes it
-//! ([`KeyInTransit`]), and an [`Escrow`] is a file that only a recovery key opens. Files with keys are private and durable ([`fs`]).
+//! [`PseudonymKey`], [`SubjectsKey`], [`AnswersKey`]). There are three exceptions. The keys of one answer are sent to the process that computes
+//! it ([`KeyInTransit`]), an [`Escrow`] is a file that only a recovery key opens, and noise is computed from a secret that is derived for
+//! nothing else ([`PseudonymSecret::cell_secret`]). Files with keys are private and durable ([`fs`]).
 //!
 //! This crate stores the master key and the private keys of the institution and its node. Wrapped keys of segments and datasets are
 //! stored by its callers.
@@ -52,7 +53,9 @@ mod transit;
 mod wrap;
 
 pub use cipher::{ObjectCipher, Suite, TAG_LEN};
-pub use data::{AnswersKey, DatasetKey, OrderKey, PseudonymKey, PseudonymSecret, SegmentKey, SubjectsKey};
+pub use data::{
+    AnswersKey, ColumnPseudonyms, DatasetKey, OrderKey, PseudonymKey, PseudonymSecret, SegmentKey, SubjectsKey,
+};
 pub use error::KeyError;
 pub use escrow::{Escrow, Recipient, RecoveryKey, Share, ShareError, SharePlan};
 pub use identities::{Identities, IdentityError};

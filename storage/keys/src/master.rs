@@ -9,8 +9,6 @@
 //! 3. during a rotation, the previous master key, wrapped under the new one. Segment keys are wrapped again in between; if the
 //!    process is killed there, the rotation continues at the next start.
 //!
-//! In format 1 there are no wrapped root keys; they are derived from the master key.
-//!
 //! Earlier copies of the file still open: with the secret that unlocked the node then, they lead to the same root keys. So the state
 //! knows which file is the current one ([`FileRegister`]), and a start refuses any other.
 
@@ -123,10 +121,7 @@ impl MasterKey {
             let context = context_of(labels::PREVIOUS_WRAP);
             wrapped.open_key(&master, &context, "previous master key")
         });
-        let roots = match &stored.roots {
-            Some(wrapped) => Roots::unwrap(&master, wrapped)?,
-            None => Roots::of_format_1(&master),
-        };
+        let roots = Roots::unwrap(&master, &stored.roots)?;
         Ok(Self {
             path: path.to_owned(),
             roots,
@@ -232,7 +227,7 @@ impl MasterKey {
         self.replace(&mut chain, changed)
     }
 
-    /// Writes the file in the current format; migrates one of format 1.
+    /// Writes the file.
     ///
     /// # Errors
     /// If the file cannot be written.

@@ -11,6 +11,7 @@ use super::{
     AnswersKey, Argon2Cost, FileRegister, KeyError, KeyFile, KeyProvider, MasterKey, Passphrase, PasswordHash,
     PseudonymSecret, Secret, Wrapped, verify_absent,
 };
+use concordat_protocol::collection::KeyDomain;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::Digest32;
 
@@ -71,6 +72,36 @@ fn a_wrong_passphrase_is_not_damage() {
         MasterKey::unlock(&path, &passphrase("")).unwrap_err(),
         KeyError::Empty
     ));
+}
+
+#[test]
+fn master_key_file_of_another_version_is_refused() {
+    let (_dir, path, _) = created(&passphrase("p"));
+    let written = fs::read(&path).unwrap();
+    let (body, _) = written.split_last_chunk::<32>().unwrap();
+    let ciborium::Value::Map(fields) = ciborium::from_reader(body).unwrap() else {
+        panic!("`master.key` is a map");
+    };
+    for version in [1_u8, 3] {
+        let mut fields = fields.clone();
+        for (name, value) in &mut fields {
+            if name.as_text() == Some("version") {
+                *value = ciborium::Value::from(version);
+            }
+        }
+        // Version 1 had no root keys.
+        fields.retain(|(name, _)| version != 1 || name.as_text() != Some("roots"));
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&ciborium::Value::Map(fields), &mut bytes).unwrap();
+        let check = blake3::derive_key("concordat/1 master key checksum", &bytes);
+        bytes.extend_from_slice(&check);
+        fs::write(&path, &bytes).unwrap();
+        let error = MasterKey::unlock(&path, &passphrase("p")).unwrap_err();
+        assert!(
+            matches!(error, KeyError::Version { version: found, .. } if found == version),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -244,6 +275,14 @@ fn record_of_answers_opens_for_its_log_and_number_only() {
     }
 }
 
+#[test]
+fn cell_secret_is_that_of_its_collection() {
+    let secret = |byte| PseudonymSecret::dangerous_of_vector([byte; 32]).cell_secret();
+    assert_eq!(*secret(1), *secret(1));
+    assert_ne!(*secret(1), *secret(2));
+    assert_ne!(*secret(1), [1; 32], "pseudonyms do not follow from it");
+}
+
 /// One key seals several values: only the associated data distinguishes them.
 #[test]
 fn sealed_value_does_not_open_under_another_name() {
@@ -322,4 +361,34 @@ fn passwords_verify_and_never_show() {
     ));
     let broken: PasswordHash = serde_json::from_str("\"nonsense\"").unwrap();
     assert_eq!(broken.verify(&password).unwrap_err().kind(), ErrorKind::Integrity);
+}
+
+/// Columns that join have the same pseudonyms, and no others: neither those of another domain, whatever it is called, nor those of
+/// another grant.
+#[test]
+fn pseudonyms_agree_within_a_domain_of_one_grant_only() {
+    let secret = PseudonymSecret::dangerous_of_vector([5; 32]);
+    let of = |grant: Option<&[u8; 16]>, domain: &KeyDomain| secret.key(grant).of_domain(domain).pseudonym("17");
+    let key = |dataset: &str, column: &str| KeyDomain::Key {
+        dataset: dataset.parse().unwrap(),
+        column: column.parse().unwrap(),
+    };
+    let column = |name: &str| KeyDomain::Column(name.parse().unwrap());
+    let domains = [
+        KeyDomain::Subject,
+        column("subject"),
+        column("visit"),
+        column("id"),
+        key("visit", "id"),
+        key("note", "id"),
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for grant in [None, Some(&[0; 16]), Some(&[1; 16])] {
+        for domain in &domains {
+            assert!(seen.insert(of(grant, domain)), "{domain} under {grant:?}");
+            assert_eq!(of(grant, domain), of(grant, domain));
+        }
+    }
+    let as_before = secret.key(None).of_column("visit").pseudonym("17");
+    assert_eq!(as_before, of(None, &column("visit")));
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, BufReader, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -11,10 +11,10 @@ use concordat_keys::fs::create_dir_private;
 use concordat_protocol::ids::Digest32;
 
 use super::contents::FILE_HASH;
-use crate::beneath::open_beneath;
+use crate::beneath::{create_beneath, open_beneath};
 
 /// Most bytes of a small file of a repository: the list of a snapshot's files, a key, a statement.
-pub(super) const MAX_SMALL: u64 = 16 * 1024 * 1024;
+const MAX_SMALL: u64 = 16 * 1024 * 1024;
 
 /// The bytes of a small file of a repository.
 pub(super) fn small(root: &Path, below: &str) -> io::Result<Vec<u8>> {
@@ -25,8 +25,8 @@ pub(super) fn small(root: &Path, below: &str) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Length and hash of a file.
-pub(super) fn hash_file(mut file: File) -> io::Result<(u64, Digest32)> {
+/// Length and hash of the contents of a file.
+pub(super) fn hash_file(mut file: impl Read) -> io::Result<(u64, Digest32)> {
     let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
     let mut buffer = vec![0; 256 * 1024];
     let mut len = 0;
@@ -40,26 +40,63 @@ pub(super) fn hash_file(mut file: File) -> io::Result<(u64, Digest32)> {
     }
 }
 
+/// A new file with mode 0600, and the hash of what is written to it: what else is written to its folder does not change the hash.
+pub(super) struct HashedFile {
+    file: File,
+    hasher: blake3::Hasher,
+    len: u64,
+}
+
+impl HashedFile {
+    /// Creates the file; one that exists, or a link, is never written to.
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        Ok(Self::to(file))
+    }
+
+    /// Creates the file below a folder that others may have written, and the folders on the way to it.
+    pub(super) fn create_beneath(root: &Path, below: &Path) -> io::Result<Self> {
+        create_beneath(root, below).map(Self::to)
+    }
+
+    fn to(file: File) -> Self {
+        Self {
+            file,
+            hasher: blake3::Hasher::new_derive_key(FILE_HASH),
+            len: 0,
+        }
+    }
+
+    /// Writes all that `from` has, durably; length and hash of it.
+    pub(super) fn fill(mut self, from: impl Read) -> io::Result<(u64, Digest32)> {
+        io::copy(&mut BufReader::with_capacity(256 * 1024, from), &mut self)?;
+        self.finish()
+    }
+
+    /// Makes the file durable; length and hash of what was written.
+    pub(super) fn finish(self) -> io::Result<(u64, Digest32)> {
+        self.file.sync_all()?;
+        Ok((self.len, Digest32::from_bytes(*self.hasher.finalize().as_bytes())))
+    }
+}
+
+impl Write for HashedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or(bytes));
+        self.len += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Copies a file durably with mode 0600; returns the length and hash of what was copied.
-pub(super) fn copy_file(from: File, to: &Path, limit: Option<u64>) -> io::Result<(u64, Digest32)> {
+pub(super) fn copy_file(from: File, to: &Path) -> io::Result<(u64, Digest32)> {
     if let Some(parent) = to.parent() {
         create_dir_private(parent)?;
     }
-    let mut source = from.take(limit.unwrap_or(u64::MAX));
-    let mut target = File::options().write(true).create_new(true).mode(0o600).open(to)?;
-    let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
-    let mut buffer = vec![0; 256 * 1024];
-    let mut len = 0;
-    loop {
-        let read = source.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        let bytes = buffer.get(..read).unwrap_or_default();
-        hasher.update(bytes);
-        target.write_all(bytes)?;
-        len += read as u64;
-    }
-    target.sync_all()?;
-    Ok((len, Digest32::from_bytes(*hasher.finalize().as_bytes())))
+    HashedFile::create(to)?.fill(from)
 }

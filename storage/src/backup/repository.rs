@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufReader, Read},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,7 @@ use concordat_protocol::{
 
 use super::{
     BackupError, FileEntry, Owner, Snapshot,
-    files::{MAX_SMALL, hash_file, small},
+    files::{hash_file, small},
 };
 use crate::{beneath::open_beneath, catalog::ErasureStatement, data_dir::ANSWERS};
 
@@ -303,9 +303,7 @@ impl SnapshotInfo {
     pub(super) fn objects(&self) -> Result<Vec<FileEntry>, BackupError> {
         let listed = self.listed("objects");
         let listed = listed.ok_or_else(|| self.damaged("objects", "is not listed"))?;
-        self.check(listed)?;
-        let file = self.open(listed)?;
-        let objects: Vec<FileEntry> = ciborium::from_reader(BufReader::new(file))
+        let objects: Vec<FileEntry> = ciborium::from_reader(&*self.read(listed)?)
             .map_err(|_| self.damaged("objects", "is not a list of objects"))?;
         if objects.iter().all(FileEntry::is_object) {
             Ok(objects)
@@ -323,11 +321,19 @@ impl SnapshotInfo {
         let Some(entry) = self.listed(&format!("dir/{path}")) else {
             return Ok(None);
         };
-        self.check(entry)?;
+        self.read(entry).map(Some)
+    }
+
+    /// The bytes of a file that was signed. It may be changed at any time, so what is used is what was compared.
+    fn read(&self, file: &FileEntry) -> Result<Vec<u8>, BackupError> {
         let mut bytes = Vec::new();
-        let read = self.open(entry)?.take(MAX_SMALL).read_to_end(&mut bytes);
-        read.map_err(|_| self.damaged(path, "cannot be read"))?;
-        Ok(Some(bytes))
+        let read = self
+            .open(file)?
+            .take(file.len.saturating_add(1))
+            .read_to_end(&mut bytes);
+        read.map_err(|_| self.damaged(file.path.as_str(), "cannot be read"))?;
+        self.compare(file, bytes.as_slice())?;
+        Ok(bytes)
     }
 
     fn listed(&self, path: &str) -> Option<&FileEntry> {
@@ -383,15 +389,28 @@ impl SnapshotInfo {
 
     /// Checks that a file of the snapshot is the one that was signed.
     pub(super) fn check(&self, file: &FileEntry) -> Result<(), BackupError> {
-        self.compare(file, self.open(file)?)
+        self.compare_opened(file, self.open(file)?)
     }
 
     /// Checks that an object is the one that was signed.
     pub(super) fn check_object(&self, object: &FileEntry) -> Result<(), BackupError> {
-        self.compare(object, self.open_object(object)?)
+        self.compare_opened(object, self.open_object(object)?)
     }
 
-    fn compare(&self, file: &FileEntry, opened: File) -> Result<(), BackupError> {
+    /// A file of another length, which may be of any, is not read.
+    fn compare_opened(&self, file: &FileEntry, opened: File) -> Result<(), BackupError> {
+        let found = opened.metadata();
+        let len = found
+            .map_err(|_| self.damaged(file.path.as_str(), "cannot be read"))?
+            .len();
+        if len == file.len {
+            self.compare(file, opened.take(len.saturating_add(1)))
+        } else {
+            Err(self.damaged(file.path.as_str(), "is not what was written"))
+        }
+    }
+
+    fn compare(&self, file: &FileEntry, opened: impl Read) -> Result<(), BackupError> {
         let (len, hash) = hash_file(opened).map_err(|_| self.damaged(file.path.as_str(), "cannot be read"))?;
         if (len, hash) == (file.len, file.hash) {
             Ok(())

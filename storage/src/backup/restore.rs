@@ -1,8 +1,14 @@
 //! Restores a data directory from a snapshot.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{self, File},
+    path::Path,
+};
 
-use concordat_keys::{IdentityError, KeyProvider, MasterKey, fs::create_dir_private};
+use concordat_keys::{
+    IdentityError, KeyProvider, MasterKey,
+    fs::{create_dir_private, open_regular},
+};
 use concordat_protocol::{
     identity::{InstitutionPublicKey, PrivateKey},
     signed::Verified,
@@ -118,7 +124,7 @@ fn copy_files(snapshot: &SnapshotInfo, dir: &Path, erased: &ErasedKeys) -> Resul
 
 /// Copies a file and compares the copy with what was signed.
 fn copy_checked(snapshot: &SnapshotInfo, from: File, file: &super::FileEntry, to: &Path) -> Result<(), BackupError> {
-    let copied = copy_file(from, to, None).map_err(BackupError::io("copy", to))?;
+    let copied = copy_file(from, to).map_err(BackupError::io("copy", to))?;
     if copied == (file.len, file.hash) {
         Ok(())
     } else {
@@ -129,6 +135,11 @@ fn copy_checked(snapshot: &SnapshotInfo, from: File, file: &super::FileEntry, to
 fn restore_state(snapshot: &SnapshotInfo, dir: &Path, master: &MasterKey) -> Result<(), BackupError> {
     let files = &snapshot.contents.document().files;
     let listed = files.iter().find(|file| file.path.as_str() == "state");
-    let file = snapshot.open(listed.ok_or_else(|| snapshot.damaged("state", "is not listed"))?)?;
-    Ok(SealedDb::import(&dir.join("meta"), master.state(), file)?)
+    let listed = listed.ok_or_else(|| snapshot.damaged("state", "is not listed"))?;
+    // The repository may change at any time, so what is imported is a copy that was compared.
+    let copy = dir.join("meta/import");
+    copy_checked(snapshot, snapshot.open(listed)?, listed, &copy)?;
+    let file = open_regular(&copy).map_err(BackupError::io("open", &copy))?;
+    SealedDb::import(&dir.join("meta"), master.state(), file)?;
+    fs::remove_file(&copy).map_err(BackupError::io("remove", &copy))
 }

@@ -84,6 +84,10 @@ impl TestNode {
     }
 
     fn import(&self, rows: &str, mode: ImportMode) {
+        self.import_by(rows, mode, SubjectRule::EachRow);
+    }
+
+    fn import_by(&self, rows: &str, mode: ImportMode, subject: SubjectRule) {
         let path = self.workspace.path().join("people.csv");
         fs::write(&path, rows).unwrap();
         let mut request = ImportRequest {
@@ -91,7 +95,7 @@ impl TestNode {
             again: true,
             ..ImportRequest::new(people(), Source::at_path(path))
         };
-        request.options.subject = SubjectRule::EachRow;
+        request.options.subject = subject;
         let _within = self.runtime.enter();
         let catalog = self.storage.catalog();
         catalog.import(&request, &signer(), NOW, &mut |_| {}).unwrap();
@@ -181,6 +185,32 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+#[test]
+fn restored_dataset_numbers_its_subjects_on() {
+    let node = TestNode::new();
+    let keyed = SubjectRule::Column("who".to_owned());
+    node.import_by("who,age\na,41\nb,52\n", ImportMode::Replace, keyed);
+    node.back_up();
+    assert_eq!(
+        node.verify().unwrap().objects,
+        4,
+        "also what is stored about the subjects"
+    );
+    let (restored, _dir) = node.restore(&secret("p")).unwrap();
+    let path = node.workspace.path().join("more.csv");
+    fs::write(&path, "who,age\nc,3\nb,4\n").unwrap();
+    let request = ImportRequest {
+        mode: ImportMode::Append,
+        ..ImportRequest::new(people(), Source::at_path(path))
+    };
+    let _within = node.runtime.enter();
+    let catalog = restored.storage.catalog();
+    catalog.import(&request, &signer(), NOW, &mut |_| {}).unwrap();
+    let version = catalog.open_version(&people(), None).unwrap();
+    assert_eq!(version.collection().manifest().subjects().count, 3);
+    catalog.maintenance().verify(&people()).unwrap();
 }
 
 #[test]

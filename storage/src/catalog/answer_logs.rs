@@ -28,7 +28,7 @@ impl AnswerLogs {
     ) -> Result<AnswerLog, CatalogError> {
         let keys = {
             let _changes = self.datasets.lock_changes();
-            let record = self.datasets.show(name)?;
+            let record = self.datasets.record(name)?;
             if record.created != Some(space.created()) {
                 return Err(CatalogError::NotFound { name: name.clone() });
             }
@@ -45,7 +45,7 @@ impl AnswerLogs {
     /// # Errors
     /// [`CatalogError::NotFound`] if there is no dataset with this name.
     pub fn known_until(&self, name: &DatasetName) -> Result<Option<Timestamp>, CatalogError> {
-        let created = self.datasets.show(name)?.created;
+        let created = self.datasets.record(name)?.created;
         created.map_or(Ok(None), |created| Ok(self.store.known_until(created)?))
     }
 
@@ -55,7 +55,7 @@ impl AnswerLogs {
     /// [`CatalogError::NotFound`] if there is no dataset with this name.
     pub fn acknowledge(&self, name: &DatasetName) -> Result<(), CatalogError> {
         let _changes = self.datasets.lock_changes();
-        let created = self.datasets.show(name)?.created;
+        let created = self.datasets.record(name)?.created;
         created.map_or(Ok(()), |created| Ok(self.store.acknowledge(created)?))
     }
 

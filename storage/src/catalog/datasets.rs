@@ -1,32 +1,38 @@
-//! The records of datasets and the manifests of their versions, and the decisions of stewards about them.
+//! The records of datasets and the manifests of their versions, and what changes a record.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use concordat_keys::Identities;
 use concordat_protocol::{
     identity::InstitutionPublicKey,
-    ids::{ColumnName, DatasetName, Digest32},
-    release::ReleaseChange,
+    ids::{CollectionName, ColumnName, DatasetName, Digest32},
     schema::VersionNumber,
-    signed::{Signed, Verified},
+    signed::Signed,
 };
 
-use super::{CatalogError, Classification, DatasetRecord, LatestImport, Manifest, ObjectEntry};
+use super::{
+    CatalogError, CollectionManifest, CollectionRecord, DatasetRecord, LatestImport, Manifest, ObjectEntry,
+    ProposedColumns, VersionManifest, entered::Entered, record::collection::MaintainedRecord,
+};
 use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
-/// The records of datasets, under their names.
+/// The records of collections, under their names; that of a collection of one is a [`DatasetRecord`].
 pub const DATASETS: TreeId = TreeId::new("datasets");
 const MANIFESTS: TreeId = TreeId::new("manifests");
 const IMPORTS: TreeId = TreeId::new("imports");
+const PROPOSALS: TreeId = TreeId::new("proposals");
 
 /// The datasets of one node, as stored in its state database.
 #[derive(Debug)]
 pub struct Datasets {
     pub(super) meta: SealedDb,
-    pub(super) records: SealedTree<DatasetRecord>,
-    pub(super) manifests: SealedTree<Signed<Manifest>>,
+    records: SealedTree<CollectionRecord>,
+    /// Those of datasets alone that were signed before there were collections have the same form, and another label.
+    pub(super) manifests: SealedTree<Signed<CollectionManifest>>,
     /// The latest import of each dataset; none for those that were imported before this was kept.
     pub(super) imports: SealedTree<LatestImport>,
+    /// What is proposed for the columns of collections, under their names.
+    pub(super) proposals: SealedTree<ProposedColumns>,
     pub(super) identities: Arc<Identities>,
     /// Held while a record or a key is changed; never during work on objects.
     change_lock: Mutex<()>,
@@ -38,6 +44,7 @@ impl Datasets {
             records: meta.tree(DATASETS)?,
             manifests: meta.tree(MANIFESTS)?,
             imports: meta.tree(IMPORTS)?,
+            proposals: meta.tree(PROPOSALS)?,
             meta: meta.clone(),
             identities,
             change_lock: Mutex::default(),
@@ -54,26 +61,56 @@ impl Datasets {
         Ok(self.identities.institution_keys()?)
     }
 
-    /// All datasets, by name.
+    /// All datasets that are collections of one, by name.
     ///
     /// # Errors
     /// [`CatalogError::Meta`] if state cannot be read.
     pub fn list(&self) -> Result<Vec<DatasetRecord>, CatalogError> {
+        Ok(self.collections()?.iter().filter_map(CollectionRecord::alone).collect())
+    }
+
+    /// All collections, by name.
+    ///
+    /// # Errors
+    /// [`CatalogError::Meta`] if state cannot be read.
+    pub fn collections(&self) -> Result<Vec<CollectionRecord>, CatalogError> {
         Ok(self.records.iter()?.map(|(_, record)| record).collect())
     }
 
-    /// The record of a dataset, if there is one.
-    pub(super) fn find(&self, name: &DatasetName) -> Result<Option<DatasetRecord>, CatalogError> {
+    /// What `of` makes of each collection, by name. The records of thousands of collections are not in memory at the same time.
+    ///
+    /// # Errors
+    /// [`CatalogError::Meta`] if state cannot be read.
+    pub fn map_collections<T>(&self, of: impl FnMut(&CollectionRecord) -> T) -> Result<Vec<T>, CatalogError> {
+        Ok(self.records.map_values(of)?)
+    }
+
+    /// The record of a collection, if there is one.
+    pub(super) fn find(&self, name: &DatasetName) -> Result<Option<CollectionRecord>, CatalogError> {
         Ok(self.records.get(name.as_str())?)
     }
 
-    /// One dataset.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] if there is no dataset with this name.
-    pub fn show(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
+    /// The record of the collection with this name.
+    pub(super) fn record(&self, name: &DatasetName) -> Result<CollectionRecord, CatalogError> {
         self.find(name)?
             .ok_or_else(|| CatalogError::NotFound { name: name.clone() })
+    }
+
+    /// One collection.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] if there is no collection with this name.
+    pub fn collection(&self, name: &CollectionName) -> Result<CollectionRecord, CatalogError> {
+        self.record(&DatasetName::from(name))
+    }
+
+    /// One dataset that is a collection of one.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] if there is no such dataset with this name.
+    pub fn show(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
+        let alone = self.record(name)?.alone();
+        alone.ok_or_else(|| CatalogError::NotFound { name: name.clone() })
     }
 
     /// What is kept of the latest import of a dataset; `None` if nothing was kept then.
@@ -86,92 +123,17 @@ impl Datasets {
         Ok(latest.filter(|latest| latest.version == record.current))
     }
 
-    /// Sets the classes of some columns; the others keep theirs.
-    ///
-    /// # Errors
-    /// [`CatalogError::UnknownColumns`] if the current version lacks any of them; nothing is changed then.
-    pub fn classify(&self, name: &DatasetName, classes: &Classification) -> Result<DatasetRecord, CatalogError> {
-        let _changes = self.lock_changes();
-        let old = self.show(name)?;
-        let manifest = self.manifest(&old, old.current)?;
-        let is_known = |column: &ColumnName| manifest.document().own_columns().any(|known| known.name == *column);
-        let unknown: Vec<ColumnName> = classes
-            .iter()
-            .map(|(column, _)| column.clone())
-            .filter(|column| !is_known(column))
-            .collect();
-        if !unknown.is_empty() {
-            return Err(CatalogError::UnknownColumns {
-                name: name.clone(),
-                columns: unknown,
-            });
-        }
-        let mut new = old.clone();
-        new.classification.merge(classes);
-        self.update(&old, new)
-    }
-
-    /// Shows the dataset to other institutions.
-    ///
-    /// # Errors
-    /// [`CatalogError::Unclassified`] while any column of the current version has no class.
-    pub fn publish(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
-        let _changes = self.lock_changes();
-        let old = self.show(name)?;
-        let columns = self.unclassified(&old)?;
-        if !columns.is_empty() {
-            return Err(CatalogError::Unclassified {
-                name: name.clone(),
-                columns,
-            });
-        }
-        let new = DatasetRecord {
-            published: true,
-            ..old.clone()
-        };
-        self.update(&old, new)
-    }
-
-    /// Stops showing the dataset to other institutions; this does not affect grants.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] if there is no dataset with this name.
-    pub fn withdraw(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
-        let _changes = self.lock_changes();
-        let old = self.show(name)?;
-        let new = DatasetRecord {
-            published: false,
-            ..old.clone()
-        };
-        self.update(&old, new)
-    }
-
     /// The columns of the current version that have no class yet.
     ///
     /// # Errors
     /// As [`super::Catalog::open_version`].
     pub fn unclassified(&self, record: &DatasetRecord) -> Result<Vec<ColumnName>, CatalogError> {
-        let manifest = self.manifest(record, record.current)?;
-        let columns = manifest.document().own_columns().map(|column| &column.name);
+        let manifest = self.manifest_alone(record, record.current)?;
+        let columns = manifest.own_columns().map(|column| &column.name);
         Ok(columns
             .filter(|column| record.classification.class(column).is_none())
             .cloned()
             .collect())
-    }
-
-    /// Changes the steward's decisions about the answers of a dataset.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] if there is no dataset with this name, [`CatalogError::Limits`] for a limit that
-    /// cannot be set.
-    pub fn set_release(&self, name: &DatasetName, change: &ReleaseChange) -> Result<DatasetRecord, CatalogError> {
-        let _changes = self.lock_changes();
-        let old = self.show(name)?;
-        let new = DatasetRecord {
-            release: change.applied(&old.release)?,
-            ..old.clone()
-        };
-        self.update(&old, new)
     }
 
     /// The manifests of all versions of a dataset that are kept, the oldest first.
@@ -182,7 +144,7 @@ impl Datasets {
         let record = self.show(name)?;
         let numbers = record.oldest.get()..=record.current.get();
         numbers
-            .map(|number| Ok(self.manifest(&record, VersionNumber::new(number))?.document().clone()))
+            .map(|number| self.manifest_alone(&record, VersionNumber::new(number)))
             .collect()
     }
 
@@ -199,13 +161,26 @@ impl Datasets {
         Ok(found.map(|signed| signed.digest()))
     }
 
-    /// The manifest of a version, after checking its signature and that it belongs to this dataset and version.
-    pub(super) fn manifest(
+    /// The manifest of a version of a dataset alone, as [`Datasets::manifest`].
+    pub(super) fn manifest_alone(
         &self,
         record: &DatasetRecord,
         version: VersionNumber,
-    ) -> Result<Verified<Manifest, InstitutionPublicKey>, CatalogError> {
-        let name = || record.name.clone();
+    ) -> Result<Manifest, CatalogError> {
+        let manifest = self.manifest(&CollectionRecord::from(record.clone()), version)?;
+        manifest.document().alone().ok_or_else(|| CatalogError::OtherManifest {
+            name: record.name.clone(),
+            version,
+        })
+    }
+
+    /// The manifest of a version, after checking its signature and that it belongs to this collection and version.
+    pub(super) fn manifest(
+        &self,
+        record: &CollectionRecord,
+        version: VersionNumber,
+    ) -> Result<VersionManifest, CatalogError> {
+        let name = || record.dataset_name();
         if !(record.oldest..=record.current).contains(&version) {
             return Err(CatalogError::NoSuchVersion {
                 name: name(),
@@ -214,52 +189,104 @@ impl Datasets {
                 current: record.current,
             });
         }
-        let signed = self.manifests.get(&manifest_key(&record.name, version))?;
-        let signed = signed.ok_or_else(|| CatalogError::ManifestMissing { name: name(), version })?;
+        let Some(signed) = self.manifests.get(&manifest_key(&name(), version))? else {
+            return Err(self.manifest_missing(record, version)?);
+        };
         let keys = self.signers()?;
-        let manifest = signed.verify_any(&keys).map_err(|source| CatalogError::Signature {
+        let manifest = VersionManifest::verify(signed, &keys).map_err(|source| CatalogError::Signature {
             name: name(),
             version,
             source,
         })?;
-        if manifest.document().dataset != record.name || manifest.document().version != version {
+        if *manifest.document().collection() != record.name || manifest.document().version() != version {
             return Err(CatalogError::OtherManifest { name: name(), version });
         }
         Ok(manifest)
     }
 
-    /// Every object that a version of the dataset names, each once, as its manifest states it.
-    pub(super) fn named_objects(&self, record: &DatasetRecord) -> Result<Vec<ObjectEntry>, CatalogError> {
+    /// Why a version of a collection that was read before has no manifest: the collection was erased in the meantime, or the state is damaged.
+    fn manifest_missing(
+        &self,
+        record: &CollectionRecord,
+        version: VersionNumber,
+    ) -> Result<CatalogError, CatalogError> {
+        let name = record.dataset_name();
+        let now = self.find(&name)?;
+        let is_there =
+            now.is_some_and(|now| now.created == record.created && (now.oldest..=now.current).contains(&version));
+        Ok(if is_there {
+            CatalogError::ManifestMissing { name, version }
+        } else {
+            CatalogError::NotFound { name }
+        })
+    }
+
+    /// Every object that a version of the collection names, each once, as its manifest states it.
+    pub(super) fn named_objects(&self, record: &CollectionRecord) -> Result<Vec<ObjectEntry>, CatalogError> {
         let mut named: Vec<ObjectEntry> = Vec::new();
         for number in record.oldest.get()..=record.current.get() {
             let manifest = self.manifest(record, VersionNumber::new(number))?;
-            named.extend(manifest.document().objects.iter().cloned());
+            named.extend(manifest.document().objects().cloned());
         }
         named.sort_by(|a, b| a.path.cmp(&b.path));
         named.dedup_by(|a, b| a.path == b.path);
         Ok(named)
     }
 
-    /// Replaces `old` with `new`, if it was not changed in the meantime.
-    pub(super) fn update(&self, old: &DatasetRecord, new: DatasetRecord) -> Result<DatasetRecord, CatalogError> {
+    /// Stores a record with the same declarations, if it was not changed in the meantime.
+    pub(super) fn update(&self, record: &MaintainedRecord) -> Result<(), CatalogError> {
         let mut batch = Batch::new();
-        self.replace(&mut batch, old, &new)?;
-        self.meta.commit(batch)?;
-        Ok(new)
+        self.replace(&mut batch, record)?;
+        Ok(self.meta.commit(batch)?)
     }
 
     /// The same as part of a larger change.
-    pub(super) fn replace(&self, batch: &mut Batch, old: &DatasetRecord, new: &DatasetRecord) -> Result<(), MetaError> {
-        let name = old.name.as_str();
-        batch
-            .expect(&self.records, name, Some(old))?
-            .put(&self.records, name, new)?;
+    pub(super) fn replace(&self, batch: &mut Batch, record: &MaintainedRecord) -> Result<(), MetaError> {
+        self.stage(batch, Some(record.before()), record.after())
+    }
+
+    /// Stores a record whose declarations may be others, as part of a larger change.
+    pub(super) fn put_declared(
+        &self,
+        batch: &mut Batch,
+        old: Option<&CollectionRecord>,
+        new: &CollectionRecord,
+        _entered: &Entered,
+    ) -> Result<(), MetaError> {
+        self.stage(batch, old, new)
+    }
+
+    fn stage(
+        &self,
+        batch: &mut Batch,
+        old: Option<&CollectionRecord>,
+        new: &CollectionRecord,
+    ) -> Result<(), MetaError> {
+        let name = new.name.as_str();
+        batch.expect(&self.records, name, old)?.put(&self.records, name, new)?;
+        Ok(())
+    }
+
+    /// Removes a record, as part of an erasure.
+    pub(super) fn stage_removal(&self, batch: &mut Batch, record: &CollectionRecord) -> Result<(), MetaError> {
+        let name = record.name.as_str();
+        batch.expect(&self.records, name, Some(record))?;
+        batch.remove(&self.records, name);
         Ok(())
     }
 
     /// Locks changes of records and keys, so that concurrent changes do not overwrite each other.
     pub(super) fn lock_changes(&self) -> MutexGuard<'_, ()> {
         self.change_lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The key under which the latest import of a dataset of a collection is stored.
+pub(super) fn import_key(collection: &CollectionName, dataset: &DatasetName) -> String {
+    if collection.is_name_of(dataset) {
+        dataset.to_string()
+    } else {
+        format!("{collection}/{dataset}")
     }
 }
 

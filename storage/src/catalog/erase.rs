@@ -21,8 +21,8 @@ use object_store::{ObjectStore, path::Path};
 use tokio::runtime::Handle;
 
 use super::{
-    CatalogError, DatasetRecord,
-    datasets::{Datasets, manifest_key},
+    CatalogError, CollectionRecord,
+    datasets::{Datasets, import_key, manifest_key},
     keyring::Keyring,
     objects::StoredObjects,
     runtime::runtime,
@@ -92,7 +92,7 @@ impl Erasures {
         signer: &InstitutionKey,
     ) -> Result<ErasureStatement, CatalogError> {
         let runtime = runtime()?;
-        let record = self.datasets.show(name)?;
+        let record = self.datasets.record(name)?;
         let keys = self.all_keys(&record)?;
         let objects = self.objects_under(&runtime, &keys)?.len() as u64;
         let erasure = Erasure {
@@ -119,7 +119,7 @@ impl Erasures {
         let mut objects = BTreeSet::new();
         let was_present = {
             let _changes = self.datasets.lock_changes();
-            match self.datasets.records.get(erasure.dataset.as_str())? {
+            match self.datasets.find(&erasure.dataset)? {
                 Some(record) if self.applies_to(&record, erasure)? => {
                     objects.extend(self.known_objects(&record));
                     self.forget_dataset(&record, statement)?;
@@ -152,7 +152,7 @@ impl Erasures {
     }
 
     /// The objects of a dataset as far as its manifests can be read; an outdated listing may not show all of them.
-    fn known_objects(&self, record: &DatasetRecord) -> Vec<Path> {
+    fn known_objects(&self, record: &CollectionRecord) -> Vec<Path> {
         let named = self.datasets.named_objects(record).unwrap_or_default().into_iter();
         named
             .filter_map(|entry| self.objects.current_entry(entry).ok())
@@ -188,15 +188,15 @@ impl Erasures {
         Ok(statements)
     }
 
-    fn applies_to(&self, record: &DatasetRecord, erasure: &Erasure) -> Result<bool, CatalogError> {
+    fn applies_to(&self, record: &CollectionRecord, erasure: &Erasure) -> Result<bool, CatalogError> {
         Ok(self.all_keys(record)?.iter().any(|id| erasure.keys.contains(id)))
     }
 
-    /// The ids of all keys that the dataset ever had.
+    /// The ids of all keys that the collection ever had.
     ///
     /// # Errors
     /// If its keys cannot be opened.
-    pub fn all_keys(&self, record: &DatasetRecord) -> Result<Vec<KeyId>, CatalogError> {
+    pub fn all_keys(&self, record: &CollectionRecord) -> Result<Vec<KeyId>, CatalogError> {
         let mut keys = self.keys.open_keys(record)?.ids();
         keys.extend(&record.keys.past);
         Ok(keys)
@@ -216,12 +216,14 @@ impl Erasures {
 
     /// Removes the dataset from the state and destroys the keys above it; the remaining objects can no longer be
     /// opened.
-    fn forget_dataset(&self, record: &DatasetRecord, statement: &ErasureStatement) -> Result<(), CatalogError> {
+    fn forget_dataset(&self, record: &CollectionRecord, statement: &ErasureStatement) -> Result<(), CatalogError> {
         let name = record.name.as_str();
         let mut batch = Batch::new();
-        batch.expect(&self.datasets.records, name, Some(record))?;
-        batch.remove(&self.datasets.records, name);
-        batch.remove(&self.datasets.imports, name);
+        self.datasets.stage_removal(&mut batch, record)?;
+        batch.remove(&self.datasets.proposals, name);
+        for dataset in record.datasets().keys() {
+            batch.remove(&self.datasets.imports, &import_key(&record.name, dataset));
+        }
         if let Some(created) = record.created {
             self.answers.stage_erasure(&mut batch, created)?;
         }
@@ -231,7 +233,7 @@ impl Erasures {
         for number in record.oldest.get()..=record.current.get() {
             batch.remove(
                 &self.datasets.manifests,
-                &manifest_key(&record.name, VersionNumber::new(number)),
+                &manifest_key(&record.dataset_name(), VersionNumber::new(number)),
             );
         }
         let digest = statement.digest().to_string();

@@ -3,13 +3,15 @@
 use concordat_keys::{IdentityError, KeyError};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
-    ids::{ColumnName, DatasetName, SegmentName},
+    ids::{CollectionName, ColumnName, DatasetName, SegmentName},
     release::InvalidLimits,
     schema::VersionNumber,
     signed::SignatureError,
 };
 
-use crate::{answers::AnswersError, meta::MetaError, objects::LocationError, seal::store_error_kind};
+use crate::{
+    answers::AnswersError, meta::MetaError, objects::LocationError, seal::store_error_kind, subjects::SubjectError,
+};
 
 /// Why a dataset cannot be found, changed or read.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,38 @@ pub enum CatalogError {
         name: DatasetName,
         /// The columns without a class.
         columns: Vec<ColumnName>,
+    },
+    /// Columns of a collection of several datasets without a class.
+    #[error("collection `{name}` cannot be published while {columns} columns have no class")]
+    CollectionUnclassified {
+        /// The collection.
+        name: CollectionName,
+        /// How many.
+        columns: usize,
+    },
+    /// Rules for what is a dataset alone.
+    #[error("`{name}` is a dataset alone: only the classes of its columns can be declared")]
+    NotSeveral {
+        /// The dataset.
+        name: DatasetName,
+    },
+    /// What is declared does not fit the columns.
+    #[error("what is declared about `{name}` does not fit the columns of its current version")]
+    InvalidRules {
+        /// The collection.
+        name: DatasetName,
+    },
+    /// A change of what is declared without its ledger entry.
+    #[error("a change of what is declared about `{name}` is not in the ledger")]
+    NotEntered {
+        /// The collection.
+        name: DatasetName,
+    },
+    /// A version was created while something was declared about the one before.
+    #[error("`{name}` has got a new version in the meantime; try again")]
+    NewVersion {
+        /// The collection.
+        name: DatasetName,
     },
     /// The dataset does not have these columns.
     #[error("dataset `{name}` has no column {}", list(columns))]
@@ -139,6 +173,9 @@ pub enum CatalogError {
     /// What was answered could not be read or recorded.
     #[error(transparent)]
     Answers(#[from] AnswersError),
+    /// What is stored about subjects could not be read.
+    #[error(transparent)]
+    Subjects(#[from] SubjectError),
     /// An object could not be read or written.
     #[error(transparent)]
     Store(object_store::Error),
@@ -154,9 +191,14 @@ impl Explain for CatalogError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } | Self::NoSuchVersion { .. } | Self::NoSegment { .. } => ErrorKind::NotFound,
-            Self::Unclassified { .. } | Self::UnknownColumns { .. } | Self::TooManyKeys { .. } | Self::Limits(_) => {
-                ErrorKind::Usage
-            }
+            Self::Unclassified { .. }
+            | Self::CollectionUnclassified { .. }
+            | Self::NotSeveral { .. }
+            | Self::NewVersion { .. }
+            | Self::InvalidRules { .. }
+            | Self::UnknownColumns { .. }
+            | Self::TooManyKeys { .. }
+            | Self::Limits(_) => ErrorKind::Usage,
             Self::SegmentMissing { .. }
             | Self::ManifestMissing { .. }
             | Self::Signature { .. }
@@ -164,10 +206,11 @@ impl Explain for CatalogError {
             | Self::Content { .. }
             | Self::Changed { .. }
             | Self::Statement(_) => ErrorKind::Integrity,
-            Self::NoRuntime | Self::Sign(_) => ErrorKind::Internal,
+            Self::NoRuntime | Self::Sign(_) | Self::NotEntered { .. } => ErrorKind::Internal,
             Self::Key(source) => source.kind(),
             Self::Meta(source) => source.kind(),
             Self::Answers(source) => source.kind(),
+            Self::Subjects(source) => source.kind(),
             Self::Store(source) => store_error_kind(source),
             Self::Location(source) => source.kind(),
             Self::Identity(source) => source.kind(),

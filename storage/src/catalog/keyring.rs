@@ -12,7 +12,7 @@ use concordat_protocol::{
     ids::{DatasetName, KeyId, SegmentName},
 };
 
-use super::{CatalogError, DatasetRecord, datasets::Datasets, record::DatasetKeys};
+use super::{CatalogError, CollectionRecord, DatasetRecord, datasets::Datasets, record::DatasetKeys};
 use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
 /// The keys of segments, by name.
@@ -90,14 +90,14 @@ impl Keyring {
     pub fn status(&self) -> Result<KeyStatus, CatalogError> {
         let mut segments: Vec<(SegmentName, u64)> = Vec::new();
         let mut datasets = Vec::new();
-        for record in self.datasets.list()? {
+        for record in self.datasets.collections()? {
             let keys = self.open_keys(&record)?;
             match segments.iter_mut().find(|(segment, _)| *segment == record.segment) {
                 Some((_, count)) => *count += 1,
                 None => segments.push((record.segment.clone(), 1)),
             }
             datasets.push(DatasetKeyStatus {
-                dataset: record.name,
+                dataset: record.dataset_name(),
                 segment: record.segment,
                 current: keys.current.id(),
                 older: keys.older.iter().map(DatasetKey::id).collect(),
@@ -172,13 +172,12 @@ impl Keyring {
         let mut count = 0;
         for record in self
             .datasets
-            .list()?
+            .collections()?
             .into_iter()
             .filter(|record| record.segment == *segment)
         {
-            let keys = rewrapped(&record, &old, &new)?;
-            let changed = DatasetRecord { keys, ..record.clone() };
-            self.datasets.replace(&mut batch, &record, &changed)?;
+            let changed = record.with_keys(rewrapped(&record, &old, &new)?);
+            self.datasets.replace(&mut batch, &changed)?;
             count += 1;
         }
         self.datasets.meta.commit(batch)?;
@@ -191,9 +190,7 @@ impl Keyring {
     /// [`CatalogError::NotFound`] and [`CatalogError::TooManyKeys`].
     pub fn check_rotation(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
         let record = self.datasets.show(name)?;
-        if record.keys.older.len() + record.keys.past.len() + 2 > MAX_KEYS {
-            return Err(CatalogError::TooManyKeys { name: name.clone() });
-        }
+        check_key_count(&record.keys, name)?;
         Ok(record)
     }
 
@@ -205,13 +202,14 @@ impl Keyring {
     /// rotations; otherwise if a key cannot be opened or state cannot be written.
     pub fn rotate_dataset(&self, name: &DatasetName, reencrypt: bool) -> Result<KeyId, CatalogError> {
         let _changes = self.datasets.lock_changes();
-        let old = self.check_rotation(name)?;
+        let old = self.datasets.record(name)?;
+        check_key_count(&old.keys, name)?;
         let (key, wrapped) = self.segment_of(&old)?.create_dataset(name.as_str())?;
-        let mut new = old.clone();
-        let before = std::mem::replace(&mut new.keys.current, wrapped);
-        new.keys.older.insert(0, before);
-        new.keys.reencrypting |= reencrypt;
-        self.datasets.update(&old, new)?;
+        let mut keys = old.keys.clone();
+        let before = std::mem::replace(&mut keys.current, wrapped);
+        keys.older.insert(0, before);
+        keys.reencrypting |= reencrypt;
+        self.datasets.update(&old.with_keys(keys))?;
         Ok(key.id())
     }
 
@@ -242,7 +240,7 @@ impl Keyring {
                 segment: segment.clone(),
             };
             let key = escrow.segment(&segment).ok_or_else(outdated)?;
-            let datasets = self.datasets.list()?.into_iter();
+            let datasets = self.datasets.collections()?.into_iter();
             for record in datasets.filter(|record| record.segment.as_str() == segment) {
                 let opened = key.open_dataset(record.name.as_str(), &record.keys.current);
                 opened.map_err(|_| outdated())?;
@@ -253,7 +251,7 @@ impl Keyring {
     }
 
     /// Opens the keys of a dataset.
-    pub(super) fn open_keys(&self, record: &DatasetRecord) -> Result<OpenKeys, CatalogError> {
+    pub(super) fn open_keys(&self, record: &CollectionRecord) -> Result<OpenKeys, CatalogError> {
         let segment = self.segment_of(record)?;
         let name = record.name.as_str();
         let keys = &record.keys;
@@ -278,7 +276,7 @@ impl Keyring {
         Ok(key)
     }
 
-    fn segment_of(&self, record: &DatasetRecord) -> Result<SegmentKey, CatalogError> {
+    fn segment_of(&self, record: &CollectionRecord) -> Result<SegmentKey, CatalogError> {
         let segment = self.segment_key(&record.segment)?;
         segment.ok_or_else(|| CatalogError::SegmentMissing {
             segment: record.segment.clone(),
@@ -294,7 +292,14 @@ impl Keyring {
     }
 }
 
-fn rewrapped(record: &DatasetRecord, old: &SegmentKey, new: &SegmentKey) -> Result<DatasetKeys, CatalogError> {
+fn check_key_count(keys: &DatasetKeys, name: &DatasetName) -> Result<(), CatalogError> {
+    if keys.older.len() + keys.past.len() + 2 > MAX_KEYS {
+        return Err(CatalogError::TooManyKeys { name: name.clone() });
+    }
+    Ok(())
+}
+
+fn rewrapped(record: &CollectionRecord, old: &SegmentKey, new: &SegmentKey) -> Result<DatasetKeys, CatalogError> {
     let name = record.name.as_str();
     let keys = &record.keys;
     let rewrap = |wrapped| new.wrap_dataset(name, &old.open_dataset(name, wrapped)?);

@@ -6,7 +6,7 @@ use concordat_protocol::{ids::DatasetName, schema::VersionNumber};
 use object_store::path::Path;
 
 use super::{
-    CatalogError, ObjectEntry, OpenVersion, content::content, datasets::Datasets, objects::StoredObjects,
+    CatalogError, ObjectEntry, OpenCollection, content::content, datasets::Datasets, objects::StoredObjects,
     runtime::runtime, versions::Versions,
 };
 use crate::answers::AnswerStore;
@@ -38,18 +38,35 @@ impl Maintenance {
     /// # Errors
     /// The first damage that was found, as an error of [`concordat_protocol::error_kind::ErrorKind::Integrity`].
     pub fn verify(&self, name: &DatasetName) -> Result<Verification, CatalogError> {
+        Ok(self.verify_while(name, || true)?.unwrap_or_default())
+    }
+
+    /// The same while `is_needed`; `None` if the result is not needed any more before the next object.
+    ///
+    /// # Errors
+    /// As for [`Self::verify`].
+    pub fn verify_while(
+        &self,
+        name: &DatasetName,
+        is_needed: impl Fn() -> bool,
+    ) -> Result<Option<Verification>, CatalogError> {
         let runtime = runtime()?;
         let mut done = Verification::default();
-        let record = self.datasets.show(name)?;
+        let record = self.datasets.record(name)?;
         for number in record.oldest.get()..=record.current.get() {
-            let version = self.versions.open(name, Some(VersionNumber::new(number)))?;
+            let version = self
+                .versions
+                .open_collection(&record.name, Some(VersionNumber::new(number)))?;
             for entry in version.entries() {
+                if !is_needed() {
+                    return Ok(None);
+                }
                 done.bytes += runtime.block_on(verify_object(&version, entry))?;
                 done.objects += 1;
             }
             done.versions += 1;
         }
-        Ok(done)
+        Ok(Some(done))
     }
 
     /// Removes objects that no manifest names and logs of answers that no space has, and returns how many; meant for the start of a node. Objects that are
@@ -72,15 +89,15 @@ impl Maintenance {
     }
 }
 
-async fn verify_object(version: &OpenVersion, entry: &ObjectEntry) -> Result<u64, CatalogError> {
+async fn verify_object(version: &OpenCollection, entry: &ObjectEntry) -> Result<u64, CatalogError> {
     let (len, hash) = content(&version.object_store(), &entry.location()).await?;
     if (len, hash) == (entry.len, entry.content) {
         return Ok(len);
     }
     let manifest = version.manifest();
     Err(CatalogError::Content {
-        name: manifest.dataset.clone(),
-        version: manifest.version,
+        name: DatasetName::from(manifest.collection()),
+        version: manifest.version(),
         path: entry.path.clone(),
     })
 }

@@ -18,7 +18,7 @@ use object_store::{ObjectStore, path::Path};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use super::{CatalogError, DatasetRecord, Manifest, ObjectEntry, datasets::Datasets};
+use super::{CatalogError, CollectionManifest, CollectionRecord, ObjectEntry, datasets::Datasets};
 use crate::{
     meta::{MetaError, SealedDb, SealedTree, TreeId},
     objects::{LocationError, RemoteStore, RequiredObjects, UnknownObjects},
@@ -93,13 +93,13 @@ impl StoredObjects {
         }
     }
 
-    /// The objects of a version with their current paths and headers.
+    /// The objects of a version with their current paths and headers, in the order of [`CollectionManifest::objects`].
     pub(super) fn current_entries(
         &self,
-        record: &DatasetRecord,
-        manifest: &Manifest,
+        record: &CollectionRecord,
+        manifest: &CollectionManifest,
     ) -> Result<Vec<ObjectEntry>, CatalogError> {
-        let entries = manifest.objects.iter().cloned();
+        let entries = manifest.objects().cloned();
         if !record.keys.moved {
             return Ok(entries.collect());
         }
@@ -157,14 +157,14 @@ impl StoredObjects {
     /// Every object that a manifest names, by its current path.
     pub(super) fn live(&self) -> Result<BTreeMap<Path, LiveObject>, CatalogError> {
         let mut live = BTreeMap::new();
-        for record in self.datasets.list()? {
+        for record in self.datasets.collections()? {
             for entry in self.datasets.named_objects(&record)? {
                 let entry = if record.keys.moved {
                     self.current_entry(entry)?
                 } else {
                     entry
                 };
-                live.insert(entry.location(), LiveObject::new(record.name.clone(), entry));
+                live.insert(entry.location(), LiveObject::new(record.dataset_name(), entry));
             }
         }
         Ok(live)

@@ -1,5 +1,7 @@
 //! Reading one version: only the objects that its manifest names.
 
+pub(super) mod collection;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -12,31 +14,38 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use concordat_keys::{OrderKey, PseudonymKey, PseudonymSecret};
 use concordat_protocol::{
-    identity::InstitutionPublicKey,
     ids::{ColumnName, Digest32},
-    signed::Verified,
+    time::Timestamp,
 };
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
     PutOptions, PutPayload, PutResult, Result, path::Path,
 };
+use zeroize::Zeroizing;
 
-use super::{Manifest, ObjectEntry, content::header_digest, objects::ReadGuard};
+use super::{CollectionManifest, Manifest, ObjectEntry, VersionManifest, content::header_digest, objects::ReadGuard};
 use crate::seal::{SealError, SealedStore};
 
-/// An open version, which stays readable whatever is imported in the meantime.
+/// An open version of a collection, which stays readable whatever is imported in the meantime.
 #[derive(Clone, Debug)]
-pub struct OpenVersion {
-    manifest: Arc<Verified<Manifest, InstitutionPublicKey>>,
+pub struct OpenCollection {
+    manifest: Arc<VersionManifest>,
     pseudonyms: Arc<PseudonymSecret>,
     store: Arc<VersionStore>,
 }
 
-/// The parts of an [`OpenVersion`].
+/// An open version of a dataset that is a collection of one.
+#[derive(Clone, Debug)]
+pub struct OpenVersion {
+    collection: OpenCollection,
+    manifest: Arc<Manifest>,
+}
+
+/// The parts of an [`OpenCollection`].
 pub(super) struct Parts {
-    pub(super) manifest: Verified<Manifest, InstitutionPublicKey>,
-    /// The manifest's objects with their current paths and headers.
+    pub(super) manifest: VersionManifest,
+    /// The manifest's objects in its order, with their current paths and headers.
     pub(super) entries: Vec<ObjectEntry>,
     pub(super) pseudonyms: PseudonymSecret,
     pub(super) sealed: SealedStore,
@@ -44,9 +53,12 @@ pub(super) struct Parts {
     pub(super) guard: ReadGuard,
 }
 
-impl OpenVersion {
+impl OpenCollection {
     pub(super) fn new(parts: Parts) -> Self {
-        let made = parts.manifest.document().provenance.imported_at;
+        let made = parts.manifest.document().imported_at();
+        let named = parts.manifest.document().objects();
+        let current = named.map(|entry| entry.path.clone()).zip(parts.entries.iter().cloned());
+        let current = current.collect();
         let store = VersionStore {
             sealed: parts.sealed,
             inner: parts.inner,
@@ -57,6 +69,8 @@ impl OpenVersion {
                 .map(|entry| (entry.location(), entry.header))
                 .collect(),
             entries: parts.entries,
+            current,
+            made,
             recognized: Mutex::default(),
             _guard: parts.guard,
         };
@@ -74,7 +88,7 @@ impl OpenVersion {
 
     /// The manifest, its signature checked.
     #[must_use]
-    pub fn manifest(&self) -> &Manifest {
+    pub fn manifest(&self) -> &CollectionManifest {
         self.manifest.document()
     }
 
@@ -82,6 +96,65 @@ impl OpenVersion {
     #[must_use]
     pub fn manifest_digest(&self) -> Digest32 {
         self.manifest.digest()
+    }
+
+    /// The objects as plain Parquet: read-only, and limited to this version.
+    #[must_use]
+    pub fn object_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store) as Arc<dyn ObjectStore>
+    }
+
+    /// The Parquet files of these objects of the manifest, in order, with plaintext lengths.
+    #[must_use]
+    pub fn objects<'a>(&self, named: impl IntoIterator<Item = &'a ObjectEntry>) -> Vec<ObjectMeta> {
+        let current = named
+            .into_iter()
+            .filter_map(|entry| self.store.current.get(&entry.path));
+        current.map(|entry| entry.meta(self.store.made)).collect()
+    }
+
+    /// The key of the pseudonyms under the grant with this id; `None` for the institution's own users.
+    #[must_use]
+    pub fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
+        self.pseudonyms.key(grant)
+    }
+
+    /// The key of the order in which the rows of this version are released, likewise for each grant.
+    #[must_use]
+    pub fn order_key(&self, grant: Option<&[u8; 16]>) -> OrderKey {
+        self.pseudonyms.order_key(grant, self.manifest_digest().as_bytes())
+    }
+
+    /// The secret that all noise of the collection's statistics comes from, the same for each grant and version.
+    #[must_use]
+    pub fn cell_secret(&self) -> Zeroizing<[u8; 32]> {
+        self.pseudonyms.cell_secret()
+    }
+}
+
+impl OpenVersion {
+    /// `None` for a collection that is not of one.
+    pub(super) fn new(collection: OpenCollection) -> Option<Self> {
+        let manifest = Arc::new(collection.manifest().alone()?);
+        Some(Self { collection, manifest })
+    }
+
+    /// The manifest, its signature checked.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The version as that of a collection.
+    #[must_use]
+    pub fn collection(&self) -> &OpenCollection {
+        &self.collection
+    }
+
+    /// The digest of the signed manifest, for receipts and the ledger.
+    #[must_use]
+    pub fn manifest_digest(&self) -> Digest32 {
+        self.collection.manifest_digest()
     }
 
     /// The Arrow schema of the version. It may differ from that of an older object as [`Manifest::schema`] describes.
@@ -96,28 +169,35 @@ impl OpenVersion {
         &self.manifest().subject
     }
 
+    /// Whether the rows have the ordinals of their subjects, without which the version is in no statistic.
+    #[must_use]
+    pub fn has_ordinals(&self) -> bool {
+        let datasets = self.collection.manifest().datasets();
+        datasets.iter().all(|dataset| dataset.ordinals)
+    }
+
     /// The objects as plain Parquet: read-only, and limited to this version.
     #[must_use]
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
-        Arc::clone(&self.store) as Arc<dyn ObjectStore>
+        self.collection.object_store()
     }
 
-    /// The Parquet files in order, with plaintext lengths; empty if there are no rows.
+    /// The Parquet files of the rows in order, with plaintext lengths; empty if there are no rows.
     #[must_use]
     pub fn objects(&self) -> Vec<ObjectMeta> {
-        self.store.metas.clone()
+        self.collection.objects(&self.manifest.objects)
     }
 
     /// The key of the pseudonyms under the grant with this id; `None` for the institution's own users.
     #[must_use]
     pub fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
-        self.pseudonyms.key(grant)
+        self.collection.pseudonym_key(grant)
     }
 
     /// The key of the order in which the rows of this version are released, likewise for each grant.
     #[must_use]
     pub fn order_key(&self, grant: Option<&[u8; 16]>) -> OrderKey {
-        self.pseudonyms.order_key(grant, self.manifest_digest().as_bytes())
+        self.collection.order_key(grant)
     }
 }
 
@@ -130,6 +210,9 @@ struct VersionStore {
     metas: Vec<ObjectMeta>,
     headers: BTreeMap<Path, Digest32>,
     entries: Vec<ObjectEntry>,
+    /// The same by the paths in the manifest.
+    current: BTreeMap<String, ObjectEntry>,
+    made: Timestamp,
     recognized: Mutex<BTreeSet<Path>>,
     _guard: ReadGuard,
 }

@@ -1,5 +1,7 @@
 //! The record of a dataset, as its institution stores it.
 
+pub(super) mod collection;
+
 use std::num::NonZeroU32;
 
 use concordat_keys::Wrapped;
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Classification;
 
-/// What is stored about a dataset apart from its data.
+/// What is stored about a dataset apart from its data: the record of a collection of one ([`collection::CollectionRecord`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetRecord {
     /// Its name.

@@ -14,7 +14,7 @@ use object_store::{ObjectStoreExt, WriteMultipart, path::Path};
 use tokio::runtime::Handle;
 
 use super::{
-    CatalogError, DatasetRecord, ObjectEntry,
+    CatalogError, CollectionRecord, ObjectEntry,
     content::header_digest,
     datasets::Datasets,
     keyring::Keyring,
@@ -56,10 +56,10 @@ impl Reencryption {
     pub fn pending(&self) -> Result<Vec<DatasetName>, CatalogError> {
         let records = self
             .datasets
-            .list()?
+            .collections()?
             .into_iter()
             .filter(|record| record.keys.reencrypting);
-        Ok(records.map(|record| record.name).collect())
+        Ok(records.map(|record| record.dataset_name()).collect())
     }
 
     /// Reencrypts everything that older keys of a dataset sealed with its current key, then discards the older keys. At
@@ -75,9 +75,9 @@ impl Reencryption {
         keep_going: KeepGoing<'_>,
     ) -> Result<Reencrypted, CatalogError> {
         loop {
-            let record = self.datasets.show(name)?;
+            let record = self.datasets.record(name)?;
             match self.run_on(&record, bytes_per_second, keep_going) {
-                Err(error) if self.datasets.show(name)? == record => return Err(error),
+                Err(error) if self.datasets.record(name)? == record => return Err(error),
                 // Versions were removed or keys were rotated in the meantime: start again with the current state.
                 Err(_) => {}
                 done => return done,
@@ -87,7 +87,7 @@ impl Reencryption {
 
     fn run_on(
         &self,
-        record: &DatasetRecord,
+        record: &CollectionRecord,
         bytes_per_second: Option<u64>,
         keep_going: KeepGoing<'_>,
     ) -> Result<Reencrypted, CatalogError> {
@@ -121,7 +121,7 @@ impl Reencryption {
                 std::thread::sleep(Duration::from_millis(entry.len.saturating_mul(1000) / rate));
             }
         }
-        self.discard_older_keys(&record.name, &current.to_string())?;
+        self.discard_older_keys(&record.dataset_name(), &current.to_string())?;
         keep_going(done);
         Ok(done)
     }
@@ -129,7 +129,7 @@ impl Reencryption {
     fn reencrypt_object(
         &self,
         runtime: &Handle,
-        record: &DatasetRecord,
+        record: &CollectionRecord,
         entry: &ObjectEntry,
         store: &SealedStore,
         folder: &str,
@@ -144,7 +144,7 @@ impl Reencryption {
                 Ok(runtime.block_on(header_digest(self.objects.store.as_ref(), &Path::from(to.as_str())))?)
             } else {
                 Err(CatalogError::Changed {
-                    name: record.name.clone(),
+                    name: record.dataset_name(),
                     path: from.path.clone(),
                 })
             }
@@ -175,14 +175,14 @@ impl Reencryption {
     /// opened later reads the new one.
     fn move_object(
         &self,
-        listed: &DatasetRecord,
+        listed: &CollectionRecord,
         entry: &ObjectEntry,
         from: &ObjectEntry,
         to: &Placement,
     ) -> Result<(), CatalogError> {
         let _changes = self.datasets.lock_changes();
         let _placements = self.objects.change_placements();
-        let record = self.datasets.show(&listed.name)?;
+        let record = self.datasets.collection(&listed.name)?;
         let tree = &self.objects.placements;
         if record.oldest != listed.oldest {
             return Err(MetaError::Conflict { tree: tree.name() }.into());
@@ -196,9 +196,9 @@ impl Reencryption {
             .expect(tree, &entry.path, before.as_ref())?
             .put(tree, &entry.path, to)?;
         if !record.keys.moved {
-            let mut changed = record.clone();
-            changed.keys.moved = true;
-            self.datasets.replace(&mut batch, &record, &changed)?;
+            let mut keys = record.keys.clone();
+            keys.moved = true;
+            self.datasets.replace(&mut batch, &record.with_keys(keys))?;
         }
         Ok(self.datasets.meta.commit(batch)?)
     }
@@ -207,7 +207,7 @@ impl Reencryption {
     /// it commits.
     fn discard_older_keys(&self, name: &DatasetName, current: &str) -> Result<(), CatalogError> {
         let _changes = self.datasets.lock_changes();
-        let record = self.datasets.show(name)?;
+        let record = self.datasets.record(name)?;
         let keys = self.keys.open_keys(&record)?;
         if keys.current.id().to_string() != current {
             return Ok(());
@@ -217,12 +217,11 @@ impl Reencryption {
                 return Ok(());
             }
         }
-        let mut changed = record.clone();
-        changed.keys.older.clear();
-        changed.keys.past.extend(keys.older.iter().map(DatasetKey::id));
-        changed.keys.reencrypting = false;
-        self.datasets.update(&record, changed)?;
-        Ok(())
+        let mut stored = record.keys.clone();
+        stored.older.clear();
+        stored.past.extend(keys.older.iter().map(DatasetKey::id));
+        stored.reencrypting = false;
+        self.datasets.update(&record.with_keys(stored))
     }
 }
 

@@ -6,7 +6,7 @@ use concordat_protocol::{ids::DatasetName, schema::VersionNumber};
 use object_store::path::Path;
 
 use super::{
-    CatalogError, DatasetRecord, ObjectEntry,
+    CatalogError, CollectionRecord, ObjectEntry,
     datasets::{Datasets, manifest_key},
     objects::StoredObjects,
     runtime::runtime,
@@ -27,15 +27,8 @@ impl Retention {
     /// [`CatalogError::NotFound`] if there is no dataset with this name.
     pub fn set_rule(&self, name: &DatasetName, versions: Option<NonZeroU32>) -> Result<(), CatalogError> {
         let _changes = self.datasets.lock_changes();
-        let record = self.datasets.show(name)?;
-        self.datasets.update(
-            &record,
-            DatasetRecord {
-                keep: versions,
-                ..record.clone()
-            },
-        )?;
-        Ok(())
+        let record = self.datasets.record(name)?;
+        self.datasets.update(&record.with_retention(versions))
     }
 
     /// The oldest version that the dataset's retention rule keeps, if there are older ones.
@@ -43,7 +36,7 @@ impl Retention {
     /// # Errors
     /// [`CatalogError::NotFound`] if there is no dataset with this name.
     pub fn excluded(&self, name: &DatasetName) -> Result<Option<VersionNumber>, CatalogError> {
-        Ok(oldest_kept(&self.datasets.show(name)?))
+        Ok(oldest_kept(&self.datasets.record(name)?))
     }
 
     /// Removes the versions before `oldest`, if the dataset's retention rule still excludes all of them. Returns how many versions were
@@ -57,7 +50,7 @@ impl Retention {
         let (removed, objects) = {
             let _changes = self.datasets.lock_changes();
             let _placements = self.objects.change_placements();
-            let record = self.datasets.show(name)?;
+            let record = self.datasets.record(name)?;
             if oldest <= record.oldest || oldest_kept(&record).is_none_or(|kept| kept < oldest) {
                 return Ok(0);
             }
@@ -70,17 +63,14 @@ impl Retention {
     }
 
     /// Removes versions from the state and returns the objects that no other version needs.
-    fn forget_versions(&self, record: &DatasetRecord, oldest: VersionNumber) -> Result<Vec<Path>, CatalogError> {
-        let changed = DatasetRecord {
-            oldest,
-            ..record.clone()
-        };
-        let needed = self.datasets.named_objects(&changed)?;
+    fn forget_versions(&self, record: &CollectionRecord, oldest: VersionNumber) -> Result<Vec<Path>, CatalogError> {
+        let changed = record.with_oldest(oldest);
+        let needed = self.datasets.named_objects(changed.after())?;
         let is_needed = |entry: &ObjectEntry| needed.iter().any(|other| other.path == entry.path);
         let mut batch = Batch::new();
-        self.datasets.replace(&mut batch, record, &changed)?;
+        self.datasets.replace(&mut batch, &changed)?;
         for number in record.oldest.get()..oldest.get() {
-            let key = manifest_key(&record.name, VersionNumber::new(number));
+            let key = manifest_key(&record.dataset_name(), VersionNumber::new(number));
             batch.remove(&self.datasets.manifests, &key);
         }
         let mut objects = Vec::new();
@@ -99,7 +89,7 @@ impl Retention {
 }
 
 /// The oldest version that the retention rule keeps, if there are older ones.
-fn oldest_kept(record: &DatasetRecord) -> Option<VersionNumber> {
+fn oldest_kept(record: &CollectionRecord) -> Option<VersionNumber> {
     let keep = record.keep?;
     let oldest = (record.current.get() + 1).saturating_sub(u64::from(keep.get()));
     (oldest > record.oldest.get()).then(|| VersionNumber::new(oldest))

@@ -20,7 +20,7 @@ use concordat_protocol::{
     schema::{ColumnClass, ColumnKind, VersionNumber},
     time::Timestamp,
 };
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -37,11 +37,17 @@ use crate::{
 mod answering;
 mod appending;
 mod damage;
+mod declared;
 mod erasing;
 mod failures;
+mod indexing;
 mod injected_faults;
+mod ordinals;
+mod planned;
 mod real;
 mod rotation;
+mod several;
+mod weakened;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const PEOPLE: &str = "id,name,age\n1,Zsofia Sentinel,41\n2,Bela Sentinel,52\n3,Carl Sentinel,\n";
@@ -108,20 +114,44 @@ impl TestNode {
         self.import(&self.request(contents, mode)).unwrap()
     }
 
+    /// The rows as a query reads them: without the ordinals.
     fn read(&self, version: &OpenVersion) -> Result<Vec<RecordBatch>, object_store::Error> {
-        let mut batches = Vec::new();
-        for object in version.objects() {
-            let bytes = self
-                .runtime
-                .block_on(async { version.object_store().get(&object.location).await?.bytes().await })?;
-            assert_eq!(bytes.len() as u64, object.size);
-            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-                .unwrap()
-                .build()
-                .unwrap();
-            batches.extend(reader.map(Result::unwrap));
+        let mut batches = self.read_stored(version)?;
+        for batch in &mut batches {
+            let is_hidden = |index: &usize| batch.schema().field(*index).name() == ORDINAL_COLUMN;
+            let shown: Vec<usize> = (0..batch.num_columns()).filter(|index| !is_hidden(index)).collect();
+            *batch = batch.project(&shown).unwrap();
         }
         Ok(batches)
+    }
+
+    /// The rows as they are stored.
+    fn read_stored(&self, version: &OpenVersion) -> Result<Vec<RecordBatch>, object_store::Error> {
+        let mut batches = Vec::new();
+        for object in version.objects() {
+            batches.extend(self.try_read_object(version.object_store().as_ref(), &object)?);
+        }
+        Ok(batches)
+    }
+
+    fn read_object(&self, store: &dyn ObjectStore, object: &ObjectMeta) -> Vec<RecordBatch> {
+        self.try_read_object(store, object).unwrap()
+    }
+
+    fn try_read_object(
+        &self,
+        store: &dyn ObjectStore,
+        object: &ObjectMeta,
+    ) -> Result<Vec<RecordBatch>, object_store::Error> {
+        let bytes = self
+            .runtime
+            .block_on(async { store.get(&object.location).await?.bytes().await })?;
+        assert_eq!(bytes.len() as u64, object.size);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+            .unwrap()
+            .build()
+            .unwrap();
+        Ok(reader.map(Result::unwrap).collect())
     }
 
     fn verify(&self) -> Result<Verification, CatalogError> {
@@ -228,6 +258,21 @@ fn what_is_imported_is_what_is_read() {
 }
 
 #[test]
+fn verification_that_is_not_needed_any_more_ends_early() {
+    let node = TestNode::new();
+    node.import_text(PEOPLE, ImportMode::Create);
+    let _within = node.runtime.enter();
+    let verify_while = |is_needed: bool| {
+        node.catalog()
+            .maintenance()
+            .verify_while(&people(), || is_needed)
+            .unwrap()
+    };
+    assert_eq!(verify_while(true).map(|found| found.objects), Some(1));
+    assert_eq!(verify_while(false), None);
+}
+
+#[test]
 fn no_plaintext_is_on_the_disk() {
     let node = TestNode::new();
     node.import_text(PEOPLE, ImportMode::Create);
@@ -239,6 +284,20 @@ fn no_plaintext_is_on_the_disk() {
             assert!(!found, "`{clear}` in {}", path.display());
         }
     }
+}
+
+#[test]
+fn current_manifest_is_that_of_the_newest_version() {
+    let node = TestNode::new();
+    assert!(matches!(
+        node.catalog().current(&CollectionName::from(&people())),
+        Err(CatalogError::NotFound { .. })
+    ));
+    node.import_text(PEOPLE, ImportMode::Create);
+    node.import_text("id,name,age\n1,Zsofia Sentinel,42\n", ImportMode::Append);
+    let (record, manifest) = node.catalog().current(&CollectionName::from(&people())).unwrap();
+    assert_eq!(record.current.get(), 2);
+    assert_eq!(manifest.alone().as_ref(), Some(node.current().manifest()));
 }
 
 #[test]
@@ -455,10 +514,10 @@ fn a_new_column_withdraws_a_published_dataset() {
     let age = [(column("age"), ColumnClass::QuasiIdentifier)].into_iter().collect();
     node.catalog().datasets().classify(&people(), &age).unwrap();
     node.catalog().datasets().publish(&people()).unwrap();
-    assert!(!node.import_text("age\n42\n", ImportMode::Replace).withdrawn);
+    assert!(!node.import_text("age\n42\n", ImportMode::Replace).is_withdrawn());
     assert!(node.catalog().datasets().show(&people()).unwrap().published);
     let imported = node.import_text("age,diagnosis\n43,flu\n", ImportMode::Replace);
-    assert!(imported.withdrawn);
+    assert!(imported.is_withdrawn());
     let record = node.catalog().datasets().show(&people()).unwrap();
     assert!(!record.published);
     assert_eq!(record.classification, age);

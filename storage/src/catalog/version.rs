@@ -1,5 +1,7 @@
 //! An immutable version of a dataset, as its signed manifest states it.
 
+pub(super) mod collection;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -17,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::Classification;
 use crate::ingest::data_type;
 
-/// The contents of a version and their origin; signed by the institution's key.
+/// The contents of a version of a dataset and their origin. Until there were collections it was what the institution's key signed; now it is
+/// also how a version of a collection of one is shown ([`collection::CollectionManifest::alone`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -87,7 +90,7 @@ impl ColumnMeta {
         self.empty && self.kind == ColumnKind::Text
     }
 
-    fn field(&self) -> Field {
+    pub(super) fn field(&self) -> Field {
         Field::new(self.name.as_str(), data_type(self.kind), self.nullable)
     }
 }

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use concordat_protocol::{ids::DatasetName, schema::VersionNumber};
+use concordat_protocol::{
+    ids::{CollectionName, DatasetName},
+    schema::VersionNumber,
+};
 
 use super::{
-    CatalogError, ObjectEntry, OpenVersion, datasets::Datasets, keyring::Keyring, objects::StoredObjects, read::Parts,
+    CatalogError, CollectionManifest, CollectionRecord, ObjectEntry, OpenCollection, OpenVersion, datasets::Datasets,
+    keyring::Keyring, objects::StoredObjects, read::Parts,
 };
 
 /// Opens versions.
@@ -17,9 +21,19 @@ pub(super) struct Versions {
 }
 
 impl Versions {
+    /// Opens a version of a collection of one.
     pub(super) fn open(&self, name: &DatasetName, version: Option<VersionNumber>) -> Result<OpenVersion, CatalogError> {
+        let opened = self.open_collection(&CollectionName::from(name), version)?;
+        OpenVersion::new(opened).ok_or_else(|| CatalogError::NotFound { name: name.clone() })
+    }
+
+    pub(super) fn open_collection(
+        &self,
+        name: &CollectionName,
+        version: Option<VersionNumber>,
+    ) -> Result<OpenCollection, CatalogError> {
         let _placements = self.objects.read_placements();
-        let record = self.datasets.show(name)?;
+        let record = self.datasets.collection(name)?;
         let manifest = self.datasets.manifest(&record, version.unwrap_or(record.current))?;
         let entries = self.objects.current_entries(&record, manifest.document())?;
         let guard = self
@@ -28,7 +42,7 @@ impl Versions {
             .register(entries.iter().map(ObjectEntry::location).collect());
         let keys = self.keys.open_keys(&record)?;
         let sealed = self.objects.sealed_under(keys.current).with_older_keys(keys.older);
-        Ok(OpenVersion::new(Parts {
+        Ok(OpenCollection::new(Parts {
             manifest,
             entries,
             pseudonyms: keys.pseudonyms,
@@ -36,5 +50,16 @@ impl Versions {
             inner: Arc::clone(&self.objects.store),
             guard,
         }))
+    }
+
+    /// The record of a collection and the manifest of its current version, as they are at one moment.
+    pub(super) fn current(
+        &self,
+        name: &CollectionName,
+    ) -> Result<(CollectionRecord, CollectionManifest), CatalogError> {
+        let _placements = self.objects.read_placements();
+        let record = self.datasets.collection(name)?;
+        let manifest = self.datasets.manifest(&record, record.current)?;
+        Ok((record, manifest.document().clone()))
     }
 }

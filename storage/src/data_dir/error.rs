@@ -60,6 +60,20 @@ pub enum StorageError {
         /// The newest format that is known.
         known: u32,
     },
+    /// The directory has a format that is too old.
+    #[error(
+        "`{}` has format {found}, and this program opens none before {oldest}; start it with the program that wrote it, or create a new \
+         node with `concordat init` and import its datasets there",
+        dir.display()
+    )]
+    OutdatedFormat {
+        /// The data directory.
+        dir: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The oldest format that is opened.
+        oldest: u32,
+    },
     /// The master key file is not the one that the state knows.
     #[error(
         "`{}` was replaced by an older copy, or the folder `meta` was: the sealed state knows another file as the current one, and a \
@@ -71,7 +85,7 @@ pub enum StorageError {
         /// The file.
         path: PathBuf,
     },
-    /// The catalog cannot be opened or migrated.
+    /// The catalog cannot be opened.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// A private key cannot be read or stored.
@@ -98,7 +112,7 @@ impl Explain for StorageError {
             Self::InUse { .. } | Self::Meta(MetaError::InUse { .. }) => ErrorKind::InUse,
             Self::Exposed { .. } => ErrorKind::Usage,
             Self::MasterKeyReplaced { .. } => ErrorKind::Integrity,
-            Self::Io { .. } | Self::Format { .. } => ErrorKind::Internal,
+            Self::Io { .. } | Self::Format { .. } | Self::OutdatedFormat { .. } => ErrorKind::Internal,
             Self::Catalog(source) => source.kind(),
             Self::Identity(source) => source.kind(),
             Self::Key(source) => source.kind(),

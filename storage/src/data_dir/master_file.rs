@@ -87,7 +87,7 @@ impl FileRegister for MasterKeyFile {
 }
 
 /// Forgets which file is the current one, as a copy of a data directory must: its file and its state come from one signed snapshot.
-pub(crate) fn forget(meta: &SealedDb) -> Result<(), MetaError> {
+pub(super) fn forget(meta: &SealedDb) -> Result<(), MetaError> {
     MasterKeyFile::open(meta)?.0.remove(MASTER_KEY_RECORD)
 }
 

@@ -54,6 +54,39 @@ fn a_directory_is_created_once_and_opened_with_its_secret() {
     assert!(matches!(nowhere, StorageError::Missing { .. }), "{nowhere}");
 }
 
+/// Without the file, the format is 1.
+#[test]
+fn directory_of_format_1_is_refused_with_what_to_do() {
+    let dir = created();
+    let format = dir.path().join("format");
+    let written = fs::read(&format).unwrap();
+    for text in [None, Some("0\n"), Some("1\n")] {
+        match text {
+            None => fs::remove_file(&format).unwrap(),
+            Some(text) => fs::write(&format, text).unwrap(),
+        }
+        let refused = open(dir.path()).unwrap_err();
+        assert!(matches!(refused, StorageError::OutdatedFormat { .. }), "{refused}");
+        assert!(refused.to_string().contains("the program that wrote it"), "{refused}");
+        assert_eq!(format.exists(), text.is_some(), "it is as it was");
+        write_private(&format, &written).unwrap();
+    }
+    open(dir.path()).unwrap();
+}
+
+#[test]
+fn directory_of_an_unknown_format_is_refused() {
+    let dir = created();
+    for text in ["4\n", "4294967296\n", "-1\n", "two\n", ""] {
+        fs::write(dir.path().join("format"), text).unwrap();
+        let refused = open(dir.path()).unwrap_err();
+        assert!(
+            matches!(&refused, StorageError::Format { found, .. } if found == text.trim()),
+            "{refused}"
+        );
+    }
+}
+
 /// The process stops after the state knows the next master key file, and before or after the file is written: the directory opens with
 /// the file that is there, and from then on with no other.
 #[test]
@@ -210,6 +243,23 @@ fn an_upload_that_was_killed_is_removed_at_the_next_start() {
     set_mode(&unfinished, 0o644);
     open(dir.path()).unwrap();
     assert!(!unfinished.exists());
+}
+
+/// Only the object store names its unfinished files like this.
+#[test]
+fn exposed_file_that_is_no_upload_is_rejected() {
+    for name in ["log/a#1", "objects/a#1b", "objects/a#"] {
+        let dir = created();
+        let path = dir.path().join(name);
+        fs::write(&path, "").unwrap();
+        set_mode(&path, 0o644);
+        let error = open(dir.path()).unwrap_err();
+        assert!(
+            matches!(error, StorageError::Exposed { count: 1, .. }),
+            "{name}: {error}"
+        );
+        assert!(path.exists());
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Compressed files, and zip files with one file in them: what they are, and their contents as a stream.
+//! Compressed files, and archives: what they are, and their contents as streams.
 //!
 //! A file is recognized by its first bytes and never by its name. Its contents are unpacked as they are read, in bounded memory, and
 //! nothing is written anywhere. [`Allowance`] ends the reading of a file that unpacks to far more than a table could. What is inside of a
@@ -9,6 +9,7 @@ pub(super) mod archive;
 mod decoder;
 mod kind;
 mod single;
+pub(super) mod tar;
 
 pub(super) use allowance::{Allowance, Excess};
 pub(super) use archive::{Archive, ArchiveError};
@@ -16,3 +17,4 @@ pub(super) use decoder::{Unpacked, decode, needs_more_memory};
 pub use kind::Compression;
 pub(super) use kind::MAX_DECODER_BYTES;
 pub(super) use single::{archive_error, only_file};
+pub(super) use tar::{TAR_START, TarReader, is_tar};

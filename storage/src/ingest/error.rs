@@ -106,6 +106,21 @@ pub enum IngestError {
         /// What is wrong, and what to do.
         reason: &'static str,
     },
+    /// An archive that is not read as a folder of files.
+    #[error("`{}` cannot be unpacked: {reason}", path.display())]
+    Folder {
+        /// The path as given.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: &'static str,
+    },
+    /// The files of an archive cannot be stored.
+    #[error("the files of an archive cannot be stored")]
+    Unpack {
+        /// The error of the system.
+        #[source]
+        source: io::Error,
+    },
     /// A spreadsheet that is damaged, or exceeds a limit.
     #[error("the spreadsheet `{}` cannot be read: {reason}", path.display())]
     Spreadsheet {

@@ -66,7 +66,7 @@ pub fn infer_schema_into(
     let options = &options.with_signs()?;
     let layout = Layout::of(source, options)?;
     let rows = layout.open(source, options, None)?;
-    let names = name_columns(rows.header(), &options.rename)?;
+    let names = name_columns(rows.header(), &options.rename, &options.spellings)?;
     let kinds = options.kinds.iter().map(|(name, _)| name);
     let columns = options.columns.iter().map(|(name, _)| name);
     let stated = options.text_columns.iter().chain(kinds).chain(columns);

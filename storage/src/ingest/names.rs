@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use concordat_protocol::ids::{ColumnName, MAX_COLUMN_NAME, is_in_column_name};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::error::IngestError;
+use super::{error::IngestError, spellings::ColumnSpellings};
 
 /// The column with the numbers of the subjects, for a file without a subject column.
 pub const SUBJECT_COLUMN: &str = "__concordat_subject";
@@ -23,8 +23,13 @@ pub(super) struct Name {
     pub(super) given: String,
 }
 
-/// Names the columns of a header, with the names that `rename` states, refusing reserved names and names that differ only in case.
-pub(super) fn name_columns(header: &[String], rename: &[(String, String)]) -> Result<Vec<Name>, IngestError> {
+/// Names the columns of a header, with the names that `rename` states or that they have in another spelling, refusing reserved names and
+/// names that differ only in case.
+pub(super) fn name_columns(
+    header: &[String],
+    rename: &[(String, String)],
+    spellings: &ColumnSpellings,
+) -> Result<Vec<Name>, IngestError> {
     check_rename(header, rename)?;
     let reserved: Vec<String> = header
         .iter()
@@ -38,7 +43,7 @@ pub(super) fn name_columns(header: &[String], rename: &[(String, String)]) -> Re
     let names: Vec<Name> = header
         .iter()
         .enumerate()
-        .map(|(index, given)| name(index, given.trim(), rename))
+        .map(|(index, given)| name(index, given.trim(), rename, spellings))
         .collect();
     let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for column in &names {
@@ -85,13 +90,16 @@ fn check_rename(header: &[String], rename: &[(String, String)]) -> Result<(), In
     Ok(())
 }
 
-fn name(index: usize, given: &str, rename: &[(String, String)]) -> Name {
+fn name(index: usize, given: &str, rename: &[(String, String)], spellings: &ColumnSpellings) -> Name {
     let stated = rename.iter().find(|(old, _)| is_meant(old, index, given));
     let composed: String = given.nfc().collect();
     let name = match stated {
         Some((_, new)) => new.clone(),
         None if ColumnName::new(&composed).is_ok() => composed,
-        None => clean(index, &composed),
+        None => match spellings.column(given) {
+            Some(column) => column.to_string(),
+            None => clean(index, &composed),
+        },
     };
     Name {
         name,
@@ -132,11 +140,17 @@ fn first_length(name: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use concordat_protocol::collection::HeaderSpelling;
+
     use super::*;
+
+    fn plain() -> ColumnSpellings {
+        ColumnSpellings::default()
+    }
 
     fn names(header: &[&str]) -> Result<Vec<String>, IngestError> {
         let header: Vec<String> = header.iter().map(ToString::to_string).collect();
-        Ok(name_columns(&header, &[])?
+        Ok(name_columns(&header, &[], &plain())?
             .into_iter()
             .map(|column| column.name)
             .collect())
@@ -195,23 +209,45 @@ mod tests {
     fn stated_names_replace_those_of_the_file() {
         let header = ["BL.AA", "BL..AA", "age"].map(str::to_owned);
         assert!(
-            matches!(name_columns(&header, &[]), Err(IngestError::DuplicateNames { names }) if names == [["BL.AA", "BL..AA"]])
+            matches!(name_columns(&header, &[], &plain()), Err(IngestError::DuplicateNames { names }) if names == [["BL.AA", "BL..AA"]])
         );
         let rename = |old: &str, new: &str| [(old.to_owned(), new.to_owned())];
-        let named = name_columns(&header, &rename("BL..AA", "bl_aa_2")).unwrap();
+        let named = name_columns(&header, &rename("BL..AA", "bl_aa_2"), &plain()).unwrap();
         assert_eq!(named[1].name, "bl_aa_2");
         let same = ["Record ID", "Complete?", "BP", "Complete?"].map(str::to_owned);
         assert_eq!(
-            name_columns(&same, &rename("#4", "bp_complete")).unwrap()[3].name,
+            name_columns(&same, &rename("#4", "bp_complete"), &plain()).unwrap()[3].name,
             "bp_complete"
         );
         assert!(matches!(
-            name_columns(&header, &rename("age", "2 x")),
+            name_columns(&header, &rename("age", "2 x"), &plain()),
             Err(IngestError::NewName { .. })
         ));
         assert!(matches!(
-            name_columns(&header, &rename("weight", "kg")),
+            name_columns(&header, &rename("weight", "kg"), &plain()),
             Err(IngestError::NoSuchColumn { .. })
+        ));
+    }
+
+    #[test]
+    fn header_in_another_spelling_has_the_name_of_its_column() {
+        let spellings = ColumnSpellings {
+            columns: ["birth_date", "note"]
+                .map(|name| ColumnName::new(name).unwrap())
+                .to_vec(),
+            spellings: vec![HeaderSpelling::new("date({name},'unixepoch')").unwrap()],
+        };
+        let named = |header: &[&str]| {
+            let header: Vec<String> = header.iter().map(ToString::to_string).collect();
+            let columns = name_columns(&header, &[], &spellings);
+            columns.map(|columns| columns.into_iter().map(|column| column.name).collect::<Vec<_>>())
+        };
+        let found = named(&["ID", "DATE(BIRTH_DATE,'unixepoch')", "date(seen,'unixepoch')"]).unwrap();
+        assert_eq!(found, ["ID", "birth_date", "date_seen_unixepoch"]);
+        // Two headers for one column are two columns of one name.
+        assert!(matches!(
+            named(&["Birth_Date", "date(birth_date,'unixepoch')"]),
+            Err(IngestError::DuplicateNames { .. })
         ));
     }
 

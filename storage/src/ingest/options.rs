@@ -9,6 +9,7 @@ use super::{
     error::IngestError,
     format::Format,
     notation::{DateFormat, DecimalSign, Notation, ThousandsSign, check_signs},
+    spellings::ColumnSpellings,
 };
 
 /// How to read a table; the default detects everything and imports all rows or none.
@@ -52,6 +53,8 @@ pub struct TableOptions {
     pub kinds: Vec<(String, ColumnKind)>,
     /// New names of columns: the name in the file, and the one in the dataset.
     pub rename: Vec<(String, String)>,
+    /// Columns that the header may name in another spelling.
+    pub spellings: ColumnSpellings,
     /// The columns of the dataset to which the rows are added, without those in which no row has a value: a column keeps its kind if all
     /// values have it, and one of text takes them as they are written.
     pub existing: Vec<(String, ColumnKind)>,
@@ -79,6 +82,7 @@ impl Default for TableOptions {
             text_columns: Vec::new(),
             kinds: Vec::new(),
             rename: Vec::new(),
+            spellings: ColumnSpellings::default(),
             existing: Vec::new(),
         }
     }

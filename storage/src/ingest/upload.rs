@@ -1,14 +1,14 @@
 //! Uploaded bytes, which are stored sealed.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Read, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::FileExt,
     path::Path,
     sync::Arc,
 };
 
-use concordat_keys::{DatasetKey, KeyError, Suite, fs::create_dir_private};
+use concordat_keys::{DatasetKey, KeyError, Suite, fs::unnamed_private};
 
 use crate::seal::{BLOCK_LEN, HEADER_LEN, Opener, SealError, Sealer, sealed_len};
 
@@ -36,17 +36,7 @@ impl Upload {
     /// # Errors
     /// If the file cannot be created, or there are no random bytes.
     pub fn begin(dir: &Path) -> io::Result<UploadWriter> {
-        create_dir_private(dir)?;
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let path = dir.join(data_encoding::HEXLOWER.encode(&random));
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
-        std::fs::remove_file(&path)?;
+        let file = unnamed_private(dir)?;
         let key = DatasetKey::random().map_err(key_error)?;
         let sealer = Sealer::new(&key, Suite::auto()).map_err(seal_error)?;
         let mut writer = UploadWriter {
@@ -275,7 +265,10 @@ mod tests {
     fn upload_changed_on_the_disk_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
         let uploaded = upload(dir.path(), &[&[7; BLOCK_LEN + 9]]);
-        uploaded.file.write_all_at(&[1], HEADER_LEN as u64 + 5).unwrap();
+        let at = HEADER_LEN as u64 + 5;
+        let mut byte = [0];
+        uploaded.file.read_exact_at(&mut byte, at).unwrap();
+        uploaded.file.write_all_at(&[byte[0] ^ 1], at).unwrap();
         let source = Source::sent("a.csv", uploaded);
         let mut bytes = Vec::new();
         source.open().unwrap().0.read_to_end(&mut bytes).unwrap_err();

@@ -1,9 +1,9 @@
 //! Heads of the ledger that the sealed state covers, and changes of the state that name entries.
 
-use concordat_protocol::audit::TreeHead;
+use concordat_protocol::audit::{EntryBody, TreeHead};
 
 use super::AnchorError;
-use super::anchor::{AnchoredHead, StateChange};
+use super::anchor::{AnchoredHead, StateChange, is_frequent};
 use super::handle::Ledger;
 use crate::meta::{Batch, MetaError, SealedDb};
 
@@ -27,6 +27,12 @@ impl Ledger {
             Some(anchor) => Ok(anchor.cover(|| self.head())?),
             None => Ok(AnchoredHead::without_state(self.head())),
         }
+    }
+
+    /// Whether an entry `body` is announced in the sealed state before it is written: what was applied to the state before is then on disk
+    /// before the entry is.
+    pub fn is_announced(&self, body: &EntryBody) -> bool {
+        self.0.anchor.is_some() && !is_frequent(body)
     }
 
     /// Makes changes of the state `db` that name entries of this ledger: what `make` adds to the batch is applied in one

@@ -70,7 +70,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Damaged`] if one of them is invalid.
     pub fn range_for_start(&self, start: u64, end: u64) -> Result<Vec<StoredEntry>, LedgerError> {
-        let from = self.shared().segments.before(start);
+        let from = self.shared().before(start);
         let mut entries = Vec::new();
         log_reader::read(&self.0.dir, &self.0.key, &from, end.min(self.size()), |record| {
             if record.entry.sequence >= start {

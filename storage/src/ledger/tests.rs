@@ -1,5 +1,6 @@
 mod anchor;
 mod forgery;
+mod marks;
 mod segments;
 
 use std::collections::HashSet;

@@ -11,6 +11,7 @@ use concordat_protocol::time::Timestamp;
 
 use super::anchor::{Anchor, is_frequent};
 use super::medium::{MAX_GROUP, Medium};
+use super::receipt::declaration;
 use super::record::seal_record;
 use super::segments;
 use super::shared::{Shared, locked};
@@ -48,6 +49,7 @@ struct Waiting {
     sequence: u64,
     leaf: Digest32,
     permits: Option<QueryId>,
+    declares: Option<Box<EntryBody>>,
 }
 
 /// Owns the log.
@@ -121,6 +123,7 @@ impl<M: Medium> Writer<M> {
         let Command { body, cause, at, reply } = command;
         let sequence = group.tip.tree.size();
         let permits = permitted_request(&body);
+        let declares = declaration(&body);
         let anchored_first = !is_frequent(&body);
         let entry = LedgerEntry {
             sequence,
@@ -145,6 +148,7 @@ impl<M: Medium> Writer<M> {
                     sequence,
                     leaf,
                     permits,
+                    declares,
                 });
             }
             Err(error) => reply(Err(error)),
@@ -170,16 +174,17 @@ impl<M: Medium> Writer<M> {
         self.end_segments(&group.ends);
         let mut shared = locked(&self.shared);
         group.ends.iter().for_each(|end| shared.segments.note(end));
-        shared.tip = group.tip;
+        shared.advance(group.tip);
         drop(shared);
         for Waiting {
             reply,
             sequence,
             leaf,
             permits,
+            declares,
         } in group.waiting
         {
-            reply(Ok(LedgerReceipt::new(sequence, leaf, permits)));
+            reply(Ok(LedgerReceipt::new((sequence, leaf), permits, declares)));
         }
     }
 

@@ -19,8 +19,13 @@ pub(super) struct Contents([u64; LIMBS]);
 impl Contents {
     /// Adds a value as it is stored.
     pub(super) fn add(&mut self, key: &StateKey, tree: &[u8], hashed: &[u8], sealed: &[u8]) {
+        self.join(Self(limbs(key, tree, hashed, sealed)));
+    }
+
+    /// Adds the values of another sum.
+    pub(super) fn join(&mut self, other: Self) {
         let mut carried = false;
-        for (limb, added) in self.0.iter_mut().zip(limbs(key, tree, hashed, sealed)) {
+        for (limb, added) in self.0.iter_mut().zip(other.0) {
             let (sum, first) = limb.overflowing_add(added);
             let (sum, second) = sum.overflowing_add(u64::from(carried));
             *limb = sum;
@@ -80,6 +85,8 @@ mod tests {
                 changed.remove(&key, &[*tree], &[*place], value);
             }
             prop_assert_eq!(changed, of(&key, &values));
+            changed.join(of(&key, &removed));
+            prop_assert_eq!(changed, of(&key, removed.iter().chain(&values)));
         }
     }
 

@@ -2,19 +2,20 @@
 
 use std::{
     fmt,
-    fs::{File, OpenOptions, TryLockError},
-    os::unix::fs::OpenOptionsExt,
+    fs::{File, TryLockError},
+    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    thread::{Builder, available_parallelism},
 };
 
 use concordat_keys::{
     StateKey,
-    fs::{create_dir_private, lock_exclusive},
+    fs::{create_dir_private, lock_exclusive, open_or_create_regular, open_regular},
 };
 use sled::{
     Transactional, Tree,
@@ -28,10 +29,13 @@ use super::{
     commits::{self, Commits},
     contents::Contents,
     head::Head,
+    sled_files::check_files,
 };
 
 /// Most memory that sled's page cache may take: 32 MB.
 const CACHE_BYTES: u64 = 32 * 1000 * 1000;
+/// Most threads that read a database when it is opened: most of its values are in a few trees.
+const READERS: usize = 4;
 
 /// One step of a commit.
 pub(super) struct Op {
@@ -150,18 +154,39 @@ impl Database {
         }
     }
 
-    /// The hash of all values that there are.
+    /// The hash of all values that there are. Several threads read the trees.
     fn contents(&self) -> Result<Contents, MetaError> {
+        let names = guarded(|| Ok(self.db.tree_names()))?;
+        let next = AtomicUsize::new(0);
+        let read = || -> Result<Contents, MetaError> {
+            let mut contents = Contents::default();
+            while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if *name != self.commits.name() {
+                    contents.join(self.contents_of(name)?);
+                }
+            }
+            Ok(contents)
+        };
+        let threads = available_parallelism().map_or(1, NonZeroUsize::get).min(READERS);
+        std::thread::scope(|scope| {
+            // Trees that a thread cannot be started for are read by the others.
+            let others: Vec<_> = (1..threads)
+                .filter_map(|_| Builder::new().spawn_scoped(scope, read).ok())
+                .collect();
+            let mut contents = read()?;
+            for other in others {
+                contents.join(other.join().unwrap_or(Err(MetaError::Damaged))?);
+            }
+            Ok(contents)
+        })
+    }
+
+    fn contents_of(&self, tree: &[u8]) -> Result<Contents, MetaError> {
         guarded(|| {
             let mut contents = Contents::default();
-            for name in self.db.tree_names() {
-                if name == self.commits.name() {
-                    continue;
-                }
-                for entry in &self.db.open_tree(&name)? {
-                    let (hashed, sealed) = entry?;
-                    contents.add(&self.key, &name, &hashed, &sealed);
-                }
+            for entry in &self.db.open_tree(tree)? {
+                let (hashed, sealed) = entry?;
+                contents.add(&self.key, tree, &hashed, &sealed);
             }
             Ok(contents)
         })
@@ -304,6 +329,7 @@ fn unwrap_abort(error: TransactionError<MetaError>) -> MetaError {
 pub(super) fn open_sled(dir: &Path) -> Result<sled::Db, MetaError> {
     let path = dir.join("sled");
     wait_until_closed(&path.join("db"))?;
+    check_files(&path)?;
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
     Ok(config.flush_every_ms(None).open()?)
 }
@@ -311,7 +337,7 @@ pub(super) fn open_sled(dir: &Path) -> Result<sled::Db, MetaError> {
 /// Waits until sled has released its file: it closes on its own threads, after the last handle is dropped. The caller holds the
 /// lock of the directory, so this waits only for a closed database of the same process.
 fn wait_until_closed(file: &Path) -> Result<(), MetaError> {
-    let waited = File::open(file).and_then(|file| file.lock());
+    let waited = open_regular(file).and_then(|file| file.lock());
     match waited {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(MetaError::Io {
             action: "lock",
@@ -324,13 +350,7 @@ fn wait_until_closed(file: &Path) -> Result<(), MetaError> {
 
 fn lock(dir: &Path) -> Result<File, MetaError> {
     let path = dir.join("lock");
-    let opened = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path);
-    let file = opened.map_err(|source| MetaError::Io {
+    let file = open_or_create_regular(&path).map_err(|source| MetaError::Io {
         action: "open",
         path: path.clone(),
         source,

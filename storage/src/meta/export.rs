@@ -30,7 +30,7 @@ impl SealedDb {
     ///
     /// # Errors
     /// If the database fails or `out` cannot be written.
-    pub fn export(&self, out: &File) -> Result<u64, MetaError> {
+    pub fn export(&self, out: impl Write) -> Result<u64, MetaError> {
         let database = self.database();
         let _exclusive = database.gate.write().unwrap_or_else(PoisonError::into_inner);
         // A backup must not have what this node could lose.

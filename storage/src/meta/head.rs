@@ -5,13 +5,13 @@
 //! created, so a database with commits and no `head` was tampered with.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use concordat_keys::{StateKey, fs::sync_dir};
+use concordat_keys::StateKey;
+use concordat_keys::fs::{open_or_create_regular, sync_dir};
 
 use super::MetaError;
 
@@ -34,14 +34,7 @@ impl Head {
             path: path.to_owned(),
             source,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(io)?;
+        let mut file = open_or_create_regular(path).map_err(io)?;
         let mut sealed = Vec::new();
         (&mut file).take(MAX_SEALED).read_to_end(&mut sealed).map_err(io)?;
         let fresh = sealed.is_empty();

@@ -494,3 +494,65 @@ fn backup_with_other_values_is_not_imported() {
     let error = SealedDb::import(&target("fewer"), fixture.key(), fs::File::open(&path).unwrap()).unwrap_err();
     assert!(matches!(error, MetaError::OtherValues), "{error:?}");
 }
+
+/// A name, and what is put in the place of a file.
+type Replacement = (&'static str, fn(&Path));
+
+/// What the operator of the disk puts in the place of a file, each by its name.
+fn replacements() -> [Replacement; 3] {
+    let pipe = |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let endless = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+    let folder = |path: &Path| fs::create_dir(path).unwrap();
+    [("pipe", pipe), ("endless", endless), ("folder", folder)]
+}
+
+#[test]
+fn state_that_is_not_regular_files_is_refused_at_once() {
+    let files = [
+        "head",
+        "lock",
+        "sled/conf",
+        "sled/db",
+        "sled/snap.7FFFFFFFFFFFFFFF",
+        "sled/blobs/1",
+    ];
+    for (what, replace) in replacements() {
+        for file in files {
+            let fixture = Fixture::new();
+            fixture.tree().put("eva", &1).unwrap();
+            let path = fixture.dir.path().join("meta").join(file);
+            // Some are not there yet.
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let _absent = fs::remove_file(&path);
+            replace(&path);
+            let (opened, waiting) = std::sync::mpsc::channel();
+            let meta = fixture.dir.path().join("meta");
+            let key = fixture.key();
+            std::thread::spawn(move || opened.send(SealedDb::open(&meta, key).map(drop)));
+            let opened = waiting.recv_timeout(std::time::Duration::from_secs(20));
+            let refused = opened.unwrap_or_else(|_| panic!("{file} as {what}: the start waits"));
+            assert!(
+                matches!(refused, Err(MetaError::Io { .. })),
+                "{file} as {what}: {refused:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn state_with_an_endless_snapshot_is_refused_unread() {
+    let fixture = Fixture::new();
+    fixture.tree().put("eva", &1).unwrap();
+    let sled = fixture.dir.path().join("meta/sled");
+    for (file, bytes) in [("snap.7FFFFFFFFFFFFFFF", (1 << 30) + 1), ("conf", 4097)] {
+        let saved = fs::read(sled.join(file)).ok();
+        fs::File::create(sled.join(file)).unwrap().set_len(bytes).unwrap();
+        let error = fixture.open().unwrap_err();
+        assert!(matches!(error, MetaError::Io { .. }), "{file}: {error:?}");
+        fs::remove_file(sled.join(file)).unwrap();
+        if let Some(saved) = saved {
+            fs::write(sled.join(file), saved).unwrap();
+        }
+    }
+    assert_eq!(fixture.tree().get("eva").unwrap(), Some(1));
+}

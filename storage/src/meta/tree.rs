@@ -100,6 +100,14 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
         self.db.commit(&[self.remove_op(key)])
     }
 
+    /// Removes a value, if there is one, without waiting until that is on disk ([`super::SealedDb::apply`]).
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn apply_removal(&self, key: &str) -> Result<Applied, MetaError> {
+        self.db.apply_all(&[self.remove_op(key)])
+    }
+
     /// Replaces `old` by `new` (`None`: no value) if `old` is the present value; returns whether it was.
     ///
     /// # Errors
@@ -132,6 +140,23 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
         })?;
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(entries.into_iter())
+    }
+
+    /// What `of` makes of each value, in key order; one value is open at a time.
+    ///
+    /// # Errors
+    /// [`MetaError::Value`] if any value was changed or moved.
+    pub fn map_values<T>(&self, mut of: impl FnMut(&V) -> T) -> Result<Vec<T>, MetaError> {
+        let mut made = guarded(|| {
+            let entries = self.tree.iter().map(|entry| {
+                let (hashed, sealed) = entry?;
+                let (key, value) = self.opened(&hashed, &sealed)?;
+                Ok((key, of(&value)))
+            });
+            entries.collect::<Result<Vec<_>, MetaError>>()
+        })?;
+        made.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(made.into_iter().map(|(_, made)| made).collect())
     }
 
     pub(crate) fn name(&self) -> &'static str {

@@ -6,22 +6,30 @@
 //! 1. Only rows of a sample of subjects are observed: those with the smallest keyed hashes of their ordinals. At least k of the sample are
 //!    at least k of all.
 //! 2. Of the numbers and days of a subject in a column, one is chosen by a keyed hash. Edges are round numbers with at least k of these
-//!    between them; a range is that of all but the k smallest and the k largest, rounded outward to one digit.
+//!    between them: at equal steps, or near the quantiles where most numbers would be between two of them, so that outliers are beyond the
+//!    last. If a few whole numbers are those of most subjects, each is distinguished from those beside it, too. A range is that of all but
+//!    the k smallest and the k largest, rounded outward to one digit: it depends on the value of no single subject.
 //! 3. Of texts and whole numbers, the different values are kept, or those with the smallest keyed hashes if there are many, each with up to
-//!    k of its subjects. Values with k subjects are listed.
+//!    k of its subjects. Values with k subjects are listed; if they are too many, the ones that most subjects have are.
 //! 4. Nothing is proposed for a column of texts in which a value has fewer than two subjects on average, or of whole numbers that are
-//!    hardly ever those of two subjects: these are names and numbers of persons, visits or samples.
+//!    hardly ever those of two subjects: these are names and numbers of persons, visits or samples. A column that is declared to have codes
+//!    is none of these.
 //!
 //! The result is a function of the rows and their owners: neither the order of the rows nor the batches matter. There is one exception: a
 //! column with more values than are kept, in a dataset with more subjects than the sample, may have them in one order and not in another.
 
 mod decide;
 mod edges;
+mod frequent;
+mod kept;
 mod levels;
 mod numbers;
 mod observed;
+mod quantiles;
+mod round_numbers;
 mod sample;
 mod values;
+mod whole_bands;
 
 use arrow::{array::UInt32Array, datatypes::Schema, record_batch::RecordBatch};
 use concordat_keys::SubjectsKey;
@@ -60,6 +68,7 @@ impl Proposals {
             .map(|(index, field)| ObservedColumn {
                 index,
                 name: field.name().clone(),
+                is_coded: false,
                 observed: Observed::Empty,
             })
             .collect();
@@ -69,6 +78,15 @@ impl Proposals {
             subjects: Sample::new(SampleLimits::of(columns.len())),
             columns,
         }
+    }
+
+    /// For columns with codes of an open list, by their positions: of these only the list of codes is proposed.
+    #[must_use]
+    pub fn with_codes(mut self, coded: &[usize]) -> Self {
+        for column in &mut self.columns {
+            column.is_coded = coded.contains(&column.index);
+        }
+        self
     }
 
     /// Observes rows, with the owners that [`OwnerResolver`](super::OwnerResolver) found. Rows without an owner have no effect.

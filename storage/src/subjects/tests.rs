@@ -5,6 +5,7 @@ mod memory;
 mod owners;
 mod proposals;
 mod registry;
+mod skewed;
 
 use std::sync::Arc;
 

@@ -3,10 +3,10 @@
 use crate::UnitSet;
 
 /// How deep conditions may be nested.
-const MAX_DEPTH: u32 = 16;
+pub(super) const MAX_DEPTH: u32 = 16;
 
 /// How many conditions a cell may consist of.
-const MAX_CONDITIONS: usize = 1_000;
+pub(super) const MAX_CONDITIONS: usize = 1_000;
 
 /// The largest number of events that a condition may require.
 const MAX_EVENTS: u32 = 20;
@@ -64,6 +64,9 @@ pub enum CellBoxError {
     /// The number of events is invalid.
     #[error("a condition requires `{0}` events, not 1 to {MAX_EVENTS}")]
     Events(u32),
+    /// Bytes are not the encoding of a cell.
+    #[error("the description of a cell is malformed")]
+    Malformed,
 }
 
 impl CellBox {
@@ -84,6 +87,20 @@ impl CellBox {
     pub fn everyone() -> Self {
         Self {
             condition: Condition::Everyone,
+            conditions: 1,
+        }
+    }
+
+    /// A cell of which only a name is known: nothing follows for any other cell than the one of this name.
+    #[must_use]
+    pub fn alone(name: String) -> Self {
+        let condition = Condition::Atoms {
+            path: name,
+            of: 2,
+            atoms: UnitSet::from_iter([1]),
+        };
+        Self {
+            condition,
             conditions: 1,
         }
     }

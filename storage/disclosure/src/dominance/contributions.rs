@@ -5,6 +5,9 @@ use super::magnitude::Magnitude;
 /// How many of the largest contributions are kept.
 pub(super) const KEPT: usize = 5;
 
+/// Sums of more binary digits than these are counted in larger units: sizes have 64, and are compared as percentages.
+const MAX_BITS: u32 = 63;
+
 /// The largest contributions and the sum of all magnitudes. Subjects may be added in any order, and in parts that are merged.
 ///
 /// Each subject is added once, with all that it contributes: two rows of one subject are one contribution.
@@ -26,6 +29,25 @@ impl Default for Contributions {
 }
 
 impl Contributions {
+    /// What was computed elsewhere, in any unit: the largest magnitudes and the sum of all of them, these included.
+    ///
+    /// Numbers that are too large are counted in larger units, and then the largest ones are at most, and the others at least, what is kept.
+    #[must_use]
+    pub fn of(largest: [u128; KEPT], total: u128) -> Self {
+        let bits = u128::BITS - total.leading_zeros();
+        let shift = bits.saturating_sub(MAX_BITS);
+        // None of them is larger than the sum, or the numbers are wrong and the largest contribution dominates.
+        let scaled = |number: u128| u64::try_from(number >> shift).unwrap_or(u64::MAX);
+        let magnitude = |number: u128| Magnitude::of_units(scaled(number), shift > 0);
+        let mut kept = Self {
+            largest: [Magnitude::ZERO; KEPT],
+            // Each of the kept ones is up to one unit larger than its lower bound, by which it is subtracted.
+            total: (total >> shift).saturating_sub(if shift > 0 { KEPT as u128 } else { 0 }),
+        };
+        largest.into_iter().for_each(|number| kept.keep(magnitude(number)));
+        kept
+    }
+
     /// Adds the contribution of one more subject.
     pub fn add(&mut self, magnitude: Magnitude) {
         self.keep(magnitude);

@@ -16,6 +16,14 @@ pub struct Magnitude {
 impl Magnitude {
     pub(super) const ZERO: Self = Self { upper: 0, lower: 0 };
 
+    /// A size of which as many whole units are known, and whether there may be a part of one more.
+    pub(super) fn of_units(units: u64, has_rest: bool) -> Self {
+        Self {
+            upper: units.saturating_add(u64::from(has_rest)),
+            lower: units,
+        }
+    }
+
     /// It is at most this.
     pub(super) const fn upper(self) -> u64 {
         self.upper

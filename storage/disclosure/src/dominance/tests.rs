@@ -65,6 +65,23 @@ proptest! {
         prop_assert!(strict.withholds(&contributions) || !lenient.withholds(&contributions));
     }
 
+    /// Numbers that were computed elsewhere are compared exactly if they are small, and on the safe side in larger units.
+    #[test]
+    fn dominance_of_sums_from_elsewhere_is_the_rule((n, k, p) in any_rule(), values in any_values()) {
+        let rule = Dominance::new(n, k, p).unwrap();
+        let mut sizes: Vec<u128> = values.iter().map(|value| u128::from(value.unsigned_abs())).collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        let total: u128 = sizes.iter().sum();
+        sizes.resize(5.max(sizes.len()), 0);
+        let largest = [sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]];
+        let exact = reference(&values, usize::from(n), i128::from(k), i128::from(p));
+        let found = rule.withholds(&Contributions::of(largest, total));
+        prop_assert!(found || !exact);
+        prop_assert!(found == exact || total >= 1 << 63);
+        let scaled = Contributions::of(largest.map(|size| size << 50), total << 50);
+        prop_assert!(rule.withholds(&scaled) || !exact);
+    }
+
     /// Real numbers are never released where the exact ones are withheld, and only withheld beside them at a limit.
     #[test]
     fn dominance_of_real_numbers_is_the_rule((n, k, p) in any_rule(), values in proptest::collection::vec(-5_000_i64..5_000, 0..25)) {

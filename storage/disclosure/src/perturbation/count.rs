@@ -45,6 +45,11 @@ impl Perturbation {
         key.threshold(self.smallest.saturating_add(u64::from(gap(self.noise))))
     }
 
+    /// How far above the smallest released count a set has to be at least.
+    pub(crate) fn gap(&self) -> u64 {
+        u64::from(gap(self.noise))
+    }
+
     /// The number of subjects, with noise, rounded; `None` if `size` is below the threshold of the set.
     ///
     /// The result is a multiple of `round` and never below the smallest count. Noise is added first: rounding is of what has noise, so it

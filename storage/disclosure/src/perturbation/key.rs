@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::labels;
 
@@ -58,6 +58,11 @@ impl CellSecret {
     pub fn cell_key(&self, sum: KeySum) -> CellKey {
         CellKey(hash(&self.0, labels::CELL_KEY, &[&sum.0.to_le_bytes()]))
     }
+
+    /// A secret for another use, from which this one does not follow.
+    pub(crate) fn derive(&self, label: &[u8], part: &[u8]) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(hash(&self.0, label, &[part]))
+    }
 }
 
 impl fmt::Debug for CellSecret {
@@ -79,6 +84,11 @@ impl CellKey {
     pub fn threshold(&self, least: u64) -> u64 {
         let [number, _] = self.numbers(labels::THRESHOLD, &[]);
         least.saturating_add(number % THRESHOLDS)
+    }
+
+    /// The position of a cell with this description among those that have as many units, by which it is decided which of them is covered.
+    pub(crate) fn order(&self, cell: &[u8]) -> [u64; 2] {
+        self.numbers(labels::ORDER, &[cell])
     }
 
     /// The draw of a count's deviation.
@@ -140,6 +150,7 @@ mod tests {
             labels::ROUNDING,
             labels::MEAN,
             labels::ROWS,
+            labels::ORDER,
         ];
         let mut numbers: Vec<[u64; 2]> = labels.iter().map(|label| key.numbers(label, &[])).collect();
         numbers.extend([
@@ -148,7 +159,7 @@ mod tests {
         ]);
         numbers.sort_unstable();
         numbers.dedup();
-        assert_eq!(numbers.len(), 7);
+        assert_eq!(numbers.len(), 8);
         let threshold = (0..3).find(|more| key.threshold(10) == 10 + more);
         assert_eq!(threshold, Some(key.numbers(labels::THRESHOLD, &[])[0] % 3));
     }

@@ -12,3 +12,5 @@ pub(super) const ROUNDING: &[u8] = b"concordat/1 cell rounding";
 pub(super) const MEAN: &[u8] = b"concordat/1 cell mean";
 /// Cell key to the draw of the noise of a count of rows.
 pub(super) const ROWS: &[u8] = b"concordat/1 cell rows";
+/// Cell key to the position among sets of one size.
+pub(super) const ORDER: &[u8] = b"concordat/1 cell order";

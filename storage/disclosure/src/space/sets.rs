@@ -5,7 +5,7 @@ use concordat_protocol::schema::VersionNumber;
 use crate::{CellBox, UnitSet};
 
 /// A set that was released, as it is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ReleasedSet {
     /// The units of the set.
     pub units: UnitSet,

@@ -112,6 +112,32 @@ impl Space {
         u32::try_from(self.limit().saturating_sub(self.members.len())).unwrap_or(u32::MAX)
     }
 
+    /// How many independent sets may be released in all.
+    #[must_use]
+    pub fn distinctions(&self) -> u32 {
+        u32::try_from(self.limit()).unwrap_or(u32::MAX)
+    }
+
+    /// The independent sets that were released, the universe first.
+    pub(crate) fn released(&self) -> Vec<(UnitSet, &CellBox)> {
+        let units = |member: &Member| {
+            let parts = member.parts.iter().map(|(_, part)| part);
+            parts.fold(UnitSet::new(), |all, part| all.union(part))
+        };
+        let members = self.members.iter();
+        members.map(|member| (units(member), &member.cell)).collect()
+    }
+
+    /// How many subjects each figure is about at least.
+    pub(crate) fn threshold(&self) -> u32 {
+        self.parameters.k
+    }
+
+    /// Which units changed in which version.
+    pub(crate) fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
     /// The probability, at most, that an offered set is called derivable and is not; about 10^-18 at 512 sets.
     #[must_use]
     pub fn false_derivation_bound(&self) -> f64 {

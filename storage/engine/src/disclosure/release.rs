@@ -3,6 +3,7 @@
 use std::{fmt, pin::Pin, sync::Arc};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use bytes::Bytes;
 use concordat_storage::ledger::LedgerReceipt;
 use futures::{
     StreamExt,
@@ -41,8 +42,21 @@ pub struct Cut {
 /// What the engine computed, before anything may be released.
 pub(crate) struct RawAnswer {
     pub(crate) schema: SchemaRef,
-    pub(crate) batches: BoxStream<'static, Result<RecordBatch, QueryError>>,
-    pub(crate) suppressed_cells: u64,
+    pub(crate) batches: BoxStream<'static, Result<RawBatch, QueryError>>,
+}
+
+/// Rows of it.
+#[derive(Clone, Debug)]
+pub(crate) struct RawBatch {
+    pub(crate) rows: RecordBatch,
+    /// The message from which they were decoded, if a process has sent them.
+    pub(crate) message: Option<Bytes>,
+}
+
+impl From<RecordBatch> for RawBatch {
+    fn from(rows: RecordBatch) -> Self {
+        Self { rows, message: None }
+    }
 }
 
 /// An answer that may be released as long as it is still permitted. Drop it to stop the query.
@@ -60,13 +74,18 @@ pub struct ReleasedAnswer {
 
 /// A part of an answer, at most about a MiB.
 #[derive(Clone, Debug)]
-pub struct ReleasedBatch(RecordBatch);
+pub struct ReleasedBatch(RawBatch);
 
 impl ReleasedBatch {
     /// The rows.
     #[must_use]
     pub fn records(&self) -> &RecordBatch {
-        &self.0
+        &self.0.rows
+    }
+
+    /// The message from which the rows were decoded, if these are all of its rows.
+    pub(super) const fn message(&self) -> Option<&Bytes> {
+        self.0.message.as_ref()
     }
 }
 
@@ -95,12 +114,6 @@ impl ReleasedAnswer {
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.raw.schema)
-    }
-
-    /// How many values of the one row of an answer without groups were withheld; 0 for every other answer.
-    #[must_use]
-    pub fn suppressed_cells(&self) -> u64 {
-        self.raw.suppressed_cells
     }
 
     /// The ledger's receipt for the decision behind this answer.
@@ -138,7 +151,7 @@ impl ReleasedAnswer {
         };
         self.rows = self
             .rows
-            .saturating_add(chunk.num_rows().try_into().unwrap_or(u64::MAX));
+            .saturating_add(chunk.rows.num_rows().try_into().unwrap_or(u64::MAX));
         if let Some(limit) = self.max_rows.filter(|limit| self.rows > *limit) {
             return Err(QueryError::TooManyRows { limit });
         }
@@ -149,23 +162,24 @@ impl ReleasedAnswer {
         Ok(Some(ReleasedBatch(chunk)))
     }
 
-    async fn chunk(&mut self) -> Result<Option<RecordBatch>, QueryError> {
+    async fn chunk(&mut self) -> Result<Option<RawBatch>, QueryError> {
         let batch = match self.rest.take() {
-            Some(rest) => rest,
+            Some(rest) => RawBatch::from(rest),
             None => match self.computed().await? {
                 Some(batch) => batch,
                 None => return Ok(None),
             },
         };
-        let rows = rows_in_a_chunk(&batch);
-        if rows < batch.num_rows() {
-            self.rest = Some(batch.slice(rows, batch.num_rows().saturating_sub(rows)));
-            return Ok(Some(batch.slice(0, rows)));
+        let all = &batch.rows;
+        let rows = rows_in_a_chunk(all);
+        if rows < all.num_rows() {
+            self.rest = Some(all.slice(rows, all.num_rows().saturating_sub(rows)));
+            return Ok(Some(all.slice(0, rows).into()));
         }
         Ok(Some(batch))
     }
 
-    async fn computed(&mut self) -> Result<Option<RecordBatch>, QueryError> {
+    async fn computed(&mut self) -> Result<Option<RawBatch>, QueryError> {
         loop {
             let batch = tokio::select! {
                 biased;
@@ -173,7 +187,7 @@ impl ReleasedAnswer {
                 batch = self.raw.batches.next() => batch.transpose()?,
             };
             match batch {
-                Some(batch) if batch.num_rows() == 0 => {}
+                Some(batch) if batch.rows.num_rows() == 0 => {}
                 other => return Ok(other),
             }
         }

@@ -3,9 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use arrow::{
-    array::{AsArray, RecordBatch, RecordBatchOptions},
+    array::{AsArray, BooleanArray, RecordBatch, RecordBatchOptions},
     compute::filter_record_batch,
-    datatypes::SchemaRef,
+    datatypes::{Schema, SchemaRef, UInt32Type},
 };
 use datafusion::{
     common::tree_node::TreeNodeRecursion,
@@ -21,7 +21,7 @@ use datafusion::{
 };
 use futures::StreamExt;
 
-use super::Change;
+use super::{Change, cohort::Cohort};
 
 /// One visible column: the index of the stored column, and its transform.
 #[derive(Clone, Debug)]
@@ -54,21 +54,37 @@ pub(super) struct Guard {
 #[derive(Clone, Debug)]
 pub(super) struct ScopeFilter {
     condition: Option<Arc<dyn PhysicalExpr>>,
+    owners: Option<OwnerFilter>,
     shown: Arc<[Shown]>,
     schema: SchemaRef,
 }
 
-impl Guard {
-    pub(super) fn new(
-        input: Arc<dyn ExecutionPlan>,
-        condition: Option<Arc<dyn PhysicalExpr>>,
-        shown: Vec<Shown>,
-        schema: SchemaRef,
-    ) -> Self {
-        Self::with_filter(input, ScopeFilter::new(condition, shown, schema))
+/// Keeps the rows of a cohort.
+#[derive(Clone, Debug)]
+pub(super) struct OwnerFilter {
+    /// The index of the column with the owners' ordinals.
+    index: usize,
+    cohort: Cohort,
+}
+
+impl OwnerFilter {
+    pub(super) const fn new(index: usize, cohort: Cohort) -> Self {
+        Self { index, cohort }
     }
 
-    fn with_filter(input: Arc<dyn ExecutionPlan>, filter: ScopeFilter) -> Self {
+    /// A row without an owner is of no cohort.
+    fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let owners = batch.columns().get(self.index);
+        let owners = owners.and_then(|owners| owners.as_primitive_opt::<UInt32Type>());
+        let owners = owners.ok_or_else(|| DataFusionError::Internal("the owners of rows are missing".to_owned()))?;
+        let is_in = |owner: Option<u32>| Some(owner.is_some_and(|owner| self.cohort.contains(owner)));
+        let permits: BooleanArray = owners.iter().map(is_in).collect();
+        Ok(filter_record_batch(batch, &permits)?)
+    }
+}
+
+impl Guard {
+    pub(super) fn new(input: Arc<dyn ExecutionPlan>, filter: ScopeFilter) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&filter.schema)),
             input.output_partitioning().clone(),
@@ -84,15 +100,37 @@ impl Guard {
 }
 
 impl ScopeFilter {
-    pub(super) fn new(condition: Option<Arc<dyn PhysicalExpr>>, shown: Vec<Shown>, schema: SchemaRef) -> Self {
+    pub(super) fn new(
+        condition: Option<Arc<dyn PhysicalExpr>>,
+        owners: Option<OwnerFilter>,
+        shown: Vec<Shown>,
+        schema: SchemaRef,
+    ) -> Self {
         Self {
             condition,
+            owners,
             shown: shown.into(),
             schema,
         }
     }
 
-    pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    /// The permitted rows of `batch` with the shown columns.
+    fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        self.transformed(&self.permitted(batch, &[])?)
+    }
+
+    /// The columns of [`Self::permitted`] without others, if those of `read` are read.
+    pub(super) fn stored_schema(&self, read: &Schema) -> Result<SchemaRef> {
+        let stored = read.project(&self.indices())?;
+        let fields = stored.fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
+        Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+    }
+
+    /// The permitted rows of `batch`: the stored values of the shown columns, and after them those of the columns at `others`.
+    pub(super) fn permitted(&self, batch: &RecordBatch, others: &[usize]) -> Result<RecordBatch> {
+        let mut indices = self.indices();
+        indices.extend_from_slice(others);
         let permitted = match &self.condition {
             Some(condition) => {
                 let permits = condition.evaluate(batch)?.into_array(batch.num_rows())?;
@@ -100,23 +138,31 @@ impl ScopeFilter {
             }
             None => batch.clone(),
         };
-        let columns: Result<Vec<_>> = self
-            .shown
-            .iter()
-            .map(|shown| {
-                let stored = permitted
-                    .columns()
-                    .get(shown.index)
-                    .ok_or_else(|| DataFusionError::Internal("a column is missing".to_owned()))?;
-                Ok(shown.change.apply(stored)?)
-            })
-            .collect();
-        let rows = RecordBatchOptions::new().with_row_count(Some(permitted.num_rows()));
+        let permitted = match &self.owners {
+            Some(owners) => owners.apply(&permitted)?,
+            None => permitted,
+        };
+        Ok(permitted.project(&indices)?)
+    }
+
+    /// The shown columns of rows whose `stored` values are those of [`Self::permitted`] without others.
+    pub(super) fn transformed(&self, stored: &RecordBatch) -> Result<RecordBatch> {
+        if stored.num_columns() != self.shown.len() {
+            return Err(DataFusionError::Internal("a column is missing".to_owned()));
+        }
+        let columns = self.shown.iter().zip(stored.columns());
+        let columns: std::result::Result<Vec<_>, _> =
+            columns.map(|(shown, stored)| shown.change.apply(stored)).collect();
+        let rows = RecordBatchOptions::new().with_row_count(Some(stored.num_rows()));
         Ok(RecordBatch::try_new_with_options(
             Arc::clone(&self.schema),
             columns?,
             &rows,
         )?)
+    }
+
+    fn indices(&self) -> Vec<usize> {
+        self.shown.iter().map(|shown| shown.index).collect()
     }
 }
 
@@ -152,7 +198,7 @@ impl ExecutionPlan for Guard {
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match <[_; 1]>::try_from(children) {
-            Ok([input]) => Ok(Arc::new(Self::with_filter(input, self.filter.clone()))),
+            Ok([input]) => Ok(Arc::new(Self::new(input, self.filter.clone()))),
             Err(_) => Err(DataFusionError::Internal("a guard has one input".to_owned())),
         }
     }

@@ -3,9 +3,10 @@
 //! 1. The row groups of all objects are put in their keyed order and, in that order, grouped into *bags* of up to
 //!    [`BAG_ROWS`] rows and about [`BAG_BYTES`] of permitted columns, but with at least one row group. The contents of
 //!    a bag depend on the version and the grant, not on the query.
-//! 2. A bag is read completely, with the number of each stored row. Rows that are not permitted are dropped and columns
-//!    are transformed ([`ScopeFilter`]) before any part of the query is evaluated.
-//! 3. Its rows are output by their rank ([`Order`]), in batches of equal size, while the next bag is read.
+//! 2. A bag is read completely, with the number of each stored row. Rows that are not permitted are dropped
+//!    ([`ScopeFilter`]).
+//! 3. Its rows are output by their rank ([`Order`]), in batches of equal size, while the next bag is read. Columns are
+//!    transformed as their rows are output: before any part of the query is evaluated, and only for rows that are needed.
 //!
 //! The order of a table with one bag reveals nothing about how it is stored. For a larger table it reveals which rows
 //! share a bag. Nothing above may introduce another order: there is one partition, and this node is opaque to the
@@ -39,7 +40,7 @@ use futures::{
 };
 
 use super::exec::ScopeFilter;
-use crate::order::Order;
+use crate::order::{Order, by_rank};
 
 /// Maximum rows of a bag with more than one row group: four of the largest row groups. Fewer in tests, where filling
 /// several bags would take too long.
@@ -49,7 +50,7 @@ pub(super) const BAG_BYTES: u64 = 32 << 20;
 /// A bag above this size is not read while another one is output.
 const LARGE_BYTES: u64 = 64 << 20;
 
-/// Memory of a value in a copy of a bag: texts in clear are views, and not copied.
+/// Memory of a value in a copy of a bag: texts are views, and not copied.
 const COPIED_BYTES: usize = 16;
 
 /// A part of one object that is read into a bag.
@@ -80,40 +81,47 @@ pub(super) struct Shuffle {
 #[derive(Debug)]
 struct Reader {
     scan: Arc<dyn ExecutionPlan>,
-    /// Keeps the number of the stored row as the last column.
     filter: ScopeFilter,
-    schema: SchemaRef,
+    /// The shown columns as they are stored.
+    stored: SchemaRef,
+    /// The column of the scan with the number of the stored row.
+    number: usize,
     bags: Vec<Bag>,
     order: Order,
 }
 
 impl Shuffle {
-    /// Over `scan`, whose last column is the number of the stored row, with a `filter` that keeps it last; `schema`
-    /// does not include it.
+    /// Over `scan`, whose last column is the number of the stored row, with a `filter` that shows the columns of `schema`.
+    ///
+    /// # Errors
+    /// If `scan` does not read what `filter` shows.
     pub(super) fn new(
         scan: Arc<dyn ExecutionPlan>,
         filter: ScopeFilter,
         schema: SchemaRef,
         bags: Vec<Bag>,
         order: Order,
-    ) -> Self {
+    ) -> Result<Self> {
+        let read = scan.schema();
+        let number = read.fields().len().checked_sub(1);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self {
+        Ok(Self {
             reader: Arc::new(Reader {
                 scan,
+                stored: filter.stored_schema(&read)?,
+                number: number.ok_or_else(|| internal("rows without numbers"))?,
                 filter,
-                schema: Arc::clone(&schema),
                 bags,
                 order,
             }),
             schema,
             properties: Arc::new(properties),
-        }
+        })
     }
 }
 
@@ -123,6 +131,8 @@ pub(super) struct LoadedBag {
     stored: RecordBatch,
     /// The positions of those that were not output yet, by rank.
     rows: std::vec::IntoIter<u32>,
+    /// Transforms their columns as they are output; `None` if they are output as they are.
+    filter: Option<ScopeFilter>,
     /// Held until the last of its rows was output.
     _memory: MemoryReservation,
 }
@@ -137,26 +147,30 @@ impl Reader {
             let mut ranked = self.order.rows(part.object);
             let mut stored = self.scan.execute(part.partition, Arc::clone(context))?;
             while let Some(batch) = stored.try_next().await? {
-                let (shown, numbers) = self.numbered(&self.filter.apply(&batch)?)?;
+                let (rows, numbers) = self.numbered(&self.filter.permitted(&batch, &[self.number])?)?;
                 ranks.extend(numbers.iter().map(|number| ranked.of(number.cast_unsigned())));
-                batches.push(shown);
+                batches.push(rows);
             }
         }
-        LoadedBag::new(&self.schema, batches, ranks, memory)
+        let filter = Some(self.filter.clone());
+        Ok(LoadedBag {
+            filter,
+            ..LoadedBag::new(&self.stored, batches, ranks, memory)?
+        })
     }
 
-    /// The shown columns, and the number of each row.
-    fn numbered(&self, passed: &RecordBatch) -> Result<(RecordBatch, Vec<i64>)> {
-        let (numbers, shown) = passed
+    /// The stored values of the shown columns, and the number of each row.
+    fn numbered(&self, permitted: &RecordBatch) -> Result<(RecordBatch, Vec<i64>)> {
+        let (numbers, stored) = permitted
             .columns()
             .split_last()
             .ok_or_else(|| internal("rows without numbers"))?;
         let numbers = numbers
             .as_primitive_opt::<Int64Type>()
             .ok_or_else(|| internal("numbers of another type"))?;
-        let count = RecordBatchOptions::new().with_row_count(Some(passed.num_rows()));
-        let shown = RecordBatch::try_new_with_options(Arc::clone(&self.schema), shown.to_vec(), &count)?;
-        Ok((shown, numbers.values().to_vec()))
+        let count = RecordBatchOptions::new().with_row_count(Some(permitted.num_rows()));
+        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.stored), stored.to_vec(), &count)?;
+        Ok((rows, numbers.values().to_vec()))
     }
 }
 
@@ -171,14 +185,16 @@ impl LoadedBag {
         ranks: Vec<u64>,
         memory: MemoryReservation,
     ) -> Result<Self> {
-        let values = ranks.len().saturating_mul(schema.fields().len());
+        let rows = by_rank(ranks).ok_or_else(|| internal("a bag is too large"))?;
+        let values = rows.len().saturating_mul(schema.fields().len());
         let copy = memory.new_empty();
         copy.try_grow(values.saturating_mul(COPIED_BYTES))?;
         let stored = concat_batches(schema, &batches)?;
         drop(batches);
         drop(copy);
         Ok(Self {
-            rows: by_rank(ranks)?.into_iter(),
+            rows: rows.into_iter(),
+            filter: None,
             stored,
             _memory: memory,
         })
@@ -192,30 +208,16 @@ impl LoadedBag {
             .map(|column| take(column, &positions, None))
             .collect::<std::result::Result<_, _>>()?;
         let count = RecordBatchOptions::new().with_row_count(Some(positions.len()));
-        Ok(RecordBatch::try_new_with_options(
-            self.stored.schema(),
-            columns,
-            &count,
-        )?)
+        let taken = RecordBatch::try_new_with_options(self.stored.schema(), columns, &count)?;
+        match &self.filter {
+            Some(filter) => filter.transformed(&taken),
+            None => Ok(taken),
+        }
     }
 
     fn is_empty(&self) -> bool {
         self.rows.as_slice().is_empty()
     }
-}
-
-/// The positions of rows, ordered by their ranks. A rank and its position are one number, which is compared faster than two.
-fn by_rank(ranks: Vec<u64>) -> Result<Vec<u32>> {
-    if u32::try_from(ranks.len()).is_err() {
-        return Err(internal("a bag is too large"));
-    }
-    let numbered = ranks.into_iter().zip(0u32..);
-    let mut ordered: Vec<u128> = numbered
-        .map(|(rank, position)| (u128::from(rank) << u32::BITS) | u128::from(position))
-        .collect();
-    ordered.sort_unstable();
-    let position = |ordered: u128| u32::try_from(ordered & u128::from(u32::MAX)).unwrap_or(u32::MAX);
-    Ok(ordered.into_iter().map(position).collect())
 }
 
 /// The output rows. All batches but the last have the same size, so that none shows where a bag ends.

@@ -1,20 +1,14 @@
 //! Checks the expressions of a query.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use concordat_protocol::ids::DatasetRef;
 use datafusion::sql::sqlparser::ast::{
     CaseWhen, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, UnaryOperator, Value,
+    FunctionArguments, Ident, Query, UnaryOperator, Value, WindowFrame, WindowFrameBound, WindowType,
 };
 
 use super::refusal::{MAX_DEPTH, forbid, not_reserved, refused, too_deep};
-use crate::{
-    QueryError,
-    functions::{is_provided, is_provided_operator},
-    size::Parts,
-    types::decimal,
-};
+use crate::{QueryError, size::Parts, statistic::Syntax, types::decimal};
 
 /// How deeply functions, `CASE`, casts and lists may be nested: the planner derives the type of each from the inner
 /// ones, and again for each outer one, so that its work doubles with every level.
@@ -73,32 +67,40 @@ const fn is_form(expression: &Expr) -> bool {
     )
 }
 
+/// The number of parts behind each name that stands for an expression: aliases, and columns of inner queries.
+pub(super) type Named = BTreeMap<String, usize>;
+
+/// What the expressions of one kind of query may contain beyond what all of them may.
+pub(super) trait Forms {
+    /// Refuses a column that is not visible.
+    fn column(&self, name: &Ident) -> Result<(), QueryError>;
+    /// Refuses a function, or a window or an order of its values.
+    fn function(&self, function: &Function) -> Result<(), QueryError>;
+    /// Refuses or checks an inner query; `named` are the names that it can refer to.
+    fn subquery(&self, query: &Query, named: &Named) -> Result<(), QueryError>;
+    /// Refuses a length of time.
+    fn interval(&self) -> Result<(), QueryError>;
+}
+
 /// Checks expressions against the names a query may use.
 pub(super) struct Expressions<'a> {
-    dataset: &'a DatasetRef,
-    known: &'a BTreeSet<&'a str>,
-    parts: Parts,
-    /// The number of parts behind each alias of the query.
-    named: BTreeMap<&'a str, usize>,
+    forms: &'a dyn Forms,
+    parts: &'a Parts,
+    named: Named,
 }
 
 impl<'a> Expressions<'a> {
-    /// `known` are the visible columns and the query's own aliases.
-    pub(super) fn new(dataset: &'a DatasetRef, known: &'a BTreeSet<&'a str>) -> Self {
-        Self {
-            dataset,
-            known,
-            parts: Parts::default(),
-            named: BTreeMap::new(),
-        }
+    /// `named` can be used before any alias is.
+    pub(super) const fn new(forms: &'a dyn Forms, parts: &'a Parts, named: Named) -> Self {
+        Self { forms, parts, named }
     }
 
     /// Checks an expression with the alias `name`. Each use of the alias counts as the whole expression.
-    pub(super) fn check_named(&mut self, expression: &Expr, name: &'a str) -> Result<(), QueryError> {
+    pub(super) fn check_named(&mut self, expression: &Expr, name: &str) -> Result<(), QueryError> {
         let before = self.parts.sum();
         self.check(expression)?;
         let parts = self.parts.sum().saturating_sub(before);
-        let known = self.named.entry(name).or_default();
+        let known = self.named.entry(name.to_owned()).or_default();
         *known = parts.max(*known);
         Ok(())
     }
@@ -153,7 +155,7 @@ impl<'a> Expressions<'a> {
             }
             Expr::BinaryOp { left, op, right } => {
                 forbid(
-                    !is_provided_operator(&op.to_string()),
+                    !Syntax::is_provided(&op.to_string()),
                     "operators that `concordat query --functions` does not list are",
                 )?;
                 below(left).and_then(|()| below(right))
@@ -209,10 +211,19 @@ impl<'a> Expressions<'a> {
                 whens.chain(rest).try_for_each(below)
             }
             Expr::Function(function) => self.function(function, depth),
-            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => Err(refused("subqueries are")),
-            _ => Err(refused(
-                "expressions that `concordat query --functions` does not list are",
-            )),
+            Expr::Subquery(query) | Expr::Exists { subquery: query, .. } => self.forms.subquery(query, &self.named),
+            Expr::InSubquery { expr, subquery, .. } => {
+                self.forms.subquery(subquery, &self.named).and_then(|()| below(expr))
+            }
+            Expr::Interval(interval) => {
+                self.forms.interval()?;
+                forbid(
+                    !matches!(interval.value.as_ref(), Expr::Value(_)),
+                    "lengths of time other than `INTERVAL 'text'` are",
+                )?;
+                below(&interval.value)
+            }
+            _ => Err(unlisted()),
         }
     }
 
@@ -220,31 +231,23 @@ impl<'a> Expressions<'a> {
         not_reserved(name)?;
         self.parts
             .add(self.named.get(name.value.as_str()).copied().unwrap_or(0))?;
-        if self.known.contains(name.value.as_str()) {
-            Ok(())
-        } else {
-            Err(QueryError::unknown_column(
-                &name.value,
-                self.dataset,
-                self.known.iter().copied(),
-            ))
-        }
+        self.forms.column(name)
     }
 
     fn function(&self, function: &Function, depth: Depth) -> Result<(), QueryError> {
-        let name = function.name.to_string();
-        if !is_provided(&name) {
-            return Err(QueryError::Function {
-                name: name.chars().take(64).collect(),
-            });
-        }
-        forbid(function.over.is_some(), "window functions are")?;
-        let extended =
-            function.uses_odbc_syntax || function.null_treatment.is_some() || !function.within_group.is_empty();
+        self.forms.function(function)?;
+        let extended = function.uses_odbc_syntax || function.null_treatment.is_some();
         forbid(
             extended || !matches!(function.parameters, FunctionArguments::None),
             "options of a function are",
         )?;
+        if let Some(window) = &function.over {
+            self.window(window, depth)?;
+        }
+        for order in &function.within_group {
+            forbid(order.with_fill.is_some(), "`WITH FILL` is")?;
+            self.walk(&order.expr, depth)?;
+        }
         if let Some(filter) = &function.filter {
             self.walk(filter, depth)?;
         }
@@ -258,6 +261,21 @@ impl<'a> Expressions<'a> {
         }
     }
 
+    fn window(&self, window: &WindowType, depth: Depth) -> Result<(), QueryError> {
+        let WindowType::WindowSpec(spec) = window else {
+            return Err(refused("named windows are"));
+        };
+        forbid(spec.window_name.is_some(), "named windows are")?;
+        forbid(
+            spec.order_by.iter().any(|order| order.with_fill.is_some()),
+            "`WITH FILL` is",
+        )?;
+        let orders = spec.order_by.iter().map(|order| &order.expr);
+        let frame = spec.window_frame.iter().flat_map(ends);
+        let mut parts = spec.partition_by.iter().chain(orders).chain(frame);
+        parts.try_for_each(|inner| self.walk(inner, depth))
+    }
+
     fn argument(&self, argument: &FunctionArg, depth: Depth) -> Result<(), QueryError> {
         match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(inner)) => self.walk(inner, depth),
@@ -267,6 +285,20 @@ impl<'a> Expressions<'a> {
             | FunctionArg::ExprNamed { .. } => Err(refused("options of a function are")),
         }
     }
+}
+
+/// An expression that is not on the list.
+pub(super) const fn unlisted() -> QueryError {
+    refused("expressions that `concordat query --functions` does not list are")
+}
+
+/// The numbers at which a frame begins and ends.
+fn ends(frame: &WindowFrame) -> impl Iterator<Item = &Expr> {
+    let bounds = [Some(&frame.start_bound), frame.end_bound.as_ref()];
+    bounds.into_iter().flatten().filter_map(|bound| match bound {
+        WindowFrameBound::CurrentRow => None,
+        WindowFrameBound::Preceding(end) | WindowFrameBound::Following(end) => end.as_deref(),
+    })
 }
 
 /// A pattern must be a literal, so that it is compiled once and not for each row.

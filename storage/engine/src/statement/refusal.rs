@@ -16,6 +16,14 @@ pub(super) fn forbid(present: bool, what: &'static str) -> Result<(), QueryError
     if present { Err(refused(what)) } else { Ok(()) }
 }
 
+/// What the holder of a collection does not compute, and how to write it instead.
+pub(super) const fn not_computed(what: &'static str, nearest: &'static str) -> QueryError {
+    QueryError::NotComputed {
+        what,
+        nearest: Some(nearest),
+    }
+}
+
 pub(super) const fn too_deep() -> QueryError {
     QueryError::TooComplex {
         what: "nested too deeply",

@@ -4,11 +4,11 @@ use concordat_protocol::{
     collection::Levels,
     ids::{DatasetName, Digest32},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     encoding::cbor,
-    forms::NotCountable,
+    forms::{Form, NotCountable},
     known::KnownCollection,
     measure::{CellAggregate, Group},
     terms::Condition,
@@ -22,7 +22,7 @@ pub const MAX_AGGREGATES: usize = 64;
 pub const MAX_ENCODED: usize = 1 << 20;
 
 /// What is counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measured {
     /// The rows of a dataset that lead to a subject.
@@ -41,11 +41,57 @@ pub struct Statistic {
     cells: Vec<CellAggregate>,
 }
 
+/// A grouping as it is encoded.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStatistic {
+    measured: Measured,
+    rows: Condition,
+    groups: Vec<Group>,
+    cells: Vec<CellAggregate>,
+}
+
+/// How deep the encoding of a statistic may be: an operator within another one takes up to four levels, and a query has at most 64.
+const MAX_ENCODED_DEPTH: usize = 256;
+
+/// Bytes that are not a statistic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the engine process did not return a statistic")]
+pub(crate) struct InvalidStatistic;
+
 impl Statistic {
+    /// The encoding.
+    #[must_use]
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        cbor(self)
+    }
+
+    /// What another process sent: a statistic with at most `max_cells` cells, in its one encoding.
+    ///
+    /// Decoding walks it recursively, so it needs a thread with a large stack, as in an engine process.
+    pub(crate) fn from_untrusted(
+        bytes: &[u8],
+        known: &KnownCollection,
+        max_cells: usize,
+    ) -> Result<Self, InvalidStatistic> {
+        if bytes.len() > MAX_ENCODED {
+            return Err(InvalidStatistic);
+        }
+        let raw: Result<RawStatistic, _> = ciborium::de::from_reader_with_recursion_limit(bytes, MAX_ENCODED_DEPTH);
+        let raw = raw.map_err(|_| InvalidStatistic)?;
+        let statistic = Self::new(raw.measured, raw.rows, raw.groups, raw.cells, known, max_cells);
+        let statistic = statistic.map_err(|_| InvalidStatistic)?;
+        if statistic.to_bytes() == bytes {
+            Ok(statistic)
+        } else {
+            Err(InvalidStatistic)
+        }
+    }
+
     /// The grouping with these parts, with at most `max_cells` cells.
     ///
     /// # Errors
-    /// [`NotCountable::TooMany`].
+    /// [`NotCountable::TooMany`], and [`Form::NoAggregate`].
     pub fn new(
         measured: Measured,
         rows: Condition,
@@ -54,6 +100,9 @@ impl Statistic {
         known: &KnownCollection,
         max_cells: usize,
     ) -> Result<Self, NotCountable> {
+        if cells.is_empty() {
+            return Err(NotCountable::Form(Form::NoAggregate));
+        }
         groups.sort_by_cached_key(cbor);
         groups.dedup();
         cells.sort_by_cached_key(cbor);
@@ -93,8 +142,12 @@ impl Statistic {
 
     /// The number of cells of the grid, missing values among them.
     pub fn grid(&self, known: &KnownCollection) -> usize {
-        let sizes = self.groups.iter().map(|group| size(group, known));
-        sizes.fold(1, usize::saturating_mul)
+        self.sizes(known).fold(1, usize::saturating_mul)
+    }
+
+    /// The number of classes of each group, in the order of the groups: the last class is that of missing values and of all others.
+    pub fn sizes(&self, known: &KnownCollection) -> impl Iterator<Item = usize> {
+        self.groups.iter().map(|group| size(group, known))
     }
 
     /// What identifies the query: equal for two texts that mean the same under the same rules.

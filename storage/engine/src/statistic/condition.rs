@@ -2,6 +2,9 @@
 //!
 //! A condition has one form: negations are in the leaves, `AND` and `OR` are flat, sorted and without repetitions, and tests of one
 //! quantity are one test. Negating a conjunction is the disjunction of the negations in three-valued logic too.
+//!
+//! Which rows are kept depends on what is true only. There a test is the one that is true for its atoms ([`Condition::where_true`]), so that
+//! `x < 5`, `(x < 5) IS TRUE` and `x < 5 AND x IS NOT NULL` are one condition.
 
 use super::{encoding::cbor, terms::Condition};
 
@@ -36,9 +39,58 @@ impl Condition {
                 test,
                 negated: !negated,
             },
+            Self::OtherRow { key, is_other } => Self::OtherRow {
+                key,
+                is_other: !is_other,
+            },
             Self::And(parts) => Self::any(parts.into_iter().map(Self::negation).collect()),
             Self::Or(parts) => Self::all(parts.into_iter().map(Self::negation).collect()),
         }
+    }
+
+    /// The same condition where it does not matter whether it is false or unknown for the other rows: of `WHERE`, `FILTER`, `EXISTS` and
+    /// `CASE`. It has no negation around it, so it is true for the same rows if each of its tests is.
+    #[must_use]
+    pub fn where_true(self) -> Self {
+        match self {
+            Self::And(parts) => Self::all(parts.into_iter().map(Self::where_true).collect()).with_plain_tests(),
+            Self::Or(parts) => Self::any(parts.into_iter().map(Self::where_true).collect()).with_plain_tests(),
+            Self::Test(..)
+            | Self::All
+            | Self::Never
+            | Self::Events { .. }
+            | Self::Listed { .. }
+            | Self::Reference { .. }
+            | Self::OtherRow { .. } => self.plain(),
+        }
+    }
+
+    /// A test that was joined from several ones is plain again.
+    fn with_plain_tests(self) -> Self {
+        match self {
+            Self::And(parts) => Self::all(parts.into_iter().map(Self::plain).collect()),
+            Self::Or(parts) => Self::any(parts.into_iter().map(Self::plain).collect()),
+            Self::Test(..)
+            | Self::All
+            | Self::Never
+            | Self::Events { .. }
+            | Self::Listed { .. }
+            | Self::Reference { .. }
+            | Self::OtherRow { .. } => self.plain(),
+        }
+    }
+
+    fn plain(self) -> Self {
+        let Self::Test(of, test) = self else {
+            return self;
+        };
+        if test.passing().is_empty() {
+            return Self::Never;
+        }
+        if test.passing().complement().is_empty() {
+            return Self::All;
+        }
+        Self::Test(of, test.where_true())
     }
 
     /// The conditions that must all be true.
@@ -52,6 +104,7 @@ impl Condition {
             | Self::Events { .. }
             | Self::Listed { .. }
             | Self::Reference { .. }
+            | Self::OtherRow { .. }
             | Self::Or(_) => std::slice::from_ref(self),
         }
     }
@@ -78,6 +131,7 @@ fn joined(parts: Vec<Condition>, joining: &Joining) -> Condition {
             | Condition::Events { .. }
             | Condition::Listed { .. }
             | Condition::Reference { .. }
+            | Condition::OtherRow { .. }
             | Condition::And(_)
             | Condition::Or(_) => flat.push(part),
         }

@@ -1,6 +1,6 @@
 //! Why a query is refused below tier `records`, with the nearest form that is not.
 
-use concordat_protocol::collection::Undecided;
+use concordat_protocol::{collection::Undecided, scope::Value};
 
 /// A query that the language below tier `records` does not contain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,18 @@ pub enum NotCountable {
         /// Why, with the nearest edges or values.
         #[source]
         source: Undecided,
+    },
+    /// A group by parts of years of dates that are not limited to the declared edges: of dates beyond them the part is not known.
+    #[error(
+        "quarters and months of `{column}` are those between its outermost edges; add the condition `{column} >= {from} AND {column} < {to}`"
+    )]
+    Beyond {
+        /// The column, or what is computed from it.
+        column: String,
+        /// The first day that has one.
+        from: Value,
+        /// The first day after them.
+        to: Value,
     },
     /// A column or dataset that the collection does not have, or that the grant does not show.
     #[error("`{name}` is not in the collection as it is shown")]
@@ -81,7 +93,8 @@ forms! {
     PerSubject "an aggregate of aggregates", "group the inner query by the subject only, and use `min(date)`, `max(date)` or `count(*)` in it";
     LimitBelow "`LIMIT` below an aggregate", "leave it out: the answer depends on which rows come first";
     SetOperation "a set operation on rows", "use `EXISTS (SELECT …) AND EXISTS (SELECT …)`";
-    GroupingSets "`ROLLUP`, `CUBE` and `GROUPING SETS`", "send one query for each set of columns";
+    CombinedSets "`ROLLUP`, `CUBE` or `GROUPING SETS` in a query that is combined from several answers", "send one query for each set";
+    GroupingSets "`GROUPING SETS` without the set of all columns", "add the set of all columns, or send one query for each set";
     Operator "this form of query", "use `SELECT` with joins, conditions and `GROUP BY`";
     Expression "this expression", "compare a column with constants at edges of its levels, or use `IN`, `BETWEEN`, `IS NULL`, `AND`, `OR` and `NOT`";
     Comparison "a comparison of two columns", "relate two dates with a declared number of days, or compare columns with constants";
@@ -95,6 +108,13 @@ forms! {
     SubjectGroup "a group by the key of the subject", "group by other columns, and count subjects with `count(DISTINCT subject)`";
     Group "a group by this column or expression", "group by a column with levels, `CASE` over its levels, or the year, quarter or month of a date";
     OpenCodes "a group by an open list of codes", "add a condition `IN (…)` that names the codes";
-    Labels "this result of `CASE` in a group", "use constants";
+    Labels "this result of `CASE` in a group", "use constants, all of them texts, whole numbers, numbers, dates or truth values";
+    NoAggregate "groups without an aggregate", "add `count(*)`";
+    TotalOfCells "an aggregate with `OVER` over groups, of which some may be withheld,", "write a second query for the total";
+    WindowOfCells "a function with `OVER` over groups, of which some may be withheld,", "leave those out first, as in `FROM (SELECT g, count(*) AS n … GROUP BY g) WHERE n IS NOT NULL`, with `IS NOT NULL` of each figure that the function depends on: then it is that of the groups that are shown";
+    LimitOfCells "`LIMIT` or `OFFSET` in the order of figures, of which some may be withheld,", "leave those out first, as in `HAVING count(*) IS NOT NULL`, with `IS NOT NULL` of each figure that the order or a condition depends on: then the rows are the first ones of those that are shown";
+    JoinOfCells "an outer or marking join, `EXCEPT` or `INTERSECT` that depends on figures, of which some may be withheld,", "use an inner join, and write conditions on figures in `WHERE` after it";
+    OtherOfCells "this form over figures, of which some may be withheld,", "use inner joins, `UNION`, conditions that compare figures, and `ORDER BY`";
+    LabelOperand "this expression over a group, whose levels are labels,", "select the group as it is, or compare it with texts";
     Joinable "a column that the grant shows in a form that cannot be joined", "request the column clear or as a pseudonym";
 }

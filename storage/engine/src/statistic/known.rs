@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::{
     collection::{
-        CollectionRules, ColumnRole, Comparison, Contents, DatasetKind, EffectiveColumn, KeyDomain, Levels, Range,
-        RawLevels, Reading,
+        AtomTest, CollectionRules, ColumnRole, Comparison, Contents, DatasetKind, EffectiveColumn, KeyDomain, Levels,
+        Range, RawLevels, Reading,
     },
     ids::{ColumnName, DatasetName},
     schema::ColumnKind,
@@ -53,6 +53,18 @@ impl KnownCollection {
         Self { rules, columns }
     }
 
+    /// The same collection with these levels of columns.
+    pub(crate) fn with_levels(&self, levels: &BTreeMap<(DatasetName, ColumnName), Levels>) -> Self {
+        let mut known = self.clone();
+        for ((dataset, column), levels) in levels {
+            let columns = known.columns.get_mut(dataset);
+            if let Some(column) = columns.and_then(|columns| columns.get_mut(column)) {
+                column.levels = levels.clone();
+            }
+        }
+        known
+    }
+
     /// The rules of the collection.
     pub const fn rules(&self) -> &CollectionRules {
         &self.rules
@@ -70,7 +82,8 @@ impl KnownCollection {
     }
 
     /// Whether each subject has at most one row of the dataset.
-    pub(super) fn is_unique(&self, dataset: &DatasetName) -> bool {
+    #[must_use]
+    pub fn is_unique(&self, dataset: &DatasetName) -> bool {
         matches!(
             self.kind(dataset),
             Some(DatasetKind::Keyed { unique: true, .. } | DatasetKind::EachRow)
@@ -91,6 +104,20 @@ impl KnownCollection {
     pub(super) fn is_key(&self, dataset: &DatasetName, column: &ColumnName) -> bool {
         let rules = self.rules.dataset(dataset).and_then(|rules| rules.column(column));
         rules.is_some_and(|rules| *rules.role() != ColumnRole::Value)
+    }
+
+    /// Whether a column that is shown has the key of each row.
+    pub(super) fn is_row_key(&self, dataset: &DatasetName, column: &ColumnName) -> bool {
+        let rules = self.rules.dataset(dataset).and_then(|rules| rules.column(column));
+        let is_key = rules.is_some_and(|rules| *rules.role() == ColumnRole::Key);
+        is_key && self.column(dataset, column).is_some()
+    }
+
+    /// Whether a column has another value in each row of its dataset, which can be compared.
+    #[must_use]
+    pub fn distinguishes_rows(&self, dataset: &DatasetName, column: &ColumnName) -> bool {
+        let rules = self.rules.dataset(dataset).and_then(|rules| rules.column(column));
+        self.is_joinable(dataset, column) && rules.is_some_and(|rules| *rules.role() == ColumnRole::Key)
     }
 
     /// Whether the values of a column can be compared with those of its domain.
@@ -187,10 +214,58 @@ impl KnownCollection {
         [from, to].iter().all(|day| is_plain(&self.levels(&day.quantity())))
     }
 
-    /// Whether a quantity is not missing.
-    pub(super) fn present(&self, of: Quantity) -> Option<Condition> {
-        let test = self.levels(&of).decide(&Comparison::IsNotNull).ok()?;
-        Some(Condition::Test(of, test))
+    /// Whether a quantity is not missing; `None` if its levels do not decide that, which those of a column do. What is computed from several
+    /// values is missing if one of them is, so that this is a condition on each of them.
+    #[must_use]
+    pub fn present(&self, of: Quantity) -> Option<Condition> {
+        let parts = match of {
+            Quantity::Days { from, to } => vec![from.quantity(), to.quantity()],
+            Quantity::Age { born, at } if self.has_years(&born) => vec![Quantity::Column(born), at.quantity()],
+            Quantity::Linear { terms, .. } => terms.into_iter().map(|(_, path)| Quantity::Column(path)).collect(),
+            Quantity::Column(_) | Quantity::Age { .. } | Quantity::OfSubject { .. } => {
+                let test = self.levels(&of).decide(&Comparison::IsNotNull).ok()?;
+                return Some(Condition::Test(of, test));
+            }
+        };
+        let parts = parts.into_iter().map(|part| self.present(part));
+        Some(Condition::all(parts.collect::<Option<Vec<_>>>()?))
+    }
+
+    /// Whether each value of a column has a year: a number that is not whole has none.
+    fn has_years(&self, born: &ColumnPath) -> bool {
+        let rules = self.rules.dataset(born.dataset());
+        let column = rules.and_then(|rules| rules.column(born.column()));
+        column.is_some_and(|column| column.contents() != Contents::Of(ColumnKind::Float))
+    }
+
+    /// The same condition where only its truth matters ([`Condition::where_true`]). That what is computed from several values is missing is a
+    /// condition on each of them, as in [`Self::present`].
+    pub(super) fn where_true(&self, condition: Condition) -> Condition {
+        self.missing_in_parts(condition).where_true()
+    }
+
+    fn missing_in_parts(&self, condition: Condition) -> Condition {
+        let each = |parts: Vec<Condition>| parts.into_iter().map(|part| self.missing_in_parts(part)).collect();
+        match condition {
+            Condition::And(parts) => Condition::all(each(parts)),
+            Condition::Or(parts) => Condition::any(each(parts)),
+            Condition::Test(ref of, ref test) if is_of_parts(of) && test.passing().has_null() => {
+                self.or_missing(of, test).unwrap_or(condition)
+            }
+            Condition::Test(..)
+            | Condition::All
+            | Condition::Never
+            | Condition::Events { .. }
+            | Condition::Listed { .. }
+            | Condition::Reference { .. }
+            | Condition::OtherRow { .. } => condition,
+        }
+    }
+
+    fn or_missing(&self, of: &Quantity, test: &AtomTest) -> Option<Condition> {
+        let present = self.levels(of).decide(&Comparison::IsNotNull).ok()?;
+        let present = Condition::Test(of.clone(), test.and(&present).ok()?);
+        Some(Condition::any(vec![present, self.present(of.clone())?.negation()]))
     }
 
     /// `IS TRUE`: the same condition, false where it is unknown. `None` if the levels do not fit, which those of the collection do.
@@ -215,6 +290,13 @@ impl KnownCollection {
             Condition::Listed { ref of, .. } | Condition::Reference { ref of, .. } => {
                 let present = self.present(Quantity::Column(of.clone()))?;
                 Condition::all(vec![condition, present])
+            }
+            Condition::OtherRow { ref key, .. } => {
+                let present = [
+                    self.present(Quantity::Column(key.clone()))?,
+                    self.present(Quantity::Column(key.outer()?))?,
+                ];
+                Condition::all(present.into_iter().chain([condition]).collect())
             }
             Condition::All | Condition::Never | Condition::Events { .. } => condition,
         })
@@ -256,4 +338,12 @@ fn whole(edges: BTreeSet<i64>) -> Levels {
     let levels = BTreeMap::new();
     let raw = RawLevels::Edges { edges, levels };
     Levels::check(raw, Contents::Of(ColumnKind::Int)).unwrap_or(Levels::None)
+}
+
+/// Whether a quantity is computed from several values.
+const fn is_of_parts(of: &Quantity) -> bool {
+    matches!(
+        of,
+        Quantity::Days { .. } | Quantity::Age { .. } | Quantity::Linear { .. }
+    )
 }

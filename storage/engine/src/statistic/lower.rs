@@ -1,21 +1,27 @@
 //! From the plan of a query to statistics, and what is computed from their cells.
 //!
-//! 1. Above the groupings the plan stays a plan, over tables `cells_1`, `cells_2`, … in their place: it sees released cells only.
+//! 1. Above the groupings the plan stays a plan, over tables `cells_1`, `cells_2`, … in their place: it sees released cells only, and is
+//!    refused where it depends on several of which some may be withheld (`several_cells`).
 //! 2. Below a grouping, every column is traced to the dataset that it is of (`relation`), and each dataset gets a position: it is
 //!    measured, reached from the measured row, or has events of the same subject (`attach`), by the joins of the query (`joins`).
 //! 3. Conditions (`conditions`, `subqueries`), arithmetic (`arithmetic`), groups (`groups`) and aggregates (`aggregates`) are read
 //!    with these positions. What is not listed there is refused.
+//! 4. Several sets of groups (`grouping_sets`) are as many groupings, whose tables are one after the other.
 
 mod aggregates;
 mod arithmetic;
 mod attach;
 mod columns;
 mod conditions;
+mod grouping_sets;
 mod groups;
 mod joins;
 mod literals;
+mod numbered;
 mod per_subject;
+mod quantities;
 mod relation;
+mod scaled;
 mod spans;
 mod state;
 mod subqueries;
@@ -34,6 +40,9 @@ use super::{
     block::{Statistic, at_most},
     forms::Form,
     known::KnownCollection,
+    measure::CellAggregate,
+    several_cells::CellTables,
+    terms::Condition,
 };
 use aggregates::Computed;
 use columns::instances_of;
@@ -48,10 +57,24 @@ use state::{Bound, Lowering, MAX_BLOCKS, Result, refused, rewritten};
 pub fn lower(plan: &LogicalPlan, known: &KnownCollection, max_cells: usize) -> Result<Lowered> {
     let mut lowering = Lowering::new(known, max_cells);
     let above = lowering.above(plan)?;
-    Ok(Lowered {
-        blocks: lowering.blocks,
-        above,
-    })
+    let blocks = lowering.blocks;
+    let tables = CellTables::new((1_usize..).map(name_of).zip(blocks.iter().map(figures)));
+    tables.check(&above)?;
+    Ok(Lowered { blocks, above })
+}
+
+/// The name of the table of cells of the grouping with this number, from 1 on.
+fn name_of(number: usize) -> String {
+    format!("cells_{number}")
+}
+
+/// Which columns of the table of cells are figures.
+fn figures(block: &Block) -> Vec<bool> {
+    let is_figure = |column: &CellColumn| match column {
+        CellColumn::Group(_) => false,
+        CellColumn::Cell(_) | CellColumn::Scaled { .. } | CellColumn::Quotient { .. } => true,
+    };
+    block.columns.iter().map(is_figure).collect()
 }
 
 impl Lowering<'_> {
@@ -59,7 +82,10 @@ impl Lowering<'_> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a plan that is not listed is refused")]
     fn above(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan> {
         match plan {
-            LogicalPlan::Aggregate(aggregate) => self.block(aggregate),
+            LogicalPlan::Aggregate(aggregate) => match aggregate.group_expr.as_slice() {
+                [Expr::GroupingSet(sets)] => self.grouping_sets(aggregate, sets),
+                _ => self.block(aggregate),
+            },
             LogicalPlan::Projection(_)
             | LogicalPlan::Filter(_)
             | LogicalPlan::Sort(_)
@@ -101,14 +127,11 @@ impl Lowering<'_> {
         at_most(self.blocks.len().saturating_add(1), MAX_BLOCKS, "groupings")?;
         let block = self.deeper(|lowering| lowering.statistic_of(aggregate))?;
         self.blocks.push(block);
-        let name = format!("cells_{}", self.blocks.len());
+        let name = name_of(self.blocks.len());
         cells_table(aggregate, &name).map_err(|_| refused(Form::Operator))
     }
 
     fn statistic_of(&mut self, aggregate: &Aggregate) -> Result<Block> {
-        if matches!(aggregate.group_expr.as_slice(), [Expr::GroupingSet(_)]) {
-            return Err(refused(Form::GroupingSets));
-        }
         let relation = self.relation(&aggregate.input)?;
         let schema = aggregate.input.schema();
         let bind = |lowering: &mut Self, expressions: &[Expr]| -> Result<Vec<Expr>> {
@@ -120,7 +143,14 @@ impl Lowering<'_> {
                 .map(|bound| bound.expr)
                 .collect())
         };
-        let group_by = bind(self, &aggregate.group_expr)?;
+        // A group that is named twice is one column.
+        let mut named: Vec<Expr> = Vec::new();
+        for group in &aggregate.group_expr {
+            if !named.contains(group) {
+                named.push(group.clone());
+            }
+        }
+        let group_by = bind(self, &named)?;
         let aggregates = bind(self, &aggregate.aggr_expr)?;
         let used = group_by.iter().chain(&aggregates);
         let attached = self.attach(&relation, None, &instances_of(used))?;
@@ -128,11 +158,12 @@ impl Lowering<'_> {
         let frame = attached.frame(None);
         let groups = group_by.iter().map(|group| self.group(group, &frame, &rows));
         let groups = groups.collect::<Result<Vec<_>>>()?;
-        let by_subject_only = relation.is_distinct || relation.repeats_rows || attached.has_events();
+        let by_subject_only = relation.is_distinct || self.repeats_rows(&relation) || attached.has_events();
         let computed = aggregates
             .iter()
             .map(|item| self.aggregate(item, &frame, &measured, by_subject_only.then(|| relation.reason())));
         let computed = computed.collect::<Result<Vec<Computed>>>()?;
+        let (rows, computed) = with_common_filter(rows, computed);
         let cells = computed.iter().flat_map(Computed::cells).cloned().collect();
         let statistic = Statistic::new(measured, rows, groups.clone(), cells, self.known, self.max_cells)?;
         let position = |found: Option<usize>| found.ok_or_else(|| refused(Form::Operator));
@@ -146,6 +177,24 @@ impl Lowering<'_> {
         }
         Ok(Block { statistic, columns })
     }
+}
+
+/// What all aggregates require of a row is a condition on the rows, and no aggregate has a part of that again.
+fn with_common_filter(rows: Condition, computed: Vec<Computed>) -> (Condition, Vec<Computed>) {
+    let mut filters = computed.iter().flat_map(Computed::cells).map(CellAggregate::filter);
+    let first = filters.next().map(Condition::conjuncts);
+    let mut common: Vec<Condition> = first.unwrap_or_default().to_vec();
+    for filter in filters {
+        common.retain(|part| filter.conjuncts().contains(part));
+    }
+    let rows = Condition::all(std::iter::once(rows).chain(common.clone()).collect()).where_true();
+    let is_known = |part: &Condition| common.contains(part) || rows.conjuncts().contains(part);
+    let left = |filter: &Condition| {
+        let parts = filter.conjuncts().iter().filter(|part| !is_known(part));
+        Condition::all(parts.cloned().collect())
+    };
+    let computed = computed.into_iter().map(|item| item.filtered(&left)).collect();
+    (rows, computed)
 }
 
 /// A table of cells with the columns of a grouping.

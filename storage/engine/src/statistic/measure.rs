@@ -5,12 +5,12 @@ use concordat_protocol::{
     ids::LevelName,
     scope::{Finite, Value},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{paths::ColumnPath, terms::Condition, terms::Quantity};
 
 /// One column of the grid of cells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Group {
     /// The atoms of declared levels, with their labels.
@@ -50,7 +50,7 @@ pub enum Group {
 }
 
 /// Atoms with one label.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bucket {
     /// The label; NULL if `None`.
     pub label: Option<Value>,
@@ -59,7 +59,7 @@ pub struct Bucket {
 }
 
 /// One aggregate of the rows of a cell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CellAggregate {
     /// The number of subjects.
@@ -104,12 +104,28 @@ impl CellAggregate {
             | Self::Quantile { filter, .. } => filter,
         }
     }
+
+    /// The same of other rows of a cell.
+    #[must_use]
+    pub(super) fn with_filter(self, filter: Condition) -> Self {
+        match self {
+            Self::Subjects { .. } => Self::Subjects { filter },
+            Self::Rows { .. } => Self::Rows { filter },
+            Self::Moments { of, with, output, .. } => Self::Moments {
+                of,
+                with,
+                output,
+                filter,
+            },
+            Self::Quantile { of, at, .. } => Self::Quantile { of, at, filter },
+        }
+    }
 }
 
 macro_rules! outputs {
     ($($variant:ident $operands:literal $($name:literal)|+, $doc:literal;)*) => {
         /// A function of moments.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Output {
             $(#[doc = $doc] $variant,)*
@@ -125,7 +141,8 @@ macro_rules! outputs {
             }
 
             /// Its name in SQL.
-            pub(super) const fn name(self) -> &'static str {
+            #[must_use]
+            pub const fn name(self) -> &'static str {
                 let names: &[&'static str] = match self {
                     $(Self::$variant => &[$($name),+],)*
                 };

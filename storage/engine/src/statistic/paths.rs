@@ -4,13 +4,13 @@ use concordat_protocol::{
     collection::KeyLink,
     ids::{ColumnName, DatasetName},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Most steps from a row to a column.
 pub(super) const MAX_STEPS: usize = 3;
 
 /// Which row a column is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Row {
     /// The row that is tested, grouped or measured.
@@ -20,7 +20,7 @@ pub enum Row {
 }
 
 /// One step from a row to at most one row of another dataset.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// To the row with the key in a column.
@@ -40,13 +40,43 @@ impl Step {
 }
 
 /// A column that a row reaches. INVARIANT: the dataset is that of the last step, and there are at most three steps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawColumnPath")]
 pub struct ColumnPath {
     row: Row,
     root: DatasetName,
     via: Vec<Step>,
     dataset: DatasetName,
     column: ColumnName,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawColumnPath {
+    row: Row,
+    root: DatasetName,
+    via: Vec<Step>,
+    dataset: DatasetName,
+    column: ColumnName,
+}
+
+impl TryFrom<RawColumnPath> for ColumnPath {
+    type Error = &'static str;
+    fn try_from(raw: RawColumnPath) -> Result<Self, &'static str> {
+        let RawColumnPath {
+            row,
+            root,
+            via,
+            dataset,
+            column,
+        } = raw;
+        let path = Self::new(row, &root, via, column).ok_or("a column is too many steps away")?;
+        if path.dataset == dataset {
+            Ok(path)
+        } else {
+            Err("a column is of another dataset than its steps lead to")
+        }
+    }
 }
 
 impl ColumnPath {
@@ -69,6 +99,21 @@ impl ColumnPath {
             return None;
         };
         Self::new(self.row, &self.root, before.to_vec(), link.column.clone())
+    }
+
+    /// The same column of the row around; `None` if it is of another row than the one that the path begins at.
+    #[must_use]
+    pub fn outer(&self) -> Option<Self> {
+        let is_own = self.row == Row::This && self.via.is_empty();
+        is_own.then(|| Self {
+            row: Row::Outer,
+            ..self.clone()
+        })
+    }
+
+    /// The dataset of the row that the path begins at.
+    pub const fn root(&self) -> &DatasetName {
+        &self.root
     }
 
     /// Which row the path begins at.

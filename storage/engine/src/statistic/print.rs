@@ -6,11 +6,12 @@
 mod quantities;
 mod values;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 use concordat_protocol::{
-    collection::{AtomTest, DatasetKind},
-    ids::{ColumnName, DatasetName},
+    collection::{AtomId, AtomTest, DatasetKind, Levels},
+    ids::{ColumnName, DatasetName, LevelName},
+    schema::VersionNumber,
     scope::Value,
 };
 
@@ -24,16 +25,46 @@ use super::{
 
 use values::{literal, quoted, string, values_in};
 
+/// The most branches of a `CASE` with labels.
+const BRANCHES: u16 = 4;
+
 /// The statistic as one `SELECT` over the datasets of its collection. `None` if rows lead to their subject through other datasets, whose
 /// events have no column to be related by, and if a group or condition has too many ranges, as months of all years have.
 #[must_use]
 pub fn print(statistic: &Statistic, known: &KnownCollection) -> Option<String> {
+    printed(statistic, known, Printing::default())
+}
+
+/// The same in another form.
+pub(crate) fn printed(statistic: &Statistic, known: &KnownCollection, form: Printing) -> Option<String> {
     let mut printer = Printer {
         known,
+        form,
         names: 0,
         scopes: Vec::new(),
     };
     printer.statistic(statistic)
+}
+
+/// How a statistic is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Printing {
+    /// Whether its columns have names: groups `g0`, `g1`, … and aggregates `a0`, `a1`, … in their order.
+    pub(crate) is_named: bool,
+    /// Whether groups are labels of atoms also where values are shown as they are, as at tier `records`.
+    pub(crate) has_labels: bool,
+    /// The version of the collection; the current one if `None`.
+    pub(crate) version: Option<VersionNumber>,
+}
+
+impl Printing {
+    fn named(self, text: String, letter: char, at: usize) -> String {
+        if self.is_named {
+            format!("{text} AS \"{letter}{at}\"")
+        } else {
+            text
+        }
+    }
 }
 
 /// A row while the text about it is written.
@@ -49,6 +80,7 @@ struct Scope {
 
 struct Printer<'k> {
     known: &'k KnownCollection,
+    form: Printing,
     names: usize,
     scopes: Vec<Scope>,
 }
@@ -64,12 +96,14 @@ impl Printer<'_> {
             Measured::Subjects => self.subjects(&mut conditions)?,
         };
         let mut shown = Vec::new();
-        for group in statistic.groups() {
-            shown.push(self.group(group)?);
+        for (at, group) in statistic.groups().iter().enumerate() {
+            let text = self.group(group)?;
+            shown.push(self.form.named(text, 'g', at));
         }
         let groups = shown.len();
-        for cell in statistic.cells() {
-            shown.push(self.cell(cell, statistic.measured())?);
+        for (at, cell) in statistic.cells().iter().enumerate() {
+            let text = self.cell(cell, statistic.measured())?;
+            shown.push(self.form.named(text, 'a', at));
         }
         let conditions = conditions.into_iter().map(|condition| self.condition(condition));
         let conditions = conditions.collect::<Option<Vec<_>>>()?;
@@ -113,7 +147,8 @@ impl Printer<'_> {
 
     fn open(&mut self, dataset: &DatasetName) -> String {
         let name = self.name();
-        let from = format!("{} AS {name}", quoted(dataset.as_str()));
+        let version = self.form.version.map(|version| format!(" VERSION AS OF {version}"));
+        let from = format!("{}{} AS {name}", quoted(dataset.as_str()), version.unwrap_or_default());
         self.scopes.push(Scope {
             name,
             dataset: Some(dataset.clone()),
@@ -193,6 +228,10 @@ impl Printer<'_> {
                 let column = self.column(of)?;
                 reference(&column, test, *negated)?
             }
+            Condition::OtherRow { key, is_other } => {
+                let other = format!("{} <> {}", self.column(key)?, self.column(&key.outer()?)?);
+                if *is_other { other } else { format!("NOT ({other})") }
+            }
             Condition::And(parts) => self.joined(parts, " AND ")?,
             Condition::Or(parts) => self.joined(parts, " OR ")?,
         })
@@ -220,6 +259,9 @@ impl Printer<'_> {
 
     fn group(&mut self, group: &Group) -> Option<String> {
         Some(match group {
+            Group::Levels { of, level, missing } if self.form.has_labels => {
+                self.labeled(of, level.as_ref(), missing.as_ref())?
+            }
             Group::Levels { of, missing, .. } => match missing {
                 None => self.quantity(of)?,
                 Some(missing) => format!("coalesce({}, {})", self.quantity(of)?, literal(missing)?),
@@ -245,9 +287,26 @@ impl Printer<'_> {
                 for (condition, label) in cases {
                     shown.push((self.condition(condition)?, label.clone()));
                 }
+                if shown.is_empty() {
+                    shown.push(("false".to_owned(), rest.clone()));
+                }
                 case(&shown, rest.as_ref())?
             }
         })
+    }
+
+    /// The label of the atom of a quantity, as the grid of cells has it.
+    fn labeled(&mut self, of: &Quantity, level: Option<&LevelName>, missing: Option<&Value>) -> Option<String> {
+        let text = self.quantity(of)?;
+        let levels = self.known.levels(of);
+        let coarser = level.and_then(|name| levels.level(name));
+        let levels = coarser.unwrap_or(levels);
+        let missing = match missing {
+            Some(Value::Text(label)) => Some(Value::Text(label.clone())),
+            Some(other) => Some(Value::Text(literal(other)?)),
+            None => None,
+        };
+        divided((&text, &levels), 0..levels.atoms()?, missing.as_ref())
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other condition is written")]
@@ -281,6 +340,28 @@ impl Printer<'_> {
             filter => format!("{computed} FILTER (WHERE {})", self.condition(filter)?),
         })
     }
+}
+
+/// The label of the atom, of these, that a value is in; `rest` for others. A planner may write out each branch of a `CASE` with the conditions
+/// of those before it, so that one with all atoms would grow with the square of their number.
+fn divided((text, levels): (&str, &Levels), atoms: Range<u16>, rest: Option<&Value>) -> Option<String> {
+    let size = atoms.end.saturating_sub(atoms.start).div_ceil(BRANCHES).max(1);
+    let mut cases = String::new();
+    for start in atoms.clone().step_by(usize::from(size)) {
+        let part = start..start.saturating_add(size).min(atoms.end);
+        let mut set = levels.only(start);
+        for at in part.clone().skip(1) {
+            set = set.union(&levels.only(at)).ok()?;
+        }
+        let label = if size == 1 {
+            literal(&Value::Text(levels.label(&AtomId::Listed(start))?))?
+        } else {
+            divided((text, levels), part, None)?
+        };
+        write!(cases, " WHEN {} THEN {label}", values_in(text, levels, &set)?).ok()?;
+    }
+    let rest = rest.map_or_else(|| Some(String::new()), |rest| Some(format!(" ELSE {}", literal(rest)?)))?;
+    Some(format!("CASE{cases}{rest} END"))
 }
 
 fn case(cases: &[(String, Option<Value>)], rest: Option<&Value>) -> Option<String> {

@@ -5,12 +5,12 @@ use concordat_protocol::{
     ids::{ColumnName, DatasetName},
     scope::{Finite, Value},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::paths::ColumnPath;
+use super::{encoding::cbor, paths::ColumnPath};
 
 /// A condition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
     /// Always true.
@@ -35,7 +35,8 @@ pub enum Condition {
         /// Whether it is true for those that are listed.
         is_in: bool,
     },
-    /// A test of a column of a reference dataset, whose rows are about no subject.
+    /// A test of the values of a reference dataset, whose rows are about no subject, or of codes of an open list, each of which a condition
+    /// may name.
     Reference {
         /// The column.
         of: ColumnPath,
@@ -44,14 +45,22 @@ pub enum Condition {
         /// Whether the test is negated.
         negated: bool,
     },
+    /// In a set of events: whether the row is another one than the row around it, which is of the same dataset, by a key with another value
+    /// in each of its rows; unknown for a missing value.
+    OtherRow {
+        /// The key, of the row itself.
+        key: ColumnPath,
+        /// Whether it is true for other rows.
+        is_other: bool,
+    },
     /// True if all are true. Two or more.
     And(Vec<Self>),
     /// True if one is true. Two or more.
     Or(Vec<Self>),
 }
 
-/// What a column of a reference dataset must satisfy; unknown for a missing value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What a value of a reference dataset, or a code of an open list, must satisfy; unknown for a missing one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReferenceTest {
     /// It is one of these texts or whole numbers, in ascending order.
@@ -66,7 +75,7 @@ pub enum ReferenceTest {
 }
 
 /// What is tested, grouped and measured: a column, or what follows from columns with levels and ranges.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
     /// A column.
@@ -101,8 +110,21 @@ pub enum Quantity {
     },
 }
 
+impl Quantity {
+    /// The days from one date to another in the one direction that conditions and sums have, and whether the days in this direction are
+    /// those with the other sign. The declared numbers of days have either sign, so both directions have the same edges.
+    #[must_use]
+    pub fn days(from: Day, to: Day) -> (Self, bool) {
+        if cbor(&from) <= cbor(&to) {
+            (Self::Days { from, to }, false)
+        } else {
+            (Self::Days { from: to, to: from }, true)
+        }
+    }
+}
+
 /// A date.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Day {
     /// In a column.
@@ -132,7 +154,7 @@ impl Day {
 
 /// Rows of a dataset that belong to one subject. Columns with [`Row::Outer`](super::Row::Outer) in the condition are those of the row for
 /// which the set is tested.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventSet {
     /// The dataset.
     pub dataset: DatasetName,
@@ -141,7 +163,7 @@ pub struct EventSet {
 }
 
 /// The values of a key in rows of a reference dataset, as `IN (SELECT …)` names them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyList {
     /// The dataset.
     pub dataset: DatasetName,
@@ -152,7 +174,7 @@ pub struct KeyList {
 }
 
 /// One value for each subject with a row in a set of events. A subject without one has none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SubjectValue {
     /// The number of rows.

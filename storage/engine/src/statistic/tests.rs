@@ -1,12 +1,19 @@
 //! What is lowered, what is refused, and what two texts have in common.
 
 mod bounds;
-mod collections;
+pub(crate) mod collections;
+mod decoded;
+mod derived;
+mod equal;
+mod findings;
+mod listed;
 mod logic;
 mod meaning;
 mod printed;
 mod queries;
 mod refusals;
+mod several_cells;
+mod spans;
 
 use collections::Collection;
 

@@ -30,16 +30,16 @@ fn shown_from(oldest: i32) -> SchemaRef {
     Arc::new(with_oldest_year(&shown, oldest))
 }
 
-fn permitted(tier: Tier) -> Scope {
+fn permitted() -> Scope {
     let columns: Vec<_> = COLUMNS
         .iter()
         .filter(|(.., transform)| *transform != Transform::Removed)
         .map(|(name, _, transform)| (*name, *transform))
         .collect();
-    scope(tier, &columns)
+    scope(Tier::Records, &columns)
 }
 
-/// Queries that are answered at some tiers, and ones that are refused at all.
+/// Queries that are answered, and ones that are refused.
 const QUERIES: [&str; 57] = [
     "SELECT * FROM heart",
     "SELECT heart.*, sex + 1 FROM heart",
@@ -105,25 +105,33 @@ async fn foreseen_answer_is_the_one_of_the_provider() {
     let fixture = Fixture::new().await;
     let dataset = "budapest.heart".parse().unwrap();
     let (mut answered, mut refused) = (0, 0);
-    for tier in [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records] {
-        for sql in QUERIES {
-            let expected = foreseen(sql, &dataset, None, &shown(), tier).await;
-            match (fixture.query(permitted(tier), sql).await, expected) {
-                (Ok(answer), Ok(columns)) => {
-                    assert_eq!(answer.schema(), columns, "{sql} at {tier}");
-                    answer.into_ipc().unwrap();
-                    answered += 1;
-                }
-                (Err(error), Err(foreseen)) => {
-                    assert_eq!(error.to_string(), foreseen.to_string(), "{sql} at {tier}");
-                    assert_eq!(error.kind(), foreseen.kind(), "{sql} at {tier}");
-                    refused += 1;
-                }
-                (found, foreseen) => panic!("{sql} at {tier}: {found:?} instead of {foreseen:?}"),
+    for sql in QUERIES {
+        let expected = foreseen(sql, &dataset, None, &shown(), Tier::Records).await;
+        match (fixture.query(permitted(), sql).await, expected) {
+            (Ok(answer), Ok(columns)) => {
+                assert_eq!(answer.schema(), columns, "{sql}");
+                answer.into_ipc().unwrap();
+                answered += 1;
             }
+            (Err(error), Err(foreseen)) => {
+                assert_eq!(error.to_string(), foreseen.to_string(), "{sql}");
+                assert_eq!(error.kind(), foreseen.kind(), "{sql}");
+                refused += 1;
+            }
+            (found, foreseen) => panic!("{sql}: {found:?} instead of {foreseen:?}"),
         }
     }
-    assert!(answered > 35 && refused > 90, "{answered} and {refused}");
+    assert!(answered > 20 && refused > 20, "{answered} and {refused}");
+}
+
+/// Below `records` columns follow from declarations, which the columns of a grant alone do not state.
+#[tokio::test]
+async fn foreseen_answer_below_records_needs_declarations() {
+    let dataset = "budapest.heart".parse().unwrap();
+    for tier in [Tier::Exists, Tier::Count, Tier::Aggregate] {
+        let refused = foreseen("SELECT count(*) FROM heart", &dataset, None, &shown(), tier).await;
+        assert!(matches!(refused, Err(QueryError::NotApplied { .. })), "{tier}");
+    }
 }
 
 /// A consumer that knows a later end than the provider refuses more comparisons, and sends none that the provider refuses.
@@ -139,8 +147,8 @@ async fn later_oldest_year_admits_no_other_comparison() {
                 format!("DATE '{year}-12-31'"),
             ] {
                 let sql = format!("SELECT count(*) FROM heart WHERE born {op} {threshold}");
-                let earlier = foreseen(&sql, &dataset, None, &shown_from(1935), Tier::Count).await;
-                let later = foreseen(&sql, &dataset, None, &shown_from(1940), Tier::Count).await;
+                let earlier = foreseen(&sql, &dataset, None, &shown_from(1935), Tier::Records).await;
+                let later = foreseen(&sql, &dataset, None, &shown_from(1940), Tier::Records).await;
                 assert!(earlier.is_ok() || later.is_err(), "{sql}");
                 admitted += usize::from(later.is_ok());
                 fewer += usize::from(earlier.is_ok() && later.is_err());
@@ -153,24 +161,22 @@ async fn later_oldest_year_admits_no_other_comparison() {
 #[tokio::test]
 async fn refusals_have_no_names_of_the_library() {
     let dataset = "budapest.heart".parse().unwrap();
-    for tier in [Tier::Count, Tier::Records] {
-        for sql in QUERIES {
-            let Err(error) = foreseen(sql, &dataset, None, &shown(), tier).await else {
-                continue;
-            };
-            let text = error.to_string();
-            for foreign in [
-                "Utf8",
-                "Int64",
-                "Float64",
-                "datafusion",
-                "signature",
-                "Error during",
-                "Arrow",
-                "__concordat",
-            ] {
-                assert!(!text.contains(foreign), "{sql}: {text}");
-            }
+    for sql in QUERIES {
+        let Err(error) = foreseen(sql, &dataset, None, &shown(), Tier::Records).await else {
+            continue;
+        };
+        let text = error.to_string();
+        for foreign in [
+            "Utf8",
+            "Int64",
+            "Float64",
+            "datafusion",
+            "signature",
+            "Error during",
+            "Arrow",
+            "__concordat",
+        ] {
+            assert!(!text.contains(foreign), "{sql}: {text}");
         }
     }
 }
@@ -224,9 +230,7 @@ async fn batches_shrink_as_columns_are_added() {
         let names: Vec<&str> = shown.iter().map(|column| column.name.as_str()).collect();
         let rows = async |sql: &str| {
             let statement = crate::statement::checked(sql, &dataset, None, &names).unwrap();
-            let plan = crate::plan::planned(&state, statement, &dataset, Tier::Records)
-                .await
-                .unwrap();
+            let plan = crate::plan::planned(&state, statement, &dataset).await.unwrap();
             crate::rows_per_batch(&plan, 32 * 1024).unwrap()
         };
         let all = rows("SELECT * FROM wide LIMIT 1").await;

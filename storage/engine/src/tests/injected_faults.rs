@@ -1,10 +1,6 @@
 //! A disk on which one read fails, at each possible operation of a query over stored data: the first read, the second, and so on until
 //! nothing fails.
 
-#[expect(dead_code, reason = "the tests of storage inject failing writes too")]
-#[path = "../../../src/fault_injection.rs"]
-mod fault_injection;
-
 use concordat_protocol::{
     error_kind::{ErrorKind, Explain},
     identity::InstitutionKey,
@@ -20,7 +16,7 @@ use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 use super::*;
-use fault_injection::{FaultyStore, InjectedFaults, Outcome};
+use crate::fault_injection::{FaultyStore, InjectedFaults, Outcome};
 
 const PEOPLE: &str = "id,name,age\n1,Zsofia Sentinel,41\n2,Bela Sentinel,52\n3,Carl Sentinel,\n";
 const MANY_ROWS: u64 = 9_000;

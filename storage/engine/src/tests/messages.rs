@@ -23,7 +23,7 @@ async fn task_survives_encoding_to_its_process() {
     assert_eq!(pseudonyms(&received), pseudonyms(&keys));
     let ranks = |keys: &AnswerKeys| keys.order.rank_hasher(b"rows").finalize();
     assert_eq!(ranks(&received), ranks(&keys));
-    assert_eq!(decoded.schema(), Some(fixture.schema()));
+    assert_eq!(decoded.schema(0), Some(fixture.schema()));
     assert_eq!(decoded.objects(), Some(fixture.objects()));
     assert_eq!(
         (decoded.bounds().memory, decoded.bounds().groups),

@@ -248,6 +248,35 @@ async fn batches_do_not_show_where_row_groups_end() {
 }
 
 #[tokio::test]
+async fn rows_of_several_bags_are_transformed_each_by_its_values() {
+    let fixture = large().await;
+    let columns = [
+        ("name", Transform::Pseudonym),
+        ("age", BANDS),
+        ("PERSON_ID", Transform::Clear),
+    ];
+    let key = fixture.pseudonym_key(Some(&[1; 16]));
+    for (limit, count) in [("", 20_000), (" LIMIT 700 OFFSET 9000", 700)] {
+        let sql = format!("SELECT PERSON_ID, name, age FROM heart{limit}");
+        let rows = under(&fixture, 1, scope(Tier::Records, &columns), &sql).await;
+        assert_eq!(rows.len(), count);
+        for row in rows {
+            let number = by_person(&row);
+            let mut hasher = key.column_hasher("name");
+            let hash = hasher.update(format!("Sentinel-{number}").as_bytes()).finalize();
+            assert_eq!(row[1], hash.to_hex().chars().take(32).collect::<String>());
+            let least = (20 + number % 100) / 10 * 10;
+            let band = if least < 90 {
+                format!("{least}-{}", least + 9)
+            } else {
+                "90+".to_owned()
+            };
+            assert_eq!(row[2], band);
+        }
+    }
+}
+
+#[tokio::test]
 async fn row_filter_of_the_permit_keeps_the_order() {
     let fixture = large().await;
     let scope = || {

@@ -28,6 +28,14 @@ fn scope_that_is_not_applied_whole_is_refused() {
         );
     }
 
+    for tier in [Tier::Exists, Tier::Count, Tier::Aggregate] {
+        let figures = Scope { tier, ..known.clone() };
+        assert!(
+            matches!(OneDataset::of(&figures), Err(QueryError::NotApplied { .. })),
+            "they come from decided cells: {tier}"
+        );
+    }
+
     let (heart, only) = known.datasets.single().unwrap();
     for other in ["visits", "zebra"] {
         let mut two = known.clone();

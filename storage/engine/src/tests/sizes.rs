@@ -61,7 +61,7 @@ async fn stays_within(fixture: &Fixture, sql: &str) -> bool {
     )
     .unwrap();
     let state = context.state();
-    let plan = match planned(&state, statement, &scope.dataset, Tier::Records).await {
+    let plan = match planned(&state, statement, &scope.dataset).await {
         Ok(plan) => plan,
         Err(QueryError::Invalid { .. } | QueryError::TooComplex { .. }) => return false,
         Err(other) => panic!("{sql}: {other}"),
@@ -250,9 +250,7 @@ async fn plan_of(fixture: &Fixture, sql: &str) -> LogicalPlan {
     let statement = statement::checked(sql, &scope.dataset, None, &["name", "age", "sex"]).unwrap();
     let store = fixture.object_store();
     let context = session_context(&scope.dataset, Arc::new(view), store, &Bounds::default()).unwrap();
-    planned(&context.state(), statement, &scope.dataset, Tier::Records)
-        .await
-        .unwrap()
+    planned(&context.state(), statement, &scope.dataset).await.unwrap()
 }
 
 /// Three rows of many columns: a batch is not allocated for 32,768 rows.

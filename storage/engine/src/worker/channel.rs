@@ -10,8 +10,9 @@ use super::{
     frames::{self, Kind},
     objects::Writer,
 };
+use crate::text_parser::TextParser;
 
-/// Plans and computes queries of the institution's own people in an engine process.
+/// Reads, plans and computes queries of the institution's own people in an engine process.
 pub trait LocalEngine: Send + 'static {
     /// Computes what `begin` requests, and exchanges messages with the node through `channel`. It runs on a thread with a large stack.
     ///
@@ -32,6 +33,12 @@ impl Channel {
             sender: ChannelSender(writer),
             messages,
         }
+    }
+
+    /// The parser of texts: what a text does to it ends at most this process.
+    #[must_use]
+    pub const fn parser(&self) -> TextParser {
+        TextParser::of_process()
     }
 
     /// What sends messages to the node.

@@ -26,14 +26,17 @@ use super::{
     channel::{Channel, LocalEngine},
     frames::{self, Frames, Kind},
     isolation,
-    messages::{Failure, Task, decode, encode, failed, numbered},
+    messages::{Failure, Queried, Task, decode, encode, failed, numbered},
     objects::{NodeStore, PendingReads, Writer},
+    remote::RemoteCollection,
+    statistics::{self, Order},
 };
 use crate::{
     QueryError, Table,
     dialect::LARGE_STACK,
     disclosure::{RawAnswer, rows_in_a_chunk},
     known_plans::KnownPlans,
+    records,
     run::compute,
 };
 use concordat_protocol::error_kind::ErrorKind;
@@ -104,6 +107,10 @@ enum Work {
     Answer(Bytes),
     /// A computation for the institution's own people, and its messages.
     Compute(Bytes, UnboundedReceiver<Bytes>),
+    /// The cells of a query, and which of them are requested.
+    Cells(Bytes, UnboundedReceiver<Order>),
+    /// What a query computes of released cells.
+    Above(Bytes),
 }
 
 fn run(runtime: &Runtime, socket: Socket, local: &dyn LocalEngine) -> Result<(), QueryError> {
@@ -122,6 +129,8 @@ fn run(runtime: &Runtime, socket: Socket, local: &dyn LocalEngine) -> Result<(),
                     let channel = Channel::new(Arc::clone(&writer), messages);
                     local.compute(begin, channel).await;
                 }
+                Work::Cells(body, mut orders) => statistics::serve(&body, &mut orders, &writer, &pending).await?,
+                Work::Above(body) => send_ended(statistics::computed(&body).await, &writer).await?,
             }
         }
         Ok(())
@@ -131,6 +140,7 @@ fn run(runtime: &Runtime, socket: Socket, local: &dyn LocalEngine) -> Result<(),
 /// Receives what the node sends, also while a query is computed.
 async fn receive(mut frames: Frames<OwnedReadHalf>, pending: PendingReads, tasks: tokio::sync::mpsc::Sender<Work>) {
     let mut messages = None;
+    let mut orders = None;
     while let Ok(Some((kind, body))) = frames.next().await {
         match kind {
             Kind::Task => {
@@ -159,7 +169,25 @@ async fn receive(mut frames: Frames<OwnedReadHalf>, pending: PendingReads, tasks
                 };
                 pending.resolve(number, found);
             }
+            Kind::Cells => {
+                let (sender, receiver) = unbounded_channel();
+                orders = Some(sender);
+                if tasks.send(Work::Cells(body, receiver)).await.is_err() {
+                    return;
+                }
+            }
+            Kind::Compute | Kind::Owners | Kind::CellsDone => {
+                let Some(orders) = &orders else { return };
+                // The query may have failed.
+                let _ = orders.send((kind, body));
+            }
+            Kind::Above => {
+                if tasks.send(Work::Above(body)).await.is_err() {
+                    return;
+                }
+            }
             Kind::ReadRequest | Kind::Columns | Kind::Rows | Kind::Done | Kind::Failed => return,
+            Kind::Statistic | Kind::Cell => return,
         }
     }
 }
@@ -193,7 +221,12 @@ impl Table for RemoteVersion {
 
 /// Answers one query. An error returned here is an error of the socket and ends the process.
 async fn answer(body: &[u8], writer: &Writer, pending: &PendingReads, plans: &KnownPlans) -> Result<(), QueryError> {
-    let ended = match computed(body, writer, pending, plans).await {
+    send_ended(computed(body, writer, pending, plans).await, writer).await
+}
+
+/// Sends an answer, and how it has ended.
+async fn send_ended(answer: Result<RawAnswer, QueryError>, writer: &Writer) -> Result<(), QueryError> {
+    let ended = match answer {
         Ok(raw) => send_answer(raw, writer).await,
         Err(error) => Err(error),
     };
@@ -215,32 +248,57 @@ async fn computed(
     plans: &KnownPlans,
 ) -> Result<RawAnswer, QueryError> {
     let task: Task = decode(body)?;
-    let ((schema, objects), keys) = task.schema().zip(task.objects()).zip(task.keys()).ok_or(failed())?;
-    let source = RemoteVersion {
-        schema,
-        subject: task.subject.clone(),
-        store: Arc::new(NodeStore::new(objects.clone(), Arc::clone(writer), pending.clone())),
-        objects,
-    };
-    let bounds = task.bounds();
-    compute(&source, task.scope, &keys, (&task.sql, task.version), bounds, plans).await
+    let ((queried, objects), keys) = task.queried().zip(task.objects()).zip(task.keys()).ok_or(failed())?;
+    let store = NodeStore::open(objects, Arc::clone(writer), pending.clone()).await;
+    let store = Arc::new(store.map_err(|_| failed())?);
+    let statement = (task.sql.as_str(), task.version);
+    match queried {
+        Queried::Dataset {
+            schema,
+            subject,
+            objects,
+        } => {
+            let source = RemoteVersion {
+                schema,
+                subject,
+                objects,
+                store,
+            };
+            compute(&source, task.scope.clone(), &keys, statement, task.bounds(), plans).await
+        }
+        Queried::Collection {
+            name,
+            version,
+            subjects,
+            datasets,
+        } => {
+            let source = RemoteCollection {
+                name,
+                version,
+                subjects,
+                datasets,
+                store,
+            };
+            records::compute(&source, &task.scope, &keys, statement, task.bounds(), plans).await
+        }
+    }
 }
 
 /// Sends columns and rows, in chunks small enough to stop quickly.
 async fn send_answer(mut raw: RawAnswer, writer: &Writer) -> Result<(), QueryError> {
     let lost = |_| failed();
     let mut stream = StreamEncoder::new(&raw.schema)?;
-    let withheld = raw.suppressed_cells.to_le_bytes();
-    frames::send(&mut *writer.lock().await, Kind::Columns, &withheld, &stream.take())
+    frames::send(&mut *writer.lock().await, Kind::Columns, &[], &stream.take())
         .await
         .map_err(lost)?;
     while let Some(batch) = raw.batches.next().await {
-        let mut rest = batch?;
+        let mut rest = batch?.rows;
         while rest.num_rows() > 0 {
             let rows = rows_in_a_chunk(&rest).clamp(1, rest.num_rows());
-            stream.encode(&rest.slice(0, rows))?;
+            let message = stream.parts(&rest.slice(0, rows))?;
             rest = rest.slice(rows, rest.num_rows().saturating_sub(rows));
-            let sent = frames::send(&mut *writer.lock().await, Kind::Rows, &[], &stream.take()).await;
+            let parts: Vec<&[u8]> = message.iter().map(|part| part.as_slice()).collect();
+            let sent = frames::send_parts(&mut *writer.lock().await, Kind::Rows, &parts).await;
             sent.map_err(|_| QueryError::Memory)?;
         }
     }

@@ -2,7 +2,10 @@
 //!
 //! The header has eight bytes, so that a body is aligned like the rows in it, which are then not copied.
 
-use std::io;
+use std::{
+    io::{self, IoSlice},
+    iter,
+};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -35,10 +38,24 @@ pub(super) enum Kind {
     Begin,
     /// In both directions: a message of a computation.
     Message,
+    /// To the child: a query whose cells the node decides about.
+    Cells,
+    /// From the child: the groupings of the query.
+    Statistic,
+    /// To the child: which grouping is computed.
+    Compute,
+    /// From the child: a cell.
+    Cell,
+    /// From the child: there are no more cells. To the child: no more cells are needed.
+    CellsDone,
+    /// To the child: rows. From the child: their subjects.
+    Owners,
+    /// To a child that sees no rows: what is computed of released cells.
+    Above,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 17] = [
         Self::Task,
         Self::Data,
         Self::ReadFailed,
@@ -49,6 +66,13 @@ impl Kind {
         Self::Failed,
         Self::Begin,
         Self::Message,
+        Self::Cells,
+        Self::Statistic,
+        Self::Compute,
+        Self::Cell,
+        Self::CellsDone,
+        Self::Owners,
+        Self::Above,
     ];
 
     fn byte(self) -> u8 {
@@ -125,19 +149,43 @@ impl<R: AsyncRead + Unpin> Frames<R> {
 /// # Errors
 /// Errors of the socket, and a body that is too long.
 pub(super) async fn send<W: AsyncWrite + Unpin>(to: &mut W, kind: Kind, head: &[u8], rest: &[u8]) -> io::Result<()> {
-    let length = head.len().saturating_add(rest.len());
+    send_parts(to, kind, &[head, rest]).await
+}
+
+/// Sends one frame whose body is `parts`, one after the other. They are not copied, and the header is sent together with them.
+///
+/// # Errors
+/// As [`send`].
+pub(super) async fn send_parts<W: AsyncWrite + Unpin>(to: &mut W, kind: Kind, parts: &[&[u8]]) -> io::Result<()> {
+    let length = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
+    let header = header(kind, length)?;
+    let all = iter::once(header.as_slice()).chain(parts.iter().copied());
+    let mut slices: Vec<IoSlice<'_>> = all.map(IoSlice::new).collect();
+    let mut left = slices.as_mut_slice();
+    while !left.is_empty() {
+        let written = to.write_vectored(left).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        IoSlice::advance_slices(&mut left, written);
+    }
+    Ok(())
+}
+
+fn header(kind: Kind, length: usize) -> io::Result<[u8; HEADER]> {
     let short = u32::try_from(length).ok().filter(|_| length <= MAX_FRAME);
     let length = short.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let mut first = Vec::with_capacity(HEADER.saturating_add(head.len()));
-    first.extend(length.to_le_bytes());
-    first.extend([kind.byte(), 0, 0, 0]);
-    first.extend_from_slice(head);
-    to.write_all(&first).await?;
-    to.write_all(rest).await
+    let [a, b, c, d] = length.to_le_bytes();
+    Ok([a, b, c, d, kind.byte(), 0, 0, 0])
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
     use super::*;
 
     async fn read(bytes: Vec<u8>) -> io::Result<Vec<(Kind, Bytes)>> {
@@ -156,6 +204,64 @@ mod tests {
         send(&mut bytes, Kind::Done, &[], &[]).await.unwrap();
         let frames = read(bytes).await.unwrap();
         assert_eq!(frames, [(Kind::Rows, Bytes::from("abcde")), (Kind::Done, Bytes::new())]);
+    }
+
+    /// Accepts a few bytes at a time, from one part or several.
+    #[derive(Default)]
+    struct Narrow {
+        most: usize,
+        written: Vec<u8>,
+    }
+
+    impl AsyncWrite for Narrow {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let accepted = bytes.len().min(self.most);
+            self.written.extend_from_slice(&bytes[..accepted]);
+            Poll::Ready(Ok(accepted))
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            parts: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+            let accepted = bytes.len().min(self.most);
+            self.written.extend_from_slice(&bytes[..accepted]);
+            Poll::Ready(Ok(accepted))
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn frame_is_whole_however_few_bytes_are_accepted() {
+        let parts: [&[u8]; 5] = [b"", b"abc", b"", b"defgh", b""];
+        for most in 1..20 {
+            let mut to = Narrow {
+                most,
+                ..Narrow::default()
+            };
+            send_parts(&mut to, Kind::Data, &parts).await.unwrap();
+            send_parts(&mut to, Kind::Done, &[]).await.unwrap();
+            let frames = read(to.written).await.unwrap();
+            assert_eq!(
+                frames,
+                [(Kind::Data, Bytes::from("abcdefgh")), (Kind::Done, Bytes::new())]
+            );
+        }
+        let ended = send_parts(&mut Narrow::default(), Kind::Done, &[]).await;
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::WriteZero);
     }
 
     #[tokio::test]

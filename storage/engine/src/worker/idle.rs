@@ -1,5 +1,8 @@
 //! The pool of engine processes.
 
+mod disclosed;
+mod probed;
+
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -7,24 +10,30 @@ use std::{
 };
 
 use concordat_protocol::{schema::VersionNumber, scope::Scope};
+use concordat_storage::{catalog::CollectionSource, ledger::LedgerReceipt};
 use futures::{StreamExt, stream};
+use object_store::{ObjectMeta, ObjectStore};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
+use zeroize::Zeroizing;
 
 use super::{
     computation::Computation,
-    messages::{Task, encode},
+    frames::Kind,
+    messages::{Task, encode, failed},
     process::{MAX_PRIORITY_STEPS, Process},
     pump::Pump,
 };
 use crate::{
-    Bounds, Holder, Permit, QueryError, ReleasedAnswer, Source, StillPermitted, Table,
+    Bounds, Holder, Permit, QueryError, ReleasedAnswer, Source, StillPermitted,
     disclosure::RawAnswer,
-    run::{max_rows, with_deadline},
+    run::{Sleep, max_rows, with_deadline},
     source::AnswerKeys,
 };
+
+pub use disclosed::{Changes, Deciding, DisclosedAnswer, LossOfQuery};
 
 /// How long an idle process waits for the next query.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,6 +52,27 @@ struct Inner {
     idle: Mutex<Vec<IdleProcess>>,
 }
 
+/// A query that is being answered.
+struct Running {
+    holder: Holder,
+    scope: Scope,
+    time: Duration,
+    /// Queries of the same party that were running before.
+    running: usize,
+}
+
+impl Running {
+    fn released(
+        &self,
+        (raw, deadline): (RawAnswer, Sleep),
+        receipt: LedgerReceipt,
+        watch: Arc<dyn StillPermitted>,
+    ) -> ReleasedAnswer {
+        let max_rows = max_rows(self.scope.tier, &self.scope.limits);
+        ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline)
+    }
+}
+
 /// A process that waits for a query.
 #[derive(Debug)]
 struct IdleProcess {
@@ -59,6 +89,8 @@ enum Answered {
     Scope(Box<AnsweredScope>),
     /// Plans of the queries of this person.
     Person(String),
+    /// Cells of canaries.
+    Canary,
 }
 
 /// For whom a process has computed.
@@ -66,6 +98,7 @@ enum Answered {
 enum Served {
     Holder(Holder),
     Person(String),
+    Prober,
 }
 
 /// The right and the scope of a process's answers.
@@ -109,17 +142,66 @@ impl Workers {
     ) -> Result<ReleasedAnswer, QueryError> {
         let (holder, scope, receipt) = permit.open();
         let keys = AnswerKeys::of(source, &holder);
-        let max_rows = max_rows(scope.tier, &scope.limits);
-        let bounds = Bounds {
+        let bounds = self.bounds_within(time);
+        let task = Task::new(source, scope.clone(), &keys, statement, &bounds)?;
+        let query = Running {
+            holder,
+            scope,
+            time: bounds.time,
+            running,
+        };
+        let raw = self.run(&query, &task, source.object_store()).await?;
+        Ok(query.released(raw, receipt, watch))
+    }
+
+    /// Answers a statement over datasets of a version of a collection, as [`Workers::answer`].
+    ///
+    /// # Errors
+    /// [`QueryError`]; no row was released then.
+    pub async fn answer_collection(
+        &self,
+        permit: Permit,
+        source: &dyn CollectionSource,
+        statement: (&str, Option<VersionNumber>),
+        watch: Arc<dyn StillPermitted>,
+        time: Duration,
+        running: usize,
+    ) -> Result<ReleasedAnswer, QueryError> {
+        let (holder, scope, receipt) = permit.open();
+        let keys = AnswerKeys::of_collection(source, &holder);
+        let bounds = self.bounds_within(time);
+        let task = Task::of_collection(source, scope.clone(), &keys, statement, &bounds)?;
+        let query = Running {
+            holder,
+            scope,
+            time: bounds.time,
+            running,
+        };
+        let raw = self.run(&query, &task, source.object_store()).await?;
+        Ok(query.released(raw, receipt, watch))
+    }
+
+    fn bounds_within(&self, time: Duration) -> Bounds {
+        Bounds {
             time: time.min(self.0.bounds.time),
             ..self.0.bounds
-        };
-        let sleep = tokio::time::sleep(bounds.time);
-        let task = Task::new(source, scope.clone(), &keys, statement, &bounds)?;
-        let answered = Answered::Scope(Box::new(AnsweredScope { holder, scope }));
-        let steps = u8::try_from(running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS);
-        let (raw, deadline) = with_deadline(sleep, self.compute(answered, steps, &task, source)).await?;
-        Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
+        }
+    }
+
+    /// The rest of the time, and what a process computes for `task` within it.
+    async fn run(
+        &self,
+        query: &Running,
+        task: &Task,
+        store: Arc<dyn ObjectStore>,
+    ) -> Result<(RawAnswer, Sleep), QueryError> {
+        let sleep = tokio::time::sleep(query.time);
+        let answered = Answered::Scope(Box::new(AnsweredScope {
+            holder: query.holder,
+            scope: query.scope.clone(),
+        }));
+        let steps = u8::try_from(query.running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS);
+        with_deadline(sleep, self.compute(answered, steps, task, store)).await
     }
 
     /// Begins a computation for `person`, one of this institution, with a message made of `head` and `rest`, in a process that has
@@ -146,18 +228,30 @@ impl Workers {
         answered: Answered,
         steps: u8,
         task: &Task,
-        source: &dyn Table,
+        store: Arc<dyn ObjectStore>,
     ) -> Result<RawAnswer, QueryError> {
+        let objects = task.objects().ok_or(failed())?;
         let mut process = self.acquire(&answered, steps)?;
         process.lower_priority(steps);
+        self.received(process, Some(answered), (Kind::Task, encode(task)?), (store, objects))
+            .await
+    }
+
+    /// The rows that a process computes for a task. It is kept for `next`; without that it is ended.
+    async fn received(
+        &self,
+        process: Process,
+        next: Option<Answered>,
+        (kind, task): (Kind, Zeroizing<Vec<u8>>),
+        (store, objects): (Arc<dyn ObjectStore>, Vec<ObjectMeta>),
+    ) -> Result<RawAnswer, QueryError> {
         let (opened, opening) = oneshot::channel();
         let (rows, reader) = mpsc::channel(1);
-        let pump = Pump::new(process, source.object_store(), source.objects(), opened);
-        let task = encode(task)?;
+        let pump = Pump::new(process, store, objects, opened);
         let workers = self.clone();
         tokio::spawn(async move {
-            if let Some(process) = pump.run(&task, rows).await {
-                workers.keep_idle(process, Some(answered));
+            if let (Some(process), Some(next)) = (pump.run((kind, &task), rows).await, next) {
+                workers.keep_idle(process, Some(next));
             }
             workers.start_spare();
         });
@@ -166,8 +260,22 @@ impl Workers {
         Ok(RawAnswer {
             schema: opening.schema,
             batches: batches.boxed(),
-            suppressed_cells: opening.suppressed_cells,
         })
+    }
+
+    /// A process that has computed nothing.
+    fn fresh(&self) -> Result<Process, QueryError> {
+        loop {
+            let found = {
+                let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                let at = idle.iter().position(|one| one.answered.is_none());
+                at.map(|at| idle.swap_remove(at).process)
+            };
+            let Some(mut process) = found else { return self.start() };
+            if process.is_running() {
+                return Ok(process);
+            }
+        }
     }
 
     /// A process that has computed for the same right and scope, or person, and whose priority is not lower than by `steps`, or else one
@@ -256,7 +364,10 @@ impl Answered {
         match (self, next) {
             (Self::Scope(before), Self::Scope(next)) => before.matches(next),
             (Self::Person(before), Self::Person(next)) => before == next,
-            (Self::Scope(_), Self::Person(_)) | (Self::Person(_), Self::Scope(_)) => false,
+            (Self::Canary, Self::Canary) => true,
+            (Self::Scope(_), Self::Person(_) | Self::Canary)
+            | (Self::Person(_), Self::Scope(_) | Self::Canary)
+            | (Self::Canary, Self::Scope(_) | Self::Person(_)) => false,
         }
     }
 
@@ -264,6 +375,7 @@ impl Answered {
         match self {
             Self::Scope(scope) => Served::Holder(scope.holder),
             Self::Person(person) => Served::Person(person.clone()),
+            Self::Canary => Served::Prober,
         }
     }
 }
@@ -289,6 +401,15 @@ mod tests {
         let person = |name: &str| Answered::Person(name.to_owned());
         assert!(person("eva@alfa").allows(&person("eva@alfa")));
         assert!(!person("eva@alfa").allows(&person("max@alfa")));
+    }
+
+    /// What it reads is not secret, and no other process is influenced by what a canary contains.
+    #[test]
+    fn engine_process_of_a_canary_serves_canaries_only() {
+        let person = Answered::Person("eva@alfa".to_owned());
+        assert!(Answered::Canary.allows(&Answered::Canary));
+        assert!(!Answered::Canary.allows(&person));
+        assert!(!person.allows(&Answered::Canary));
     }
 
     #[test]

@@ -25,6 +25,23 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a regular file for reading and writing, without waiting, and creates it (0600) if there is none. For files of the own folder, which may be
+/// on a disk that others can write to.
+///
+/// # Errors
+/// As [`open_regular`].
+pub fn open_or_create_regular(path: &Path) -> io::Result<File> {
+    match std::fs::metadata(path) {
+        Ok(found) => require_regular(&found)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR)?);
+    require_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
 /// Reads a regular file of at most `most` bytes.
 ///
 /// # Errors
@@ -66,7 +83,8 @@ fn require_regular(found: &std::fs::Metadata) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink, path::PathBuf, sync::mpsc, thread, time::Duration};
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::{fs, path::PathBuf, sync::mpsc, thread, time::Duration};
 
     use super::*;
 
@@ -112,6 +130,19 @@ mod tests {
                 "{refused}"
             );
         }
+        for refused in ["pipe", "zero", "link to pipe", "socket", ""] {
+            let path = at(refused);
+            let (done, waiting) = mpsc::channel();
+            thread::spawn(move || done.send(open_or_create_regular(&path).map(drop)));
+            let opened = waiting.recv_timeout(Duration::from_secs(20)).expect("opening it ends");
+            assert_eq!(opened.unwrap_err().kind(), io::ErrorKind::InvalidInput, "{refused}");
+        }
+        let mode = open_or_create_regular(&at("new"))
+            .unwrap()
+            .metadata()
+            .unwrap()
+            .permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
         fs::write(at("file"), "12345").unwrap();
         symlink("file", at("link")).unwrap();
         assert_eq!(read(&at("link"), 5).unwrap(), b"12345");

@@ -11,10 +11,8 @@ use super::{
 };
 use crate::fs::{read_private, write_private};
 
-/// The format that is written.
+/// The format that is written. Version 1 had no root keys.
 const VERSION: u8 = 2;
-/// The previous format: without root keys.
-const WITHOUT_ROOTS: u8 = 1;
 const CHECK_LEN: usize = 32;
 /// Its name in errors.
 const WHAT: &str = "master key file";
@@ -25,10 +23,15 @@ pub(super) struct Stored {
     version: u8,
     pub(super) kdf: Parameters,
     pub(super) wrapped: Wrapped,
-    #[serde(default)]
-    pub(super) roots: Option<WrappedRoots>,
+    pub(super) roots: WrappedRoots,
     #[serde(default)]
     pub(super) previous: Option<Wrapped>,
+}
+
+/// What files of all versions have.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u8,
 }
 
 impl Stored {
@@ -37,7 +40,7 @@ impl Stored {
             version: VERSION,
             kdf,
             wrapped,
-            roots: Some(roots),
+            roots,
             previous,
         }
     }
@@ -61,12 +64,13 @@ impl Stored {
         if checksum(body) != *check {
             return Err(damaged("its checksum does not match"));
         }
-        let stored: Self = ciborium::from_reader(body).map_err(|_| damaged("it is not a master key file"))?;
-        match (stored.version, &stored.roots) {
-            (VERSION, Some(_)) | (WITHOUT_ROOTS, None) => Ok((stored, digest(&bytes))),
-            (VERSION | WITHOUT_ROOTS, _) => Err(damaged("its parts do not match its version")),
-            (version, _) => Err(KeyError::Version { what: WHAT, version }),
+        let other = || damaged("it is not a master key file");
+        let Versioned { version } = ciborium::from_reader(body).map_err(|_| other())?;
+        if version != VERSION {
+            return Err(KeyError::Version { what: WHAT, version });
         }
+        let stored = ciborium::from_reader(body).map_err(|_| other())?;
+        Ok((stored, digest(&bytes)))
     }
 
     /// The bytes of the file.

@@ -36,15 +36,6 @@ impl Roots {
         })
     }
 
-    pub(super) fn of_format_1(master: &RawKey) -> Self {
-        let derived = |label| RawKey::derive(master.bytes(), &[], label);
-        Self {
-            state: derived(labels::STATE),
-            ledger: derived(labels::LEDGER),
-            identity: derived(labels::IDENTITY),
-        }
-    }
-
     pub(super) fn wrap(&self, master: &RawKey) -> Result<WrappedRoots, KeyError> {
         let key = roots_key(master);
         let one = |name: &str, root: &RawKey| Wrapped::seal(&key, &root_context(name), root.bytes());

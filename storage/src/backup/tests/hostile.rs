@@ -2,16 +2,23 @@
 
 use std::{
     os::unix::fs::{OpenOptionsExt, symlink},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
 
 use concordat_protocol::error_kind::Explain;
-use concordat_protocol::{ids::Digest32, signed::Signed, text::Text};
+use concordat_protocol::{
+    ids::{Digest32, Nonce},
+    signed::Signed,
+    text::Text,
+};
 
 use super::*;
-use crate::backup::{contents::FILE_HASH, repository::SIGNER};
+use crate::backup::{contents::FILE_HASH, draft::Draft, repository::SIGNER};
 
 /// Time limit of a test, which would wait forever if it opened a pipe.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -70,6 +77,110 @@ fn refusals(node: &TestNode) -> [ErrorKind; 2] {
     waiting
         .recv_timeout(TEST_TIMEOUT)
         .expect("something in the repository was opened and blocks")
+}
+
+#[test]
+fn snapshot_lists_what_was_written_whatever_is_there() {
+    let node = TestNode::new();
+    let repository = Repository::create(&node.repository()).unwrap();
+    let mut draft = Draft::begin(&repository, Nonce::from_bytes([7; 16]));
+    let _within = node.runtime.enter();
+    drop(draft.capture(&node.storage, &node.ledger).unwrap());
+    draft.write_objects(&[]).unwrap();
+    draft.write_signer(&signer().public()).unwrap();
+    let listed = draft.files();
+    let dir = node.repository().join(format!("snapshots/{}.new", draft.id()));
+    let found = files_below(&dir);
+    assert_eq!(found.len(), listed.len());
+    for file in &listed {
+        let bytes = fs::read(dir.join(file.path.as_str())).unwrap();
+        assert_eq!(
+            (file.len, file.hash),
+            (bytes.len() as u64, hash(&bytes)),
+            "{}",
+            file.path
+        );
+    }
+    for path in found {
+        fs::write(path, "forged").unwrap();
+    }
+    fs::write(dir.join("dir/concordat.toml"), "forged").unwrap();
+    assert_eq!(draft.files(), listed);
+}
+
+/// The operator of the repository replaces files of every snapshot that is being taken, while objects are copied.
+#[test]
+fn repository_changed_during_a_backup_is_not_signed() {
+    let node = TestNode::new();
+    let snapshots = node.repository().join("snapshots");
+    let done = Arc::new(AtomicBool::new(false));
+    let forging = {
+        let done = Arc::clone(&done);
+        thread::spawn(move || {
+            while !done.load(Ordering::SeqCst) {
+                let drafts = fs::read_dir(&snapshots).into_iter().flatten().flatten();
+                for draft in drafts.filter(|draft| draft.path().extension().is_some()) {
+                    for part in ["dir/format", "dir/concordat.toml", "dir/ledger/head"] {
+                        let path = draft.path().join(part);
+                        fs::write(&path, "forged").ok();
+                    }
+                }
+            }
+        })
+    };
+    let mut signed = Vec::new();
+    for _ in 0..20 {
+        let taken = node.try_back_up(&node.repository());
+        signed.extend(taken.ok().map(|taken| taken.contents.document().files.clone()));
+    }
+    done.store(true, Ordering::SeqCst);
+    forging.join().unwrap();
+    assert!(!signed.is_empty(), "no snapshot was taken");
+    let forged = hash(b"forged");
+    assert!(signed.iter().flatten().all(|file| file.hash != forged));
+}
+
+#[test]
+fn file_of_another_length_in_a_repository_is_not_read() {
+    let node = TestNode::new();
+    node.back_up();
+    let endless = 1 << 42;
+    for path in files_below(&node.repository()) {
+        let name = path.strip_prefix(node.repository()).unwrap().to_owned();
+        if ["format", "contents.cose", SIGNER]
+            .map(Path::new)
+            .contains(&Path::new(name.file_name().unwrap()))
+        {
+            continue;
+        }
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        let len = file.metadata().unwrap().len();
+        file.set_len(endless).unwrap();
+        assert_eq!(
+            node.verify().unwrap_err().kind(),
+            ErrorKind::Integrity,
+            "{}",
+            name.display()
+        );
+        if name.ends_with("objects") {
+            node.back_up();
+        }
+        file.set_len(len).unwrap();
+    }
+}
+
+#[test]
+fn objects_are_not_copied_through_a_link() {
+    let node = TestNode::new();
+    node.back_up();
+    let outside = tempfile::tempdir().unwrap();
+    let objects = node.repository().join("objects");
+    let folder = fs::read_dir(&objects).unwrap().next().unwrap().unwrap().path();
+    fs::remove_dir_all(&folder).unwrap();
+    symlink(outside.path(), &folder).unwrap();
+    node.try_back_up(&node.repository()).unwrap_err();
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert_eq!(Repository::open(&node.repository()).unwrap().ids().unwrap().len(), 1);
 }
 
 #[test]

@@ -1,134 +1,173 @@
-//! The last step of an import: one commit that makes the version visible.
+//! The last step of an import: one commit that makes the version visible, with all of its datasets.
 //!
-//! An import may take long, and keys and classes may change in the meantime. So the record is read again here, and its
-//! current values are kept; the import fails only if there is a new version, or if its key or its dataset no longer
-//! exists.
+//! An import may take long, and keys and classes may change in the meantime. So the record is read again here, and its current values are
+//! kept; the import fails only if there is a new version, if the rules of the collection have changed, or if its key or its collection no
+//! longer exists.
 
-use concordat_keys::{KeyError, PseudonymSecret, SegmentKey};
+use std::collections::BTreeMap;
+
+use concordat_keys::KeyError;
 use concordat_protocol::{
+    collection::CollectionRules,
     identity::InstitutionKey,
-    ids::{CreationId, Digest32},
-    release::ReleaseRules,
+    ids::{ActorId, CreationId, DatasetName, Digest32},
     schema::VersionNumber,
-    signed::{Signed, Verified},
-    text::Text,
+    signed::Signed,
     time::Timestamp,
 };
 
 use super::{
     super::{
-        CatalogError, Classification, DatasetRecord, LatestImport, Manifest, ObjectEntry, Provenance,
-        datasets::{Datasets, manifest_key},
-        keyring::Keyring,
+        CatalogError, Classification, CollectionManifest, CollectionRecord, DatasetDeclarations, DatasetManifest,
+        ManifestForm, ProposedColumns, SubjectTables, VersionEntries,
+        datasets::{import_key, manifest_key},
+        entered::Entered,
         record::DatasetKeys,
+        weakened::is_weakened,
     },
-    ImportError,
+    ImportError, Importer,
     destination::Destination,
-    request::{ImportMode, ImportRequest, Imported, Progress},
     shape::Shape,
+    write::{Part, Written},
 };
 use crate::{
-    answers::AnswerStore,
-    ingest::{Inspection, Note},
     ledger::Attribution,
     meta::{Batch, MetaError},
 };
 
-/// What the manifest and the record are made from.
-pub(super) struct Draft<'a> {
-    pub(super) request: &'a ImportRequest,
-    pub(super) inspection: &'a Inspection,
-    pub(super) shape: &'a Shape,
-    pub(super) destination: &'a Destination,
+/// Who creates a version, when, and under which rules of the collection.
+#[derive(Clone, Copy)]
+pub(super) struct Creation<'a> {
+    pub(super) by: Option<&'a Attribution>,
+    pub(super) signer: &'a InstitutionKey,
+    pub(super) now: Timestamp,
+    /// `None` for a collection without.
+    pub(super) rules: Option<&'a CollectionRules>,
 }
 
-/// The state in which a version becomes visible.
-pub(super) struct Commit<'a> {
-    pub(super) datasets: &'a Datasets,
-    pub(super) keys: &'a Keyring,
-    pub(super) answers: &'a AnswerStore,
+impl<'a> Creation<'a> {
+    /// Begins a version, before anything is read.
+    pub(super) const fn begin(by: Option<&'a Attribution>, signer: &'a InstitutionKey, now: Timestamp) -> Self {
+        Self {
+            by,
+            signer,
+            now,
+            rules: None,
+        }
+    }
+
+    /// The same version with the declarations of its collection.
+    pub(super) const fn with_rules(self, rules: Option<&'a CollectionRules>) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// Reading and writing may have taken hours, in which the account was disabled or its session has ended.
+    fn check_importer(&self) -> Result<(), ImportError> {
+        let checked = self.by.map_or(Ok(()), |by| by.check(self.now));
+        Ok(checked?)
+    }
+
+    /// As manifests name who creates the version.
+    fn actor(&self) -> Option<&'a ActorId> {
+        self.by.and_then(Attribution::actor)
+    }
 }
 
-impl Commit<'_> {
+/// A version that is visible.
+pub(super) struct Committed {
+    pub(super) manifest: CollectionManifest,
+    pub(super) digest: Digest32,
+    /// What the ledger has to state about it.
+    pub(super) entries: VersionEntries,
+}
+
+impl Importer {
     /// Signs the manifest and makes the version visible.
-    pub(super) fn run(
+    pub(super) fn commit(
         &self,
-        draft: &Draft<'_>,
-        objects: Vec<ObjectEntry>,
-        signer: &InstitutionKey,
-        now: Timestamp,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Imported, ImportError> {
-        progress(Progress::Committing);
+        destination: &Destination,
+        written: &Written<'_>,
+        creation: Creation<'_>,
+    ) -> Result<Committed, ImportError> {
         let _changes = self.datasets.lock_changes();
-        draft.check_importer(now)?;
-        let old = self.unchanged(draft)?;
-        let manifest = draft.manifest(old.as_ref(), objects, now);
-        let signed = Signed::sign(&manifest, signer).map_err(ImportError::Sign)?;
+        creation.check_importer()?;
+        let old = self.unchanged(destination)?;
+        let draft = Draft {
+            destination,
+            parts: &written.parts,
+            old: old.as_ref(),
+            creation,
+        };
+        let manifest = draft.manifest(written.subjects.clone())?;
+        let signed = Signed::sign(&manifest, creation.signer).map_err(ImportError::Sign)?;
         let mut batch = Batch::new();
-        let keys = match &old {
-            Some(old) => old.keys.clone(),
-            None => self.new_keys(draft, &mut batch)?,
+        let declared = draft.declared(&manifest);
+        let record = match &old {
+            Some(old) => old.clone().with_datasets(declared),
+            None => CollectionRecord::first(
+                (destination.name.clone(), destination.segment.clone()),
+                declared,
+                self.wrapped_keys(destination, &mut batch)?,
+                self.new_creation(&mut batch)?,
+            ),
         };
-        let created = match &old {
-            Some(old) => old.created,
-            None => Some(self.new_creation(&mut batch)?),
-        };
-        let record = draft.record(&manifest, old.as_ref(), (keys, created));
-        batch
-            .put(
-                &self.datasets.imports,
-                record.name.as_str(),
-                &draft.latest(manifest.version),
-            )
-            .map_err(CatalogError::from)?;
-        let stored = self.store(batch, old.as_ref(), &record, &signed);
+        let record = record.and_then(|record| match creation.rules {
+            Some(rules) => record.with_rules(rules.clone()),
+            None => Some(record),
+        });
+        let record = draft.at_version(record, &manifest)?;
+        let is_withdrawn = old.as_ref().is_some_and(|old| old.published) && !record.published;
+        let entries = VersionEntries::of(&record, (&manifest, signed.digest()), is_withdrawn);
+        self.stage_imports(&mut batch, &draft, &record)?;
+        self.stage_proposals(&mut batch, &draft, &record)?;
+        let stored = self.store(batch, (old.as_ref(), &record), signed.signed(), &entries);
         stored.map_err(|error| {
             if matches!(error, MetaError::Conflict { .. }) {
-                draft.concurrent_change()
+                destination.concurrent_change()
             } else {
                 CatalogError::from(error).into()
             }
         })?;
-        Ok(Imported {
-            version: manifest.version,
-            rows: draft.inspection.rows(),
-            total_rows: manifest.rows,
-            refused: draft.inspection.rejects().count(),
-            notes: draft.notes().cloned().collect(),
-            repeats: draft.repeats(),
-            manifest: signed.digest(),
-            withdrawn: old.is_some_and(|old| old.published) && !record.published,
+        Ok(Committed {
+            digest: signed.digest(),
+            entries,
+            manifest,
         })
     }
 
-    /// The dataset as it is now, if it still has the version that the import started from and the key that sealed its
+    /// The collection as it is now, if it still has the version and the rules that the import started from, and the key that sealed its
     /// objects.
-    fn unchanged(&self, draft: &Draft<'_>) -> Result<Option<DatasetRecord>, ImportError> {
-        let name = &draft.request.name;
-        let now = self.datasets.find(name)?;
-        match (now, &draft.destination.old) {
-            (None, None) => Ok(None),
-            (Some(now), Some(old)) if now.current == old.current => {
-                let known = self.keys.open_keys(&now)?.ids();
-                if known.contains(&draft.destination.key.id()) {
-                    Ok(Some(now))
-                } else {
-                    Err(draft.concurrent_change())
+    fn unchanged(&self, destination: &Destination) -> Result<Option<CollectionRecord>, ImportError> {
+        match (
+            self.datasets.find(&DatasetName::from(&destination.name))?,
+            &destination.old,
+        ) {
+            (None, None) => return Ok(None),
+            (Some(now), Some(old)) if now.current == old.current && now.rules() == old.rules() => {
+                if self.keys.open_keys(&now)?.ids().contains(&destination.key.id()) {
+                    return Ok(Some(now));
                 }
             }
-            (Some(_), Some(_)) | (Some(_), None) | (None, Some(_)) => Err(draft.concurrent_change()),
+            (Some(_), Some(_)) | (Some(_), None) | (None, Some(_)) => {}
         }
+        Err(destination.concurrent_change())
     }
 
-    /// Wraps the keys of a new dataset, and creates its segment if that is new too.
-    fn new_keys(&self, draft: &Draft<'_>, batch: &mut Batch) -> Result<DatasetKeys, CatalogError> {
-        let segment = &draft.destination.segment;
-        let key = self.keys.segment_or_new(segment, batch)?;
-        Ok(draft.wrapped_keys(&key)?)
+    /// Wraps the keys of a new collection, and creates its segment if that is new too.
+    fn wrapped_keys(&self, destination: &Destination, batch: &mut Batch) -> Result<DatasetKeys, CatalogError> {
+        let name = destination.name.as_str();
+        let segment = self.keys.segment_or_new(&destination.segment, batch)?;
+        Ok(DatasetKeys {
+            current: segment.wrap_dataset(name, &destination.key)?,
+            older: Vec::new(),
+            past: Vec::new(),
+            pseudonyms: segment.wrap_pseudonyms(name, &destination.pseudonyms)?,
+            moved: false,
+            reencrypting: false,
+        })
     }
 
-    /// The id of a new dataset, which no other one has or had.
+    /// The id of a new collection, which no other one has or had.
     fn new_creation(&self, batch: &mut Batch) -> Result<CreationId, CatalogError> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(KeyError::Random)?;
@@ -137,130 +176,198 @@ impl Commit<'_> {
         Ok(created)
     }
 
-    fn store<P>(
+    /// What is kept of the imports of datasets that there still are.
+    fn stage_imports(
+        &self,
+        batch: &mut Batch,
+        draft: &Draft<'_>,
+        record: &CollectionRecord,
+    ) -> Result<(), CatalogError> {
+        for name in draft.old.into_iter().flat_map(|old| old.datasets().keys()) {
+            if !record.datasets().contains_key(name) {
+                batch.remove(&self.datasets.imports, &import_key(&record.name, name));
+            }
+        }
+        for part in draft.parts {
+            if let Some(latest) = part.prepared.latest(record.current) {
+                let key = import_key(&record.name, part.prepared.name);
+                batch.put(&self.datasets.imports, &key, &latest)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is proposed for columns that were open before, of rows that stay, is not proposed again from the rows that are added.
+    fn stage_proposals(
+        &self,
+        batch: &mut Batch,
+        draft: &Draft<'_>,
+        record: &CollectionRecord,
+    ) -> Result<(), CatalogError> {
+        if record.rules().is_none() && record.alone().is_none() {
+            return Ok(());
+        }
+        let stay = draft.destination.stays().is_some();
+        let mut proposed = if stay {
+            self.datasets.proposed(&record.name)?
+        } else {
+            ProposedColumns::new()
+        };
+        for part in draft.parts {
+            let columns = proposed.entry(part.prepared.name.clone()).or_default();
+            for (column, of_rows) in &part.proposed {
+                columns.entry(column.clone()).or_insert_with(|| of_rows.clone());
+            }
+        }
+        proposed.retain(|_, columns| !columns.is_empty());
+        batch.put(&self.datasets.proposals, record.name.as_str(), &proposed)?;
+        Ok(())
+    }
+
+    fn store(
         &self,
         mut batch: Batch,
-        old: Option<&DatasetRecord>,
-        record: &DatasetRecord,
-        signed: &Verified<Manifest, P>,
-    ) -> Result<(), MetaError>
-    where
-        P: concordat_protocol::identity::PublicKey,
-    {
-        let name = record.name.as_str();
-        let datasets = self.datasets;
-        let key = manifest_key(&record.name, record.current);
-        batch
-            .expect(&datasets.records, name, old)?
-            .put(&datasets.records, name, record)?;
+        (old, record): (Option<&CollectionRecord>, &CollectionRecord),
+        signed: &Signed<CollectionManifest>,
+        entries: &VersionEntries,
+    ) -> Result<(), MetaError> {
+        let datasets = &self.datasets;
+        let key = manifest_key(&record.dataset_name(), record.current);
+        datasets.put_declared(&mut batch, old, record, &Entered::with_version(entries))?;
         batch
             .expect(&datasets.manifests, &key, None)?
-            .put(&datasets.manifests, &key, signed.signed())?;
+            .put(&datasets.manifests, &key, signed)?;
         datasets.meta.commit(batch)
     }
 }
 
-impl Draft<'_> {
+impl Destination {
     fn concurrent_change(&self) -> ImportError {
         ImportError::ConcurrentChange {
-            name: self.request.name.clone(),
+            name: DatasetName::from(&self.name),
         }
     }
+}
 
-    /// Reading and writing may have taken hours, in which the account was disabled.
-    fn check_importer(&self, now: Timestamp) -> Result<(), ImportError> {
-        let checked = self.request.by.as_ref().map_or(Ok(()), |by| by.check(now));
-        Ok(checked?)
-    }
+/// What the manifest and the record are made from.
+struct Draft<'a> {
+    destination: &'a Destination,
+    parts: &'a [Part<'a>],
+    old: Option<&'a CollectionRecord>,
+    creation: Creation<'a>,
+}
 
-    /// The version that has the rows of the same file already.
-    fn repeats(&self) -> Option<VersionNumber> {
-        let file = Digest32::from_bytes(self.inspection.fingerprint().blake3);
-        self.destination.repeats(self.request.mode, file)
-    }
-
-    /// What is kept of this import.
-    fn latest(&self, version: VersionNumber) -> LatestImport {
-        LatestImport {
+impl Draft<'_> {
+    fn manifest(&self, subjects: SubjectTables) -> Result<CollectionManifest, ImportError> {
+        let stay = self.destination.stays();
+        let mut datasets: BTreeMap<DatasetName, DatasetManifest> = BTreeMap::new();
+        for dataset in stay.into_iter().flat_map(CollectionManifest::datasets) {
+            let mut dataset = dataset.clone();
+            if let Some(classification) = self.known_classification(&dataset.name) {
+                dataset.classification = classification;
+            }
+            datasets.insert(dataset.name.clone(), dataset);
+        }
+        for part in self.parts {
+            let name = part.prepared.name.clone();
+            let stays = datasets.remove(&name);
+            datasets.insert(name, self.dataset(part, stays));
+        }
+        let version = self.old.map_or(VersionNumber::FIRST, |old| old.current.next());
+        Ok(CollectionManifest::new(ManifestForm {
+            collection: self.destination.name.clone(),
             version,
-            options: self.request.kept_options.clone(),
-            notes: Note::sentences(self.notes()),
-        }
+            datasets: datasets.into_values().collect(),
+            subjects,
+            imported_at: self.creation.now,
+            by: self.creation.actor().cloned(),
+        })?)
     }
 
-    /// What the steward should know about the file, and about the columns to which its rows are added.
-    fn notes(&self) -> impl Iterator<Item = &Note> {
-        self.inspection.notes().iter().chain(self.shape.notes())
-    }
-
-    fn wrapped_keys(&self, segment: &SegmentKey) -> Result<DatasetKeys, KeyError> {
-        let name = self.request.name.as_str();
-        Ok(DatasetKeys {
-            current: segment.wrap_dataset(name, &self.destination.key)?,
-            older: Vec::new(),
-            past: Vec::new(),
-            pseudonyms: segment.wrap_pseudonyms(name, &PseudonymSecret::random()?)?,
-            moved: false,
-            reencrypting: false,
-        })
-    }
-
-    fn manifest(&self, old: Option<&DatasetRecord>, objects: Vec<ObjectEntry>, now: Timestamp) -> Manifest {
-        let previous = self.destination.previous.as_ref();
-        let appended_to = previous.filter(|_| self.request.mode == ImportMode::Append);
-        let old_objects = appended_to.map_or(&[][..], |manifest| manifest.objects.as_slice());
-        let file = self.request.source.name().file_name().unwrap_or_default();
-        let fingerprint = self.inspection.fingerprint();
-        Manifest {
-            dataset: self.request.name.clone(),
-            version: old.map_or(VersionNumber::FIRST, |old| old.current.next()),
-            columns: self.shape.columns().to_vec(),
-            subject: self.shape.subject().clone(),
-            classification: self.classification(old),
-            objects: old_objects.iter().cloned().chain(objects).collect(),
-            rows: appended_to.map_or(0, |manifest| manifest.rows) + self.inspection.rows(),
-            provenance: Provenance {
-                file: Text::sanitized(&file.to_string_lossy()),
-                len: fingerprint.length,
-                blake3: Digest32::from_bytes(fingerprint.blake3),
-                imported_at: now,
-                by: self.request.by.as_ref().and_then(Attribution::actor).cloned(),
-            },
-        }
-    }
-
-    /// A dataset stays published only while all its columns have a class.
-    fn record(
-        &self,
-        manifest: &Manifest,
-        old: Option<&DatasetRecord>,
-        (keys, created): (DatasetKeys, Option<CreationId>),
-    ) -> DatasetRecord {
-        let classes = &manifest.classification;
-        let all_classified = manifest
-            .own_columns()
-            .all(|column| classes.class(&column.name).is_some());
-        DatasetRecord {
-            name: manifest.dataset.clone(),
-            segment: self.destination.segment.clone(),
-            subject: manifest.subject.clone(),
-            classification: classes.clone(),
-            published: all_classified && old.is_some_and(|old| old.published),
-            current: manifest.version,
-            oldest: old.map_or(manifest.version, |old| old.oldest),
-            keep: old.and_then(|old| old.keep),
-            release: old.map_or_else(ReleaseRules::default, |old| old.release.clone()),
-            created,
-            keys,
+    fn dataset(&self, part: &Part<'_>, stays: Option<DatasetManifest>) -> DatasetManifest {
+        let prepared = part.prepared;
+        let (rows, unowned) = stays.as_ref().map_or((0, 0), |stays| (stays.rows, stays.unowned));
+        let new_unowned = if part.ordinals { part.owners.without_owner() } else { 0 };
+        let mut objects = stays.map_or_else(Vec::new, |stays| stays.objects);
+        objects.extend(part.objects.iter().cloned());
+        DatasetManifest {
+            name: prepared.name.clone(),
+            kind: part.kind.clone(),
+            columns: prepared.shape.columns().to_vec(),
+            classification: self.classification(prepared.name, &prepared.shape),
+            objects,
+            rows: rows + prepared.rows.count(),
+            unowned: unowned + new_unowned,
+            provenance: prepared.rows.provenance(self.creation.now, self.creation.actor()),
+            ordinals: part.ordinals,
         }
     }
 
     /// The classes of the columns that still exist.
-    fn classification(&self, old: Option<&DatasetRecord>) -> Classification {
-        old.map_or_else(Classification::default, |old| {
-            let columns = self.shape.columns();
-            old.classification
-                .filtered(|name| columns.iter().any(|column| column.name == *name))
-        })
+    fn classification(&self, name: &DatasetName, shape: &Shape) -> Classification {
+        let is_here = |column: &_| shape.columns().iter().any(|other| other.name == *column);
+        let known = self.known_classification(name);
+        known.map_or_else(Classification::default, |known| known.filtered(is_here))
+    }
+
+    /// The classes that are declared for the version, or else those that the dataset had.
+    fn known_classification(&self, name: &DatasetName) -> Option<Classification> {
+        if let Some(rules) = self.creation.rules {
+            let columns = rules.dataset(name)?.columns();
+            return Some(
+                columns
+                    .filter_map(|(column, rules)| Some((column.clone(), rules.class()?)))
+                    .collect(),
+            );
+        }
+        let known = self.old.and_then(|old| old.datasets().get(name))?;
+        Some(known.classification.clone())
+    }
+
+    /// What is declared of the datasets of the version.
+    fn declared(&self, manifest: &CollectionManifest) -> BTreeMap<DatasetName, DatasetDeclarations> {
+        let datasets = manifest.datasets().iter();
+        datasets
+            .map(|dataset| (dataset.name.clone(), self.declarations(dataset)))
+            .collect()
+    }
+
+    /// A collection stays published only while all columns of all datasets have a class, and no declaration is weaker than when it was
+    /// published.
+    fn at_version(
+        &self,
+        record: Option<CollectionRecord>,
+        manifest: &CollectionManifest,
+    ) -> Result<CollectionRecord, ImportError> {
+        let is_classified = |dataset: &DatasetManifest| {
+            let mut own = dataset.own_columns();
+            own.all(|column| dataset.classification.class(&column.name).is_some())
+        };
+        let mut record = record.ok_or_else(|| ImportError::Kind {
+            name: DatasetName::from(&self.destination.name),
+            problem: "has no datasets, or too many",
+        })?;
+        let is_weaker = self.old.is_some_and(|old| is_weakened(old, &record));
+        record.published = record.published && manifest.datasets().iter().all(is_classified) && !is_weaker;
+        record.current = manifest.version();
+        Ok(record)
+    }
+
+    /// As the request declares the dataset, or else as it was.
+    fn declarations(&self, dataset: &DatasetManifest) -> DatasetDeclarations {
+        let mut parts = self.parts.iter();
+        let imported = parts.find(|part| *part.prepared.name == dataset.name);
+        let known = self.old.and_then(|old| old.datasets().get(&dataset.name));
+        match (imported, known) {
+            (None, Some(known)) => known.clone(),
+            (Some(part), _) => DatasetDeclarations {
+                kind: part.prepared.kind.clone(),
+                classification: dataset.classification.clone(),
+            },
+            (None, None) => DatasetDeclarations {
+                kind: dataset.kind.clone(),
+                classification: dataset.classification.clone(),
+            },
+        }
     }
 }

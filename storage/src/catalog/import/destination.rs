@@ -1,59 +1,92 @@
-//! The destination of an import.
+//! The destination of a version.
 
 use std::sync::Arc;
 
-use concordat_keys::DatasetKey;
-use concordat_protocol::{
-    ids::{Digest32, SegmentName},
-    schema::{ColumnKind, VersionNumber},
-};
+use concordat_keys::{DatasetKey, PseudonymSecret};
+use concordat_protocol::ids::{CollectionName, DatasetName, SegmentName};
 
 use super::{
-    ImportError,
-    request::{ImportMode, ImportRequest, MAIN_SEGMENT},
-};
-use crate::{
-    catalog::{DatasetRecord, Manifest},
-    ingest::SubjectRule,
+    super::{CatalogError, CollectionManifest, CollectionRecord, DatasetManifest, OpenCollection},
+    ImportError, Importer,
+    request::{ImportMode, MAIN_SEGMENT},
 };
 
-/// The destination of an import, with the key that seals its objects.
+/// The collection that gets a version, with the key that seals its objects.
 pub(super) struct Destination {
-    pub(super) old: Option<DatasetRecord>,
-    pub(super) previous: Option<Manifest>,
-    /// The retained versions whose rows the current one has, by the hashes of their files.
-    pub(super) files: Vec<(Digest32, VersionNumber)>,
+    pub(super) name: CollectionName,
+    pub(super) mode: ImportMode,
+    pub(super) old: Option<CollectionRecord>,
+    /// The version that it has now; open, so that its objects stay.
+    pub(super) previous: Option<OpenCollection>,
     pub(super) segment: SegmentName,
     pub(super) key: Arc<DatasetKey>,
+    /// From which the keys of the hashes of subjects are derived.
+    pub(super) pseudonyms: PseudonymSecret,
 }
 
 impl Destination {
-    pub(super) fn appended_to(&self, mode: ImportMode) -> Option<&Manifest> {
-        self.previous.as_ref().filter(|_| mode == ImportMode::Append)
+    pub(super) fn previous(&self) -> Option<&CollectionManifest> {
+        self.previous.as_ref().map(OpenCollection::manifest)
     }
 
-    /// The kinds of the columns to which rows are added; a column that has none yet takes that of the rows.
-    pub(super) fn existing_kinds(&self, mode: ImportMode) -> Vec<(String, ColumnKind)> {
-        let columns = self.appended_to(mode).into_iter().flat_map(Manifest::own_columns);
-        let typed = columns.filter(|column| !column.is_untyped());
-        typed.map(|column| (column.name.to_string(), column.kind)).collect()
+    /// The version that it has now, if its rows stay.
+    pub(super) fn stays(&self) -> Option<&CollectionManifest> {
+        self.previous().filter(|_| self.mode == ImportMode::Append)
     }
 
-    /// The version that has the rows of a file with this hash already, if rows are added.
-    pub(super) fn repeats(&self, mode: ImportMode, blake3: Digest32) -> Option<VersionNumber> {
-        let appended = self.appended_to(mode).is_some();
-        let mut files = self.files.iter().filter(|_| appended);
-        files.find(|(file, _)| *file == blake3).map(|(_, version)| *version)
+    /// The dataset of this name as it is now, if its rows stay.
+    pub(super) fn stays_of(&self, name: &DatasetName) -> Option<&DatasetManifest> {
+        self.stays().and_then(|stays| stays.dataset(name))
     }
+}
 
-    /// To whom the rows belong: as the request states, or else as in the previous version.
-    pub(super) fn subject(&self, request: &ImportRequest) -> Result<SubjectRule, ImportError> {
-        match (&request.options.subject, &self.previous) {
-            (SubjectRule::Unstated, None) => Err(ImportError::SubjectNotStated),
-            (SubjectRule::Unstated, Some(before)) if before.subject.is_reserved() => Ok(SubjectRule::EachRow),
-            (SubjectRule::Unstated, Some(before)) => Ok(SubjectRule::Column(before.subject.to_string())),
-            (stated @ (SubjectRule::Column(_) | SubjectRule::EachRow), _) => Ok(stated.clone()),
+impl Importer {
+    /// `found` is the record that the collection has now.
+    pub(super) fn destination(
+        &self,
+        name: &CollectionName,
+        found: Option<CollectionRecord>,
+        mode: ImportMode,
+        segment: Option<&SegmentName>,
+    ) -> Result<Destination, ImportError> {
+        let dataset = || DatasetName::from(name);
+        match (found, mode) {
+            (Some(_), ImportMode::Create) => Err(ImportError::Exists { name: dataset() }),
+            (None, ImportMode::Append | ImportMode::Replace) => Err(CatalogError::NotFound { name: dataset() }.into()),
+            (None, ImportMode::Create) => Ok(Destination {
+                name: name.clone(),
+                mode,
+                old: None,
+                previous: None,
+                segment: segment.cloned().unwrap_or_else(main_segment),
+                key: Arc::new(DatasetKey::random().map_err(CatalogError::from)?),
+                pseudonyms: PseudonymSecret::random().map_err(CatalogError::from)?,
+            }),
+            (Some(old), ImportMode::Append | ImportMode::Replace) => {
+                if let Some(wanted) = segment.filter(|wanted| **wanted != old.segment) {
+                    return Err(ImportError::OtherSegment {
+                        name: dataset(),
+                        wanted: wanted.clone(),
+                        segment: old.segment,
+                    });
+                }
+                self.existing_destination(old, mode)
+            }
         }
+    }
+
+    fn existing_destination(&self, old: CollectionRecord, mode: ImportMode) -> Result<Destination, ImportError> {
+        let previous = self.versions.open_collection(&old.name, Some(old.current))?;
+        let keys = self.keys.open_keys(&old)?;
+        Ok(Destination {
+            name: old.name.clone(),
+            mode,
+            previous: Some(previous),
+            segment: old.segment.clone(),
+            key: Arc::new(keys.current),
+            pseudonyms: keys.pseudonyms,
+            old: Some(old),
+        })
     }
 }
 
@@ -61,6 +94,6 @@ impl Destination {
     clippy::expect_used,
     reason = "by INVARIANT on MAIN_SEGMENT: it follows the rule of segment names"
 )]
-pub(super) fn main_segment() -> SegmentName {
+fn main_segment() -> SegmentName {
     SegmentName::new(MAIN_SEGMENT).expect("a valid name")
 }

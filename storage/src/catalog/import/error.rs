@@ -1,6 +1,6 @@
 //! Errors of an import.
 
-use concordat_protocol::error_kind::{ErrorKind, Explain};
+use concordat_protocol::error_kind::{ErrorKind, Explain, chain};
 use concordat_protocol::{
     ids::{DatasetName, SegmentName},
     schema::VersionNumber,
@@ -9,9 +9,10 @@ use concordat_protocol::{
 use parquet::errors::ParquetError;
 
 use crate::{
-    catalog::{CatalogError, writer::WriteError},
+    catalog::{CatalogError, InvalidManifest, writer::WriteError},
     ingest::IngestError,
     ledger::AuthorityError,
+    subjects::SubjectError,
 };
 
 /// Why an import failed; the dataset is unchanged.
@@ -39,6 +40,46 @@ pub enum ImportError {
         /// The segment of the dataset.
         segment: SegmentName,
     },
+    /// A collection of several datasets has this name.
+    #[error("`{name}` is a collection of several datasets, which get new versions together")]
+    Several {
+        /// The collection.
+        name: DatasetName,
+    },
+    /// A collection that is a dataset alone.
+    #[error(
+        "`{name}` would be a collection of one dataset of its name; import the file with `concordat dataset import {name}`"
+    )]
+    Alone {
+        /// The collection.
+        name: DatasetName,
+    },
+    /// Files of a collection that cannot be read as tables.
+    #[error("{} of the files cannot be imported", failed.len())]
+    Files {
+        /// Why, for each of them.
+        failed: Vec<(DatasetName, IngestError)>,
+    },
+    /// What is declared does not fit the files.
+    #[error("what is declared about the collection does not fit its files")]
+    Declared {
+        /// Everything that is wrong, one sentence each.
+        reasons: Vec<String>,
+    },
+    /// The subjects of the dataset have ordinals.
+    #[error("the subjects of dataset `{name}` are numbered already")]
+    Indexed {
+        /// The dataset.
+        name: DatasetName,
+    },
+    /// The subjects of a dataset of a collection cannot be found.
+    #[error("dataset `{name}` {problem}")]
+    Kind {
+        /// The dataset.
+        name: DatasetName,
+        /// Why.
+        problem: &'static str,
+    },
     /// The file's columns are not those of the dataset.
     #[error("the file does not match dataset `{name}`: {}; fix it, or import it with `--replace`", differences.join(", "))]
     Columns {
@@ -63,6 +104,15 @@ pub enum ImportError {
          use `--each-row-is-a-subject` if each person has at most one row"
     )]
     SubjectNotStated,
+    /// The subjects of the rows cannot be numbered, or what is stored about them cannot be read.
+    #[error(transparent)]
+    Subjects(#[from] SubjectError),
+    /// The rows of the version before cannot be read.
+    #[error("the stored rows cannot be read")]
+    Stored(#[source] ParquetError),
+    /// The new version contradicts itself.
+    #[error(transparent)]
+    Manifest(#[from] InvalidManifest),
     /// The key given to sign with is not the institution's.
     #[error("the key to sign with is not the institution's")]
     WrongSigner,
@@ -89,14 +139,46 @@ impl Explain for ImportError {
             Self::Ingest(source) => source.kind(),
             Self::Catalog(source) => source.kind(),
             Self::Authority(source) => source.kind(),
+            Self::Subjects(source) => source.kind(),
             Self::Exists { .. }
             | Self::OtherSegment { .. }
+            | Self::Several { .. }
+            | Self::Alone { .. }
+            | Self::Files { .. }
+            | Self::Declared { .. }
+            | Self::Indexed { .. }
+            | Self::Kind { .. }
             | Self::Columns { .. }
             | Self::Repeated { .. }
             | Self::SubjectNotStated
             | Self::ConcurrentChange { .. } => ErrorKind::Usage,
-            Self::WrongSigner | Self::Sign(_) | Self::Encode(_) => ErrorKind::Internal,
+            Self::Stored(_) => ErrorKind::Integrity,
+            Self::WrongSigner | Self::Manifest(_) | Self::Sign(_) | Self::Encode(_) => ErrorKind::Internal,
         }
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        if let Self::Files { failed } = self {
+            let reason = |(dataset, error): &(DatasetName, IngestError)| format!("`{dataset}`: {}", chain(error));
+            failed.iter().map(reason).collect()
+        } else if let Self::Declared { reasons } = self {
+            reasons.clone()
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+impl ImportError {
+    /// Of reading stored rows: as Parquet, or from the store.
+    pub(super) fn stored(error: ParquetError) -> Self {
+        if let ParquetError::External(source) = error {
+            return match source.downcast::<object_store::Error>() {
+                Ok(source) => Self::Catalog(CatalogError::from(*source)),
+                Err(source) => Self::Stored(ParquetError::External(source)),
+            };
+        }
+        Self::Stored(error)
     }
 }
 

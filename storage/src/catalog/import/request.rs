@@ -5,6 +5,7 @@ use concordat_protocol::{
     schema::VersionNumber,
 };
 
+use super::super::VersionEntries;
 use crate::ingest::{Note, Reject, Source, TableOptions};
 use crate::ledger::Attribution;
 
@@ -14,6 +15,9 @@ pub const MAIN_SEGMENT: &str = "main";
 /// Default number of rows in an object: eight row groups, which makes a file that is easy to transfer and to read in
 /// parallel.
 pub const ROWS_PER_OBJECT: u64 = 1024 * 1024;
+
+/// The default number of subjects on each side of what is proposed for a column, as policies have it for cells.
+pub(super) const LEAST_SUBJECTS: u32 = 10;
 
 /// What to import, and as what.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub struct ImportRequest {
     pub kept_options: String,
     /// Rows after which a new object begins.
     pub rows_per_object: u64,
+    /// Fewest subjects on each side of what conditions and groups may distinguish in a column.
+    pub least_subjects: u32,
     /// Who imports. They must still be permitted to when the version becomes visible.
     pub by: Option<Attribution>,
 }
@@ -52,6 +58,7 @@ impl ImportRequest {
             again: false,
             kept_options: String::new(),
             rows_per_object: ROWS_PER_OBJECT,
+            least_subjects: LEAST_SUBJECTS,
             by: None,
         }
     }
@@ -106,6 +113,14 @@ pub struct Imported {
     pub repeats: Option<VersionNumber>,
     /// The digest of the manifest, for the ledger.
     pub manifest: Digest32,
-    /// The dataset was published and no longer is, because the new version has columns without a class.
-    pub withdrawn: bool,
+    /// What the caller enters in the ledger about the version, with what is declared from then on.
+    pub entries: VersionEntries,
+}
+
+impl Imported {
+    /// Whether the dataset was published and no longer is: the new version has columns without a class, or is declared to reveal more.
+    #[must_use]
+    pub const fn is_withdrawn(&self) -> bool {
+        self.entries.is_withdrawn()
+    }
 }

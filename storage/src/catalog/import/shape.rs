@@ -5,17 +5,18 @@ use std::sync::Arc;
 use arrow::{
     array::{ArrayRef, AsArray, new_null_array},
     compute::cast,
-    datatypes::{Field, Int64Type, Schema, SchemaRef},
+    datatypes::{Int64Type, Schema, SchemaRef},
     record_batch::RecordBatch,
 };
 use concordat_protocol::{
+    collection::DatasetKind,
     ids::{ColumnName, DatasetName, InvalidName},
     schema::ColumnKind,
 };
 
 use super::ImportError;
 use crate::{
-    catalog::{ColumnMeta, Manifest},
+    catalog::{ColumnMeta, DatasetManifest, version::collection::subject_column},
     ingest::{IngestError, Inspection, Note, SUBJECT_COLUMN, Subject, data_type},
 };
 
@@ -34,50 +35,57 @@ pub(super) struct Shape {
 /// A column of the file.
 struct Found {
     meta: ColumnMeta,
+    /// Its index in the batches of the file.
+    index: usize,
 }
 
 impl Shape {
-    /// Merges the columns of the file with the version that it is appended to, if there is one.
+    /// Merges the columns of the file with the dataset that it is appended to, if there is one. Only a dataset whose rows are subjects has
+    /// the column of assigned ones.
     ///
     /// # Errors
     /// [`ImportError::Columns`] with every difference.
     pub(super) fn of(
         name: &DatasetName,
         inspection: &Inspection,
-        before: Option<&Manifest>,
+        before: Option<&DatasetManifest>,
+        kind: &DatasetKind,
     ) -> Result<Self, ImportError> {
-        let invalid = |error: InvalidName| ImportError::Columns {
+        let different = |differences: Vec<String>| ImportError::Columns {
             name: name.clone(),
-            differences: vec![error.to_string()],
+            differences,
         };
-        let found = found_columns(inspection).map_err(invalid)?;
-        let subject = match inspection.subject() {
-            Subject::Column(column) => ColumnName::new(column),
-            Subject::Assigned => ColumnName::new(SUBJECT_COLUMN),
-        };
-        let subject = subject.map_err(invalid)?;
+        let mut found = found_columns(inspection).map_err(|error| different(vec![error.to_string()]))?;
+        found.retain(|column| *kind == DatasetKind::EachRow || !column.meta.name.is_reserved());
+        let subject = subject_of(kind);
         let columns: Vec<ColumnMeta> = match before {
             None => found.iter().map(|column| column.meta.clone()).collect(),
-            Some(before) => joined(before, &found, &subject).map_err(|differences| ImportError::Columns {
-                name: name.clone(),
-                differences,
-            })?,
+            Some(before) => joined(before, &found, &subject).map_err(different)?,
         };
-        let notes = before.map_or_else(Vec::new, |before| notes(before, &columns));
-        let fields = columns
-            .iter()
-            .map(|c| Field::new(c.name.as_str(), data_type(c.kind), c.nullable));
         Ok(Self {
-            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            schema: schema_of(&columns),
             indices: columns
                 .iter()
-                .filter_map(|column| found.iter().position(|other| other.meta.name == column.name))
+                .filter_map(|column| found.iter().find(|other| other.meta.name == column.name))
+                .map(|found| found.index)
                 .collect(),
+            notes: before.map_or_else(Vec::new, |before| notes(before, &columns)),
             columns,
             subject,
-            first_subject: before.map_or(0, |manifest| manifest.rows.cast_signed()),
-            notes,
+            first_subject: before.map_or(0, |before| before.rows.cast_signed()),
         })
+    }
+
+    /// The columns that a stored dataset has: [`Shape::conform`] is for its batches.
+    pub(super) fn stored(dataset: &DatasetManifest) -> Self {
+        Self {
+            columns: dataset.columns.clone(),
+            indices: Vec::new(),
+            subject: subject_of(&dataset.kind),
+            schema: dataset.schema(),
+            first_subject: 0,
+            notes: Vec::new(),
+        }
     }
 
     /// What the steward should know about the columns.
@@ -89,15 +97,33 @@ impl Shape {
         &self.columns
     }
 
-    pub(super) fn subject(&self) -> &ColumnName {
-        &self.subject
+    /// The index of a column.
+    pub(super) fn index_of(&self, name: &ColumnName) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == *name)
+    }
+
+    /// The index of the column that identifies the subject; `None` if each row is its own.
+    pub(super) fn key_column(&self) -> Option<usize> {
+        self.index_of(&self.subject).filter(|_| !self.subject.is_reserved())
     }
 
     pub(super) fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
-    /// The batch with the columns of the version.
+    /// The stored batch with the columns of the version. An older object may lack a column, or have text for one that got its type later: all
+    /// of its values are missing.
+    pub(super) fn conform(&self, batch: &RecordBatch) -> Result<RecordBatch, IngestError> {
+        let arrays = self.columns.iter().map(|column| {
+            let kind = data_type(column.kind);
+            let stored = batch.column_by_name(column.name.as_str());
+            let stored = stored.filter(|array| *array.data_type() == kind);
+            stored.map_or_else(|| new_null_array(&kind, batch.num_rows()), Arc::clone)
+        });
+        RecordBatch::try_new(self.schema(), arrays.collect()).map_err(|source| IngestError::Arrow { source })
+    }
+
+    /// The batch of a file with the columns of the version.
     pub(super) fn cast(&self, batch: &RecordBatch) -> Result<RecordBatch, IngestError> {
         let columns = self.columns.iter().zip(&self.indices);
         let arrays = columns
@@ -124,10 +150,25 @@ impl Shape {
     }
 }
 
+fn schema_of(columns: &[ColumnMeta]) -> SchemaRef {
+    let fields = columns.iter().map(ColumnMeta::field);
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The column that identifies the subject of a row; a reserved name if there is none, or each row is its own.
+#[expect(
+    clippy::expect_used,
+    reason = "by INVARIANT on SUBJECT_COLUMN: it follows the rule of names of columns"
+)]
+fn subject_of(kind: &DatasetKind) -> ColumnName {
+    subject_column(kind).unwrap_or_else(|| ColumnName::new(SUBJECT_COLUMN).expect("a valid name"))
+}
+
 fn found_columns(inspection: &Inspection) -> Result<Vec<Found>, InvalidName> {
     let mut found = Vec::new();
     if *inspection.subject() == Subject::Assigned {
         found.push(Found {
+            index: 0,
             meta: ColumnMeta {
                 name: ColumnName::new(SUBJECT_COLUMN)?,
                 kind: ColumnKind::Int,
@@ -138,6 +179,7 @@ fn found_columns(inspection: &Inspection) -> Result<Vec<Found>, InvalidName> {
     }
     for column in inspection.columns() {
         found.push(Found {
+            index: found.len(),
             meta: ColumnMeta {
                 name: ColumnName::new(&column.name)?,
                 kind: column.kind,
@@ -151,13 +193,14 @@ fn found_columns(inspection: &Inspection) -> Result<Vec<Found>, InvalidName> {
 
 /// The columns of the previous version, nullable if either side is, then the new ones, which have no values in the
 /// existing rows; or a description of every difference.
-fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Vec<ColumnMeta>, Vec<String>> {
+fn joined(before: &DatasetManifest, found: &[Found], subject: &ColumnName) -> Result<Vec<ColumnMeta>, Vec<String>> {
     let mut differences = Vec::new();
-    if before.subject != *subject {
+    let subject_before = subject_of(&before.kind);
+    if subject_before != *subject {
         differences.push(format!(
             "its subjects are {}, not {}",
             subject_label(subject),
-            subject_label(&before.subject)
+            subject_label(&subject_before)
         ));
     }
     for column in &before.columns {
@@ -209,7 +252,7 @@ fn fits(found: &Found, column: &ColumnMeta) -> bool {
 }
 
 /// The columns that got their type from these rows.
-fn notes(before: &Manifest, columns: &[ColumnMeta]) -> Vec<Note> {
+fn notes(before: &DatasetManifest, columns: &[ColumnMeta]) -> Vec<Note> {
     let was_untyped = |column: &&ColumnMeta| before.column(&column.name).is_some_and(ColumnMeta::is_untyped);
     let typed = columns.iter().filter(was_untyped).filter(|column| !column.empty);
     typed

@@ -99,7 +99,10 @@ fn a_manifest_must_be_signed_by_the_institution() {
         .0
         .datasets
         .manifests
-        .put(&key_of_manifest, forged.signed())
+        .put(
+            &key_of_manifest,
+            &Signed::from_bytes(forged.signed().as_bytes().to_vec()).unwrap(),
+        )
         .unwrap();
     let error = catalog.open_version(&people(), None).unwrap_err();
     let wrong = SignatureError::WrongSignature;

@@ -3,6 +3,7 @@
 use concordat_protocol::error_kind::Explain;
 use concordat_protocol::{ids::InstitutionId, schema::VersionNumber, text::Reason};
 
+use super::super::datasets::manifest_key;
 use super::*;
 
 impl TestNode {
@@ -24,6 +25,30 @@ impl TestNode {
         let _within = self.runtime.enter();
         self.catalog().erasures().erase(statement).unwrap()
     }
+}
+
+#[test]
+fn erasure_during_a_read_is_not_reported_as_damage() {
+    let node = TestNode::new();
+    node.import_text(PEOPLE, ImportMode::Create);
+    let datasets = &node.catalog().0.datasets;
+    let record = datasets.collection(&CollectionName::from(&people())).unwrap();
+    assert!(node.erase(&node.signed_statement()));
+    let erased = datasets.manifest(&record, record.current).unwrap_err();
+    assert_eq!(erased.kind(), ErrorKind::NotFound);
+    // Another dataset with its name is not the one that was read.
+    node.import_text(PEOPLE, ImportMode::Create);
+    let other = datasets.collection(&CollectionName::from(&people())).unwrap();
+    datasets
+        .manifests
+        .remove(&manifest_key(&people(), other.current))
+        .unwrap();
+    assert_eq!(
+        datasets.manifest(&record, record.current).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    let damaged = datasets.manifest(&other, other.current).unwrap_err();
+    assert!(matches!(damaged, CatalogError::ManifestMissing { .. }), "{damaged}");
 }
 
 #[test]
@@ -54,7 +79,7 @@ fn erasure_destroys_dataset_and_keys_and_keeps_statement() {
         .master
         .open_segment(MAIN_SEGMENT, &segment)
         .unwrap_err();
-    node.catalog().keys().open_keys(&record).err().unwrap();
+    node.catalog().keys().open_keys(&record.clone().into()).err().unwrap();
     assert!(!node.erase(&statement), "there is nothing to erase the second time");
     node.reopen(|objects| objects);
     assert_eq!(node.catalog().erasures().all().unwrap().len(), 1);

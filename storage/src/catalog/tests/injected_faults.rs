@@ -102,6 +102,91 @@ fn import_failing_at_any_write_keeps_the_old_version() {
 }
 
 #[test]
+fn keyed_import_failing_at_any_write_keeps_its_subjects() {
+    let keyed = |node: &TestNode, contents: &str, mode: ImportMode| {
+        let mut request = node.request(contents, mode);
+        request.options.subject = SubjectRule::Column("name".to_owned());
+        node.import(&request)
+    };
+    let subjects = |node: &TestNode| node.current().collection().manifest().subjects().clone();
+    let append = |node: &TestNode| keyed(node, "id,name,age\n7,Anna,4\n8,Carl,5\n", ImportMode::Append).map(drop);
+    let failed = at_every_write(
+        |node| drop(keyed(node, "id,name,age\n1,Anna,3\n2,Bela,3\n", ImportMode::Replace).unwrap()),
+        append,
+        ImportError::kind,
+        |node, done| {
+            if !done {
+                assert_eq!(node.current().manifest().version.get(), 2);
+                assert_eq!(subjects(node).count, 2);
+                append(node).unwrap();
+            }
+            let version = node.current();
+            assert_eq!(version.manifest().version.get(), 3);
+            let batches = node.read_stored(&version).unwrap();
+            assert_eq!(values(&batches, ORDINAL_COLUMN), ["0", "1", "0", "2"]);
+            assert!(matches!(subjects(node).changed, ChangedTable::Listed(object) if object.rows == 2));
+        },
+    );
+    assert!(failed >= 16, "{failed} writes failed");
+}
+
+#[test]
+fn index_failing_at_any_write_keeps_the_version() {
+    let prepare = |node: &TestNode| {
+        let mut request = node.request("id,name,age\n1,Anna,3\n2,Bela,3\n3,Anna,4\n", ImportMode::Replace);
+        request.options.subject = SubjectRule::Column("name".to_owned());
+        node.import(&request).unwrap();
+        node.sign_as_format_2();
+        node.collect_orphans();
+    };
+    let failed = at_every_write(
+        prepare,
+        |node| node.index().map(drop),
+        ImportError::kind,
+        |node, done| {
+            if !done {
+                assert_eq!(node.current().manifest().version.get(), 2);
+                assert!(!node.current().has_ordinals());
+                assert_eq!(node.object_files().len(), 2, "no object of it remained");
+                node.index().unwrap();
+            }
+            assert_eq!(node.current().manifest().version.get(), 3);
+            assert_eq!(node.ordinals(), [Some(0), Some(1), Some(0)]);
+            assert_eq!(node.current_ids(), ["1", "2", "3"]);
+        },
+    );
+    assert!(failed >= 10, "{failed} writes failed");
+}
+
+#[test]
+fn collection_failing_at_any_write_keeps_all_of_its_datasets() {
+    let name = |text: &str| DatasetName::new(text).unwrap();
+    for mode in [ImportMode::Append, ImportMode::Replace] {
+        let versions = |node: &TestNode| {
+            let opened = node.clinic();
+            let rows = |text: &str| opened.dataset(&name(text)).map(|dataset| dataset.rows);
+            (opened.manifest().version().get(), rows("person"), rows("visit"))
+        };
+        let work = |node: &TestNode| node.import_parts(node.two_parts(), mode).map(drop);
+        let failed = at_every_write(
+            |node| drop(node.import_parts(node.two_parts(), ImportMode::Create).unwrap()),
+            work,
+            ImportError::kind,
+            |node, done| {
+                if !done {
+                    assert_eq!(versions(node), (1, Some(2), Some(1)));
+                    assert_eq!(node.owners_of("visit"), [Some(1)]);
+                    work(node).unwrap();
+                }
+                let times = if mode == ImportMode::Append { 2 } else { 1 };
+                assert_eq!(versions(node), (2, Some(2 * times), Some(times)));
+            },
+        );
+        assert!(failed >= 20, "{failed} writes failed");
+    }
+}
+
+#[test]
 fn new_version_stands_if_the_old_one_cannot_be_removed() {
     at_every_write(
         |node| {

@@ -2,14 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use concordat_keys::{
-    Escrow, KeyError, KeyProvider, MasterKey, PseudonymKey, Recipient, RecoveryKey, fs::write_private,
-};
+use concordat_keys::{Escrow, KeyError, KeyProvider, MasterKey, PseudonymKey, Recipient, RecoveryKey};
 use concordat_protocol::error_kind::Explain;
-use concordat_protocol::{
-    ids::{KeyId, SegmentName},
-    schema::VersionNumber,
-};
+use concordat_protocol::ids::{KeyId, SegmentName};
 
 use super::*;
 use crate::catalog::CatalogError;
@@ -114,7 +109,7 @@ fn a_new_segment_key_wraps_its_datasets_and_touches_no_data() {
     let before = node.pseudonyms();
     assert_eq!(node.catalog().keys().rotate_segment(&main_segment()).unwrap(), 1);
     assert_eq!(node.object_files(), objects);
-    node.catalog().keys().open_keys(&record).err().unwrap();
+    node.catalog().keys().open_keys(&record.clone().into()).err().unwrap();
     node.reopen(|objects| objects);
     assert_eq!(node.ids(), ["1", "2", "3"]);
     assert_eq!(node.pseudonyms(), before, "pseudonyms do not change");
@@ -309,84 +304,6 @@ fn keys_may_be_rotated_but_not_discarded_during_an_import() {
     };
     node.import_watched(&created, &mut { rotate }).unwrap();
     node.catalog().open_version(&created.name, None).unwrap();
-}
-
-#[test]
-fn format_1_directory_is_migrated_with_data_and_pseudonyms() {
-    let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let path = dir.path().join("identity/master.key");
-    drop(MasterKey::create(&path, &secret()).unwrap());
-    make_format_1(&path);
-    let master_of_format_1 = fs::read(&path).unwrap();
-    let mut node = TestNode::new();
-    node.storage = Some(Storage::open(dir.path(), &secret()).unwrap());
-    node.dir = dir;
-    node.catalog().0.datasets.identities.put_institution(&key(1)).unwrap();
-    node.import_text(PEOPLE, ImportMode::Create);
-    node.import_text("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
-    let before = {
-        let record = node.catalog().datasets().show(&people()).unwrap();
-        let key = node.catalog().keys().open_keys(&record).unwrap().current;
-        let segment = node.catalog().keys().segment_key(&main_segment()).unwrap().unwrap();
-        let of_format_1 = segment.pseudonyms_of_format_1("people", &key).unwrap();
-        start_of_pseudonyms(
-            &segment
-                .open_pseudonyms("people", &of_format_1)
-                .unwrap()
-                .key(Some(&[7; 16])),
-        )
-    };
-    for _ in 0..2 {
-        migrate::write_format_1(node.catalog().datasets(), &people());
-        // The state of format 1 does not know the master key file.
-        crate::data_dir::forget_master_key_file(node.storage.as_ref().unwrap().meta()).unwrap();
-        node.storage = None;
-        fs::write(node.dir.path().join("identity/master.key"), &master_of_format_1).unwrap();
-        fs::remove_file(node.dir.path().join("format")).unwrap();
-        node.reopen(|objects| objects);
-        assert_eq!(node.ids(), ["1", "2", "3", "4"]);
-        assert_eq!(node.pseudonyms(), before);
-        assert_eq!(fs::read_to_string(node.dir.path().join("format")).unwrap(), "2\n");
-        assert_eq!(
-            node.catalog().datasets().show(&people()).unwrap().oldest,
-            VersionNumber::FIRST
-        );
-    }
-    node.catalog().keys().rotate_master().unwrap();
-    node.reopen(|objects| objects);
-    assert_eq!(node.ids(), ["1", "2", "3", "4"]);
-
-    node.storage = None;
-    fs::write(node.dir.path().join("format"), "3\n").unwrap();
-    let error = Storage::open(node.dir.path(), &secret()).unwrap_err();
-    assert!(
-        matches!(&error, StorageError::Format { found, .. } if found == "3"),
-        "{error}"
-    );
-}
-
-/// Replaces a master key file by one of format 1, which has no root keys. They are derived then, so this must be called before anything
-/// is sealed under them.
-fn make_format_1(path: &FsPath) {
-    let written = fs::read(path).unwrap();
-    let (body, _) = written.split_last_chunk::<32>().unwrap();
-    let ciborium::Value::Map(mut fields) = ciborium::from_reader(body).unwrap() else {
-        panic!("`master.key` is a map");
-    };
-    fields.retain(|(name, _)| ["version", "kdf", "wrapped"].contains(&name.as_text().unwrap()));
-    for (name, value) in &mut fields {
-        if name.as_text() == Some("version") {
-            assert_eq!(*value, ciborium::Value::from(2));
-            *value = ciborium::Value::from(1);
-        }
-    }
-    assert_eq!(fields.len(), 3);
-    let mut bytes = Vec::new();
-    ciborium::into_writer(&ciborium::Value::Map(fields), &mut bytes).unwrap();
-    let check = blake3::derive_key("concordat/1 master key checksum", &bytes);
-    bytes.extend_from_slice(&check);
-    write_private(path, &bytes).unwrap();
 }
 
 /// The public halves of two recovery keys, and their files as `age-keygen` writes them.

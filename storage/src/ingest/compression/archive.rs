@@ -24,8 +24,8 @@ use fields::Fields;
 
 /// Most bytes of a directory.
 const MAX_DIRECTORY: u64 = 4 * 1024 * 1024;
-/// Most files in a zip file.
-const MAX_MEMBERS: u64 = 10_000;
+/// Most files in an archive.
+pub(super) const MAX_MEMBERS: u64 = 10_000;
 /// Bytes of the last record, without its comment.
 const END: u64 = 22;
 /// Most bytes of its comment.
@@ -39,7 +39,7 @@ const ELSEWHERE: u64 = 0xffff_ffff;
 /// The bit of the flags that states that a file is encrypted.
 const ENCRYPTED: u64 = 1;
 
-/// Why a zip file cannot be read.
+/// Why an archive cannot be read.
 #[derive(Debug)]
 pub(crate) enum ArchiveError {
     /// The system fails.
@@ -49,10 +49,10 @@ pub(crate) enum ArchiveError {
 }
 
 impl ArchiveError {
-    /// It is not a whole zip file.
+    /// It is not a whole archive.
     pub(crate) const DAMAGED: Self = Self::Refused("it is damaged, incomplete or in several parts; get it again");
     /// It has more than [`MAX_MEMBERS`] files.
-    const TOO_MANY: Self =
+    pub(super) const TOO_MANY: Self =
         Self::Refused("it has more than 10,000 files; unpack it, and import the file that has the table");
     /// The file needs a password.
     const ENCRYPTED: Self = Self::Refused("it is encrypted; unpack it, and import the file in it");
@@ -91,6 +91,13 @@ pub(crate) struct Member {
     unpacked: u64,
     /// Where it begins.
     start: u64,
+}
+
+impl Member {
+    /// Its path, as it is stated.
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.name
+    }
 }
 
 impl Archive {

@@ -11,6 +11,7 @@ impl Explain for IngestError {
             Self::Read { .. }
             | Self::Interrupted { .. }
             | Self::RejectSink { .. }
+            | Self::Unpack { .. }
             | Self::Arrow { .. }
             | Self::Undecodable { .. } => ErrorKind::Internal,
             Self::NotAFile { .. }
@@ -23,6 +24,7 @@ impl Explain for IngestError {
             | Self::NeedsMemory { .. }
             | Self::NotOneFile { .. }
             | Self::Archive { .. }
+            | Self::Folder { .. }
             | Self::Spreadsheet { .. }
             | Self::SheetNotStated { .. }
             | Self::NoSuchSheet { .. }

@@ -11,6 +11,8 @@ use crate::subjects::{column::Column, row_hash::SipHash};
 pub(super) struct ObservedColumn {
     pub(super) index: usize,
     pub(super) name: String,
+    /// Whether a steward declared that it has codes of an open list.
+    pub(super) is_coded: bool,
     pub(super) observed: Observed,
 }
 

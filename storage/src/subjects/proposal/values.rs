@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::sample::Sample;
+use super::{
+    frequent::Frequent,
+    kept::{Kept, Listed},
+    sample::Sample,
+};
 use crate::subjects::row_hash::SipHash;
 
 /// Values of a column that are kept.
@@ -16,13 +20,6 @@ const MIN_SUBJECTS: usize = 8;
 /// The longest text that is listed. A label of a group is not longer, and longer texts are not codes.
 const MAX_LISTED_BYTES: usize = 128;
 
-/// A value that can be listed.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Listed {
-    Whole(i64),
-    Text(String),
-}
-
 /// The values of a column with the smallest keyed hashes.
 pub(super) struct Values {
     hash: SipHash,
@@ -31,20 +28,15 @@ pub(super) struct Values {
     /// Subjects that are kept of each value.
     subjects: usize,
     are_all: bool,
-}
-
-/// One value.
-struct Kept {
-    /// `None` for a text that is not listed.
-    value: Option<Listed>,
-    /// The smallest hashes of its subjects, ascending.
-    subjects: Vec<u64>,
+    frequent: Frequent,
 }
 
 /// The values of a column, as far as they are of subjects in the sample.
 pub(super) struct Counted {
     /// Those that enough subjects have, ascending.
     pub(super) common: Vec<Listed>,
+    /// The most frequent of those that enough subjects have, the most frequent one first.
+    pub(super) frequent: Vec<Listed>,
     /// How many there are, if all of them were kept.
     pub(super) number: Option<usize>,
     /// How many subjects a value has on average, counted up to a limit.
@@ -55,12 +47,14 @@ impl Values {
     pub(super) fn new(hash: SipHash, least: usize, columns: usize) -> Self {
         let subjects = least.max(MIN_SUBJECTS);
         let most = MAX_CELLS / columns.max(1).saturating_mul(subjects);
+        let most = most.clamp(MIN_VALUES, MAX_VALUES);
         Self {
             hash,
             kept: BTreeMap::new(),
-            most: most.clamp(MIN_VALUES, MAX_VALUES),
+            most,
             subjects,
             are_all: true,
+            frequent: Frequent::new(most / 4),
         }
     }
 
@@ -80,7 +74,8 @@ impl Values {
         });
     }
 
-    fn observe(&mut self, hash: u64, subject: u64, value: impl FnOnce() -> Option<Listed>) {
+    fn observe(&mut self, hash: u64, subject: u64, value: impl Fn() -> Option<Listed>) {
+        self.frequent.observe(hash, subject, self.subjects, &value);
         if let Some(kept) = self.kept.get_mut(&hash) {
             return kept.add(subject, self.subjects);
         }
@@ -91,11 +86,7 @@ impl Values {
             }
             self.kept.pop_last();
         }
-        let kept = Kept {
-            value: value(),
-            subjects: vec![subject],
-        };
-        self.kept.insert(hash, kept);
+        self.kept.insert(hash, Kept::new(value(), subject));
     }
 
     /// What was observed of the subjects in the sample.
@@ -112,21 +103,9 @@ impl Values {
         common.sort_unstable();
         Counted {
             common,
+            frequent: self.frequent.listed(subjects, least),
             number: self.are_all.then(|| usize::try_from(number).unwrap_or(usize::MAX)),
             subjects_each: f64::from(pairs) / f64::from(number.max(1)),
-        }
-    }
-}
-
-impl Kept {
-    /// A subject with a larger hash than those that are kept leaves the sample before them.
-    fn add(&mut self, subject: u64, most: usize) {
-        let Err(at) = self.subjects.binary_search(&subject) else {
-            return;
-        };
-        if at < most {
-            self.subjects.insert(at, subject);
-            self.subjects.truncate(most);
         }
     }
 }

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::subjects::{ColumnProposal, Proposals, ProposedLevels, ProposedRange, SubjectError};
 
-const LEAST: u32 = 10;
+pub(super) const LEAST: u32 = 10;
 
-fn proposals(batches: &[(RecordBatch, UInt32Array)]) -> Vec<ColumnProposal> {
+pub(super) fn proposals(batches: &[(RecordBatch, UInt32Array)]) -> Vec<ColumnProposal> {
     let schema = batches[0].0.schema();
     let mut proposals = Proposals::new(&key(), &schema, LEAST);
     for (batch, owners) in batches {
@@ -18,12 +18,12 @@ fn proposals(batches: &[(RecordBatch, UInt32Array)]) -> Vec<ColumnProposal> {
 }
 
 /// What is proposed for one column, each row of which is a subject.
-fn of_column(name: &str, array: ArrayRef) -> ColumnProposal {
+pub(super) fn of_column(name: &str, array: ArrayRef) -> ColumnProposal {
     let owners = UInt32Array::from_iter_values(0..u32::try_from(array.len()).unwrap());
     proposals(&[(batch(vec![(name, array)]), owners)]).remove(0)
 }
 
-fn of_wholes(name: &str, values: impl Iterator<Item = i64>) -> ColumnProposal {
+pub(super) fn of_wholes(name: &str, values: impl Iterator<Item = i64>) -> ColumnProposal {
     of_column(name, wholes(&values.map(Some).collect::<Vec<_>>()))
 }
 
@@ -35,7 +35,7 @@ fn of_texts(values: impl Iterator<Item = String>) -> ColumnProposal {
     )
 }
 
-fn range(low: f64, high: f64) -> Option<ProposedRange> {
+pub(super) fn range(low: f64, high: f64) -> Option<ProposedRange> {
     Some(ProposedRange { low, high })
 }
 
@@ -132,7 +132,12 @@ fn texts_are_listed_if_enough_subjects_have_them() {
         ProposedLevels::Texts(vec!["no".to_owned(), "yes".to_owned()])
     );
     let codes = of_texts((0..8_000).map(|row| format!("C{}", row % 400)));
-    assert_eq!(codes.levels, ProposedLevels::Codes, "more values than are listed");
+    let ProposedLevels::Codes { wholes, texts } = codes.levels else {
+        panic!("more values than are listed")
+    };
+    assert!(wholes.is_empty());
+    assert_eq!(texts.len(), 200);
+    assert!(texts.iter().all(|text| text.starts_with('C')));
     let long = of_texts((0..40).map(|row| if row % 2 == 0 { "x".repeat(200) } else { "y".to_owned() }));
     assert_eq!(long.levels, ProposedLevels::Texts(vec!["y".to_owned()]));
 }
@@ -172,6 +177,32 @@ fn nothing_is_proposed_for_names_and_numbers_of_rows() {
     let found = proposals(&[(batch(vec![("visit", wholes(&visits))]), owners)]);
     assert_eq!(found[0].levels, ProposedLevels::None);
     assert_eq!(found[0].range, None);
+}
+
+/// A declared list has the codes of enough subjects, whatever the column looks like; of a code of fewer nothing is known.
+#[test]
+fn declared_codes_are_listed_if_enough_subjects_have_them() {
+    let codes: Vec<Option<i64>> = (0..60)
+        .map(|row| Some(if row < 30 { row % 3 } else { 100 + row }))
+        .collect();
+    let rows = batch(vec![("condition", wholes(&codes))]);
+    let owners = UInt32Array::from_iter_values(0..60);
+    let of = |least: u32| {
+        let proposals = Proposals::new(&key(), &rows.schema(), least);
+        let mut proposals = proposals.with_codes(&[0]);
+        proposals.observe(&rows, &owners).unwrap();
+        let mut found = proposals.finish().remove(0);
+        if let ProposedLevels::Codes { wholes, .. } = &mut found.levels {
+            wholes.sort_unstable();
+        }
+        found
+    };
+    let listed = ProposedLevels::Codes {
+        wholes: vec![0, 1, 2],
+        texts: Vec::new(),
+    };
+    assert_eq!((of(10).levels, of(10).range), (listed, None));
+    assert_eq!(of(11).levels, ProposedLevels::None);
 }
 
 #[test]

@@ -10,17 +10,19 @@ use datafusion::logical_expr::{
 };
 
 use super::{
+    arithmetic::is_one,
     columns::{instance_of, unaliased},
     conditions::described,
     literals::{constant, label},
+    scaled::{Scaled, scalable, scale},
     state::{CellColumn, Frame, Lowering, Result, refused},
 };
 use crate::statistic::{
+    admitted::{COUNT, FIRST, LAST, MEDIAN, QUANTILES, QueryPart},
     block::Measured,
     forms::{Form, NotCountable},
     measure::{CellAggregate, Output},
     terms::Condition,
-    terms::Quantity,
 };
 
 /// What an aggregate of the query is computed from.
@@ -29,6 +31,12 @@ use crate::statistic::{
 pub(super) enum Computed {
     /// One aggregate of the cells.
     Cell(CellAggregate),
+    /// A multiple of one, and a constant.
+    Scaled {
+        of: CellAggregate,
+        by: Finite,
+        plus: Finite,
+    },
     /// The quotient of two.
     Quotient([CellAggregate; 2]),
 }
@@ -37,8 +45,25 @@ impl Computed {
     /// The aggregates of the cells.
     pub(super) fn cells(&self) -> &[CellAggregate] {
         match self {
-            Self::Cell(cell) => std::slice::from_ref(cell),
+            Self::Cell(cell) | Self::Scaled { of: cell, .. } => std::slice::from_ref(cell),
             Self::Quotient(cells) => cells,
+        }
+    }
+
+    /// The same with other filters.
+    pub(super) fn filtered(self, filter: &dyn Fn(&Condition) -> Condition) -> Self {
+        let changed = |cell: CellAggregate| {
+            let filter = filter(cell.filter());
+            cell.with_filter(filter)
+        };
+        match self {
+            Self::Cell(cell) => Self::Cell(changed(cell)),
+            Self::Scaled { of, by, plus } => Self::Scaled {
+                of: changed(of),
+                by,
+                plus,
+            },
+            Self::Quotient(cells) => Self::Quotient(cells.map(changed)),
         }
     }
 
@@ -47,6 +72,11 @@ impl Computed {
         let position = |wanted: &CellAggregate| cells.iter().position(|cell| cell == wanted);
         match self {
             Self::Cell(cell) => position(cell).map(CellColumn::Cell),
+            Self::Scaled { of, by, plus } => Some(CellColumn::Scaled {
+                of: position(of)?,
+                by: *by,
+                plus: *plus,
+            }),
             Self::Quotient([of, by]) => Some(CellColumn::Quotient {
                 of: position(of)?,
                 by: position(by)?,
@@ -58,7 +88,7 @@ impl Computed {
 /// An operand: rows that are one and rows that are zero or one, or a quantity of some rows.
 enum Operand {
     Flag { is: Condition, of: Condition },
-    Quantity { of: Quantity, filter: Condition },
+    Quantity { of: Scaled, filter: Condition },
 }
 
 /// What aggregates of one grouping have in common.
@@ -94,12 +124,10 @@ impl Lowering<'_> {
             return Err(refused(Form::Aggregate));
         }
         match func.name() {
-            "count" => self.counted(params, frame, cells),
-            "min" | "max" => Err(refused(Form::Extremes)),
+            COUNT => self.counted(params, frame, cells),
+            FIRST | LAST => Err(refused(Form::Extremes)),
             _ if params.distinct => Err(refused(Form::DistinctValues)),
-            name @ ("median" | "percentile_cont" | "approx_percentile_cont") => {
-                self.quantile(name, params, frame, cells)
-            }
+            name if QUANTILES.contains(&name) => self.quantile(name, params, frame, cells),
             name => self.moments(name, params, frame, cells),
         }
     }
@@ -116,7 +144,7 @@ impl Lowering<'_> {
         if params.distinct {
             let filter = self.subjects(operand, frame)?;
             return Ok(Computed::Cell(CellAggregate::Subjects {
-                filter: Condition::all(vec![cells.filter, filter]),
+                filter: self.known.where_true(Condition::all(vec![cells.filter, filter])),
             }));
         }
         let present = match operand {
@@ -199,9 +227,11 @@ impl Lowering<'_> {
                 let of = self.count(Condition::all(vec![is, of]), cells)?;
                 Ok(Computed::Quotient([of, by]))
             }
-            (Some(Operand::Quantity { of, filter }), None, output) => self.measured_of(of, None, output, filter, cells),
+            (Some(Operand::Quantity { of, filter }), None, output) => {
+                self.measured_of((of, None), output, filter, cells)
+            }
             (Some(Operand::Quantity { of, filter }), Some(Operand::Quantity { of: with, filter: also }), output) => {
-                self.measured_of(of, Some(with), output, Condition::all(vec![filter, also]), cells)
+                self.measured_of((of, Some(with)), output, Condition::all(vec![filter, also]), cells)
             }
             _ => Err(refused(Form::Measure)),
         }
@@ -209,28 +239,38 @@ impl Lowering<'_> {
 
     fn measured_of(
         &self,
-        of: Quantity,
-        with: Option<Quantity>,
+        operands: (Scaled, Option<Scaled>),
         output: Output,
         filter: Condition,
         cells: Cells<'_>,
     ) -> Result<Computed> {
+        let (of, with) = scalable(operands, output).ok_or_else(|| refused(Form::Measure))?;
         for operand in std::iter::once(&of).chain(&with) {
-            if self.known.range(operand).is_none() {
+            if self.known.range(&operand.of).is_none() {
                 return Err(NotCountable::NoRange {
-                    column: described(operand),
+                    column: described(&operand.of),
                 });
             }
         }
         if let Some(reason) = cells.by_subject {
             return Err(refused(reason));
         }
-        Ok(Computed::Cell(CellAggregate::Moments {
-            of,
-            with,
+        let (by, plus) = scale(output, &of, with.as_ref());
+        let cell = CellAggregate::Moments {
+            of: of.of,
+            with: with.map(|with| with.of),
             output,
-            filter: Condition::all(vec![cells.filter, filter]),
-        }))
+            filter: self.known.where_true(Condition::all(vec![cells.filter, filter])),
+        };
+        if is_one(by) && plus == 0.0 {
+            return Ok(Computed::Cell(cell));
+        }
+        let finite = |number: f64| Finite::new(number).map_err(|_| refused(Form::Literal));
+        Ok(Computed::Scaled {
+            of: cell,
+            by: finite(by)?,
+            plus: finite(plus)?,
+        })
     }
 
     fn quantile(
@@ -241,8 +281,8 @@ impl Lowering<'_> {
         cells: Cells<'_>,
     ) -> Result<Computed> {
         let (operand, at) = match (name, params.args.as_slice()) {
-            ("median", [operand]) => (operand, 0.5),
-            (_, [operand, at]) if name != "median" && is_ascending(params) => match constant(at)? {
+            (MEDIAN, [operand]) => (operand, 0.5),
+            (_, [operand, at]) if name != MEDIAN && is_ascending(params) => match constant(at)? {
                 Some(Value::Float(at)) => (operand, at.get()),
                 Some(Value::Int(at @ 0..=1)) => (operand, if at == 0 { 0.0 } else { 1.0 }),
                 Some(_) | None => return Err(refused(Form::Aggregate)),
@@ -254,13 +294,15 @@ impl Lowering<'_> {
         let Operand::Quantity { of, filter } = self.operand(operand, frame)? else {
             return Err(refused(Form::Measure));
         };
+        // The bands of the values in the other direction are others.
+        let of = of.into_quantity().ok_or_else(|| refused(Form::Measure))?;
         if self.known.range(&of).is_none() {
             return Err(NotCountable::NoRange { column: described(&of) });
         }
         if let Some(reason) = cells.by_subject {
             return Err(refused(reason));
         }
-        let filter = Condition::all(vec![cells.filter, filter]);
+        let filter = self.known.where_true(Condition::all(vec![cells.filter, filter]));
         Ok(Computed::Cell(CellAggregate::Quantile { of, at, filter }))
     }
 
@@ -269,7 +311,7 @@ impl Lowering<'_> {
         if let Some(reason) = cells.by_subject {
             return Err(refused(reason));
         }
-        let filter = Condition::all(vec![cells.filter, present]);
+        let filter = self.known.where_true(Condition::all(vec![cells.filter, present]));
         Ok(match cells.measured {
             Measured::Rows(dataset) if !self.known.is_unique(dataset) => CellAggregate::Rows { filter },
             Measured::Rows(_) | Measured::Subjects => CellAggregate::Subjects { filter },
@@ -279,6 +321,12 @@ impl Lowering<'_> {
     /// The operand of an aggregate of values.
     fn operand(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<Operand> {
         let expression = unaliased(expression);
+        self.within(QueryPart::Operand, expression, |lowering| {
+            lowering.operand_of(expression, frame)
+        })
+    }
+
+    fn operand_of(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<Operand> {
         if let Expr::Case(case) = expression {
             return self.case_operand(case, frame);
         }
@@ -286,11 +334,14 @@ impl Lowering<'_> {
         if sum.dates != 0.0 {
             return Err(refused(Form::Measure));
         }
-        let of = self.single(&sum).or_else(|| self.linear(&sum));
-        let of = of.ok_or_else(|| refused(Form::Measure))?;
-        if self.known.is_flag(&of) {
-            let is = self.test(of.clone(), &Comparison::Equal(Value::Int(1)))?;
-            let of = self.test(of, &Comparison::IsNotNull)?;
+        let of = self.scaled(&sum).ok_or_else(|| refused(Form::Measure))?;
+        if self.known.is_flag(&of.of) {
+            // A multiple of a flag would be a second figure of the same rows.
+            if !of.is_plain() {
+                return Err(refused(Form::Measure));
+            }
+            let is = self.test(of.of.clone(), &Comparison::Equal(Value::Int(1)))?;
+            let of = self.test(of.of, &Comparison::IsNotNull)?;
             return Ok(Operand::Flag { is, of });
         }
         Ok(Operand::Quantity {

@@ -7,7 +7,7 @@ use concordat_protocol::{
     collection::Contents,
     ids::{ColumnName, DatasetName},
     schema::ColumnKind,
-    scope::{Finite, Value},
+    scope::Value,
 };
 use datafusion::{
     arrow::datatypes::DataType,
@@ -22,7 +22,6 @@ use super::{
     state::{Component, Frame, Instance, Lowering, Result, refused},
 };
 use crate::statistic::{
-    encoding::cbor,
     forms::Form,
     paths::{ColumnPath, Row},
     terms::{Day, Quantity, SubjectValue},
@@ -116,6 +115,7 @@ impl Lowering<'_> {
         reason = "an expression that is not listed is refused"
     )]
     fn sum_of(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<Sum> {
+        self.admitted(expression)?;
         if let Some(days) = interval(expression) {
             return Ok(Sum::constant(f64::from(days), true));
         }
@@ -262,64 +262,6 @@ impl Lowering<'_> {
             self.kind(dataset, column),
             Some(ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc)
         )
-    }
-
-    /// A sum that is one quantity; `None` if it is another one.
-    pub(super) fn single(&self, sum: &Sum) -> Option<Quantity> {
-        match sum.terms.as_slice() {
-            [(factor, Part::Number(of))] if is_one(*factor) && sum.plus == 0.0 => Some(of.clone()),
-            [(factor, Part::Date(day, _))] if is_one(*factor) && sum.plus == 0.0 => Some(day.quantity()),
-            [a, b] => self.pair(a, b, sum).filter(|_| sum.plus == 0.0),
-            _ => None,
-        }
-    }
-
-    /// The difference of two dates or of two years.
-    pub(super) fn pair(&self, a: &(f64, Part), b: &(f64, Part), sum: &Sum) -> Option<Quantity> {
-        if sum.dates != 0.0 {
-            return None;
-        }
-        let (positive, negative) = if is_one(a.0) && is_one(-b.0) {
-            (&a.1, &b.1)
-        } else if is_one(b.0) && is_one(-a.0) {
-            (&b.1, &a.1)
-        } else {
-            return None;
-        };
-        match (positive, negative) {
-            (Part::Date(to, exact), Part::Date(from, also)) => {
-                let of_days = ![exact, also].iter().any(|exactness| **exactness == Exactness::Time);
-                of_days.then(|| Quantity::Days {
-                    from: from.clone(),
-                    to: to.clone(),
-                })
-            }
-            (Part::Year(at), Part::Number(Quantity::Column(born)) | Part::Year(Day::Column(born))) => {
-                let is_of_subject = self.known.is_unique(born.dataset());
-                is_of_subject.then(|| Quantity::Age {
-                    born: born.clone(),
-                    at: at.clone(),
-                })
-            }
-            _ => None,
-        }
-    }
-
-    /// A sum as it is measured; `None` if it is not a sum of columns.
-    pub(super) fn linear(&self, sum: &Sum) -> Option<Quantity> {
-        let mut terms: Vec<(Finite, ColumnPath)> = Vec::new();
-        for (factor, part) in &sum.terms {
-            let Part::Number(Quantity::Column(path)) = part else {
-                return None;
-            };
-            if terms.iter().any(|(_, known)| known == path) {
-                return None;
-            }
-            terms.push((Finite::new(*factor).ok()?, path.clone()));
-        }
-        terms.sort_by_cached_key(|(_, path)| cbor(path));
-        let plus = Finite::new(sum.plus).ok()?;
-        (!terms.is_empty()).then_some(Quantity::Linear { terms, plus })
     }
 }
 

@@ -60,6 +60,9 @@ impl Lowering<'_> {
         outer: Option<&Component>,
         preferred: &BTreeSet<usize>,
     ) -> Result<Attached> {
+        if !relation.numbered.is_empty() {
+            return Err(refused(Form::WindowBelow));
+        }
         let own: BTreeSet<usize> = relation.instances.iter().copied().collect();
         let mut attached = Attached {
             main: Component::default(),
@@ -82,10 +85,12 @@ impl Lowering<'_> {
         let mut tables: BTreeSet<usize> = own.iter().copied().filter(|id| self.rows(*id).is_some()).collect();
         if let Some(root) = self.best_root(&tables, &relation.optional, &edges, preferred) {
             attached.main = self.component(root, &mut tables, &edges);
+            shorten(&mut attached.main, &relation.optional);
         }
         attached.main.same = self.same_subject(attached.main.root.or_else(|| own.first().copied()), &edges);
         while let Some(root) = self.next_events(&tables, &attached.main, &edges) {
             let mut events = self.component(root, &mut tables, &edges);
+            shorten(&mut events, &relation.optional);
             events.same.clone_from(&attached.main.same);
             attached.events.push(events);
         }
@@ -284,7 +289,7 @@ impl Lowering<'_> {
         for (events, conditions) in attached.events.iter().zip(of_events) {
             parts.push(self.events(events, &attached.main, &conditions, &relation.optional)?);
         }
-        Ok(Condition::all(parts))
+        Ok(self.known.where_true(Condition::all(parts)))
     }
 
     /// Whether the subject has an event in a further dataset.
@@ -307,7 +312,7 @@ impl Lowering<'_> {
         }
         let of = Box::new(EventSet {
             dataset,
-            rows: Condition::all(rows),
+            rows: self.known.where_true(Condition::all(rows)),
         });
         Ok(Condition::Events { of, exist: true })
     }
@@ -334,5 +339,25 @@ impl Lowering<'_> {
             parts.push(present.ok_or_else(|| refused(Form::Join))?);
         }
         Ok(parts)
+    }
+}
+
+/// The subject's own row of a dataset is reached in one step, also if the text joins it to another own row. Only a row that may be missing
+/// stays a step of its own.
+fn shorten(component: &mut Component, optional: &BTreeSet<usize>) {
+    let places = component.places.iter();
+    let may_be_missing: Vec<Vec<Step>> = places
+        .filter(|(id, _)| optional.contains(id))
+        .map(|(_, steps)| steps.clone())
+        .collect();
+    for steps in component.places.values_mut() {
+        let own = steps.iter().take_while(|step| matches!(step, Step::Subject(_)));
+        let own = own.count();
+        let is_missing = |length: &usize| {
+            let through = steps.get(..*length).unwrap_or_default();
+            may_be_missing.iter().any(|known| known == through)
+        };
+        let kept = (1..own).find(is_missing).unwrap_or(own);
+        steps.drain(..kept.saturating_sub(1));
     }
 }

@@ -1,7 +1,7 @@
 //! Conditions: every form of expression that has a truth value, one by one.
 
 use concordat_protocol::{
-    collection::{Comparison, DatasetKind, Levels},
+    collection::{CodeKind, Comparison, DatasetKind, Levels},
     schema::ColumnKind,
     scope::Value,
 };
@@ -16,13 +16,15 @@ use datafusion::{
 use super::{
     arithmetic::{Exactness, Part, Sum, is_one},
     columns::{instance_of, unaliased},
-    literals::{constant, first_of_month, number, whole},
+    literals::{constant, first_of_month, label, number, whole},
+    quantities::Pair,
     state::{Frame, Instance, Lowering, Result, refused},
 };
 use crate::statistic::{
+    admitted::QueryPart,
     block::at_most,
     forms::{Form, NotCountable},
-    paths::ColumnPath,
+    paths::{ColumnPath, Row},
     terms::Quantity,
     terms::{Condition, ReferenceTest},
 };
@@ -36,7 +38,12 @@ impl Lowering<'_> {
     /// A condition on a row.
     pub(super) fn condition(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<Condition> {
         self.count_conditions(1)?;
-        self.deeper(|lowering| lowering.condition_of(unaliased(expression), frame))
+        let expression = unaliased(expression);
+        self.deeper(|lowering| {
+            lowering.within(QueryPart::Condition, expression, |lowering| {
+                lowering.condition_of(expression, frame)
+            })
+        })
     }
 
     #[expect(
@@ -53,6 +60,10 @@ impl Lowering<'_> {
                 } else {
                     Condition::any(parts)
                 })
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_distinction(*op) => {
+                let same = self.same(left, right, frame)?;
+                Ok(negated_if(same, *op == Operator::IsDistinctFrom))
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.compared(left, *op, right, frame),
             Expr::Not(inner) => Ok(self.condition(inner, frame)?.negation()),
@@ -154,13 +165,14 @@ impl Lowering<'_> {
         }
         let sum = self.sum(inner, frame)?;
         let of = self.single(&sum).ok_or_else(|| refused(Form::Expression))?;
-        self.test(of, &Comparison::IsNull)
+        let present = self.known.present(of).ok_or_else(|| refused(Form::Expression))?;
+        Ok(present.negation())
     }
 
-    /// Whether the subject is in a derived table, for the key of the subject in it.
+    /// Whether the subject is in a derived table, for the key of the subject in it, or of its rows.
     pub(super) fn events_of(&self, column: &Column, frame: &Frame<'_>) -> Option<Condition> {
         let id = instance_of(column)?;
-        let is_key = self.is_subject(&Expr::Column(column.clone()));
+        let is_key = self.has_events_where_present(column);
         match self.instances.get(id)? {
             Instance::PerSubject { of, .. } if is_key && frame.this.same.contains(&id) => Some(Condition::Events {
                 of: Box::new(of.clone()),
@@ -168,6 +180,21 @@ impl Lowering<'_> {
             }),
             Instance::PerSubject { .. } | Instance::Rows(_) => None,
         }
+    }
+
+    /// `IS NOT DISTINCT FROM` a constant, which is true or false for missing values too.
+    fn same(&mut self, left: &Expr, right: &Expr, frame: &Frame<'_>) -> Result<Condition> {
+        for (plain, other) in [(left, right), (right, left)] {
+            match label(other)? {
+                Some(None) => return self.missing(plain, frame),
+                Some(Some(_)) => {
+                    let equal = self.compared(plain, Operator::Eq, other, frame)?;
+                    return self.known.is_true(equal).ok_or_else(|| refused(Form::Expression));
+                }
+                None => {}
+            }
+        }
+        Err(refused(Form::Comparison))
     }
 
     /// A comparison of two expressions.
@@ -184,8 +211,30 @@ impl Lowering<'_> {
                 return Err(refused(Form::Expression));
             }
         }
+        if let Some(other) = self.other_row(left, op, right, frame) {
+            return Ok(other);
+        }
         let difference = self.sum(left, frame)?.minus(self.sum(right, frame)?)?;
         self.compared_with_zero(&difference, op)
+    }
+
+    /// Whether an event is another row than the row around it: their keys are not equal.
+    fn other_row(&self, left: &Expr, op: Operator, right: &Expr, frame: &Frame<'_>) -> Option<Condition> {
+        let (Expr::Column(left), Operator::NotEq, Expr::Column(right)) = (unaliased(left), op, unaliased(right)) else {
+            return None;
+        };
+        let (Ok(Quantity::Column(left)), Ok(Quantity::Column(right))) =
+            (self.quantity_of(left, frame), self.quantity_of(right, frame))
+        else {
+            return None;
+        };
+        let (key, around) = if left.row() == Row::This {
+            (left, right)
+        } else {
+            (right, left)
+        };
+        let is_key = self.known.distinguishes_rows(key.dataset(), key.column());
+        (is_key && key.outer()? == around).then_some(Condition::OtherRow { key, is_other: true })
     }
 
     /// A sum compared with zero, solved for its only quantity.
@@ -197,8 +246,12 @@ impl Lowering<'_> {
                 self.compared_part(part, op, sum.plus, -sum.dates)
             }
             [a, b] => {
-                let of = self.pair(a, b, sum).ok_or_else(|| refused(Form::Comparison))?;
-                self.test(of, &comparison(op, number(-sum.plus)?)?)
+                let Pair { of, is_negative } = self.pair(a, b, sum).ok_or_else(|| refused(Form::Comparison))?;
+                if !is_negative {
+                    return self.test(of, &comparison(op, number(-sum.plus)?)?);
+                }
+                let op = op.swap().ok_or_else(|| refused(Form::Expression))?;
+                self.test(of, &comparison(op, number(sum.plus)?)?)
             }
             [] | [_] => Err(refused(Form::Expression)),
             _ => Err(refused(Form::Comparison)),
@@ -260,36 +313,48 @@ impl Lowering<'_> {
     }
 
     fn like(&mut self, like: &Like, frame: &Frame<'_>) -> Result<Condition> {
+        let (operand, is_lower) = lowered(&like.expr);
         let (Expr::Column(column), Some(Value::Text(pattern)), None) =
-            (unaliased(&like.expr), constant(&like.pattern)?, like.escape_char)
+            (operand, constant(&like.pattern)?, like.escape_char)
         else {
             return Err(refused(Form::Pattern));
         };
         at_most(pattern.len(), MAX_PATTERN, "bytes in a pattern")?;
+        // Lower case is compared with lower case, as any case is, if the pattern has no letter that has another one.
+        if is_lower {
+            self.admitted(unaliased(&like.expr))?;
+        }
+        if is_lower && !(pattern.is_ascii() && pattern == pattern.to_ascii_lowercase()) {
+            return Err(refused(Form::Pattern));
+        }
+        let any_case = like.case_insensitive || is_lower;
         let of = self.quantity_of(column, frame)?;
+        let prefix = pattern
+            .strip_suffix('%')
+            .filter(|prefix| !any_case && !prefix.contains(['%', '_', '\\']));
         if let Quantity::Column(path) = &of
-            && self.known.is_open(path)
+            && (self.known.is_open(path) || (prefix.is_none() && self.lists_texts(path)))
             && !pattern.contains('\\')
         {
             return Ok(Condition::Reference {
                 of: path.clone(),
-                test: ReferenceTest::Like {
-                    pattern,
-                    any_case: like.case_insensitive,
-                },
+                test: ReferenceTest::Like { pattern, any_case },
                 negated: like.negated,
             });
         }
-        let prefix = pattern
-            .strip_suffix('%')
-            .filter(|prefix| !prefix.contains(['%', '_', '\\']));
-        match prefix.filter(|_| !like.case_insensitive) {
+        match prefix {
             Some(prefix) => {
                 let test = self.test(of, &Comparison::Prefix(prefix.to_owned()))?;
                 Ok(negated_if(test, like.negated))
             }
             None => Err(refused(Form::Pattern)),
         }
+    }
+
+    /// Whether a column has an open list of texts: a condition may name any of them, so that it may also name all that match a pattern.
+    fn lists_texts(&self, path: &ColumnPath) -> bool {
+        let levels = self.known.levels(&Quantity::Column(path.clone()));
+        matches!(levels, Levels::Codes(codes) if codes.kind() == CodeKind::Text)
     }
 
     /// Whether a dataset is a reference dataset or has subjects: all others are refused before.
@@ -305,6 +370,16 @@ impl Lowering<'_> {
     }
 }
 
+/// The operand of `lower`, and whether there is one.
+fn lowered(expression: &Expr) -> (&Expr, bool) {
+    if let Expr::ScalarFunction(function) = unaliased(expression)
+        && let ("lower", [operand]) = (function.func.name(), function.args.as_slice())
+    {
+        return (unaliased(operand), true);
+    }
+    (unaliased(expression), false)
+}
+
 /// The operands of a chain of one operator, which may be long.
 #[expect(clippy::wildcard_enum_match_arm, reason = "other expressions are not a chain")]
 fn operands(expression: &Expr, joining: Operator) -> Vec<&Expr> {
@@ -317,6 +392,11 @@ fn operands(expression: &Expr, joining: Operator) -> Vec<&Expr> {
         }
     }
     parts
+}
+
+/// Whether an operator compares missing values too.
+const fn is_distinction(op: Operator) -> bool {
+    matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
 }
 
 fn negated_if(condition: Condition, negated: bool) -> Condition {

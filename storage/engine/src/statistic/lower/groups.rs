@@ -1,7 +1,7 @@
 //! Groups: columns with levels, `CASE`, bands of numbers, and parts of dates.
 
 use concordat_protocol::{
-    collection::{AtomSet, Levels},
+    collection::{AtomId, AtomSet, Codes, Comparison, LISTED_LEVEL, Levels, ListedValues},
     ids::LevelName,
     scope::Value,
 };
@@ -15,25 +15,32 @@ use super::{
     state::{Frame, Lowering, Result, refused},
 };
 use crate::statistic::{
+    admitted::QueryPart,
     forms::{Form, NotCountable},
     measure::Group,
-    paths::ColumnPath,
+    paths::{ColumnPath, Step},
     terms::{Condition, Quantity, ReferenceTest},
 };
 
 /// The level that groups use where a column has one: it is coarser than what conditions distinguish.
 const BAND: &str = "band";
-/// The level of an open list that groups use.
-const LISTED: &str = "listed";
+/// The years whose days are points in time of any unit: a label that is none would be shown as missing.
+const TIMES: std::ops::RangeInclusive<i64> = 1_678..=2_261;
 
 impl Lowering<'_> {
     /// One column of groups, of rows that meet `rows`.
+    pub(super) fn group(&mut self, expression: &Expr, frame: &Frame<'_>, rows: &Condition) -> Result<Group> {
+        let expression = unaliased(expression);
+        self.within(QueryPart::Group, expression, |lowering| {
+            lowering.group_of(expression, frame, rows)
+        })
+    }
+
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "an expression that is not listed is refused"
     )]
-    pub(super) fn group(&mut self, expression: &Expr, frame: &Frame<'_>, rows: &Condition) -> Result<Group> {
-        let expression = unaliased(expression);
+    fn group_of(&mut self, expression: &Expr, frame: &Frame<'_>, rows: &Condition) -> Result<Group> {
         match expression {
             Expr::Column(_) if self.is_subject(expression) => Err(refused(Form::SubjectGroup)),
             Expr::Column(column) => self.levels_group(self.quantity_of(column, frame)?, rows),
@@ -77,7 +84,7 @@ impl Lowering<'_> {
                     let of = path.clone();
                     return Ok(Group::Codes { of, codes, shown: None });
                 }
-                Some(has(LISTED).ok_or_else(|| refused(Form::OpenCodes))?)
+                Some(has(LISTED_LEVEL).ok_or_else(|| refused(Form::OpenCodes))?)
             }
         };
         Ok(Group::Levels {
@@ -100,12 +107,54 @@ impl Lowering<'_> {
         }
         let code = name.linked_by().ok_or_else(|| refused(Form::OpenCodes))?;
         let of = Quantity::Column(code.clone());
-        let codes = codes_of(&of, rows).or_else(|| listed_codes(&self.known.levels(&of)));
+        let codes = codes_of(&of, rows);
+        if let Levels::Codes(known) = self.known.levels(&of)
+            && let Some(named) = names_in(&known, name)
+        {
+            return self.by_name(of, named, codes.as_deref());
+        }
+        let codes = codes.or_else(|| listed_codes(&self.known.levels(&of)));
         Ok(Group::Codes {
             of: code,
             codes: codes.ok_or_else(|| refused(Form::OpenCodes))?,
             shown: Some(name.clone()),
         })
+    }
+
+    /// The names of codes, as they are declared: of those that a condition names, or of all that are listed, with all other codes together.
+    fn by_name(&self, of: Quantity, named: &ListedValues, codes: Option<&[Value]>) -> Result<Group> {
+        let mut sets = Vec::new();
+        for listed in named.iter() {
+            if codes.is_none_or(|codes| codes.contains(&listed.value)) {
+                let label = Value::Text(listed.label.to_string());
+                sets.push((Some(label), self.atoms(&of, vec![listed.value.clone()])?));
+            }
+        }
+        if let Some(codes) = codes {
+            // Of a code without a declared name it is not known which group it is in.
+            let is_named = |code: &Value| named.iter().any(|listed| listed.value == *code);
+            return if codes.iter().all(is_named) {
+                buckets(of, sets, None)
+            } else {
+                Err(refused(Form::OpenCodes))
+            };
+        }
+        let missing = self
+            .known
+            .levels(&of)
+            .all()
+            .with_null(true)
+            .complement()
+            .with_null(true);
+        sets.push((None, missing));
+        let others = Levels::Values(named.clone()).label(&AtomId::Listed(named.atoms().saturating_sub(1)));
+        buckets(of, sets, others.map(Value::Text))
+    }
+
+    /// The atoms of these values.
+    fn atoms(&self, of: &Quantity, values: Vec<Value>) -> Result<AtomSet> {
+        let test = self.known.levels(of).decide(&Comparison::In(values));
+        Ok(test.map_err(|_| refused(Form::OpenCodes))?.passing().clone())
     }
 
     /// True, false and neither.
@@ -115,7 +164,7 @@ impl Lowering<'_> {
             (condition.clone(), Some(Value::Bool(true))),
             (condition.negation(), Some(Value::Bool(false))),
         ];
-        self.cases(cases, None)
+        Self::cases(self.where_true(cases), None)
     }
 
     fn case_group(&mut self, case: &Case, frame: &Frame<'_>) -> Result<Group> {
@@ -140,7 +189,17 @@ impl Lowering<'_> {
             None => None,
             Some(rest) => label(rest)?.ok_or_else(|| refused(Form::Labels))?,
         };
-        self.cases(cases, rest)
+        // The column has the type of the first label, in which one of another kind would be missing.
+        let labels = cases.iter().map(|(_, label)| label).chain([&rest]).flatten();
+        if !are_of_one_kind(labels) {
+            return Err(refused(Form::Labels));
+        }
+        Self::cases(self.where_true(cases), rest)
+    }
+
+    fn where_true(&self, cases: Cases) -> Cases {
+        let plain = |(condition, label)| (self.known.where_true(condition), label);
+        cases.into_iter().map(plain).collect()
     }
 
     /// The first condition that is true: buckets if all are about one quantity.
@@ -148,7 +207,8 @@ impl Lowering<'_> {
         clippy::wildcard_enum_match_arm,
         reason = "other conditions name no codes and are about no single quantity"
     )]
-    fn cases(&self, cases: Vec<(Condition, Option<Value>)>, rest: Option<Value>) -> Result<Group> {
+    fn cases(cases: Cases, rest: Option<Value>) -> Result<Group> {
+        let (cases, rest) = reached(cases, rest);
         let of = cases.iter().find_map(|(condition, _)| match condition {
             Condition::Test(of, _) => Some(of.clone()),
             _ => None,
@@ -156,15 +216,9 @@ impl Lowering<'_> {
         let Some(of) = of else {
             return Ok(Group::Cases { cases, rest });
         };
-        let everything = self.known.levels(&of).all().with_null(true);
-        let sets = cases.iter().map(|(condition, label)| {
-            let atoms = match condition {
-                Condition::All => everything.clone(),
-                Condition::Never => everything.complement(),
-                Condition::Test(about, test) if *about == of => test.passing().clone(),
-                _ => return None,
-            };
-            Some((label.clone(), atoms))
+        let sets = cases.iter().map(|(condition, label)| match condition {
+            Condition::Test(about, test) if *about == of => Some((label.clone(), test.passing().clone())),
+            _ => None,
         });
         match sets.collect::<Option<Vec<_>>>() {
             Some(sets) => buckets(of, sets, rest),
@@ -192,14 +246,15 @@ impl Lowering<'_> {
             ("date_part", [part, date]) => {
                 let part = date_part(part)?;
                 let (day, _) = self.date(date, frame)?;
-                self.part_group(day.quantity(), &part)
+                self.part_group(day.quantity(), &part, rows)
             }
             ("date_trunc", [part, date]) => {
                 let part = date_part(part)?;
                 let (day, _) = self.date(date, frame)?;
                 let of = day.quantity();
                 let months = months_of(&part).ok_or_else(|| refused(Form::Group))?;
-                let spans = self.months(&of, months, true, &|first, _, _| Some(Value::Date(first)))?;
+                let label = |first: i32, year: i64, _: i64| TIMES.contains(&year).then_some(Value::Date(first));
+                let spans = self.months(&of, months, true, &label)?;
                 self.spans_group(of, spans, true)
             }
             _ => match self.band(&Expr::ScalarFunction(function.clone()), frame)? {
@@ -210,13 +265,52 @@ impl Lowering<'_> {
     }
 
     /// The year, quarter or month of a date.
-    fn part_group(&self, of: Quantity, part: &str) -> Result<Group> {
+    fn part_group(&self, of: Quantity, part: &str, rows: &Condition) -> Result<Group> {
         let months = months_of(part).ok_or_else(|| refused(Form::Group))?;
-        let is_year = part == "year";
-        let label = |_: i32, year: i64, at: i64| Some(Value::Int(if is_year { year } else { at.saturating_add(1) }));
-        let spans = self.months(&of, months, is_year, &label)?;
-        self.spans_group(of, spans, is_year)
+        if part == "year" {
+            let label = |_: i32, year: i64, _: i64| Some(Value::Int(year));
+            let spans = self.months(&of, months, true, &label)?;
+            return self.spans_group(of, spans, true);
+        }
+        let label = |_: i32, _: i64, at: i64| Some(Value::Int(at.saturating_add(1)));
+        let spans = self.months(&of, months, false, &label)?;
+        self.closed_group(of, spans, rows)
     }
+}
+
+/// Whether labels are values of one kind.
+fn are_of_one_kind<'v>(labels: impl Iterator<Item = &'v Value>) -> bool {
+    let mut kinds = labels.map(Value::kind);
+    let first = kinds.next();
+    kinds.all(|kind| Some(kind) == first)
+}
+
+/// Conditions with labels.
+type Cases = Vec<(Condition, Option<Value>)>;
+
+/// The cases that rows can be in, and the label of all others: neighbors with one label are one, and what is always true is the rest.
+fn reached(cases: Cases, mut rest: Option<Value>) -> (Cases, Option<Value>) {
+    let mut found: Cases = Vec::new();
+    for (condition, label) in cases {
+        let condition = condition.where_true();
+        if condition == Condition::Never {
+            continue;
+        }
+        match found.last_mut() {
+            Some((before, known)) if *known == label => {
+                *before = Condition::any(vec![before.clone(), condition]).where_true();
+            }
+            Some(_) | None => found.push((condition, label)),
+        }
+    }
+    if let Some(at) = found.iter().position(|(condition, _)| *condition == Condition::All) {
+        let everything = found.split_off(at).into_iter().next();
+        rest = everything.and_then(|(_, label)| label);
+    }
+    while found.last().is_some_and(|(_, label)| *label == rest) {
+        found.pop();
+    }
+    (found, rest)
 }
 
 /// The codes that a condition on the column names.
@@ -258,9 +352,19 @@ fn named_by_condition(name: &ColumnPath, rows: &Condition) -> Option<Group> {
     })
 }
 
+/// The declared names of codes, if they are those in this column of a reference dataset.
+fn names_in<'c>(codes: &'c Codes, name: &ColumnPath) -> Option<&'c ListedValues> {
+    let Some(Step::Link(link)) = name.via().last() else {
+        return None;
+    };
+    let of = codes.names()?;
+    let is_name = of.dataset == *name.dataset() && of.name == *name.column() && of.code == link.key;
+    codes.named().filter(|_| is_name)
+}
+
 /// The codes that levels list.
 fn listed_codes(levels: &Levels) -> Option<Vec<Value>> {
-    let level = LevelName::new(LISTED).ok()?;
+    let level = LevelName::new(LISTED_LEVEL).ok()?;
     let coarser = levels.level(&level);
     let Levels::Values(values) = coarser.as_ref().unwrap_or(levels) else {
         return None;
@@ -279,5 +383,7 @@ const fn is_truth(op: Operator) -> bool {
             | Operator::LtEq
             | Operator::Gt
             | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
     )
 }

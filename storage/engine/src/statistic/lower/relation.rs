@@ -52,7 +52,7 @@ impl Lowering<'_> {
             LogicalPlan::Filter(filter) => {
                 let mut relation = lowering.relation(&filter.input)?;
                 let bound = lowering.bound(&filter.predicate, filter.input.schema(), &relation.columns)?;
-                relation.conjuncts.extend(conjuncts(bound.expr));
+                lowering.require(&mut relation, conjuncts(bound.expr))?;
                 Ok(relation)
             }
             LogicalPlan::Join(join) => lowering.join(join),
@@ -68,7 +68,7 @@ impl Lowering<'_> {
             LogicalPlan::Aggregate(aggregate) => lowering.values_of_subjects(aggregate),
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => lowering.relation(&sort.input),
             LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => Err(refused(Form::LimitBelow)),
-            LogicalPlan::Window(_) => Err(refused(Form::WindowBelow)),
+            LogicalPlan::Window(window) => lowering.numbered(window),
             LogicalPlan::Union(_) => Err(refused(Form::SetOperation)),
             _ => Err(refused(Form::Operator)),
         })
@@ -158,12 +158,12 @@ impl Lowering<'_> {
             return Err(refused(Form::LeftJoin));
         };
         on.push(edge.clone());
-        if conditions.is_empty() {
+        if conditions.is_empty() && !self.meets_several(edge, *right) {
             return Ok(());
         }
         self.events_on_the_right(*right, conditions)?;
         // Rows of one subject meet several events, so that only subjects can be counted.
-        both.repeats_rows = true;
+        both.repeating.insert(*right);
         Ok(())
     }
 
@@ -222,8 +222,12 @@ fn with_outer(mut subquery: Subquery, resolve: &dyn Fn(&Column) -> Option<Expr>)
     let changed = plan.transform_down(|node| {
         node.map_expressions(|expression| {
             expression.transform_up(|inner| match inner {
-                Expr::OuterReferenceColumn(field, column) => match resolve(&column) {
-                    Some(Expr::Column(known)) => Ok(Transformed::yes(Expr::OuterReferenceColumn(field, known))),
+                // A column of a derived table may have another name there.
+                Expr::OuterReferenceColumn(field, column) => match resolve(&column).as_ref().map(unaliased) {
+                    Some(Expr::Column(known)) => {
+                        let known = known.clone();
+                        Ok(Transformed::yes(Expr::OuterReferenceColumn(field, known)))
+                    }
                     Some(_) => Err(DataFusionError::Plan(String::new())),
                     None => Ok(Transformed::no(Expr::OuterReferenceColumn(field, column))),
                 },

@@ -18,7 +18,7 @@ use crate::statistic::{
     encoding::cbor,
     forms::{Form, NotCountable},
     measure::{Bucket, Group},
-    terms::Quantity,
+    terms::{Condition, Quantity},
 };
 
 /// Most results of a `CASE`, and most spans.
@@ -107,6 +107,28 @@ impl Lowering<'_> {
         Some((first, *numbers.last()?))
     }
 
+    /// Spans that are not open, of rows that are within them or have no value: a row beyond them would be in the group of missing values.
+    pub(super) fn closed_group(&self, of: Quantity, spans: Vec<Span>, rows: &Condition) -> Result<Group> {
+        let ends = spans.first().zip(spans.last());
+        let (from, to) = ends
+            .map(|((_, from, _), (.., to))| (from.clone(), to.clone()))
+            .ok_or_else(|| refused(Form::Group))?;
+        let column = described(&of);
+        let group = self.spans_group(of, spans, false)?;
+        let Group::Buckets { of, buckets, .. } = &group else {
+            return Err(refused(Form::Group));
+        };
+        let mut beyond = self.known.levels(of).all();
+        for bucket in buckets {
+            let left = beyond.difference(&bucket.atoms);
+            beyond = left.map_err(|_| refused(Form::Group))?;
+        }
+        if beyond.is_empty() || excludes(rows, of, &beyond) {
+            return limited(of, buckets, rows);
+        }
+        Err(NotCountable::Beyond { column, from, to })
+    }
+
     /// Spans with labels, and NULL for all else.
     pub(super) fn spans_group(&self, of: Quantity, spans: Vec<Span>, is_open: bool) -> Result<Group> {
         let levels = self.known.levels(&of);
@@ -135,12 +157,55 @@ impl Lowering<'_> {
     }
 }
 
-/// Buckets of the atoms of each set that no earlier set has, joined by label.
+/// Whether rows for which a condition is true have none of these atoms.
+fn excludes(rows: &Condition, of: &Quantity, atoms: &AtomSet) -> bool {
+    rows.conjuncts().iter().any(|condition| match condition {
+        Condition::Test(about, test) if about == of => {
+            let both = test.passing().intersection(atoms);
+            both.is_ok_and(|both| both.is_empty())
+        }
+        Condition::Never => true,
+        Condition::All
+        | Condition::Test(..)
+        | Condition::Events { .. }
+        | Condition::Listed { .. }
+        | Condition::Reference { .. }
+        | Condition::OtherRow { .. }
+        | Condition::And(_)
+        | Condition::Or(_) => false,
+    })
+}
+
+/// The buckets without atoms that no row has: of fewer years, months have few enough ranges to be written.
+fn limited(of: &Quantity, all: &[Bucket], rows: &Condition) -> Result<Group> {
+    let mut sets = Vec::new();
+    for bucket in all {
+        let mut atoms = bucket.atoms.clone();
+        for condition in rows.conjuncts() {
+            if let Condition::Test(about, test) = condition
+                && about == of
+            {
+                let left = atoms.intersection(test.passing());
+                atoms = left.map_err(|_| refused(Form::Group))?;
+            }
+        }
+        sets.push((bucket.label.clone(), atoms));
+    }
+    buckets(of.clone(), sets, None)
+}
+
+/// Buckets of the atoms of each set that no earlier set has, joined by label. The one with missing values is what is left, so that one
+/// division of the values has one form.
 pub(super) fn buckets(of: Quantity, sets: Vec<(Option<Value>, AtomSet)>, rest: Option<Value>) -> Result<Group> {
     let different = |_| refused(Form::Group);
     let mut buckets: Vec<Bucket> = Vec::new();
     let mut taken: Option<AtomSet> = None;
-    for (label, atoms) in sets {
+    let left = sets.iter().try_fold(None::<AtomSet>, |all, (_, atoms)| match all {
+        Some(all) => all.union(atoms).map(Some),
+        None => Ok(Some(atoms.clone())),
+    });
+    let left = left.map_err(different)?.map(|all| (rest.clone(), all.complement()));
+    for (label, atoms) in sets.into_iter().chain(left) {
         let new = match &taken {
             Some(taken) => atoms.difference(taken).map_err(different)?,
             None => atoms.clone(),
@@ -154,7 +219,16 @@ pub(super) fn buckets(of: Quantity, sets: Vec<(Option<Value>, AtomSet)>, rest: O
             None => buckets.push(Bucket { label, atoms: new }),
         }
     }
+    let missing = buckets.iter().find(|bucket| bucket.atoms.has_null());
+    let rest = missing.map_or(rest, |bucket| bucket.label.clone());
     buckets.retain(|bucket| bucket.label != rest && !bucket.atoms.is_empty());
+    if buckets.is_empty() {
+        // Nothing is distinguished, whatever the quantity.
+        return Ok(Group::Cases {
+            cases: Vec::new(),
+            rest,
+        });
+    }
     buckets.sort_by_cached_key(cbor);
     Ok(Group::Buckets { of, buckets, rest })
 }

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use concordat_protocol::ids::{ColumnName, DatasetName};
+use concordat_protocol::{
+    ids::{ColumnName, DatasetName},
+    scope::Finite,
+};
 use datafusion::{
     common::tree_node::{Transformed, TreeNode as _},
     error::DataFusionError,
@@ -10,6 +13,7 @@ use datafusion::{
 };
 
 use crate::statistic::{
+    admitted::{QueryPart, is_admitted},
     block::{Statistic, at_most},
     forms::{Form, NotCountable},
     known::KnownCollection,
@@ -55,6 +59,15 @@ pub enum CellColumn {
     Group(usize),
     /// This aggregate of the statistic.
     Cell(usize),
+    /// A multiple of an aggregate, and a constant.
+    Scaled {
+        /// The aggregate.
+        of: usize,
+        /// What it is multiplied by.
+        by: Finite,
+        /// What is added.
+        plus: Finite,
+    },
     /// One aggregate divided by another one, missing where that is zero.
     Quotient {
         /// The dividend.
@@ -72,6 +85,8 @@ pub(super) struct Lowering<'k> {
     pub(super) conditions: usize,
     pub(super) nodes: usize,
     pub(super) depth: usize,
+    /// The part of the query that is read.
+    part: QueryPart,
     pub(super) blocks: Vec<Block>,
 }
 
@@ -85,6 +100,7 @@ impl<'k> Lowering<'k> {
             conditions: 0,
             nodes: 0,
             depth: 0,
+            part: QueryPart::Condition,
             blocks: Vec::new(),
         }
     }
@@ -96,6 +112,28 @@ impl<'k> Lowering<'k> {
         let result = work(self);
         self.depth = self.depth.saturating_sub(1);
         result
+    }
+
+    /// Reads an expression in this part of the query, which may have its outermost form.
+    pub(super) fn within<T>(
+        &mut self,
+        part: QueryPart,
+        expression: &Expr,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let around = std::mem::replace(&mut self.part, part);
+        let result = self.admitted(expression).and_then(|()| read(self));
+        self.part = around;
+        result
+    }
+
+    /// Refuses a form of SQL, or a function, that the part of the query may not have.
+    pub(super) fn admitted(&self, expression: &Expr) -> Result<()> {
+        if is_admitted(expression, self.part) {
+            return Ok(());
+        }
+        let is_group = self.part == QueryPart::Group && matches!(expression, Expr::ScalarFunction(_));
+        Err(refused(if is_group { Form::Group } else { Form::Expression }))
     }
 
     /// Counts conditions.
@@ -121,7 +159,7 @@ pub(super) enum Instance {
 }
 
 /// What a grouping reads.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Relation {
     /// The columns, in the order of the plan's.
     pub(super) columns: Vec<Bound>,
@@ -131,10 +169,12 @@ pub(super) struct Relation {
     pub(super) instances: Vec<usize>,
     /// Those of which a row may be missing.
     pub(super) optional: BTreeSet<usize>,
+    /// Those of which the first row of each subject is meant, as long as no condition states it.
+    pub(super) numbered: BTreeSet<usize>,
     /// Whether rows that are equal are one.
     pub(super) is_distinct: bool,
-    /// Whether a row can occur several times.
-    pub(super) repeats_rows: bool,
+    /// Instances with events of the subject on the right of a `LEFT JOIN`: a row occurs as often as there are events.
+    pub(super) repeating: BTreeSet<usize>,
 }
 
 /// An expression with the columns of instances, and how many parts it has.
@@ -160,8 +200,9 @@ impl Relation {
         self.conjuncts.extend(other.conjuncts);
         self.instances.extend(other.instances);
         self.optional.extend(other.optional);
+        self.numbered.extend(other.numbered);
         self.is_distinct |= other.is_distinct;
-        self.repeats_rows |= other.repeats_rows;
+        self.repeating.extend(other.repeating);
         self
     }
 }

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use concordat_protocol::{
     collection::{
-        CodeNames, CollectionRules, ColumnRole, Contents, DatasetKind, Hierarchy, KnownColumns, Listed,
-        RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, RawRange, ValueLabel,
+        CodeNames, CollectionRules, ColumnRole, Contents, DatasetKind, Hierarchy, KnownColumns, LISTED_LEVEL, Listed,
+        NAMED_LEVEL, RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, RawRange, ValueLabel,
     },
-    ids::{ColumnName, DatasetName},
+    ids::{ColumnName, DatasetName, LevelName},
     schema::ColumnKind,
     scope::{Finite, Transform, Value},
 };
@@ -29,8 +29,8 @@ const RULES: &str = include_str!("rules.txt");
 const CELLS: usize = 1_000;
 
 /// A collection with rules, and a session with its tables.
-pub(super) struct Collection {
-    pub(super) known: KnownCollection,
+pub(crate) struct Collection {
+    pub(crate) known: KnownCollection,
     context: SessionContext,
 }
 
@@ -38,7 +38,7 @@ type Columns = BTreeMap<ColumnName, Contents>;
 
 impl Collection {
     /// The collection of this name, all of it shown.
-    pub(super) fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         Self::shown(name, &|_, _| Some(Transform::Clear))
     }
 
@@ -64,7 +64,7 @@ impl Collection {
     }
 
     /// The plan of a query, before types are converted.
-    pub(super) fn planned(&self, sql: &str) -> Result<LogicalPlan, String> {
+    pub(crate) fn planned(&self, sql: &str) -> Result<LogicalPlan, String> {
         let mut statements = parse(sql, 64).map_err(|error| error.to_string())?;
         let Some(statement @ Statement::Query(_)) = statements.pop() else {
             panic!("{sql}")
@@ -74,7 +74,7 @@ impl Collection {
         plan.map_err(|error| error.to_string())
     }
 
-    pub(super) fn lower(&self, sql: &str) -> Result<Lowered, NotCountable> {
+    pub(crate) fn lower(&self, sql: &str) -> Result<Lowered, NotCountable> {
         let plan = self.planned(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         lower(&plan, &self.known, CELLS)
     }
@@ -170,6 +170,26 @@ fn value(word: &str, kind: ColumnKind) -> Value {
     }
 }
 
+/// The level of listed codes, and the one of those that have a name.
+fn code_levels(words: &str, kind: ColumnKind) -> BTreeMap<LevelName, Vec<Listed>> {
+    let mut levels: BTreeMap<LevelName, Vec<Listed>> = BTreeMap::new();
+    let mut add = |level: &str, code: &str, label: &str| {
+        let listed = Listed {
+            value: value(code, kind),
+            label: ValueLabel::new(label).unwrap(),
+        };
+        levels.entry(LevelName::new(level).unwrap()).or_default().push(listed);
+    };
+    for entry in words.split(',') {
+        let (code, name) = entry.split_once('=').unwrap_or((entry, ""));
+        add(LISTED_LEVEL, code, code);
+        if !name.is_empty() {
+            add(NAMED_LEVEL, code, name);
+        }
+    }
+    levels
+}
+
 fn declared(words: &[&str], kind: ColumnKind) -> RawColumnRules {
     let mut rules = RawColumnRules::default();
     let edges = |edges: Vec<Value>| RawLevels::Edges {
@@ -226,7 +246,10 @@ fn declared(words: &[&str], kind: ColumnKind) -> RawColumnRules {
                         name: ColumnName::new("concept_name").unwrap(),
                     }),
                     hierarchy,
-                    levels: BTreeMap::new(),
+                    levels: match words.next_if_eq(&"listed") {
+                        Some(_) => code_levels(words.next().unwrap(), kind),
+                        None => BTreeMap::new(),
+                    },
                 };
             }
             "range" => {

@@ -40,6 +40,9 @@ fn condition() -> impl Strategy<Value = String> {
         Just("age BETWEEN 35 AND 44".to_owned()),
         Just("age NOT BETWEEN 30 AND 39".to_owned()),
         Just("40 - age > 5".to_owned()),
+        (0..4_i64, any::<bool>())
+            .prop_map(|(cp, is)| format!("(cp IS {}DISTINCT FROM {cp})", if is { "NOT " } else { "" })),
+        Just("(3 IS DISTINCT FROM cp)".to_owned()),
         Just("age IS NULL".to_owned()),
         Just("cp IS NOT NULL".to_owned()),
         Just("true".to_owned()),

@@ -1,5 +1,7 @@
 //! Two texts with one meaning have one digest, and two meanings have two.
 
+use concordat_protocol::scope::Transform;
+
 use super::{Collection, Statistic, only};
 use crate::statistic::{CellAggregate, CellColumn, Condition, Day, Group, Measured, Quantity, Row, Step};
 
@@ -10,7 +12,7 @@ fn digests(collection: &Collection, texts: &[&str]) -> Vec<concordat_protocol::i
         .collect()
 }
 
-pub(super) const SAME: [&[&str]; 10] = [
+pub(super) const SAME: [&[&str]; 13] = [
     &[
         "SELECT count(*) FROM omop.person WHERE year_of_birth >= 1950 AND gender_concept_id = 8507",
         "SELECT count(*) AS n FROM omop.person p WHERE p.gender_concept_id IN (8507) AND NOT (p.year_of_birth < 1950)",
@@ -32,6 +34,23 @@ pub(super) const SAME: [&[&str]; 10] = [
         "SELECT count(*) FROM omop.person p WHERE NOT EXISTS (SELECT 1 FROM omop.drug_exposure d WHERE d.person_id = p.person_id)",
         "SELECT count(*) FROM omop.person WHERE person_id NOT IN (SELECT person_id FROM omop.drug_exposure)",
         "SELECT count(*) FROM omop.person p LEFT JOIN (SELECT DISTINCT person_id FROM omop.drug_exposure) d ON d.person_id = p.person_id WHERE d.person_id IS NULL",
+        "SELECT count(*) FROM omop.person p LEFT JOIN omop.drug_exposure d ON d.person_id = p.person_id WHERE d.person_id IS NULL",
+        "SELECT count(DISTINCT p.person_id) FROM omop.person p LEFT JOIN omop.drug_exposure d ON p.person_id = d.person_id WHERE d.person_id IS NULL",
+    ],
+    &[
+        "SELECT count(*) FROM omop.condition_occurrence c WHERE NOT EXISTS (SELECT 1 FROM omop.visit_occurrence v WHERE v.person_id = c.person_id AND v.visit_concept_id = 9201)",
+        "SELECT count(*) FROM omop.condition_occurrence c LEFT JOIN omop.visit_occurrence v ON v.person_id = c.person_id AND v.visit_concept_id = 9201 WHERE v.visit_occurrence_id IS NULL",
+        "SELECT count(*) FROM (SELECT v.visit_occurrence_id AS k FROM omop.condition_occurrence c LEFT JOIN omop.visit_occurrence v ON v.person_id = c.person_id AND v.visit_concept_id = 9201) t WHERE t.k IS NULL",
+    ],
+    &[
+        "SELECT count(DISTINCT p.person_id) FROM omop.person p WHERE EXISTS (SELECT 1 FROM omop.visit_occurrence v WHERE v.person_id = p.person_id)",
+        "SELECT count(DISTINCT p.person_id) FROM omop.person p LEFT JOIN omop.visit_occurrence v ON v.person_id = p.person_id WHERE v.visit_occurrence_id IS NOT NULL",
+        "SELECT count(DISTINCT p.person_id) FROM omop.person p LEFT JOIN omop.visit_occurrence v ON v.person_id = p.person_id WHERE NOT (v.person_id IS NULL)",
+    ],
+    &[
+        "SELECT count(*) FROM omop.person WHERE gender_concept_id = 8507 OR gender_concept_id IS NULL",
+        "SELECT count(*) FROM omop.person WHERE NOT (gender_concept_id IS DISTINCT FROM 8507) OR gender_concept_id IS NULL",
+        "SELECT count(*) FROM omop.person WHERE 8507 IS NOT DISTINCT FROM gender_concept_id OR gender_concept_id IS NULL",
     ],
     &[
         "SELECT EXTRACT(YEAR FROM condition_start_date) AS y, count(*) FROM omop.condition_occurrence GROUP BY 1",
@@ -206,6 +225,72 @@ fn statistic_left_joined_events_are_a_filter() {
     assert!(omop.lower(many).is_err());
     let subjects = many.replace("count(*)", "count(DISTINCT d.person_id)");
     assert!(omop.lower(&subjects).is_ok());
+}
+
+/// A row occurs as often as its subject has events, unless only rows without an event are left.
+#[test]
+fn statistic_of_rows_with_joined_events_is_refused() {
+    let omop = Collection::named("omop");
+    let from = "FROM omop.person p LEFT JOIN omop.visit_occurrence v ON v.person_id = p.person_id";
+    let is_lowered = |sql: String| omop.lower(&sql).is_ok();
+    for aggregate in ["count(*)", "count(p.year_of_birth)", "avg(p.year_of_birth)"] {
+        for (condition, expected) in [
+            ("true", false),
+            ("v.visit_occurrence_id IS NOT NULL", false),
+            ("v.visit_occurrence_id IS NULL OR p.gender_concept_id = 8507", false),
+            ("v.visit_occurrence_id IS NULL AND p.gender_concept_id = 8507", true),
+            ("v.person_id IS NULL", true),
+            // A column that may be missing in a row of an event.
+            ("v.visit_start_date IS NULL", false),
+            ("v.visit_concept_id IS NULL", false),
+        ] {
+            let sql = format!("SELECT {aggregate} {from} WHERE {condition}");
+            assert_eq!(is_lowered(sql.clone()), expected, "{sql}");
+        }
+    }
+    assert!(is_lowered(format!(
+        "SELECT count(DISTINCT p.person_id) {from} WHERE v.visit_occurrence_id IS NOT NULL"
+    )));
+    assert!(!is_lowered(format!(
+        "SELECT count(DISTINCT p.person_id) {from} WHERE v.visit_concept_id = 9201"
+    )));
+    // Two datasets with events: rows are left out for one of them only.
+    let second = "LEFT JOIN omop.drug_exposure d ON d.person_id = p.person_id";
+    assert!(!is_lowered(format!(
+        "SELECT count(*) {from} {second} WHERE v.visit_occurrence_id IS NULL"
+    )));
+    assert!(is_lowered(format!(
+        "SELECT count(*) {from} {second} WHERE v.visit_occurrence_id IS NULL AND d.person_id IS NULL"
+    )));
+    // The key of a row is not shown.
+    let hidden = Collection::shown("omop", &|_, column| {
+        (column.as_str() != "visit_occurrence_id").then_some(Transform::Clear)
+    });
+    assert!(
+        hidden
+            .lower(&format!("SELECT count(*) {from} WHERE v.person_id IS NULL"))
+            .is_ok()
+    );
+    assert!(
+        hidden
+            .lower(&format!("SELECT count(*) {from} WHERE v.visit_occurrence_id IS NULL"))
+            .is_err()
+    );
+}
+
+#[test]
+fn statistic_of_distinct_columns_is_refused() {
+    let omop = Collection::named("omop");
+    let of = |condition: &str| format!("SELECT count(*) FROM omop.visit_occurrence WHERE {condition}");
+    assert!(
+        omop.lower(&of("visit_start_date IS NOT DISTINCT FROM visit_end_date"))
+            .is_err()
+    );
+    assert!(omop.lower(&of("person_id IS DISTINCT FROM 7")).is_err());
+    assert!(
+        omop.lower(&of("visit_start_date IS DISTINCT FROM DATE '2000-01-15'"))
+            .is_err()
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use concordat_protocol::scope::{Generalization, Transform};
 
 use super::{Collection, refusal};
 
-const OMOP: [&str; 44] = [
+const OMOP: [&str; 51] = [
     "SELECT person_id FROM omop.person",
     "SELECT DISTINCT gender_concept_id, year_of_birth FROM omop.person",
     "SELECT * FROM (SELECT person_id, count(*) AS n FROM omop.drug_exposure GROUP BY person_id) t",
@@ -31,7 +31,7 @@ const OMOP: [&str; 44] = [
     "SELECT avg(gender_concept_id) FROM omop.person",
     "SELECT array_agg(year_of_birth) FROM omop.person",
     "SELECT CASE WHEN gender_concept_id = 8507 THEN year_of_birth END, count(*) FROM omop.person GROUP BY 1",
-    "SELECT condition_concept_id, count(*) FROM omop.condition_occurrence GROUP BY 1",
+    "SELECT drug_concept_id, count(*) FROM omop.drug_exposure GROUP BY 1",
     "SELECT count(*) FROM omop.condition_occurrence c JOIN omop.drug_exposure d ON d.person_id = c.person_id",
     "SELECT count(*) FROM omop.condition_occurrence c JOIN omop.drug_exposure d ON d.days_supply = c.condition_concept_id",
     "SELECT count(*) FROM omop.person, omop.drug_exposure",
@@ -41,7 +41,7 @@ const OMOP: [&str; 44] = [
     "SELECT count(*) FROM (SELECT * FROM omop.person LIMIT 10) t",
     "SELECT avg(n) FROM (SELECT gender_concept_id, count(*) AS n FROM omop.person GROUP BY 1) t",
     "SELECT count(*) FROM (SELECT person_id FROM omop.person UNION SELECT person_id FROM omop.drug_exposure) t",
-    "SELECT count(*) FROM omop.person GROUP BY CUBE (gender_concept_id, year_of_birth)",
+    "SELECT count(*) FROM omop.person GROUP BY GROUPING SETS ((gender_concept_id), (year_of_birth))",
     "SELECT count(*) FROM omop.person p WHERE EXISTS (SELECT 1 FROM omop.drug_exposure)",
     "SELECT count(*) FROM omop.person p WHERE EXISTS (SELECT 1 FROM omop.person q WHERE q.year_of_birth = p.year_of_birth)",
     "SELECT count(*) FROM omop.person p WHERE year_of_birth < (SELECT avg(year_of_birth) FROM omop.person)",
@@ -51,6 +51,13 @@ const OMOP: [&str; 44] = [
     "SELECT count(*) FROM omop.condition_occurrence c WHERE EXISTS (SELECT 1 FROM omop.drug_exposure d WHERE d.person_id = c.person_id AND c.condition_start_date - d.drug_exposure_start_date <= 31)",
     "SELECT avg(year_of_birth * gender_concept_id) FROM omop.person",
     "SELECT count(*) FROM omop.person GROUP BY person_id % 2",
+    "SELECT gender_concept_id FROM omop.person GROUP BY gender_concept_id",
+    "SELECT DISTINCT gender_concept_id FROM omop.person GROUP BY gender_concept_id HAVING gender_concept_id IS NOT NULL",
+    "SELECT 1 FROM omop.person GROUP BY gender_concept_id",
+    "SELECT 1 FROM omop.person",
+    "SELECT gender_concept_id, count(*) AS n, sum(count(*)) OVER () AS total FROM omop.person GROUP BY 1",
+    "SELECT gender_concept_id, rank() OVER (ORDER BY count(*) DESC) AS r FROM omop.person GROUP BY 1",
+    "SELECT gender_concept_id, count(*) AS n FROM omop.person GROUP BY 1 ORDER BY n DESC LIMIT 10",
 ];
 
 /// Each refused text and its sentence; the golden file is where the sentences are reviewed.
@@ -114,6 +121,35 @@ fn statistic_through_a_link_without_codes_is_refused() {
     let coded =
         "SELECT count(*) FROM omop.condition_occurrence c JOIN omop.concept n ON n.concept_id = c.condition_concept_id";
     assert!(omop.lower(&format!("{coded} WHERE n.concept_name LIKE 'I21%'")).is_ok());
+}
+
+/// A name would distinguish the values that are not listed.
+#[test]
+fn statistic_of_names_beside_listed_values_is_refused() {
+    let omop = Collection::named("omop");
+    let from = "FROM omop.person p JOIN omop.concept c ON c.concept_id = p.gender_concept_id";
+    assert!(
+        omop.lower(&format!(
+            "SELECT c.concept_name, count(*) {from} GROUP BY c.concept_name"
+        ))
+        .is_ok()
+    );
+    for condition in [
+        "c.concept_name = 'MALE'",
+        "c.concept_name LIKE 'M%'",
+        "c.concept_class_id <> 'Gender'",
+        "p.gender_concept_id IN (SELECT concept_id FROM omop.concept WHERE concept_name = 'MALE')",
+    ] {
+        assert!(
+            omop.lower(&format!("SELECT count(*) {from} WHERE {condition}"))
+                .is_err(),
+            "{condition}"
+        );
+    }
+    assert!(
+        omop.lower(&format!("SELECT count(*) {from} WHERE p.gender_concept_id = 8507"))
+            .is_ok()
+    );
 }
 
 #[test]

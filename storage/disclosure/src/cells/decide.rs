@@ -1,0 +1,404 @@
+//! The decision about the cells of one answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::audit::{Accepted, Audit, Candidate, Position, RowSpace, Spaces};
+use super::error::DecideError;
+use super::grid::{Counted, Grid, Outline, ReportedSet, SetPart};
+use super::keys::CellKeys;
+use super::rules::DisclosureRules;
+use super::sums::{FigureName, ReleasedSums, SetName};
+use crate::answer::Mode;
+use crate::perturbation::CellKey;
+use crate::space::{Offer, ReleasedSet, Space, SpaceError, Themselves};
+use crate::{CellBox, Entropy, UnitSet};
+
+/// Which figures of a set are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetVerdict {
+    /// The number of subjects.
+    pub subjects: bool,
+    /// The number of units.
+    pub units: bool,
+    /// The sums, in the order of the outline.
+    pub sums: Vec<bool>,
+    /// The numbers of the parts: all of them or none.
+    pub parts: bool,
+}
+
+/// What is shown of an answer, and what is remembered of it.
+pub struct Decision {
+    verdicts: Vec<Vec<SetVerdict>>,
+    pub(super) keys: Vec<Vec<SetKeys>>,
+    subjects: Accepted,
+    rows: Option<Accepted>,
+    sums: NewSums,
+}
+
+/// What is stored before an answer is shown.
+#[derive(Debug)]
+pub struct NewRecords<'a> {
+    /// Sets of subjects, in this order.
+    pub subjects: &'a [ReleasedSet],
+    /// Sets of rows, in this order.
+    pub rows: &'a [ReleasedSet],
+    /// Sums that were not released before, by their set.
+    pub sums: &'a [(SetName, Vec<FigureName>)],
+}
+
+/// The keys of a set.
+pub(super) struct SetKeys {
+    pub(super) subjects: CellKey,
+    /// Of its units: of the rows, where they are counted and have noise.
+    pub(super) units: CellKey,
+    /// Of its parts.
+    pub(super) parts: Vec<CellKey>,
+}
+
+/// Decides which figures of exact and perturbed mode are shown. `released` are the sums over sets that were released before.
+///
+/// The same grid with its cells in another order leads to the same figures: nothing depends on an order that a text could change. Nothing
+/// is changed, and nothing is shown before what the decision adds to memory is durable.
+///
+/// # Errors
+/// [`DecideError`]; none of the figures may be shown then. Private figures are not decided ([`DecideError::OtherMode`]).
+pub fn decide(
+    grid: &Grid<'_>,
+    rules: &DisclosureRules,
+    spaces: Spaces<'_>,
+    released: &ReleasedSums,
+    keys: &CellKeys,
+    entropy: &mut dyn Entropy,
+) -> Result<Decision, DecideError> {
+    if rules.mode() == Mode::Private {
+        return Err(DecideError::OtherMode);
+    }
+    let Spaces { subjects, rows } = spaces;
+    if rows.is_some() != (grid.counted() == Counted::Rows) {
+        return Err(DecideError::Shape);
+    }
+    let row_space = rows.as_ref().map(|rows| rows.space);
+    let set_keys = keys_of(grid, rules, (subjects, row_space), keys)?;
+    let deciding = Deciding {
+        grid,
+        rules,
+        keys: &set_keys,
+    };
+    let of_subjects = deciding.subjects(subjects, entropy)?;
+    let known: BTreeSet<Position> = of_subjects.at.iter().copied().collect();
+    let of_rows = rows.map(|rows| deciding.rows(rows, &known, entropy)).transpose()?;
+    let of_units = of_rows.as_ref().unwrap_or(&of_subjects);
+    let units: BTreeSet<Position> = of_units.at.iter().copied().collect();
+    let (verdicts, sums) = deciding.verdicts((&known, &units), released.clone());
+    Ok(Decision {
+        verdicts,
+        keys: set_keys,
+        subjects: of_subjects,
+        rows: of_rows,
+        sums,
+    })
+}
+
+impl Decision {
+    /// What is shown, by cell and set.
+    #[must_use]
+    pub fn verdicts(&self) -> &[Vec<SetVerdict>] {
+        &self.verdicts
+    }
+
+    /// Whether a set was withheld because a figure about few subjects would follow from it and from what was released before. It depends on
+    /// data, and is for the holder only.
+    #[must_use]
+    pub fn isolates(&self) -> bool {
+        self.subjects.isolates || self.rows.as_ref().is_some_and(|rows| rows.isolates)
+    }
+
+    /// What is stored before the answer is shown.
+    #[must_use]
+    pub fn records(&self) -> NewRecords<'_> {
+        NewRecords {
+            subjects: &self.subjects.certified,
+            rows: self.rows.as_ref().map_or(&[][..], |rows| rows.certified.as_slice()),
+            sums: &self.sums,
+        }
+    }
+
+    /// What is committed to the space of subjects, and to that of rows, once the records are durable.
+    #[must_use]
+    pub fn into_offers(self) -> (Offer, Option<Offer>) {
+        (self.subjects.offer, self.rows.map(|rows| rows.offer))
+    }
+}
+
+impl std::fmt::Debug for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decision")
+            .field("verdicts", &self.verdicts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The keys of all sets, each kind computed in one pass over its units.
+fn keys_of(
+    grid: &Grid<'_>,
+    rules: &DisclosureRules,
+    (subjects, rows): (&Space, Option<&Space>),
+    keys: &CellKeys,
+) -> Result<Vec<Vec<SetKeys>>, DecideError> {
+    // Keys of rows decide on noise only, and there are many more rows than subjects.
+    let has_noise = rules.mode() == Mode::Perturbed;
+    let mut of_subjects: Vec<&UnitSet> = Vec::new();
+    let mut of_rows: Vec<&UnitSet> = Vec::new();
+    for set in grid.cells().iter().flatten() {
+        of_subjects.push(set.subjects);
+        of_rows.extend(set.rows.as_ref().filter(|_| has_noise).map(|rows| rows.units));
+        let parts = set.parts.iter().map(|part| &*part.units);
+        match &set.rows {
+            Some(_) => of_rows.extend(parts),
+            None => of_subjects.extend(parts),
+        }
+    }
+    let version = grid.version();
+    let of_subjects = keys.of_subjects(&of_subjects, version, subjects.epochs());
+    let of_rows = rows.map(|rows| keys.of_rows(&of_rows, version, rows.epochs()));
+    let mut found = FoundKeys {
+        subjects: of_subjects.map_err(SpaceError::from)?.into_iter(),
+        rows: of_rows
+            .transpose()
+            .map_err(SpaceError::from)?
+            .unwrap_or_default()
+            .into_iter(),
+        has_noise,
+    };
+    let of_cell =
+        |cell: &Vec<ReportedSet<'_>>| -> Option<Vec<SetKeys>> { cell.iter().map(|set| found.of(set)).collect() };
+    let all: Option<Vec<Vec<SetKeys>>> = grid.cells().iter().map(of_cell).collect();
+    all.ok_or(DecideError::Shape)
+}
+
+/// Keys in the order of the sets.
+struct FoundKeys {
+    subjects: std::vec::IntoIter<CellKey>,
+    rows: std::vec::IntoIter<CellKey>,
+    has_noise: bool,
+}
+
+impl FoundKeys {
+    fn of(&mut self, set: &ReportedSet<'_>) -> Option<SetKeys> {
+        let subjects = self.subjects.next()?;
+        let units = match &set.rows {
+            Some(_) if self.has_noise => self.rows.next()?,
+            Some(_) | None => subjects.clone(),
+        };
+        let of_parts = if set.rows.is_some() {
+            &mut self.rows
+        } else {
+            &mut self.subjects
+        };
+        let parts: Vec<CellKey> = of_parts.by_ref().take(set.parts.len()).collect();
+        (parts.len() == set.parts.len()).then_some(SetKeys { subjects, units, parts })
+    }
+}
+
+/// A grid while it is decided.
+struct Deciding<'a> {
+    grid: &'a Grid<'a>,
+    rules: &'a DisclosureRules,
+    keys: &'a [Vec<SetKeys>],
+}
+
+/// A set with its position, what is released of it, and its keys.
+struct Placed<'a> {
+    at: (usize, usize),
+    outline: &'a Outline,
+    set: &'a ReportedSet<'a>,
+    keys: &'a SetKeys,
+}
+
+impl<'a> Deciding<'a> {
+    fn sets(&self) -> impl Iterator<Item = Placed<'a>> + use<'a> {
+        let (grid, keys) = (self.grid, self.keys);
+        let cells = grid.cells().iter().zip(keys).enumerate();
+        cells.flat_map(move |(cell, (sets, keys))| {
+            let sets = grid.outlines().iter().zip(sets).zip(keys).enumerate();
+            sets.map(move |(at, ((outline, set), keys))| Placed {
+                at: (cell, at),
+                outline,
+                set,
+                keys,
+            })
+        })
+    }
+
+    /// Whether a set has the subjects that its threshold requires.
+    fn is_large(&self, placed: &Placed<'_>) -> bool {
+        placed.set.subjects.len() >= self.rules.threshold(&placed.keys.subjects)
+    }
+
+    /// Offers the sets of subjects.
+    fn subjects(&self, space: &'a Space, entropy: &mut dyn Entropy) -> Result<Accepted, DecideError> {
+        let mut candidates = Vec::new();
+        for placed in self.sets().filter(|placed| self.is_large(placed)) {
+            candidates.push(Candidate {
+                units: placed.set.subjects,
+                cell: &placed.set.cell,
+                key: &placed.keys.subjects,
+                at: (placed.at.0, placed.at.1, None),
+            });
+            if self.grid.counted() == Counted::Subjects {
+                candidates.extend(self.parts(&placed));
+            }
+        }
+        let empty = self.sets().filter(|placed| placed.set.subjects.is_empty());
+        let mut audit = Audit {
+            space,
+            owners: &mut Themselves,
+            entropy,
+            version: self.grid.version(),
+            empty: self.empty_cells(empty.map(|placed| &placed.set.cell)),
+        };
+        audit.accepted(candidates)
+    }
+
+    /// Offers the sets of rows whose subjects are accepted: a number of rows, or a sum over them, is a figure about these subjects.
+    fn rows(
+        &self,
+        RowSpace { space, owners }: RowSpace<'_>,
+        subjects: &BTreeSet<Position>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Accepted, DecideError> {
+        let mut candidates = Vec::new();
+        for placed in self.sets() {
+            let (cell, set) = placed.at;
+            let reported = placed.set.rows.as_ref().filter(|_| placed.outline.needs_units());
+            let reported = reported.filter(|_| subjects.contains(&(cell, set, None)));
+            let Some(reported) = reported else { continue };
+            candidates.push(Candidate {
+                units: reported.units,
+                cell: &reported.cell,
+                key: &placed.keys.units,
+                at: (cell, set, None),
+            });
+            candidates.extend(self.parts(&placed));
+        }
+        let empty = self.sets().filter(|placed| placed.outline.needs_units());
+        let empty = empty.filter_map(|placed| placed.set.rows.as_ref());
+        let empty = empty.filter(|rows| rows.units.is_empty()).map(|rows| &rows.cell);
+        let mut audit = Audit {
+            space,
+            owners,
+            entropy,
+            version: self.grid.version(),
+            empty: self.empty_cells(empty),
+        };
+        audit.accepted(candidates)
+    }
+
+    /// The parts of a set, each of which has to be large enough on its own.
+    fn parts(&self, placed: &Placed<'a>) -> Vec<Candidate<'a>> {
+        let least = self.rules.certain_threshold();
+        let (cell, set) = placed.at;
+        let parts = placed.set.parts.iter().zip(&placed.keys.parts).enumerate();
+        let large = parts.filter(|(_, (part, _))| placed.outline.parts && part.units.len() >= least);
+        let candidate = |(at, (part, key)): (usize, (&'a SetPart<'a>, &'a CellKey))| Candidate {
+            units: &part.units,
+            cell: &part.cell,
+            key,
+            at: (cell, set, Some(at)),
+        };
+        large.map(candidate).collect()
+    }
+
+    /// The cells without units, whose number could follow from exact ones.
+    fn empty_cells(&self, cells: impl Iterator<Item = &'a CellBox>) -> Option<Vec<&'a CellBox>> {
+        (self.rules.mode() == Mode::Exact).then(|| cells.collect())
+    }
+
+    /// What is shown of sets that were accepted, and the sums that were not released before.
+    fn verdicts(
+        &self,
+        (subjects, units): (&BTreeSet<Position>, &BTreeSet<Position>),
+        released: ReleasedSums,
+    ) -> (Vec<Vec<SetVerdict>>, NewSums) {
+        let mut verdicts: Vec<Vec<SetVerdict>> = vec![Vec::new(); self.grid.cells().len()];
+        let mut requested = Vec::new();
+        for placed in self.sets() {
+            let (cell, set) = placed.at;
+            let outline = placed.outline;
+            let has_units = units.contains(&(cell, set, None)) && !self.are_rows_dominated(placed.set);
+            if has_units && outline.units {
+                requested.extend(self.sums(&placed));
+            }
+            let mut parts = (0..placed.set.parts.len()).map(|part| (cell, set, Some(part)));
+            let verdict = SetVerdict {
+                subjects: outline.subjects && subjects.contains(&(cell, set, None)),
+                units: outline.units && has_units,
+                sums: vec![false; outline.sums.len()],
+                parts: outline.parts && has_units && parts.all(|part| units.contains(&part)),
+            };
+            if let Some(sets) = verdicts.get_mut(cell) {
+                sets.push(verdict);
+            }
+        }
+        let new = admit(requested, released, &mut verdicts);
+        (verdicts, new)
+    }
+
+    /// Whether the number of rows is that of few subjects.
+    fn are_rows_dominated(&self, set: &ReportedSet<'_>) -> bool {
+        let rows = set.rows.as_ref();
+        rows.is_some_and(|rows| self.rules.dominance().withholds(&rows.contributions))
+    }
+
+    /// The sums of a set that no few subjects dominate.
+    fn sums(&self, placed: &Placed<'_>) -> Vec<RequestedSum> {
+        let sums = placed.outline.sums.iter().zip(&placed.set.sums).enumerate();
+        let shared = sums.filter(|(_, (_, sum))| !self.rules.dominance().withholds(&sum.contributions));
+        let shared: Vec<(usize, FigureName)> = shared.map(|(at, (outline, _))| (at, outline.figure)).collect();
+        if shared.is_empty() {
+            return Vec::new();
+        }
+        let set = SetName::of(placed.set.units(), self.grid.counted() == Counted::Rows);
+        let requested = shared.into_iter().map(|(at, figure)| RequestedSum {
+            set,
+            figure,
+            subjects: placed.set.subjects.len(),
+            at: (placed.at.0, placed.at.1, at),
+        });
+        requested.collect()
+    }
+}
+
+/// Sums that were not released before, by their set.
+type NewSums = Vec<(SetName, Vec<FigureName>)>;
+
+/// A sum over an accepted set. They are ordered by what they are, so that the order of cells and aggregates does not decide which are shown.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct RequestedSum {
+    set: SetName,
+    figure: FigureName,
+    subjects: u64,
+    /// The cell, the set, and the sum.
+    at: (usize, usize, usize),
+}
+
+/// Shows as many sums over each set as its subjects allow.
+fn admit(mut requested: Vec<RequestedSum>, mut released: ReleasedSums, verdicts: &mut [Vec<SetVerdict>]) -> NewSums {
+    requested.sort_unstable();
+    let mut new: BTreeMap<SetName, Vec<FigureName>> = BTreeMap::new();
+    for sum in requested {
+        let is_known = released.contains(sum.set, sum.figure);
+        if !released.admit(sum.set, sum.figure, sum.subjects) {
+            continue;
+        }
+        let (cell, set, at) = sum.at;
+        let verdict = verdicts.get_mut(cell).and_then(|sets| sets.get_mut(set));
+        if let Some(shown) = verdict.and_then(|verdict| verdict.sums.get_mut(at)) {
+            *shown = true;
+        }
+        if !is_known {
+            new.entry(sum.set).or_default().push(sum.figure);
+        }
+    }
+    new.into_iter().collect()
+}

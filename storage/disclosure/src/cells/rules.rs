@@ -1,0 +1,123 @@
+//! By which rules cells are decided.
+
+use std::num::NonZeroU32;
+
+use concordat_protocol::scope::Protection;
+
+use super::error::DecideError;
+use crate::answer::Mode;
+use crate::dominance::Dominance;
+use crate::perturbation::{CellKey, Perturbation};
+
+/// By how much the threshold of a set may exceed the least one, see [`CellKey::threshold`].
+const THRESHOLDS: u64 = 2;
+
+/// The rules of one answer.
+#[derive(Debug)]
+pub struct DisclosureRules {
+    k: u32,
+    dominance: Dominance,
+    noise: Protected,
+}
+
+/// What is done with figures.
+#[derive(Debug)]
+enum Protected {
+    Exact,
+    Perturbed(Box<Perturbation>),
+    Private,
+}
+
+impl DisclosureRules {
+    /// The rules for cells of at least `k` subjects, and the default rule of dominance.
+    ///
+    /// # Errors
+    /// [`DecideError::Threshold`] for fewer than two subjects, and [`DecideError::Noise`].
+    pub fn new(k: u32, protection: &Protection) -> Result<Self, DecideError> {
+        let smallest = NonZeroU32::new(k).filter(|k| k.get() >= 2);
+        let smallest = smallest.ok_or(DecideError::Threshold(k))?;
+        let noise = match protection {
+            Protection::Exact => Protected::Exact,
+            Protection::Perturbed(noise) => Protected::Perturbed(Box::new(Perturbation::of(*noise, smallest)?)),
+            Protection::Private(_) => Protected::Private,
+        };
+        Ok(Self {
+            k,
+            dominance: Dominance::default(),
+            noise,
+        })
+    }
+
+    /// The least number of subjects of a figure.
+    #[must_use]
+    pub const fn k(&self) -> u32 {
+        self.k
+    }
+
+    /// How figures are protected.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        match self.noise {
+            Protected::Exact => Mode::Exact,
+            Protected::Perturbed(_) => Mode::Perturbed,
+            Protected::Private => Mode::Private,
+        }
+    }
+
+    /// A number of subjects from which on every set of exact or perturbed figures reaches its threshold.
+    #[must_use]
+    pub fn certain_threshold(&self) -> u64 {
+        let more = self.perturbation().map_or(0, Perturbation::gap);
+        u64::from(self.k).saturating_add(THRESHOLDS).saturating_add(more)
+    }
+
+    /// The fewest subjects with which the set of this key is released.
+    pub(super) fn threshold(&self, key: &CellKey) -> u64 {
+        match &self.noise {
+            Protected::Perturbed(perturbation) => perturbation.threshold(key),
+            Protected::Exact | Protected::Private => key.threshold(u64::from(self.k)),
+        }
+    }
+
+    pub(super) const fn dominance(&self) -> &Dominance {
+        &self.dominance
+    }
+
+    /// The noise of perturbed figures.
+    pub(super) fn perturbation(&self) -> Option<&Perturbation> {
+        match &self.noise {
+            Protected::Perturbed(perturbation) => Some(perturbation),
+            Protected::Exact | Protected::Private => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use concordat_protocol::scope::Noise;
+
+    use super::*;
+    use crate::perturbation::{CellSecret, KeySum};
+
+    #[test]
+    fn rules_need_cells_of_two_subjects() {
+        for k in [0, 1] {
+            let refused = DisclosureRules::new(k, &Protection::Exact).unwrap_err();
+            assert_eq!(refused, DecideError::Threshold(k));
+        }
+        assert!(DisclosureRules::new(2, &Protection::Exact).is_ok());
+    }
+
+    #[test]
+    fn certain_threshold_is_never_below_that_of_a_set() {
+        let secret = CellSecret::new([1; 32]);
+        let noise = Protection::Perturbed(Noise::new(3, 5, 5).unwrap());
+        for protection in [Protection::Exact, noise] {
+            let rules = DisclosureRules::new(10, &protection).unwrap();
+            let keys = (0..50_u64).map(|key| secret.cell_key(KeySum::from_iter([key])));
+            let thresholds: Vec<u64> = keys.map(|key| rules.threshold(&key)).collect();
+            assert_eq!(thresholds.iter().max(), Some(&rules.certain_threshold()));
+            assert!(thresholds.iter().all(|threshold| *threshold >= 10));
+        }
+    }
+}

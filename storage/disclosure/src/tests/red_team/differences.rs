@@ -1,0 +1,71 @@
+//! Two figures that differ in the target alone.
+
+use super::data::Measure;
+use super::figure::Figure;
+use super::register::{all, has_secret, not};
+use super::target::{Parties, Target};
+use crate::Mode;
+
+/// A large group, and the same group without the target: the difference has the secret, or has not.
+pub(super) fn of_counts(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let group = target.register.group(target.person);
+    let only = target.register.only(target.person);
+    let with = parties.ours.count(all([group.clone(), has_secret()]))?;
+    let without = parties.ours.count(all([group, has_secret(), not(only)]))?;
+    Some(with - without)
+}
+
+/// The same, read as if it had no noise: what is added to a private figure has to hide a person from this reader too.
+pub(super) fn of_counts_without_their_noise(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    of_counts(target, parties).map(|found| Figure::exact(found.value))
+}
+
+/// The same with sums: the difference is the target's number.
+pub(super) fn of_sums(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let group = target.register.group(target.person);
+    let only = target.register.only(target.person);
+    let with = parties.ours.sum(group.clone(), Measure::Hidden)?;
+    let without = parties.ours.sum(all([group, not(only)]), Measure::Hidden)?;
+    Some(with - without)
+}
+
+/// The same people before and after an import in which the target's row was changed.
+///
+/// Who is in the second figure need not be seen in it: where the audit withholds what differs in the target, that it is withheld is
+/// enough, because it is not if the target is not in it.
+pub(super) fn over_versions(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let people = all([target.register.group(target.person), has_secret()]);
+    let before = parties.ours.count(people.clone())?;
+    parties.ours.import();
+    let after = parties.ours.count(people);
+    match (after, parties.ours.mode()) {
+        (Some(after), None | Some(Mode::Exact | Mode::Private)) => Some(after - before),
+        (Some(_), Some(Mode::Perturbed)) => Some(Figure::exact(0.0)),
+        (None, Some(Mode::Private)) => None,
+        (None, None | Some(Mode::Exact | Mode::Perturbed)) => Some(Figure::exact(1.0)),
+    }
+}
+
+/// One institution requests the group, the other one the group without the target; with four different groups.
+///
+/// Noise is that of the set. So two figures that differ are of different people, and no noise hides that.
+pub(super) fn of_two_institutions(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    /// How often two sets have the same figure although they differ in one person, about: counts are rounded to multiples of 5.
+    const EQUAL: f64 = 0.4;
+    let only = target.register.only(target.person);
+    let mut columns: Vec<usize> = (0..target.register.columns.len()).collect();
+    columns.sort_by_key(|column| std::cmp::Reverse(target.register.like(*column, target.person).len()));
+    let mut found = Vec::new();
+    for column in columns.into_iter().take(4) {
+        let group = target.register.equal(column, target.person);
+        let with = parties.ours.count(all([group.clone(), has_secret()]));
+        let without = parties.theirs.count(all([group, has_secret(), not(only.clone())]));
+        found.extend(with.zip(without).map(|(with, without)| with - without));
+    }
+    match parties.ours.mode() {
+        None | Some(Mode::Exact | Mode::Private) => Figure::combined(&found),
+        Some(Mode::Perturbed) if found.iter().any(|difference| difference.value != 0.0) => Some(Figure::exact(1.0)),
+        Some(Mode::Perturbed) if found.is_empty() => None,
+        Some(Mode::Perturbed) => Some(Figure::of_evidence(found.len() as f64 * EQUAL.ln())),
+    }
+}

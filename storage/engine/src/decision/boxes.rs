@@ -1,0 +1,409 @@
+//! What the units of a cell have in common, as the audit knows it: conditions over columns with numbered atoms.
+//!
+//! The audit concludes from descriptions only what is true for everyone possible. So a part that it cannot read (codes of an open list, events
+//! within events) becomes a column of its own with a name that is a hash of the part: two such parts are unrelated to it unless they are the
+//! same. The error of this is that a number is withheld that reveals nothing, never the opposite.
+//!
+//! 1. The name of a column is a hash of the row that it is of, the keys that lead there, and its levels: with other levels the same numbers
+//!    are other atoms. A column of the subject's own row has one name, whatever dataset it is reached from.
+//! 2. Where a subject has several rows, a set of subjects is described as "has a row with", with the conditions on the subject beside it.
+//! 3. What the permission covers is a condition too, unless it covers every subject and row.
+//! 4. A set of values of a column is described like the set of all rows: whether one is missing is not a region that is kept empty.
+//!    Otherwise the mean of a column without missing values, or the number of its values, which the means of several members are combined
+//!    with, would be withheld beside the number of rows.
+
+use concordat_disclosure::{CellBox, Condition as Described, UnitSet};
+use concordat_protocol::{
+    collection::{AtomId, AtomSet, Levels},
+    ids::{ColumnName, DatasetName, Digest32},
+    scope::{Scope, Subjects},
+};
+use serde::Serialize;
+
+use crate::statistic::{
+    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, Quantity, Row, Statistic, Step,
+};
+
+/// Label of the hashes that are names of columns. They are stored with the sets and never change.
+const NAME: &str = "concordat/column of a cell/1";
+
+/// The descriptions of a set.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SetBoxes {
+    /// Of its subjects.
+    pub(super) subjects: CellBox,
+    /// Of its units.
+    pub(super) units: CellBox,
+}
+
+/// The descriptions of the cells of a statistic.
+pub(super) struct Boxes<'a> {
+    statistic: &'a Statistic,
+    known: &'a KnownCollection,
+    /// The dataset whose rows are counted, if a subject can have several.
+    rows_of: Option<&'a DatasetName>,
+    covered: Option<Described>,
+    sizes: Vec<usize>,
+}
+
+/// Conditions on the subject, and on one of its rows.
+#[derive(Default)]
+struct Parts {
+    subject: Vec<Described>,
+    row: Vec<Described>,
+}
+
+impl<'a> Boxes<'a> {
+    pub(super) fn new(statistic: &'a Statistic, known: &'a KnownCollection, scope: &Scope) -> Self {
+        let rows_of = match statistic.measured() {
+            Measured::Rows(dataset) if !known.is_unique(dataset) => Some(dataset),
+            Measured::Rows(_) | Measured::Subjects => None,
+        };
+        Self {
+            statistic,
+            known,
+            rows_of,
+            covered: covered(scope),
+            sizes: statistic.sizes(known).collect(),
+        }
+    }
+
+    /// Whether a subject can have several of the rows that are counted.
+    pub(super) const fn counts_rows(&self) -> bool {
+        self.rows_of.is_some()
+    }
+
+    /// The set of a cell with this filter and this measured value.
+    pub(super) fn set(&self, cell: usize, filter: &Condition, measured: Option<&Quantity>) -> SetBoxes {
+        let mut parts = Parts::default();
+        parts.subject.extend(self.covered.clone());
+        let of_cell = filter.conjuncts().iter().filter(|part| !self.is_of_values(part));
+        for condition in self.statistic.rows().conjuncts().iter().chain(of_cell) {
+            self.add(&mut parts, condition);
+        }
+        let mut position = cell;
+        for (group, size) in self.statistic.groups().iter().zip(&self.sizes).rev() {
+            let class = position.checked_rem(*size).unwrap_or(0);
+            position = position.checked_div(*size).unwrap_or(0);
+            self.add_class(&mut parts, group, class);
+        }
+        if let Some(of) = measured.filter(|of| !is_column(of)) {
+            self.add_present(&mut parts, of);
+        }
+        let units = Described::All(parts.subject.iter().chain(&parts.row).cloned().collect());
+        let subjects = self.of_subjects(parts);
+        SetBoxes {
+            subjects: boxed(subjects),
+            units: boxed(units),
+        }
+    }
+
+    /// One part of a set, which is part `band` of `of` parts of its values.
+    pub(super) fn part(&self, set: &SetBoxes, measured: &Quantity, (from, to, of): (usize, usize, usize)) -> CellBox {
+        let path = name(&("bands", measured, self.known.levels(measured), of));
+        let bands = (from..=to).filter_map(|band| u32::try_from(band).ok());
+        let band = Described::Atoms {
+            path,
+            of: u32::try_from(of).unwrap_or(u32::MAX),
+            atoms: bands.collect(),
+        };
+        boxed(Described::All(vec![set.units.condition().clone(), band]))
+    }
+
+    fn of_subjects(&self, parts: Parts) -> Described {
+        let Parts { mut subject, row } = parts;
+        match self.rows_of {
+            None => subject.extend(row),
+            // Every subject of a dataset alone has a row of it: that none has no row is no news about anyone.
+            Some(_) if row.is_empty() && self.known.rules().datasets().count() == 1 => {}
+            Some(dataset) => subject.push(Described::Events {
+                events: dataset.to_string(),
+                at_least: 1,
+                that: Box::new(Described::All(row.into_iter().map(without_events).collect())),
+            }),
+        }
+        Described::All(subject)
+    }
+
+    /// Whether a condition of a cell is that a column has a value.
+    fn is_of_values(&self, condition: &Condition) -> bool {
+        let Condition::Test(of, test) = condition else {
+            return false;
+        };
+        let present = is_column(of).then(|| self.known.present(of.clone())).flatten();
+        matches!(present, Some(Condition::Test(_, present)) if present.passing() == test.passing())
+    }
+
+    fn add(&self, parts: &mut Parts, condition: &Condition) {
+        self.place(parts, is_subject_condition(condition), self.truth(condition, false));
+    }
+
+    /// Adds the condition that a value is not missing, which is one on what it is computed from, in whatever way it is.
+    fn add_present(&self, parts: &mut Parts, of: &Quantity) {
+        match self.known.present(of.clone()) {
+            Some(present) => present.conjuncts().iter().for_each(|part| self.add(parts, part)),
+            None => {
+                let present = opaque(&("present", of, self.known.levels(of)));
+                self.place(parts, is_of_subject(of), present);
+            }
+        }
+    }
+
+    fn place(&self, parts: &mut Parts, is_of_subject: bool, part: Described) {
+        if is_of_subject || self.rows_of.is_none() {
+            parts.subject.push(part);
+        } else {
+            parts.row.push(part);
+        }
+    }
+
+    /// Adds the condition that a row is in a class of a group.
+    fn add_class(&self, parts: &mut Parts, group: &Group, class: usize) {
+        match group {
+            Group::Levels { of, level, .. } => {
+                let levels = self.known.levels(of);
+                let size = level.as_ref().and_then(|name| levels.level(name));
+                let rest = size.as_ref().unwrap_or(&levels).atoms().map_or(usize::MAX, usize::from);
+                let class_of = |atom: &AtomId| match level {
+                    Some(level) => levels.coarser(level, atom),
+                    None => Some(atom.clone()),
+                };
+                let is_in = |atom: &AtomId| match class_of(atom) {
+                    Some(AtomId::Listed(at)) => usize::from(at) == class,
+                    Some(AtomId::Null | AtomId::Code(_)) | None => class == rest,
+                };
+                let part = match levels.atoms() {
+                    Some(atoms) => self.atoms_where(of, &levels, atoms, &is_in),
+                    None => classes(&("level", of, level, &levels), rest.saturating_add(1), class),
+                };
+                self.place(parts, is_of_subject(of), part);
+            }
+            Group::Buckets { of, buckets, .. } => {
+                let levels = self.known.levels(of);
+                let class_of = |atom: &AtomId| buckets.iter().position(|bucket: &Bucket| bucket.atoms.contains(atom));
+                let is_in = |atom: &AtomId| class_of(atom).unwrap_or(buckets.len()) == class;
+                let part = match levels.atoms() {
+                    Some(atoms) => self.atoms_where(of, &levels, atoms, &is_in),
+                    None => classes(
+                        &("buckets", of, buckets, &levels),
+                        buckets.len().saturating_add(1),
+                        class,
+                    ),
+                };
+                self.place(parts, is_of_subject(of), part);
+            }
+            Group::Codes { of, codes, .. } => {
+                let part = classes(&("codes", of, codes), codes.len().saturating_add(1), class);
+                self.place(parts, is_path_of_subject(of), part);
+            }
+            Group::Cases { cases, .. } => {
+                let before = cases.iter().take(class).map(|(condition, _)| condition);
+                let is_all_subject = before.clone().all(is_subject_condition);
+                let mut all: Vec<Described> = before
+                    .map(|condition| Described::Not(Box::new(self.truth(condition, false))))
+                    .collect();
+                let own = cases.get(class).map(|(condition, _)| condition);
+                all.extend(own.map(|condition| self.truth(condition, false)));
+                let is_subject = is_all_subject && own.is_none_or(is_subject_condition);
+                self.place(parts, is_subject, Described::All(all));
+            }
+        }
+    }
+
+    /// When a condition is true.
+    fn truth(&self, condition: &Condition, in_event: bool) -> Described {
+        let all = |parts: &[Condition]| parts.iter().map(|part| self.truth(part, in_event)).collect();
+        match condition {
+            Condition::All => Described::Everyone,
+            Condition::Never => Described::Not(Box::new(Described::Everyone)),
+            Condition::Test(of, test) => self.atoms(of, test.passing()),
+            Condition::Events { of, exist } => {
+                let events = self.events(of, in_event);
+                if *exist {
+                    events
+                } else {
+                    Described::Not(Box::new(events))
+                }
+            }
+            Condition::Listed { of, list, is_in } => classes(&("listed", of, list), 3, usize::from(!is_in)),
+            Condition::Reference { of, test, negated } => classes(&("reference", of, test), 3, usize::from(*negated)),
+            Condition::OtherRow { key, is_other } => classes(&("other row", key), 3, usize::from(!is_other)),
+            Condition::And(parts) => Described::All(all(parts)),
+            Condition::Or(parts) => Described::Any(all(parts)),
+        }
+    }
+
+    fn events(&self, of: &EventSet, in_event: bool) -> Described {
+        if in_event || names_outer(&of.rows) {
+            return opaque(&("events", of));
+        }
+        Described::Events {
+            events: of.dataset.to_string(),
+            at_least: 1,
+            that: Box::new(self.truth(&of.rows, true)),
+        }
+    }
+
+    fn atoms(&self, of: &Quantity, set: &AtomSet) -> Described {
+        let levels = self.known.levels(of);
+        match levels.atoms() {
+            Some(atoms) => self.atoms_where(of, &levels, atoms, &|atom| set.contains(atom)),
+            None => opaque(&("codes", named(of), set, &levels)),
+        }
+    }
+
+    /// The atoms of a column for which `is_in` is true. The last one is that of missing values.
+    fn atoms_where(&self, of: &Quantity, levels: &Levels, atoms: u16, is_in: &dyn Fn(&AtomId) -> bool) -> Described {
+        if let Quantity::Days { from, to } = of
+            && let (one_way, true) = Quantity::days(from.clone(), to.clone())
+        {
+            let mirrored = |atom: &AtomId| is_in(&with_other_sign(atom, atoms));
+            return self.atoms_where(&one_way, levels, atoms, &mirrored);
+        }
+        let listed = (0..atoms).filter(|atom| is_in(&AtomId::Listed(*atom))).map(u32::from);
+        let null = is_in(&AtomId::Null).then(|| u32::from(atoms));
+        Described::Atoms {
+            path: name(&(named(of), levels)),
+            of: u32::from(atoms).saturating_add(1),
+            atoms: listed.chain(null).collect(),
+        }
+    }
+}
+
+/// The atom of the numbers with the other sign: the declared numbers of days have either one.
+const fn with_other_sign(atom: &AtomId, atoms: u16) -> AtomId {
+    match atom {
+        AtomId::Listed(at) => AtomId::Listed(atoms.saturating_sub(1).saturating_sub(*at)),
+        AtomId::Null | AtomId::Code(_) => AtomId::Null,
+    }
+}
+
+/// Whether a quantity is one column, or a multiple of one.
+fn is_column(of: &Quantity) -> bool {
+    match of {
+        Quantity::Column(_) => true,
+        Quantity::Linear { terms, .. } => terms.len() == 1,
+        Quantity::Days { .. } | Quantity::Age { .. } | Quantity::OfSubject { .. } => false,
+    }
+}
+
+/// A part that the audit does not read: whether it is true, as a column of its own.
+fn opaque<T: Serialize>(part: &T) -> Described {
+    classes(part, 2, 1)
+}
+
+/// One of several classes, as a column of its own.
+fn classes<T: Serialize>(part: &T, of: usize, class: usize) -> Described {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Described::Atoms {
+        path: name(part),
+        of: number(of),
+        atoms: UnitSet::from_iter([number(class)]),
+    }
+}
+
+fn name<T: Serialize>(part: &T) -> String {
+    let mut bytes = Vec::new();
+    // Writing to memory does not fail, and no part has a type that cannot be encoded.
+    let _ = ciborium::into_writer(part, &mut bytes);
+    Digest32::sha256(NAME, &bytes).to_string()
+}
+
+/// A column by the row that it is of. The subject's own row is the same one from whichever row of the subject it is reached. Through a row
+/// that may be missing, or may belong to another subject, it is another column.
+#[derive(Serialize)]
+enum Named<'a> {
+    Column(&'a DatasetName, &'a [Step], &'a ColumnName),
+    Other(&'a Quantity),
+}
+
+fn named(of: &Quantity) -> Named<'_> {
+    let Quantity::Column(path) = of else {
+        return Named::Other(of);
+    };
+    match path.via().split_first() {
+        Some((Step::Subject(dataset), after)) => Named::Column(dataset, after, path.column()),
+        Some((Step::Link(_), _)) | None => Named::Column(path.root(), path.via(), path.column()),
+    }
+}
+
+/// What the permission covers, if it is not all subjects and rows.
+fn covered(scope: &Scope) -> Option<Described> {
+    let rows: Vec<_> = scope
+        .datasets
+        .iter()
+        .filter(|(_, dataset)| !dataset.rows.is_all())
+        .collect();
+    let is_everyone = matches!(scope.subjects, Subjects::Any) && rows.is_empty();
+    let rows: Vec<_> = rows.into_iter().map(|(name, dataset)| (name, &dataset.rows)).collect();
+    (!is_everyone).then(|| opaque(&("covered", &scope.subjects, rows)))
+}
+
+fn boxed(condition: Described) -> CellBox {
+    // What is too large to be read is comparable with itself only.
+    let text = format!("{condition:?}");
+    CellBox::new(condition).unwrap_or_else(|_| CellBox::alone(name(&("large", text))))
+}
+
+/// The same condition with events as columns of their own, because an event has none.
+fn without_events(condition: Described) -> Described {
+    let each = |parts: Vec<Described>| parts.into_iter().map(without_events).collect();
+    match condition {
+        Described::Events { .. } => opaque(&("events", format!("{condition:?}"))),
+        Described::Not(inner) => Described::Not(Box::new(without_events(*inner))),
+        Described::All(parts) => Described::All(each(parts)),
+        Described::Any(parts) => Described::Any(each(parts)),
+        Described::Everyone | Described::Atoms { .. } => condition,
+    }
+}
+
+/// Whether a condition is about the subject of a row, and not about the row.
+fn is_subject_condition(condition: &Condition) -> bool {
+    match condition {
+        Condition::All | Condition::Never => true,
+        Condition::Test(of, _) => is_of_subject(of),
+        Condition::Events { of, .. } => !names_outer(&of.rows),
+        Condition::Listed { of, .. } | Condition::Reference { of, .. } => is_path_of_subject(of),
+        Condition::OtherRow { .. } => false,
+        Condition::And(parts) | Condition::Or(parts) => parts.iter().all(is_subject_condition),
+    }
+}
+
+fn is_of_subject(of: &Quantity) -> bool {
+    let is_day = |day: &Day| match day {
+        Day::Column(path) => is_path_of_subject(path),
+        Day::OfSubject { .. } => true,
+    };
+    match of {
+        Quantity::Column(path) => is_path_of_subject(path),
+        Quantity::Days { from, to } => is_day(from) && is_day(to),
+        Quantity::Age { born, at } => is_path_of_subject(born) && is_day(at),
+        Quantity::Linear { terms, .. } => terms.iter().all(|(_, path)| is_path_of_subject(path)),
+        Quantity::OfSubject { .. } => true,
+    }
+}
+
+/// Whether all rows of a subject reach the same column. What a link of a row leads to, they need not have in common.
+fn is_path_of_subject(path: &ColumnPath) -> bool {
+    matches!(path.via().first(), Some(Step::Subject(_)))
+}
+
+/// Whether a condition on events names a column of the row around them.
+fn names_outer(condition: &Condition) -> bool {
+    let is_outer = |path: &ColumnPath| path.row() == Row::Outer;
+    let is_day = |day: &Day| matches!(day, Day::Column(path) if is_outer(path));
+    match condition {
+        Condition::All | Condition::Never => false,
+        Condition::Test(of, _) => match of {
+            Quantity::Column(path) => is_outer(path),
+            Quantity::Days { from, to } => is_day(from) || is_day(to),
+            Quantity::Age { born, at } => is_outer(born) || is_day(at),
+            Quantity::Linear { terms, .. } => terms.iter().any(|(_, path)| is_outer(path)),
+            Quantity::OfSubject { .. } => false,
+        },
+        // Events within events are not read anyway.
+        Condition::Events { .. } | Condition::OtherRow { .. } => true,
+        Condition::Listed { of, .. } | Condition::Reference { of, .. } => is_outer(of),
+        Condition::And(parts) | Condition::Or(parts) => parts.iter().any(names_outer),
+    }
+}

@@ -1,0 +1,143 @@
+//! Groups by parts of dates: no row with a date is in the group of missing ones.
+
+use concordat_protocol::collection::{AtomId, Comparison};
+
+use super::{Collection, only, refusal};
+use crate::statistic::{Condition, Group, print};
+
+const EDGES: &str = "condition_start_date >= DATE '1980-01-01' AND condition_start_date < DATE '2020-01-01'";
+
+fn by(part: &str, condition: &str) -> String {
+    format!(
+        "SELECT date_part('{part}', condition_start_date) AS part, count(*) FROM condition_occurrence {condition} GROUP BY 1"
+    )
+}
+
+#[test]
+fn months_beyond_the_edges_are_refused() {
+    let omop = Collection::named("omop");
+    for part in ["quarter", "month"] {
+        for condition in [
+            "",
+            "WHERE condition_start_date >= DATE '1980-01-01'",
+            "WHERE condition_start_date < DATE '2020-01-01'",
+            "WHERE condition_start_date IS NOT NULL",
+            "WHERE condition_concept_id = 5 OR condition_start_date < DATE '2000-01-01'",
+        ] {
+            let found = refusal(&omop, &by(part, condition));
+            assert!(found.contains(EDGES), "{condition}: {found}");
+        }
+        let filtered = by(part, "").replace("count(*)", &format!("count(*) FILTER (WHERE {EDGES})"));
+        assert!(refusal(&omop, &filtered).contains(EDGES));
+    }
+}
+
+/// The condition that the refusal names is one that is enough.
+#[test]
+fn months_between_the_edges_are_groups() {
+    let omop = Collection::named("omop");
+    let missing = format!("WHERE ({EDGES}) OR condition_start_date IS NULL");
+    for condition in [
+        format!("WHERE {EDGES}"),
+        "WHERE date_part('year', condition_start_date) = 2010 AND condition_concept_id = 5".to_owned(),
+        "WHERE condition_start_date BETWEEN DATE '2000-01-01' AND DATE '2009-12-31'".to_owned(),
+        missing,
+        "WHERE false".to_owned(),
+    ] {
+        for (part, groups) in [("quarter", 4), ("month", 12)] {
+            let statistic = only(&omop, &by(part, &condition));
+            let [
+                Group::Buckets {
+                    of,
+                    buckets,
+                    rest: None,
+                },
+            ] = statistic.groups()
+            else {
+                panic!("{statistic:?}")
+            };
+            assert_eq!(buckets.len(), groups, "{condition}");
+            let levels = omop.known.levels(of);
+            let kept = match statistic
+                .rows()
+                .conjuncts()
+                .iter()
+                .find(|part| matches!(part, Condition::Test(about, _) if about == of))
+            {
+                Some(Condition::Test(_, test)) => test.passing().clone(),
+                Some(_) | None => continue,
+            };
+            for atom in (0..levels.atoms().unwrap())
+                .map(AtomId::Listed)
+                .filter(|atom| kept.contains(atom))
+            {
+                let of_atom = buckets.iter().filter(|bucket| bucket.atoms.contains(&atom));
+                assert_eq!(of_atom.count(), 1, "{condition}: {atom:?}");
+            }
+        }
+    }
+}
+
+/// Groups by years have all dates: what is beyond the edges is in the first and the last one.
+#[test]
+fn years_have_all_dates() {
+    let omop = Collection::named("omop");
+    for group in [
+        "date_part('year', condition_start_date)",
+        "date_trunc('year', condition_start_date)",
+    ] {
+        let statistic = only(
+            &omop,
+            &format!("SELECT {group}, count(*) FROM condition_occurrence GROUP BY 1"),
+        );
+        let [
+            Group::Buckets {
+                of,
+                buckets,
+                rest: None,
+            },
+        ] = statistic.groups()
+        else {
+            panic!("{statistic:?}")
+        };
+        let levels = omop.known.levels(of);
+        let all = levels.decide(&Comparison::IsNotNull).unwrap();
+        let covered = buckets
+            .iter()
+            .fold(levels.only(0), |all, bucket| all.union(&bucket.atoms).unwrap());
+        assert_eq!(&covered, all.passing(), "{group}");
+    }
+}
+
+/// The printed text of a member has a range for each year, of which a condition has a limited number.
+#[test]
+fn months_of_few_years_have_a_text() {
+    let omop = Collection::named("omop");
+    let of = |condition: &str| only(&omop, &by("month", &format!("WHERE {condition}")));
+    assert_eq!(print(&of(EDGES), &omop.known), None);
+    let decade = of("condition_start_date >= DATE '2000-01-01' AND condition_start_date < DATE '2010-01-01'");
+    let text = print(&decade, &omop.known).unwrap();
+    assert_eq!(only(&omop, &text), decade, "{text}");
+    // Other months are no groups then.
+    let spring = of("condition_start_date >= DATE '2000-03-01' AND condition_start_date < DATE '2000-06-01'");
+    assert_eq!(spring.grid(&omop.known), 4);
+}
+
+/// The column of a `CASE` has the type of its first label: one of another kind would be missing.
+#[test]
+fn labels_of_two_kinds_are_refused() {
+    let omop = Collection::named("omop");
+    let group = |first: &str, second: &str| {
+        format!(
+            "SELECT CASE WHEN year_of_birth < 1950 THEN {first} ELSE {second} END AS g, count(*) FROM person GROUP BY 1"
+        )
+    };
+    for (first, second) in [("1", "2.5"), ("2.5", "1"), ("1", "'x'"), ("true", "1")] {
+        let sql = group(first, second);
+        let is_refused = omop.planned(&sql).is_err() || omop.lower(&sql).is_err();
+        assert!(is_refused, "{sql}");
+    }
+    for (first, second) in [("1", "2"), ("1", "NULL"), ("NULL", "'x'"), ("1.5", "2.5")] {
+        only(&omop, &group(first, second));
+    }
+}
