@@ -7,6 +7,9 @@
 //! before any other entry. A change that fails is recorded as not made at once. Roster, policy set and configuration have a
 //! separate mechanism, which completes them ([`crate::bound_state`]).
 //!
+//! The note is on the disk before the entry is, by the sync with which the ledger announces the entry. That it is removed is not waited for: a
+//! note that is there again beside a changed value is removed by the next start. Only a change that leaves its value as it was waits.
+//!
 //! A note and a value that were set back look like such a kill. The ledger distinguishes them: once one of these entries follows that of the
 //! change, the change had ended, and its note was removed ([`Changes::reconcile`]).
 //!
@@ -14,8 +17,12 @@
 //! - another change of the same value: changes of one value are made one after the other ([`InProgress`]);
 //! - any entry that is ten minutes later: a change takes much less.
 //!
+//! What an entry states is determined when no other change of the same value is under way, and the change sets exactly that
+//! ([`Changes::make`]). Otherwise the entry of a change that waited would state what the one before it has replaced.
+//!
 //! Changes of different values are made at the same time, and logins and queries go on meanwhile, so that their entries may follow.
 
+mod declared;
 mod in_progress;
 mod interrupted;
 mod subject;
@@ -27,7 +34,7 @@ use concordat_protocol::audit::EntryBody;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::{Attribution, Ledger, LedgerError};
+use concordat_storage::ledger::{Attribution, Ledger, LedgerError, LedgerReceipt};
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -35,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use in_progress::{AllInProgress, InProgress};
 pub(crate) use interrupted::ReconcileError;
 pub(crate) use subject::Subject;
-pub(crate) use subject::{ACCOUNTS, ALLOWED_HOSTS, GRANTS, NEGOTIATIONS};
+pub(crate) use subject::{ACCOUNTS, ALLOWED_HOSTS, GRANTS, NEGOTIATIONS, RELEASE_LOCKS};
 
 /// The note of a change that is under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,13 +62,17 @@ struct Note {
 #[must_use = "whether the change was made has to be reported"]
 pub struct OpenChange {
     note: String,
+    subject: Subject,
+    /// Digest of the value before the change.
+    before: Option<Digest32>,
     entry: u64,
+    receipt: LedgerReceipt,
     by: Attribution,
     at: Timestamp,
     _in_progress: InProgress,
 }
 
-/// Makes changes that are recorded in the ledger; clones share all state. All methods block, except those with `async` in the name.
+/// Makes changes that are recorded in the ledger; clones share all state. All methods block.
 #[derive(Clone, Debug)]
 pub struct Changes {
     meta: SealedDb,
@@ -85,19 +96,41 @@ impl Changes {
         })
     }
 
-    /// Writes `entry` to the ledger and makes the change that it records.
+    /// Writes an entry to the ledger and makes the change that it records. `plan` returns both; it is called when no other change of
+    /// `subject` is under way, and none begins before this one has ended.
     ///
     /// # Errors
-    /// The error of `change`; the ledger then records that it was not made. [`ChangeEntryError`] if state or ledger cannot be written.
-    pub fn make<T, E: From<ChangeEntryError>>(
+    /// The error of `plan`; nothing is recorded then. The error of the change; the ledger then records that it was not made.
+    /// [`ChangeEntryError`] if state or ledger cannot be written.
+    pub fn make<T, E, C>(
         &self,
         subject: Subject,
-        entry: EntryBody,
-        (by, at): (&Attribution, Timestamp),
-        change: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
-        let open = self.begin(subject, entry, (by, at))?;
-        match catch_unwind(AssertUnwindSafe(change)) {
+        by: (&Attribution, Timestamp),
+        plan: impl FnOnce() -> Result<(EntryBody, C), E>,
+    ) -> Result<T, E>
+    where
+        E: From<ChangeEntryError>,
+        C: FnOnce() -> Result<T, E>,
+    {
+        self.make_for_receipt(subject, by, || {
+            let (entry, change) = plan()?;
+            Ok::<_, E>((entry, move |_: &LedgerReceipt| change()))
+        })
+    }
+
+    /// The same for a change that is made for the receipt of its entry only.
+    fn make_for_receipt<T, E, C>(
+        &self,
+        subject: Subject,
+        by: (&Attribution, Timestamp),
+        plan: impl FnOnce() -> Result<(EntryBody, C), E>,
+    ) -> Result<T, E>
+    where
+        E: From<ChangeEntryError>,
+        C: FnOnce(&LedgerReceipt) -> Result<T, E>,
+    {
+        let (open, change) = self.begin(subject, by, plan)?;
+        match catch_unwind(AssertUnwindSafe(|| change(&open.receipt))) {
             Ok(made) => {
                 self.end(open, made.is_ok())?;
                 made
@@ -124,32 +157,56 @@ impl Changes {
         self.end(open, made)
     }
 
-    /// Writes `entry` to the ledger; after that the change that it records may be made.
+    /// Writes an entry to the ledger; after that the change that it records may be made. `plan` returns the entry and what its owner needs
+    /// for the change; it is called when no other change of `subject` is under way, and none begins before this one has ended.
     ///
     /// # Errors
-    /// If state or ledger cannot be written: the change must not be made.
-    pub fn begin(
+    /// The error of `plan`; nothing is recorded then. [`ChangeEntryError`] if state or ledger cannot be written. The change must not be
+    /// made in either case.
+    pub fn begin<P, E>(
         &self,
         subject: Subject,
+        by: (&Attribution, Timestamp),
+        plan: impl FnOnce() -> Result<(EntryBody, P), E>,
+    ) -> Result<(OpenChange, P), E>
+    where
+        E: From<ChangeEntryError>,
+    {
+        let in_progress = InProgress::begin(&self.in_progress, subject.clone());
+        let (entry, planned) = plan()?;
+        let open = self.record(subject, in_progress, entry, by)?;
+        Ok((open, planned))
+    }
+
+    fn record(
+        &self,
+        subject: Subject,
+        in_progress: InProgress,
         entry: EntryBody,
         (by, at): (&Attribution, Timestamp),
     ) -> Result<OpenChange, ChangeEntryError> {
-        let in_progress = InProgress::begin(&self.in_progress, subject.clone());
         let mut number = [0; 16];
         getrandom::fill(&mut number)?;
         let note = HEXLOWER.encode(&number);
         let (tree, key) = subject.location();
+        let before = self.meta.fingerprint(tree, key)?;
         let noted = Note {
-            before: self.meta.fingerprint(tree, key)?,
-            subject,
+            before,
+            subject: subject.clone(),
             entry: entry.clone(),
             ledger: self.ledger.size(),
         };
-        self.notes.put(&note, &noted)?;
+        let applied = self.notes.apply(&note, &noted)?;
+        if !self.ledger.is_announced(&entry) {
+            self.notes.until_durable(applied)?;
+        }
         match self.ledger.append(entry, by, at) {
             Ok(receipt) => Ok(OpenChange {
                 note,
+                subject,
+                before,
                 entry: receipt.sequence(),
+                receipt,
                 by: by.for_outcome(),
                 at,
                 _in_progress: in_progress,
@@ -174,40 +231,30 @@ impl Changes {
             by,
             at,
             note,
+            subject,
+            before,
+            receipt: _,
             _in_progress: in_progress,
         } = open;
         if !made {
             let entry = EntryBody::ChangeNotMade { entry };
             drop(self.ledger.append(entry, &by, at)?);
         }
-        let removed = self.notes.remove(&note);
+        let removed = self.remove(&note, &subject, before);
         // Another change of the same value may begin now.
         drop(in_progress);
         Ok(removed?)
     }
 
-    /// As [`Changes::begin`], on a blocking thread.
-    ///
-    /// # Errors
-    /// As for [`Changes::begin`].
-    pub async fn begin_async(
-        &self,
-        subject: Subject,
-        entry: EntryBody,
-        (by, at): (&Attribution, Timestamp),
-    ) -> Result<OpenChange, ChangeEntryError> {
-        let changes = self.clone();
-        let by = by.clone();
-        tokio::task::spawn_blocking(move || changes.begin(subject, entry, (&by, at))).await?
-    }
-
-    /// As [`Changes::end`], on a blocking thread.
-    ///
-    /// # Errors
-    /// As for [`Changes::end`].
-    pub async fn end_async(&self, open: OpenChange, made: bool) -> Result<(), ChangeEntryError> {
-        let changes = self.clone();
-        tokio::task::spawn_blocking(move || changes.end(open, made)).await?
+    /// Removes the note of a change that has ended. A start that finds it again removes it if the value is another one than before; a change that
+    /// left the value as it was would look to it like one that was not made.
+    fn remove(&self, note: &str, subject: &Subject, before: Option<Digest32>) -> Result<(), MetaError> {
+        let (tree, key) = subject.location();
+        if self.meta.fingerprint(tree, key)? == before {
+            return self.notes.remove(note);
+        }
+        let _with_the_next_change = self.notes.apply_removal(note)?;
+        Ok(())
     }
 }
 
@@ -223,9 +270,6 @@ pub enum ChangeEntryError {
     /// The system's random number generator failed.
     #[error("the system's random number generator failed")]
     Random(#[from] getrandom::Error),
-    /// A blocking task was canceled.
-    #[error("the node is stopping")]
-    Stopping(#[from] tokio::task::JoinError),
 }
 
 impl Explain for ChangeEntryError {
@@ -233,7 +277,7 @@ impl Explain for ChangeEntryError {
         match self {
             Self::State(source) => source.kind(),
             Self::Ledger(source) => source.kind(),
-            Self::Random(_) | Self::Stopping(_) => ErrorKind::Internal,
+            Self::Random(_) => ErrorKind::Internal,
         }
     }
 }

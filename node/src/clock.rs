@@ -84,6 +84,11 @@ impl Clock {
     }
 }
 
+/// The moment now, for timers of the runtime: how long something took, and when it has to end.
+pub(crate) fn timer_now() -> tokio::time::Instant {
+    tokio::time::Instant::from_std(moment())
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the clock that all other code uses")]
 fn moment() -> Instant {
     Instant::now()

@@ -18,6 +18,7 @@ use crate::{
     attribution::by_node,
     clock::Clock,
     config::Config,
+    descriptors::Descriptors,
     identity::Identity,
     ledger_heads::CountedStart,
     negotiation::RETRY_INTERVAL,
@@ -42,6 +43,7 @@ pub async fn run_daemon(
     announce: impl FnOnce(&Node) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     let clock = Clock::system();
+    let descriptors = Descriptors::raise();
 
     // 1. Check the newest part of the ledger. 2. Compare what the start depends on with the sealed state, count the start, and append
     // an entry to the ledger.
@@ -88,7 +90,7 @@ pub async fn run_daemon(
             .map(|address| Address::sanitized(&address.to_string()))
             .collect(),
         dial: config.node.dial,
-        limits: config.limits.into(),
+        limits: descriptors.network(&config.limits.into()),
         password_cost: Argon2Cost::default(),
         engine: EngineConfig {
             memory: config.limits.memory_mib.saturating_mul(1 << 20),
@@ -97,7 +99,8 @@ pub async fn run_daemon(
         retry_interval: RETRY_INTERVAL,
     };
     let node = Node::start(start, &mut shutdown).await?;
-    api::serve(Api::new(node.clone(), config.import), dir, &api_stage)?;
+    let api = Api::new(node.clone(), config.import).with_connections(descriptors.api_connections());
+    api::serve(api, dir, &api_stage)?;
 
     // 4. Announce that the node is running; the signal handlers are installed before that.
     let stop = stop_signal()?;

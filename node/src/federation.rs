@@ -1,26 +1,33 @@
 //! Federated queries: remote datasets as tables.
 //!
-//! 1. The query is parsed ([`statement`]), and a grant is found for each of its tables ([`targets`], [`resolve`]). Their holders state the
+//! 1. The query is parsed ([`read_texts`], [`statement`]), and a grant is found for each of its tables ([`targets`], [`resolve`]). Their holders state the
 //!    columns that the grants show ([`grant_columns`]); those of several members become one table ([`union_table`]).
-//! 2. The plan decides which member gets which query and what is computed locally ([`mod@plan`], [`decompose`], [`fragment`]). It is made in
-//!    an engine process ([`local_engine`]).
+//!    Below tier `records` they also state what they declare about them ([`declared`]).
+//! 2. The plan decides which member gets which query and what is computed locally ([`mod@plan`], [`decompose`], [`fragment`]). It is made
+//!    in an engine process ([`local_engine`]). Groupings over several members below `records` are lowered once for each of them, and what
+//!    follows from their parts is computed here ([`counted`], [`parts`], [`merge`], [`cell_table`]).
 //! 3. Each member is queried over the network ([`provider_client`], [`exchange`]). Our own datasets are queried through the same permit
 //!    as all others ([`local_answer`]). A member that does not answer its part is left out of the plan ([`absent`]), which then states it.
-//! 4. The answer of one member streams to the requester ([`answer_stream`]). Several are computed on in the engine process ([`collect_answers`],
-//!    [`table`]).
+//! 4. The answer of one member streams to the requester ([`answer_stream`]). Several are computed on in the engine process
+//!    ([`collect_answers`], [`table`]).
 //! 5. A query is in the ledger before it is sent. Its end is entered too, however the query ends ([`evidence`]).
 //! 6. Every answer ends with a receipt that both sides sign ([`report`]). A cut answer ends with an error, never silently.
 
 mod absent;
 mod answer_stream;
+mod catalog_requests;
+mod cell_table;
 mod collect_answers;
 mod column_cache;
 mod columns_in_use;
 mod connect;
+mod counted;
 mod coverage;
+mod declared;
 mod decompose;
 mod description;
 mod error;
+mod estimate;
 mod evidence;
 mod exchange;
 mod exchange_task;
@@ -32,13 +39,20 @@ mod fragment;
 mod grant_columns;
 mod handle;
 mod institution;
+mod known_texts;
 mod local_answer;
 mod local_engine;
+mod merge;
 mod outgoing;
 mod output_names;
+mod parsing;
+mod parts;
 mod plan;
+mod planned_part;
 mod provider_client;
+mod read_texts;
 mod remote_catalog;
+mod remote_dataset;
 mod report;
 mod resolve;
 mod source;
@@ -60,7 +74,7 @@ use self::local_engine::{LocalQuery, PlanKey, Planned};
 use self::provider_client::ProviderClient;
 use self::report::QueryReport;
 use self::source::{MemberQuery, QuerySource, Target};
-use self::statement::ParsedQuery;
+use self::statement::QueryTables;
 use self::tables::Tables;
 use crate::iam::Actor;
 use crate::sharing::{QuerySlot, Requester};
@@ -69,7 +83,7 @@ pub(crate) use answer_stream::AnswerStream;
 pub use error::FederationError;
 pub(crate) use handle::{Federation, FederationParts};
 pub use local_engine::FederatedEngine;
-pub(crate) use remote_catalog::RemoteDataset;
+pub(crate) use remote_dataset::RemoteDataset;
 
 /// A query of one of this institution's people.
 #[derive(Clone, Debug)]
@@ -108,7 +122,7 @@ impl Federation {
     }
 
     async fn begin(&self, actor: &Actor, question: &Question) -> Result<AnswerStream, FederationError> {
-        let parsed = ParsedQuery::parse(&question.sql)?;
+        let parsed = self.query_tables(actor, &question.sql).await?;
         let mut absent = Absent::default();
         let mut replanned = false;
         loop {
@@ -129,7 +143,7 @@ impl Federation {
     async fn attempt(
         &self,
         actor: &Actor,
-        (question, parsed): (&Question, &ParsedQuery),
+        (question, parsed): (&Question, &QueryTables),
         report: &QueryReport,
         absent: &mut Absent,
     ) -> Result<AnswerStream, FederationError> {
@@ -137,8 +151,13 @@ impl Federation {
         let tasks = TaskTracker::new();
         let client = ProviderClient::new(self.clone(), requester.clone(), report.clone(), tasks.clone());
         let client: Arc<dyn QuerySource> = Arc::new(client);
-        let targets = self.targets(parsed, &requester, question, report).await?;
-        let tables = self.tables(targets, absent, report).await?;
+        let targets = self.targets(parsed, &requester, question, report).await;
+        // The denial may end the query here, or leave out the own part of it: no other entry would name it.
+        for (subject, refusal) in report.take_refused() {
+            self.0.parts.sharing.refused_own(&requester, &subject, &refusal).await;
+        }
+        let targets = targets?;
+        let tables = self.tables(targets, &requester, absent, report).await?;
         let answer = match self.planned(actor, question, &tables, report).await? {
             Ready::Whole { target, query } => client.query(&target, query).await?,
             Ready::Local(local, slot) => local.run(client, report.clone(), slot).await?,

@@ -20,6 +20,7 @@ mod hash_limit;
 mod independence;
 mod locked;
 mod lockout;
+mod login_limit;
 mod passwords;
 mod restored;
 mod roles;

@@ -1,6 +1,6 @@
 //! The identity of this node: the details of its institution and the two keys.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{InstitutionId, Jurisdiction, NodeId};
@@ -11,6 +11,9 @@ use concordat_protocol::time::Timestamp;
 
 /// How long a node certificate is valid: a new one is created at each start and each hello, so a day is sufficient.
 const CERTIFICATE_SECONDS: i64 = 86_400;
+/// How long a certificate is used for the evidence of queries, in milliseconds. Signing one for each query, and checking it, takes as long as
+/// signing and checking the query.
+const RECENT_MS: i64 = 60_000;
 
 /// The institution and node that this process acts for.
 #[derive(Debug)]
@@ -26,6 +29,22 @@ pub struct Identity {
     /// The key that signs for the institution; replaced while the node runs when the consortium has accepted the next one.
     institution_key: RwLock<Arc<InstitutionKey>>,
     next_key: RwLock<Option<Arc<InstitutionKey>>>,
+    recent: Mutex<Option<RecentCertificate>>,
+}
+
+/// A certificate that was created a moment ago.
+#[derive(Debug)]
+struct RecentCertificate {
+    key: InstitutionPublicKey,
+    issued_at: Timestamp,
+    signed: Signed<NodeCertificate>,
+}
+
+impl RecentCertificate {
+    /// Whether a certificate of `key` would be the same, but for at most [`RECENT_MS`]. One from after `now` is not used: the clock was set.
+    fn is_recent(&self, key: InstitutionPublicKey, now: Timestamp) -> bool {
+        self.key == key && (0..=RECENT_MS).contains(&now.since(self.issued_at))
+    }
 }
 
 impl Identity {
@@ -42,6 +61,7 @@ impl Identity {
             node_key,
             institution_key: RwLock::new(Arc::new(institution_key)),
             next_key: RwLock::default(),
+            recent: Mutex::default(),
         }
     }
 
@@ -94,7 +114,26 @@ impl Identity {
         self.certified_by(&self.institution_key(), now)
     }
 
-    /// The same, signed by the next key, for a peer whose roster names that key already.
+    /// The same for the evidence of a query: one that was created within the last minute is used again.
+    ///
+    /// # Errors
+    /// As [`Identity::certificate`].
+    pub fn recent_certificate(&self, now: Timestamp) -> Result<Signed<NodeCertificate>, SignatureError> {
+        let key = self.institution_key();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = recent.as_ref().filter(|known| known.is_recent(key.public(), now)) {
+            return Ok(known.signed.clone());
+        }
+        let signed = self.certified_by(&key, now)?;
+        *recent = Some(RecentCertificate {
+            key: key.public(),
+            issued_at: now,
+            signed: signed.clone(),
+        });
+        Ok(signed)
+    }
+
+    /// The same as [`Identity::certificate`], signed by the next key, for a peer whose roster names that key already.
     ///
     /// # Errors
     /// As [`Identity::certificate`].
@@ -111,5 +150,37 @@ impl Identity {
             not_after: now.plus_seconds(CERTIFICATE_SECONDS),
         };
         Ok(Signed::sign(&certificate, key)?.signed().clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn certificate_is_used_again_for_a_minute() {
+        let institution = (
+            "budapest".parse().unwrap(),
+            LegalName::new("B").unwrap(),
+            Jurisdiction::new("HU").unwrap(),
+        );
+        let key = |seed: u8| InstitutionKey::from_seed(&[seed; 32].into());
+        let identity = Identity::new(institution, key(1), NodeKey::from_seed(&[2; 32].into()));
+        let issued = |at: Timestamp| {
+            let signed = identity.recent_certificate(at).unwrap();
+            let verified = signed.verify(identity.institution_public()).unwrap();
+            assert_eq!(verified.document().institution_key, identity.institution_public());
+            verified.document().issued_at
+        };
+        assert_eq!(issued(NOW), NOW);
+        assert_eq!(issued(NOW.plus_millis(RECENT_MS)), NOW);
+        let later = NOW.plus_millis(RECENT_MS + 1);
+        assert_eq!(issued(later), later);
+        assert_eq!(issued(NOW), NOW, "the clock was set back");
+        identity.replace_key(key(3));
+        let after = NOW.plus_millis(1);
+        assert_eq!(issued(after), after, "another key");
     }
 }

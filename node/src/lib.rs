@@ -7,12 +7,13 @@
 //!
 //! | modules | what they do |
 //! | --- | --- |
-//! | `clock`, `shutdown`, `telemetry`, `epoch` | time, an orderly end, the log, and the number of changes on which running answers depend |
+//! | `clock`, `shutdown`, `telemetry`, `epoch`, `descriptors` | time, an orderly end, the log, the number of changes on which running answers depend, and how many file descriptors there are |
 //! | `identity`, [`config`], [`init`], `start_state`, `bound_state` | keys and settings of an institution, and what a start compares them with |
 //! | [`templates`] | what is declared about the columns of a data model; no service uses it yet |
 //! | `iam`, `attribution` | people: accounts, sessions, training; who caused an entry of the ledger |
 //! | `refusals`, `restorations` | requests of peers that are refused before a decision; what a restore brings back |
 //! | `policies`, `membership`, `negotiation` | which policies apply, who belongs to the consortium, and which grants exist |
+//! | `rules` | what this node and its peers announce that they enforce below tier `records` |
 //! | `sharing` | the provider's path of a query, from the envelope to the receipt |
 //! | `federation` | the consumer's path, from SQL to the combined answer |
 //! | `ledger_heads`, `evidence` | what proves afterwards what happened |
@@ -32,6 +33,7 @@ mod bound_state;
 mod changes;
 mod clock;
 mod daemon;
+mod descriptors;
 mod epoch;
 mod evidence;
 mod federation;
@@ -45,6 +47,7 @@ mod node;
 mod policies;
 mod refusals;
 mod restorations;
+mod rules;
 mod services;
 mod sharing;
 mod shutdown;

@@ -13,7 +13,7 @@
 //! 6. When the two sides of a grant connect, they compare their notices.
 //! 7. What no offer may cover, the agreements of one consumer over one dataset may not cover together.
 //!
-//! From the bottom up: `bound_collection` distinguishes collections of one name; `grant_request`, `condition` and `restriction` read what people write; `facts`, `precedence`, `held_scopes` and `assess` ask the policy; `entry`,
+//! From the bottom up: `bound_collection` distinguishes collections of one name; `grant_request`, `condition` and `restriction` read what people write; `summary` is what lists show; `facts`, `precedence`, `held_scopes` and `assess` ask the policy; `entry`,
 //! `store`, `admission` and `grants` keep the records; `transition` checks what changes them, and is the only code that does; `deliver`
 //! sends; `standing` and `outdated` check what steps depend on; `automatic`, `catch_up`, `compare` and `members` act by themselves; `steps` and `serve` act for people and for peers.
 
@@ -42,9 +42,11 @@ mod span;
 mod standing;
 mod steps;
 mod store;
+mod summary;
 mod transition;
 
 pub use catch_up::RETRY_INTERVAL;
+pub(crate) use condition::RowCondition;
 pub(crate) use entry::NegotiationView;
 pub use error::NegotiationError;
 pub(crate) use facts::{collection_facts, is_active_side, party};
@@ -53,3 +55,4 @@ pub(crate) use grants::{ChunkGuard, GrantView, Grants, Lease};
 pub(crate) use handle::{NegotiationParts, Negotiations};
 pub use restriction::Restriction;
 pub(crate) use restriction::{RestrictedLimits, TransformName};
+pub(crate) use summary::{ListPosition, NegotiationSummary};

@@ -5,7 +5,7 @@
 
 mod error;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use concordat_keys::Argon2Cost;
@@ -31,6 +31,7 @@ use crate::membership::{Membership, MembershipParts};
 use crate::negotiation::{Grants, NegotiationParts, Negotiations};
 use crate::policies::{PolicyStore, PolicyStoreParts};
 use crate::restorations::Restorations;
+use crate::rules::{Rules, RulesParts};
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
 use concordat_network::{DialRange, Limits, Multiaddr, Network, NetworkConfig, NetworkHandle};
@@ -55,6 +56,7 @@ struct Parts {
     epoch: Epoch,
     network: NetworkHandle,
     membership: Membership,
+    rules: Rules,
     grants: Grants,
     negotiations: Negotiations,
     sharing: Sharing,
@@ -131,6 +133,7 @@ impl Node {
             changes: changes.clone(),
             clock: clock.clone(),
             epoch: epoch.clone(),
+            erasing: Mutex::default(),
         })
         .await?;
         let evidence = Evidence::open(storage.meta(), ledger.clone()).map_err(EvidenceError::from)?;
@@ -175,7 +178,7 @@ impl Node {
         membership.sync_roster(rosters, &services);
         membership.sync_addresses(addresses, &services);
         membership.watch_expiry(&services);
-        let sessions = Sessions::new(accounts.clone());
+        let sessions = Sessions::new(accounts.clone()).ending_by(clock.clone());
         let negotiations = Negotiations::open(NegotiationParts {
             identity: identity.clone(),
             storage: storage.clone(),
@@ -191,10 +194,22 @@ impl Node {
             retry_interval,
         })?;
         negotiations.serve(&services)?;
+        let rules = Rules::open(RulesParts {
+            identity: identity.clone(),
+            storage: storage.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            epoch: epoch.clone(),
+            network: network.clone(),
+            membership: membership.clone(),
+            policy: policy.clone(),
+        })?;
+        rules.serve(&services)?;
         let sharing = Sharing::open(SharingParts {
             identity: identity.clone(),
             storage: storage.clone(),
             ledger: ledger.clone(),
+            changes: changes.clone(),
             clock: clock.clone(),
             network: network.clone(),
             membership: membership.clone(),
@@ -241,6 +256,7 @@ impl Node {
             epoch,
             network,
             membership,
+            rules,
             grants,
             negotiations,
             sharing,
@@ -288,6 +304,11 @@ impl Node {
     /// The consortium.
     pub fn membership(&self) -> &Membership {
         &self.0.membership
+    }
+
+    /// What this node and its peers announce that they enforce below tier `records`.
+    pub fn rules(&self) -> &Rules {
+        &self.0.rules
     }
 
     /// The grants this node is a party to.

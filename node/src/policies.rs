@@ -17,7 +17,7 @@ mod live;
 mod sealed;
 mod store;
 
-pub(crate) use catalog_facts::catalog_facts;
+pub(crate) use catalog_facts::facts_of_collection;
 pub(crate) use error::PolicyStoreError;
 pub(crate) use live::LivePolicy;
 pub(crate) use sealed::SealedPolicySet;

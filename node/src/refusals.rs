@@ -1,8 +1,8 @@
-//! Refusals of peers before any decision about them, recorded in the ledger in bounded number.
+//! Refusals of peers and of the own people before any decision about them, recorded in the ledger in bounded number.
 //!
 //! The first refusal of a peer is recorded at once. Those that follow within a minute are counted and recorded together when the
 //! minute is over, so that a peer can make this ledger grow by at most two entries a minute. Beyond [`MAX_PEERS`] peers in
-//! one minute the others share one count: the growth is bounded even if many nodes cooperate.
+//! one minute the others share one count: the growth is bounded even if many nodes cooperate. The same holds for people.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -25,9 +25,9 @@ const MAX_PEERS: usize = 64;
 
 /// A refusal entry to be recorded, and its attribution.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Due {
-    /// The peer; the last one if several are counted together.
-    pub(crate) peer: NodeId,
+pub(crate) struct Due<K = NodeId> {
+    /// The peer or person; the last one if several are counted together.
+    pub(crate) peer: K,
     /// Number of refusals.
     pub(crate) count: u32,
     /// Reason of the last refusal.
@@ -36,32 +36,41 @@ pub(crate) struct Due {
     pub(crate) by: Attribution,
 }
 
-/// The refusals of the last minute, by peer.
-#[derive(Debug, Default)]
-pub(crate) struct Refusals(Mutex<Windows>);
+/// The refusals of the last minute, by peer, or by person.
+#[derive(Debug)]
+pub(crate) struct Refusals<K = NodeId>(Mutex<Windows<K>>);
 
-#[derive(Debug, Default)]
-struct Windows {
-    peers: BTreeMap<NodeId, Window>,
-    /// Those of all peers beyond [`MAX_PEERS`].
-    others: Option<Window>,
+impl<K> Default for Refusals<K> {
+    fn default() -> Self {
+        Self(Mutex::new(Windows {
+            peers: BTreeMap::new(),
+            others: None,
+        }))
+    }
 }
 
 #[derive(Debug)]
-struct Window {
+struct Windows<K> {
+    peers: BTreeMap<K, Window<K>>,
+    /// Those of all peers beyond [`MAX_PEERS`].
+    others: Option<Window<K>>,
+}
+
+#[derive(Debug)]
+struct Window<K> {
     began: Timestamp,
     /// Number of refusals since the one that was recorded when the window began.
     counted: u32,
-    last: Due,
+    last: Due<K>,
 }
 
-impl Window {
-    fn count(&mut self, last: Due) {
+impl<K> Window<K> {
+    fn count(&mut self, last: Due<K>) {
         self.counted = self.counted.saturating_add(1);
         self.last = last;
     }
 
-    fn due(self) -> Option<Due> {
+    fn due(self) -> Option<Due<K>> {
         let due = Due {
             count: self.counted,
             ..self.last
@@ -75,11 +84,11 @@ impl Window {
     }
 }
 
-impl Refusals {
+impl<K: Clone + Ord> Refusals<K> {
     /// Counts a refusal and returns what has to be recorded now.
-    pub(crate) fn note(&self, peer: NodeId, by: Attribution, reason: Reason, now: Timestamp) -> Vec<Due> {
+    pub(crate) fn note(&self, peer: K, by: Attribution, reason: Reason, now: Timestamp) -> Vec<Due<K>> {
         let this = Due {
-            peer,
+            peer: peer.clone(),
             count: 1,
             reason,
             by,
@@ -110,16 +119,16 @@ impl Refusals {
     }
 
     /// Ends the windows that are over at `now`, or all of them if `now` is `None`, and returns their counts.
-    fn ended(&self, now: Option<Timestamp>) -> Vec<Due> {
+    fn ended(&self, now: Option<Timestamp>) -> Vec<Due<K>> {
         let mut windows = self.windows();
-        let over = |window: &Window| now.is_none_or(|now| window.is_over(now));
-        let ended: Vec<NodeId> = windows
+        let over = |window: &Window<K>| now.is_none_or(|now| window.is_over(now));
+        let ended: Vec<K> = windows
             .peers
             .iter()
             .filter(|(_, w)| over(w))
-            .map(|(peer, _)| *peer)
+            .map(|(peer, _)| peer.clone())
             .collect();
-        let mut ended: Vec<Window> = ended.iter().filter_map(|peer| windows.peers.remove(peer)).collect();
+        let mut ended: Vec<Window<K>> = ended.iter().filter_map(|peer| windows.peers.remove(peer)).collect();
         ended.extend(windows.others.take_if(|window| over(window)));
         ended.into_iter().filter_map(Window::due).collect()
     }
@@ -129,7 +138,7 @@ impl Refusals {
         &self,
         stage: &Stage,
         now: impl Fn() -> Timestamp,
-        enter: impl Fn(Vec<Due>) -> F,
+        enter: impl Fn(Vec<Due<K>>) -> F,
     ) {
         let wait = || tokio::time::sleep(WINDOW_CHECK_INTERVAL);
         while stage.token().run_until_cancelled(wait()).await.is_some() {
@@ -138,7 +147,7 @@ impl Refusals {
         enter(self.ended(None)).await;
     }
 
-    fn windows(&self) -> MutexGuard<'_, Windows> {
+    fn windows(&self) -> MutexGuard<'_, Windows<K>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use concordat_protocol::time::Timestamp;
+use concordat_storage::answers::note_older_copy;
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -24,6 +26,7 @@ pub struct Restorations(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    meta: SealedDb,
     tree: SealedTree<RestorationCount>,
     count: watch::Sender<RestorationCount>,
 }
@@ -37,6 +40,7 @@ impl Restorations {
         let tree: SealedTree<RestorationCount> = meta.tree(TreeId::new("restorations"))?;
         let count = tree.get(KEY)?.unwrap_or_default();
         Ok(Self(Arc::new(Inner {
+            meta: meta.clone(),
             tree,
             count: watch::Sender::new(count),
         })))
@@ -50,6 +54,16 @@ impl Restorations {
     /// Watches the count.
     pub fn watch(&self) -> watch::Receiver<RestorationCount> {
         self.0.count.subscribe()
+    }
+
+    /// Counts one more for an older data directory, in which answers are known until `known_until`: what was answered below `records` since then
+    /// may be missing, until a steward acknowledges that. A restore of a snapshot notes it itself. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn add_older(&self, known_until: Timestamp) -> Result<(), MetaError> {
+        note_older_copy(&self.0.meta, known_until)?;
+        self.add()
     }
 
     /// Counts one more: from here on nothing that was decided before is used as it is. Blocks.

@@ -10,7 +10,8 @@
 //! line; of a file that is not TOML only what the reader of TOML finds. Other mistakes depend on the columns that the template is applied
 //! to: [`TemplateFile::line_of`] returns the line of the entry that such a mistake is about.
 //!
-//! The program contains the templates of common data models ([`shipped`]).
+//! The program contains the templates of common data models ([`shipped`]), and writes what is declared about a collection as a template
+//! ([`written`]).
 
 mod datasets;
 mod edges;
@@ -19,9 +20,11 @@ mod error;
 mod file;
 mod levels;
 mod mistakes;
+mod writing;
 
 pub use error::{Mistake, MistakeProblem, TemplateFileError};
 pub use file::TemplateFile;
+pub use writing::written;
 
 /// The templates that the program contains: the name of each and its text.
 const SHIPPED: [(&str, &str); 3] = [

@@ -1,5 +1,9 @@
 //! `concordat catalog`.
 
+mod sample;
+mod show;
+
+use clap::Subcommand;
 use concordat_documents::query::{Catalog, PublishedDataset};
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::scope::Tier;
@@ -11,20 +15,37 @@ use concordat_client::segment;
 use concordat_documents::problem::Problem;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Only this institution's
     #[arg(long, value_name = "ID")]
     peer: Option<String>,
-    /// Only the dataset of this name
+    /// Only the dataset of this name, or the datasets of the collection of this name
     #[arg(value_name = "DATASET")]
     dataset: Option<DatasetName>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The data dictionary of a dataset or a collection of another institution: columns, types, classes, units and keys
+    Show(show::Args),
+    /// Invented rows with the same columns, to write code before there is a grant
+    Sample(sample::Args),
+}
+
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
-    let peer = args.peer.map(|peer| format!("peer={}", segment(&peer)));
-    let dataset = args
-        .dataset
-        .map(|dataset| format!("dataset={}", segment(dataset.as_str())));
+    match args.command {
+        Some(Command::Show(args)) => show::run(&args, context).await,
+        Some(Command::Sample(args)) => sample::run(&args, context).await,
+        None => list(args.peer, args.dataset, context).await,
+    }
+}
+
+async fn list(peer: Option<String>, dataset: Option<DatasetName>, context: &Context) -> Result<(), Problem> {
+    let peer = peer.map(|peer| format!("peer={}", segment(&peer)));
+    let dataset = dataset.map(|dataset| format!("dataset={}", segment(dataset.as_str())));
     let parameters: Vec<String> = peer.into_iter().chain(dataset).collect();
     let path = match parameters.is_empty() {
         true => "/v1/catalog".to_owned(),

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use concordat_documents::problem::Problem;
 
 use crate::context::Context;
-use crate::{catalog, consortium, dataset, grant, policy, query, session, status, user, why};
+use crate::{catalog, collection, consortium, dataset, grant, policy, query, session, status, user, why};
 
 /// The commands that only a running node can carry out.
 #[derive(Debug, Subcommand)]
@@ -37,6 +37,9 @@ pub enum Command {
     /// Datasets of this institution
     #[command(subcommand)]
     Dataset(dataset::DatasetCommand),
+    /// Collections of datasets that belong together
+    #[command(subcommand)]
+    Collection(collection::CollectionCommand),
     /// Policies of this institution
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -61,6 +64,7 @@ impl Command {
             Self::Query(args) => query::run(args, context).await,
             Self::Why(args) => why::run(args, context).await,
             Self::Dataset(command) => command.run(context).await,
+            Self::Collection(command) => command.run(context).await,
             Self::Policy(command) => command.run(context).await,
         }
     }

@@ -1,8 +1,9 @@
 //! `concordat dataset …`: datasets of this institution.
 
 mod classify;
-mod import;
+pub(crate) mod import;
 mod inspect;
+mod locks;
 mod notes;
 mod reading;
 
@@ -11,8 +12,8 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 
 use clap::Subcommand;
 use concordat_documents::dataset::{
-    Dataset, DatasetCheck, DatasetSummary, DatasetVersion, Erased, Erasure, ErasureRequest, NewLimits, NewRetention,
-    Retention, TierLimits,
+    AcknowledgedAnswers, Dataset, DatasetCheck, DatasetSummary, DatasetVersion, Erased, Erasure, ErasureRequest,
+    Indexed, LimitsBelowRecords, NewLimits, NewRetention, QueriesBelowRecords, Retention, TierLimits,
 };
 use concordat_documents::problem::Problem;
 use concordat_documents::{Empty, Items};
@@ -54,8 +55,25 @@ pub enum DatasetCommand {
     },
     /// Set limits on a dataset's answers, or the highest tier for its sensitive columns; without an option, show them
     Limits(LimitArgs),
+    /// The people whose queries below records to a dataset are locked, because they have reached limits
+    Locks {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// Unlock queries of people; it takes effect when another steward types the same
+    Unlock(locks::Args),
+    /// Acknowledge that answers below records which are missing since a restore do not count
+    Acknowledge {
+        /// The dataset
+        name: DatasetName,
+    },
     /// Withdraw a published dataset
     Withdraw {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// Number the subjects of a dataset that was imported before they were numbered; until then it answers only at records
+    Index {
         /// The dataset
         name: DatasetName,
     },
@@ -106,6 +124,15 @@ pub struct LimitArgs {
     /// Most queries of one grant in 24 hours
     #[arg(long, value_name = "COUNT")]
     queries_per_day: Option<NonZeroU32>,
+    /// Most queries below records of one person in 24 hours, at all tiers together
+    #[arg(long, value_name = "COUNT")]
+    person_queries: Option<NonZeroU32>,
+    /// Most queries below records of one institution in 24 hours
+    #[arg(long, value_name = "COUNT")]
+    institution_queries: Option<NonZeroU32>,
+    /// Most queries below records of all institutions together in 24 hours
+    #[arg(long, value_name = "COUNT")]
+    all_queries: Option<NonZeroU32>,
     /// Most rows in one answer
     #[arg(long, value_name = "COUNT")]
     max_rows: Option<NonZeroU64>,
@@ -131,6 +158,11 @@ impl LimitArgs {
                 max_rows: self.max_rows,
                 days: self.days,
             },
+            below_records: QueriesBelowRecords {
+                person: self.person_queries,
+                institution: self.institution_queries,
+                all: self.all_queries,
+            },
             sensitive: self.sensitive,
             births: self.birth_date.into_iter().collect(),
         };
@@ -149,6 +181,15 @@ impl LimitArgs {
         context
             .out
             .note(&format!("sensitive columns are released up to the tier: {sensitive}"));
+        let LimitsBelowRecords {
+            person,
+            institution,
+            all,
+            ..
+        } = dataset.below_records;
+        context.out.note(&format!(
+            "queries below records in 24 hours: at most {person} of a person, {institution} of an institution, {all} in all"
+        ));
         context.out.list(&dataset.limits, &LIMITS)
     }
 }
@@ -201,6 +242,9 @@ impl DatasetCommand {
             Self::Inspect(args) => inspect::run(*args, &client, context).await,
             Self::Notes { name } => notes::run(&name, &client, context).await,
             Self::Limits(args) => args.run(&client, context).await,
+            Self::Locks { name } => locks::list(&name, &client, context).await,
+            Self::Unlock(args) => args.run(&client, context).await,
+            Self::Acknowledge { name } => acknowledge(&client, context, &name).await,
             Self::List => {
                 let datasets: Items<DatasetSummary> = client.get("/v1/datasets").await?;
                 out.list(&datasets.items, &SUMMARY)
@@ -212,6 +256,13 @@ impl DatasetCommand {
                 change_visibility(&client, context, &name, "publish", "published").await
             }
             Self::Withdraw { name } => change_visibility(&client, context, &name, "withdraw", "withdrawn").await,
+            Self::Index { name } => {
+                let done: Indexed = client.post(&format!("/v1/datasets/{name}/index"), &Empty {}).await?;
+                out.done(
+                    &format!("the subjects of {name} are numbered in version {}", done.version),
+                    &done,
+                )
+            }
             Self::Versions { name } => {
                 let versions: Items<DatasetVersion> = client.get(&format!("/v1/datasets/{name}/versions")).await?;
                 out.list(&versions.items, &VERSIONS)
@@ -259,6 +310,16 @@ async fn change_visibility(
     context.out.done(&format!("{name} is {done}"), &dataset)
 }
 
+async fn acknowledge(client: &Client, context: &Context, name: &DatasetName) -> Result<(), Problem> {
+    let path = format!("/v1/datasets/{name}/acknowledge");
+    let done: AcknowledgedAnswers = client.post(&path, &Empty {}).await?;
+    let sentence = format!(
+        "answers about {} after {} do not count",
+        done.collection, done.known_until
+    );
+    context.out.done(&sentence, &done)
+}
+
 /// In table format, the columns are shown as a separate table below the rest.
 fn show(dataset: &Dataset, context: &Context) -> Result<(), Problem> {
     match context.out.format() {
@@ -285,6 +346,7 @@ struct Rest<'a> {
     keep: Option<NonZeroU32>,
     rows: u64,
     subject_column: Option<&'a ColumnName>,
+    subjects_numbered: bool,
     published: bool,
     sensitive: Option<Tier>,
     births: &'a BTreeSet<ColumnName>,
@@ -301,6 +363,7 @@ impl<'a> From<&'a Dataset> for Rest<'a> {
             keep: dataset.keep,
             rows: dataset.rows,
             subject_column: dataset.subject_column.as_ref(),
+            subjects_numbered: dataset.subjects_numbered,
             published: dataset.published,
             sensitive: dataset.sensitive,
             births: &dataset.births,

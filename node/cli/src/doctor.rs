@@ -3,7 +3,7 @@
 //! What only the daemon knows is checked here, using its status. The checks of a data directory are in `concordat-program`.
 
 use concordat_documents::problem::Problem;
-use concordat_documents::status::{ClockStatus, RosterStatus, Status};
+use concordat_documents::status::{ClockStatus, PeerRules, PeerStatus, RosterStatus, Status};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::time::Timestamp;
 use serde::Serialize;
@@ -117,6 +117,7 @@ pub fn running(status: &Status, now: Timestamp) -> Vec<Finding> {
         Finding::wrong("readiness", status.reasons.join("; "), "concordat status")
     });
     findings.push(ledgers(status));
+    findings.push(rules(status));
     findings
 }
 
@@ -144,6 +145,56 @@ fn ledgers(status: &Status) -> Finding {
             "concordat consortium ledger list; concordat grant list",
         )
     }
+}
+
+/// What peers announce that they enforce. Nothing here repairs what is set at another institution, so it is not wrong, but to be known.
+fn rules(status: &Status) -> Finding {
+    let mut notes: Vec<String> = status.peer_rules.iter().filter_map(mismatches).collect();
+    notes.extend(status.peer_rules.iter().filter_map(weaker_rules));
+    let connected = status.peers.iter().flatten();
+    notes.extend(connected.filter_map(|peer| unannounced(peer, &status.peer_rules)));
+    if notes.is_empty() {
+        Finding::ok("rules")
+    } else {
+        Finding::noted("rules", notes.join("; "))
+    }
+}
+
+/// What a peer announces and does not do, as far as its answers about generated data show it.
+fn mismatches(peer: &PeerRules) -> Option<String> {
+    let PeerRules {
+        node,
+        institution,
+        mismatches,
+        ..
+    } = peer;
+    let found = (!mismatches.is_empty()).then(|| mismatches.join(", "))?;
+    Some(format!(
+        "node {} of {institution} does not answer as it announces, so inform the institution: {found}",
+        node.short()
+    ))
+}
+
+/// What a peer has weakened.
+fn weaker_rules(peer: &PeerRules) -> Option<String> {
+    let PeerRules {
+        node,
+        institution,
+        weaker,
+        ..
+    } = peer;
+    let weaker = (!weaker.is_empty()).then(|| weaker.join(", "))?;
+    Some(format!(
+        "node {} of {institution} announces weaker rules than before: {weaker}",
+        node.short()
+    ))
+}
+
+/// A connected peer that has not announced what it enforces.
+fn unannounced(peer: &PeerStatus, known: &[PeerRules]) -> Option<String> {
+    let institution = peer.institution.as_ref()?;
+    let is_known = known.iter().any(|known| known.node == peer.node);
+    (!is_known).then(|| format!("node {} of {institution} announces no rules", peer.node.short()))
 }
 
 fn clock(status: &Status, now: Timestamp) -> Finding {
@@ -200,8 +251,9 @@ fn refused_roster(roster: &RosterStatus) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use concordat_documents::status::CharterStatus;
+    use concordat_documents::status::{AnnouncedRules, CharterStatus};
     use concordat_protocol::identity::{NodeKey, PrivateKey as _};
+    use concordat_protocol::ids::Digest32;
 
     use super::*;
 
@@ -250,6 +302,53 @@ mod tests {
     }
 
     #[test]
+    fn doctor_notes_weaker_and_missing_rules_of_peers() {
+        let node = NodeKey::from_seed(&[2; 32].into()).public();
+        let peer = PeerStatus {
+            node,
+            institution: Some("budapest".parse().unwrap()),
+        };
+        let found = |peer_rules| {
+            let status = Status {
+                peers: Some(vec![peer.clone()]),
+                peer_rules,
+                ..without_roster()
+            };
+            let found = rules(&status);
+            assert!(found.wrong.is_none());
+            found.note
+        };
+        let known = |weaker: &[&str]| {
+            vec![PeerRules {
+                node,
+                institution: "budapest".parse().unwrap(),
+                rules: AnnouncedRules {
+                    version: String::new(),
+                    policy: Digest32::ZERO,
+                    tiers: Vec::new(),
+                },
+                received: String::new(),
+                weaker: weaker.iter().map(|weaker| (*weaker).to_owned()).collect(),
+                probed: None,
+                mismatches: Vec::new(),
+            }]
+        };
+        let short = node.short();
+        assert_eq!(found(known(&[])), None);
+        let weaker = format!("node {short} of budapest announces weaker rules than before: a, b");
+        assert_eq!(found(known(&["a", "b"])), Some(weaker));
+        assert_eq!(
+            found(Vec::new()),
+            Some(format!("node {short} of budapest announces no rules"))
+        );
+        let mut probed = known(&[]);
+        probed[0].mismatches = vec!["a".to_owned(), "b".to_owned()];
+        let expected =
+            format!("node {short} of budapest does not answer as it announces, so inform the institution: a, b");
+        assert_eq!(found(probed), Some(expected));
+    }
+
+    #[test]
     fn doctor_without_roster_suggests_joining() {
         let status = without_roster();
         let wrong: Vec<&str> = running(&status, Timestamp::from_millis(0))
@@ -279,6 +378,8 @@ mod tests {
             connected: 0,
             peers: None,
             rejected_peers: Vec::new(),
+            rules: None,
+            peer_rules: Vec::new(),
             alarms: Vec::new(),
             time: String::new(),
             clock: None,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand};
 use concordat_documents::Empty;
-use concordat_documents::grant::{Grant, GrantChange, GrantState, Transcript};
+use concordat_documents::grant::{Grant, GrantChange, GrantPage, GrantState, GrantSummary, Transcript};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::grant::Party;
@@ -30,7 +30,11 @@ pub enum GrantCommand {
     /// Request access from another institution: `grant request budapest/heart --purpose health-research --until 2027-06-30`
     Request(RequestArgs),
     /// List negotiations and grants
-    List,
+    List {
+        /// Also those that have ended: rejected, revoked, relinquished or expired
+        #[arg(long)]
+        all: bool,
+    },
     /// Show one
     Show {
         /// Its id, or a prefix of it
@@ -86,7 +90,7 @@ pub struct ReasonArgs {
 pub(crate) async fn run(command: GrantCommand, context: &Context) -> Result<(), Problem> {
     match command {
         GrantCommand::Request(args) => request(args, context).await,
-        GrantCommand::List => list(context).await,
+        GrantCommand::List { all } => list(all, context).await,
         GrantCommand::Show { id } => show(&id, context).await,
         GrantCommand::Transcript { id } => transcript(&id, context).await,
         GrantCommand::Offer(args) => {
@@ -108,17 +112,17 @@ async fn request(args: RequestArgs, context: &Context) -> Result<(), Problem> {
     const PATH: &str = "/v1/grants/request";
     let requests = args.requests(context)?;
     let client = context.client()?;
-    if let [dataset] = requests.datasets.as_slice() {
-        let grant: Grant = client.post(PATH, &requests.of(dataset)).await?;
+    if let [target] = requests.targets.as_slice() {
+        let grant: Grant = client.post(PATH, &requests.of(target)).await?;
         let sentence = format!("request sent to `{}`; the negotiation is {}", grant.peer, grant.id);
         return context.out.done(&sentence, &grant);
     }
     let mut outcomes = Outcomes::default();
-    for dataset in &requests.datasets {
-        let sent: Result<Grant, Problem> = client.post(PATH, &requests.of(dataset)).await;
+    for target in &requests.targets {
+        let sent: Result<Grant, Problem> = client.post(PATH, &requests.of(target)).await;
         match sent {
             Ok(grant) => outcomes.done(&grant),
-            Err(problem) => outcomes.failed(Some(dataset.to_string()), None, problem),
+            Err(problem) => outcomes.failed(Some(target.to_string()), None, problem),
         }
     }
     outcomes.conclude("requests", context)
@@ -174,8 +178,8 @@ async fn waiting(args: IdArgs, of: &Step, context: &Context) -> Result<Vec<(Stri
     let Some(institution) = args.all_from else {
         return Ok(args.ids.into_iter().map(|id| (id, None)).collect());
     };
-    let grants: Vec<Grant> = context.client()?.get("/v1/grants").await?;
-    let is_of_step = |grant: &&Grant| grant.side == of.side && grant.state == of.waiting;
+    let Listed { grants, .. } = listed(false, context).await?;
+    let is_of_step = |grant: &&GrantSummary| grant.side == of.side && grant.state == of.waiting;
     let of_institution = grants.iter().filter(|grant| grant.peer == institution);
     let found: Vec<(String, Option<String>)> = of_institution
         .filter(is_of_step)
@@ -192,8 +196,35 @@ async fn waiting(args: IdArgs, of: &Step, context: &Context) -> Result<Vec<(Stri
     Ok(found)
 }
 
-async fn list(context: &Context) -> Result<(), Problem> {
-    let grants: Vec<Grant> = context.client()?.get("/v1/grants").await?;
+/// The negotiations and grants of all pages.
+#[derive(Default)]
+struct Listed {
+    grants: Vec<GrantSummary>,
+    /// How many have ended and are left out.
+    ended: u64,
+}
+
+async fn listed(all: bool, context: &Context) -> Result<Listed, Problem> {
+    let client = context.client()?;
+    let mut listed = Listed::default();
+    let mut after = String::new();
+    loop {
+        let page: GrantPage = client.get(&format!("/v1/grants?all={all}{after}")).await?;
+        listed.grants.extend(page.items);
+        listed.ended = listed.ended.saturating_add(page.ended);
+        match page.next {
+            Some(next) => after = format!("&after={}", segment(&next)),
+            None => return Ok(listed),
+        }
+    }
+}
+
+async fn list(all: bool, context: &Context) -> Result<(), Problem> {
+    let Listed { grants, ended } = listed(all, context).await?;
+    if ended > 0 {
+        let note = format!("{ended} that have ended are not listed; `concordat grant list --all` lists them");
+        context.out.note(&note);
+    }
     let columns = [
         ("id", "id"),
         ("state", "state"),

@@ -20,6 +20,7 @@ mod answer;
 mod audit;
 mod backup;
 mod catalog;
+mod collection;
 mod command;
 mod consortium;
 mod context;

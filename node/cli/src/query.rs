@@ -1,5 +1,6 @@
 //! `concordat query`.
 
+mod estimate;
 mod functions;
 mod text;
 
@@ -38,8 +39,11 @@ pub struct Args {
     /// that change the direction of text or are invisible are replaced
     #[arg(long)]
     spreadsheet_safe: bool,
+    /// Show who would be queried, what it would cost, who would refuse, and what would be left out by rule; nothing is sent or counted
+    #[arg(long, conflicts_with_all = ["out", "spreadsheet_safe"])]
+    estimate: bool,
     /// List what a query can compute, and the lowest tier at which a holder computes it
-    #[arg(long, conflicts_with_all = ["sql", "file", "purpose", "allow_partial", "out", "spreadsheet_safe"])]
+    #[arg(long, conflicts_with_all = ["sql", "file", "purpose", "allow_partial", "estimate", "out", "spreadsheet_safe"])]
     functions: bool,
 }
 
@@ -54,6 +58,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         purpose: args.purpose,
         allow_partial: args.allow_partial,
     };
+    if args.estimate {
+        return estimate::run(&request, context).await;
+    }
     // What prevents writing is known before anything is sent: an answer is recorded and signed, and counts against limits.
     let mut sink = match args.out {
         Some(path) => Sink::file(&path, args.spreadsheet_safe)?,

@@ -15,7 +15,7 @@ pub struct Args {
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Problem> {
     let status: Status = context.client()?.get("/v1/status").await?;
-    context.out.record(&status)?;
+    context.out.record_with_lists(&status, &["peer_rules"])?;
     if args.ready && !status.ready {
         return Err(Problem::new(ErrorKind::Unreachable, "the node is not ready").because(status.reasons));
     }

@@ -1,13 +1,15 @@
 //! Requests to the daemon.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use concordat_documents::SOCKET;
+use concordat_documents::collection::FOLDER;
 use concordat_documents::import::UPLOAD;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use http_body_util::{Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request, Response,
@@ -20,8 +22,9 @@ use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use crate::chunks::Chunks;
+use crate::folder::Folder;
 use crate::lines::Lines;
-use crate::reading::Reading;
+use crate::reading::{Ending, Reading};
 use crate::response::{broken, checked, read_json};
 
 /// A client of the daemon in one data directory.
@@ -86,25 +89,52 @@ impl Client {
         read_json(self.send_file(path, head, file).await?).await
     }
 
+    /// Sends a line of JSON, the files of a folder and the line that closes it to `path`, as [`FOLDER`] describes it, and reads the report
+    /// line by line.
+    ///
+    /// # Errors
+    /// As [`Self::upload`], and if the folder has changed.
+    pub async fn upload_folder(
+        &self,
+        path: &str,
+        head: &impl Serialize,
+        folder: Option<Folder>,
+    ) -> Result<Lines, Problem> {
+        let folder = folder.map(Folder::begin);
+        let response = self.send_bytes((path, FOLDER), head, folder).await?;
+        Ok(Lines::new(checked(response).await?.into_body()))
+    }
+
     async fn send_file(
         &self,
         path: &str,
         head: &impl Serialize,
         file: Option<Reading>,
     ) -> Result<Response<Incoming>, Problem> {
+        let file = file.map(Reading::begin);
+        self.send_bytes((path, UPLOAD), head, file).await
+    }
+
+    /// Sends a line of JSON, and bytes as they are read.
+    async fn send_bytes<S>(
+        &self,
+        (path, media): (&str, &str),
+        head: &impl Serialize,
+        bytes: Option<(S, Ending)>,
+    ) -> Result<Response<Incoming>, Problem>
+    where
+        S: Stream<Item = io::Result<Frame<Bytes>>> + Send + 'static,
+    {
         let mut line = encode(head)?.to_vec();
         line.push(b'\n');
         let first = futures::stream::iter([Ok(Frame::data(Bytes::from(line)))]);
-        let (body, reading) = match file {
+        let (body, reading) = match bytes {
             None => (UnsyncBoxBody::new(StreamBody::new(first)), None),
-            Some(file) => {
-                let (chunks, reading) = file.begin();
-                (UnsyncBoxBody::new(StreamBody::new(first.chain(chunks))), Some(reading))
-            }
+            Some((chunks, reading)) => (UnsyncBoxBody::new(StreamBody::new(first.chain(chunks))), Some(reading)),
         };
-        let sent = self.dispatch(Method::POST, path, UPLOAD, body).await;
+        let sent = self.dispatch(Method::POST, path, media, body).await;
         if let (Err(_), Some(reading)) = (&sent, reading) {
-            // The reason why the file could not be read is more useful than the aborted request.
+            // The reason why a file could not be read is more useful than the aborted request.
             reading.check()?;
         }
         sent

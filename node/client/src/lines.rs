@@ -1,6 +1,7 @@
 //! The report of an import, line by line.
 
 use bytes::BytesMut;
+use concordat_documents::collection::{CollectionEvent, CollectionLine};
 use concordat_documents::import::{ImportEvent, ImportLine};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
@@ -32,10 +33,23 @@ impl Lines {
     /// # Errors
     /// The problem with which the import failed, or a broken stream.
     pub async fn next(&mut self) -> Result<Option<ImportEvent>, Problem> {
+        let line = self.line().await?;
+        line.map(|line| event(&line)).transpose()
+    }
+
+    /// The next event of the import of a collection; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub async fn next_of_collection(&mut self) -> Result<Option<CollectionEvent>, Problem> {
+        let line = self.line().await?;
+        line.map(|line| collection_event(&line)).transpose()
+    }
+
+    async fn line(&mut self) -> Result<Option<BytesMut>, Problem> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line = self.buffer.split_to(end.saturating_add(1));
-                return event(&line).map(Some);
+                return Ok(Some(self.buffer.split_to(end.saturating_add(1))));
             }
             if self.buffer.len() > MAX_LINE {
                 return Err(Problem::new(
@@ -63,6 +77,13 @@ fn event(line: &[u8]) -> Result<ImportEvent, Problem> {
     }
 }
 
+fn collection_event(line: &[u8]) -> Result<CollectionEvent, Problem> {
+    match decode(line)? {
+        CollectionLine::Event(event) => Ok(event),
+        CollectionLine::Failed { problem } => Err(problem),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +95,7 @@ mod tests {
         let line = serde_json::json!({ "problem": problem }).to_string();
         assert_eq!(event(line.as_bytes()).unwrap_err(), problem);
         assert_eq!(event(b"{}").unwrap_err(), unreadable());
+        assert_eq!(collection_event(line.as_bytes()).unwrap_err(), problem);
+        assert!(collection_event(br#"{"committing":true}"#).is_ok());
     }
 }

@@ -78,23 +78,18 @@ impl Reading {
         self.len
     }
 
-    /// Reads on a separate thread, a few chunks ahead of the consumer.
-    pub(crate) fn begin(self) -> (impl Stream<Item = io::Result<Frame<Bytes>>> + Send + 'static, Ending) {
-        let (chunks, waiting) = mpsc::channel(CHUNKS);
-        let problem = Arc::new(Mutex::new(None));
-        let ending = Ending(Arc::clone(&problem));
-        tokio::task::spawn_blocking(move || {
-            if let Err(found) = self.read(&chunks) {
-                *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
-                // A body that ends in an error is never mistaken for a complete file.
-                chunks.blocking_send(Err(io::ErrorKind::UnexpectedEof.into())).ok();
-            }
-        });
-        let stream = futures::stream::unfold(waiting, async |mut waiting| Some((waiting.recv().await?, waiting)));
-        (stream, ending)
+    /// When it was modified before it was opened, if the system knows that.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.modified
     }
 
-    fn read(mut self, chunks: &mpsc::Sender<io::Result<Frame<Bytes>>>) -> Result<(), Problem> {
+    /// Reads on a separate thread, a few chunks ahead of the consumer.
+    pub(crate) fn begin(self) -> (impl Stream<Item = io::Result<Frame<Bytes>>> + Send + 'static, Ending) {
+        begin(move |chunks| self.read(chunks))
+    }
+
+    /// Sends all of it, unless there is no receiver any more.
+    pub(crate) fn read(mut self, chunks: &mpsc::Sender<io::Result<Frame<Bytes>>>) -> Result<(), Problem> {
         let unreadable =
             |error: io::Error| Problem::internal(&format!("cannot read `{}`", self.path.display()), &error);
         let mut sent = 0;
@@ -118,6 +113,24 @@ impl Reading {
         let detail = format!("`{}` changed while it was read", self.path.display());
         Err(Problem::usage(detail).help("import a file that no other process is writing to"))
     }
+}
+
+/// Reads on a separate thread, a few chunks ahead of the consumer.
+pub(crate) fn begin(
+    read: impl FnOnce(&mpsc::Sender<io::Result<Frame<Bytes>>>) -> Result<(), Problem> + Send + 'static,
+) -> (impl Stream<Item = io::Result<Frame<Bytes>>> + Send + 'static, Ending) {
+    let (chunks, waiting) = mpsc::channel(CHUNKS);
+    let problem = Arc::new(Mutex::new(None));
+    let ending = Ending(Arc::clone(&problem));
+    tokio::task::spawn_blocking(move || {
+        if let Err(found) = read(&chunks) {
+            *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+            // A body that ends in an error is never mistaken for a complete file.
+            chunks.blocking_send(Err(io::ErrorKind::UnexpectedEof.into())).ok();
+        }
+    });
+    let stream = futures::stream::unfold(waiting, async |mut waiting| Some((waiting.recv().await?, waiting)));
+    (stream, ending)
 }
 
 impl std::fmt::Debug for Reading {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 
-use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, Digest32, KeyId, SegmentName};
+use concordat_protocol::ids::{
+    ActorId, CollectionName, ColumnName, DatasetName, Digest32, InstitutionId, KeyId, SegmentName,
+};
 use concordat_protocol::schema::{ColumnClass, VersionNumber};
 use concordat_protocol::scope::Tier;
 use concordat_protocol::text::Reason;
@@ -57,6 +59,8 @@ pub struct Dataset {
     /// The column that identifies the subject of a row; `null` if each row is a subject.
     #[schema(value_type = Option<String>)]
     pub subject_column: Option<ColumnName>,
+    /// Whether its subjects are numbered; otherwise it answers only at `records`.
+    pub subjects_numbered: bool,
     /// Whether members can see it.
     pub published: bool,
     /// The highest tier at which sensitive columns are released; `null` for none.
@@ -67,6 +71,8 @@ pub struct Dataset {
     pub births: BTreeSet<ColumnName>,
     /// The limits at each tier.
     pub limits: Vec<LimitsAtTier>,
+    /// The limits of queries below `records`.
+    pub below_records: LimitsBelowRecords,
     /// Its columns.
     pub columns: Vec<DatasetColumn>,
     /// The version that a new query reads, and where it comes from.
@@ -128,6 +134,102 @@ pub struct TierLimits {
     pub days: Option<NonZeroU16>,
 }
 
+/// The limits of queries below `records` that apply: most in 24 hours, at all tiers below it together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsBelowRecords {
+    /// Of one person.
+    pub person: u32,
+    /// Of all people of one institution.
+    pub institution: u32,
+    /// Of all institutions, the holder's included.
+    pub all: u32,
+    /// Those of them that a steward has set.
+    pub set: QueriesBelowRecords,
+}
+
+/// Most queries below `records` in 24 hours; those that are not set have the default of the policy set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueriesBelowRecords {
+    /// Of one person.
+    #[schema(value_type = Option<u32>)]
+    pub person: Option<NonZeroU32>,
+    /// Of all people of one institution.
+    #[schema(value_type = Option<u32>)]
+    pub institution: Option<NonZeroU32>,
+    /// Of all institutions, the holder's included.
+    #[schema(value_type = Option<u32>)]
+    pub all: Option<NonZeroU32>,
+}
+
+/// A person whose queries below `records` to a dataset are locked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseLock {
+    /// The person's institution.
+    #[schema(value_type = String)]
+    pub institution: InstitutionId,
+    /// The person.
+    #[schema(value_type = String)]
+    pub person: ActorId,
+    /// Since when.
+    #[schema(format = DateTime)]
+    pub since: String,
+    /// The steward who has proposed to unlock it, if one has.
+    #[schema(value_type = Option<String>)]
+    pub proposed_by: Option<ActorId>,
+}
+
+/// Whose queries below `records` to unlock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnlockRequest {
+    /// The institution.
+    #[schema(value_type = String)]
+    pub institution: InstitutionId,
+    /// The person; all people of the institution who are locked if omitted.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub person: Option<ActorId>,
+}
+
+/// What became of a request to unlock queries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unlock {
+    /// The collection.
+    #[schema(value_type = String)]
+    pub collection: CollectionName,
+    /// The people that it is about.
+    #[schema(value_type = Vec<String>)]
+    pub people: BTreeSet<ActorId>,
+    /// Whether they are unlocked.
+    pub state: UnlockState,
+}
+
+/// Whether queries are unlocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnlockState {
+    /// They are.
+    Unlocked,
+    /// Another steward has to approve it.
+    Proposed,
+}
+
+/// Answers below `records` that are missing since a restore and do not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcknowledgedAnswers {
+    /// The collection that they are about.
+    #[schema(value_type = String)]
+    pub collection: CollectionName,
+    /// Until when answers are known.
+    #[schema(format = DateTime)]
+    pub known_until: String,
+}
+
 /// Limits to set; what is omitted stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -137,6 +239,8 @@ pub struct NewLimits {
     pub tier: Option<Tier>,
     /// The limits.
     pub limits: TierLimits,
+    /// The limits of queries below `records`.
+    pub below_records: QueriesBelowRecords,
     /// The highest tier at which sensitive columns are released, or `none`.
     pub sensitive: Option<String>,
     /// Further columns that reveal when a person was born.
@@ -185,6 +289,20 @@ pub struct DatasetCheck {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// A version with the rows of the one before, whose subjects are numbered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Indexed {
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// The version that is current now.
+    #[schema(value_type = u64)]
+    pub version: VersionNumber,
+    /// Its rows.
+    pub rows: u64,
 }
 
 /// The classes of columns.

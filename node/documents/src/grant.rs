@@ -4,14 +4,79 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use concordat_protocol::grant::Party;
-use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, DatasetRef, Digest32, InstitutionId, NegotiationId};
+use concordat_protocol::ids::{
+    ActorId, ColumnName, DatasetName, DatasetRef, Digest32, InstitutionId, NegotiationId, SelectedColumn,
+};
 use concordat_protocol::negotiation::{Justification, RuleName};
-use concordat_protocol::scope::{Part, Purpose, Tier};
+use concordat_protocol::scope::{Part, ProtectionName, Purpose, Tier};
 use concordat_protocol::text::Reason;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::decision::{DecisionStep, Missing};
+
+/// Which negotiations and grants are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct GrantListQuery {
+    /// The `next` of the page before; the first page without it.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    pub after: Option<String>,
+    /// `true` for those, too, that have ended: rejected, revoked, relinquished or expired.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// A page of the list of negotiations and grants, in the order in which they began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantPage {
+    /// The negotiations and grants of this page: at most 50.
+    pub items: Vec<GrantSummary>,
+    /// How many on this page have ended and are left out.
+    pub ended: u64,
+    /// The `after` of the next page; `null` on the last one.
+    pub next: Option<String>,
+}
+
+/// A negotiation or grant in a list, without what can be long: its columns, conditions and narrowings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantSummary {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: NegotiationId,
+    /// Its state.
+    pub state: GrantState,
+    /// The side that this institution is on: `provider` or `consumer`.
+    #[schema(value_type = String)]
+    pub side: Party,
+    /// The other institution.
+    #[schema(value_type = String)]
+    pub peer: InstitutionId,
+    /// When the negotiation began.
+    #[schema(format = DateTime)]
+    pub started_at: String,
+    /// The institution that holds the dataset.
+    #[schema(value_type = String)]
+    pub provider: InstitutionId,
+    /// The institution that may query it.
+    #[schema(value_type = String)]
+    pub consumer: InstitutionId,
+    /// The dataset, at its provider, or the collection with the datasets.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// How much an answer may reveal.
+    #[schema(value_type = String)]
+    pub tier: Tier,
+    /// From when it can be used.
+    #[schema(format = DateTime)]
+    pub not_before: String,
+    /// Until when it can be used.
+    #[schema(format = DateTime)]
+    pub not_after: String,
+}
 
 /// A negotiation, and the grant that resulted from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -49,12 +114,18 @@ pub struct Grant {
     /// The institution that may query it.
     #[schema(value_type = String)]
     pub consumer: InstitutionId,
-    /// The dataset, at its provider.
+    /// The dataset, at its provider, or the collection with the datasets.
     #[schema(value_type = String)]
     pub dataset: DatasetName,
+    /// The datasets of the collection; absent for a dataset alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub datasets: Vec<GrantDataset>,
     /// How much an answer may reveal.
     #[schema(value_type = String)]
     pub tier: Tier,
+    /// How figures are protected, as text; absent at tier `records`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protection: Option<String>,
     /// The columns.
     pub columns: Vec<GrantColumn>,
     /// Which rows, as text.
@@ -121,6 +192,24 @@ pub enum GrantState {
     Expired,
 }
 
+impl GrantState {
+    /// Whether nothing more comes of it: no grant, and no use of one.
+    pub const fn has_ended(self) -> bool {
+        match self {
+            Self::Terminated | Self::Revoked | Self::Relinquished | Self::Expired => true,
+            Self::Requested
+            | Self::Offered
+            | Self::Accepted
+            | Self::Agreed
+            | Self::Verified
+            | Self::Finalized
+            | Self::NotYet
+            | Self::Active
+            | Self::Suspended => false,
+        }
+    }
+}
+
 impl fmt::Display for GrantState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -160,10 +249,25 @@ pub struct GrantNarrowing {
     pub rule: Option<RuleName>,
 }
 
+/// A dataset of a collection that a grant is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantDataset {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: DatasetName,
+    /// Which of its rows, as text.
+    pub rows: String,
+}
+
 /// A column of a grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantColumn {
+    /// The dataset of a collection that it belongs to; absent for a dataset alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub dataset: Option<DatasetName>,
     /// Its name.
     #[schema(value_type = String)]
     pub name: ColumnName,
@@ -179,6 +283,12 @@ pub struct GrantLimits {
     pub max_rows: Option<u64>,
     /// Most queries in 24 hours; `null` for any number.
     pub max_queries_per_day: Option<u32>,
+    /// Most cells of an answer at the tiers below records; absent if the grant sets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cells: Option<u32>,
+    /// Most sets of subjects that all answers at the tiers below records distinguish; absent if the grant sets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinctions: Option<u32>,
     /// Fewest subjects behind a released cell at the tiers below records.
     pub min_cell: u32,
 }
@@ -225,7 +335,8 @@ pub struct TranscriptMessage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantRequest {
-    /// The dataset: an object with its institution and its name.
+    /// The dataset alone, or the collection: an object with its institution and its name. With `collection` beside it, one dataset of that
+    /// collection.
     #[schema(value_type = Object)]
     pub dataset: DatasetRef,
     /// What is requested of it.
@@ -236,7 +347,7 @@ pub struct GrantRequest {
     pub justification: Option<Justification>,
 }
 
-/// What is requested. Whatever is omitted is requested as wide as possible: all columns in clear, all rows.
+/// What is requested. Whatever is omitted is requested as wide as possible: all datasets, all columns in clear, all rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestedTerms {
@@ -244,11 +355,20 @@ pub struct RequestedTerms {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub tier: Option<Tier>,
-    /// The columns; all by default.
+    /// How figures below `records` are protected at least: `exact`, the default, `perturbed` or `private`. The policy of the holder can
+    /// protect them more.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub protection: Option<ProtectionName>,
+    /// The datasets of the collection; by default those of which a column is requested.
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]
-    pub columns: Option<BTreeSet<ColumnName>>,
-    /// A condition on rows, as SQL.
+    pub datasets: Option<BTreeSet<DatasetName>>,
+    /// The columns, for example `age` or `person.age`; all by default. Without a dataset it is the column of each dataset that has it.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub columns: Option<BTreeSet<SelectedColumn>>,
+    /// A condition on rows, as SQL. A comparison is about the rows of its dataset, which it names if several have the column.
     #[serde(default, rename = "where")]
     pub condition: Option<String>,
     /// The purposes.
@@ -269,9 +389,15 @@ pub struct OfferTerms {
     /// The highest tier.
     #[schema(value_type = Option<String>)]
     pub tier: Option<Tier>,
-    /// The columns; no others are offered.
+    /// How figures below `records` are protected at least: `exact`, `perturbed` or `private`.
+    #[schema(value_type = Option<String>)]
+    pub protection: Option<ProtectionName>,
+    /// The datasets of the collection; no others are offered.
     #[schema(value_type = Option<Vec<String>>)]
-    pub columns: Option<BTreeSet<ColumnName>>,
+    pub datasets: Option<BTreeSet<DatasetName>>,
+    /// The columns, for example `age` or `person.age`; no others are offered.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub columns: Option<BTreeSet<SelectedColumn>>,
     /// A condition on rows, as SQL; it is combined with that of the request.
     #[serde(rename = "where")]
     pub condition: Option<String>,
@@ -284,7 +410,7 @@ pub struct OfferTerms {
     pub limits: OfferLimits,
     /// How some columns are shown: `clear`, `year`, `band:5`, `band:10`, `pseudonym` or `removed`.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
-    pub transforms: BTreeMap<ColumnName, String>,
+    pub transforms: BTreeMap<SelectedColumn, String>,
 }
 
 /// Limits that a steward sets for one grant.
@@ -297,6 +423,10 @@ pub struct OfferLimits {
     pub queries_per_day: Option<u32>,
     /// Fewest subjects behind a released cell.
     pub min_cell: Option<u32>,
+    /// Most cells of one answer below `records`.
+    pub max_cells: Option<u32>,
+    /// Most sets of subjects, none of which follows from others, that answers below `records` distinguish.
+    pub distinctions: Option<u32>,
 }
 
 /// Why a negotiation is ended, or a grant is changed.

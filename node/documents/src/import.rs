@@ -142,7 +142,7 @@ pub struct Imported {
     pub notes: Vec<String>,
     /// The options in use, of the request and of the import before.
     pub reading: ReadingOptions,
-    /// Whether the dataset was published and no longer is, because the new version has columns without a class.
+    /// Whether the dataset was published and no longer is, because the new version has columns without a class, or other subjects.
     pub withdrawn: bool,
 }
 

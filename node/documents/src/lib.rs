@@ -7,11 +7,12 @@
 //! Times are text in RFC 3339, in UTC. Binary data is base64. Identifiers are in their text form. Lists are in `items`, but for
 //! that of the grants.
 //!
-//! This crate contains no behavior, except for the sentence about a document that cannot be parsed ([`parse_message`]): what the
-//! documents say is decided in the node.
+//! This crate contains no behavior, except for the sentence about a document that cannot be parsed ([`parse_message`]) and for which files
+//! are tables by their names ([`collection::table_of`]): what the documents say is decided in the node.
 
 pub mod audit;
 pub mod backup;
+pub mod collection;
 pub mod consortium;
 pub mod dataset;
 pub mod decision;

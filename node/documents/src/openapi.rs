@@ -97,15 +97,6 @@ impl Operation {
         self
     }
 
-    /// An array of JSON documents.
-    #[must_use]
-    pub fn returns_array<T: ToSchema>(mut self) -> Self {
-        let element = self.reference::<T>();
-        let array = ArrayBuilder::new().items(element);
-        self.response = (JSON, RefOr::T(Schema::Array(array.build())));
-        self
-    }
-
     /// A JSON object that another document of the project describes, such as a proof or a file for `concordat-verify`.
     #[must_use]
     pub fn returns_object(mut self) -> Self {

@@ -203,7 +203,7 @@ mod tests {
             ),
             (
                 ("request.color", request(json!({ "color": 1 }))),
-                "`request.color` does not exist; write one of `tier`, `columns`, `where`, `purposes`, `until`, `people`",
+                "`request.color` does not exist; write one of `tier`, `protection`, `datasets`, `columns`, `where`, `purposes`, `until`, `people`",
             ),
             (
                 ("request.until", request(json!({ "until": 2031 }))),

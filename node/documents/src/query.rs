@@ -9,13 +9,19 @@
 //! tag 'E'  the end: JSON, an AnswerEnd; nothing follows
 //! ```
 
+mod estimate;
+
 use std::collections::BTreeMap;
 
-use concordat_protocol::ids::{ColumnName, DatasetName, DatasetRef, Digest32, GrantId, InstitutionId, QueryId};
+use concordat_protocol::ids::{
+    CollectionName, ColumnName, DatasetName, DatasetRef, Digest32, GrantId, InstitutionId, QueryId,
+};
 use concordat_protocol::query::Outcome;
 use concordat_protocol::scope::{Purpose, Tier};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+
+pub use estimate::{EstimatedPart, QueryEstimate};
 
 use crate::problem::Problem;
 
@@ -106,6 +112,10 @@ pub enum RemarkKind {
     RenamedColumn,
     /// A member's answer whose connection was lost, and which continued after the same rows.
     ContinuedAnswer,
+    /// What figures that are combined from several members' parts mean.
+    CombinedParts,
+    /// Rows that no one has sent: they are invented from names and types.
+    InventedRows,
 }
 
 /// One answer, as stated in the receipt that both sides signed.
@@ -125,8 +135,6 @@ pub struct AnswerReceipt {
     pub rows: u64,
     /// Bytes transferred.
     pub bytes: u64,
-    /// Values withheld in the one row of an answer without groups, because they cover too few subjects. It is 0 for groups.
-    pub suppressed_cells: u64,
     /// How it ended: `completed`, `cut` or `failed`.
     #[schema(value_type = String)]
     pub outcome: Outcome,
@@ -143,9 +151,43 @@ pub struct FunctionRule {
     pub name: String,
     /// Its kind.
     pub kind: FunctionKind,
+    /// The parts of a query below tier `records` that may have it.
+    pub parts: Vec<QueryPart>,
     /// The lowest tier at which a holder computes it; `null` if only the consumer's node does, from records.
     #[schema(value_type = Option<String>)]
     pub tier: Option<Tier>,
+    /// Who computes it at tier `records`.
+    pub records: ComputedBy,
+}
+
+/// A part of a query below tier `records`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueryPart {
+    /// What must be true of a row: in `WHERE`, `FILTER`, `CASE` and joins.
+    Condition,
+    /// A column of `GROUP BY`.
+    Group,
+    /// What an aggregate is computed of.
+    Operand,
+    /// An aggregate of the rows of a group.
+    Aggregate,
+    /// A derived table with one row for each subject.
+    PerSubject,
+    /// What is computed from figures: all that is above the groups.
+    Figures,
+}
+
+/// Who computes a function at tier `records`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComputedBy {
+    /// The holder, over one dataset and over those of a collection.
+    Holder,
+    /// The holder, over the datasets of a collection only; over others the consumer's node.
+    HolderOfCollection,
+    /// The consumer's node, from records.
+    Consumer,
 }
 
 /// The kind of a function.
@@ -170,7 +212,7 @@ pub struct CatalogQuery {
     #[serde(default)]
     #[param(value_type = Option<String>)]
     pub peer: Option<InstitutionId>,
-    /// Only the dataset of this name; without it, all.
+    /// Only the dataset, or the datasets of the collection, of this name; without it, all.
     #[serde(default)]
     #[param(value_type = Option<String>)]
     pub dataset: Option<DatasetName>,
@@ -190,8 +232,11 @@ pub struct Catalog {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedDataset {
-    /// Its name in a query, as `institution.dataset`.
+    /// Its name in a query, as `institution.dataset`, or `institution.collection.dataset` if it is one of several.
     pub dataset: String,
+    /// The collection that it is requested with; of a dataset alone its own name.
+    #[schema(value_type = String)]
+    pub collection: CollectionName,
     /// Its holder.
     #[schema(value_type = String)]
     pub institution: InstitutionId,
@@ -215,6 +260,31 @@ pub struct PublishedColumn {
     pub kind: String,
     /// Its class: `direct-identifier`, `quasi-identifier`, `sensitive` or `ordinary`.
     pub class: String,
+    /// The unit of its values, if it is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// With which columns of its collection it joins, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PublishedKey>,
+}
+
+/// What a column is for joins within its collection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PublishedKey {
+    /// It has the key of the subject, as other columns of this kind.
+    Subject,
+    /// It has a key of its dataset: each row has another one.
+    Own,
+    /// It has the key of another dataset.
+    Of {
+        /// The dataset.
+        #[schema(value_type = String)]
+        dataset: DatasetName,
+        /// Its key.
+        #[schema(value_type = String)]
+        column: ColumnName,
+    },
 }
 
 /// A member whose catalog could not be read.

@@ -1,6 +1,7 @@
 //! What is running and who is connected.
 
 use concordat_protocol::ids::{Digest32, InstitutionId, Jurisdiction, NodeId};
+use concordat_protocol::scope::{ProtectionName, Tier};
 use concordat_protocol::text::LegalName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -48,6 +49,12 @@ pub struct Status {
     /// Peers whose hello was rejected, and why; only for logged-in users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected_peers: Vec<RejectedPeer>,
+    /// What this node announces that it enforces below tier `records`; only for logged-in users, and absent before it has announced it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<AnnouncedRules>,
+    /// What peers announce that they enforce there, also those that are not connected; only for logged-in users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peer_rules: Vec<PeerRules>,
     /// What a person must investigate: ledgers that contradict what their nodes have signed, keys that were not compared, grants that a
     /// restore has suspended or about which the other side states something else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -143,6 +150,64 @@ pub struct PeerStatus {
     /// `null` until the peer has sent its hello.
     #[schema(value_type = Option<String>)]
     pub institution: Option<InstitutionId>,
+}
+
+/// What a node announces that it enforces below tier `records`: what it states about itself, which nothing proves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnnouncedRules {
+    /// The version of its program.
+    pub version: String,
+    /// The digest of its policy set.
+    #[schema(value_type = String)]
+    pub policy: Digest32,
+    /// Its rules at each of the tiers, for all published collections.
+    pub tiers: Vec<RulesAtTier>,
+}
+
+/// What a node announces that it enforces at one tier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RulesAtTier {
+    /// The tier.
+    #[schema(value_type = String)]
+    pub tier: Tier,
+    /// Fewest subjects behind a released cell.
+    pub min_cell: u32,
+    /// The protections that answers can have.
+    #[schema(value_type = Vec<String>)]
+    pub protections: Vec<ProtectionName>,
+    /// Most queries of one grant in 24 hours.
+    pub queries_per_day: u32,
+    /// Longest duration of a grant, in days.
+    pub days: u16,
+}
+
+/// What a peer announces that it enforces below tier `records`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PeerRules {
+    /// The node.
+    #[schema(value_type = String)]
+    pub node: NodeId,
+    /// Its institution.
+    #[schema(value_type = String)]
+    pub institution: InstitutionId,
+    /// What it announces.
+    pub rules: AnnouncedRules,
+    /// When it first announced these rules here.
+    #[schema(format = DateTime)]
+    pub received: String,
+    /// What protects less than before, for 30 days; absent if nothing does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weaker: Vec<String>,
+    /// When its answers about generated data were last compared with what it announces; absent if they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub probed: Option<String>,
+    /// In what they were not as it announces; absent if they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mismatches: Vec<String>,
 }
 
 /// A peer whose hello was rejected.

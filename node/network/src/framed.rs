@@ -29,8 +29,8 @@ use crate::{
 /// Maximum number of bytes in one chunk; longer data is sent as several chunks.
 pub const MAX_CHUNK: usize = 1 << 20;
 
-/// How much of a chunk is copied into the buffer of its header, so that no packet contains only four bytes. One Yamux frame.
-const HEAD: usize = 16 << 10;
+/// How much of a chunk is copied into the buffer of its header, so that no packet contains only four bytes. With the header one Yamux frame.
+const HEAD: usize = (16 << 10) - HEADER_LEN;
 
 /// A body is read in steps of this size, so that memory is touched only as bytes arrive.
 const STEP: usize = 64 << 10;

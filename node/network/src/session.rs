@@ -156,6 +156,8 @@ impl fmt::Debug for Session {
 pub(crate) struct InboundStreams {
     peer: Arc<Semaphore>,
     institution: Arc<Semaphore>,
+    /// Permits of each that catalogs and estimates leave to everything else.
+    reserved: [usize; 2],
 }
 
 impl InboundStreams {
@@ -164,6 +166,15 @@ impl InboundStreams {
         let peer = self.peer.clone().try_acquire_owned().ok()?;
         let institution = self.institution.clone().try_acquire_owned().ok()?;
         Some([peer, institution])
+    }
+
+    /// The same for a catalog or an estimate, which any account of the peer can request at any time: half of the permits are left for queries,
+    /// receipts and notices.
+    pub(crate) fn acquire_half(&self) -> Option<[OwnedSemaphorePermit; 2]> {
+        let permits = self.acquire()?;
+        let left = [&self.peer, &self.institution].map(|kind| kind.available_permits());
+        let is_left = left.iter().zip(self.reserved).all(|(left, reserved)| *left >= reserved);
+        is_left.then_some(permits)
     }
 }
 
@@ -203,6 +214,7 @@ impl Entries {
         InboundStreams {
             peer: self.inbound.entry(peer).or_insert_with(new(per_peer)).clone(),
             institution: institution.clone(),
+            reserved: [per_peer / 2, per_institution / 2],
         }
     }
 }

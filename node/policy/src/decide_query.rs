@@ -2,6 +2,7 @@
 
 mod agreement;
 mod decision;
+pub(crate) mod known;
 mod local;
 
 use concordat_protocol::{
@@ -67,8 +68,8 @@ impl Policy {
         }
     }
 
-    /// Compares the grant, for this person and purpose, with what policies allow now. Limits that have become narrower apply
-    /// immediately. Any other part that has become narrower makes the grant unusable until policies allow it again. What the dataset has
+    /// Compares the grant, for this person and purpose, with what policies allow now. Limits that have become narrower, and a protection that
+    /// reveals less, apply immediately. Any other part that has become narrower makes the grant unusable until policies allow it again. What the dataset has
     /// lost is not allowed less: a grant covers the columns that are left.
     fn current_scope(
         &self,
@@ -92,7 +93,7 @@ impl Policy {
             request: &request,
             held: input.earlier,
         };
-        match self.still_allowed(&offer_input) {
+        match known::still_allowed(self, &offer_input) {
             OfferDecision::Offer(offer)
                 if offer
                     .narrowings
@@ -129,9 +130,9 @@ fn no_longer_allowed(Narrowing { difference, reason }: Narrowing) -> RuleReason 
 /// Whether the grant can still be used although this part is narrower now.
 fn is_usable(narrowing: &Narrowing, current: &Scope, now: Timestamp) -> bool {
     match narrowing.difference.part {
-        Part::Limits => true,
+        Part::Limits | Part::Protection => true,
         Part::Window => current.window.contains(now),
-        Part::Collection | Part::Tier | Part::Protection | Part::Subjects | Part::Datasets => false,
+        Part::Collection | Part::Tier | Part::Subjects | Part::Datasets => false,
         Part::Columns | Part::Rows | Part::Purposes | Part::People | Part::Places => false,
     }
 }
@@ -157,7 +158,7 @@ fn used_scope(input: &QueryInput<'_>) -> Result<Option<Scope>, InvalidScope> {
     }))
 }
 
-/// The columns of the dataset that there are; `None` if there is no such dataset.
+/// The columns of the dataset that there are; `None` if there is no such dataset, or if it has lost all columns that the grant shows.
 fn used_dataset(
     input: &QueryInput<'_>,
     name: &DatasetName,
@@ -174,7 +175,8 @@ fn used_dataset(
         columns: Columns::new(columns.map(|(column, transform)| (column.clone(), transform)))?,
         rows: granted.rows.clone(),
     };
-    Ok(Some((name.clone(), used)))
+    let is_lost = used.columns.is_empty() && !granted.columns.is_empty();
+    Ok((input.granted.tier < Tier::Aggregate || !is_lost).then(|| (name.clone(), used)))
 }
 
 /// Whether the collection has lost all columns of a grant that is about columns.

@@ -17,7 +17,7 @@
 //! | --- | --- |
 //! | `facts`, `explanation` | the input of a decision, and the way to it |
 //! | `prohibited` | what no policy set may allow |
-//! | `load`, `sources` | a policy set as a steward writes it: compiled, validated, and with a digest |
+//! | `text_bounds`, `load`, `sources` | a policy set as a steward writes it: compiled, validated, and with a digest |
 //! | `entities`, `authorize` | facts as values of Cedar; one authorization request: first to the prohibitions, then to Cedar |
 //! | `rows` | row conditions, compared with how their columns are shown |
 //! | `offer`, `max_scope`, `query` | the decisions |
@@ -50,6 +50,7 @@ mod request;
 mod rows;
 mod sample;
 mod sources;
+mod text_bounds;
 mod verdict;
 
 pub use decide_query::{LocalInput, QueryDecision, QueryInput};

@@ -14,10 +14,11 @@ use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::Digest32,
     policy_set::Settings,
-    release::{ReleaseRules, TierLimits},
+    release::{QueriesBelowRecords, ReleaseRules, TierLimits},
     scope::Tier,
 };
 
+use crate::text_bounds;
 use crate::verdict::Verdicts;
 
 /// The schema of policies; shipped and not replaceable, because the authorization requests are built against it.
@@ -67,6 +68,20 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with the texts, at once.
     pub fn from_sources(sources: &[(String, String)], settings: Settings) -> Result<Self, PolicyErrors> {
+        let errors = text_bounds::errors(sources);
+        if !errors.is_empty() {
+            return Err(PolicyErrors(errors));
+        }
+        text_bounds::on_large_stack(|| Self::parse(sources, settings)).unwrap_or_else(|| {
+            Err(PolicyErrors::one(
+                "the policy set",
+                "there is not enough memory to read it",
+            ))
+        })
+    }
+
+    /// Parses texts that are within the bounds.
+    fn parse(sources: &[(String, String)], settings: Settings) -> Result<Self, PolicyErrors> {
         let schema = Schema::from_str(SCHEMA).map_err(|error| PolicyErrors::one("concordat.cedarschema", error))?;
         let actions = schema
             .action_entities()
@@ -118,7 +133,7 @@ impl Policy {
 
     /// The limits of a dataset's answers at one tier.
     pub fn limits(&self, release: &ReleaseRules, tier: Tier) -> Settings {
-        under(self.0.settings, release.at(tier))
+        under(self.0.settings, release.at(tier), release.below_records)
     }
 
     /// The number of rules.
@@ -128,7 +143,7 @@ impl Policy {
 }
 
 /// The settings of a dataset at one tier: those that its steward has set, and those of the policy set otherwise.
-fn under(settings: Settings, set: TierLimits) -> Settings {
+fn under(settings: Settings, set: TierLimits, below_records: QueriesBelowRecords) -> Settings {
     Settings {
         max_days: set.days.map_or(settings.max_days, NonZeroU16::get),
         min_cell: set.min_cell.map_or(settings.min_cell, NonZeroU32::get),
@@ -136,6 +151,15 @@ fn under(settings: Settings, set: TierLimits) -> Settings {
         max_queries_per_day: set
             .queries_per_day
             .map_or(settings.max_queries_per_day, NonZeroU32::get),
+        person_queries_below_records: below_records
+            .person
+            .map_or(settings.person_queries_below_records, NonZeroU32::get),
+        institution_queries_below_records: below_records
+            .institution
+            .map_or(settings.institution_queries_below_records, NonZeroU32::get),
+        all_queries_below_records: below_records
+            .all
+            .map_or(settings.all_queries_below_records, NonZeroU32::get),
         ..settings
     }
 }

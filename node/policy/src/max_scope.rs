@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use concordat_protocol::{
     ids::{ColumnName, DatasetName},
     scope::{
-        Columns, DatasetScope, Datasets, Generalization, InvalidScope, Limits, People, Places, Protection,
+        Columns, DatasetScope, Datasets, Generalization, InvalidScope, Limits, Loss, Noise, People, Places, Protection,
         ProtectionName, Purpose, Purposes, Rows, Scope, Subjects, Tier, Transform, Window,
     },
     time::Timestamp,
@@ -31,7 +31,7 @@ const DAY_MS: i64 = 86_400_000;
 pub struct MaxScope {
     /// The highest tier.
     pub tier: Tier,
-    /// The protections with which answers can be obtained.
+    /// The protections that figures can have; `exact` if only records can be obtained.
     pub protections: BTreeSet<ProtectionName>,
     /// The columns that are shown of each dataset, in clear or transformed.
     pub datasets: BTreeMap<DatasetName, BTreeSet<ColumnName>>,
@@ -51,16 +51,25 @@ impl Policy {
             protections: BTreeSet::new(),
             datasets: BTreeMap::new(),
         };
+        let mut figures = BTreeSet::new();
         for purpose in PURPOSES {
             let window = Window::new(now, now.plus_millis(DAY_MS)).ok()?;
             let request = whole(facts, purpose, People::Any, Places::Any, window).ok()?;
+            let input = OfferInput {
+                consumer,
+                provider,
+                collection: Some(facts),
+                request: &request,
+                // What it has under other grants does not count: it can give them up.
+                held: &[],
+            };
+            figures.extend(self.protections(&input));
             for request in [ageless(&request, facts)?, request] {
                 let input = OfferInput {
                     consumer,
                     provider,
                     collection: Some(facts),
                     request: &request,
-                    // What it has under other grants does not count: it can give them up.
                     held: &[],
                 };
                 match self.offer(&input, now) {
@@ -72,7 +81,28 @@ impl Policy {
                 }
             }
         }
+        if !figures.is_empty() {
+            max_scope.protections = figures;
+        }
         Some(max_scope)
+    }
+
+    /// The protections that figures can have for the purpose of a request.
+    fn protections(&self, input: &OfferInput<'_>) -> Vec<ProtectionName> {
+        let offered = |protection| {
+            let request = Scope {
+                tier: Tier::Count,
+                protection,
+                ..input.request.clone()
+            };
+            self.protection_of_figures(&OfferInput {
+                request: &request,
+                ..*input
+            })
+        };
+        let noisy = Protection::Perturbed(Noise::default());
+        let all = [Protection::Exact, noisy, Protection::Private(Loss::DEFAULT)];
+        all.into_iter().filter_map(offered).collect()
     }
 }
 

@@ -157,8 +157,8 @@ impl NamedValues {
 /// The operands of one comparison: paths of attributes (`resource.dataset.name`), and texts.
 #[derive(Default)]
 struct Compared {
-    attributes: Vec<String>,
-    texts: Vec<String>,
+    attributes: BTreeSet<String>,
+    texts: BTreeSet<String>,
 }
 
 impl Compared {
@@ -170,7 +170,9 @@ impl Compared {
                     match operator.as_str() {
                         "." => self.attributes.extend(path(operands)),
                         "Value" => self.collect_texts(operands),
-                        "pattern" => self.texts.push(without_wildcards(operands)),
+                        "pattern" => {
+                            self.texts.insert(without_wildcards(operands));
+                        }
                         _ => self.collect(operands),
                     }
                 }
@@ -181,7 +183,7 @@ impl Compared {
 
     fn collect_texts(&mut self, literal: &Value) {
         if let Value::String(text) = literal {
-            self.texts.push(text.clone());
+            self.texts.insert(text.clone());
         }
         let items = literal.as_array().into_iter().flatten();
         items.for_each(|item| self.collect_texts(item));

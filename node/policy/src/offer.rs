@@ -12,6 +12,7 @@ mod held;
 mod one_age;
 
 use concordat_protocol::decision::RuleReason;
+use concordat_protocol::scope::ProtectionName;
 use concordat_protocol::time::Timestamp;
 
 pub use decision::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
@@ -47,6 +48,13 @@ impl Policy {
             )]);
         }
         evaluation.run()
+    }
+
+    /// The protection that the figures of a request would have, which is the same for all columns; `None` if none are offered. Whether the
+    /// collection is visible is not decided.
+    pub(crate) fn protection_of_figures(&self, input: &OfferInput<'_>) -> Option<ProtectionName> {
+        let facts = input.collection?;
+        OfferEvaluation::new(self, input, facts).protection_of_figures()
     }
 
     /// Decides how much of an agreed scope may still be released. Whether the collection is published no longer matters.

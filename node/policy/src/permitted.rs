@@ -71,8 +71,9 @@ pub(crate) fn overruled(policy: &Policy, sample: &Sample) -> Vec<String> {
     lines
 }
 
-/// Passes each request to `visit` until it returns false; true if it never did.
+/// Passes each request to `visit` until it returns false or the evaluation is canceled; true if neither happened.
 fn each(sample: &Sample, visit: &mut impl FnMut(String, &AuthorizationRequest) -> bool) -> bool {
+    let mut visit = |line, request: &AuthorizationRequest| !sample.is_canceled() && visit(line, request);
     for consumer in &sample.consumers {
         let parties = Parties {
             consumer,

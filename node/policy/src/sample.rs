@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use concordat_protocol::membership::MemberStatus;
 use concordat_protocol::policy_set::Sampled;
@@ -46,6 +48,8 @@ pub struct RequestSpace {
     pub members: Vec<Party>,
     /// Collections.
     pub collections: Vec<CollectionFacts>,
+    /// Set when the result is not needed any more.
+    pub(crate) canceled: Arc<AtomicBool>,
 }
 
 impl RequestSpace {
@@ -73,6 +77,7 @@ impl RequestSpace {
             holder,
             members,
             collections,
+            canceled: Arc::default(),
         }
     }
 
@@ -84,6 +89,13 @@ impl RequestSpace {
             .filter(|member| member.institution != self.holder.institution);
         self.members.extend(others);
         self.collections.extend(collections);
+        self
+    }
+
+    /// Ends an evaluation over the space early when `canceled` is set; its result is incomplete then.
+    #[must_use]
+    pub fn until(mut self, canceled: Arc<AtomicBool>) -> Self {
+        self.canceled = canceled;
         self
     }
 }
@@ -152,9 +164,15 @@ pub(crate) struct Sample {
     /// The courses that rules name.
     pub(crate) trainings: Vec<Course>,
     pub(crate) contents: Sampled,
+    canceled: Arc<AtomicBool>,
 }
 
 impl Sample {
+    /// Whether the result of an evaluation is not needed any more.
+    pub(crate) fn is_canceled(&self) -> bool {
+        self.canceled.load(Ordering::Relaxed)
+    }
+
     /// The sample in which the sets are compared.
     pub(crate) fn new(space: &RequestSpace, policies: &[&Policy]) -> Self {
         let mut named = NamedValues::of(policies);
@@ -199,6 +217,7 @@ impl Sample {
             people,
             trainings,
             contents,
+            canceled: Arc::clone(&space.canceled),
         }
     }
 }

@@ -29,22 +29,18 @@ impl Policy {
     /// Parses the rules of a set and validates them against the schema.
     ///
     /// # Errors
-    /// Everything that is wrong with the set, at once.
+    /// Everything that is wrong with its form, at once; if nothing is, everything that is wrong with its rules.
     pub fn compile(sources: &PolicySources) -> Result<Self, PolicyErrors> {
-        let mut errors = form_errors(&sources.files);
+        let errors = form_errors(&sources.files);
+        if !errors.is_empty() {
+            return Err(PolicyErrors::new(errors));
+        }
         let files: Vec<(String, String)> = sources
             .files
             .iter()
             .map(|file| (file.name.clone(), file.text.clone()))
             .collect();
-        match Self::from_sources(&files, sources.settings) {
-            Ok(policy) if errors.is_empty() => Ok(policy),
-            Ok(_) => Err(PolicyErrors::new(errors)),
-            Err(more) => {
-                errors.extend(more.iter().map(str::to_owned));
-                Err(PolicyErrors::new(errors))
-            }
-        }
+        Self::from_sources(&files, sources.settings)
     }
 }
 
@@ -80,4 +76,31 @@ fn form_errors(files: &[PolicyFile]) -> Vec<String> {
 /// The digest of the program's schema.
 pub fn schema_digest() -> Digest32 {
     Digest32::sha256("concordat/policy-schema/1", load::SCHEMA.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policy_set_with_errors_of_form_is_not_parsed() {
+        let unreadable = |name: &str| PolicyFile {
+            name: name.to_owned(),
+            text: "permit (((".to_owned(),
+        };
+        let errors = |files| {
+            let settings = Settings::default();
+            let refused = Policy::compile(&PolicySources { files, settings }).unwrap_err();
+            refused.iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let twice = errors(vec![unreadable("a b.cedar"), unreadable("a b.cedar")]);
+        assert_eq!(twice.len(), 3, "{twice:?}");
+        assert!(twice.iter().all(|error| error.contains("a b.cedar")), "{twice:?}");
+        let long = PolicyFile {
+            text: " ".repeat(MAX_BYTES + 1),
+            ..unreadable("a.cedar")
+        };
+        let long = errors(vec![long, unreadable("b.cedar")]);
+        assert_eq!(long.len(), 1, "{long:?}");
+    }
 }

@@ -4,11 +4,13 @@ mod ages;
 mod collections;
 mod diff;
 mod held;
+mod known;
 mod limits;
 mod mutation;
 mod offer;
 mod permitted;
 mod prohibited;
+mod protection;
 mod query;
 mod sample;
 
@@ -18,7 +20,7 @@ use concordat_protocol::{
     membership::MemberStatus,
     policy_set::{PolicyFile, PolicySources, Reveal, Settings},
     query::{ActorAssertion, Factor, Role},
-    release::{ReleaseChange, ReleaseRules, TierLimits},
+    release::{QueriesBelowRecords, ReleaseChange, ReleaseRules, TierLimits},
     schema::{ColumnClass, ColumnKind},
     scope::{
         Columns, Datasets, Limits, People, Places, Protection, Purpose, Purposes, Rows, Scope, Subjects, Tier,
@@ -122,6 +124,16 @@ fn limits() -> Limits {
         max_queries_per_day: Some(settings.max_queries_per_day),
         min_cell: settings.min_cell,
         ..Limits::WIDEST
+    }
+}
+
+/// The same at tiers below `records`.
+fn limits_of_figures() -> Limits {
+    let settings = Settings::default();
+    Limits {
+        max_cells: Some(settings.max_cells),
+        distinctions: Some(settings.distinctions),
+        ..limits()
     }
 }
 

@@ -49,7 +49,7 @@ enum Command {
 }
 
 /// The order in which `concordat --help` lists the commands: as a node and its people need them.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "init",
     "serve",
     "status",
@@ -66,6 +66,7 @@ const ORDER: [&str; 22] = [
     "why",
     "demo",
     "dataset",
+    "collection",
     "backup",
     "restore",
     "key",

@@ -1,6 +1,7 @@
 //! The binary `concordat`: node and command line in one.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use concordat_documents::problem::Problem;
 use concordat_program::Cli;
@@ -10,6 +11,8 @@ use nix::sys::stat::{Mode, umask};
 
 /// Threads that run the node's tasks; blocking work runs on other threads.
 const WORKERS: usize = 2;
+/// How long is waited at the end for threads that do blocking work.
+const THREADS_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     // Files that this process writes are accessible to their owner only.
@@ -46,5 +49,8 @@ fn run(cli: Cli) -> Result<(), Problem> {
         .enable_all()
         .build()
         .map_err(|error| Problem::new(ErrorKind::Internal, format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(concordat_program::run(cli))
+    let ended = runtime.block_on(concordat_program::run(cli));
+    // The parts of a node have stopped, or used up their time. What a thread still reads is not waited for; what is durable is whole.
+    runtime.shutdown_timeout(THREADS_TIMEOUT);
+    ended
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::HttpBody as _;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
@@ -13,11 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Error as Located;
 use tokio::time::timeout;
 
+use super::body_budget::BodyAllowance;
+
 /// How long a request body may take: what fits into one is sent at once, and a client on the same machine needs milliseconds.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Most bytes in a request body: the longest roster file, encoded in JSON. JSON parsers stop at a depth of 128.
-const MAX_BODY: usize = 4 << 20;
 
 /// A JSON body; a body that cannot be parsed as `T` is also answered with a problem document.
 #[derive(Debug)]
@@ -36,10 +36,19 @@ async fn read_within<T: DeserializeOwned>(
     mut request: Request,
     state: &(impl Send + Sync),
 ) -> Result<Body<T>, Problem> {
-    DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
+    let allowance = request.extensions().get::<BodyAllowance>().cloned().unwrap_or_default();
+    let max = allowance.max();
+    let stated = request.body().size_hint();
+    // A body that is too long is refused before any of it is read.
+    if stated.lower() > u64::try_from(max).unwrap_or(u64::MAX) {
+        return Err(too_long(max));
+    }
+    let longest = stated.upper().and_then(|bytes| usize::try_from(bytes).ok());
+    allowance.reserve(longest.unwrap_or(max).min(max))?;
+    DefaultBodyLimit::max(max).apply(&mut request);
     match timeout(time, Json::<T>::from_request(request, state)).await {
         Ok(Ok(Json(body))) => Ok(Body(body)),
-        Ok(Err(rejection)) => Err(problem(&rejection)),
+        Ok(Err(rejection)) => Err(problem(&rejection, max)),
         Err(_) => Err(Problem::usage(format!(
             "the body was not received within {} seconds",
             time.as_secs()
@@ -47,10 +56,16 @@ async fn read_within<T: DeserializeOwned>(
     }
 }
 
+fn too_long(max: usize) -> Problem {
+    Problem::usage(format!(
+        "the body is longer than the {max} bytes that are accepted here"
+    ))
+}
+
 /// What is wrong with the body.
-fn problem(rejection: &JsonRejection) -> Problem {
+fn problem(rejection: &JsonRejection, max: usize) -> Problem {
     let JsonRejection::JsonDataError(error) = rejection else {
-        return Problem::usage(not_json(rejection));
+        return not_json(rejection, max);
     };
     let located = |source: &(dyn std::error::Error + 'static)| {
         let located: &Located<serde_json::Error> = source.downcast_ref()?;
@@ -63,12 +78,12 @@ fn problem(rejection: &JsonRejection) -> Problem {
 }
 
 /// Why the body is not JSON that could be read.
-fn not_json(rejection: &JsonRejection) -> String {
+fn not_json(rejection: &JsonRejection, max: usize) -> Problem {
     match rejection.status() {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "the body must have the media type `application/json`".to_owned(),
-        StatusCode::PAYLOAD_TOO_LARGE => format!("the body is longer than {MAX_BODY} bytes"),
-        _ if matches!(rejection, JsonRejection::JsonSyntaxError(_)) => syntax(rejection),
-        _ => "the body was not received completely".to_owned(),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::usage("the body must have the media type `application/json`"),
+        StatusCode::PAYLOAD_TOO_LARGE => too_long(max),
+        _ if matches!(rejection, JsonRejection::JsonSyntaxError(_)) => Problem::usage(syntax(rejection)),
+        _ => Problem::usage("the body was not received completely"),
     }
 }
 
@@ -101,10 +116,13 @@ mod tests {
     use axum::{body::Body as HttpBody, http::header::CONTENT_TYPE};
     use concordat_documents::grant::GrantRequest;
     use concordat_protocol::error_kind::ErrorKind;
+    use concordat_protocol::ids::ActorId;
     use futures::StreamExt as _;
     use serde_json::Value;
+    use std::task::Poll;
 
     use super::*;
+    use crate::api::body_budget::{BodyBudget, MAX_DOCUMENT, MAX_LOGIN, MAX_QUERY, MAX_SMALL};
 
     async fn read(body: String) -> Result<Value, Problem> {
         read_as(body).await
@@ -122,11 +140,67 @@ mod tests {
     async fn a_body_that_is_long_or_deep_is_a_problem() {
         assert!(read("[[1]]".to_owned()).await.is_ok());
         let text = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
-        assert!(read(text(MAX_BODY)).await.is_ok());
-        assert_eq!(read(text(MAX_BODY + 1)).await.unwrap_err().code, ErrorKind::Usage);
+        assert!(read(text(MAX_SMALL)).await.is_ok());
+        assert_eq!(read(text(MAX_SMALL + 1)).await.unwrap_err().code, ErrorKind::Usage);
         let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(read(deep(100)).await.is_ok());
-        assert_eq!(read(deep(MAX_BODY / 2)).await.unwrap_err().code, ErrorKind::Usage);
+        assert_eq!(read(deep(MAX_SMALL / 2)).await.unwrap_err().code, ErrorKind::Usage);
+    }
+
+    fn request(allowance: BodyAllowance, body: HttpBody) -> Request {
+        Request::builder()
+            .header(CONTENT_TYPE, "application/json")
+            .extension(allowance)
+            .body(body)
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn body_longer_than_its_route_accepts_is_not_read() {
+        let allowed = |max| BodyAllowance::new(&BodyBudget::default(), max, None);
+        let text = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
+        for max in [MAX_LOGIN, MAX_SMALL, MAX_QUERY] {
+            let whole = Body::<Value>::from_request(request(allowed(max), text(max).into()), &()).await;
+            assert!(whole.is_ok(), "{max}");
+            let long = Body::<Value>::from_request(request(allowed(max), text(max + 1).into()), &()).await;
+            assert!(long.unwrap_err().detail.contains(&format!("the {max} bytes")));
+            // Without a stated length it is read up to the limit.
+            let streamed = futures::stream::iter([Ok::<_, std::io::Error>(text(max + 1))]);
+            let streamed = request(allowed(max), HttpBody::from_stream(streamed));
+            let long = Body::<Value>::from_request(streamed, &()).await;
+            assert!(long.unwrap_err().detail.contains(&format!("the {max} bytes")));
+        }
+    }
+
+    /// Bodies that are held back reserve what they may become; a colleague can still send one.
+    #[tokio::test]
+    async fn bodies_held_back_by_one_person_leave_memory_to_others() {
+        let budget = BodyBudget::default();
+        let (eva, pal): (ActorId, ActorId) = ("eva@budapest".parse().unwrap(), "pal@budapest".parse().unwrap());
+        let held = |person: &ActorId| {
+            let allowance = BodyAllowance::new(&budget, MAX_DOCUMENT, Some(person.clone()));
+            let never = futures::stream::pending::<Result<&'static str, std::io::Error>>();
+            (allowance.clone(), request(allowance, HttpBody::from_stream(never)))
+        };
+        let mut waiting = Vec::new();
+        let refused = loop {
+            let (allowance, request) = held(&eva);
+            let mut read = Box::pin(Body::<Value>::from_request(request, &()));
+            match futures::poll!(&mut read) {
+                Poll::Pending => waiting.push((allowance, read)),
+                Poll::Ready(ended) => break ended.unwrap_err(),
+            }
+            assert!(waiting.len() < 100, "one person has all the memory");
+        };
+        assert_eq!(refused.code, ErrorKind::Unreachable);
+        let (_allowance, request) = held(&pal);
+        let mut other = Box::pin(Body::<Value>::from_request(request, &()));
+        assert!(futures::poll!(&mut other).is_pending());
+        // What is not waited for any more is available again.
+        waiting.clear();
+        let (_allowance, request) = held(&eva);
+        let mut again = Box::pin(Body::<Value>::from_request(request, &()));
+        assert!(futures::poll!(&mut again).is_pending());
     }
 
     #[tokio::test]

@@ -13,8 +13,9 @@ use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 
 use super::body::Body;
+use super::body_budget::MAX_DOCUMENT;
 use super::parameters::Path;
-use super::route_access::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Cost, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::consortium;
@@ -38,6 +39,7 @@ fn members() -> Vec<Route> {
             MANAGE,
             get(application).post(application_of_further_node),
         )
+        .accepts_up_to(MAX_DOCUMENT)
         .describe(|| {
             [
                 Operation::get("The application of this node").returns::<Application>(),
@@ -46,13 +48,15 @@ fn members() -> Vec<Route> {
                     .returns::<Application>(),
             ]
         }),
-        Route::new("/v1/consortium/members", MANAGE, post(admit)).describe(|| {
-            [
-                Operation::post("Admit a member, or propose it to the other holders of the charter")
-                    .accepts::<NewMember>()
-                    .returns::<Admitted>(),
-            ]
-        }),
+        Route::new("/v1/consortium/members", MANAGE, post(admit))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [
+                    Operation::post("Admit a member, or propose it to the other holders of the charter")
+                        .accepts::<NewMember>()
+                        .returns::<Admitted>(),
+                ]
+            }),
         Route::new("/v1/consortium/members/{institution}/remove", MANAGE, post(remove)).describe(|| {
             [
                 Operation::post("Remove a member, or propose it to the other holders of the charter")
@@ -71,33 +75,42 @@ fn members() -> Vec<Route> {
                     .returns::<ConfirmedKey>(),
             ]
         }),
-        Route::new("/v1/consortium/join", MANAGE, post(join)).describe(|| {
-            [Operation::post("Join a consortium by its roster")
-                .accepts::<FileContent>()
-                .returns::<Roster>()]
-        }),
+        Route::new("/v1/consortium/join", MANAGE, post(join))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("Join a consortium by its roster")
+                    .accepts::<FileContent>()
+                    .returns::<Roster>()]
+            }),
     ]
 }
 
 fn rosters() -> Vec<Route> {
     vec![
         Route::new("/v1/consortium/roster", Access::Needs(Action::ReadRoster), get(roster))
+            .cost(Cost::Short)
             .describe(|| [Operation::get("The newest roster").returns::<Roster>()]),
-        Route::new("/v1/consortium/roster/import", MANAGE, post(import)).describe(|| {
-            [Operation::post("Import a newer roster")
-                .accepts::<FileContent>()
-                .returns::<Roster>()]
-        }),
-        Route::new("/v1/consortium/roster/review", MANAGE, post(review_roster)).describe(|| {
-            [Operation::post("What a proposed roster changes")
-                .accepts::<FileContent>()
-                .returns::<DocumentReview>()]
-        }),
-        Route::new("/v1/consortium/roster/sign", MANAGE, post(sign_roster)).describe(|| {
-            [Operation::post("Sign a proposed roster")
-                .accepts::<SignatureRequest>()
-                .returns::<IssuedChange>()]
-        }),
+        Route::new("/v1/consortium/roster/import", MANAGE, post(import))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("Import a newer roster")
+                    .accepts::<FileContent>()
+                    .returns::<Roster>()]
+            }),
+        Route::new("/v1/consortium/roster/review", MANAGE, post(review_roster))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("What a proposed roster changes")
+                    .accepts::<FileContent>()
+                    .returns::<DocumentReview>()]
+            }),
+        Route::new("/v1/consortium/roster/sign", MANAGE, post(sign_roster))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("Sign a proposed roster")
+                    .accepts::<SignatureRequest>()
+                    .returns::<IssuedChange>()]
+            }),
     ]
 }
 
@@ -110,16 +123,20 @@ fn charters() -> Vec<Route> {
                     .returns::<IssuedChange>(),
             ]
         }),
-        Route::new("/v1/consortium/charter/review", MANAGE, post(review_charter)).describe(|| {
-            [Operation::post("What a proposed change of the charter changes")
-                .accepts::<FileContent>()
-                .returns::<DocumentReview>()]
-        }),
-        Route::new("/v1/consortium/charter/sign", MANAGE, post(sign_charter)).describe(|| {
-            [Operation::post("Sign a proposed change of the charter")
-                .accepts::<SignatureRequest>()
-                .returns::<IssuedChange>()]
-        }),
+        Route::new("/v1/consortium/charter/review", MANAGE, post(review_charter))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("What a proposed change of the charter changes")
+                    .accepts::<FileContent>()
+                    .returns::<DocumentReview>()]
+            }),
+        Route::new("/v1/consortium/charter/sign", MANAGE, post(sign_charter))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("Sign a proposed change of the charter")
+                    .accepts::<SignatureRequest>()
+                    .returns::<IssuedChange>()]
+            }),
     ]
 }
 
@@ -131,6 +148,7 @@ fn ledgers() -> Vec<Route> {
             Access::Needs(Action::ReadStatus),
             get(ledger_conflicts),
         )
+        .cost(Cost::Short)
         .describe(|| {
             [Operation::get("Ledgers that contradict what their nodes have signed").returns::<LedgerConflicts>()]
         }),

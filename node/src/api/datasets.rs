@@ -7,18 +7,19 @@ use axum::{
 };
 use concordat_documents::Items;
 use concordat_documents::dataset::{
-    Dataset, DatasetCheck, DatasetSummary, DatasetVersion, Erased, Erasure, ErasureRequest, NewClasses, NewLimits,
-    NewRetention, Retention,
+    AcknowledgedAnswers, Dataset, DatasetCheck, DatasetSummary, DatasetVersion, Erased, Erasure, ErasureRequest,
+    NewClasses, NewLimits, NewRetention, ReleaseLock, Retention, Unlock, UnlockRequest,
 };
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 
 use super::body::Body;
+use super::body_budget::MAX_DOCUMENT;
 use super::parameters::Path;
-use super::route_access::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Cost, Route};
 use super::state::Api;
 use crate::iam::Action;
-use crate::services::datasets;
+use crate::services::{answers, datasets, release_locks};
 
 pub(super) fn routes() -> Vec<Route> {
     let read = Access::Needs(Action::ReadDatasets);
@@ -30,16 +31,20 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new("/v1/datasets", read, get(list))
             .describe(|| [Operation::get("The datasets of this institution").returns_items::<DatasetSummary>()]),
         Route::new("/v1/datasets/{name}", read, get(show))
+            .cost(Cost::Short)
             .describe(|| [Operation::get("A dataset with its columns, classes and limits").returns::<Dataset>()]),
         Route::new("/v1/datasets/{name}/versions", read, get(versions))
             .describe(|| [Operation::get("The versions of a dataset").returns_items::<DatasetVersion>()]),
         Route::new("/v1/datasets/{name}/verify", read, post(verify))
             .describe(|| [Operation::post("Check every object of a dataset").returns::<DatasetCheck>()]),
-        Route::new("/v1/datasets/{name}/classify", classifying, post(classify)).describe(|| {
-            [Operation::post("Set the classes of columns")
-                .accepts::<NewClasses>()
-                .returns::<Dataset>()]
-        }),
+        Route::new("/v1/datasets/{name}/classify", classifying, post(classify))
+            .cost(Cost::Short)
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("Set the classes of columns")
+                    .accepts::<NewClasses>()
+                    .returns::<Dataset>()]
+            }),
         Route::new("/v1/datasets/{name}/retain", importing, post(retain)).describe(|| {
             [Operation::post("Set how many versions are retained")
                 .accepts::<NewRetention>()
@@ -53,13 +58,42 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new("/v1/erasures", read, get(erasures))
             .describe(|| [Operation::get("The signed statements of erasures").returns_items::<Erasure>()]),
         Route::new("/v1/datasets/{name}/publish", publishing, post(publish))
+            .cost(Cost::Short)
             .describe(|| [Operation::post("Show a dataset to members").returns::<DatasetSummary>()]),
-        Route::new("/v1/datasets/{name}/limits", publishing, post(limit)).describe(|| {
-            [Operation::post("Set the limits of a dataset")
-                .accepts::<NewLimits>()
-                .returns::<Dataset>()]
-        }),
+        Route::new("/v1/datasets/{name}/limits", publishing, post(limit))
+            .cost(Cost::Short)
+            .describe(|| {
+                [Operation::post("Set the limits of a dataset")
+                    .accepts::<NewLimits>()
+                    .returns::<Dataset>()]
+            }),
+        Route::new("/v1/datasets/{name}/locks", publishing, get(locks))
+            .cost(Cost::Short)
+            .describe(|| {
+                [
+                    Operation::get("The people whose queries below records to a dataset are locked")
+                        .returns_items::<ReleaseLock>(),
+                ]
+            }),
+        Route::new("/v1/datasets/{name}/unlock", publishing, post(unlock))
+            .cost(Cost::Short)
+            .describe(|| {
+                [
+                    Operation::post("Unlock queries of people, or propose it to another steward")
+                        .accepts::<UnlockRequest>()
+                        .returns::<Unlock>(),
+                ]
+            }),
+        Route::new("/v1/datasets/{name}/acknowledge", publishing, post(acknowledge))
+            .cost(Cost::Short)
+            .describe(|| {
+                [Operation::post(
+                    "Acknowledge that answers below records which are missing since a restore do not count",
+                )
+                .returns::<AcknowledgedAnswers>()]
+            }),
         Route::new("/v1/datasets/{name}/withdraw", publishing, post(withdraw))
+            .cost(Cost::Short)
             .describe(|| [Operation::post("Hide a dataset from members").returns::<DatasetSummary>()]),
     ]
 }
@@ -146,4 +180,31 @@ async fn withdraw(
     Path(name): Path<String>,
 ) -> Result<Json<DatasetSummary>, Problem> {
     datasets::withdraw(api.node(), &caller, name).await.map(Json)
+}
+
+async fn acknowledge(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Path(name): Path<String>,
+) -> Result<Json<AcknowledgedAnswers>, Problem> {
+    answers::acknowledge(api.node(), &caller, name).await.map(Json)
+}
+
+async fn locks(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Items<ReleaseLock>>, Problem> {
+    release_locks::list(api.node(), &caller, name).await.map(Json)
+}
+
+async fn unlock(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Path(name): Path<String>,
+    Body(request): Body<UnlockRequest>,
+) -> Result<Json<Unlock>, Problem> {
+    release_locks::unlock(api.node(), &caller, name, request)
+        .await
+        .map(Json)
 }

@@ -15,7 +15,7 @@ use concordat_protocol::query::EvidenceBundle;
 
 use super::body::Body;
 use super::parameters::Path;
-use super::route_access::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Cost, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::evidence;
@@ -46,9 +46,11 @@ pub(super) fn routes() -> Vec<Route> {
                     .returns::<WrittenOff>(),
             ]
         }),
-        Route::new("/v1/audit/export", Access::Needs(Action::ReadEvidence), get(export)).describe(|| {
-            [Operation::get("The whole ledger, for `concordat-verify`").returns_bytes("application/x-ndjson")]
-        }),
+        Route::new("/v1/audit/export", Access::Needs(Action::ReadEvidence), get(export))
+            .cost(Cost::OwnLimit)
+            .describe(|| {
+                [Operation::get("The whole ledger, for `concordat-verify`").returns_bytes("application/x-ndjson")]
+            }),
     ]
 }
 

@@ -5,13 +5,14 @@ use axum::{
     extract::State,
     routing::{get, post},
 };
-use concordat_documents::grant::{Grant, GrantChange, GrantRequest, OfferTerms, Transcript};
+use concordat_documents::grant::{Grant, GrantChange, GrantListQuery, GrantPage, GrantRequest, OfferTerms, Transcript};
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 
 use super::body::Body;
-use super::parameters::Path;
-use super::route_access::{Access, Caller, Route};
+use super::body_budget::MAX_DOCUMENT;
+use super::parameters::{Path, Query};
+use super::route_access::{Access, Caller, Cost, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::grants;
@@ -19,22 +20,30 @@ use crate::services::grants;
 pub(super) fn routes() -> Vec<Route> {
     let read = Access::Needs(Action::ReadGrants);
     let negotiating = [
-        Route::new("/v1/grants", read, get(list))
-            .describe(|| [Operation::get("Negotiations and grants").returns_array::<Grant>()]),
-        Route::new("/v1/grants/request", Access::Needs(Action::RequestGrant), post(request)).describe(|| {
-            [Operation::post("Request a grant")
-                .accepts::<GrantRequest>()
-                .returns::<Grant>()]
+        Route::new("/v1/grants", read, get(list)).describe(|| {
+            [Operation::get("A page of the negotiations and grants")
+                .query::<GrantListQuery>()
+                .returns::<GrantPage>()]
         }),
+        Route::new("/v1/grants/request", Access::Needs(Action::RequestGrant), post(request))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("Request a grant")
+                    .accepts::<GrantRequest>()
+                    .returns::<Grant>()]
+            }),
         Route::new("/v1/grants/{id}", read, get(show))
+            .cost(Cost::Short)
             .describe(|| [Operation::get("A negotiation and its grant").returns::<Grant>()]),
         Route::new("/v1/grants/{id}/transcript", read, get(transcript))
+            .cost(Cost::Short)
             .describe(|| [Operation::get("The messages of a negotiation").returns::<Transcript>()]),
         Route::new(
             "/v1/grants/{id}/offer",
             Access::Needs(Action::AnswerRequests),
             post(offer),
         )
+        .accepts_up_to(MAX_DOCUMENT)
         .describe(|| {
             [Operation::post("Make an offer, at most what the policy allows")
                 .accepts::<OfferTerms>()
@@ -45,12 +54,14 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Needs(Action::AcceptOffer),
             post(accept),
         )
+        .cost(Cost::Short)
         .describe(|| [Operation::post("Accept an offer").returns::<Grant>()]),
         Route::new(
             "/v1/grants/{id}/verify",
             Access::Needs(Action::AcceptOffer),
             post(verify),
         )
+        .cost(Cost::Short)
         .describe(|| [Operation::post("Sign the terms of an accepted offer").returns::<Grant>()]),
     ];
     negotiating.into_iter().chain(changes()).collect()
@@ -66,24 +77,38 @@ fn changes() -> [Route; 5] {
     let revoking = Action::RevokeGrant;
     let suspending = Action::SuspendGrant;
     [
-        Route::new("/v1/grants/{id}/reject", Access::LoggedIn, post(reject)).describe(|| change("End a negotiation")),
+        Route::new(
+            "/v1/grants/{id}/reject",
+            Access::NeedsEither(Action::AcceptOffer, Action::AnswerRequests),
+            post(reject),
+        )
+        .cost(Cost::Short)
+        .describe(|| change("End a negotiation")),
         Route::new("/v1/grants/{id}/revoke", Access::Needs(revoking), post(revoke))
+            .cost(Cost::Short)
             .describe(|| change("Revoke a grant")),
         Route::new("/v1/grants/{id}/suspend", Access::Needs(suspending), post(suspend))
+            .cost(Cost::Short)
             .describe(|| change("Suspend a grant")),
         Route::new("/v1/grants/{id}/resume", Access::Needs(suspending), post(resume))
+            .cost(Cost::Short)
             .describe(|| change("Resume a suspended grant")),
         Route::new(
             "/v1/grants/{id}/relinquish",
             Access::Needs(Action::RelinquishGrant),
             post(relinquish),
         )
+        .cost(Cost::Short)
         .describe(|| change("Give up a grant of another institution")),
     ]
 }
 
-async fn list(State(api): State<Api>, Caller(caller): Caller) -> Result<Json<Vec<Grant>>, Problem> {
-    grants::list(api.node(), &caller).await.map(Json)
+async fn list(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Query(query): Query<GrantListQuery>,
+) -> Result<Json<GrantPage>, Problem> {
+    grants::list(api.node(), &caller, query).await.map(Json)
 }
 
 async fn request(

@@ -4,16 +4,20 @@ use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse, r
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 
-use super::route_access::{Access, Route};
+use super::route_access::{Access, Cost, Route};
 use super::state::Api;
 use crate::services::health::{self, Gauge};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new("/healthz", Access::Open, get(alive)).describe(|| [Operation::get("Whether the process runs")]),
+        Route::new("/healthz", Access::Open, get(alive))
+            .cost(Cost::Short)
+            .describe(|| [Operation::get("Whether the process runs")]),
         Route::new("/readyz", Access::Open, get(ready))
+            .cost(Cost::Short)
             .describe(|| [Operation::get("Whether a request would be served now")]),
         Route::new("/metrics", Access::Open, get(metrics))
+            .cost(Cost::Short)
             .describe(|| [Operation::get("Metrics in the Prometheus text format")]),
     ]
 }

@@ -4,7 +4,7 @@
 //! The body is a line of JSON and then the file. The sender was able to read the file; the node opens no path that a request names,
 //! except below the inboxes of its configuration (`inbox` in the line of JSON, and no file bytes).
 
-mod received;
+pub(in crate::api) mod received;
 
 use axum::{
     Json,
@@ -15,18 +15,20 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
+use concordat_documents::dataset::Indexed;
 use concordat_documents::import::{
     DatasetNotes, ImportLine, ImportOptions, ImportPermission, Inspection, InspectionPermission, InspectionRequest,
     REPORT, UPLOAD,
 };
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use received::receive;
 
 use super::parameters::Path;
-use super::route_access::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Cost, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::imports::{self, NewImport, NewInspection};
@@ -38,6 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Needs(Action::ImportDataset),
             post(import).get(check),
         )
+        .cost(Cost::OwnLimit)
         .describe(|| {
             [
                 Operation::get("Whether the caller may import the dataset").returns::<ImportPermission>(),
@@ -47,10 +50,23 @@ pub(super) fn routes() -> Vec<Route> {
             ]
         }),
         Route::new(
+            "/v1/datasets/{name}/index",
+            Access::Needs(Action::ImportDataset),
+            post(index),
+        )
+        .cost(Cost::OwnLimit)
+        .describe(|| {
+            [
+                Operation::post("Number the subjects of a dataset that was imported before they were numbered")
+                    .returns::<Indexed>(),
+            ]
+        }),
+        Route::new(
             "/v1/imports/inspect",
             Access::Needs(Action::ImportDataset),
             post(inspect).get(check_inspection),
         )
+        .cost(Cost::OwnLimit)
         .describe(|| {
             [
                 Operation::get("Whether the caller may inspect a file").returns::<InspectionPermission>(),
@@ -64,6 +80,7 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Needs(Action::ReadDatasets),
             get(notes),
         )
+        .cost(Cost::Short)
         .describe(|| {
             [Operation::get("The notes and the options of the latest import of a dataset").returns::<DatasetNotes>()]
         }),
@@ -99,6 +116,15 @@ async fn import(
     };
     let lines = imports::start(api.node(), &caller, dataset, new).await?;
     Ok(([(CONTENT_TYPE, REPORT)], report(lines)).into_response())
+}
+
+async fn index(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Indexed>, Problem> {
+    let permit = api.transfers().begin(caller.id())?;
+    imports::index(api.node(), &caller, name, permit).await.map(Json)
 }
 
 /// Succeeds if the caller may inspect a file, and another transfer may begin.
@@ -137,7 +163,7 @@ async fn notes(
 }
 
 /// The lines as the body of a response.
-fn report(lines: mpsc::Receiver<ImportLine>) -> HttpBody {
+pub(super) fn report<T: Serialize + Send + 'static>(lines: mpsc::Receiver<T>) -> HttpBody {
     let stream = futures::stream::unfold(lines, async |mut lines| {
         let line = lines.recv().await?;
         Some((encoded(&line), lines))
@@ -145,7 +171,7 @@ fn report(lines: mpsc::Receiver<ImportLine>) -> HttpBody {
     HttpBody::from_stream(stream)
 }
 
-fn encoded(line: &ImportLine) -> Result<Bytes, serde_json::Error> {
+fn encoded(line: &impl Serialize) -> Result<Bytes, serde_json::Error> {
     let mut bytes = serde_json::to_vec(line)?;
     bytes.push(b'\n');
     Ok(bytes.into())

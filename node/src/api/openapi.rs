@@ -25,6 +25,10 @@ fn path(route: &Route) -> Path {
         ),
         Access::LoggedIn => (true, "For logged-in users.".to_owned()),
         Access::Needs(action) => (true, format!("For users with a role that permits `{action:?}`.")),
+        Access::NeedsEither(one, other) => (
+            true,
+            format!("For users with a role that permits `{one:?}` or `{other:?}`."),
+        ),
     };
     Path {
         path: route.path,

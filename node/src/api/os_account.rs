@@ -1,11 +1,10 @@
 //! The account of the operating system whose process is connected.
 
-use axum::extract::{FromRequestParts, connect_info::ConnectInfo, connect_info::Connected};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::serve::IncomingStream;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
-use tokio::net::UnixListener;
+use tokio::net::UnixStream;
 
 /// The account of the operating system whose process made the connection, as the kernel reports it (`SO_PEERCRED`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +17,16 @@ pub(super) struct OsAccount {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PeerAccount(Option<OsAccount>);
 
-impl Connected<IncomingStream<'_, UnixListener>> for PeerAccount {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let account = stream.io().peer_cred().map(|peer| OsAccount { uid: peer.uid() });
+impl PeerAccount {
+    /// The account of the process at the other end of `stream`.
+    pub(super) fn of(stream: &UnixStream) -> Self {
+        let account = stream.peer_cred().map(|peer| OsAccount { uid: peer.uid() });
         Self(account.ok())
+    }
+
+    /// Its user id, if the kernel reported it.
+    pub(super) fn uid(self) -> Option<u32> {
+        self.0.map(|account| account.uid)
     }
 }
 
@@ -29,8 +34,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OsAccount {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let known = parts.extensions.get::<ConnectInfo<PeerAccount>>();
-        let account = known.and_then(|ConnectInfo(PeerAccount(account))| *account);
+        let account = parts.extensions.get::<PeerAccount>().and_then(|account| account.0);
         account.ok_or_else(|| {
             Problem::new(
                 ErrorKind::Denied,

@@ -14,6 +14,7 @@ use concordat_documents::policy::{
 use concordat_documents::problem::Problem;
 
 use super::body::Body;
+use super::body_budget::MAX_DOCUMENT;
 use super::parameters::Path;
 use super::route_access::{Access, Caller, Route};
 use super::state::Api;
@@ -30,28 +31,36 @@ pub(super) fn routes() -> Vec<Route> {
             .describe(|| [Operation::get("All policy sets, the newest first").returns_items::<PolicySetSummary>()]),
         Route::new("/v1/policy/sets/{number}", read, get(numbered))
             .describe(|| [Operation::get("A policy set").returns::<PolicySet>()]),
-        Route::new("/v1/policy/check", read, post(check)).describe(|| {
-            [Operation::post("Validate a policy set")
-                .accepts::<PolicySources>()
-                .returns::<CheckedPolicy>()]
-        }),
-        Route::new("/v1/policy/test", read, post(test)).describe(|| {
-            [Operation::post("Run test cases against a policy set")
-                .accepts::<PolicyTest>()
-                .returns::<PolicyTestReport>()]
-        }),
-        Route::new("/v1/policy/diff", read, post(compare)).describe(|| {
-            [
-                Operation::post("What a policy set permits more and less than another one")
-                    .accepts::<PolicyComparison>()
-                    .returns::<PolicyDiff>(),
-            ]
-        }),
-        Route::new("/v1/policy/apply", manage, post(apply)).describe(|| {
-            [Operation::post("Apply a policy set, or propose it")
-                .accepts::<NewPolicySet>()
-                .returns::<AppliedPolicy>()]
-        }),
+        Route::new("/v1/policy/check", read, post(check))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("Validate a policy set")
+                    .accepts::<PolicySources>()
+                    .returns::<CheckedPolicy>()]
+            }),
+        Route::new("/v1/policy/test", read, post(test))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("Run test cases against a policy set")
+                    .accepts::<PolicyTest>()
+                    .returns::<PolicyTestReport>()]
+            }),
+        Route::new("/v1/policy/diff", read, post(compare))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [
+                    Operation::post("What a policy set permits more and less than another one")
+                        .accepts::<PolicyComparison>()
+                        .returns::<PolicyDiff>(),
+                ]
+            }),
+        Route::new("/v1/policy/apply", manage, post(apply))
+            .accepts_up_to(MAX_DOCUMENT)
+            .describe(|| {
+                [Operation::post("Apply a policy set, or propose it")
+                    .accepts::<NewPolicySet>()
+                    .returns::<AppliedPolicy>()]
+            }),
         Route::new("/v1/policy/approve", manage, post(approve)).describe(|| {
             [Operation::post("Approve a proposed policy set")
                 .accepts::<PolicyApproval>()

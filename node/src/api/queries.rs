@@ -14,13 +14,14 @@ use concordat_documents::Items;
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 use concordat_documents::query::{
-    ARROW, AnswerEnd, Catalog, CatalogQuery, END, FunctionRule, MAX_PART, PARTS, QueryRequest,
+    ARROW, AnswerEnd, Catalog, CatalogQuery, END, FunctionRule, MAX_PART, PARTS, QueryEstimate, QueryRequest,
 };
 use concordat_documents::why::{Why, WhyRequest};
 
 use super::body::Body;
+use super::body_budget::MAX_QUERY;
 use super::parameters::Query;
-use super::route_access::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Cost, Route};
 use super::state::Api;
 use crate::federation::AnswerStream;
 use crate::iam::Action;
@@ -31,29 +32,42 @@ const CHUNK: usize = 1 << 20;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new("/v1/query", Access::Needs(Action::Query), post(query)).describe(|| {
-            [
-                Operation::post("Run a query; the answer is an Arrow IPC stream in parts")
+        Route::new("/v1/query", Access::Needs(Action::Query), post(query))
+            .cost(Cost::OwnLimit)
+            .accepts_up_to(MAX_QUERY)
+            .describe(|| {
+                [
+                    Operation::post("Run a query; the answer is an Arrow IPC stream in parts")
+                        .accepts::<QueryRequest>()
+                        .returns_bytes(PARTS),
+                ]
+            }),
+        Route::new("/v1/query/estimate", Access::Needs(Action::Query), post(estimate))
+            .accepts_up_to(MAX_QUERY)
+            .describe(|| {
+                [Operation::post("What a query would do, cost and show; it is not sent")
                     .accepts::<QueryRequest>()
-                    .returns_bytes(PARTS),
-            ]
-        }),
+                    .returns::<QueryEstimate>()]
+            }),
         Route::new(
             "/v1/query/functions",
             Access::Needs(Action::ExplainDecision),
             get(functions),
         )
+        .cost(Cost::Short)
         .describe(|| [Operation::get("What a query can compute, and at which tier").returns_items::<FunctionRule>()]),
         Route::new("/v1/catalog", Access::Needs(Action::ReadCatalog), get(catalog)).describe(|| {
             [Operation::get("What other members publish")
                 .query::<CatalogQuery>()
                 .returns::<Catalog>()]
         }),
-        Route::new("/v1/why", Access::Needs(Action::ExplainDecision), post(why)).describe(|| {
-            [Operation::post("A decision, rule by rule")
-                .accepts::<WhyRequest>()
-                .returns::<Why>()]
-        }),
+        Route::new("/v1/why", Access::Needs(Action::ExplainDecision), post(why))
+            .accepts_up_to(MAX_QUERY)
+            .describe(|| {
+                [Operation::post("A decision, rule by rule")
+                    .accepts::<WhyRequest>()
+                    .returns::<Why>()]
+            }),
     ]
 }
 
@@ -161,6 +175,14 @@ fn unencodable(error: EncodeError) -> Problem {
             Problem::usage(error.to_string())
         }
     }
+}
+
+async fn estimate(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Body(request): Body<QueryRequest>,
+) -> Result<Json<QueryEstimate>, Problem> {
+    queries::estimate(api.node(), &caller, request).await.map(Json)
 }
 
 async fn functions(Caller(caller): Caller) -> Result<Json<Items<FunctionRule>>, Problem> {

@@ -1,8 +1,10 @@
-//! Who may use which route: the only access check between the socket and the handlers.
+//! Who may use which route, and what it costs: the only checks between the socket and the handlers.
 //!
 //! The session token of the `Authorization: Bearer` header is resolved to an [`Actor`] once, here; the route's action is
 //! checked against the actor's roles; the handler receives the actor as [`Caller`]. A request without a session ends with
 //! `locked`, one without the role with `denied`, and the reason names the roles that are permitted.
+//!
+//! What the requests of a route cost ([`Cost`]) decides how many of an account run at the same time. A response counts until it is read ([`super::held_body`]).
 //!
 //! The body follows later, in the time of [`super::body`] and of uploads. What is done with it needs [`Actor::authorize`] or
 //! [`Actor::require`], which check session and account again.
@@ -22,7 +24,10 @@ use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 
+use super::body_budget::{BodyAllowance, BodyBudget, MAX_SMALL};
+use super::held_body::held;
 use super::os_account::OsAccount;
+pub(super) use super::request_work::Cost;
 use super::state::Api;
 use crate::iam::{Action, Actor, IamError, SessionToken};
 
@@ -37,28 +42,49 @@ pub enum Access {
     LoggedIn,
     /// Users with a role that permits the action.
     Needs(Action),
+    /// Users with a role that permits one of the actions; which one is needed depends on what the request names.
+    NeedsEither(Action, Action),
 }
 
-/// A path of the API, who may use it, and what it does.
+/// A path of the API, who may use it, what it costs, and what it does.
 pub struct Route {
     /// The path, with `{name}` for variable parts.
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
+    /// What a request costs.
+    pub cost: Cost,
+    /// Most bytes of a body that it reads at once.
+    pub(super) max_body: usize,
     /// Made when the API is described: the schemas of all documents would take ten megabytes.
     operations: Box<dyn Fn() -> Vec<Operation> + Send + Sync>,
     handler: MethodRouter<Api>,
 }
 
 impl Route {
-    /// `handler` at `path`, for those whom `access` permits.
+    /// `handler` at `path`, for those whom `access` permits. Its requests are work that is limited, unless [`Self::cost`] states otherwise.
     pub fn new(path: &'static str, access: Access, handler: MethodRouter<Api>) -> Self {
         Self {
             path,
             access,
+            cost: Cost::Work,
+            max_body: MAX_SMALL,
             operations: Box::new(Vec::new),
             handler,
         }
+    }
+
+    /// The same route, for bodies of at most so many bytes instead of [`MAX_SMALL`]. Uploads are not affected: they are not read at once.
+    #[must_use]
+    pub(super) fn accepts_up_to(self, max_body: usize) -> Self {
+        Self { max_body, ..self }
+    }
+
+    /// The same route, with what its requests cost. Every such exception is in the list that the tests of the API compare.
+    #[must_use]
+    pub fn cost(mut self, cost: Cost) -> Self {
+        self.cost = cost;
+        self
     }
 
     /// The same route, with what its methods accept and return.
@@ -81,12 +107,20 @@ impl Route {
         let guard = RouteGuard {
             api: api.clone(),
             access: self.access,
+            cost: self.cost,
         };
+        let body = BodyGuard {
+            budget: api.bodies().clone(),
+            max: self.max_body,
+        };
+        let handler = self.handler.route_layer(from_fn_with_state(body, limit_body));
+        // Added last, so that it comes first: nothing of a body is read before its sender is known.
         let handler = match self.access {
-            Access::Open => self.handler,
-            Access::AnySession => self.handler.route_layer(from_fn_with_state(guard, check)),
-            Access::LoggedIn => self.handler.route_layer(from_fn_with_state(guard, check)),
-            Access::Needs(_) => self.handler.route_layer(from_fn_with_state(guard, check)),
+            Access::Open => handler,
+            Access::AnySession => handler.route_layer(from_fn_with_state(guard, check)),
+            Access::LoggedIn => handler.route_layer(from_fn_with_state(guard, check)),
+            Access::Needs(_) => handler.route_layer(from_fn_with_state(guard, check)),
+            Access::NeedsEither(..) => handler.route_layer(from_fn_with_state(guard, check)),
         };
         router.route(self.path, handler)
     }
@@ -94,8 +128,8 @@ impl Route {
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, access, .. } = self;
-        write!(f, "{path} ({access:?})")
+        let Self { path, access, cost, .. } = self;
+        write!(f, "{path} ({access:?}, {cost:?})")
     }
 }
 
@@ -103,6 +137,26 @@ impl fmt::Debug for Route {
 struct RouteGuard {
     api: Api,
     access: Access,
+    cost: Cost,
+}
+
+#[derive(Clone)]
+struct BodyGuard {
+    budget: BodyBudget,
+    max: usize,
+}
+
+/// States what the body may take. What is reserved for it is kept until there is a response.
+async fn limit_body(State(guard): State<BodyGuard>, mut request: Request, next: Next) -> Response {
+    let person = request
+        .extensions()
+        .get::<Caller>()
+        .map(|Caller(actor)| actor.id().clone());
+    let allowance = BodyAllowance::new(&guard.budget, guard.max, person);
+    request.extensions_mut().insert(allowance.clone());
+    let response = next.run(request).await;
+    drop(allowance);
+    response
 }
 
 async fn check(
@@ -118,9 +172,19 @@ async fn check(
         Access::LoggedIn if actor.is_only_to_set_password() => return Err(IamError::PasswordNeeded.into()),
         Access::LoggedIn => {}
         Access::Needs(action) => actor.require(action)?,
+        Access::NeedsEither(one, other) => actor.require_either(one, other)?,
     }
+    let work = match guard.api.work().of(guard.cost) {
+        Some(work) => Some(work.begin(actor.id()).await?),
+        None => None,
+    };
     request.extensions_mut().insert(Caller(actor));
-    Ok(next.run(request).await)
+    let handling = next.run(request);
+    Ok(match work {
+        // The document waits in memory until its client has read it.
+        Some(work) => held(work.clone().handle(handling).await, work),
+        None => handling.await,
+    })
 }
 
 /// The person behind the request.

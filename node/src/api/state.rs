@@ -4,9 +4,14 @@ use std::sync::Arc;
 
 use concordat_documents::problem::Problem;
 
+use super::body_budget::BodyBudget;
+use super::request_work::RequestWork;
 use crate::config::ImportSection;
 use crate::node::Node;
 use crate::services::transfers::Transfers;
+
+/// Connections that the socket has, if nothing else is known about the process.
+const CONNECTIONS: usize = 256;
 
 /// The state that handlers work on; clones share it.
 #[derive(Debug, Clone)]
@@ -14,6 +19,9 @@ pub struct Api {
     node: Arc<Node>,
     import: Arc<ImportSection>,
     transfers: Transfers,
+    bodies: BodyBudget,
+    connections: usize,
+    work: RequestWork,
 }
 
 impl Api {
@@ -23,7 +31,26 @@ impl Api {
             node: Arc::new(node),
             import: Arc::new(import),
             transfers: Transfers::default(),
+            bodies: BodyBudget::default(),
+            connections: CONNECTIONS,
+            work: RequestWork::default(),
         }
+    }
+
+    /// The same API, whose socket has at most so many connections at the same time.
+    #[must_use]
+    pub fn with_connections(self, connections: usize) -> Self {
+        Self { connections, ..self }
+    }
+
+    /// How many connections the socket has at the same time.
+    pub(super) fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// The bodies of requests that are in memory.
+    pub(super) fn bodies(&self) -> &BodyBudget {
+        &self.bodies
     }
 
     /// The node.
@@ -39,6 +66,11 @@ impl Api {
     /// The uploads, exports and reports that are running.
     pub(crate) fn transfers(&self) -> &Transfers {
         &self.transfers
+    }
+
+    /// The requests that are running.
+    pub(super) fn work(&self) -> &RequestWork {
+        &self.work
     }
 
     /// Runs work that blocks (password hashing, durable state) off the async threads.

@@ -6,12 +6,12 @@ use concordat_documents::status::Status;
 
 use super::os_account::OsAccount;
 use super::route_access;
-use super::route_access::{Access, Route};
+use super::route_access::{Access, Cost, Route};
 use super::state::Api;
 use crate::services::status;
 
 pub(super) fn routes() -> Vec<Route> {
-    let route = Route::new("/v1/status", Access::Open, get(show));
+    let route = Route::new("/v1/status", Access::Open, get(show)).cost(Cost::Short);
     vec![route.describe(|| [Operation::get("What is running and who is connected").returns::<Status>()])]
 }
 

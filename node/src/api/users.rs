@@ -12,7 +12,7 @@ use concordat_documents::user::{Account, NewAccess, NewAccount, NewPassword, New
 
 use super::body::Body;
 use super::parameters::Path;
-use super::route_access::{Access, Caller, Route};
+use super::route_access::{Access, Caller, Cost, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::users;
@@ -20,34 +20,44 @@ use crate::services::users;
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageUsers);
     vec![
-        Route::new("/v1/users", manage, get(list).post(add)).describe(|| {
-            [
-                Operation::get("All accounts").returns_items::<Account>(),
-                Operation::post("Create an account")
-                    .accepts::<NewAccount>()
-                    .returns::<Account>(),
-            ]
-        }),
-        Route::new("/v1/users/{name}/roles", manage, post(set_roles)).describe(|| {
-            [Operation::post("Set the roles of an account")
-                .accepts::<NewRoles>()
-                .returns::<Account>()]
-        }),
-        Route::new("/v1/users/{name}/access", manage, post(set_access)).describe(|| {
-            [Operation::post("Enable or disable an account")
-                .accepts::<NewAccess>()
-                .returns::<Account>()]
-        }),
-        Route::new("/v1/users/{name}/password", manage, post(set_password)).describe(|| {
-            [Operation::post("Set a password that opens one session")
-                .accepts::<NewPassword>()
-                .returns::<Account>()]
-        }),
-        Route::new("/v1/users/{name}/training", manage, post(record_training)).describe(|| {
-            [Operation::post("Record a training")
-                .accepts::<Training>()
-                .returns::<Account>()]
-        }),
+        Route::new("/v1/users", manage, get(list).post(add))
+            .cost(Cost::Short)
+            .describe(|| {
+                [
+                    Operation::get("All accounts").returns_items::<Account>(),
+                    Operation::post("Create an account")
+                        .accepts::<NewAccount>()
+                        .returns::<Account>(),
+                ]
+            }),
+        Route::new("/v1/users/{name}/roles", manage, post(set_roles))
+            .cost(Cost::Short)
+            .describe(|| {
+                [Operation::post("Set the roles of an account")
+                    .accepts::<NewRoles>()
+                    .returns::<Account>()]
+            }),
+        Route::new("/v1/users/{name}/access", manage, post(set_access))
+            .cost(Cost::Short)
+            .describe(|| {
+                [Operation::post("Enable or disable an account")
+                    .accepts::<NewAccess>()
+                    .returns::<Account>()]
+            }),
+        Route::new("/v1/users/{name}/password", manage, post(set_password))
+            .cost(Cost::Short)
+            .describe(|| {
+                [Operation::post("Set a password that opens one session")
+                    .accepts::<NewPassword>()
+                    .returns::<Account>()]
+            }),
+        Route::new("/v1/users/{name}/training", manage, post(record_training))
+            .cost(Cost::Short)
+            .describe(|| {
+                [Operation::post("Record a training")
+                    .accepts::<Training>()
+                    .returns::<Account>()]
+            }),
     ]
 }
 

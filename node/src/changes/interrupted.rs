@@ -83,6 +83,18 @@ impl Subject {
             Some(Self::Negotiation(negotiation.to_string()))
         } else if let EntryBody::HostsAllowed { institution, .. } = entry {
             Some(Self::AllowedHosts(institution.to_string()))
+        } else if let EntryBody::ReleaseLocked {
+            collection,
+            institution,
+            ..
+        }
+        | EntryBody::ReleaseUnlocked {
+            collection,
+            institution,
+            ..
+        } = entry
+        {
+            Some(Self::ReleaseLocks(format!("{collection}/{institution}")))
         } else {
             None
         }

@@ -13,6 +13,8 @@ pub(crate) const GRANTS: TreeId = TreeId::new("grants");
 pub(crate) const NEGOTIATIONS: TreeId = TreeId::new("negotiations");
 /// The hosts that people allowed, by institution.
 pub(crate) const ALLOWED_HOSTS: TreeId = TreeId::new("dialed-hosts");
+/// The people whose queries below `records` are locked, by collection and institution.
+pub(crate) const RELEASE_LOCKS: TreeId = TreeId::new("release-locks");
 
 /// Which value changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub enum Subject {
     Negotiation(String),
     /// The hosts that are dialed for an institution.
     AllowedHosts(String),
+    /// The people of an institution whose queries to a collection are locked.
+    ReleaseLocks(String),
     /// The key of a segment.
     Segment(String),
     /// The master key.
@@ -43,6 +47,7 @@ impl Subject {
             Self::Grant(key) => (GRANTS, key),
             Self::Negotiation(key) => (NEGOTIATIONS, key),
             Self::AllowedHosts(key) => (ALLOWED_HOSTS, key),
+            Self::ReleaseLocks(key) => (RELEASE_LOCKS, key),
             Self::Segment(key) => (SEGMENTS, key),
             Self::MasterKey => (MASTER_KEY_FILE, MASTER_KEY_RECORD),
         }

@@ -1,3 +1,5 @@
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use concordat_keys::{Argon2Cost, MasterKey, Passphrase, Secret};
@@ -28,8 +30,22 @@ impl Fixture {
 
     /// Opens them like a start does.
     fn open(&self) -> (SealedDb, Ledger, Changes) {
-        let meta = SealedDb::open(&self.dir.path().join("meta"), self.master.state()).unwrap();
-        let ledger = self.dir.path().join("ledger");
+        self.open_in(self.dir.path())
+    }
+
+    /// Opens a copy of the files as they are now, like a start after the process was killed does.
+    fn open_killed(&self) -> (TempDir, SealedDb, Ledger, Changes) {
+        let copy = tempfile::tempdir().unwrap();
+        for folder in ["meta", "ledger"] {
+            copy_folder(&self.dir.path().join(folder), &copy.path().join(folder));
+        }
+        let (meta, ledger, changes) = self.open_in(copy.path());
+        (copy, meta, ledger, changes)
+    }
+
+    fn open_in(&self, dir: &Path) -> (SealedDb, Ledger, Changes) {
+        let meta = SealedDb::open(&dir.join("meta"), self.master.state()).unwrap();
+        let ledger = dir.join("ledger");
         let institution = "budapest".parse().unwrap();
         let ledger = Ledger::open_anchored(&ledger, self.master.ledger(), institution, &meta).unwrap();
         let changes = Changes::open(&meta, ledger.clone()).unwrap();
@@ -37,7 +53,43 @@ impl Fixture {
     }
 }
 
-fn subjects() -> [Subject; 7] {
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+impl Changes {
+    /// Begins a change whose entry does not depend on the value.
+    fn begin_entry(
+        &self,
+        subject: Subject,
+        entry: EntryBody,
+        by: (&Attribution, Timestamp),
+    ) -> Result<OpenChange, ChangeEntryError> {
+        let begun = self.begin(subject, by, || Ok::<_, ChangeEntryError>((entry, ())));
+        begun.map(|(open, ())| open)
+    }
+
+    /// Makes a change whose entry does not depend on the value.
+    fn make_entry<T>(
+        &self,
+        subject: Subject,
+        entry: EntryBody,
+        by: (&Attribution, Timestamp),
+        change: impl FnOnce() -> Result<T, ChangeEntryError>,
+    ) -> Result<T, ChangeEntryError> {
+        self.make(subject, by, || Ok((entry, change)))
+    }
+}
+
+fn subjects() -> [Subject; 8] {
     let key = || "one".to_owned();
     [
         Subject::Account(key()),
@@ -45,6 +97,7 @@ fn subjects() -> [Subject; 7] {
         Subject::Grant(key()),
         Subject::Negotiation(key()),
         Subject::AllowedHosts(key()),
+        Subject::ReleaseLocks(key()),
         Subject::Segment(key()),
         Subject::MasterKey,
     ]
@@ -82,7 +135,7 @@ fn kill_between_entry_and_change_is_entered_at_the_next_start() {
                 put(&meta, &subject, before);
             }
             let by = (&by_node(NodeTask::Start), NOW);
-            let killed = changes.begin(subject.clone(), entry(n), by).unwrap();
+            let killed = changes.begin_entry(subject.clone(), entry(n), by).unwrap();
             let sequence = killed.entry;
             drop((killed, meta, ledger, changes));
             let (meta, ledger, changes) = fixture.open();
@@ -102,7 +155,7 @@ fn change_killed_after_write_enters_nothing() {
     let (meta, ledger, changes) = fixture.open();
     for (n, subject) in subjects().into_iter().enumerate() {
         let by = (&by_node(NodeTask::Start), NOW);
-        let killed = changes.begin(subject.clone(), entry(n), by).unwrap();
+        let killed = changes.begin_entry(subject.clone(), entry(n), by).unwrap();
         put(&meta, &subject, 2);
         drop(killed);
     }
@@ -111,6 +164,54 @@ fn change_killed_after_write_enters_nothing() {
     changes.reconcile(NOW).unwrap();
     assert_eq!(not_made(&ledger), [0_u64; 0]);
     assert_eq!(changes.notes.iter().unwrap().len(), 0);
+}
+
+/// The note is on the disk before the entry is, whether or not the ledger announces entries in the state.
+#[test]
+fn note_is_in_the_files_before_the_entry() {
+    let by = (&by_node(NodeTask::Start), NOW);
+    let fixture = Fixture::new();
+    let (_meta, _ledger, changes) = fixture.open();
+    let begun = changes.begin_entry(Subject::MasterKey, entry(1), by).unwrap();
+    let (_copy, _left, ledger, changes) = fixture.open_killed();
+    changes.reconcile(NOW).unwrap();
+    assert_eq!(not_made(&ledger), [begun.entry]);
+
+    let dir = tempfile::tempdir().unwrap();
+    let meta = SealedDb::open(&dir.path().join("meta"), fixture.master.state()).unwrap();
+    let institution = "budapest".parse().unwrap();
+    let ledger = Ledger::open(&dir.path().join("ledger"), fixture.master.ledger(), institution).unwrap();
+    let changes = Changes::open(&meta, ledger).unwrap();
+    let _begun = changes.begin_entry(Subject::MasterKey, entry(1), by).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(&dir.path().join("meta"), &copy.path().join("meta"));
+    let left = SealedDb::open(&copy.path().join("meta"), fixture.master.state()).unwrap();
+    let notes: SealedTree<Note> = left.tree(TreeId::new("changes")).unwrap();
+    assert_eq!(notes.iter().unwrap().len(), 1);
+}
+
+/// That a note was removed is not waited for, unless the value is what it was before.
+#[test]
+fn change_that_ended_before_a_kill_enters_nothing() {
+    for (before, after) in [(None, 1), (Some(1), 2), (Some(1), 1)] {
+        let fixture = Fixture::new();
+        let (meta, _ledger, changes) = fixture.open();
+        let subject = Subject::Account("eva".to_owned());
+        if let Some(before) = before {
+            put(&meta, &subject, before);
+        }
+        let by = (&by_node(NodeTask::Start), NOW);
+        let made = changes.make_entry(subject.clone(), entry(1), by, || {
+            put(&meta, &subject, after);
+            Ok(())
+        });
+        made.unwrap();
+        assert_eq!(changes.notes.iter().unwrap().len(), 0);
+        let (_copy, _left, ledger, changes) = fixture.open_killed();
+        changes.reconcile(NOW).unwrap();
+        assert_eq!((not_made(&ledger), ledger.size()), (Vec::new(), 1));
+        assert_eq!(changes.notes.iter().unwrap().len(), 0);
+    }
 }
 
 #[test]
@@ -135,15 +236,15 @@ fn change_that_fails_is_entered_as_not_made_at_once() {
     let (_meta, ledger, changes) = fixture.open();
     let by = by_node(NodeTask::Start);
     let account = || Subject::Account("eva".to_owned());
-    let made = changes.make(account(), entry(1), (&by, NOW), || Ok::<_, ChangeEntryError>(7));
+    let made = changes.make_entry(account(), entry(1), (&by, NOW), || Ok::<_, ChangeEntryError>(7));
     assert_eq!(made.unwrap(), 7);
-    let failed = changes.make(account(), entry(2), (&by, NOW), || {
+    let failed = changes.make_entry(account(), entry(2), (&by, NOW), || {
         Err::<(), _>(ChangeEntryError::Random(getrandom::Error::UNSUPPORTED))
     });
     assert!(failed.is_err());
     assert_eq!(not_made(&ledger), [1]);
     // A kill between that entry and the removal of the note enters it only once.
-    let killed = changes.begin(account(), entry(3), (&by, NOW)).unwrap();
+    let killed = changes.begin_entry(account(), entry(3), (&by, NOW)).unwrap();
     let denial = EntryBody::ChangeNotMade { entry: killed.entry };
     drop(ledger.append(denial, &by, NOW).unwrap());
     drop(killed);
@@ -157,7 +258,7 @@ fn set_back(fixture: &Fixture, later: EntryBody, after_ms: i64) -> Result<(), Re
     let by = by_node(NodeTask::Start);
     drop(
         changes
-            .begin(Subject::Account("eva".to_owned()), changed("eva"), (&by, NOW))
+            .begin_entry(Subject::Account("eva".to_owned()), changed("eva"), (&by, NOW))
             .unwrap(),
     );
     drop(ledger.append(later, &by, NOW.plus_millis(after_ms)).unwrap());
@@ -216,17 +317,17 @@ fn change_of_a_value_waits_for_the_one_before() {
     let (_meta, ledger, changes) = fixture.open();
     let by = by_node(NodeTask::Start);
     let open = changes
-        .begin(Subject::Account("eva".to_owned()), changed("eva"), (&by, NOW))
+        .begin_entry(Subject::Account("eva".to_owned()), changed("eva"), (&by, NOW))
         .unwrap();
     // A change of another value does not wait.
     let other = changes
-        .begin(Subject::Account("pal".to_owned()), changed("pal"), (&by, NOW))
+        .begin_entry(Subject::Account("pal".to_owned()), changed("pal"), (&by, NOW))
         .unwrap();
     changes.end(other, true).unwrap();
     std::thread::scope(|scope| {
         let second = scope.spawn(|| {
             let by = by_node(NodeTask::Start);
-            changes.make(Subject::Account("eva".to_owned()), changed("eva"), (&by, NOW), || {
+            changes.make_entry(Subject::Account("eva".to_owned()), changed("eva"), (&by, NOW), || {
                 Ok::<_, ChangeEntryError>(())
             })
         });
@@ -258,13 +359,13 @@ fn change_that_waited_is_not_made_for_a_disabled_account() {
     let (_meta, ledger, changes) = fixture.open();
     let account = || Subject::Account("eva".to_owned());
     let by = by_node(NodeTask::Start);
-    let open = changes.begin(account(), changed("eva"), (&by, NOW)).unwrap();
+    let open = changes.begin_entry(account(), changed("eva"), (&by, NOW)).unwrap();
     let disabled = Arc::new(Disabled::default());
     let authority: Arc<dyn Authority> = disabled.clone();
     let eva = by.clone().resting_on(authority);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
-            changes.make(
+            changes.make_entry(
                 account(),
                 changed("eva"),
                 (&eva, NOW),
@@ -288,7 +389,7 @@ fn change_begun_before_the_account_ended_is_entered_as_not_made() {
     let authority: Arc<dyn Authority> = disabled.clone();
     let eva = by_node(NodeTask::Start).resting_on(authority);
     let account = Subject::Account("eva".to_owned());
-    let open = changes.begin(account, changed("eva"), (&eva, NOW)).unwrap();
+    let open = changes.begin_entry(account, changed("eva"), (&eva, NOW)).unwrap();
     disabled.0.store(true, Ordering::SeqCst);
     changes.end(open, false).unwrap();
     assert_eq!(not_made(&ledger), [0]);
@@ -307,9 +408,63 @@ fn change_that_panics_leaves_no_note_behind() {
             }
             panic!("a bug");
         };
-        let made = || changes.make(account(), changed("eva"), (&by, NOW), change);
+        let made = || changes.make_entry(account(), changed("eva"), (&by, NOW), change);
         assert!(catch_unwind(AssertUnwindSafe(made)).is_err());
         assert_eq!(changes.notes.iter().unwrap().len(), 0);
     }
     assert_eq!(not_made(&ledger), [0], "the second one was made");
+}
+
+#[test]
+fn change_that_waited_is_planned_from_the_value_of_that_moment() {
+    const CHANGES: u8 = 8;
+    let fixture = Fixture::new();
+    let (meta, ledger, changes) = fixture.open();
+    let eva = || Subject::Account("eva".to_owned());
+    let value = || {
+        let accounts = meta.tree::<u8>(ACCOUNTS).unwrap();
+        accounts.get("eva").unwrap().unwrap_or(0)
+    };
+    let by = by_node(NodeTask::Start);
+    // All of them wait for this one, so that each is sent before any other is made.
+    let open = changes.begin_entry(eva(), entry(0), (&by, NOW)).unwrap();
+    std::thread::scope(|scope| {
+        for bit in 0..CHANGES {
+            let changes = &changes;
+            let by = &by;
+            let value = &value;
+            let meta = &meta;
+            scope.spawn(move || {
+                let plan = || {
+                    let new = value() | (1 << bit);
+                    let set = move || {
+                        put(meta, &eva(), new);
+                        Ok::<_, ChangeEntryError>(())
+                    };
+                    Ok::<_, ChangeEntryError>((entry(usize::from(new)), set))
+                };
+                changes.make(eva(), (by, NOW), plan).unwrap();
+            });
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        changes.end(open, true).unwrap();
+    });
+    assert_eq!(value(), u8::MAX);
+    let entries = ledger.range(0, ledger.size()).unwrap();
+    assert_eq!(entries.len(), 1 + usize::from(CHANGES));
+    assert_eq!(entries.last().unwrap().entry.body, entry(usize::from(u8::MAX)));
+}
+
+#[test]
+fn change_whose_plan_fails_is_not_entered_and_blocks_no_other() {
+    let fixture = Fixture::new();
+    let (_meta, ledger, changes) = fixture.open();
+    let by = by_node(NodeTask::Start);
+    let eva = || Subject::Account("eva".to_owned());
+    let plan =
+        || -> Result<(EntryBody, ()), ChangeEntryError> { Err(LedgerError::Authority(AuthorityError::Ended).into()) };
+    assert!(changes.begin(eva(), (&by, NOW), plan).is_err());
+    assert_eq!((ledger.size(), changes.notes.iter().unwrap().len()), (0, 0));
+    changes.make_entry(eva(), entry(1), (&by, NOW), || Ok(())).unwrap();
+    assert_eq!(ledger.size(), 1);
 }

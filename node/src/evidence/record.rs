@@ -31,7 +31,7 @@ pub struct EvidencePeer {
     pub node: NodeId,
     /// The certificate that it presented in hello.
     pub certificate: Signed<NodeCertificate>,
-    /// This node's own at the same time.
+    /// This node's own, of the same time or up to a minute before.
     pub own: Signed<NodeCertificate>,
 }
 
@@ -85,17 +85,12 @@ pub enum AnswerEnd {
 pub struct ReceiptBounds {
     /// The tier of the grant.
     pub tier: Tier,
-    /// Whether the rows of the answer are groups.
-    pub grouped: bool,
 }
 
 impl Default for ReceiptBounds {
     /// For records of earlier versions, which do not have them.
     fn default() -> Self {
-        Self {
-            tier: Tier::Records,
-            grouped: false,
-        }
+        Self { tier: Tier::Records }
     }
 }
 

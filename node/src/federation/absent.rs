@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use concordat_protocol::ids::InstitutionId;
 
 use super::error::FederationError;
-use super::statement::ParsedQuery;
+use super::statement::QueryTables;
 
 /// The members that did not answer earlier attempts at a query, each with the error.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ impl Absent {
     pub(super) fn add(
         &mut self,
         error: FederationError,
-        query: &ParsedQuery,
+        query: &QueryTables,
         own: &InstitutionId,
     ) -> Result<(), FederationError> {
         let Some(member) = error.absent_member().filter(|member| *member != own).cloned() else {
@@ -54,6 +54,7 @@ mod tests {
     use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 
     use super::*;
+    use crate::federation::statement::ParsedQuery;
 
     fn refused(provider: &str, code: RefusalCode) -> FederationError {
         FederationError::Refused {
@@ -66,7 +67,8 @@ mod tests {
     }
 
     fn added(sql: &str, error: FederationError) -> Result<(), FederationError> {
-        Absent::default().add(error, &ParsedQuery::parse(sql).unwrap(), &"own".parse().unwrap())
+        let query = ParsedQuery::parse(sql).unwrap().query_tables();
+        Absent::default().add(error, &query, &"own".parse().unwrap())
     }
 
     #[test]
@@ -84,7 +86,9 @@ mod tests {
 
     #[test]
     fn absent_member_is_added_once() {
-        let query = ParsedQuery::parse("SELECT count(*) FROM consortium.stays").unwrap();
+        let query = ParsedQuery::parse("SELECT count(*) FROM consortium.stays")
+            .unwrap()
+            .query_tables();
         let own = "own".parse().unwrap();
         let beta = "beta".parse().unwrap();
         let mut absent = Absent::default();

@@ -14,6 +14,7 @@ use datafusion::prelude::DataFrame;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 
+use super::cell_table::CellTable;
 use super::coverage::{self, MemberAnswer};
 use super::error::FederationError;
 use super::fragment::{Fragment, FragmentQuery, ROWS};
@@ -79,6 +80,11 @@ async fn answer(
     report: &QueryReport,
 ) -> Result<(String, Arc<dyn TableProvider>), FederationError> {
     let answers = try_join_all(fragment.queries.iter().map(|query| collect(query, source))).await?;
+    if let Some(cells) = &fragment.cells {
+        let batch = cell_table(&fragment, cells, answers, report)?;
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
+        return Ok((fragment.name, Arc::new(table)));
+    }
     let mut batches = Vec::new();
     let mut by_member = Vec::new();
     for (query, answer) in fragment.queries.iter().zip(answers) {
@@ -101,6 +107,33 @@ async fn answer(
     }
     let table = MemTable::try_new(fragment.schema, vec![batches])?;
     Ok((fragment.name, Arc::new(table)))
+}
+
+/// The table of the cells of all members. A remark names those that lack the part of one.
+fn cell_table(
+    fragment: &Fragment,
+    cells: &CellTable,
+    answers: Vec<Vec<RecordBatch>>,
+    report: &QueryReport,
+) -> Result<RecordBatch, FederationError> {
+    let targets = fragment.queries.iter().map(|query| &query.target);
+    let answers: Vec<(&Target, Vec<RecordBatch>)> = targets.zip(answers).collect();
+    let measures = fragment.measures.iter().map(|measure| &measure.name);
+    let names: Vec<String> = fragment.groups.iter().chain(measures).cloned().collect();
+    let (table, parts) = cells.merged((&fragment.schema, names.as_slice()), &answers)?;
+    let by_member = answers.iter().zip(parts).map(|((target, _), parts)| MemberAnswer {
+        dataset: target.dataset.clone(),
+        withholds: target.tier < Tier::Records,
+        batches: vec![parts],
+    });
+    let by_member: Vec<MemberAnswer> = by_member.collect();
+    if !cells.is_by_institution() {
+        let groups = cells.names_of_groups(&names);
+        for remark in coverage::missing_cells(&groups, &fragment.measures, &by_member)? {
+            report.remark(remark);
+        }
+    }
+    Ok(table)
 }
 
 async fn collect(part: &FragmentQuery, source: &dyn QuerySource) -> Result<Vec<RecordBatch>, FederationError> {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use concordat_protocol::ids::GrantId;
-use concordat_protocol::wire::messages::GrantedColumn;
+use concordat_protocol::wire::messages::GrantedDatasets;
 
 use super::source::{Access, Target};
 
-/// The columns of current versions, by grant.
+/// The datasets of current versions with their columns and declarations, by grant.
 #[derive(Debug, Default)]
-pub(super) struct GrantColumns(Mutex<BTreeMap<GrantId, Arc<[GrantedColumn]>>>);
+pub(super) struct GrantColumns(Mutex<BTreeMap<GrantId, Arc<GrantedDatasets>>>);
 
 impl GrantColumns {
     /// Discards what is known of the grant of `target`.
@@ -26,7 +26,7 @@ impl GrantColumns {
     }
 
     /// Gives access to the columns; the lock is held for that only.
-    pub(super) fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<GrantId, Arc<[GrantedColumn]>>) -> T) -> T {
+    pub(super) fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<GrantId, Arc<GrantedDatasets>>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

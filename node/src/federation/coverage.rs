@@ -3,7 +3,8 @@
 //! A member leaves out a group that covers too few subjects, exactly as one that it does not have; the two cannot be distinguished, and must
 //! not be. In a group that it returns, the value of an aggregate is missing if too few subjects have one or lack one, and if none has one.
 //! So a remark names both reasons, and is made of nothing but the answers. Where one of two members withholds a value, the combined one is
-//! that of the other; where both do, it is missing, which needs no remark.
+//! that of the other, and so are all other values of that row ([`CellTable`](super::cell_table::CellTable)); where both do, it is missing,
+//! which needs no remark.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,7 +75,14 @@ pub(super) fn missing_cells(groups: &[String], measures: &[Measure], answers: &[
             });
             let withheld: Vec<CellName> = withheld.cloned().collect();
             if !withheld.is_empty() {
-                remarks.push(Remark::missing_values(dataset, &measure.name, withheld, MAX_LISTED));
+                let others = measures.len() > 1;
+                remarks.push(Remark::missing_values(
+                    dataset,
+                    &measure.name,
+                    others,
+                    withheld,
+                    MAX_LISTED,
+                ));
             }
         }
     }

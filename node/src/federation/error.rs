@@ -5,7 +5,7 @@ mod passing;
 mod retry;
 
 use concordat_protocol::error_kind::{ErrorKind, Explain};
-use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
+use concordat_protocol::ids::{CollectionName, DatasetRef, InstitutionId};
 use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 
@@ -101,6 +101,24 @@ pub enum FederationError {
         right: InstitutionId,
         /// Its type.
         right_type: String,
+    },
+    /// Members declare a column in different ways, and what they have in common does not decide the query.
+    #[error("{}", of_levels(column, [(left, left_levels), (right, right_levels)], common))]
+    LevelsDiffer {
+        /// `dataset.column`.
+        column: String,
+        /// The collection of the dataset.
+        collection: CollectionName,
+        /// One member.
+        left: InstitutionId,
+        /// The levels there.
+        left_levels: String,
+        /// The other member.
+        right: InstitutionId,
+        /// The levels there.
+        right_levels: String,
+        /// The labels of the levels that all have.
+        common: Vec<String>,
     },
     /// A value of a member would be another one in the type that its column has over all members.
     #[error(
@@ -222,13 +240,13 @@ impl FederationError {
     /// No grant fits; the help names the command that requests one.
     pub(super) fn no_grant(
         table: String,
-        dataset: &DatasetName,
+        collection: &CollectionName,
         at: Option<&InstitutionId>,
         reason: impl Into<String>,
     ) -> Self {
         let provider = at.map_or("INSTITUTION", InstitutionId::as_str);
         Self::NoGrant {
-            help: format!("concordat grant request {provider}/{dataset} --purpose PURPOSE --until DATE"),
+            help: format!("concordat grant request {provider}/{collection} --purpose PURPOSE --until DATE"),
             table,
             reason: reason.into(),
         }
@@ -279,6 +297,7 @@ impl FederationError {
             | Self::NoGrant { .. }
             | Self::Tier { .. }
             | Self::SchemaMismatch { .. }
+            | Self::LevelsDiffer { .. }
             | Self::ValueChanges { .. }
             | Self::Unreachable { .. }
             | Self::Interrupted { .. }
@@ -321,6 +340,10 @@ impl FederationError {
                  are text, and are imported as such with `--type COLUMN=text`",
                 dataset.institution
             )),
+            Self::LevelsDiffer { collection, .. } => Some(format!(
+                "query one member, or group by less; a steward declares the same levels as other members with `concordat collection \
+                 classify {collection} --from FILE`"
+            )),
             Self::NotPermitted(_)
             | Self::NoPart { .. }
             | Self::SchemaMismatch { .. }
@@ -343,6 +366,7 @@ impl FederationError {
             | Self::ColumnsChanged { .. }
             | Self::PurposeNeeded { .. }
             | Self::SchemaMismatch { .. }
+            | Self::LevelsDiffer { .. }
             | Self::ValueChanges { .. }
             | Self::Unreachable { .. }
             | Self::Interrupted { .. }
@@ -360,6 +384,21 @@ fn about(dataset: Option<&DatasetRef>, reason: &QueryError) -> String {
         Some(dataset) => format!("`{dataset}`: {reason}"),
         None => reason.to_string(),
     }
+}
+
+/// The levels of a column at two members, and those that all have.
+fn of_levels(column: &str, members: [(&InstitutionId, &String); 2], common: &[String]) -> String {
+    let [here, there] = members.map(|(member, levels)| format!("{levels} at {member}"));
+    let labels: Vec<String> = common.iter().map(|label| format!("`{label}`")).collect();
+    let together = if labels.is_empty() {
+        "with nothing in common that could be combined".to_owned()
+    } else {
+        format!(
+            "and all members have {}, which does not decide this query",
+            labels.join(", ")
+        )
+    };
+    format!("`{column}` is {here} and {there}, {together}")
 }
 
 /// What happened on the network, without addresses, keys and the words of libraries.
@@ -383,7 +422,7 @@ impl Explain for FederationError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Usage { .. } | Self::PurposeNeeded { .. } | Self::SchemaMismatch { .. } => ErrorKind::Usage,
-            Self::ValueChanges { .. } => ErrorKind::Usage,
+            Self::ValueChanges { .. } | Self::LevelsDiffer { .. } => ErrorKind::Usage,
             Self::NotPermitted(source) => source.kind(),
             Self::Query { source, .. } => source.kind(),
             Self::Incomplete { .. } | Self::NoPart { .. } => ErrorKind::Unreachable,

@@ -28,6 +28,9 @@ use super::source::has_columns;
 use crate::evidence::{AnswerEnd, Counted, ReceiptBounds, check_receipt};
 use concordat_network::{FramedStream, NetworkError};
 
+/// Bytes of a chunk that are hashed at a time, some 50 µs of work.
+const HASH_STEP: usize = 64 << 10;
+
 /// A query on its way to a provider, and what its answer has to match.
 #[derive(Debug)]
 pub(super) struct OutgoingQuery {
@@ -58,10 +61,7 @@ impl OutgoingQuery {
 
     /// What a receipt of this query may state at most.
     pub(super) const fn bounds(&self) -> ReceiptBounds {
-        ReceiptBounds {
-            tier: self.tier,
-            grouped: self.grouped,
-        }
+        ReceiptBounds { tier: self.tier }
     }
 
     fn misbehaved(&self, detail: impl Into<String>) -> FederationError {
@@ -91,7 +91,7 @@ pub(super) struct Reading {
     decoder: CheckedStream,
     pending: Bytes,
     digest: AnswerDigest,
-    /// The chunk that was counted and is not in the digest yet: the provider computes and sends while it is hashed.
+    /// What was counted and is not in the digest yet: the chunk that was received last, or the rest of it.
     unhashed: Bytes,
     /// Chunks received and confirmed.
     chunks: u64,
@@ -258,9 +258,10 @@ impl Reading {
         }
     }
 
-    /// Receives and confirms the next chunk once all earlier ones are read; false if the chunks have ended.
+    /// Receives and confirms the next chunk once all earlier ones are read; false if the chunks have ended. The chunk before is hashed meanwhile.
     async fn receive(&mut self) -> Result<bool, FederationError> {
-        let chunk = self.stream.recv_chunk().await;
+        let hashed = hash_in_steps(&mut self.digest, &mut self.unhashed);
+        let (chunk, ()) = tokio::join!(self.stream.recv_chunk(), hashed);
         let Some(chunk) = chunk.map_err(|error| self.outgoing.unreachable(error))? else {
             self.ended = true;
             return Ok(false);
@@ -275,7 +276,6 @@ impl Reading {
         let number = self.chunks;
         let more = self.more;
         let confirmed = self.stream.send(&ChunkAccepted { number, more }).await;
-        self.hash();
         confirmed.map_err(|error| self.outgoing.unreachable(error))?;
         Ok(true)
     }
@@ -342,7 +342,7 @@ impl Reading {
                 Item::Batch(batch) => self.count(&batch),
             }
         }
-        // The confirmation of a chunk may have been canceled before it was hashed.
+        // The chunk that was counted last is hashed while the next one arrives, and none may have been waited for.
         self.hash();
         Counted {
             rows: self.rows,
@@ -384,6 +384,17 @@ impl Reading {
             tracing::debug!(%error, "the stream did not close");
         }
         Ok(closing)
+    }
+}
+
+/// Hashes `unhashed`. What runs in the same task continues in between, so that bytes that arrive meanwhile are received.
+async fn hash_in_steps(digest: &mut AnswerDigest, unhashed: &mut Bytes) {
+    while !unhashed.is_empty() {
+        let part = unhashed.split_to(unhashed.len().min(HASH_STEP));
+        digest.update(&part);
+        if !unhashed.is_empty() {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a query would do, without sending it.
 
-use concordat_protocol::ids::{DatasetName, InstitutionId};
+use std::collections::BTreeSet;
+
+use concordat_protocol::ids::{CollectionName, DatasetName, DatasetRef};
 
 use concordat_protocol::scope::Purpose;
 
@@ -11,10 +13,19 @@ use super::error::FederationError;
 use super::handle::Federation;
 use super::local_engine::Planned;
 use super::report::QueryReport;
-use super::statement::{ParsedQuery, TableName};
+use super::statement::TableName;
 use crate::iam::Actor;
 use crate::sharing::Requester;
 use concordat_policy::Explanation;
+
+/// The tables that a query names.
+#[derive(Debug, Default)]
+pub struct NamedTables {
+    /// Those of an institution.
+    pub datasets: BTreeSet<DatasetRef>,
+    /// Those of all members that grant a dataset of the name, each with the name of its collection.
+    pub of_all_members: BTreeSet<(CollectionName, DatasetName)>,
+}
 
 impl Federation {
     /// Describes in sentences which members would get which queries for `question`. No query is sent.
@@ -24,9 +35,11 @@ impl Federation {
     pub async fn explain(&self, actor: &Actor, question: &Question) -> Result<Vec<String>, FederationError> {
         let requester = Requester::authorize(actor)?;
         let report = QueryReport::default();
-        let parsed = ParsedQuery::parse(&question.sql)?;
+        let parsed = self.query_tables(actor, &question.sql).await?;
         let targets = self.targets(&parsed, &requester, question, &report).await?;
-        let tables = self.tables(targets, &mut Absent::default(), &report).await?;
+        let tables = self
+            .tables(targets, &requester, &mut Absent::default(), &report)
+            .await?;
         let mut steps = match self.plan(actor, &question.sql, &tables, &report).await? {
             Planned::Whole { target, query } => vec![describe_query(&target, &query.sql)],
             Planned::Local(local) => local.steps,
@@ -35,16 +48,24 @@ impl Federation {
         Ok(steps)
     }
 
-    /// The tables that `sql` names: the institution, or `None` for those of all members, and the dataset.
+    /// The tables that `sql` names.
     ///
     /// # Errors
     /// [`FederationError`] if the text is not a valid query.
-    pub fn named_tables(&self, sql: &str) -> Result<Vec<(Option<InstitutionId>, DatasetName)>, FederationError> {
-        let tables = ParsedQuery::parse(sql)?.tables;
-        Ok(tables
-            .into_iter()
-            .map(|table| (table.institution, table.dataset))
-            .collect())
+    pub async fn named_tables(&self, actor: &Actor, sql: &str) -> Result<NamedTables, FederationError> {
+        let mut named = NamedTables::default();
+        for table in self.query_tables(actor, sql).await?.tables {
+            match table.institution.clone() {
+                Some(institution) => {
+                    named.datasets.insert(table.at(institution));
+                }
+                None => {
+                    let collection = CollectionName::from(&table.collection_name());
+                    named.of_all_members.insert((collection, table.dataset));
+                }
+            }
+        }
+        Ok(named)
     }
 
     /// The decision of our own policy, rule by rule, about those tables of `sql` that are ours. Other holders decide about the rest
@@ -68,8 +89,12 @@ impl Federation {
                 .is_none_or(|id| *id == parts.identity.institution)
         };
         let mut explanation = Explanation::default();
-        for table in ParsedQuery::parse(sql)?.tables.iter().filter(ours) {
-            let own = parts.sharing.explain_local(&requester, &purpose, &table.dataset).await;
+        let parsed = self.query_tables(actor, sql).await?;
+        for table in parsed.tables.iter().filter(ours) {
+            let own = parts
+                .sharing
+                .explain_local(&requester, &purpose, &table.collection_name())
+                .await;
             explanation.steps.extend(own.steps);
         }
         Ok(explanation)

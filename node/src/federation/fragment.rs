@@ -13,6 +13,7 @@ use datafusion::logical_expr::{Expr, cast, lit, try_cast};
 use datafusion::sql::unparser::dialect::CustomDialectBuilder;
 use datafusion::sql::unparser::{Unparser, expr_to_sql};
 
+use super::cell_table::CellTable;
 use super::error::FederationError;
 use super::institution::{institution_only, may_be_true_at};
 use super::source::{MemberQuery, Target};
@@ -36,6 +37,8 @@ pub(super) struct Fragment {
     pub(super) measures: Vec<Measure>,
     /// What each member is asked.
     pub(super) queries: Vec<FragmentQuery>,
+    /// How the table is made of the answers if they are cells; if `None`, it has their rows.
+    pub(super) cells: Option<CellTable>,
 }
 
 impl Fragment {
@@ -199,6 +202,7 @@ impl Parts<'_> {
             groups: self.groups.iter().map(shown).collect(),
             measures: combined,
             queries,
+            cells: None,
         })
     }
 

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use concordat_storage::ledger::Ledger;
 use tokio_util::sync::CancellationToken;
 
+use super::catalog_requests::CatalogRequests;
 use super::column_cache::GrantColumns;
+use super::known_texts::KnownTexts;
 use super::local_engine::KnownQueries;
 use super::outgoing::OutgoingQueries;
+use super::parsing::Parsing;
+use super::remote_dataset::RemoteDataset;
 use crate::clock::Clock;
 use crate::evidence::Evidence;
 use crate::identity::Identity;
@@ -27,6 +31,9 @@ pub(super) struct Inner {
     pub(super) grant_columns: GrantColumns,
     pub(super) outgoing: OutgoingQueries,
     pub(super) known: KnownQueries,
+    pub(super) parsing: Parsing,
+    pub(super) known_texts: KnownTexts,
+    pub(super) catalogs: CatalogRequests<RemoteDataset>,
 }
 
 /// The dependencies of [`Federation`].
@@ -60,6 +67,9 @@ impl Federation {
             grant_columns: GrantColumns::default(),
             outgoing: OutgoingQueries::default(),
             known: KnownQueries::default(),
+            parsing: Parsing::default(),
+            known_texts: KnownTexts::default(),
+            catalogs: CatalogRequests::default(),
         }))
     }
 }

@@ -1,20 +1,24 @@
 //! Which member gets which query, and what is computed by this node.
 //!
 //! 1. The statement is planned once, on the columns that the grants show, by the planner that the holders use.
-//! 2. A query that touches one dataset, and that its holder can answer, is sent to it as a whole.
-//! 3. Otherwise each grouping of one table is cut out of the plan, and every member answers its part of it ([`decompose`](mod@super::decompose)).
+//! 2. A query that touches one dataset, and that its holder can answer, is sent to it as a whole. So is one over datasets of one collection
+//!    under one permission: its holder joins them.
+//! 3. Otherwise each grouping that reads a member below `records` is cut out of the plan, and becomes a table of the cells of all members
+//!    ([`counted`](super::counted)). Each other grouping of one table is cut out of the plan, and every member answers its part of it
+//!    ([`decompose`](mod@super::decompose)).
 //! 4. The tables that are left are read row by row, which requires the tier `records` at each of their holders.
 //!
 //! Members that a condition on the institution excludes are no part of any of it ([`queried`](mod@queried)). Every text that is sent was
 //! checked as its holder checks it, and so the columns of its answer are known.
 
+mod joined;
 mod planned;
 mod queried;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concordat_engine::{Casts, QueryError, executable};
+use concordat_engine::{Casts, CellTables, QueryError, above_cells, executable};
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::scope::Tier;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
@@ -25,6 +29,7 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::Query;
 
 use super::columns_in_use::columns_in_use;
+use super::counted::{Counted, Pending};
 use super::decompose::Block;
 use super::error::FederationError;
 use super::foreseen::ForeseenAnswers;
@@ -38,7 +43,8 @@ use super::statement::{
 use super::table::RemoteTable;
 use super::tables::Tables;
 use super::union_table::Member;
-use planned::{Planned, planned, resolve};
+use joined::Joined;
+use planned::{Planned, planned, planned_to_count, resolve};
 use queried::{Queried, names_institution};
 
 /// The tables whose records are transferred, and where each is read from.
@@ -47,9 +53,9 @@ type Records = Vec<(TableName, Vec<Target>)>;
 /// How a query is executed.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// One dataset answers the whole query.
+    /// One holder answers the whole query.
     Whole {
-        /// The dataset.
+        /// The dataset, or one of those that are joined there.
         target: Target,
         /// What is sent to it.
         query: MemberQuery,
@@ -98,15 +104,26 @@ impl Planner {
         let mut query = parsed.query;
         use_local_version_names(&mut query);
         let queried = self.keep_queried_members(&query).await?;
+        self.tables = self.tables.shown_as_records();
         resolve(&mut query, &self.tables)?;
         for renamed in output_names::make_distinct(&mut query) {
             self.report.remark(renamed);
         }
-        let whole = match self.only_member(&parsed.tables, &query) {
-            Some((table, member)) => match whole(&query, table, member, &self.foreseen).await {
-                Ok(plan) => return Ok(plan),
-                Err(refused) => Some((member.target.clone(), refused)),
-            },
+        self.refuse_joins_of_members(&parsed.tables)?;
+        let whole = if let Some(joined) = Joined::of(&parsed.tables, &self.tables, &query) {
+            let whole = joined.whole(&query, &self.tables).await.map(|query| Plan::Whole {
+                target: joined.target.clone(),
+                query,
+            });
+            Some((joined.target, whole))
+        } else if let Some((table, member)) = self.only_member(&parsed.tables, &query) {
+            Some((&member.target, whole(&query, table, member, &self.foreseen).await))
+        } else {
+            None
+        };
+        let whole = match whole {
+            Some((_, Ok(plan))) => return Ok(plan),
+            Some((target, Err(refused))) => Some((target.clone(), refused)),
             None => None,
         };
         let local = Box::pin(self.local(query, &queried)).await;
@@ -120,14 +137,36 @@ impl Planner {
     }
 
     /// The only member that the query needs, unless it uses the institution of the rows, which the member does not have, or the member has
-    /// other names for columns.
+    /// other names for columns. A dataset of a collection is answered as a whole with the others ([`Joined`]).
     fn only_member<'a>(&'a self, named: &'a BTreeSet<TableName>, query: &Query) -> Option<(&'a TableName, &'a Member)> {
-        let name = named.first().filter(|_| named.len() == 1)?;
+        let name = named
+            .first()
+            .filter(|name| named.len() == 1 && name.collection.is_none())?;
         let table = self.tables.get(name)?;
         match table.members.as_slice() {
             [_] if table.has_renamed() || table.has_institution() && names_institution(query) => None,
-            [member] => Some((name, member)),
+            [member] if member.target.tier == Tier::Records => Some((name, member)),
             _ => None,
+        }
+    }
+
+    /// Refuses a query over several datasets of collections of which each member has its own, unless it is counted at each of them: this
+    /// node would join rows of different people with equal keys.
+    fn refuse_joins_of_members(&self, named: &BTreeSet<TableName>) -> Result<(), FederationError> {
+        let of_collections = named
+            .iter()
+            .filter(|name| name.institution.is_none() && name.collection.is_some());
+        let of_several =
+            of_collections.filter(|name| self.tables.get(name).is_some_and(|table| table.members.len() > 1));
+        let names: Vec<&TableName> = of_several.collect();
+        match names.as_slice() {
+            [first, _, ..] if !self.tables.has_statistics() => Err(FederationError::usage_with(
+                format!(
+                    "`{first}` is shared as records by several members, which cannot join theirs for you with the same keys"
+                ),
+                "write `INSTITUTION.COLLECTION.DATASET` for one of them",
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -172,8 +211,26 @@ impl Planner {
 
     async fn local(&mut self, query: Query, queried: &Queried) -> Result<LocalPlan, FederationError> {
         let text = query.to_string();
-        let Planned { state, plan, dataset } = planned(query, &self.tables, self.memory).await?;
+        let is_counted = self.tables.has_statistics();
+        let Planned { state, plan, dataset } = if is_counted {
+            planned_to_count(query, &self.tables, self.memory).await?
+        } else {
+            planned(query, &self.tables, self.memory).await?
+        };
         self.keep_members_with_all_columns(&plan, queried)?;
+        let mut counted = Vec::new();
+        let plan = if is_counted {
+            let names = names_given(&plan);
+            let cutting = Counted::new((&self.tables, &state), &names, &self.report);
+            let (plan, pending) = cutting.out_of(plan)?;
+            let tables = CellTables::new(pending.iter().map(Pending::figures));
+            for grouping in pending {
+                counted.push(grouping.checked().await?);
+            }
+            above_cells(plan, &tables, &dataset).map_err(FederationError::planning)?
+        } else {
+            plan
+        };
         let mut cut = Cut {
             tables: &self.tables,
             state: &state,
@@ -183,8 +240,11 @@ impl Planner {
         };
         let plan = cut.out_of(plan).await?;
         let Cut {
-            fragments, obstacles, ..
+            mut fragments,
+            obstacles,
+            ..
         } = cut;
+        fragments.extend(counted);
         let (plan, records) = self.with_records(plan, &obstacles)?;
         let plan = executable(&state, plan, Casts::Strict, &dataset).map_err(FederationError::planning)?;
         let (plan, renamed) = output_names::distinct(plan)?;
@@ -200,7 +260,8 @@ impl Planner {
         })
     }
 
-    /// Leaves members out that lack a column in use, with a remark for each, and one for each column in use with another name. Whether an answer without them is wanted is decided later.
+    /// Leaves members out that lack a column in use, with a remark for each, and one for each column in use with another name. Whether an
+    /// answer without them is wanted is decided later.
     fn keep_members_with_all_columns(&mut self, plan: &LogicalPlan, queried: &Queried) -> Result<(), FederationError> {
         for (name, columns) in columns_in_use(plan, &self.tables) {
             let Some(table) = self.tables.get_mut(&name) else {

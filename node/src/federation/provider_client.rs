@@ -6,7 +6,7 @@ mod continuation;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use concordat_protocol::ids::{GrantId, NodeId, QueryId};
+use concordat_protocol::ids::{DatasetName, GrantId, NodeId, QueryId};
 use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::scope::Limits;
 use concordat_protocol::signed::Signed;
@@ -24,7 +24,7 @@ use super::local_answer::query_local;
 use super::report::{Cells, QueryReport};
 use super::source::{Access, Answer, MemberQuery, QuerySource, Target, has_columns};
 use crate::membership::session_span;
-use crate::sharing::{LocalQuery, Requester, describe_query, identify_query, query_span};
+use crate::sharing::{LocalQuery, Requester, describe_query, identify_query, query_span, subject};
 
 /// How long a provider may take for its whole answer, in seconds.
 const DEADLINE_SECONDS: i64 = 600;
@@ -110,6 +110,10 @@ impl ProviderClient {
             .map_err(|error| FederationError::machine("the system provides no random numbers", error))?;
         let id = QueryId::from_bytes(id);
         identify_query(&id);
+        let sharing = &self.federation.0.parts.sharing;
+        let subject = subject(&target.dataset, &target.purpose);
+        let counted = sharing.count_sent_text(&self.requester, &subject, &query.sql).await;
+        counted.map_err(|refusal| self.federation.refused_locally(refusal))?;
         let outgoing = self.sign(target, grant, query, (node, id))?;
         let (reader, opening) = channel();
         let exchange = Exchange {
@@ -128,7 +132,7 @@ impl ProviderClient {
         let own = LocalQuery {
             requester: self.requester.clone(),
             purpose: target.purpose.clone(),
-            dataset: target.dataset.dataset.clone(),
+            dataset: DatasetName::from(&target.dataset.collection),
             version: target.version,
             sql: query.sql,
         };
@@ -178,6 +182,7 @@ impl ProviderClient {
             purpose: target.purpose.clone(),
             sql,
             version: target.version,
+            rules: target.rules,
             sent_at: now,
             deadline,
         };

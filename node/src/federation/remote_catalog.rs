@@ -1,15 +1,15 @@
 //! The catalogs of other institutions, as far as this node may see them.
 
-use concordat_protocol::ids::{CollectionName, DatasetRef, InstitutionId};
-use concordat_protocol::scope::Tier;
+use concordat_protocol::collection::ColumnRole;
+use concordat_protocol::ids::{CollectionName, CollectionRef, DatasetRef, InstitutionId, NodeId};
 use concordat_protocol::wire::messages::{
     CatalogColumn, CatalogDataset, CatalogEntry, CatalogReply, CatalogRequest, MAX_CATALOG,
 };
 use concordat_protocol::wire::streams::CATALOG;
-use serde::{Deserialize, Serialize};
 
 use super::error::FederationError;
 use super::handle::Federation;
+use super::remote_dataset::RemoteDataset;
 use concordat_network::NetworkError;
 
 /// Most pages that are read. A page may be empty, because hidden datasets also count when the holder divides its list into pages.
@@ -18,39 +18,30 @@ const MAX_PAGES: usize = 10_000;
 /// Most bytes of memory that a remote catalog may take: 10,000 datasets of fifty columns.
 const MAX_CATALOG_BYTES: usize = 64 << 20;
 
-/// A dataset at another institution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RemoteDataset {
-    /// The dataset and its institution.
-    pub dataset: DatasetRef,
-    /// What its holder publishes about it.
-    pub listed: CatalogDataset,
-    /// The highest tier that a request can obtain.
-    pub tier: Tier,
-}
-
 impl Federation {
     /// All datasets of `peer` that this node may see.
     ///
     /// # Errors
     /// [`FederationError::Unreachable`], or [`FederationError::Misbehaved`] if the catalog does not end or is too large.
     pub async fn catalog_of(&self, peer: &InstitutionId) -> Result<Vec<RemoteDataset>, FederationError> {
-        self.request_catalog(peer, None).await
+        self.shared_catalog(peer, None).await
     }
 
-    /// One dataset of another institution, if this node may see it. No other is requested.
+    /// The datasets of one collection of another institution that this node may see; none if it may not see the collection. No other is
+    /// requested.
     ///
     /// # Errors
     /// As [`Self::catalog_of`].
-    pub async fn dataset_of(&self, dataset: &DatasetRef) -> Result<Option<RemoteDataset>, FederationError> {
-        let listed = self
-            .request_catalog(&dataset.institution, Some(&dataset.collection))
+    pub async fn collection_of(&self, collection: &CollectionRef) -> Result<Vec<RemoteDataset>, FederationError> {
+        let mut listed = self
+            .shared_catalog(&collection.institution, Some(&collection.collection))
             .await?;
-        Ok(listed.into_iter().find(|listed| listed.dataset == *dataset))
+        listed.retain(|listed| listed.dataset.collection() == *collection);
+        Ok(listed)
     }
 
-    async fn request_catalog(
+    /// One request at a time to each member; those of other people wait for it.
+    async fn shared_catalog(
         &self,
         peer: &InstitutionId,
         collection: Option<&CollectionName>,
@@ -62,6 +53,17 @@ impl Federation {
         let node = node
             .ok_or_else(|| FederationError::NotMember { provider: peer.clone() })?
             .node;
+        let request = self.request_catalog(peer, node, collection);
+        self.0.catalogs.share(peer, collection, request).await
+    }
+
+    async fn request_catalog(
+        &self,
+        peer: &InstitutionId,
+        node: NodeId,
+        collection: Option<&CollectionName>,
+    ) -> Result<Vec<RemoteDataset>, FederationError> {
+        let parts = &self.0.parts;
         let unreachable = |source: NetworkError| FederationError::Unreachable {
             provider: peer.clone(),
             source,
@@ -134,9 +136,19 @@ fn datasets_of(peer: &InstitutionId, entry: CatalogEntry) -> impl Iterator<Item 
 /// The memory that an entry takes, in bytes.
 fn size(entry: &CatalogEntry) -> usize {
     let text = |column: &CatalogColumn| {
-        let name = column.name.as_str().len();
-        name.saturating_add(column.kind.len())
-            .saturating_add(column.class.len())
+        let linked = match &column.role {
+            ColumnRole::Link { to, key } => to.as_str().len().saturating_add(key.as_str().len()),
+            ColumnRole::Subject | ColumnRole::Key | ColumnRole::Value => 0,
+        };
+        let unit = column.unit.as_ref().map_or(0, |unit| unit.as_str().len());
+        let parts = [
+            column.name.as_str().len(),
+            column.kind.len(),
+            column.class.len(),
+            linked,
+            unit,
+        ];
+        parts.into_iter().fold(0, usize::saturating_add)
     };
     let columns = |dataset: &CatalogDataset| {
         let columns = dataset.columns.iter();

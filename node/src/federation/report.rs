@@ -7,6 +7,7 @@ use concordat_documents::query::{AnswerReceipt, AnswerRemark, AnswerSummary, Rem
 use concordat_protocol::ids::{DatasetName, DatasetRef, Digest32};
 use concordat_protocol::query::Receipt;
 use concordat_protocol::scope::Tier;
+use concordat_protocol::wire::messages::Refusal;
 use serde::{Deserialize, Serialize};
 
 use super::error::FederationError;
@@ -65,14 +66,24 @@ impl Remark {
     }
 
     /// The values of `column` in `cells`, which has one cell without a name if there are no groups, lack the part of `dataset`; at most
-    /// `most` of them are listed.
-    pub(super) fn missing_values(dataset: &DatasetRef, column: &str, mut cells: Vec<CellName>, most: usize) -> Self {
+    /// `most` of them are listed. With `others`, the rows have other figures, which lack it too.
+    pub(super) fn missing_values(
+        dataset: &DatasetRef,
+        column: &str,
+        others: bool,
+        mut cells: Vec<CellName>,
+        most: usize,
+    ) -> Self {
         let of = match cells.iter().all(CellName::is_empty) {
             true => String::new(),
             false => format!(" of: {}", listed(&cells)),
         };
+        let others = match others {
+            true => ", so that it is in no other figure of the same row",
+            false => "",
+        };
         let text = format!(
-            "no part of `{dataset}` is in `{column}`{of}; it has no value there, or too few subjects have or lack one"
+            "no part of `{dataset}` is in `{column}`{of}; it has no value there, or too few subjects have or lack one{others}"
         );
         cells.truncate(most);
         let mut remark = Self::about(RemarkKind::MissingCells, dataset, text);
@@ -113,6 +124,80 @@ impl Remark {
         Self::about(RemarkKind::ContinuedAnswer, dataset, text)
     }
 
+    /// `column` adds what several members count, and a person may be at more than one of them.
+    pub(super) fn counted_at_each_member(column: &str) -> Self {
+        let text = format!(
+            "`{column}` adds the subjects of each member: a person who is at two members counts twice, because no member knows who is at \
+             another one"
+        );
+        Self::combined_parts(column, text)
+    }
+
+    /// The edges of `column` differ between members, so it has the levels with these labels, which all members have.
+    pub(super) fn levels_of_all(column: &str, labels: &[String]) -> Self {
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        Self::combined_parts(
+            column,
+            format!(
+                "members declare other levels of `{column}`, so it has those that all of them have: {}",
+                labels.join(", ")
+            ),
+        )
+    }
+
+    /// `dataset` does not list the values with these labels in `column`, which other members list.
+    pub(super) fn unlisted_values(dataset: &DatasetRef, column: &str, labels: &[String]) -> Self {
+        let first: Vec<String> = labels.iter().take(5).map(|label| format!("`{label}`")).collect();
+        let more = match labels.len().saturating_sub(first.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let text = format!(
+            "`{dataset}` does not list {}{more} in `{column}`: it has no part in rows of these values, and none in those of all other values",
+            first.join(", ")
+        );
+        let mut remark = Self::about(RemarkKind::CombinedParts, dataset, text);
+        remark.0.column = Some(column.to_owned());
+        remark
+    }
+
+    /// Members limit the values of `column` to different ranges, as `ranges` lists them.
+    pub(super) fn ranges_of_members(column: &str, ranges: &[String]) -> Self {
+        Self::combined_parts(
+            column,
+            format!(
+                "the values in `{column}` are limited to the range that each member declares: {}",
+                ranges.join(", ")
+            ),
+        )
+    }
+
+    fn combined_parts(column: &str, text: String) -> Self {
+        Self(AnswerRemark {
+            kind: RemarkKind::CombinedParts,
+            institution: None,
+            dataset: None,
+            column: Some(column.to_owned()),
+            cells: Vec::new(),
+            text,
+        })
+    }
+
+    /// The parts of members are protected in different ways, as `protections` lists them; those that are `weakest` are the least precise.
+    pub(super) fn mixed_protections(weakest: &str, protections: &[String]) -> Self {
+        Self(AnswerRemark {
+            kind: RemarkKind::CombinedParts,
+            institution: None,
+            dataset: None,
+            column: None,
+            cells: Vec::new(),
+            text: format!(
+                "the parts of members are not alike ({}), and what is combined of them is as precise as the {weakest} ones",
+                protections.join(", ")
+            ),
+        })
+    }
+
     fn about(kind: RemarkKind, dataset: &DatasetRef, text: String) -> Self {
         Self(AnswerRemark {
             kind,
@@ -132,7 +217,9 @@ impl Remark {
             | RemarkKind::MissingCells
             | RemarkKind::WithheldCells
             | RemarkKind::RenamedColumn
-            | RemarkKind::ContinuedAnswer => false,
+            | RemarkKind::ContinuedAnswer
+            | RemarkKind::CombinedParts
+            | RemarkKind::InventedRows => false,
         }
     }
 
@@ -169,6 +256,8 @@ struct Written {
     known_columns: bool,
     /// Members that cannot take part, until it is known whether the query needs them.
     left_out: Vec<(DatasetRef, Remark)>,
+    /// What the own policy refused while the query was planned, and why.
+    refused: Vec<(String, Refusal)>,
 }
 
 impl QueryReport {
@@ -208,32 +297,25 @@ impl QueryReport {
                 query: receipt.query,
                 rows: receipt.rows,
                 bytes: receipt.bytes,
-                suppressed_cells: receipt.suppressed_cells,
                 outcome: receipt.outcome.clone(),
                 receipt: digest,
             });
         });
         if receipt.tier < Tier::Records {
-            self.withheld(dataset, cells, receipt.suppressed_cells);
+            self.withheld(dataset, cells);
         }
     }
 
-    /// Adds a remark about cells of an answer below tier `records`.
-    ///
-    /// For groups it is the same whether any were left out. A number would be an answer about people of whom there are
-    /// too few: a query that matches one person at most would state whether it does.
-    fn withheld(&self, dataset: &DatasetRef, cells: Cells, withheld: u64) {
+    /// Adds a remark about groups of an answer below tier `records`. It is the same whether any are withheld: a number would be an answer about
+    /// people of whom there are too few. Of a single row it is seen what is missing.
+    fn withheld(&self, dataset: &DatasetRef, cells: Cells) {
         let institution = &dataset.institution;
-        let text = match (cells, withheld) {
-            (Cells::Groups { min_cell }, _) => format!(
-                "{institution} leaves out groups of `{dataset}` with fewer than {min_cell} subjects, and what would reveal \
-                 them, if there are any"
+        let text = match cells {
+            Cells::Groups { min_cell } => format!(
+                "{institution} withholds figures of `{dataset}` about fewer than {min_cell} subjects, and what would reveal them, if there \
+                 are any"
             ),
-            (Cells::One, 0) => return,
-            (Cells::One, 1) => format!("{institution} withheld 1 cell of `{dataset}`, which covers too few subjects"),
-            (Cells::One, many) => {
-                format!("{institution} withheld {many} cells of `{dataset}`, which cover too few subjects")
-            }
+            Cells::One => return,
         };
         self.remark(Remark::about(RemarkKind::WithheldCells, dataset, text));
     }
@@ -294,6 +376,16 @@ impl QueryReport {
         Err(FederationError::Incomplete { missing })
     }
 
+    /// Notes that the own policy refused a part of the query, which was not sent for that reason.
+    pub(super) fn refused(&self, subject: String, refusal: Refusal) {
+        self.with(|written| written.refused.push((subject, refusal)));
+    }
+
+    /// What the own policy refused, once.
+    pub(super) fn take_refused(&self) -> Vec<(String, Refusal)> {
+        self.with(|written| std::mem::take(&mut written.refused))
+    }
+
     /// Notes that the query is planned on columns that a holder has stated for an earlier one.
     pub(super) fn use_known_columns(&self) {
         self.with(|written| written.known_columns = true);
@@ -323,23 +415,17 @@ impl QueryReport {
 mod tests {
     use super::*;
 
-    fn notes(cells: Cells, withheld: u64) -> Vec<String> {
+    fn notes(cells: Cells) -> Vec<String> {
         let report = QueryReport::default();
-        report.withheld(&"budapest.stays".parse().unwrap(), cells, withheld);
+        report.withheld(&"budapest.stays".parse().unwrap(), cells);
         report.summary().notes
     }
 
     #[test]
-    fn report_note_on_groups_does_not_depend_on_their_number() {
-        let groups = Cells::Groups { min_cell: 10 };
-        let fixed = notes(groups, 0);
-        assert_eq!(fixed.len(), 1);
-        assert!(fixed[0].contains("fewer than 10 subjects"), "{fixed:?}");
-        for withheld in [1, 2, 40] {
-            assert_eq!(notes(groups, withheld), fixed);
-        }
-        assert!(notes(Cells::One, 0).is_empty());
-        assert!(notes(Cells::One, 2)[0].contains("withheld 2 cells"));
+    fn report_note_on_groups_does_not_depend_on_the_answer() {
+        let [fixed] = notes(Cells::Groups { min_cell: 10 }).try_into().unwrap();
+        assert!(fixed.contains("fewer than 10 subjects"), "{fixed}");
+        assert!(notes(Cells::One).is_empty());
     }
 
     #[test]
@@ -383,7 +469,7 @@ mod tests {
     fn report_lists_the_first_cells_and_counts_the_others() {
         let dataset = "budapest.stays".parse().unwrap();
         let ward = |number: u8| CellName::from([("ward".to_owned(), number.to_string())]);
-        let remark = Remark::missing_values(&dataset, "avg(age)", (0..8).map(ward).collect(), 7).document();
+        let remark = Remark::missing_values(&dataset, "avg(age)", false, (0..8).map(ward).collect(), 7).document();
         assert!(
             remark
                 .text
@@ -393,8 +479,9 @@ mod tests {
         );
         assert_eq!(remark.cells.len(), 7);
         assert_eq!(remark.column.as_deref(), Some("avg(age)"));
-        let one = Remark::missing_values(&dataset, "n", vec![CellName::new()], 7).document();
+        let one = Remark::missing_values(&dataset, "n", true, vec![CellName::new()], 7).document();
         assert!(one.text.contains("is in `n`; it has no value there"), "{}", one.text);
+        assert!(one.text.ends_with("no other figure of the same row"), "{}", one.text);
     }
 
     #[test]

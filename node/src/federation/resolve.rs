@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use concordat_protocol::grant::{Effective, Party};
-use concordat_protocol::ids::{CollectionRef, DatasetName, DatasetRef, InstitutionId};
-use concordat_protocol::scope::{DatasetScope, Purpose, Scope};
+use concordat_protocol::ids::{CollectionName, CollectionRef, DatasetName, DatasetRef, InstitutionId};
+use concordat_protocol::scope::{DatasetScope, Purpose, Scope, Tier};
 use concordat_protocol::time::Timestamp;
 
 use super::error::FederationError;
@@ -27,9 +27,10 @@ pub(super) struct ResolveContext<'a> {
 }
 
 impl ResolveContext<'_> {
-    /// The grant of another institution for `dataset`: of the active grants that allow the purpose, the one with the highest tier,
-    /// then the most columns, then the newest.
-    pub(super) fn remote(&self, dataset: &DatasetRef) -> Result<Target, FederationError> {
+    /// The grant of another institution for `dataset`: of the active grants that allow the purpose, one for records of all datasets
+    /// `beside` it, then one for all of them below `records` unless each has a grant for records, then the one with the highest tier, then
+    /// the most columns, then the newest.
+    pub(super) fn remote(&self, dataset: &DatasetRef, beside: &[DatasetRef]) -> Result<Target, FederationError> {
         let held: Vec<_> = self
             .held_grants()
             .filter(|view| granted(view, dataset).is_some())
@@ -37,7 +38,7 @@ impl ResolveContext<'_> {
         let refused = |reason: String| {
             FederationError::no_grant(
                 dataset.to_string(),
-                &dataset.dataset,
+                &dataset.collection,
                 Some(&dataset.institution),
                 reason,
             )
@@ -58,13 +59,35 @@ impl ResolveContext<'_> {
                 None => refused(reason),
             });
         }
-        let fits = |view: &&&&GrantView| {
+        let allows = |view: &GrantView| {
             self.purpose
                 .is_none_or(|purpose| view.terms.scope.purposes.allow(purpose))
         };
+        let fits = |view: &&&&GrantView| allows(view);
+        let is_for_records = |of: &DatasetRef| {
+            self.held_grants().any(|view| {
+                view.terms.scope.tier == Tier::Records
+                    && view.effective(self.now) == Effective::Active
+                    && granted(view, of).is_some()
+                    && allows(view)
+            })
+        };
+        // Then this node joins the rows.
+        let each_for_records = is_for_records(dataset) && beside.iter().all(is_for_records);
         let best = active.iter().filter(fits).max_by_key(|view| {
-            let columns = granted(view, dataset).map(|dataset| dataset.columns.len());
-            (view.terms.scope.tier, columns, view.terms.agreed_at, view.terms.grant)
+            let tier = view.terms.scope.tier;
+            let has_all = beside.iter().all(|other| granted(view, other).is_some());
+            let joins = has_all && (tier == Tier::Records || !each_for_records);
+            let joins_records = has_all && tier == Tier::Records;
+            // Of all datasets, so that each of them gets the same grant.
+            let joined = beside.iter().filter(|_| joins);
+            let shown = std::iter::once(dataset)
+                .chain(joined)
+                .filter_map(|of| granted(view, of));
+            let columns: usize = shown.map(|of| of.columns.len()).sum();
+            let order = (tier, columns, view.terms.agreed_at, view.terms.grant);
+            let has_others = !beside.is_empty();
+            (joins_records && has_others, joins && has_others, order)
         });
         match best {
             Some(view) => self.target(view, dataset),
@@ -78,28 +101,39 @@ impl ResolveContext<'_> {
         }
     }
 
-    /// The institutions that have granted us a dataset of this name, whether or not the grant can be used.
-    pub(super) fn providers(&self, dataset: &DatasetName) -> Vec<DatasetRef> {
+    /// The datasets of this name that institutions have granted us, whether or not the grant can be used: those of collections of one, or
+    /// those of the collection that the table names.
+    pub(super) fn providers(&self, table: &TableName) -> Vec<DatasetRef> {
         let mut providers = BTreeMap::new();
         for view in self.held_grants() {
-            let only = view.terms.scope.only().map(|(reference, _)| reference);
-            if let Some(reference) = only.filter(|reference| reference.dataset == *dataset) {
+            let reference = match &table.collection {
+                None => {
+                    let only = view.terms.scope.only().map(|(reference, _)| reference);
+                    only.filter(|reference| reference.dataset == table.dataset)
+                }
+                Some(_) => {
+                    let reference = table.at(view.terms.provider.clone());
+                    granted(view, &reference).is_some().then_some(reference)
+                }
+            };
+            if let Some(reference) = reference {
                 providers.insert(view.terms.provider.clone(), reference);
             }
         }
         providers.into_values().collect()
     }
 
-    /// All members whose part of `consortium.dataset` can be queried. The others are left out with a remark, so that none is missing
-    /// silently.
+    /// All members whose part of a table of `consortium` can be queried. The others are left out with a remark, so that none is missing
+    /// silently. `beside` returns the datasets of a member that the query names too.
     pub(super) fn all_members(
         &self,
-        dataset: &DatasetName,
+        table: &TableName,
+        beside: &dyn Fn(&InstitutionId) -> Vec<DatasetRef>,
         report: &QueryReport,
     ) -> Result<Vec<Target>, FederationError> {
         let mut targets = Vec::new();
-        for provider in self.providers(dataset) {
-            match self.remote(&provider) {
+        for provider in self.providers(table) {
+            match self.remote(&provider, &beside(&provider.institution)) {
                 Ok(target) => targets.push(target),
                 Err(FederationError::NoGrant { reason, .. }) => {
                     let remark = if self.has_ended(&provider) {
@@ -127,16 +161,19 @@ impl ResolveContext<'_> {
     /// The error for a table that no member shares: why none of the grants for it can be used, if there are any.
     pub(super) fn no_provider(&self, table: &TableName) -> FederationError {
         let providers = match table.institution {
-            None => self.providers(&table.dataset),
+            None => self.providers(table),
             Some(_) => Vec::new(),
         };
-        let unusable = providers.iter().filter_map(|provider| match self.remote(provider) {
-            Err(FederationError::NoGrant { reason, help, .. }) => Some((format!("`{provider}`: {reason}"), help)),
-            Ok(_) | Err(_) => None,
-        });
+        let unusable = providers
+            .iter()
+            .filter_map(|provider| match self.remote(provider, &[]) {
+                Err(FederationError::NoGrant { reason, help, .. }) => Some((format!("`{provider}`: {reason}"), help)),
+                Ok(_) | Err(_) => None,
+            });
         let (reasons, remedies): (Vec<String>, Vec<String>) = unusable.unzip();
         let no_grant = |reason: &str| {
-            FederationError::no_grant(table.to_string(), &table.dataset, table.institution.as_ref(), reason)
+            let collection = CollectionName::from(&table.collection_name());
+            FederationError::no_grant(table.to_string(), &collection, table.institution.as_ref(), reason)
         };
         if table.institution.as_ref() == Some(self.institution) {
             // A dataset of one's own institution is never requested.
@@ -171,7 +208,7 @@ impl ResolveContext<'_> {
         target.ok_or_else(|| {
             FederationError::no_grant(
                 dataset.to_string(),
-                &dataset.dataset,
+                &dataset.collection,
                 Some(&dataset.institution),
                 "the grant does not cover it".to_owned(),
             )
@@ -204,6 +241,7 @@ pub(super) fn target_of(scope: &Scope, dataset: &DatasetName, access: Access, pu
         tier: scope.tier,
         purpose,
         columns: covered.columns.clone(),
+        rules: None,
     })
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use concordat_protocol::scope::{Columns, Purpose, Tier};
 use concordat_protocol::{
-    ids::{DatasetRef, GrantId},
+    ids::{DatasetRef, Digest32, GrantId},
     schema::VersionNumber,
 };
 use datafusion::arrow::array::RecordBatch;
@@ -31,10 +31,12 @@ pub(super) struct Target {
     pub(super) purpose: Purpose,
     /// The columns that an answer may contain, and how each is shown.
     pub(super) columns: Columns,
+    /// What identifies the declarations that a query below `records` is planned on; `None` if there are none, and for own datasets.
+    pub(super) rules: Option<Digest32>,
 }
 
 /// What permits a query of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Access {
     /// A grant from another institution.
     Grant(GrantId),

@@ -1,18 +1,21 @@
-//! The query as text: one `SELECT` over `institution.dataset` and `consortium.dataset`.
+//! The query as text: one `SELECT` over `institution.dataset`, `institution.collection.dataset`, `consortium.dataset` and
+//! `consortium.collection.dataset`.
 
 mod named_tables;
+mod query_tables;
 mod rewrite;
 mod table_name;
 
 use std::collections::BTreeSet;
 
-use concordat_engine::{on_large_stack, parse};
+use concordat_engine::TextParser;
 use concordat_protocol::{ids::DatasetName, schema::VersionNumber};
-use datafusion::sql::sqlparser::ast::{GroupByExpr, Ident, Query, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{GroupByExpr, Ident, Query, SetExpr, Statement, TableFactor};
 
 use super::error::FederationError;
 
 pub(super) use named_tables::tables_of;
+pub(super) use query_tables::QueryTables;
 pub(super) use rewrite::{separate_signs, use_local_version_names, use_provider_table_name};
 pub(super) use table_name::{ANSWER, TableName};
 
@@ -29,16 +32,13 @@ pub(super) struct ParsedQuery {
 }
 
 impl ParsedQuery {
-    /// Parses `sql`.
+    /// Parses `sql`, in the engine process that has the `parser`.
     ///
     /// # Errors
-    /// [`FederationError::Usage`] unless it is exactly one `SELECT` over tables with two-part names.
-    pub(super) fn parse(sql: &str) -> Result<Self, FederationError> {
-        on_large_stack(|| Self::read(sql)).unwrap_or_else(|| Err(parser_thread_error()))
-    }
-
-    fn read(sql: &str) -> Result<Self, FederationError> {
-        let statements = parse(sql, MAX_DEPTH)
+    /// [`FederationError::Usage`] unless it is exactly one `SELECT` over tables with names of two or three parts.
+    pub(super) fn read(parser: TextParser, sql: &str) -> Result<Self, FederationError> {
+        let statements = parser
+            .parse(sql, MAX_DEPTH)
             .map_err(|error| FederationError::usage(format!("the SQL text cannot be read: {error}")))?;
         let query = match <[Statement; 1]>::try_from(statements) {
             Ok([Statement::Query(query)]) => *query,
@@ -51,14 +51,21 @@ impl ParsedQuery {
         let tables = tables_of(&query)?;
         Ok(Self { query, tables })
     }
-}
 
-/// The error if no thread with a large stack can be started.
-pub(super) fn parser_thread_error() -> FederationError {
-    FederationError::machine(
-        "no thread to parse the query could be started",
-        std::io::Error::from(std::io::ErrorKind::OutOfMemory),
-    )
+    /// What the node has to know of it.
+    pub(super) fn query_tables(&self) -> QueryTables {
+        QueryTables {
+            tables: self.tables.clone(),
+            reads_one_table: reads_one_table(&self.query),
+        }
+    }
+
+    /// As [`Self::read`], in the process of a test.
+    #[cfg(test)]
+    pub(super) fn parse(sql: &str) -> Result<Self, FederationError> {
+        TextParser::in_tests(|parser| Self::read(parser, sql))
+            .unwrap_or_else(|| Err(FederationError::usage("no thread")))
+    }
 }
 
 /// Whether the rows of the answer are groups.
@@ -70,6 +77,17 @@ pub(super) fn is_grouped(query: &Query) -> bool {
         GroupByExpr::All(_) => true,
         GroupByExpr::Expressions(groups, _) => !groups.is_empty(),
     }
+}
+
+/// Whether the rows that are selected from are those of one table, and not of another query.
+fn reads_one_table(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
+    let [from] = select.from.as_slice() else {
+        return false;
+    };
+    query.with.is_none() && from.joins.is_empty() && matches!(from.relation, TableFactor::Table { .. })
 }
 
 /// A table of a provider in SQL text, with its version if there is one.
@@ -104,6 +122,21 @@ mod tests {
     }
 
     #[test]
+    fn statement_reads_one_table_unless_another_query_is_below() {
+        let reads_one = |sql: &str| reads_one_table(&ParsedQuery::parse(sql).unwrap().query);
+        assert!(reads_one("SELECT count(*) FROM budapest.heart WHERE age > 40"));
+        for other in [
+            "SELECT n FROM (SELECT count(*) AS n FROM budapest.heart GROUP BY age) AS t",
+            "WITH t AS (SELECT count(*) AS n FROM budapest.heart GROUP BY age) SELECT n FROM t",
+            "SELECT count(*) FROM budapest.heart AS a JOIN budapest.heart AS b ON a.id = b.id",
+            "SELECT count(*) FROM budapest.heart AS a, budapest.heart AS b",
+            "SELECT age FROM budapest.heart UNION ALL SELECT age FROM budapest.heart",
+        ] {
+            assert!(!reads_one(other), "{other}");
+        }
+    }
+
+    #[test]
     fn statement_tables_are_found_in_every_position() {
         assert_eq!(tables("SELECT * FROM budapest.heart"), ["budapest.heart"]);
         let sql = "WITH old AS (SELECT * FROM zurich.heart) SELECT (SELECT max(age) FROM consortium.heart) FROM old \
@@ -135,7 +168,11 @@ mod tests {
             assert!(ParsedQuery::parse(sql).is_err(), "{sql}");
         }
         assert!(refusal("SELECT * FROM read_csv('/etc/passwd')").contains("not a table"));
-        assert!(refusal("SELECT * FROM a.b.c").contains("institution.dataset"));
+        assert!(refusal("SELECT * FROM a.b.c.d").contains("institution.dataset"));
+        assert_eq!(
+            tables("SELECT * FROM consortium.omop.person"),
+            ["consortium.omop.person"]
+        );
     }
 
     #[test]
@@ -186,6 +223,27 @@ mod tests {
         assert_eq!(
             parsed.query.to_string(),
             "SELECT heart.age, heart.sex, \"heart\".* FROM \"heart\" WHERE heart.age > 3"
+        );
+    }
+
+    #[test]
+    fn statement_names_datasets_of_collections_in_three_parts() {
+        let sql = "WITH person AS (SELECT budapest.omop.person.age FROM budapest.omop.person) \
+                   SELECT person.age, e.* FROM person JOIN budapest.omop.event AS e ON e.age = person.age";
+        let mut parsed = ParsedQuery::parse(sql).unwrap();
+        let names: Vec<String> = parsed.tables.iter().map(TableName::to_string).collect();
+        assert_eq!(names, ["budapest.omop.event", "budapest.omop.person"]);
+        let person = parsed.tables.last().unwrap();
+        assert_eq!(person.location(), ("budapest", "omop"));
+        assert_eq!(person.collection_name().as_str(), "omop");
+        assert_eq!(person.at("basel".parse().unwrap()).to_string(), "basel.omop.person");
+        for table in parsed.tables.clone() {
+            use_provider_table_name(&mut parsed.query, &table);
+        }
+        assert_eq!(
+            parsed.query.to_string(),
+            "WITH person AS (SELECT omop.person.age FROM \"omop\".\"person\") \
+             SELECT person.age, e.* FROM person JOIN \"omop\".\"event\" AS e ON e.age = person.age"
         );
     }
 }

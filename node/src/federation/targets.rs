@@ -1,9 +1,10 @@
 //! Finds out which datasets a query is sent to: those of other institutions under grants, and our own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use concordat_protocol::ids::{DatasetName, DatasetRef};
-use concordat_protocol::scope::Purpose;
+use concordat_protocol::ids::{DatasetRef, InstitutionId};
+use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::wire::messages::Refusal;
 
 use futures::future::join_all;
@@ -11,14 +12,15 @@ use futures::future::join_all;
 use super::Question;
 use super::absent::Absent;
 use super::error::FederationError;
+use super::grant_columns::Shown;
 use super::handle::Federation;
 use super::report::{QueryReport, Remark};
 use super::resolve::{ResolveContext, target_of};
 use super::source::{Access, Target};
-use super::statement::{ParsedQuery, TableName};
+use super::statement::{QueryTables, TableName};
 use super::tables::Tables;
-use super::union_table::UnionTable;
-use crate::sharing::Requester;
+use super::union_table::{MemberColumns, UnionTable};
+use crate::sharing::{Requester, subject};
 
 /// The datasets behind each table of a query.
 pub(super) type Targets = BTreeMap<TableName, Vec<Target>>;
@@ -33,14 +35,36 @@ impl Federation {
     pub(super) async fn tables(
         &self,
         targets: Targets,
+        requester: &Requester,
         absent: &mut Absent,
         report: &QueryReport,
     ) -> Result<Tables, FederationError> {
         let mut tables = Tables::default();
         for (name, targets) in targets {
+            let mut members = match name.institution {
+                Some(_) => self.member_of_one(targets, requester, report).await?,
+                None => {
+                    let members = self.members_of_all(targets, requester, absent, report);
+                    members.await?
+                }
+            };
+            for (target, shown) in &mut members {
+                if let Some(declared) = shown.declared.take() {
+                    if target.access != Access::Own {
+                        target.rules = Some(declared.statistics.rules.digest());
+                    }
+                    tables.declare(target, Arc::new(declared));
+                }
+            }
+            let mut columns: Vec<(Target, MemberColumns)> = members
+                .into_iter()
+                .map(|(target, shown)| (target, shown.columns))
+                .collect();
             let table = match name.institution {
-                Some(_) => self.table_of_one(targets, report).await?,
-                None => self.table_of_members(&name, targets, absent, report).await?,
+                Some(_) => columns
+                    .pop()
+                    .map(|(target, columns)| UnionTable::single(target, columns.schema)),
+                None => Some(UnionTable::of_members(&name.dataset, columns)),
             };
             if let Some(table) = table {
                 tables.insert(name, table);
@@ -49,25 +73,31 @@ impl Federation {
         Ok(tables)
     }
 
-    async fn table_of_one(
+    async fn member_of_one(
         &self,
         mut targets: Vec<Target>,
+        requester: &Requester,
         report: &QueryReport,
-    ) -> Result<Option<UnionTable>, FederationError> {
+    ) -> Result<Vec<(Target, Shown)>, FederationError> {
         let Some(target) = targets.pop() else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
-        let columns = self.columns_of(&target, report).await?;
-        Ok(Some(UnionTable::single(target, columns.schema)))
+        let shown = if target.tier < Tier::Records {
+            self.declared_columns_of(&target, requester, report).await?
+        } else {
+            self.columns_of(&target, report).await?
+        };
+        Ok(vec![(target, shown)])
     }
 
-    async fn table_of_members(
+    /// The members of a table of all. If one of them is below tier `records`, the parts of all are counted.
+    async fn members_of_all(
         &self,
-        name: &TableName,
         targets: Vec<Target>,
+        requester: &Requester,
         absent: &mut Absent,
         report: &QueryReport,
-    ) -> Result<Option<UnionTable>, FederationError> {
+    ) -> Result<Vec<(Target, Shown)>, FederationError> {
         let (left_out, present): (Vec<Target>, Vec<Target>) = targets
             .into_iter()
             .partition(|target| absent.reason(&target.dataset.institution).is_some());
@@ -84,11 +114,19 @@ impl Federation {
             return Err(error);
         }
         let mut last = None;
-        let columns = join_all(present.iter().map(|target| self.columns_of(target, report))).await;
+        let is_counted = present.iter().any(|target| target.tier < Tier::Records);
+        let shown = present.iter().map(|target| async move {
+            if is_counted {
+                self.declared_columns_of(target, requester, report).await
+            } else {
+                self.columns_of(target, report).await
+            }
+        });
+        let shown = join_all(shown).await;
         let mut members = Vec::new();
-        for (target, columns) in present.into_iter().zip(columns) {
-            match columns {
-                Ok(columns) => members.push((target, columns)),
+        for (target, shown) in present.into_iter().zip(shown) {
+            match shown {
+                Ok(shown) => members.push((target, shown)),
                 Err(error) if error.absent_member().is_some() => {
                     leave_out(report, &target.dataset, &error);
                     last = Some(error);
@@ -98,7 +136,7 @@ impl Federation {
         }
         match last {
             Some(error) if members.is_empty() => Err(error),
-            Some(_) | None => Ok(Some(UnionTable::of_members(&name.dataset, members))),
+            Some(_) | None => Ok(members),
         }
     }
 
@@ -109,7 +147,7 @@ impl Federation {
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn targets(
         &self,
-        parsed: &ParsedQuery,
+        parsed: &QueryTables,
         requester: &Requester,
         question: &Question,
         report: &QueryReport,
@@ -126,16 +164,17 @@ impl Federation {
         let mut targets = Targets::new();
         for table in &parsed.tables {
             let found = match &table.institution {
-                Some(institution) if institution == context.institution => self
-                    .own(requester, purpose, &table.dataset)
-                    .await?
-                    .into_iter()
-                    .collect(),
-                Some(institution) => {
-                    let dataset = DatasetRef::alone(institution.clone(), table.dataset.clone());
-                    vec![context.remote(&dataset)?]
+                Some(institution) if institution == context.institution => {
+                    self.own(requester, purpose, table, report).await?.into_iter().collect()
                 }
-                None => self.all_members(&context, table, requester, report).await?,
+                Some(institution) => {
+                    let dataset = table.at(institution.clone());
+                    vec![context.remote(&dataset, &beside(&parsed.tables, table, institution))?]
+                }
+                None => {
+                    self.all_members(&context, (table, &parsed.tables), requester, report)
+                        .await?
+                }
             };
             if found.is_empty() {
                 return Err(context.no_provider(table));
@@ -151,20 +190,21 @@ impl Federation {
     async fn all_members(
         &self,
         context: &ResolveContext<'_>,
-        table: &TableName,
+        (table, named): (&TableName, &BTreeSet<TableName>),
         requester: &Requester,
         report: &QueryReport,
     ) -> Result<Vec<Target>, FederationError> {
-        let mut targets = context.all_members(&table.dataset, report)?;
+        let beside = |institution: &InstitutionId| beside(named, table, institution);
+        let mut targets = context.all_members(table, &beside, report)?;
         let purpose = context
             .purpose
             .cloned()
             .or_else(|| targets.first().map(|target| target.purpose.clone()));
-        match self.own(requester, purpose.as_ref(), &table.dataset).await {
+        match self.own(requester, purpose.as_ref(), table, report).await {
             Ok(own) => targets.extend(own),
             Err(FederationError::Refused { refusal, .. }) => {
                 let reasons: Vec<_> = refusal.reasons.into_iter().map(|reason| reason.text).collect();
-                let own = DatasetRef::alone(context.institution.clone(), table.dataset.clone());
+                let own = table.at(context.institution.clone());
                 report.leave_out(&own, Remark::missing_member(&own, &reasons.join("; ")));
             }
             Err(other) => return Err(other),
@@ -186,13 +226,31 @@ impl Federation {
         &self,
         requester: &Requester,
         purpose: Option<&Purpose>,
-        dataset: &DatasetName,
+        table: &TableName,
+        report: &QueryReport,
     ) -> Result<Option<Target>, FederationError> {
         let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
-        let scope = self.0.parts.sharing.local_scope(requester, &purpose, dataset).await;
-        let scope = scope.map_err(|refusal| self.refused_locally(refusal))?;
-        Ok(scope.and_then(|scope| target_of(&scope, dataset, Access::Own, purpose)))
+        let sharing = &self.0.parts.sharing;
+        let collection = table.collection_name();
+        let scope = sharing.local_scope(requester, &purpose, &collection).await;
+        let scope = scope.map_err(|refusal| {
+            report.refused(subject(&collection, &purpose), refusal.clone());
+            self.refused_locally(refusal)
+        })?;
+        Ok(scope.and_then(|scope| target_of(&scope, &table.dataset, Access::Own, purpose)))
     }
+}
+
+/// The datasets of the same collection at `institution` that the query names beside `table`: one grant for all of them permits that its
+/// holder joins them.
+fn beside(tables: &BTreeSet<TableName>, table: &TableName, institution: &InstitutionId) -> Vec<DatasetRef> {
+    let dataset = table.at(institution.clone());
+    let of_institution = |other: &&TableName| other.institution.as_ref().is_none_or(|at| at == institution);
+    let named = tables.iter().filter(of_institution);
+    let others = named.map(|other| other.at(institution.clone()));
+    others
+        .filter(|other| other.collection() == dataset.collection() && *other != dataset)
+        .collect()
 }
 
 /// Leaves a member out that cannot take part because of this error.

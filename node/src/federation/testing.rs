@@ -1,10 +1,12 @@
 //! Institutions for tests: they answer each query by computing it over their rows, or return a prepared answer.
 
+mod holder;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use concordat_engine::{Casts, ShownColumn, executable, home_state, meaning, shown_schema};
+use concordat_engine::{Casts, ShownColumn, TextParser, executable, home_state, meaning, shown_schema};
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::schema::ColumnKind;
 use concordat_protocol::scope::{Columns, Purpose, Tier, Transform};
@@ -69,6 +71,15 @@ impl Dataset {
             tier: self.tier,
             purpose: Purpose::HealthResearch,
             columns: Columns::new(columns).unwrap(),
+            rules: None,
+        }
+    }
+
+    /// The columns as a query that is counted is planned on them.
+    fn stored_columns(&self) -> MemberColumns {
+        MemberColumns {
+            schema: self.stored(),
+            ..self.columns()
         }
     }
 
@@ -137,6 +148,10 @@ pub(super) struct Institutions {
     lost: BTreeSet<&'static str>,
     memory: usize,
     received: Mutex<Vec<String>>,
+    /// The edges that an institution declares; others declare each whole number up to 120.
+    edges: BTreeMap<&'static str, Vec<i64>>,
+    /// The values that an institution lists of its texts; others list all that any has.
+    lists: BTreeMap<&'static str, Vec<&'static str>>,
 }
 
 impl Institutions {
@@ -157,6 +172,18 @@ impl Institutions {
     /// The member with the dataset `name` states its columns, and is lost when it is queried.
     pub(super) fn lost(mut self, name: &'static str) -> Self {
         self.lost.insert(name);
+        self
+    }
+
+    /// This institution declares these edges.
+    pub(super) fn declaring(mut self, institution: &'static str, edges: Vec<i64>) -> Self {
+        self.edges.insert(institution, edges);
+        self
+    }
+
+    /// This institution lists these values of its texts.
+    pub(super) fn listing(mut self, institution: &'static str, values: Vec<&'static str>) -> Self {
+        self.lists.insert(institution, values);
         self
     }
 
@@ -182,7 +209,9 @@ impl Institutions {
         for name in &parsed.tables {
             let of_table = |dataset: &&Dataset| {
                 let target = dataset.target();
+                let collection = name.collection_name();
                 target.dataset.dataset == name.dataset
+                    && target.dataset.collection.as_str() == collection.as_str()
                     && name
                         .institution
                         .as_ref()
@@ -197,10 +226,17 @@ impl Institutions {
                 let dataset = dataset.target().dataset;
                 report.leave_out(&dataset, Remark::missing_member(&dataset, "it cannot be reached"));
             }
-            let mut members: Vec<_> = present
-                .into_iter()
-                .map(|dataset| (dataset.target(), dataset.columns()))
-                .collect();
+            let is_counted = present.iter().any(|dataset| dataset.tier < Tier::Records);
+            let mut members: Vec<_> = Vec::new();
+            for dataset in present {
+                let target = dataset.target();
+                if is_counted {
+                    tables.declare(&target, Arc::new(self.declared(&target)));
+                    members.push((target, dataset.stored_columns()));
+                } else {
+                    members.push((target, dataset.columns()));
+                }
+            }
             let table = match name.institution {
                 Some(_) => {
                     let (target, columns) = members.pop().unwrap();
@@ -290,6 +326,7 @@ impl QuerySource for Institutions {
         }
         let rows = match self.prepared.get(name.as_str()) {
             Some(rows) => rows.clone(),
+            None if holder::is_counted(target) => self.counted(target, &query.sql).await,
             None => self.computed(target, &query.sql).await,
         };
         let columns = rows.columns().iter().zip(query.schema.fields());
@@ -317,7 +354,8 @@ impl Institutions {
         context
             .register_table(target.dataset.dataset.as_str(), Arc::new(table))
             .unwrap();
-        let statement = concordat_engine::parse(sql, 64).unwrap().pop().unwrap();
+        let statements = TextParser::in_tests(|parser| parser.parse(sql, 64)).unwrap();
+        let statement = statements.unwrap().pop().unwrap();
         let state = context.state();
         let plan = meaning(&state, statement, &target.dataset).await.unwrap();
         let plan = executable(&state, plan, Casts::Strict, &target.dataset).unwrap();

@@ -211,6 +211,14 @@ impl Actor {
         }
     }
 
+    /// Checks that one of the person's roles permits one of two actions, as for [`Self::require`].
+    ///
+    /// # Errors
+    /// As for [`Self::require`]; [`IamError::NotPermitted`] names the roles that permit `one`.
+    pub fn require_either(&self, one: Action, other: Action) -> Result<(), IamError> {
+        self.require(if self.may(other) { other } else { one })
+    }
+
     /// The assertion about this person that accompanies one query to one provider. It states what is the case now.
     ///
     /// # Errors

@@ -32,6 +32,14 @@ pub enum IamError {
     /// The maximum number of passwords is being checked, and as many wait as may.
     #[error("too many passwords are being checked; try again in a few seconds")]
     TooManyLogins,
+    /// The password is right, and there were too many logins.
+    #[error("there were too many logins as `{name}`; use a session that is open, or log in after {until}")]
+    LoggedInTooOften {
+        /// The account.
+        name: String,
+        /// When the next login is accepted.
+        until: Timestamp,
+    },
     /// The password is right and the account is disabled.
     #[error("the account `{name}` is disabled; an administrator can enable it")]
     Disabled {
@@ -197,6 +205,7 @@ impl Explain for IamError {
         match self {
             Self::WrongLogin
             | Self::LockedOut { .. }
+            | Self::LoggedInTooOften { .. }
             | Self::Disabled { .. }
             | Self::OneTimeUsed { .. }
             | Self::PasswordNeeded

@@ -23,15 +23,18 @@ use super::{
     account::Account,
     actor::Proven,
     locked::lock,
+    login_limit::LoginLimit,
     standing::{SessionEnd, Standing},
 };
+use crate::clock::Clock;
 
 /// A session ends after this long without use: 15 minutes.
 pub(crate) const IDLE_MS: i64 = 15 * 60 * 1000;
 /// A session ends this long after the login even if it is in use: 8 hours, a working day.
 pub(crate) const ABSOLUTE_MS: i64 = 8 * 60 * 60 * 1000;
-/// Most sessions of one node; beyond this, the least recently used session ends.
-const MAX_SESSIONS: usize = 4096;
+/// Most sessions of one account; beyond this, its least recently used one ends, and none of another account. More than a person has open at the
+/// same time.
+const MAX_SESSIONS: usize = 32;
 /// Domain of the hash by which a token is identified.
 const TOKEN_HASH: &str = "concordat/session-token/1";
 
@@ -119,7 +122,9 @@ impl Login {
 pub struct Sessions {
     accounts: Accounts,
     failures: FailedLogins,
+    limit: LoginLimit,
     open: Arc<Mutex<HashMap<Digest32, Session>>>,
+    clock: Option<Clock>,
 }
 
 impl Sessions {
@@ -128,8 +133,17 @@ impl Sessions {
         Self {
             accounts,
             failures: FailedLogins::default(),
+            limit: LoginLimit::default(),
             open: Arc::default(),
+            clock: None,
         }
+    }
+
+    /// The same, whose sessions also end by `clock` while something goes on in them that began earlier.
+    #[must_use]
+    pub fn ending_by(self, clock: Clock) -> Self {
+        let clock = Some(clock);
+        Self { clock, ..self }
     }
 
     /// The failed logins of the last minute.
@@ -142,21 +156,45 @@ impl Sessions {
     /// # Errors
     /// [`IamError::WrongLogin`], [`IamError::LockedOut`] or [`IamError::Disabled`].
     pub fn login(&self, name: &str, password: &Secret, now: Timestamp) -> Result<Login, IamError> {
-        self.open_for(name, password, None, now)
+        let found = self.accounts.authenticate(name, password, None, now)?;
+        self.open_for(found, None, now)
     }
 
     /// As [`Self::login`], for a login through the socket: the session is valid only for the operating system account `uid`.
     ///
     /// # Errors
-    /// As for [`Self::login`].
+    /// As for [`Self::login`]; [`IamError::LoggedInTooOften`].
     pub fn login_at(&self, name: &str, password: &Secret, uid: u32, now: Timestamp) -> Result<Login, IamError> {
-        self.open_for(name, password, Some(uid), now)
+        let (id, found) = self.accounts.authenticate(name, password, Some(uid), now)?;
+        self.limit.count(&id, now)?;
+        self.open_for((id, found), Some(uid), now)
     }
 
-    fn open_for(&self, name: &str, password: &Secret, account: Option<u32>, now: Timestamp) -> Result<Login, IamError> {
-        let (id, found) = self.accounts.authenticate(name, password, account, now)?;
+    /// Counts a change of the own password as a login, before it is entered; its session follows ([`Self::login_changed`]).
+    ///
+    /// # Errors
+    /// [`IamError::LoggedInTooOften`].
+    pub fn count_change(&self, person: &Actor, now: Timestamp) -> Result<(), IamError> {
+        self.limit.count(person.id(), now)
+    }
+
+    /// As [`Self::login_at`], after a change of the own password, which was counted.
+    ///
+    /// # Errors
+    /// As for [`Self::login`].
+    pub fn login_changed(&self, name: &str, password: &Secret, uid: u32, now: Timestamp) -> Result<Login, IamError> {
+        let found = self.accounts.authenticate(name, password, Some(uid), now)?;
+        self.open_for(found, Some(uid), now)
+    }
+
+    fn open_for(
+        &self,
+        (id, found): (ActorId, Account),
+        account: Option<u32>,
+        now: Timestamp,
+    ) -> Result<Login, IamError> {
         if found.one_time.is_some() {
-            self.accounts.spend_one_time(name, found.epoch)?;
+            self.accounts.spend_one_time(id.name(), found.epoch)?;
         }
         let token = SessionToken::random()?;
         let factors = BTreeSet::from([Factor::Password]);
@@ -173,8 +211,12 @@ impl Sessions {
         };
         let actor = self.prove(&session, found, token.hash());
         let mut open = lock(&self.open);
-        evict(&mut open, now);
+        let evicted = evict(&mut open, &session.id, now);
         open.insert(token.hash(), session);
+        drop(open);
+        if evicted {
+            self.accounts.announce_change();
+        }
         Ok(Login {
             token,
             actor,
@@ -279,20 +321,24 @@ impl Sessions {
                 epoch: session.epoch,
                 until: session.began.plus_millis(ABSOLUTE_MS),
                 end: session.end.clone(),
+                clock: self.clock.clone(),
             },
         })
     }
 }
 
-fn evict(open: &mut HashMap<Digest32, Session>, now: Timestamp) {
+/// Removes the sessions that are over, and one of the account `id` if it has as many as it may have. Returns whether that one ended.
+fn evict(open: &mut HashMap<Digest32, Session>, id: &ActorId, now: Timestamp) -> bool {
     open.retain(|_, session| session.alive(now));
-    if open.len() >= MAX_SESSIONS
-        && let Some(oldest) = open
-            .iter()
-            .min_by_key(|(_, session)| session.used)
-            .map(|(hash, _)| *hash)
-        && let Some(evicted) = open.remove(&oldest)
-    {
+    let of_account = open.iter().filter(|(_, session)| session.id == *id);
+    let own: Vec<(Timestamp, Digest32)> = of_account.map(|(hash, session)| (session.used, *hash)).collect();
+    if own.len() < MAX_SESSIONS {
+        return false;
+    }
+    let oldest = own.into_iter().min_by_key(|(used, _)| *used);
+    let evicted = oldest.and_then(|(_, hash)| open.remove(&hash));
+    if let Some(evicted) = &evicted {
         evicted.end.set();
     }
+    evicted.is_some()
 }

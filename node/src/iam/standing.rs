@@ -11,6 +11,7 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Authority, AuthorityError};
 
 use super::{Accounts, IamError};
+use crate::clock::Clock;
 
 /// A session and the account behind it, as they were at the login.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Standing {
     /// When the session ends, however much it is used.
     pub(super) until: Timestamp,
     pub(super) end: SessionEnd,
+    /// What it is checked at: work that takes hours states when it began.
+    pub(super) clock: Option<Clock>,
 }
 
 impl Standing {
@@ -40,6 +43,7 @@ impl Standing {
 
 impl Authority for Standing {
     fn check(&self, now: Timestamp) -> Result<(), AuthorityError> {
+        let now = self.clock.as_ref().map_or(now, |clock| clock.now().max(now));
         if now >= self.until {
             return Err(AuthorityError::Ended);
         }

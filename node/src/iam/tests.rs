@@ -14,10 +14,12 @@ use concordat_protocol::{
     text::Text,
     time::Timestamp,
 };
+use concordat_storage::ledger::AuthorityError;
 use concordat_storage::meta::SealedDb;
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock::Clock;
 
 const GOOD: &str = "correct horse battery";
 const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -213,6 +215,22 @@ fn session_ends_immediately_when_the_account_changes() {
             Err(error) => assert!(matches!(error, IamError::Disabled { .. }) && number == 3, "{error}"),
         }
     }
+}
+
+/// An import that reads for hours states the time at which it began.
+#[test]
+fn work_ends_with_the_time_of_its_session() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
+    let clock = Clock::still(NOON);
+    let sessions = sessions.ending_by(clock.clone());
+    let eva = sessions.login("eva", &secret(GOOD), NOON).unwrap().actor;
+    let by = eva.attribution();
+    by.check(NOON).unwrap();
+    clock.shift(ABSOLUTE_MS - 1);
+    by.check(NOON).unwrap();
+    clock.shift(1);
+    assert!(matches!(by.check(NOON), Err(AuthorityError::Ended)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use concordat_protocol::audit::{EntryBody, LedgerHead, LedgerProof, MAX_HEADS};
 use concordat_protocol::ids::{Digest32, NodeId};
 use concordat_protocol::signed::Signed;
+use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
 use tokio::sync::watch;
 
@@ -123,6 +124,14 @@ impl LedgerHeads {
         self.state().own.conflict.clone()
     }
 
+    /// When the last entry before this start was made. What a later copy of this node has answered since then is not known here.
+    fn last_before_start(&self) -> Result<Timestamp, LedgerHeadsError> {
+        let inner = &self.0;
+        let opened = inner.ledger.opened();
+        let last = inner.ledger.range_for_start(opened.saturating_sub(1), opened)?;
+        Ok(last.last().map_or(inner.began, |stored| stored.entry.at))
+    }
+
     /// Watches whether this node is an older copy of itself.
     pub fn watch_older(&self) -> watch::Receiver<bool> {
         self.0.older.subscribe()
@@ -150,7 +159,7 @@ impl LedgerHeads {
             let (signed, _) = of_both()
                 .find(|(digest, _)| names(&shown, *digest))
                 .ok_or(LedgerHeadsError::NothingToAcknowledge)?;
-            inner.restorations.add()?;
+            inner.restorations.add_older(heads.last_before_start()?)?;
             let known = of_both().map(|(_, generation)| generation).max().unwrap_or(0);
             let generation = own.generation.max(known).saturating_add(1);
             let entry = EntryBody::OwnLedgerAcknowledged { signed, generation };

@@ -1,6 +1,7 @@
 //! Erasing a dataset, here and in the backup repositories.
 
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 use concordat_documents::problem::Problem;
 use concordat_protocol::audit::EntryBody;
@@ -20,6 +21,19 @@ pub(super) fn erase(
     reason: Reason,
     by: &Attribution,
 ) -> Result<(ErasureStatement, Vec<PathBuf>), Problem> {
+    let statement = erase_here(parts, dataset, reason, by)?;
+    let out_of_reach = erase_in_repositories(parts, std::slice::from_ref(&statement))?;
+    Ok((statement, out_of_reach))
+}
+
+/// An erasure of the same dataset at the same time finds it erased.
+fn erase_here(
+    parts: &LifecycleParts,
+    dataset: &DatasetName,
+    reason: Reason,
+    by: &Attribution,
+) -> Result<ErasureStatement, Problem> {
+    let _erasing = parts.erasing.lock().unwrap_or_else(PoisonError::into_inner);
     let order = ErasureOrder {
         institution: parts.identity.institution.clone(),
         by: by.actor().cloned(),
@@ -40,6 +54,5 @@ pub(super) fn erase(
     let erased = catalog.erasures().erase(&statement);
     parts.epoch.raise();
     erased?;
-    let out_of_reach = erase_in_repositories(parts, std::slice::from_ref(&statement))?;
-    Ok((statement, out_of_reach))
+    Ok(statement)
 }

@@ -1,6 +1,6 @@
 //! The parts of the node that its lifecycle of keys and datasets works on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use concordat_documents::problem::Problem;
 use concordat_protocol::audit::EntryBody;
@@ -24,6 +24,8 @@ pub struct LifecycleParts {
     pub clock: Clock,
     /// Raised when a dataset is erased.
     pub epoch: Epoch,
+    /// Locked while a dataset is erased, so that one erasure has one statement and one entry.
+    pub erasing: Mutex<()>,
 }
 
 impl LifecycleParts {

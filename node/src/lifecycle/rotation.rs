@@ -15,11 +15,9 @@ use crate::changes::Subject;
 /// Rotates the master key.
 pub(super) fn rotate_master(parts: &LifecycleParts, by: &Attribution) -> Result<(), Problem> {
     let keys = parts.storage.catalog().keys();
-    let entry = rotated("master key");
-    let was_rotating = keys.is_rotating_master();
-    let open = parts
-        .changes
-        .begin(Subject::MasterKey, entry, (by, parts.clock.now()))?;
+    let plan = || Ok::<_, Problem>((rotated("master key"), keys.is_rotating_master()));
+    let by = (by, parts.clock.now());
+    let (open, was_rotating) = parts.changes.begin(Subject::MasterKey, by, plan)?;
     let done = keys.rotate_master();
     // One that has begun is finished by the next start at the latest: the new key is in use.
     let has_begun = !was_rotating && keys.is_rotating_master();
@@ -36,12 +34,10 @@ pub(super) fn rotate_segment(parts: &LifecycleParts, segment: &SegmentName, by: 
     }
     let entry = rotated(&format!("key of segment {segment}"));
     let rotate = || Ok::<_, Problem>(keys.rotate_segment(segment)?);
-    parts.changes.make(
-        Subject::Segment(segment.to_string()),
-        entry,
-        (by, parts.clock.now()),
-        rotate,
-    )
+    let subject = Subject::Segment(segment.to_string());
+    parts
+        .changes
+        .make(subject, (by, parts.clock.now()), || Ok::<_, Problem>((entry, rotate)))
 }
 
 /// Gives a dataset a new key.
@@ -52,15 +48,13 @@ pub(super) fn rotate_dataset(
     by: &Attribution,
 ) -> Result<KeyId, Problem> {
     let keys = parts.storage.catalog().keys();
-    drop(keys.check_rotation(dataset)?);
-    let entry = rotated(&format!("key of dataset {dataset}"));
     let rotate = || Ok::<_, Problem>(keys.rotate_dataset(dataset, reencrypt)?);
-    parts.changes.make(
-        Subject::Dataset(dataset.to_string()),
-        entry,
-        (by, parts.clock.now()),
-        rotate,
-    )
+    let plan = || {
+        drop(keys.check_rotation(dataset)?);
+        Ok::<_, Problem>((rotated(&format!("key of dataset {dataset}")), rotate))
+    };
+    let subject = Subject::Dataset(dataset.to_string());
+    parts.changes.make(subject, (by, parts.clock.now()), plan)
 }
 
 fn rotated(key: &str) -> EntryBody {

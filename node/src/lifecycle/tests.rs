@@ -43,6 +43,30 @@ async fn retention_and_each_removal_are_entered_for_the_person() {
     assert_eq!(entered, [rule(1), trimmed(2), rule(1), trimmed(3), rule(0)]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn erasures_of_one_dataset_at_once_are_one() {
+    let fixture = Fixture::new();
+    let lifecycle = fixture.open().await.unwrap();
+    fixture.import(ImportMode::Create).await;
+    let before = fixture.ledger.size();
+    let erasures = (0..8).map(|_| {
+        let lifecycle = lifecycle.clone();
+        let by = Attribution::vouch(Cause::Person {
+            actor: "eva@budapest".parse().unwrap(),
+        });
+        tokio::task::spawn_blocking(move || lifecycle.erase(&heart(), Reason::sanitized("test"), &by).map(drop))
+    });
+    let done: Vec<_> = futures::future::join_all(erasures).await;
+    let (made, refused): (Vec<_>, Vec<_>) = done.into_iter().map(|done| done.unwrap()).partition(Result::is_ok);
+    assert_eq!(made.len(), 1);
+    assert!(
+        refused
+            .iter()
+            .all(|refused| refused.as_ref().unwrap_err().code == ErrorKind::NotFound)
+    );
+    assert_eq!(fixture.ledger.size(), before + 1);
+}
+
 #[tokio::test]
 async fn backup_target_that_is_refused_is_not_recorded() {
     let fixture = Fixture::new();

@@ -14,6 +14,8 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use serde::{Deserialize, Serialize};
 
+use super::new_records::NewRecords;
+
 /// How many new records of one node are accepted within [`WINDOW_MS`]: a restart makes one.
 const MAX_NEW: u32 = 8;
 /// The time for which new records are counted: a minute, in milliseconds.
@@ -68,23 +70,10 @@ pub(super) struct AddressBook {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     nodes: BTreeMap<NodeId, NodeAddresses>,
-    /// When the present window of each node began, and how many new records were accepted in it.
-    recent: BTreeMap<NodeId, (Timestamp, u32)>,
-}
-
-impl State {
-    /// Whether one more record of `node` may be accepted.
-    fn admits(&mut self, node: NodeId, now: Timestamp) -> bool {
-        let (began, count) = self.recent.entry(node).or_insert((now, 0));
-        if now.since(*began).unsigned_abs() >= WINDOW_MS.unsigned_abs() {
-            (*began, *count) = (now, 0);
-        }
-        *count = count.saturating_add(1);
-        *count <= MAX_NEW
-    }
+    recent: NewRecords,
 }
 
 impl AddressBook {
@@ -98,7 +87,7 @@ impl AddressBook {
         let nodes = tree.iter()?.filter_map(by_node).collect();
         let state = State {
             nodes,
-            ..State::default()
+            recent: NewRecords::new(MAX_NEW, WINDOW_MS),
         };
         Ok(Self {
             tree,
@@ -132,7 +121,7 @@ impl AddressBook {
         {
             return Ok(Received::Known);
         }
-        if !state.admits(record.node, now) {
+        if !state.recent.admit(record.node, now) {
             return Ok(Received::TooMany);
         }
         known.record = Some(StoredRecord {

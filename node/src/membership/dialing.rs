@@ -73,10 +73,11 @@ impl Membership {
             let changes = &inner.changes;
             let now = inner.clock.now();
             let subject = Subject::AllowedHosts(institution.to_string());
-            changes.make(subject, entry, (&by, now), || {
+            let add = || {
                 inner.allowed_hosts.add(&institution, &allowed)?;
                 Ok::<_, MembershipError>(inner.allowed_hosts.all()?)
-            })
+            };
+            changes.make(subject, (&by, now), || Ok::<_, MembershipError>((entry, add)))
         });
         self.0.network.dialing().allow_only(all.await??);
         Ok(())

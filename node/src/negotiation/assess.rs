@@ -3,7 +3,7 @@
 use concordat_protocol::grant::Party;
 use concordat_protocol::ids::{CollectionRef, Digest32, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{Body, RuleName};
-use concordat_protocol::scope::{Difference, Scope};
+use concordat_protocol::scope::{Difference, Limits, Scope};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages;
@@ -112,11 +112,16 @@ impl Negotiations {
             })?;
         let scope = restriction.within(&offer.scope, applicant.consumer, &facts)?;
         let again = self.assess(&scope, applicant, now).await?;
-        if again.scope == scope {
+        let scope = with_figures_of(&again.scope, scope);
+        let protection = scope.protection.name();
+        let is_protected = restriction.protection.is_none_or(|wanted| wanted == protection);
+        if again.scope == scope && is_protected {
+            let mut narrowings = offer.narrowings;
+            narrowings.extend(again.narrowings);
             return Ok(Assessed {
                 scope,
+                narrowings,
                 by_steward: true,
-                ..offer
             });
         }
         Err(again.into_exceeded())
@@ -194,6 +199,21 @@ impl Negotiations {
 
     async fn facts(&self, collection: &CollectionRef) -> Result<Option<CollectionFacts>, NegotiationError> {
         collection_facts(&self.0.storage, collection).await
+    }
+}
+
+/// The scope with the protection and the limits of figures that the policy offers: a request for records that is offered below `records`
+/// has none yet.
+fn with_figures_of(offered: &Scope, scope: Scope) -> Scope {
+    let limits = Limits {
+        max_cells: offered.limits.max_cells,
+        distinctions: offered.limits.distinctions,
+        ..scope.limits
+    };
+    Scope {
+        protection: offered.protection,
+        limits,
+        ..scope
     }
 }
 

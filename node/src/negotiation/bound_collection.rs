@@ -2,11 +2,11 @@
 //! it.
 
 use concordat_policy::CollectionFacts;
-use concordat_protocol::ids::{CollectionRef, CreationId, DatasetName};
+use concordat_protocol::ids::{CollectionRef, CreationId};
 use concordat_storage::{catalog::CatalogError, data_dir::Storage};
 
 use super::NegotiationError;
-use crate::policies::catalog_facts;
+use crate::policies::facts_of_collection;
 
 /// The collection of this node that an agreement is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +32,9 @@ impl BoundCollection {
     ) -> Result<Option<(Self, CollectionFacts)>, NegotiationError> {
         let catalog = storage.catalog().clone();
         let collection = collection.clone();
-        let name = DatasetName::from(&collection.collection);
-        let read = move || match catalog.open_version(&name, None) {
-            Ok(version) => {
-                let record = catalog.datasets().show(&name)?;
-                let facts = catalog_facts(&collection.institution, &record, version.manifest());
+        let read = move || match catalog.current(&collection.collection) {
+            Ok((record, manifest)) => {
+                let facts = facts_of_collection(&collection.institution, &record, &manifest);
                 Ok(Some((Self::new(collection, record.created), facts)))
             }
             Err(CatalogError::NotFound { .. }) => Ok(None),
@@ -65,9 +63,9 @@ impl BoundCollection {
     /// [`NegotiationError::Catalog`] when the catalog cannot be read.
     pub(super) async fn exists(&self, storage: &Storage) -> Result<bool, NegotiationError> {
         let catalog = storage.catalog().clone();
-        let name = DatasetName::from(&self.collection.collection);
+        let name = self.collection.collection.clone();
         let created = self.created;
-        let read = move || match catalog.datasets().show(&name) {
+        let read = move || match catalog.datasets().collection(&name) {
             Ok(record) => Ok(record.created == created),
             Err(CatalogError::NotFound { .. }) => Ok(false),
             Err(other) => Err(other),

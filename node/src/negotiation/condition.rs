@@ -1,40 +1,39 @@
-//! Parses a condition on rows, written as SQL, into constraints on single columns.
+//! A condition on rows, written as SQL, becomes constraints on single columns.
+//!
+//! 1. The text is read as comparisons ([`text`]), by a parser in an engine process.
+//! 2. The comparisons that arrive in the node are checked ([`comparison`]).
+//! 3. Their columns are found in a catalog, and their constants are read as values of these columns ([`conditions`]).
 //!
 //! `age >= 40 AND sex = 1 AND chol BETWEEN 200 AND 300 AND thal IN (3, 6)`. Anything that is not a conjunction of
 //! comparisons of one column with constants cannot be compared with what a policy allows, and is refused.
 //!
+//! Over several datasets a column is named with its dataset (`person.year_of_birth >= 1950`) unless only one of them has it. A comparison
+//! is about the rows of its dataset, and no other.
+//!
 //! Names and comparisons mean what they mean in a query: a name matches without regard to case where one column only can be meant, and a
 //! text that the condition writes is read as what it is compared with, completely or not at all. No number is compared as text.
 
+mod comparison;
 mod constant;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use concordat_protocol::ids::ColumnName;
+use concordat_protocol::ids::{ColumnName, DatasetName};
 use concordat_protocol::scope::{Bound, Constraint, InvalidScope, Rows, Value, Values};
 use concordat_protocol::wire::messages::CatalogColumn;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
+use comparison::{ColumnText, Comparison, Name, Operator, Test};
 use constant::{Constant, Kind};
 
-/// Longest condition, in bytes.
-const MAX_CONDITION: usize = 16 * 1024;
+pub(crate) use comparison::RowCondition;
+
 /// Most characters of a name or a number that a message repeats.
 const MAX_SHOWN: usize = 64;
 
 /// Why a condition is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
-    /// It is not an SQL condition.
-    #[error("the row condition cannot be read; write for example `age >= 40 AND sex = 1`")]
-    Unreadable,
-    /// It is more than a conjunction of comparisons.
-    #[error(
-        "the row condition may only join comparisons of one column with constants by `AND` (`=`, `<`, `<=`, `>`, `>=`, `IN`, `BETWEEN`, `IS NULL`, `IS NOT NULL`)"
-    )]
-    TooGeneral,
     /// An unknown column.
     #[error("there is no column `{name}`{}", suggested(alike))]
     NoColumn {
@@ -42,6 +41,24 @@ pub enum ConditionError {
         name: String,
         /// The columns whose names differ from it in case only.
         alike: Vec<ColumnName>,
+    },
+    /// An unknown dataset.
+    #[error("the row condition names `{name}`, which is not among the datasets that it is about")]
+    NoDataset {
+        /// The name as in the condition.
+        name: String,
+    },
+    /// A column that several datasets have.
+    #[error(
+        "`{name}` is a column of {}; name one of them, as in `{}.{name}`",
+        listed(datasets),
+        first(datasets)
+    )]
+    Ambiguous {
+        /// The name as in the condition.
+        name: String,
+        /// The datasets that have it.
+        datasets: Vec<DatasetName>,
     },
     /// A constant that is not comparable with the column.
     #[error("`{column}` is {kind}, and {constant}")]
@@ -78,95 +95,73 @@ fn suggested(alike: &[ColumnName]) -> String {
     }
 }
 
-/// Parses `text` as a condition on `columns`.
-pub(super) fn parse(text: &str, columns: &[CatalogColumn]) -> Result<Rows, ConditionError> {
-    if text.len() > MAX_CONDITION {
-        return Err(ConditionError::TooGeneral);
-    }
-    let mut parser = Parser::new(&GenericDialect {})
-        .try_with_sql(text)
-        .map_err(|_| ConditionError::Unreadable)?;
-    let expr = parser.parse_expr().map_err(|_| ConditionError::Unreadable)?;
-    if parser.peek_token().token != datafusion::sql::sqlparser::tokenizer::Token::EOF {
-        return Err(ConditionError::Unreadable);
-    }
-    let mut constraints = BTreeMap::new();
-    conjuncts(&expr, columns, &mut constraints)?;
-    Ok(Rows::new(constraints)?)
+fn listed(datasets: &[DatasetName]) -> String {
+    let names: Vec<String> = datasets.iter().map(|name| format!("`{name}`")).collect();
+    names.join(" and ")
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "every other expression has to be a comparison"
-)]
-fn conjuncts(
-    expr: &Expr,
-    columns: &[CatalogColumn],
-    all: &mut BTreeMap<ColumnName, Constraint>,
-) -> Result<(), ConditionError> {
-    match expr {
-        Expr::Nested(inner) => conjuncts(inner, columns, all),
-        Expr::BinaryOp {
-            left,
-            op: BinaryOperator::And,
-            right,
-        } => {
-            conjuncts(left, columns, all)?;
-            conjuncts(right, columns, all)
-        }
-        other => {
-            let (column, constraint) = comparison(other, columns)?;
-            let met = match all.get(&column) {
-                Some(earlier) => {
-                    let both = earlier.meet(&constraint);
-                    both.ok_or_else(|| ConditionError::Contradictory(column.clone()))?
-                }
-                None => constraint,
-            };
-            all.insert(column, met);
-            Ok(())
-        }
-    }
+fn first(datasets: &[DatasetName]) -> &str {
+    datasets.first().map_or("", DatasetName::as_str)
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "an expression that is not listed is refused"
-)]
-fn comparison(expr: &Expr, columns: &[CatalogColumn]) -> Result<(ColumnName, Constraint), ConditionError> {
-    match expr {
-        Expr::BinaryOp { left, op, right } => {
-            let column = known(left, columns)?;
-            let value = constant(right, column)?;
-            constrained(column, compared(op, value).ok_or(ConditionError::TooGeneral)?)
-        }
-        Expr::Between {
-            expr,
-            negated: false,
-            low,
-            high,
-        } => {
-            let column = known(expr, columns)?;
-            let end = |side: &Expr| constant(side, column).map(|value| Some(Bound { value, inclusive: true }));
+/// A dataset with the columns that a condition may name.
+pub(super) type ListedDataset<'a> = (&'a DatasetName, &'a [CatalogColumn]);
+
+/// The rows of each dataset that a condition is about.
+pub(super) type Conditions = BTreeMap<DatasetName, Rows>;
+
+/// The constraints of the columns of each dataset.
+type Constraints = BTreeMap<DatasetName, BTreeMap<ColumnName, Constraint>>;
+
+/// The rows of `datasets` that meet `condition`. A dataset that is absent in the result has no condition.
+pub(super) fn conditions(
+    condition: &RowCondition,
+    datasets: &[ListedDataset<'_>],
+) -> Result<Conditions, ConditionError> {
+    let mut all = Constraints::new();
+    for comparison in condition.comparisons() {
+        let (dataset, (column, constraint)) = constraint(comparison, datasets)?;
+        let of_dataset = all.entry(dataset).or_default();
+        let met = match of_dataset.get(&column) {
+            Some(earlier) => {
+                let both = earlier.meet(&constraint);
+                both.ok_or_else(|| ConditionError::Contradictory(column.clone()))?
+            }
+            None => constraint,
+        };
+        of_dataset.insert(column, met);
+    }
+    let mut conditions = Conditions::new();
+    for (dataset, constraints) in all {
+        conditions.insert(dataset, Rows::new(constraints)?);
+    }
+    Ok(conditions)
+}
+
+/// The constraint that a comparison is, with the dataset of its column.
+fn constraint(
+    comparison: &Comparison,
+    datasets: &[ListedDataset<'_>],
+) -> Result<(DatasetName, (ColumnName, Constraint)), ConditionError> {
+    let (dataset, column) = known(&comparison.column, datasets)?;
+    let constrained = match &comparison.test {
+        Test::Is(operator, right) => constrained(column, compared(*operator, value(right, column)?))?,
+        Test::Between(low, high) => {
+            let end = |side: &Constant| value(side, column).map(|value| Some(Bound { value, inclusive: true }));
             let (low, high) = (end(low)?, end(high)?);
-            constrained(column, Values::Range { low, high })
+            constrained(column, Values::Range { low, high })?
         }
-        Expr::InList {
-            expr,
-            list,
-            negated: false,
-        } => {
-            let column = known(expr, columns)?;
-            let values: Result<BTreeSet<Value>, _> = list.iter().map(|item| constant(item, column)).collect();
-            constrained(column, Values::Set(values?))
+        Test::In(list) => {
+            let values: Result<BTreeSet<Value>, _> = list.iter().map(|item| value(item, column)).collect();
+            constrained(column, Values::Set(values?))?
         }
-        Expr::IsNull(expr) => {
+        Test::Missing => {
             let missing = Constraint::new(Values::Set(BTreeSet::new()), true)?;
-            Ok((known(expr, columns)?.name.clone(), missing))
+            (column.name.clone(), missing)
         }
-        Expr::IsNotNull(expr) => constrained(known(expr, columns)?, Values::Any),
-        _ => Err(ConditionError::TooGeneral),
-    }
+        Test::Present => constrained(column, Values::Any)?,
+    };
+    Ok((dataset.clone(), constrained))
 }
 
 /// The constraint of a column to values.
@@ -180,64 +175,98 @@ fn constrained(column: &CatalogColumn, values: Values) -> Result<(ColumnName, Co
     }
 }
 
-fn compared(op: &BinaryOperator, value: Value) -> Option<Values> {
-    let bound = |inclusive| {
-        Some(Bound {
-            value: value.clone(),
-            inclusive,
-        })
-    };
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "an operator that is not listed is refused"
-    )]
-    match op {
-        BinaryOperator::Eq => Some(Values::Set(BTreeSet::from([value]))),
-        BinaryOperator::Lt => Some(Values::Range {
+fn compared(operator: Operator, value: Value) -> Values {
+    let bound = |value, inclusive| Some(Bound { value, inclusive });
+    match operator {
+        Operator::Equal => Values::Set(BTreeSet::from([value])),
+        Operator::Less => Values::Range {
             low: None,
-            high: bound(false),
-        }),
-        BinaryOperator::LtEq => Some(Values::Range {
+            high: bound(value, false),
+        },
+        Operator::LessOrEqual => Values::Range {
             low: None,
-            high: bound(true),
-        }),
-        BinaryOperator::Gt => Some(Values::Range {
-            low: bound(false),
+            high: bound(value, true),
+        },
+        Operator::Greater => Values::Range {
+            low: bound(value, false),
             high: None,
-        }),
-        BinaryOperator::GtEq => Some(Values::Range {
-            low: bound(true),
+        },
+        Operator::GreaterOrEqual => Values::Range {
+            low: bound(value, true),
             high: None,
-        }),
-        _ => None,
+        },
     }
 }
 
-/// The column that an expression names: exactly that one, or the only one whose name differs in case.
-fn known<'a>(expr: &Expr, columns: &'a [CatalogColumn]) -> Result<&'a CatalogColumn, ConditionError> {
-    let Expr::Identifier(name) = expr else {
-        return Err(ConditionError::TooGeneral);
+/// A column with its dataset.
+type NamedColumn<'a> = (&'a DatasetName, &'a CatalogColumn);
+
+/// The column that is written, with its dataset or without.
+fn known<'a>(written: &ColumnText, datasets: &[ListedDataset<'a>]) -> Result<NamedColumn<'a>, ConditionError> {
+    let column = &written.column;
+    let Some(dataset) = &written.dataset else {
+        return of_any(column, datasets);
     };
-    if let Some(column) = columns.iter().find(|column| column.name.as_str() == name.value) {
+    let unquoted = (!dataset.quoted).then(|| dataset.text.to_lowercase());
+    let named = unquoted.as_deref().unwrap_or(&dataset.text);
+    let found = datasets.iter().find(|(name, _)| name.as_str() == named);
+    let (name, columns) = found.ok_or_else(|| ConditionError::NoDataset { name: shown(dataset) })?;
+    match matching(column, columns) {
+        Ok(found) => Ok((*name, found)),
+        Err(alike) => Err(no_column(column, &alike)),
+    }
+}
+
+/// The column of this name, if only one of the datasets has it.
+fn of_any<'a>(name: &Name, datasets: &[ListedDataset<'a>]) -> Result<NamedColumn<'a>, ConditionError> {
+    let mut found = Vec::new();
+    let mut others = Vec::new();
+    for (dataset, columns) in datasets {
+        match matching(name, columns) {
+            Ok(column) => found.push((*dataset, column)),
+            Err(alike) => others.extend(alike),
+        }
+    }
+    match found.as_slice() {
+        [] => Err(no_column(name, &others)),
+        [only] => Ok(*only),
+        several => Err(ConditionError::Ambiguous {
+            name: shown(name),
+            datasets: several.iter().map(|(dataset, _)| (*dataset).clone()).collect(),
+        }),
+    }
+}
+
+/// The column that a name means: exactly that one, or the only one whose name differs in case. Otherwise those whose names differ in case.
+fn matching<'a>(name: &Name, columns: &'a [CatalogColumn]) -> Result<&'a CatalogColumn, Vec<&'a CatalogColumn>> {
+    if let Some(column) = columns.iter().find(|column| column.name.as_str() == name.text) {
         return Ok(column);
     }
-    let lower = name.value.to_lowercase();
+    let lower = name.text.to_lowercase();
     let alike = columns
         .iter()
         .filter(|column| column.name.as_str().to_lowercase() == lower);
     let alike: Vec<&CatalogColumn> = alike.collect();
-    match (name.quote_style, alike.as_slice()) {
-        (None, [only]) => Ok(*only),
-        _ => Err(ConditionError::NoColumn {
-            name: name.value.chars().take(MAX_SHOWN).collect(),
-            alike: alike.iter().map(|column| column.name.clone()).collect(),
-        }),
+    if let (false, [only]) = (name.quoted, alike.as_slice()) {
+        return Ok(*only);
+    }
+    Err(alike)
+}
+
+fn no_column(name: &Name, alike: &[&CatalogColumn]) -> ConditionError {
+    ConditionError::NoColumn {
+        name: shown(name),
+        alike: alike.iter().map(|column| column.name.clone()).collect(),
     }
 }
 
-/// The constant that an expression is, as a value to compare with the column.
-fn constant(expr: &Expr, column: &CatalogColumn) -> Result<Value, ConditionError> {
-    let constant = Constant::of(expr).ok_or(ConditionError::TooGeneral)?;
+/// A name of the condition, as a message repeats it.
+fn shown(name: &Name) -> String {
+    name.text.chars().take(MAX_SHOWN).collect()
+}
+
+/// A constant, as a value to compare with the column.
+fn value(constant: &Constant, column: &CatalogColumn) -> Result<Value, ConditionError> {
     let kind = Kind::of(&column.kind).ok_or_else(|| ConditionError::NotComparable(column.name.clone()))?;
     constant.value(kind).ok_or_else(|| ConditionError::Kind {
         column: column.name.clone(),

@@ -8,12 +8,14 @@ use concordat_protocol::negotiation::{
     Body, ConsumerNegotiation, NegotiationError as ProtocolError, NegotiationMessage, ProviderNegotiation, State,
     StateName, StoredNegotiation, Transcript,
 };
+use concordat_protocol::scope::Scope;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::precedence::{Held, Precedence};
+use super::summary::{ListPosition, NegotiationSummary};
 use crate::restorations::RestorationCount;
 
 /// A negotiation as seen from the side of this node.
@@ -141,6 +143,32 @@ impl Entry {
         })
     }
 
+    /// Where it is in the list of all; `None` without a message.
+    pub(super) fn position(&self) -> Option<ListPosition> {
+        let first = either!(self, n => n.transcript().messages().first())?;
+        Some(ListPosition {
+            started_at: first.message().sent_at,
+            id: self.id(),
+        })
+    }
+
+    /// What a list shows of it; `None` if it does not begin with a request, which was checked when it was stored.
+    pub(super) fn summary(&self) -> Option<NegotiationSummary> {
+        let messages = either!(self, n => n.transcript().messages());
+        let mut bodies = messages.iter().rev().map(|message| &message.message().body);
+        let newest = bodies.find_map(terms_of)?;
+        Some(NegotiationSummary {
+            position: self.position()?,
+            party: self.party(),
+            peer: self.peer().clone(),
+            consumer: messages.first()?.message().from.clone(),
+            state: self.state_name(),
+            collection: newest.collection.clone(),
+            tier: newest.tier,
+            window: newest.window,
+        })
+    }
+
     /// What is shown of it.
     pub(super) fn view(&self) -> NegotiationView {
         let transcript = either!(self, n => n.transcript());
@@ -162,6 +190,18 @@ impl Entry {
             head: transcript.head(),
             stopped: None,
         }
+    }
+}
+
+/// The terms that a message requests or offers.
+fn terms_of(body: &Body) -> Option<&Scope> {
+    match body {
+        Body::Request { scope, .. } | Body::Offer { scope, .. } => Some(scope),
+        Body::Accept
+        | Body::Agreement { .. }
+        | Body::Verification { .. }
+        | Body::Finalized
+        | Body::Terminate { .. } => None,
     }
 }
 

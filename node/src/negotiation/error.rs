@@ -85,6 +85,15 @@ pub enum NegotiationError {
         /// The maximum number of negotiations in 24 hours.
         max: u32,
     },
+    /// The requests of the negotiations that the peer has begun are too long together.
+    #[error(
+        "the requests that you have begun within a day would have more than {mebibytes} MiB, ended ones included; name fewer columns and values, or try \
+         again tomorrow"
+    )]
+    TooMuchBegun {
+        /// The maximum of all requests in 24 hours, in MiB.
+        mebibytes: u64,
+    },
     /// The peer has resumed a grant too often.
     #[error("this grant was resumed {max} times within an hour; send the notice again later")]
     TooManyResumptions {
@@ -224,6 +233,7 @@ impl NegotiationError {
             | Self::WrongState { .. }
             | Self::TooManyOpen { .. }
             | Self::TooManyBegun { .. }
+            | Self::TooMuchBegun { .. }
             | Self::TooManyResumptions { .. }
             | Self::Readmitted { .. }
             | Self::NotCompared { .. }
@@ -259,9 +269,10 @@ impl NegotiationError {
                 code: self.kind().into(),
                 reasons: reasons.clone(),
             },
-            Self::TooManyOpen { .. } | Self::TooManyBegun { .. } | Self::TooManyResumptions { .. } => {
-                Refusal::of_rule(RefusalCode::Busy, self.rule(), self.to_string())
-            }
+            Self::TooManyOpen { .. }
+            | Self::TooManyBegun { .. }
+            | Self::TooMuchBegun { .. }
+            | Self::TooManyResumptions { .. } => Refusal::of_rule(RefusalCode::Busy, self.rule(), self.to_string()),
             // The peer's own bytes are invalid, not those of this node.
             Self::Protocol(ProtocolError::Peer(broken)) => {
                 Refusal::of_rule(RefusalCode::Invalid, self.rule(), broken.to_string())
@@ -321,6 +332,7 @@ impl NegotiationError {
             Self::NoDataset { .. } => Some("dataset-known"),
             Self::TooManyOpen { .. } => Some("open-negotiations"),
             Self::TooManyBegun { .. } => Some("negotiations-a-day"),
+            Self::TooMuchBegun { .. } => Some("negotiation-bytes-a-day"),
             Self::TooManyResumptions { .. } => Some("resumptions-an-hour"),
             Self::UnknownNegotiation { .. }
             | Self::UnknownGrant { .. }
@@ -373,6 +385,7 @@ impl Explain for NegotiationError {
             | Self::NotConsumer
             | Self::TooManyOpen { .. }
             | Self::TooManyBegun { .. }
+            | Self::TooMuchBegun { .. }
             | Self::TooManyResumptions { .. }
             | Self::Readmitted { .. }
             | Self::NotCompared { .. }
@@ -433,7 +446,6 @@ impl From<ChangeEntryError> for NegotiationError {
             ChangeEntryError::State(source) => source.into(),
             ChangeEntryError::Ledger(source) => source.into(),
             ChangeEntryError::Random(source) => source.into(),
-            ChangeEntryError::Stopping(source) => source.into(),
         }
     }
 }

@@ -13,7 +13,7 @@ mod resumable;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use concordat_protocol::grant::{GrantStatus, Notice, Party};
+use concordat_protocol::grant::{Effective, GrantStatus, Notice, Party};
 use concordat_protocol::identity::{PrivateKey, Side};
 use concordat_protocol::ids::{CreationId, GrantId, InstitutionId};
 use concordat_protocol::signed::Signed;
@@ -79,6 +79,11 @@ impl Grants {
     /// The grant `id`, if this node is a party to it.
     pub async fn get(&self, id: &GrantId) -> Option<GrantView> {
         Some(self.live(id)?.view().await)
+    }
+
+    /// The state of grant `id` at `now`, if this node is a party to it. Waits for no guard.
+    pub(crate) fn effective(&self, id: &GrantId, now: Timestamp) -> Option<Effective> {
+        Some(self.live(id)?.effective(now))
     }
 
     /// All grants, oldest first.
@@ -303,14 +308,21 @@ impl Grants {
         Ok(live.delivery().await)
     }
 
-    /// Records that `notice` was acknowledged.
+    /// Records that `notice` was acknowledged. After a power cut it may not be recorded; then the notice is sent again, and acknowledged as one
+    /// that is known.
     pub(super) async fn acknowledged(&self, id: &GrantId, notice: &Signed<Notice>) -> Result<(), NegotiationError> {
         let Some(live) = self.live(id) else { return Ok(()) };
         let mut locked = live.exclusive().await;
         let mut record = locked.record().clone();
         record.pending.retain(|pending| pending != notice);
-        let grants = self.clone();
-        tokio::task::spawn_blocking(move || grants.put(&mut locked, record)).await?
+        let records = self.0.records.clone();
+        let key = id.to_string();
+        let store = move || {
+            let _with_the_next_change = records.apply(&key, &record)?;
+            locked.set(record);
+            Ok(())
+        };
+        tokio::task::spawn_blocking(store).await?
     }
 
     fn live(&self, id: &GrantId) -> Option<Arc<Live>> {

@@ -13,6 +13,7 @@ use super::entry::NegotiationView;
 use super::grants::Grants;
 use super::span;
 use super::store::Store;
+use super::summary::{ListPosition, NegotiationSummary};
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
@@ -123,22 +124,17 @@ impl Negotiations {
         Ok(view)
     }
 
-    /// All negotiations, in the order of their first messages.
-    ///
-    /// # Errors
-    /// [`NegotiationError`] when one cannot be read.
-    pub async fn list(&self) -> Result<Vec<NegotiationView>, NegotiationError> {
-        let mut views = Vec::new();
-        for id in self.0.store.ids() {
-            match self.show(&id).await {
-                Ok(view) => views.push(view),
-                // It is being created, or was just removed.
-                Err(NegotiationError::UnknownNegotiation { .. }) => {}
-                Err(other) => return Err(other),
-            }
-        }
-        views.sort_by_key(|view| (view.started_at, view.id));
-        Ok(views)
+    /// What a list shows of the negotiations after `after`, or of all, in the order of their first messages. Reads no record; it still takes a while if
+    /// there are many.
+    pub fn summaries(&self, after: Option<ListPosition>) -> impl Iterator<Item = NegotiationSummary> {
+        let positions = self.0.store.positions(after).into_iter();
+        // One that was removed meanwhile is left out.
+        positions.filter_map(move |position| self.0.store.summary(&position.id))
+    }
+
+    /// The negotiations whose ids start with `prefix`. Reads no record; it still takes a while if there are many.
+    pub(crate) fn ids_with_prefix(&self, prefix: &str) -> Vec<NegotiationId> {
+        self.0.store.ids_with_prefix(prefix)
     }
 
     /// Waits until the negotiation has ended or `timeout` has passed, and returns its state at that time.

@@ -1,20 +1,23 @@
 //! Narrows the policy's offer by the options of a steward. The policy's offer is the upper bound: an option can only narrow it, and
 //! one that would widen it is refused with what is allowed.
+//!
+//! Options about columns name the dataset (`person.sex`), or the column of this name in each dataset of the offer that shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 
-use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, InstitutionId};
+use concordat_protocol::collection::ColumnRole;
+use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, InstitutionId, SelectedColumn};
 use concordat_protocol::scope::{
-    BandWidth, Columns, Datasets, Disjoint, Generalization, InvalidScope, Part, People, Rows, Scope, Tier, Transform,
-    Window,
+    BandWidth, Columns, DatasetScope, Datasets, Disjoint, Generalization, InvalidScope, Limits, Part, People,
+    Protection, ProtectionName, Rows, Scope, Tier, Transform, Window,
 };
 use concordat_protocol::time::{InvalidTime, Timestamp};
 use concordat_protocol::wire::messages::{CatalogColumn, Reason};
 use serde::Deserialize;
 
-use super::condition::{self, ConditionError};
+use super::condition::{self, ConditionError, Conditions, ListedDataset, RowCondition};
 use concordat_policy::CollectionFacts;
 
 /// The rule named for what the steward narrows.
@@ -26,11 +29,15 @@ pub(super) const BY_STEWARD: &str = "steward-decision";
 pub struct Restriction {
     /// The highest tier.
     pub tier: Option<Tier>,
+    /// How figures are protected at least.
+    pub protection: Option<ProtectionName>,
+    /// The datasets of the collection; no others are offered.
+    pub datasets: Option<BTreeSet<DatasetName>>,
     /// The columns; no others are offered.
-    pub columns: Option<BTreeSet<ColumnName>>,
-    /// A condition on rows, as SQL; it is combined with that of the request.
-    #[serde(rename = "where")]
-    pub condition: Option<String>,
+    pub columns: Option<BTreeSet<SelectedColumn>>,
+    /// A condition on rows, which was read of a text; it is combined with that of the request.
+    #[serde(skip)]
+    pub condition: Option<RowCondition>,
     /// The last day, or the moment of the end.
     pub until: Option<String>,
     /// The people at the consumer who may use it.
@@ -38,7 +45,7 @@ pub struct Restriction {
     /// Limits.
     pub limits: RestrictedLimits,
     /// Transforms of some columns.
-    pub transforms: BTreeMap<ColumnName, TransformName>,
+    pub transforms: BTreeMap<SelectedColumn, TransformName>,
 }
 
 /// Limits that a steward sets for one grant.
@@ -51,6 +58,10 @@ pub struct RestrictedLimits {
     pub queries_per_day: Option<u32>,
     /// Minimum number of subjects behind a released cell.
     pub min_cell: Option<u32>,
+    /// Maximum number of cells of one answer below records.
+    pub max_cells: Option<u32>,
+    /// Maximum number of sets of subjects, none of which follows from others, that answers below records distinguish.
+    pub distinctions: Option<u32>,
 }
 
 /// A transform as people write it: `clear`, `year`, `band:5`, `band:10`, `pseudonym` or `removed`.
@@ -101,7 +112,7 @@ pub enum RestrictionError {
     /// The end is not a date.
     #[error(transparent)]
     Until(#[from] InvalidTime),
-    /// The row condition cannot be read.
+    /// The row condition is not about the columns of the offer.
     #[error(transparent)]
     Condition(#[from] ConditionError),
 }
@@ -135,22 +146,46 @@ impl Restriction {
         facts: &CollectionFacts,
     ) -> Result<Scope, NarrowError> {
         let mut excess = Excess::default();
-        // The options name no dataset, so they are about the only one.
-        let (name, offered) = allowed.datasets.single().ok_or(Disjoint { part: Part::Datasets })?;
-        let columns = self.shown(name, &offered.columns, facts, &mut excess)?;
-        let wanted = Scope {
-            tier: self.tier(allowed, &mut excess),
-            datasets: Datasets::one(name.clone(), columns, self.rows(name, facts)?),
-            people: self.people(allowed, consumer, &mut excess)?,
-            limits: self.limits(allowed, &mut excess),
-            window: self.window(allowed, &mut excess)?,
-            ..allowed.clone()
-        };
+        let offered = self.offered(allowed, &mut excess);
+        let shown = self.shown(&offered, facts, &mut excess)?;
+        let conditions = self.conditions(&offered, facts)?;
+        let tier = self.tier(allowed, &mut excess);
+        let protection = self.protection(allowed, &mut excess);
+        let people = self.people(allowed, consumer, &mut excess)?;
+        let limits = self.limits(allowed, &mut excess);
+        let window = self.window(allowed, &mut excess)?;
         if !excess.0.is_empty() {
             return Err(NarrowError::Exceeds { reasons: excess.0 });
         }
+        let wanted = Scope {
+            tier,
+            protection,
+            datasets: scopes(shown, conditions)?,
+            people,
+            limits,
+            window,
+            ..allowed.clone()
+        };
         // The checks above produce the error messages; `meet` guarantees that the result lies within `allowed`.
-        Ok(allowed.meet(&wanted)?)
+        let met = allowed.meet(&wanted)?;
+        // A dataset would disappear if no row of it met both conditions.
+        let mut names = wanted.datasets.names();
+        match names.all(|name| met.datasets.get(name).is_some()) {
+            true => Ok(met),
+            false => Err(Disjoint { part: Part::Rows }.into()),
+        }
+    }
+
+    /// The datasets that are offered still.
+    fn offered<'a>(&self, allowed: &'a Scope, excess: &mut Excess) -> Vec<OfferedDataset<'a>> {
+        for name in self.datasets.iter().flatten() {
+            let names: Vec<&str> = allowed.datasets.names().map(DatasetName::as_str).collect();
+            let is_known = allowed.datasets.get(name).is_some();
+            excess.unless(is_known, "the dataset", name, names.join(", "));
+        }
+        let is_chosen = |name: &DatasetName| self.datasets.as_ref().is_none_or(|chosen| chosen.contains(name));
+        let offered = allowed.datasets.iter().filter(|(name, _)| is_chosen(name));
+        offered.collect()
     }
 
     fn tier(&self, allowed: &Scope, excess: &mut Excess) -> Tier {
@@ -159,44 +194,78 @@ impl Restriction {
         tier
     }
 
-    fn shown(
-        &self,
-        dataset: &DatasetName,
-        allowed: &Columns,
-        facts: &CollectionFacts,
-        excess: &mut Excess,
-    ) -> Result<Columns, RestrictionError> {
-        for column in self.columns.iter().flatten() {
-            let known = allowed.transform(column);
-            excess.unless(known != Transform::Removed, column, "shown", allowed);
-        }
-        for (column, TransformName(wanted)) in &self.transforms {
-            let known = allowed.transform(column);
-            excess.unless(known.covers(*wanted), column, wanted, known);
-            let can_show = facts.can_show(dataset, column, *wanted);
-            excess.unless(can_show, column, wanted, "nothing of that kind");
-        }
-        let is_selected = |column: &ColumnName| self.columns.as_ref().is_none_or(|columns| columns.contains(column));
-        let selected = allowed.iter().filter(|(column, _)| is_selected(column));
-        let shown = selected.map(|(column, known)| {
-            let wanted = self.transforms.get(column).map_or(known, |wanted| wanted.0);
-            (column.clone(), known.meet(wanted))
-        });
-        Ok(Columns::new(shown)?)
+    fn protection(&self, allowed: &Scope, excess: &mut Excess) -> Protection {
+        let known = allowed.protection;
+        let Some(wanted) = self.protection else {
+            return known;
+        };
+        excess.unless(wanted >= known.name(), "the protection", wanted, known.name());
+        wanted.usual()
     }
 
-    fn rows(&self, dataset: &DatasetName, facts: &CollectionFacts) -> Result<Rows, RestrictionError> {
-        let Some(text) = &self.condition else {
-            return Ok(Rows::all());
+    /// The columns of each dataset that are offered still.
+    fn shown(
+        &self,
+        offered: &[OfferedDataset<'_>],
+        facts: &CollectionFacts,
+        excess: &mut Excess,
+    ) -> Result<Vec<(DatasetName, Columns)>, RestrictionError> {
+        for column in self.columns.iter().flatten() {
+            let all: Vec<String> = offered.iter().map(|(_, scope)| scope.columns.to_string()).collect();
+            let is_shown = meant(column, offered).any(|(_, known)| known != Transform::Removed);
+            excess.unless(is_shown, column, "shown", all.join("; "));
+        }
+        for (column, TransformName(wanted)) in &self.transforms {
+            for (dataset, known) in transformed(column, offered) {
+                excess.unless(known.covers(*wanted), column, wanted, known);
+                let can_show = facts.can_show(dataset, &column.column, *wanted);
+                excess.unless(can_show, column, wanted, "nothing of that kind");
+            }
+        }
+        let each = offered.iter().map(|(dataset, scope)| {
+            let selected = scope.columns.iter().filter_map(|(column, known)| {
+                let wanted = self.transform(&selections(dataset, column), known)?;
+                Some((column.clone(), wanted))
+            });
+            Ok(((*dataset).clone(), Columns::new(selected)?))
+        });
+        each.collect()
+    }
+
+    /// How a column that the policy shows as `known`, and that options may name in these ways, is offered; `None` if it is not.
+    fn transform(&self, named: &[SelectedColumn; 2], known: Transform) -> Option<Transform> {
+        let columns = self.columns.as_ref();
+        let is_selected = columns.is_none_or(|columns| named.iter().any(|column| columns.contains(column)));
+        let wanted = named.iter().filter_map(|column| self.transforms.get(column));
+        is_selected.then(|| wanted.fold(known, |known, TransformName(wanted)| known.meet(*wanted)))
+    }
+
+    /// The conditions on rows of the datasets that are offered still.
+    fn conditions(
+        &self,
+        offered: &[OfferedDataset<'_>],
+        facts: &CollectionFacts,
+    ) -> Result<Conditions, RestrictionError> {
+        let Some(condition) = &self.condition else {
+            return Ok(Conditions::new());
         };
         let column = |column: &concordat_policy::ColumnFacts| CatalogColumn {
             name: column.name.clone(),
             kind: column.kind_label().to_owned(),
             class: String::new(),
+            role: ColumnRole::Value,
+            unit: None,
         };
-        let columns = facts.dataset(dataset).into_iter().flat_map(|dataset| &dataset.columns);
-        let columns: Vec<CatalogColumn> = columns.map(column).collect();
-        Ok(condition::parse(text, &columns)?)
+        let known = offered.iter().map(|(dataset, _)| {
+            let columns = facts.dataset(dataset).into_iter().flat_map(|dataset| &dataset.columns);
+            (*dataset, columns.map(column).collect())
+        });
+        let known: Vec<(&DatasetName, Vec<CatalogColumn>)> = known.collect();
+        let known: Vec<ListedDataset<'_>> = known
+            .iter()
+            .map(|(dataset, columns)| (*dataset, columns.as_slice()))
+            .collect();
+        Ok(condition::conditions(condition, &known)?)
     }
 
     fn people(
@@ -220,35 +289,30 @@ impl Restriction {
         Ok(People::only(people.iter().cloned())?)
     }
 
-    fn limits(&self, allowed: &Scope, excess: &mut Excess) -> concordat_protocol::scope::Limits {
+    fn limits(&self, allowed: &Scope, excess: &mut Excess) -> Limits {
         let RestrictedLimits {
             max_rows,
             queries_per_day,
             min_cell,
+            max_cells,
+            distinctions,
         } = self.limits;
-        let mut limits = allowed.limits;
         let known = allowed.limits;
-        if let Some(rows) = max_rows {
-            let fits = known.max_rows.is_none_or(|most| rows <= most);
-            excess.unless(fits, "the most rows of an answer", rows, known.max_rows.unwrap_or(rows));
-            limits.max_rows = Some(rows);
+        let least = min_cell.unwrap_or(known.min_cell);
+        excess.unless(
+            least >= known.min_cell,
+            "the fewest subjects of a cell",
+            least,
+            known.min_cell,
+        );
+        Limits {
+            max_rows: excess.lowered("the most rows of an answer", max_rows, known.max_rows),
+            max_queries_per_day: excess.lowered("the queries of a day", queries_per_day, known.max_queries_per_day),
+            max_cells: excess.lowered("the most cells of an answer", max_cells, known.max_cells),
+            distinctions: excess.lowered("the distinctions", distinctions, known.distinctions),
+            min_cell: least,
+            ..known
         }
-        if let Some(queries) = queries_per_day {
-            let fits = known.max_queries_per_day.is_none_or(|most| queries <= most);
-            let most = known.max_queries_per_day.unwrap_or(queries);
-            excess.unless(fits, "the queries of a day", queries, most);
-            limits.max_queries_per_day = Some(queries);
-        }
-        if let Some(subjects) = min_cell {
-            excess.unless(
-                subjects >= known.min_cell,
-                "the fewest subjects of a cell",
-                subjects,
-                known.min_cell,
-            );
-            limits.min_cell = subjects;
-        }
-        limits
     }
 
     fn window(&self, allowed: &Scope, excess: &mut Excess) -> Result<Window, RestrictionError> {
@@ -262,11 +326,70 @@ impl Restriction {
     }
 }
 
+/// A dataset as the policy allows it.
+type OfferedDataset<'a> = (&'a DatasetName, &'a DatasetScope);
+
+/// How an option may name a column.
+fn selections(dataset: &DatasetName, column: &ColumnName) -> [SelectedColumn; 2] {
+    let named = SelectedColumn {
+        dataset: Some(dataset.clone()),
+        column: column.clone(),
+    };
+    [named, SelectedColumn::from(column.clone())]
+}
+
+/// How each dataset that an option about `column` may mean shows it.
+fn meant<'a>(
+    column: &'a SelectedColumn,
+    offered: &'a [OfferedDataset<'a>],
+) -> impl Iterator<Item = (&'a DatasetName, Transform)> {
+    let datasets = offered
+        .iter()
+        .filter(move |(dataset, _)| column.is(dataset, &column.column));
+    datasets.map(move |(dataset, scope)| (*dataset, scope.columns.transform(&column.column)))
+}
+
+/// As [`meant`], of the datasets that show it; if none does, of all.
+fn transformed<'a>(column: &'a SelectedColumn, offered: &'a [OfferedDataset<'a>]) -> Vec<(&'a DatasetName, Transform)> {
+    let all: Vec<_> = meant(column, offered).collect();
+    let is_shown = |(_, known): &&(&DatasetName, Transform)| *known != Transform::Removed;
+    let shown: Vec<_> = all.iter().filter(is_shown).copied().collect();
+    match (shown.is_empty(), &column.dataset) {
+        (false, _) => shown,
+        (true, Some(other)) if all.is_empty() => vec![(other, Transform::Removed)],
+        (true, _) => all,
+    }
+}
+
+/// The datasets with what is left of each. Of several, those without a column are left out.
+fn scopes(shown: Vec<(DatasetName, Columns)>, mut conditions: Conditions) -> Result<Datasets, NarrowError> {
+    let is_single = shown.len() == 1;
+    let mut datasets = Vec::new();
+    for (name, columns) in shown {
+        if is_single || !columns.is_empty() {
+            let rows = conditions.remove(&name).unwrap_or_else(Rows::all);
+            datasets.push((name, DatasetScope { columns, rows }));
+        }
+    }
+    if datasets.is_empty() {
+        return Err(Disjoint { part: Part::Columns }.into());
+    }
+    Ok(Datasets::new(datasets).map_err(RestrictionError::from)?)
+}
+
 /// What goes beyond the policy's offer.
 #[derive(Default)]
 struct Excess(Vec<Reason>);
 
 impl Excess {
+    /// A limit, which is `known` unless a lower one is wanted.
+    fn lowered<T: Ord + Copy + Display>(&mut self, what: &str, wanted: Option<T>, known: Option<T>) -> Option<T> {
+        let Some(wanted) = wanted else { return known };
+        let most = known.unwrap_or(wanted);
+        self.unless(wanted <= most, what, wanted, most);
+        Some(wanted)
+    }
+
     fn unless(&mut self, fits: bool, what: impl Display, wanted: impl Display, allowed: impl Display) {
         if !fits {
             self.0.push(Reason {

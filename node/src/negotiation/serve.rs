@@ -165,7 +165,7 @@ impl Negotiations {
         let opened = ProviderNegotiation::open(message, &parties, now)?;
         let id = opened.id();
         // Held until the negotiation is stored: requests that arrive at the same time are counted one after the other.
-        let admission = self.0.store.admit(&sender, now).await?;
+        let admission = self.0.store.admit(&sender, &signed, now).await?;
         let admitted = self.admitted(&sender, now)?;
         self.apply(Transition::open(
             locked,

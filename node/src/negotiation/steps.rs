@@ -22,7 +22,7 @@ impl Negotiations {
     /// Asks the holder of `scope.collection` for `scope`. If the holder cannot be reached now, the request is sent when it connects.
     ///
     /// # Errors
-    /// [`NegotiationError`] when the request is not possible or the holder refuses it at once.
+    /// [`NegotiationError`] when the request is not possible, the person has begun too many, or the holder refuses it at once.
     pub async fn request(
         &self,
         scope: Scope,
@@ -33,6 +33,9 @@ impl Negotiations {
         let provider = scope.collection.institution.clone();
         let parties = self.parties(&provider, Party::Consumer, now)?;
         let admitted = self.admitted(&provider, now)?;
+        let own = by
+            .actor()
+            .filter(|actor| actor.belongs_to(&self.0.identity.institution));
         let mut id = [0; 16];
         getrandom::fill(&mut id)?;
         let id = NegotiationId::from_bytes(id);
@@ -46,6 +49,10 @@ impl Negotiations {
             let sides = (&parties, admitted, origin);
             let request = (scope, justification);
             let transition = Transition::request(locked, sides, request, &self.0.identity, (by, now))?;
+            if let Some(person) = own {
+                let bytes = transition.message_bytes();
+                self.0.store.count_requested(person, bytes, now).await?;
+            }
             if let Some(outgoing) = self.apply(transition).await? {
                 self.send_request(&id, &outgoing).await?;
             }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use concordat_protocol::identity::Side;
-use concordat_protocol::ids::{InstitutionId, NegotiationId};
+use concordat_protocol::ids::{ActorId, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::NegotiationMessage;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
@@ -28,6 +28,7 @@ use super::admission::{Admission, Admissions};
 use super::bound_collection::BoundCollection;
 use super::entry::Entry;
 use super::precedence::Held;
+use super::summary::{ListPosition, NegotiationSummary};
 use crate::changes::NEGOTIATIONS;
 use concordat_network::hello::Attested;
 
@@ -105,6 +106,30 @@ impl Store {
         self.slot(id).map_or(Due::Nothing, |slot| slot.due())
     }
 
+    /// What a list shows of a negotiation; `None` if nothing is stored.
+    pub(super) fn summary(&self, id: &NegotiationId) -> Option<NegotiationSummary> {
+        self.slot(id).ok()?.summary()
+    }
+
+    /// The positions of all negotiations after `after`, in order.
+    pub(super) fn positions(&self, after: Option<ListPosition>) -> Vec<ListPosition> {
+        let mut positions: Vec<ListPosition> = {
+            let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+            let stored = slots.values().filter_map(|slot| slot.position());
+            stored.filter(|position| Some(*position) > after).collect()
+        };
+        positions.sort_unstable();
+        positions
+    }
+
+    /// The negotiations whose ids start with `prefix`.
+    pub(super) fn ids_with_prefix(&self, prefix: &str) -> Vec<NegotiationId> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let matching = slots.iter().filter(|(id, _)| id.to_string().starts_with(prefix));
+        let stored = matching.filter(|(_, slot)| !slot.is_empty());
+        stored.map(|(id, _)| *id).collect()
+    }
+
     /// The negotiations that have not ended.
     pub(super) fn open_ids(&self) -> Vec<NegotiationId> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
@@ -125,11 +150,29 @@ impl Store {
         self.admissions.lock(peer).await
     }
 
-    /// Counts a negotiation that `peer` begins. Hold the result until it is stored.
-    pub(super) async fn admit(&self, peer: &InstitutionId, now: Timestamp) -> Result<Admission, NegotiationError> {
+    /// Counts a negotiation that `peer` begins with `request`. Hold the result until it is stored.
+    pub(super) async fn admit(
+        &self,
+        peer: &InstitutionId,
+        request: &Signed<NegotiationMessage>,
+        now: Timestamp,
+    ) -> Result<Admission, NegotiationError> {
         let admission = self.admissions.lock(peer).await;
-        self.admissions.count(&admission, self.open_count(peer), now).await?;
+        let bytes = request.as_bytes().len();
+        self.admissions
+            .count(&admission, self.open_count(peer), bytes, now)
+            .await?;
         Ok(admission)
+    }
+
+    /// Counts a negotiation that `person`, of this institution, begins with a request of so many bytes.
+    pub(super) async fn count_requested(
+        &self,
+        person: &ActorId,
+        bytes: usize,
+        now: Timestamp,
+    ) -> Result<(), NegotiationError> {
+        self.admissions.count_requested(person, bytes, now).await
     }
 
     /// Number of open negotiations that `peer` started.

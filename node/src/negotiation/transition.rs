@@ -58,6 +58,16 @@ pub(super) struct Transition {
     at: Timestamp,
 }
 
+impl Transition {
+    /// Bytes of the message that is stored with it; 0 without one.
+    pub(super) fn message_bytes(&self) -> usize {
+        match &self.change {
+            Change::Negotiation { step: Some(step), .. } => step.message.as_bytes().len(),
+            Change::Negotiation { step: None, .. } | Change::Grant { .. } => 0,
+        }
+    }
+}
+
 /// What changes, with its lock.
 #[derive(Debug)]
 #[expect(

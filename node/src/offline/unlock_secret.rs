@@ -26,12 +26,10 @@ pub fn change_unlock_secret(
     let ledger = reconciled(storage, institution)?;
     let changes = Changes::open(storage.meta(), ledger)?;
     let by = by_this_account();
-    changes.make(
-        Subject::MasterKey,
-        entry(KeyChange::Rotated),
-        (&by, Clock::system().now()),
-        || Ok::<_, Problem>(storage.change_provider(provider)?),
-    )
+    let change = || Ok::<_, Problem>(storage.change_provider(provider)?);
+    changes.make(Subject::MasterKey, (&by, Clock::system().now()), || {
+        Ok::<_, Problem>((entry(KeyChange::Rotated), change))
+    })
 }
 
 /// Enters in the ledger that the unlock secret is replaced by means of a backup.

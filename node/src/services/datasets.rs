@@ -6,26 +6,20 @@ use concordat_documents::dataset::{
     NewRetention, Retention,
 };
 use concordat_documents::problem::Problem;
-use concordat_protocol::audit::EntryBody;
-use concordat_protocol::ids::{ColumnName, DatasetName, Digest32};
-use concordat_protocol::release::{ReleaseChange, TierLimits};
+use concordat_protocol::ids::{CollectionName, ColumnName, DatasetName};
+use concordat_protocol::release::{QueriesBelowRecords, ReleaseChange, TierLimits};
 use concordat_protocol::schema::ColumnClass;
 use concordat_protocol::scope::Tier;
-use concordat_storage::catalog::{CatalogError, Classification, DatasetRecord};
+use concordat_storage::catalog::{CatalogError, Classification, DatasetRecord, PlannedChange};
 use concordat_storage::ledger::Attribution;
 
 use self::view::{details, erasure, summary, version};
 use super::run::blocking;
-use crate::changes::Subject;
+use super::work;
 use crate::iam::{Action, Actor};
 use crate::node::Node;
 
 mod view;
-
-/// Domain of the digest under which the ledger names a classification.
-const CLASSIFICATION: &str = "concordat/classification/1";
-/// Domain of the digest under which the ledger names the limits of a dataset.
-const RELEASE_RULES: &str = "concordat/release-rules/1";
 
 /// All datasets.
 ///
@@ -73,8 +67,11 @@ pub(crate) async fn verify(node: &Node, caller: &Actor, name: String) -> Result<
     caller.require(Action::ReadDatasets)?;
     let dataset: DatasetName = name.parse()?;
     blocking(node, move |node| {
-        let found = node.storage().catalog().maintenance().verify(&dataset)?;
-        Ok::<_, CatalogError>(DatasetCheck {
+        let is_needed = || work::check_canceled().is_ok();
+        let maintenance = node.storage().catalog().maintenance();
+        let found = maintenance.verify_while(&dataset, is_needed)?;
+        let found = found.ok_or_else(work::client_left)?;
+        Ok::<_, Problem>(DatasetCheck {
             dataset,
             ok: true,
             versions: found.versions,
@@ -146,16 +143,8 @@ pub(crate) async fn classify(node: &Node, caller: &Actor, name: String, new: New
     let name: DatasetName = name.parse()?;
     blocking(node, move |node| {
         let classification: Classification = new.classes.into_iter().collect();
-        check_columns(node, &name, &classification)?;
-        let text = serde_json::to_vec(&classification)
-            .map_err(|error| Problem::internal("cannot write the classes", &error))?;
-        let entry = EntryBody::DatasetClassified {
-            dataset: name.clone(),
-            classification: Digest32::sha256(CLASSIFICATION, &text),
-        };
-        let record = record_change(node, &name, (entry, &by), || {
-            Ok(node.storage().catalog().datasets().classify(&name, &classification)?)
-        })?;
+        let datasets = node.storage().catalog().datasets();
+        let record = record_change(node, &name, &by, || Ok(datasets.plan_classes(&name, &classification)?))?;
         node.epoch().raise();
         Ok::<_, Problem>(details(node, &record)?)
     })
@@ -170,16 +159,10 @@ pub(crate) async fn publish(node: &Node, caller: &Actor, name: String) -> Result
     let by = caller.authorize(Action::PublishDataset)?;
     let dataset: DatasetName = name.parse()?;
     blocking(node, move |node| {
-        let catalog = node.storage().catalog();
-        let columns = catalog.datasets().unclassified(&catalog.datasets().show(&dataset)?)?;
-        if !columns.is_empty() {
-            return Err(CatalogError::Unclassified { name: dataset, columns }.into());
-        }
-        let entry = EntryBody::DatasetPublished {
-            dataset: dataset.clone(),
-        };
-        let record = record_change(node, &dataset, (entry, &by), || {
-            Ok(catalog.datasets().publish(&dataset)?)
+        let datasets = node.storage().catalog().datasets();
+        let record = record_change(node, &dataset, &by, || {
+            let alone = datasets.show(&dataset)?;
+            Ok(datasets.plan_publication(&CollectionName::from(&alone.name))?)
         })?;
         node.epoch().raise();
         Ok::<_, Problem>(summary(node, &record)?)
@@ -195,13 +178,10 @@ pub(crate) async fn withdraw(node: &Node, caller: &Actor, name: String) -> Resul
     let by = caller.authorize(Action::PublishDataset)?;
     let dataset: DatasetName = name.parse()?;
     blocking(node, move |node| {
-        let catalog = node.storage().catalog();
-        catalog.datasets().show(&dataset)?;
-        let entry = EntryBody::DatasetWithdrawn {
-            dataset: dataset.clone(),
-        };
-        let record = record_change(node, &dataset, (entry, &by), || {
-            Ok(catalog.datasets().withdraw(&dataset)?)
+        let datasets = node.storage().catalog().datasets();
+        let record = record_change(node, &dataset, &by, || {
+            let alone = datasets.show(&dataset)?;
+            Ok(datasets.plan_withdrawal(&CollectionName::from(&alone.name))?)
         })?;
         node.epoch().raise();
         Ok::<_, Problem>(summary(node, &record)?)
@@ -219,21 +199,13 @@ pub(crate) async fn limit(node: &Node, caller: &Actor, name: String, new: NewLim
     let change = release_change(new)?;
     blocking(node, move |node| {
         let catalog = node.storage().catalog();
-        let births = change
-            .births
-            .iter()
-            .map(|column| (column.clone(), ColumnClass::QuasiIdentifier));
-        check_columns(node, &name, &births.collect())?;
-        let rules = change
-            .applied(&catalog.datasets().show(&name)?.release)
-            .map_err(CatalogError::from)?;
-        let text = serde_json::to_vec(&rules).map_err(|error| Problem::internal("cannot write the limits", &error))?;
-        let entry = EntryBody::DatasetLimited {
-            dataset: name.clone(),
-            rules: Digest32::sha256(RELEASE_RULES, &text),
-        };
-        let record = record_change(node, &name, (entry, &by), || {
-            Ok(catalog.datasets().set_release(&name, &change)?)
+        let record = record_change(node, &name, &by, || {
+            let births = change
+                .births
+                .iter()
+                .map(|column| (column.clone(), ColumnClass::QuasiIdentifier));
+            check_columns(node, &name, &births.collect())?;
+            Ok(catalog.datasets().plan_release(&name, &change)?)
         })?;
         node.epoch().raise();
         Ok::<_, Problem>(details(node, &record)?)
@@ -252,6 +224,11 @@ fn release_change(new: NewLimits) -> Result<ReleaseChange, Problem> {
         },
         sensitive: new.sensitive.as_deref().map(sensitive).transpose()?,
         births: new.births,
+        below_records: QueriesBelowRecords {
+            person: new.below_records.person,
+            institution: new.below_records.institution,
+            all: new.below_records.all,
+        },
     };
     let nothing = ReleaseChange {
         tier: change.tier,
@@ -292,14 +269,18 @@ fn check_columns(node: &Node, name: &DatasetName, classes: &Classification) -> R
     })
 }
 
-/// Records a change of a dataset in the ledger, and makes it.
+/// Records a change of a dataset in the ledger, and makes it. `plan` checks it while no other change of the dataset is under way.
 fn record_change(
     node: &Node,
     name: &DatasetName,
-    (entry, by): (EntryBody, &Attribution),
-    change: impl FnOnce() -> Result<DatasetRecord, Problem>,
+    by: &Attribution,
+    plan: impl FnOnce() -> Result<PlannedChange, Problem>,
 ) -> Result<DatasetRecord, Problem> {
     let by = (by, node.clock().now());
-    node.changes()
-        .make(Subject::Dataset(name.to_string()), entry, by, change)
+    let datasets = node.storage().catalog().datasets();
+    let changed = node
+        .changes()
+        .declare(datasets, &CollectionName::from(name), by, plan)?;
+    let alone = changed.alone();
+    alone.ok_or_else(|| CatalogError::NotFound { name: name.clone() }.into())
 }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::ledger::{entry, prove_with_checkpoint, sign_with_current_key};
 use super::run::blocking;
 use super::transfers::{Delivery, TransferPermit, Undelivered};
+use super::work;
 use crate::evidence::{EvidenceRecord, EvidenceSide};
 use crate::iam::{Action, Actor};
 use crate::node::Node;
@@ -243,6 +244,7 @@ fn only_with_prefix(node: &Node, text: &str) -> Result<Option<QueryId>, Problem>
     let mut end = node.ledger().size();
     let first = node.ledger().size().saturating_sub(SEARCHED);
     while end > first {
+        work::check_canceled()?;
         let start = end.saturating_sub(CHUNK).max(first);
         let entries = node.ledger().range(start, end)?;
         let queries = entries.iter().filter_map(|stored| query_of(&stored.entry.body));

@@ -4,33 +4,72 @@ mod view;
 
 use std::time::Duration;
 
-use concordat_documents::grant::{Grant, GrantChange, GrantRequest, OfferTerms, Transcript};
+use concordat_documents::grant::{Grant, GrantChange, GrantListQuery, GrantPage, GrantRequest, OfferTerms, Transcript};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::grant::{GrantEvent, Party};
 use concordat_protocol::ids::{GrantId, NegotiationId};
 use concordat_protocol::negotiation::Justification;
+use concordat_protocol::wire::messages::CatalogDataset;
 use concordat_storage::ledger::Attribution;
 
 use self::view::{request_of, restriction};
+use super::run::blocking;
 use crate::iam::{Action, Actor};
-use crate::negotiation::NegotiationView;
+use crate::negotiation::{ListPosition, NegotiationView, RowCondition};
 use crate::node::Node;
 
 /// How long a step waits for the automatic steps that follow it.
 const AUTOMATIC_STEPS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// All negotiations and grants.
+/// Most negotiations and grants in one response.
+const PAGE: usize = 50;
+
+/// A page of the negotiations and grants.
 ///
 /// # Errors
-/// `denied` without the role; `internal` or `integrity` if the state cannot be read. So for all functions of this file.
-pub(crate) async fn list(node: &Node, caller: &Actor) -> Result<Vec<Grant>, Problem> {
+/// `usage` if `after` is not the `next` of a page; `denied` without the role; `internal` or `integrity` if the state cannot be read. The last two for all
+/// functions of this file.
+pub(crate) async fn list(node: &Node, caller: &Actor, query: GrantListQuery) -> Result<GrantPage, Problem> {
     caller.require(Action::ReadGrants)?;
-    let mut grants = Vec::new();
-    for negotiation in node.negotiations().list().await? {
-        grants.push(document(node, &negotiation).await?);
+    let GrantListQuery { after, all } = query;
+    let after = after.as_deref().map(position).transpose()?;
+    // There can be very many of them: each costs its holder little.
+    blocking(node, move |node| Ok::<_, Problem>(page(node, after, all))).await
+}
+
+fn position(text: &str) -> Result<ListPosition, Problem> {
+    ListPosition::parse(text).ok_or_else(|| {
+        Problem::usage("`after` must be the `next` of the page before")
+            .at(Some("after".to_owned()))
+            .help("begin without `after`")
+    })
+}
+
+/// The page after `after`, of those that have not ended, or of `all`.
+fn page(node: &Node, after: Option<ListPosition>, all: bool) -> GrantPage {
+    let now = node.clock().now();
+    let mut page = GrantPage {
+        items: Vec::new(),
+        ended: 0,
+        next: None,
+    };
+    let mut last = None;
+    for summary in node.negotiations().summaries(after) {
+        if page.items.len() >= PAGE {
+            page.next = last.map(|last: ListPosition| last.to_string());
+            break;
+        }
+        last = Some(summary.position);
+        let grant = node.grants().effective(&GrantId::from(summary.position.id), now);
+        let listed = view::listed(summary, grant);
+        if all || !listed.state.has_ended() {
+            page.items.push(listed);
+        } else {
+            page.ended = page.ended.saturating_add(1);
+        }
     }
-    Ok(grants)
+    page
 }
 
 /// A negotiation and its grant.
@@ -54,7 +93,7 @@ pub(crate) async fn transcript(node: &Node, caller: &Actor, id: String) -> Resul
 /// Requests a grant.
 ///
 /// # Errors
-/// `not_found` if the dataset or a column is not in the catalog of its holder; `usage` if it cannot be requested so.
+/// `not_found` if the collection, a dataset or a column is not in the catalog of its holder; `usage` if it cannot be requested so.
 pub(crate) async fn request(node: &Node, caller: &Actor, new: GrantRequest) -> Result<Grant, Problem> {
     let by = caller.authorize(Action::RequestGrant)?;
     let GrantRequest {
@@ -62,17 +101,23 @@ pub(crate) async fn request(node: &Node, caller: &Actor, new: GrantRequest) -> R
         request,
         justification,
     } = new;
+    let condition = row_condition(node, caller, request.condition.as_deref()).await?;
     let now = node.clock().now();
-    let listed = node.federation().dataset_of(&dataset).await?;
-    let scope = request_of(request).into_scope(
-        dataset,
-        listed.as_ref().map(|known| &known.listed),
-        node.identity().jurisdiction.clone(),
-        now,
-    )?;
+    let known = node.federation().collection_of(&dataset.collection()).await?;
+    let listed: Vec<CatalogDataset> = known.into_iter().map(|known| known.listed).collect();
+    let jurisdiction = node.identity().jurisdiction.clone();
+    let scope = request_of(request, condition).into_scope(&dataset, &listed, jurisdiction, now)?;
     let justification = justification.unwrap_or_else(|| Justification::sanitized("not stated"));
     let negotiation = node.negotiations().request(scope, justification, &by).await?;
     document(node, &negotiation).await
+}
+
+/// The row condition that the caller has written, read in a process.
+async fn row_condition(node: &Node, caller: &Actor, text: Option<&str>) -> Result<Option<RowCondition>, Problem> {
+    match text {
+        Some(text) => Ok(Some(node.federation().row_condition(caller, text).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Makes an offer, at most what the policy allows.
@@ -81,7 +126,8 @@ pub(crate) async fn request(node: &Node, caller: &Actor, new: GrantRequest) -> R
 /// `denied` if the policy allows nothing of the request, or less than is offered.
 pub(crate) async fn offer(node: &Node, caller: &Actor, id: String, terms: OfferTerms) -> Result<Grant, Problem> {
     let by = caller.authorize(Action::AnswerRequests)?;
-    let restriction = restriction(terms)?;
+    let condition = row_condition(node, caller, terms.condition.as_deref()).await?;
+    let restriction = restriction(terms, condition)?;
     let id = find(node, &id).await?.id;
     let negotiation = node.negotiations().offer(&id, &restriction, &by).await?;
     document(node, &negotiation).await
@@ -114,6 +160,8 @@ pub(crate) async fn verify(node: &Node, caller: &Actor, id: String) -> Result<Gr
 /// # Errors
 /// `usage` if it has ended already, or it is not this side's turn to end it.
 pub(crate) async fn reject(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+    // Before it is looked up: otherwise the error shows whether there is one, and on which side this node is.
+    caller.require_either(Action::AcceptOffer, Action::AnswerRequests)?;
     let negotiation = find(node, &id).await?;
     let by = caller.authorize(match negotiation.party {
         Party::Provider => Action::AnswerRequests,
@@ -207,13 +255,16 @@ pub(super) async fn find(node: &Node, id: &str) -> Result<NegotiationView, Probl
     if id.len() < 4 {
         return Err(unknown());
     }
-    let mut matching = negotiations.list().await?;
-    matching.retain(|negotiation| negotiation.id.to_string().starts_with(id));
-    match matching.len() {
-        1 => matching.pop().ok_or_else(unknown),
-        0 => Err(unknown()),
+    let prefix = id.to_owned();
+    let matching = blocking(node, move |node| {
+        Ok::<_, Problem>(node.negotiations().ids_with_prefix(&prefix))
+    });
+    match matching.await?.as_slice() {
+        [only] => Ok(negotiations.show(only).await?),
+        [] => Err(unknown()),
         several => {
-            Err(Problem::usage(format!("the ids of {several} grants start with `{id}`")).help("give more of the id"))
+            let count = several.len();
+            Err(Problem::usage(format!("the ids of {count} grants start with `{id}`")).help("give more of the id"))
         }
     }
 }

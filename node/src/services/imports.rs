@@ -3,14 +3,16 @@
 use std::io;
 use std::path::Path;
 
+use concordat_documents::dataset::Indexed;
 use concordat_documents::import::{
     DatasetNotes, ImportEvent, ImportLine, ImportMode, ImportOptions, ImportPermission, Imported, Inspection,
     InspectionPermission, InspectionRequest, ReadingOptions,
 };
 use concordat_documents::problem::Problem;
-use concordat_protocol::audit::EntryBody;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::DatasetName;
+use concordat_protocol::release::ReleaseRules;
+use concordat_protocol::scope::Tier;
 use concordat_storage::beneath::open_beneath;
 use concordat_storage::catalog::{self, ImportRequest, Progress};
 use concordat_storage::ingest::{Refused, Source, Upload, infer_schema};
@@ -25,7 +27,7 @@ use crate::config::ImportSection;
 use crate::iam::{Action, Actor};
 use crate::node::Node;
 
-mod reading;
+pub(super) mod reading;
 mod view;
 
 /// Lines that wait for the client: enough that the import seldom waits, few enough to use little memory.
@@ -167,6 +169,37 @@ pub(crate) async fn notes(node: &Node, caller: &Actor, name: String) -> Result<D
     })
 }
 
+/// Numbers the subjects of a dataset whose rows were imported before there were ordinals: a new version has the same rows. It makes no version if
+/// that person may not import any more when it has read the rows.
+///
+/// # Errors
+/// `denied` without the role; `not_found` if there is no dataset of that name; `usage` if its subjects are numbered.
+pub(crate) async fn index(
+    node: &Node,
+    caller: &Actor,
+    name: String,
+    permit: TransferPermit,
+) -> Result<Indexed, Problem> {
+    let by = caller.authorize(Action::ImportDataset)?;
+    let dataset: DatasetName = name.parse()?;
+    blocking(node, move |node| {
+        let _permit = permit;
+        // What cannot be recorded must not be done.
+        node.ledger().ready()?;
+        let signer = node.identity().institution_key();
+        let now = node.clock().now();
+        let catalog = node.storage().catalog();
+        let done = catalog.index(&dataset, Some(&by), (&signer, now), &mut |_| ())?;
+        conclude(node, &dataset, &done, &by)?;
+        Ok::<_, Problem>(Indexed {
+            dataset,
+            version: done.version,
+            rows: done.total_rows,
+        })
+    })
+    .await
+}
+
 /// The options of an import: those in use, and those of them that are from the import before.
 struct UsedOptions {
     reading: ReadingOptions,
@@ -207,9 +240,17 @@ async fn kept(node: &Node, dataset: &DatasetName, options: &ImportOptions) -> Re
 }
 
 /// The last of the hundred years that years of two digits stand for, unless another one is stated: what is imported has happened.
-fn this_year(node: &Node) -> Option<i32> {
+pub(super) fn this_year(node: &Node) -> Option<i32> {
     let now = node.clock().now().exact();
     now.get(..4).and_then(|year| year.parse().ok())
+}
+
+/// Fewest subjects on each side of what is proposed for a column: as many as a cell of an answer has.
+pub(super) fn least_subjects(node: &Node, release: Option<&ReleaseRules>) -> u32 {
+    let policy = node.policies().live().current();
+    let release = release.cloned().unwrap_or_default();
+    let least = [Tier::Count, Tier::Aggregate].map(|tier| policy.limits(&release, tier).min_cell);
+    least.into_iter().fold(0, u32::max)
 }
 
 /// Adds to a problem that options were in use which this request does not state.
@@ -258,40 +299,35 @@ fn import(
     node.ledger().ready()?;
     let now = node.clock().now();
     let signer = &node.identity().institution_key();
-    let done = node
-        .storage()
-        .catalog()
+    let catalog = node.storage().catalog();
+    let release = catalog.datasets().show(&request.name).ok().map(|record| record.release);
+    let request = &ImportRequest {
+        least_subjects: least_subjects(node, release.as_ref()),
+        ..request.clone()
+    };
+    let done = catalog
         .import(request, signer, now, &mut |progress| report(lines, progress))
         .map_err(|error| with_kept(error.into(), &used.kept))?;
-    // The version exists, so the entry is made whatever has happened to the account since.
-    record(node, &request.name, &done, &by.for_outcome())?;
-    node.epoch().raise();
-    // The new version is valid if this fails; what could not be removed is removed after the next import.
-    if let Err(problem) = node.lifecycle().trim(&request.name, by) {
-        tracing::warn!(
-            error = problem.detail,
-            dataset = %request.name,
-            "older versions beyond the retention rule were not removed"
-        );
-    }
+    conclude(node, &request.name, &done, by)?;
     let notes = used.notes();
     Ok(imported(request.name.clone(), &done, used.reading, notes))
 }
 
-/// Enters the new version in the ledger, and that the dataset is no longer published if that is so.
-fn record(node: &Node, dataset: &DatasetName, done: &catalog::Imported, by: &Attribution) -> Result<(), Problem> {
-    let entry = EntryBody::DatasetImported {
-        dataset: dataset.clone(),
-        version: done.version.get(),
-        rows: done.total_rows,
-        manifest: done.manifest,
-    };
-    drop(node.ledger().append(entry, by, node.clock().now())?);
-    if done.withdrawn {
-        let entry = EntryBody::DatasetWithdrawn {
-            dataset: dataset.clone(),
-        };
-        drop(node.ledger().append(entry, by, node.clock().now())?);
+/// What follows a new version: its entries, another evaluation of running answers, and the removal of older versions.
+fn conclude(node: &Node, dataset: &DatasetName, done: &catalog::Imported, by: &Attribution) -> Result<(), Problem> {
+    // The version exists, so the entries are made whatever has happened to the account since.
+    let outcome = by.for_outcome();
+    for entry in done.entries.clone() {
+        drop(node.ledger().append(entry, &outcome, node.clock().now())?);
+    }
+    node.epoch().raise();
+    // The new version is valid if this fails; what could not be removed is removed after the next import.
+    if let Err(problem) = node.lifecycle().trim(dataset, by) {
+        tracing::warn!(
+            error = problem.detail,
+            %dataset,
+            "older versions beyond the retention rule were not removed"
+        );
     }
     Ok(())
 }

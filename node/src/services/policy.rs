@@ -11,11 +11,16 @@ use concordat_documents::problem::Problem;
 
 use self::view::{applied, current, set, summary};
 use super::run::blocking;
+use super::work;
 use crate::iam::{Action, Actor};
 use crate::negotiation::party;
 use crate::node::Node;
-use crate::policies::{PolicyStoreError, catalog_facts};
+use crate::policies::{PolicyStoreError, facts_of_collection};
 use concordat_policy::{Party, Policy, RequestSpace, diff, never_allowed, sampled};
+use concordat_protocol::policy_set::Case;
+
+/// Most cases in one request; with these, a test takes seconds.
+const MAX_CASES: usize = 1000;
 
 /// The current policy set.
 ///
@@ -66,8 +71,9 @@ pub(crate) async fn check(node: &Node, caller: &Actor, new: PolicySources) -> Re
     caller.require(Action::ReadPolicy)?;
     blocking(node, move |node| {
         let policy = Policy::compile(&new).map_err(PolicyStoreError::from)?;
-        let space = request_space(node)?;
+        let space = request_space(node)?.until(work::canceled());
         let allowed = never_allowed(&policy, &space);
+        work::check_canceled()?;
         if !allowed.is_empty() {
             return Err(Problem::from(PolicyStoreError::TooWide { allowed }));
         }
@@ -83,20 +89,23 @@ pub(crate) async fn check(node: &Node, caller: &Actor, new: PolicySources) -> Re
 /// Runs cases against a policy set. A case that fails is part of the report, not an error.
 ///
 /// # Errors
-/// `usage` if the set is not valid.
+/// `usage` if the set is not valid, or there are too many cases.
 pub(crate) async fn test(node: &Node, caller: &Actor, test: PolicyTest) -> Result<PolicyTestReport, Problem> {
     caller.require(Action::ReadPolicy)?;
+    check_number(&test.cases)?;
     blocking(node, move |node| {
         let policy = match test.sources {
             Some(new) => Policy::compile(&new).map_err(PolicyStoreError::from)?,
             None => node.policies().live().current(),
         };
-        let space = request_space(node)?;
+        let space = request_space(node)?.until(work::canceled());
         let items: Vec<_> = test.cases.iter().map(|case| policy.run(case, &space)).collect();
+        let never_allowed = never_allowed(&policy, &space);
+        work::check_canceled()?;
         Ok::<_, Problem>(PolicyTestReport {
             digest: policy.digest(),
             failed: items.iter().filter(|outcome| !outcome.passed).count(),
-            never_allowed: never_allowed(&policy, &space),
+            never_allowed,
             items,
         })
     })
@@ -114,7 +123,10 @@ pub(crate) async fn compare(node: &Node, caller: &Actor, sets: PolicyComparison)
         let to = compared(node, sets.to)?;
         let old = Policy::compile(&from).map_err(PolicyStoreError::from)?;
         let new = Policy::compile(&to).map_err(PolicyStoreError::from)?;
-        Ok::<_, Problem>(diff((&from, &old), (&to, &new), &request_space(node)?))
+        let space = request_space(node)?.until(work::canceled());
+        let difference = diff((&from, &old), (&to, &new), &space);
+        work::check_canceled()?;
+        Ok::<_, Problem>(difference)
     })
     .await
 }
@@ -125,6 +137,7 @@ pub(crate) async fn compare(node: &Node, caller: &Actor, sets: PolicyComparison)
 /// `usage` if it is not valid, not the expected one, or fails a case; `denied` if it allows what no set may allow.
 pub(crate) async fn apply(node: &Node, caller: &Actor, new: NewPolicySet) -> Result<AppliedPolicy, Problem> {
     caller.require(Action::ManagePolicy)?;
+    check_number(&new.cases)?;
     let caller = caller.clone();
     blocking(node, move |node| {
         let store = node.policies();
@@ -167,6 +180,16 @@ pub(crate) async fn roll_back(node: &Node, caller: &Actor, rollback: PolicyRollb
     .await
 }
 
+fn check_number(cases: &[Case]) -> Result<(), Problem> {
+    if cases.len() > MAX_CASES {
+        let sent = cases.len();
+        return Err(Problem::usage(format!(
+            "a request has at most {MAX_CASES} cases, not {sent}"
+        )));
+    }
+    Ok(())
+}
+
 fn compared(node: &Node, set: ComparedSet) -> Result<PolicySources, PolicyStoreError> {
     Ok(match set {
         ComparedSet::Number(number) => node.policies().numbered(number)?.sources,
@@ -192,11 +215,14 @@ fn request_space(node: &Node) -> Result<RequestSpace, Problem> {
         jurisdiction: identity.jurisdiction.clone(),
         status: None,
     });
-    let catalog = node.storage().catalog();
+    let datasets = node.storage().catalog().datasets();
+    let mut records = datasets.collections()?;
+    // Those with many datasets last: only so many requests are evaluated.
+    records.sort_by_key(|record| record.datasets().len());
     let mut collections = Vec::new();
-    for record in catalog.datasets().list()? {
-        let version = catalog.open_version(&record.name, None)?;
-        collections.push(catalog_facts(&identity.institution, &record, version.manifest()));
+    for record in records {
+        let manifest = datasets.current_version(&record)?;
+        collections.push(facts_of_collection(&identity.institution, &record, &manifest));
     }
     Ok(RequestSpace::new(holder).with(members, collections))
 }

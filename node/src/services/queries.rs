@@ -3,9 +3,11 @@
 use concordat_documents::Items;
 use concordat_documents::problem::Problem;
 use concordat_documents::query::{
-    Catalog, CatalogQuery, FunctionRule, PublishedColumn, PublishedDataset, QueryRequest, UnreachableMember,
+    Catalog, CatalogQuery, FunctionRule, PublishedColumn, PublishedDataset, PublishedKey, QueryEstimate, QueryRequest,
+    UnreachableMember,
 };
-use concordat_protocol::ids::DatasetRef;
+use concordat_protocol::collection::ColumnRole;
+use concordat_protocol::ids::{CollectionName, CollectionRef};
 
 use super::functions;
 use crate::federation::{AnswerStream, Question, RemoteDataset};
@@ -18,17 +20,29 @@ use crate::node::Node;
 /// `denied` without the role or a grant; `usage` if the text is not a supported query.
 pub(crate) async fn run(node: &Node, caller: &Actor, request: QueryRequest) -> Result<AnswerStream, Problem> {
     caller.require(Action::Query)?;
+    Ok(node.federation().query(caller, &question(request)).await?)
+}
+
+/// What a query would do, cost and show. It is not sent.
+///
+/// # Errors
+/// Those with which the query would end before it is sent.
+pub(crate) async fn estimate(node: &Node, caller: &Actor, request: QueryRequest) -> Result<QueryEstimate, Problem> {
+    caller.require(Action::Query)?;
+    Ok(node.federation().estimate(caller, &question(request)).await?)
+}
+
+fn question(request: QueryRequest) -> Question {
     let QueryRequest {
         sql,
         purpose,
         allow_partial,
     } = request;
-    let question = Question {
+    Question {
         sql,
         purpose,
         allow_partial,
-    };
-    Ok(node.federation().query(caller, &question).await?)
+    }
 }
 
 /// What a query can compute, and the lowest tier at which a holder computes it.
@@ -54,10 +68,12 @@ pub(crate) async fn catalog(node: &Node, caller: &Actor, query: CatalogQuery) ->
     for peer in peer.map_or_else(|| federation.peers(), |peer| vec![peer]) {
         let listed = match &dataset {
             None => federation.catalog_of(&peer).await,
-            Some(dataset) => {
-                let dataset = DatasetRef::alone(peer.clone(), dataset.clone());
-                let found = federation.dataset_of(&dataset).await;
-                found.map(|found| found.into_iter().collect())
+            Some(named) => {
+                let collection = CollectionRef {
+                    institution: peer.clone(),
+                    collection: CollectionName::from(named),
+                };
+                federation.collection_of(&collection).await
             }
         };
         match listed {
@@ -77,12 +93,27 @@ fn published(remote: RemoteDataset) -> PublishedDataset {
         name: column.name,
         kind: column.kind,
         class: column.class,
+        unit: column.unit.map(String::from),
+        key: key(column.role),
     });
     PublishedDataset {
         dataset: remote.dataset.to_string(),
+        collection: remote.dataset.collection,
         institution: remote.dataset.institution,
         about_rows: remote.listed.about_rows,
         tier: remote.tier,
         columns: columns.collect(),
+    }
+}
+
+fn key(role: ColumnRole) -> Option<PublishedKey> {
+    match role {
+        ColumnRole::Subject => Some(PublishedKey::Subject),
+        ColumnRole::Key => Some(PublishedKey::Own),
+        ColumnRole::Link { to, key } => Some(PublishedKey::Of {
+            dataset: to,
+            column: key,
+        }),
+        ColumnRole::Value => None,
     }
 }

@@ -2,11 +2,13 @@
 
 use concordat_documents::problem::Problem;
 
+use super::work;
 use crate::node::Node;
 
 /// Runs work that blocks (password hashing, durable state) off the async threads.
 ///
-/// It runs to its end also if the caller stops waiting: an entry in the ledger is followed by its change.
+/// It runs to its end also if the caller stops waiting: an entry in the ledger is followed by its change. If it is part of work that is limited,
+/// the permit is held until then.
 ///
 /// # Errors
 /// The error of the work.
@@ -19,7 +21,12 @@ where
     E: Into<Problem> + Send + 'static,
 {
     let node = node.clone();
-    match tokio::task::spawn_blocking(move || work(&node)).await {
+    let running = work::current();
+    let run = move || match running {
+        Some(running) => running.run(|| work(&node)),
+        None => work(&node),
+    };
+    match tokio::task::spawn_blocking(run).await {
         Ok(done) => done.map_err(Into::into),
         Err(error) => Err(Problem::internal("the operation was interrupted", &error)),
     }

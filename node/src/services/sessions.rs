@@ -18,7 +18,7 @@ use crate::node::Node;
 /// Starts a session for the person whose process runs under the account `uid` of the operating system.
 ///
 /// # Errors
-/// `locked` if the name or the password is wrong, or after too many attempts; `unreachable` if too many passwords are being checked.
+/// `locked` if the name or the password is wrong, or after too many attempts or logins; `unreachable` if too many passwords are being checked.
 pub(crate) async fn login(node: &Node, uid: u32, request: LoginRequest) -> Result<Session, Problem> {
     let login = blocking(node, move |node| {
         let name = request.name;
@@ -64,7 +64,7 @@ pub(crate) fn person(caller: &Actor) -> Person {
 /// Sets the caller's own password; all their sessions end and a new one begins, under the account `uid` of the operating system.
 ///
 /// # Errors
-/// `locked` if the current password is wrong; `usage` if the new one is unsuitable.
+/// `locked` if the current password is wrong, or after too many logins; `usage` if the new one is unsuitable.
 pub(crate) async fn set_own_password(
     node: &Node,
     caller: &Actor,
@@ -78,15 +78,18 @@ pub(crate) async fn set_own_password(
         let name = caller.id().name().to_owned();
         let now = node.clock().now();
         let (by, change) = caller.authorize_own_password(node.accounts(), &current, &password, now)?;
+        node.sessions().count_change(&caller, now)?;
         let entry = EntryBody::UserChanged {
             actor: caller.id().clone(),
             change: Label::sanitized("password"),
             roles: Vec::new(),
         };
         let subject = Subject::Account(name.clone());
+        // The entry does not depend on the account; the change is made only if its password is still the one that was verified.
         let make = || Ok::<_, Problem>(node.accounts().make(change)?);
-        node.changes().make(subject, entry, (&by, now), make)?;
-        Ok::<Login, Problem>(node.sessions().login_at(&name, &password, uid, now)?)
+        node.changes()
+            .make(subject, (&by, now), || Ok::<_, Problem>((entry, make)))?;
+        Ok::<Login, Problem>(node.sessions().login_changed(&name, &password, uid, now)?)
     })
     .await?;
     Ok(session(&login))

@@ -1,15 +1,16 @@
 //! What is running and who is connected.
 
 use concordat_documents::status::{
-    CharterStatus, ClockStatus, LedgerVerification, PeerStatus, PolicyStatus, RefusedRoster, RejectedPeer,
-    RosterStatus, Status,
+    AnnouncedRules, CharterStatus, ClockStatus, LedgerVerification, PeerStatus, PolicyStatus, RefusedRoster,
+    RejectedPeer, RosterStatus, RulesAtTier, Status,
 };
-use concordat_protocol::{identity::InstitutionPublicKey, ids::NodeId};
+use concordat_protocol::{identity::InstitutionPublicKey, ids::NodeId, wire::messages::EnforcedRules};
 use concordat_storage::ledger::Verification;
 
 use crate::iam::{Action, Actor};
 use crate::membership::{Rejection, UnconfirmedKey};
 use crate::node::Node;
+use crate::rules::PeerRules;
 
 /// The node as it is now. Peers are named only to callers with a role that permits it.
 pub(crate) fn show(node: &Node, caller: Option<&Actor>) -> Status {
@@ -37,6 +38,8 @@ pub(crate) fn show(node: &Node, caller: Option<&Actor>) -> Status {
         } else {
             Vec::new()
         },
+        rules: may_see_peers.then(|| own_rules(node)).flatten(),
+        peer_rules: if may_see_peers { peer_rules(node) } else { Vec::new() },
         alarms: alarms(node),
         time: node.clock().now().to_string(),
         clock: node.clock_difference().map(|difference| ClockStatus {
@@ -171,6 +174,43 @@ fn peers(node: &Node) -> Vec<PeerStatus> {
         institution: session.attested().map(|attested| attested.institution.clone()),
     });
     peers.collect()
+}
+
+fn own_rules(node: &Node) -> Option<AnnouncedRules> {
+    node.rules().own().map(|statement| announced(&statement.rules))
+}
+
+fn peer_rules(node: &Node) -> Vec<concordat_documents::status::PeerRules> {
+    let now = node.clock().now();
+    let shown = |known: PeerRules| {
+        let probe = node.rules().probed(&known.statement.node);
+        let mismatches = probe.iter().flat_map(|probe| &probe.found);
+        concordat_documents::status::PeerRules {
+            node: known.statement.node,
+            institution: known.statement.institution.clone(),
+            rules: announced(&known.statement.rules),
+            received: known.received.to_string(),
+            weaker: known.weaker(now).iter().map(ToString::to_string).collect(),
+            mismatches: mismatches.map(ToString::to_string).collect(),
+            probed: probe.map(|probe| probe.at.to_string()),
+        }
+    };
+    node.rules().peers().into_iter().map(shown).collect()
+}
+
+fn announced(rules: &EnforcedRules) -> AnnouncedRules {
+    let tiers = rules.tiers().each().into_iter().map(|(tier, rules)| RulesAtTier {
+        tier,
+        min_cell: rules.min_cell,
+        protections: rules.protections.iter().copied().collect(),
+        queries_per_day: rules.queries_per_day,
+        days: rules.days,
+    });
+    AnnouncedRules {
+        version: rules.version().to_string(),
+        policy: rules.policy(),
+        tiers: tiers.collect(),
+    }
 }
 
 fn rejected_peers(node: &Node) -> Vec<RejectedPeer> {

@@ -3,8 +3,6 @@
 //! Each of them keeps a thread for blocking work busy. Everything that decides and records needs these threads too, so transfers are
 //! limited, for each account and in all, and the node does not wait without end for a client that does not read.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use concordat_documents::problem::Problem;
@@ -14,30 +12,30 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
+use super::account_permits::{AccountLimits, AccountPermit, AccountPermits, LimitReached};
 use crate::iam::{Actor, IamError};
 use crate::node::Node;
 
-/// Most transfers at the same time: far fewer than the 512 threads that the runtime has for blocking work.
-const ALL: usize = 16;
-/// Most transfers of one account: a person imports a few files at a time, and four accounts are needed to use up the limit of all.
-const PER_ACCOUNT: usize = 4;
+/// In all far fewer than the 512 threads that the runtime has for blocking work. A person imports a few files at a time, and four accounts are
+/// needed to use up the limit of all.
+const LIMITS: AccountLimits = AccountLimits { account: 4, all: 16 };
 
 /// How long a client may send or read too little. A client that reads or writes a file needs seconds.
 pub(crate) const PACE_INTERVAL: Duration = Duration::from_secs(60);
 /// How often it is checked that the person behind a transfer may still act.
 pub(crate) const ACCOUNT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-type Running = BTreeMap<ActorId, usize>;
-
 /// The transfers of each account; clones share them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Transfers(Arc<Mutex<Running>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Transfers(AccountPermits);
 
 /// Permission for one transfer, held for as long as work for it may run.
-#[derive(Debug)]
-pub(crate) struct TransferPermit {
-    person: ActorId,
-    running: Arc<Mutex<Running>>,
+pub(crate) type TransferPermit = AccountPermit;
+
+impl Default for Transfers {
+    fn default() -> Self {
+        Self(AccountPermits::new(LIMITS))
+    }
 }
 
 impl Transfers {
@@ -46,47 +44,19 @@ impl Transfers {
     /// # Errors
     /// `unreachable` if the account, or the node, has the most transfers that it may have.
     pub(crate) fn begin(&self, person: &ActorId) -> Result<TransferPermit, Problem> {
-        let mut running = locked(&self.0);
-        let own = running.get(person).copied().unwrap_or_default();
-        if own >= PER_ACCOUNT {
-            return Err(
-                busy(format!("{own} imports, inspections and exports of yours are running"))
-                    .help("wait until one of them has ended, and try again"),
-            );
-        }
-        if running.values().sum::<usize>() >= ALL {
-            return Err(
-                busy("the maximum number of imports, inspections and exports is running").help("try again later"),
-            );
-        }
-        running.insert(person.clone(), own.saturating_add(1));
-        Ok(TransferPermit {
-            person: person.clone(),
-            running: Arc::clone(&self.0),
+        self.0.begin(person).map_err(|reached| match reached {
+            LimitReached::Account(own) => busy(format!("{own} imports, inspections and exports of yours are running"))
+                .help("wait until one of them has ended, and try again"),
+            LimitReached::All => {
+                busy("the maximum number of imports, inspections and exports is running").help("try again later")
+            }
         })
-    }
-}
-
-impl Drop for TransferPermit {
-    fn drop(&mut self) {
-        let mut running = locked(&self.running);
-        let left = running.get(&self.person).map_or(0, |own| own.saturating_sub(1));
-        // Accounts without a transfer need no entry, so that the list stays short.
-        if left == 0 {
-            running.remove(&self.person);
-        } else {
-            running.insert(self.person.clone(), left);
-        }
     }
 }
 
 /// As a query that is refused because others are running.
 fn busy(detail: impl Into<String>) -> Problem {
     Problem::new(ErrorKind::Unreachable, detail)
-}
-
-fn locked(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
-    running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a value was not delivered.

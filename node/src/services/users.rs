@@ -205,8 +205,9 @@ fn user_changed(node: &Node, name: &str, what: &str) -> Result<EntryBody, Proble
 fn record_and_make(node: &Node, change: AccountChange, entry: EntryBody, by: &Attribution) -> Result<Account, Problem> {
     let name = change.name().to_owned();
     let by = (by, node.clock().now());
-    node.changes().make(Subject::Account(name.clone()), entry, by, || {
-        Ok::<_, Problem>(node.accounts().make(change)?)
-    })?;
+    // The entry states whole values, which do not depend on the account as it was; the change is checked again when it is made.
+    let make = || Ok::<_, Problem>(node.accounts().make(change)?);
+    node.changes()
+        .make(Subject::Account(name.clone()), by, || Ok::<_, Problem>((entry, make)))?;
     Ok(account(node.accounts().show(&name)?))
 }

@@ -13,9 +13,12 @@ use super::handle::Sharing;
 use super::party_limits::Party;
 use super::pipeline::Admitted;
 use super::refusal::{failed, invalid};
+use super::requester::Requester;
 use super::span;
+use super::text_budget::TextSender;
 use super::wait_deadline::WaitDeadline;
 use crate::attribution::by_peer;
+use crate::clock::timer_now;
 
 impl Sharing {
     /// Durable with the record of the query: the count of queries under the grant, and that of the bytes of their texts. The replay window is
@@ -33,6 +36,7 @@ impl Sharing {
         let party = Party::Institution(consumer.institution.clone());
         let slot = self.0.limits.acquire(party, until).await?;
         let decision_slot = slot.decision_slot(until).await?;
+        let since = timer_now();
         let now = parts.clock.now();
         let parties = Parties {
             peer,
@@ -54,7 +58,8 @@ impl Sharing {
         let terms = lease.terms();
         let limit = self.queries_per_day(&terms.scope).await;
         self.0.quota.count(terms.grant, limit, now).await?;
-        self.0.texts.count(&consumer.institution, &envelope.sql, now).await?;
+        let sender = TextSender::Institution(&consumer.institution);
+        self.0.texts.count(sender, &envelope.sql, now).await?;
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
         let case = Case::Peer {
             by: by_peer(&session).on_behalf_of(query.assertion().actor.clone()),
@@ -65,21 +70,43 @@ impl Sharing {
         Ok(Admitted {
             case,
             time: left.min(ANSWER_TIMEOUT),
+            since,
             slot,
             decision_slot,
         })
     }
 
+    /// Counts the text of a query that one of our own people sends to another institution, before its record is stored. A refusal is entered.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the texts of the person, or of all own people, are too many.
+    pub async fn count_sent_text(&self, requester: &Requester, subject: &str, sql: &str) -> Result<(), Refusal> {
+        let sender = TextSender::OwnPerson(requester.actor().id());
+        let counted = self.0.texts.count(sender, sql, self.0.parts.clock.now()).await;
+        if let Err(refusal) = &counted {
+            self.refused_own(requester, subject, refusal).await;
+        }
+        counted
+    }
+
+    /// Durable with the record of the query: the count of the bytes of the person's texts.
     pub(super) async fn admit_local(&self, query: LocalQuery) -> Result<Admitted, Refusal> {
         let case = self.local_case(query)?;
         span::identify_query(&case.query());
-        let party = Party::Person(case.assertion().actor.clone());
+        let person = &case.assertion().actor;
         let until = WaitDeadline::start();
-        let slot = self.0.limits.acquire(party, until).await?;
+        let slot = self.0.limits.acquire(Party::Person(person.clone()), until).await?;
         let decision_slot = slot.decision_slot(until).await?;
+        let since = timer_now();
+        let now = self.0.parts.clock.now();
+        self.0
+            .texts
+            .count(TextSender::OwnPerson(person), case.sql(), now)
+            .await?;
         Ok(Admitted {
             case,
             time: ANSWER_TIMEOUT,
+            since,
             slot,
             decision_slot,
         })

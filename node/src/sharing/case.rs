@@ -5,7 +5,7 @@ use std::sync::Arc;
 use concordat_engine::Holder;
 use concordat_network::Session;
 use concordat_network::hello::Attested;
-use concordat_protocol::ids::{CollectionRef, DatasetName, DatasetRef, GrantId, QueryId};
+use concordat_protocol::ids::{CollectionRef, DatasetName, DatasetRef, GrantId, InstitutionId, QueryId};
 use concordat_protocol::query::{ActorAssertion, QueryEnvelope, ValidQuery};
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Purpose;
@@ -40,7 +40,7 @@ pub struct LocalQuery {
     pub requester: Requester,
     /// The purpose of the query.
     pub purpose: Purpose,
-    /// The dataset.
+    /// The dataset, or the collection with the datasets.
     pub dataset: DatasetName,
     /// The version of the dataset that the query names; `None` for the current one.
     pub version: Option<VersionNumber>,
@@ -129,6 +129,14 @@ impl Case {
         match self {
             Self::Peer { lease, .. } => lease.terms().scope.collection.clone(),
             Self::Local { dataset, .. } => dataset.collection(),
+        }
+    }
+
+    /// The institution whose person queries.
+    pub(super) fn consumer(&self) -> &InstitutionId {
+        match self {
+            Self::Peer { lease, .. } => &lease.terms().consumer,
+            Self::Local { dataset, .. } => &dataset.institution,
         }
     }
 

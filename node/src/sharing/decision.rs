@@ -2,7 +2,10 @@
 
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::Digest32;
-use concordat_protocol::scope::Scope;
+use concordat_protocol::policy_set::Settings;
+use concordat_protocol::query::ActorAssertion;
+use concordat_protocol::release::ReleaseRules;
+use concordat_protocol::scope::{Purpose, Scope, Tier};
 use concordat_protocol::text;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
@@ -10,9 +13,23 @@ use concordat_storage::ledger::{LedgerError, LedgerReceipt};
 
 use super::case::Case;
 use super::handle::Sharing;
+use super::limits_below_records::CountedQuery;
 use super::refusal::{denied, failed};
 use crate::negotiation::{Lease, collection_facts, is_active_side, party};
-use concordat_policy::{self, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
+use concordat_policy::{self, CollectionFacts, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
+
+/// What a query under a grant is decided by, besides the facts about its collection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UnderGrant<'a> {
+    /// The live permission.
+    pub(super) lease: &'a Lease,
+    /// The person, as the consumer states it.
+    pub(super) requester: &'a ActorAssertion,
+    /// What for.
+    pub(super) purpose: &'a Purpose,
+    /// Whether it names a version of the dataset.
+    pub(super) as_of: bool,
+}
 
 impl Sharing {
     /// The active policy set. A decision and its entry in the ledger use the same one.
@@ -22,7 +39,30 @@ impl Sharing {
 
     /// The scope of the dataset that may be released for this query now.
     pub(super) async fn decide(&self, case: &Case, policy: &Policy) -> Result<Scope, Refusal> {
-        match self.evaluate(case, policy).await?.0 {
+        let facts = self.facts(case).await?;
+        self.decide_on(case, policy, facts.as_ref())
+    }
+
+    /// The same, and the digest of what the decision is based on: the policy set, and the release rules that the steward has set for the
+    /// dataset. A query that is permitted below `records` is counted, by the limits of this moment: one that a steward has made narrower
+    /// applies to the next query.
+    pub(super) async fn decide_and_count(&self, case: &Case, policy: &Policy) -> (Result<Scope, Refusal>, Digest32) {
+        let facts = match self.facts(case).await {
+            Ok(facts) => facts,
+            Err(unread) => return (Err(unread), policy.digest_with(&ReleaseRules::default())),
+        };
+        let release = facts.as_ref().map(|facts| facts.release.clone()).unwrap_or_default();
+        let basis = policy.digest_with(&release);
+        let scope = match self.decide_on(case, policy, facts.as_ref()) {
+            Ok(scope) => scope,
+            Err(denied) => return (Err(denied), basis),
+        };
+        let counted = self.count_below_records(case, &scope, (policy, &release)).await;
+        (counted.map(|()| scope), basis)
+    }
+
+    fn decide_on(&self, case: &Case, policy: &Policy, facts: Option<&CollectionFacts>) -> Result<Scope, Refusal> {
+        match self.evaluate_on(case, policy, facts)?.0 {
             QueryDecision::Permit(scope) => Ok(*scope),
             QueryDecision::Deny { reasons } => Err(denied(reasons)),
         }
@@ -30,28 +70,38 @@ impl Sharing {
 
     /// The decision, rule by rule. A refusal is returned if a check before the rules fails.
     pub(super) async fn evaluate(&self, case: &Case, policy: &Policy) -> Result<(QueryDecision, Explanation), Refusal> {
-        let parts = &self.0.parts;
-        let now = parts.clock.now();
+        let facts = self.facts(case).await?;
+        self.evaluate_on(case, policy, facts.as_ref())
+    }
+
+    /// What the catalog records about the collection that is queried; `None` if it does not exist.
+    async fn facts(&self, case: &Case) -> Result<Option<CollectionFacts>, Refusal> {
+        let storage = &self.0.parts.storage;
         let facts = match case {
             // Another collection of the same name is not the one that was granted.
-            Case::Peer { lease, .. } => lease.dataset().facts(&parts.storage).await,
-            Case::Local { .. } => collection_facts(&parts.storage, &case.collection()).await,
+            Case::Peer { lease, .. } => lease.dataset().facts(storage).await,
+            Case::Local { .. } => collection_facts(storage, &case.collection()).await,
         };
-        let facts = facts.map_err(|_| failed("the catalog cannot be read"))?;
+        facts.map_err(|_| failed("the catalog cannot be read"))
+    }
+
+    fn evaluate_on(
+        &self,
+        case: &Case,
+        policy: &Policy,
+        facts: Option<&CollectionFacts>,
+    ) -> Result<(QueryDecision, Explanation), Refusal> {
+        let parts = &self.0.parts;
+        let now = parts.clock.now();
         Ok(match case {
             Case::Peer { query, lease, .. } => {
-                let (consumer, provider) = self.parties_of(lease, now)?;
-                let input = QueryInput {
-                    granted: &lease.terms().scope,
+                let query = UnderGrant {
+                    lease,
                     requester: query.assertion(),
                     purpose: &query.envelope().purpose,
                     as_of: case.version().is_some(),
-                    consumer: &consumer,
-                    provider: &provider,
-                    collection: facts.as_ref(),
-                    earlier: &parts.negotiations.held_before_grant(lease, now),
                 };
-                policy.explain(&input, now)
+                self.evaluate_under_grant(&query, policy, facts, now)?
             }
             Case::Local {
                 requester,
@@ -67,11 +117,57 @@ impl Sharing {
                     purpose,
                     as_of: case.version().is_some(),
                     holder: &holder,
-                    collection: facts.as_ref(),
+                    collection: facts,
                 };
                 policy.decide_local(&input, now)
             }
         })
+    }
+
+    /// The decision about a query under a grant, whether it was sent or is only estimated.
+    fn evaluate_under_grant(
+        &self,
+        query: &UnderGrant<'_>,
+        policy: &Policy,
+        facts: Option<&CollectionFacts>,
+        now: Timestamp,
+    ) -> Result<(QueryDecision, Explanation), Refusal> {
+        let UnderGrant {
+            lease,
+            requester,
+            purpose,
+            as_of,
+        } = *query;
+        let (consumer, provider) = self.parties_of(lease, now)?;
+        let input = QueryInput {
+            granted: &lease.terms().scope,
+            requester,
+            purpose,
+            as_of,
+            consumer: &consumer,
+            provider: &provider,
+            collection: facts,
+            earlier: &self.0.parts.negotiations.held_before_grant(lease, now),
+        };
+        Ok(policy.explain(&input, now))
+    }
+
+    /// The scope that a query under a grant would have now, and the limits of answers at its tier. It is decided as a query that was sent, and
+    /// nothing is entered or counted.
+    pub(super) async fn decide_estimate(&self, query: &UnderGrant<'_>) -> Result<(Scope, Settings), Refusal> {
+        let facts = query.lease.dataset().facts(&self.0.parts.storage).await;
+        let facts = facts.map_err(|_| failed("the catalog cannot be read"))?;
+        let policy = self.policy();
+        let now = self.0.parts.clock.now();
+        let (decision, _) = self.evaluate_under_grant(query, &policy, facts.as_ref(), now)?;
+        match decision {
+            QueryDecision::Permit(scope) => {
+                let release = facts.map(|facts| facts.release).unwrap_or_default();
+                let limits = policy.limits(&release, scope.tier);
+                Ok((*scope, limits))
+            }
+            QueryDecision::Deny { reasons } => Err(denied(reasons)),
+        }
     }
 
     /// Consumer and provider, as the roster lists them now.
@@ -110,14 +206,6 @@ impl Sharing {
         })
     }
 
-    /// The digest of what a decision is based on: the policy set, and the release rules that the steward has set for the dataset.
-    async fn policy_digest(&self, case: &Case, policy: &Policy) -> Digest32 {
-        let parts = &self.0.parts;
-        let facts = collection_facts(&parts.storage, &case.collection()).await;
-        let release = facts.ok().flatten().map(|facts| facts.release).unwrap_or_default();
-        policy.digest_with(&release)
-    }
-
     /// Most queries under the grant in 24 hours: the agreed number, or the number that the dataset's steward has set since, whichever is
     /// lower.
     pub(super) async fn queries_per_day(&self, scope: &Scope) -> Option<u32> {
@@ -133,13 +221,38 @@ impl Sharing {
         )
     }
 
-    /// Records the decision; only a decision that is in the ledger may be acted upon.
+    /// Counts a permitted query below `records`, before anything is computed; at `records` it is not counted here.
+    async fn count_below_records(
+        &self,
+        case: &Case,
+        scope: &Scope,
+        (policy, release): (&Policy, &ReleaseRules),
+    ) -> Result<(), Refusal> {
+        if scope.tier >= Tier::Records {
+            return Ok(());
+        }
+        let limits = policy.limits(release, scope.tier);
+        let by = case.attribution().for_outcome();
+        let now = self.0.parts.clock.now();
+        self.0.below_records.count(counted(case), limits, by, now).await
+    }
+
+    /// Notes that a cell of an answer is withheld because a figure about few subjects would follow from it and from earlier ones.
+    pub(super) fn note_isolating(&self, case: &Case) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
+        let query = counted(case);
+        let by = case.attribution().for_outcome();
+        let now = self.0.parts.clock.now();
+        let limits = self.0.below_records.clone();
+        async move { limits.note_isolating(query, by, now).await }
+    }
+
+    /// Records the decision and the digest of its basis; only a decision that is in the ledger may be acted upon.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn record_decision(
         &self,
         case: &Case,
         decision: Result<&Scope, &Refusal>,
-        policy: &Policy,
+        basis: Digest32,
     ) -> Result<LedgerReceipt, Refusal> {
         let parts = &self.0.parts;
         let reasons = decision
@@ -155,7 +268,7 @@ impl Sharing {
                 .take(concordat_protocol::audit::MAX_LIST)
                 .map(|r| text::Reason::sanitized(&r.text))
                 .collect(),
-            policy: self.policy_digest(case, policy).await,
+            policy: basis,
             sql: Some(sql_digest(case.sql())),
         };
         // A denial is entered for every person; a permission only for one who may still act.
@@ -171,6 +284,15 @@ impl Sharing {
             tracing::error!(%error, "the ledger cannot be written, so nothing is served");
             failed("the holder cannot write its ledger and therefore answers no queries")
         })
+    }
+}
+
+/// The query as it is counted below `records`.
+fn counted(case: &Case) -> CountedQuery {
+    CountedQuery {
+        collection: case.collection(),
+        institution: case.consumer().clone(),
+        person: case.assertion().actor.clone(),
     }
 }
 

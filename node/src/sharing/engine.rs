@@ -9,7 +9,7 @@ use crate::config::DEFAULT_MEMORY_MIB;
 
 /// Concurrent queries that the engine's memory is divided between.
 const QUERIES: usize = ANSWERED + LOCAL + PLANNED;
-/// Those that are answered from our own datasets: eight for one institution, eight for all others and our own people.
+/// Those that are answered from our own datasets: at most eight for one institution, and at most eight for all our own people.
 const ANSWERED: usize = 16;
 /// Those that are computed locally for our own people from the answers of others.
 const LOCAL: usize = 4;

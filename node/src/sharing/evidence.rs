@@ -14,7 +14,7 @@ use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{
     Countersignature, MAX_RECEIPTS, Reason, ReceiptReply, ReceiptRequest, Refusal, RefusalCode, Reply,
 };
-use concordat_storage::ledger::{Attribution, LedgerReceipt};
+use concordat_storage::ledger::Attribution;
 
 use super::case::Case;
 use super::handle::Sharing;
@@ -103,9 +103,8 @@ impl Sharing {
 
     /// Stores which entry records the decision. A start finds it in the ledger if a power cut loses this.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub(super) async fn store_decision(&self, case: &Case, decision: &LedgerReceipt) -> Result<(), Refusal> {
+    pub(super) async fn store_decision(&self, case: &Case, entry: u64) -> Result<(), Refusal> {
         let query = case.query();
-        let entry = decision.sequence();
         let evidence = &self.0.parts.evidence;
         let stored = evidence.blocking(move |evidence| evidence.note(query, entry));
         stored.await.map_err(|error| {
@@ -160,7 +159,7 @@ impl Sharing {
     pub(super) fn evidence_peer(&self, session: &Session, query: &ValidQuery) -> Result<EvidencePeer, Refusal> {
         let parts = &self.0.parts;
         let attested = session.attested().ok_or_else(|| failed("the peer is not attested"))?;
-        let own = parts.identity.certificate(parts.clock.now());
+        let own = parts.identity.recent_certificate(parts.clock.now());
         let own = own.map_err(|_| failed("the holder cannot create the certificate of its node"))?;
         let certificate = attested.certificate.clone();
         AttestedQuery::check([certificate.clone(), own.clone()], query.signed().clone())
@@ -340,7 +339,6 @@ fn receipt(closed: &Closed, query: &ValidQuery, at: Timestamp) -> impl FnOnce(Si
         tier,
         rows: totals.rows,
         bytes: totals.bytes,
-        suppressed_cells: totals.suppressed_cells,
         answer: totals.answer,
         outcome,
         decision,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use concordat_engine::{Bounds, Computation, QueryError, Workers};
+use concordat_protocol::ids::ActorId;
 use concordat_protocol::query::ReplayWindow;
 use concordat_protocol::wire::messages::Refusal;
 use concordat_storage::data_dir::Storage;
@@ -13,10 +14,14 @@ use concordat_storage::meta::MetaError;
 use super::delivery::Departed;
 use super::engine::EngineConfig;
 use super::grant_quota::Quota;
+use super::limits_below_records::LimitsBelowRecords;
+use super::memory::AnswerMemories;
 use super::party_limits::{ConcurrencyLimits, Party, QuerySlot};
+use super::probe::Probes;
 use super::requester::Requester;
 use super::text_budget::TextBudget;
 use super::wait_deadline::WaitDeadline;
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::evidence::Evidence;
@@ -47,9 +52,14 @@ pub(super) struct Inner {
     /// does not wait until others are computed.
     pub(super) planning_limits: ConcurrencyLimits,
     pub(super) quota: Quota,
+    pub(super) below_records: LimitsBelowRecords,
+    /// What was answered below `records`.
+    pub(super) memories: AnswerMemories,
     pub(super) texts: TextBudget,
     pub(super) departed: Departed,
+    pub(super) probes: Probes,
     pub(super) early: Refusals,
+    pub(super) early_own: Refusals<ActorId>,
 }
 
 /// The dependencies of [`Sharing`].
@@ -61,6 +71,8 @@ pub struct SharingParts {
     pub storage: Storage,
     /// The ledger.
     pub ledger: Ledger,
+    /// The changes that are written to the ledger first.
+    pub changes: Changes,
     /// The clock.
     pub clock: Clock,
     /// The network.
@@ -92,19 +104,26 @@ impl Sharing {
     /// [`MetaError`] if the state cannot be opened.
     pub fn open(parts: SharingParts) -> Result<Self, MetaError> {
         let quota = Quota::open(parts.storage.meta())?;
+        let below_records =
+            LimitsBelowRecords::open(parts.storage.meta(), parts.ledger.clone(), parts.changes.clone())?;
         let texts = TextBudget::open(parts.storage.meta())?;
+        let memories = AnswerMemories::new(parts.storage.clone(), parts.ledger.clone());
         let bounds = parts.engine.bounds();
         Ok(Self(Arc::new(Inner {
             replay: Mutex::default(),
             workers: Workers::new(parts.engine.program.clone(), bounds),
             limits: ConcurrencyLimits::new(parts.engine.queries(), parts.clock.clone()),
-            local_limits: ConcurrencyLimits::new(parts.engine.local_queries(), parts.clock.clone()),
-            planning_limits: ConcurrencyLimits::new(parts.engine.planned_queries(), parts.clock.clone()),
+            local_limits: ConcurrencyLimits::for_own_people(parts.engine.local_queries(), parts.clock.clone()),
+            planning_limits: ConcurrencyLimits::for_own_people(parts.engine.planned_queries(), parts.clock.clone()),
             departed: Departed::new(parts.network.clone(), parts.stage.clone()),
+            probes: Probes::new(),
             parts,
             quota,
+            below_records,
+            memories,
             texts,
             early: Refusals::default(),
+            early_own: Refusals::default(),
         })))
     }
 

@@ -1,6 +1,8 @@
 //! Queries of this institution's own people about its own datasets: no grant, but the same decision, ledger, permit and disclosure
 //! control as for peers.
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::scope::{Purpose, Scope};
@@ -27,7 +29,7 @@ pub(crate) type LocalChunks = mpsc::Receiver<Result<Bytes, Refusal>>;
 
 impl Sharing {
     /// The scope that the requester has in a local dataset now; `None` if there is no dataset of that name. For planning: nothing
-    /// is shown and nothing recorded.
+    /// is shown and nothing recorded. If a query ends with this refusal, it is entered ([`Self::refused_own`]).
     ///
     /// # Errors
     /// [`Refusal`] with every reason.
@@ -69,21 +71,28 @@ impl Sharing {
     /// The query runs in a task of the service stage: if this future is dropped, the query is closed with its outcome in the ledger.
     ///
     /// # Errors
-    /// [`Refusal`] with every reason; the decision is in the ledger either way.
+    /// [`Refusal`] with every reason; the decision, or that there was none, is in the ledger either way.
     pub async fn answer_local(&self, query: LocalQuery) -> Result<LocalChunks, Refusal> {
         let (mut started, start) = oneshot::channel();
         let sharing = self.clone();
         let answered = async move {
+            let requester = query.requester.clone();
+            let subject = subject(&query.dataset, &query.purpose);
             let received = Received::Local(Box::new(query));
-            let running = received.run(&sharing, started.closed()).await;
-            match running.map_err(NotRun::into_refusal) {
+            let run = received.run(&sharing, started.closed()).await;
+            match run {
                 Ok(running) => {
                     let (chunks, reader) = mpsc::channel(PREFETCH);
                     // If the caller is gone, the channel is closed and the answer ends before its first chunk.
                     drop(started.send(Ok(reader)));
                     sharing.send_local_answer(running, LocalReader(chunks)).await;
                 }
-                Err(refusal) => drop(started.send(Err(refusal))),
+                Err(not_run) => {
+                    if let NotRun::Unrecorded(refusal) = &not_run {
+                        sharing.refused_own(&requester, &subject, refusal).await;
+                    }
+                    drop(started.send(Err(not_run.into_refusal())));
+                }
             }
         };
         self.0.parts.stage.spawn(answered.instrument(query_span(None)));
@@ -107,4 +116,9 @@ impl Sharing {
             drop(reader.0.send(Err(refusal)).await);
         }
     }
+}
+
+/// What a query is about, as the ledger names it if it is refused.
+pub(crate) fn subject(dataset: &impl Display, purpose: &Purpose) -> String {
+    format!("`{dataset}` for `{purpose}`")
 }

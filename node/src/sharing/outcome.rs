@@ -74,7 +74,8 @@ fn first_reason(refusal: &Refusal) -> Reason {
     Reason::sanitized(first_text(refusal))
 }
 
-fn first_text(refusal: &Refusal) -> &str {
+/// The text of a refusal's first reason.
+pub(super) fn first_text(refusal: &Refusal) -> &str {
     let first = refusal.reasons.first();
     first.map_or("no reason was given", |reason| reason.text.as_str())
 }
@@ -85,7 +86,6 @@ pub(super) fn no_answer() -> AnswerTotals {
         rows: 0,
         bytes: 0,
         answer: AnswerDigest::default().finish(),
-        suppressed_cells: 0,
         complete: false,
     }
 }

@@ -1,8 +1,10 @@
 //! Limits on concurrent queries, so that no institution and no person can use the whole capacity.
 //!
 //! A slot is one query's part of the engine's memory, held as long as its process may run. Slots are limited in total, for each
-//! institution (however many nodes it has), and for each of our own people. An institution also has a budget of engine time, which is
-//! replenished as time passes.
+//! institution (however many nodes it has), for each of our own people, and for all of our own people together. So neither an institution
+//! nor our own people can have more than half; two institutions, or one and our own people, can together have all of them.
+//!
+//! An institution also has a budget of engine time, which is replenished as time passes.
 //!
 //! An institution may have more exchanges than slots: those whose receipts it is signing need no engine. Their number is limited too, so that the
 //! receipts of concurrent queries alone never become so many that a query is refused until they are signed.
@@ -39,7 +41,10 @@ pub(super) enum Party {
 #[derive(Debug)]
 pub(super) struct ConcurrencyLimits {
     all: Arc<Semaphore>,
-    per_party: usize,
+    /// Those that our own people may have together.
+    people: Arc<Semaphore>,
+    per_institution: usize,
+    per_person: usize,
     clock: Clock,
     parties: Arc<Mutex<BTreeMap<Party, PartySlots>>>,
 }
@@ -66,6 +71,8 @@ pub struct QuerySlot {
     clock: Clock,
     parties: Arc<Mutex<BTreeMap<Party, PartySlots>>>,
     _own: OwnedSemaphorePermit,
+    /// For a query of one of our own people.
+    _people: Option<OwnedSemaphorePermit>,
     _all: OwnedSemaphorePermit,
 }
 
@@ -114,13 +121,27 @@ impl QuerySlot {
 }
 
 impl ConcurrencyLimits {
-    /// Slots for `queries` at the same time, at most half of them for any one party. A join over several of our tables needs one slot
-    /// for each table.
+    /// Slots for `queries` of members and of our own people at the same time: at most half of them for any one institution, and at most
+    /// half for all our own people, of which one person may have three quarters. A join over several of our tables needs one slot for
+    /// each table. If there is a single slot, any party may have it.
     pub(super) fn new(queries: usize, clock: Clock) -> Self {
+        let people = (queries / 2).max(1);
+        let per_person = (people.saturating_mul(3) / 4).max(1);
+        Self::of(queries, (people, per_person), clock)
+    }
+
+    /// Slots for `queries` of our own people alone at the same time, at most half of them for any one person.
+    pub(super) fn for_own_people(queries: usize, clock: Clock) -> Self {
+        Self::of(queries, (queries, queries.div_ceil(2)), clock)
+    }
+
+    fn of(queries: usize, (people, per_person): (usize, usize), clock: Clock) -> Self {
         Self {
             clock,
             all: Arc::new(Semaphore::new(queries)),
-            per_party: queries.div_ceil(2),
+            people: Arc::new(Semaphore::new(people)),
+            per_institution: queries.div_ceil(2),
+            per_person,
             parties: Arc::default(),
         }
     }
@@ -157,22 +178,21 @@ impl ConcurrencyLimits {
     pub(super) async fn acquire(&self, party: Party, until: WaitDeadline) -> Result<QuerySlot, Refusal> {
         let Shared { slots, decisions, .. } = self.party(&party)?;
         let waiting = Arc::clone(&slots);
-        // The party's own slots first, so that a party that has none left does not block others.
+        let limit = self.limit_of(&party);
+        // The narrowest limit first: a query that waits for it holds nothing that a query of others could have.
         let own = until.wait(slots.acquire_owned()).await;
-        let own = own.and_then(Result::ok).ok_or_else(|| {
-            let per_party = self.per_party;
-            busy(format!(
-                "{per_party} of your queries are being answered; try again later"
-            ))
-        })?;
+        let own = own
+            .and_then(Result::ok)
+            .ok_or_else(|| busy(format!("{limit} of your queries are being answered; try again later")))?;
+        let people = match &party {
+            Party::Institution(_) => None,
+            Party::Person(_) => Some(self.slot_of_people(until).await?),
+        };
         let all = until.wait(self.all.clone().acquire_owned()).await;
         let all = all
             .and_then(Result::ok)
             .ok_or_else(|| busy("the maximum number of queries is being answered; try again later"))?;
-        let running = self
-            .per_party
-            .saturating_sub(waiting.available_permits())
-            .saturating_sub(1);
+        let running = limit.saturating_sub(waiting.available_permits()).saturating_sub(1);
         Ok(QuerySlot {
             party,
             decisions,
@@ -181,8 +201,24 @@ impl ConcurrencyLimits {
             clock: self.clock.clone(),
             parties: self.parties.clone(),
             _own: own,
+            _people: people,
             _all: all,
         })
+    }
+
+    /// One of the slots that our own people have together.
+    async fn slot_of_people(&self, until: WaitDeadline) -> Result<OwnedSemaphorePermit, Refusal> {
+        let slot = until.wait(Arc::clone(&self.people).acquire_owned()).await;
+        slot.and_then(Result::ok)
+            .ok_or_else(|| busy("the maximum number of queries of your institution is being answered; try again later"))
+    }
+
+    /// How many slots the party may have.
+    const fn limit_of(&self, party: &Party) -> usize {
+        match party {
+            Party::Institution(_) => self.per_institution,
+            Party::Person(_) => self.per_person,
+        }
     }
 
     fn party(&self, party: &Party) -> Result<Shared, Refusal> {
@@ -195,7 +231,7 @@ impl ConcurrencyLimits {
         });
         let entry = parties
             .entry(party.clone())
-            .or_insert_with(|| PartySlots::new(self.per_party, now));
+            .or_insert_with(|| PartySlots::new(self.limit_of(party), now));
         match (party, entry.used_up(now)) {
             (Party::Institution(_), Some(over)) => {
                 let seconds = over.as_secs().saturating_add(1);

@@ -9,17 +9,19 @@
 //! 1. [`Received`]: the query as it arrived. Nothing in it is believed yet.
 //! 2. [`Admitted`]: it may be decided. A peer's envelope is authentic, fresh and new, its institution owes no countersignature,
 //!    and there is a lease under its grant. Durable: the grant's count of queries.
-//! 3. [`Decided`]: the policy was evaluated. Nothing is durable yet.
+//! 3. [`Decided`]: the policy was evaluated, and a query below `records` was counted ([`super::limits_below_records`]). Durable: that a person
+//!    has reached a limit, or is locked.
 //! 4. [`Recorded`]: the record of evidence and, after it, the ledger entry of the decision are durable, also for a denial. From here
 //!    on the ledger owes an outcome, and every way out of the state records one.
-//! 5. [`Running`]: a permit was made of the ledger's receipt and opened the engine, once ([`super::permit`]). Chunks leave one at a
-//!    time, each after the reader has confirmed the one before ([`super::delivery`]).
+//! 5. [`Running`]: a permit was made of the ledger's receipt and opened the engine, once ([`super::permit`]); below `records` at one of few
+//!    times after the admission ([`super::time_slot`]), and durable before: what is released, and loss that was reserved. Chunks leave
+//!    one at a time, each after the reader has confirmed the one before ([`super::delivery`]).
 //! 6. [`Closed`]: nothing more leaves. Its outcome is recorded in the ledger, for a peer together with the receipt
 //!    ([`super::peer`]).
 //!
-//! **Slots and locks, in the order in which they are taken.** The query slot of the party, then one of all slots
-//! ([`super::party_limits`]); both are held until the engine is finished. The decision slot of the party, released once the policy
-//! has decided. All of these waits end at one deadline ([`super::wait_deadline`]). For each chunk the guard of its grant, held until
+//! **Slots and locks, in the order in which they are taken.** The query slot of the party; for a query of our own people one of the
+//! slots that they have together; then one of all slots ([`super::party_limits`]). All are held until the engine is finished. The
+//! decision slot of the party, released once the policy has decided. All of these waits end at one deadline ([`super::wait_deadline`]). For each chunk the guard of its grant, held until
 //! the reader has confirmed the chunk or can no longer receive the rest of it: a change of the grant waits for the guards, so that
 //! after it was acknowledged no byte leaves.
 //!
@@ -42,10 +44,9 @@ use super::delivery::{Accepted, AnswerReader, SendError, send_chunk};
 use super::handle::Sharing;
 use super::outcome::{NotRun, Outcome, no_answer, unconfirmed};
 use super::party_limits::{DecisionSlot, QuerySlot};
-use super::permit::open_engine;
+use super::permit::{Version, open_engine, open_version};
 use super::refusal::{failed, refusal_of};
 use super::span;
-use concordat_policy::Policy;
 
 /// A query as it arrived; nothing in it is believed yet.
 #[derive(Debug)]
@@ -89,6 +90,8 @@ pub(super) struct Admitted {
     pub(super) case: Case,
     /// How long the answer may take.
     pub(super) time: Duration,
+    /// When it was admitted.
+    pub(super) since: Instant,
     /// Held until the engine is finished.
     pub(super) slot: QuerySlot,
     /// Held until the policy has decided; not while the decision is made durable, so that queries of one party share that.
@@ -101,20 +104,22 @@ impl Admitted {
     async fn decide(self, sharing: &Sharing) -> Decided {
         let epoch = sharing.0.parts.epoch.current();
         let policy = sharing.policy();
-        let decision = sharing.decide(&self.case, &policy).await;
+        let (decision, basis) = sharing.decide_and_count(&self.case, &policy).await;
         let Self {
             case,
             time,
+            since,
             slot,
             decision_slot,
         } = self;
         Decided {
             case,
             time,
+            since,
             slot,
             running: decision_slot.running(),
-            policy,
             decision,
+            basis,
             epoch,
         }
     }
@@ -125,18 +130,20 @@ impl Admitted {
 pub(super) struct Decided {
     case: Case,
     time: Duration,
+    since: Instant,
     slot: QuerySlot,
     /// Queries of the same party that were running before.
     running: usize,
-    policy: Policy,
     decision: Result<Scope, Refusal>,
+    /// The digest of what it is based on.
+    basis: Digest32,
     /// The epoch before the decision was made.
     epoch: u64,
 }
 
 impl Decided {
-    /// Makes the decision durable: first the record of evidence, then the ledger's entry, then the record's reference to it. The record
-    /// comes before the entry, because an entry without a record is how an older copy of the state is recognized.
+    /// Makes the decision durable: first the record of evidence, then the ledger's entry. The record comes before the entry, because an entry
+    /// without a record is how an older copy of the state is recognized. The version is opened meanwhile, and none of its rows is read.
     ///
     /// # Errors
     /// [`NotRun`]; a denial is in the ledger and is its own outcome.
@@ -145,36 +152,36 @@ impl Decided {
         let Self {
             case,
             time,
+            since,
             slot,
             running,
-            policy,
             decision,
+            basis,
             epoch,
         } = self;
         sharing.begin_evidence(&case).await.map_err(NotRun::Unrecorded)?;
-        let receipt = sharing
-            .record_decision(&case, decision.as_ref(), &policy)
-            .await
-            .map_err(NotRun::Unrecorded)?;
-        let referenced = sharing.store_decision(&case, &receipt).await;
         let scope = match decision {
             Ok(scope) => scope,
             Err(denial) => {
-                sharing.close_evidence(case.query(), receipt.sequence()).await;
+                let receipt = sharing.record_decision(&case, Err(&denial), basis).await;
+                let entry = receipt.map_err(NotRun::Unrecorded)?.sequence();
+                sharing.close_evidence(case.query(), entry).await;
                 return Err(NotRun::Recorded(denial));
             }
         };
-        if let Err(refusal) = referenced {
-            let refusal = Closed::close_before_start(sharing, case, scope.tier, receipt.leaf(), refusal).await;
-            return Err(NotRun::Recorded(refusal));
-        }
+        let (receipt, version) = tokio::join!(
+            sharing.record_decision(&case, Ok(&scope), basis),
+            open_version(sharing, &case, &scope),
+        );
         Ok(Recorded {
             case,
             time,
+            since,
             slot,
             running,
             scope,
-            receipt,
+            receipt: receipt.map_err(NotRun::Unrecorded)?,
+            version,
             epoch,
         })
     }
@@ -185,16 +192,20 @@ impl Decided {
 pub(super) struct Recorded {
     case: Case,
     time: Duration,
+    since: Instant,
     slot: QuerySlot,
     /// Queries of the same party that were running before.
     running: usize,
     scope: Scope,
     receipt: LedgerReceipt,
+    /// The version that is queried, if it can be opened.
+    version: Result<Version, Refusal>,
     epoch: u64,
 }
 
 impl Recorded {
-    /// Opens the engine. What does not run is closed with its outcome in the ledger.
+    /// Opens the engine, and stores the reference from the record to the entry meanwhile. What does not run is closed with its outcome in the
+    /// ledger.
     ///
     /// # Errors
     /// [`Refusal`] if the engine refuses the query, the permission ends, or the reader goes away first.
@@ -202,20 +213,27 @@ impl Recorded {
         let Self {
             case,
             time,
+            since,
             slot,
             running,
             scope,
             receipt,
+            version,
             epoch,
         } = self;
         let decision = receipt.leaf();
-        let opened = tokio::select! {
-            biased;
-            opened = open_engine(sharing, &case, scope.clone(), receipt, time, running) => opened,
-            refusal = sharing.until_withdrawn(&case, &scope, epoch) => Err(refusal),
-            () = reader_gone => Err(failed("the requester no longer waits for the answer")),
+        let referenced = sharing.store_decision(&case, receipt.sequence());
+        let opened = async {
+            let queried = (scope.clone(), version?);
+            tokio::select! {
+                biased;
+                opened = open_engine(sharing, &case, queried, receipt, (since, time), running) => opened,
+                refusal = sharing.until_withdrawn(&case, &scope, epoch) => Err(refusal),
+                () = reader_gone => Err(failed("the requester no longer waits for the answer")),
+            }
         };
-        match opened {
+        let (referenced, opened) = tokio::join!(referenced, opened);
+        match referenced.and(opened) {
             Ok(answer) => Ok(Running {
                 case,
                 slot,

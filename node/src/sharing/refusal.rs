@@ -2,6 +2,8 @@
 
 use concordat_engine::QueryError;
 use concordat_protocol::error_kind::Explain;
+use concordat_protocol::ids::DatasetName;
+use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
 
 /// A failure of this node.
@@ -12,6 +14,25 @@ pub(super) fn failed(text: &str) -> Refusal {
 /// A mistake in the query, which breaks `rule`.
 pub(super) fn invalid(rule: &'static str, text: impl Into<String>) -> Refusal {
     Refusal::of_rule(RefusalCode::Invalid, Some(rule), text)
+}
+
+/// The subjects of the dataset have no ordinals in the version that is queried.
+pub(super) fn not_numbered(dataset: &DatasetName, version: VersionNumber) -> Refusal {
+    let text = format!(
+        "version {version} of dataset `{dataset}` was imported before subjects were numbered, and answers only at `records`"
+    );
+    let remedy = format!(
+        "a data steward of its institution creates a version with `concordat dataset index {dataset}`, or imports it again with \
+         `--replace`"
+    );
+    Refusal {
+        code: RefusalCode::Invalid,
+        reasons: vec![Reason {
+            text,
+            remedy: Some(remedy),
+            rule: Some("subjects-numbered".to_owned()),
+        }],
+    }
 }
 
 /// An error of the engine as a refusal for the requester; its text reveals no value of the data.

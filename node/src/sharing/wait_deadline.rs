@@ -1,8 +1,8 @@
 //! How long one query waits before it runs.
 //!
-//! A query waits for an exchange of its institution, for a slot of its party, for one of all slots, and for the decisions before it. The
-//! time for all of them begins once, when the query arrives: with a time for each, a query could wait for longer than its consumer, and
-//! be answered when no one reads any more.
+//! A query waits for an exchange of its institution, for a slot of its party, for one of our own people's, for one of all slots, and for the
+//! decisions before it. The time for all of them begins once, when the query arrives: with a time for each, a query could wait for longer
+//! than its consumer, and be answered when no one reads any more.
 
 use std::time::Duration;
 

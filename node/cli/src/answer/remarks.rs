@@ -52,11 +52,7 @@ impl RemarksFile {
         summary: &AnswerSummary,
         finish: impl FnOnce() -> Result<(), Problem>,
     ) -> Result<Option<String>, Problem> {
-        if !summary
-            .remarks
-            .iter()
-            .any(|remark| is_about_this_answer(remark, summary))
-        {
+        if !summary.remarks.iter().any(is_about_this_answer) {
             finish()?;
             files::remove(&self.path)?;
             return Ok(None);
@@ -78,21 +74,18 @@ impl RemarksFile {
     }
 }
 
-/// Whether a remark depends on the answer. That a member leaves out groups of few subjects is stated of every answer with groups; values
-/// that it withheld from one row are counted in the receipt.
-fn is_about_this_answer(remark: &AnswerRemark, summary: &AnswerSummary) -> bool {
+/// Whether a remark depends on the answer. That a member withholds figures about few subjects is stated of every answer with groups.
+fn is_about_this_answer(remark: &AnswerRemark) -> bool {
     match remark.kind {
         RemarkKind::MissingMember
         | RemarkKind::FormerMember
         | RemarkKind::MissingColumn
         | RemarkKind::MissingCells
         | RemarkKind::RenamedColumn
-        | RemarkKind::ContinuedAnswer => true,
-        RemarkKind::WithheldCells => summary.receipts.iter().any(|receipt| {
-            let is_its = Some(&receipt.dataset.institution) == remark.institution.as_ref()
-                && Some(&receipt.dataset.dataset) == remark.dataset.as_ref();
-            is_its && receipt.suppressed_cells > 0
-        }),
+        | RemarkKind::ContinuedAnswer
+        | RemarkKind::CombinedParts
+        | RemarkKind::InventedRows => true,
+        RemarkKind::WithheldCells => false,
     }
 }
 
@@ -107,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    fn summary(kind: RemarkKind, suppressed_cells: u64) -> AnswerSummary {
+    fn summary(kind: RemarkKind) -> AnswerSummary {
         let remark = AnswerRemark {
             kind,
             institution: Some("beta".parse().unwrap()),
@@ -122,7 +115,6 @@ mod tests {
             query: QueryId::from_bytes([1; 16]),
             rows: 1,
             bytes: 1,
-            suppressed_cells,
             outcome: Outcome::Completed,
             receipt: Digest32::sha256("test", b""),
         };
@@ -152,18 +144,20 @@ mod tests {
             RemarkKind::MissingCells,
             RemarkKind::RenamedColumn,
             RemarkKind::ContinuedAnswer,
+            RemarkKind::CombinedParts,
+            RemarkKind::InventedRows,
         ] {
-            assert!(complete(&summary(kind, 0)), "{kind:?}");
+            assert!(complete(&summary(kind)), "{kind:?}");
             // The remarks of older rows do not stay beside newer ones.
-            assert!(!complete(&summary(RemarkKind::WithheldCells, 0)), "{kind:?}");
+            assert!(!complete(&summary(RemarkKind::WithheldCells)), "{kind:?}");
         }
-        let withheld = summary(RemarkKind::WithheldCells, 2);
-        assert!(complete(&withheld));
+        let missing = summary(RemarkKind::MissingCells);
+        assert!(complete(&missing));
         let text = fs::read_to_string(&beside).unwrap();
         assert!(!text.contains('\u{202e}'), "{text}");
         assert_eq!(
             serde_json::from_str::<Vec<AnswerRemark>>(&text).unwrap(),
-            withheld.remarks
+            missing.remarks
         );
     }
 
@@ -173,7 +167,7 @@ mod tests {
         let remarks = RemarksFile::beside(&dir.path().join("a.csv")).unwrap();
         let failed = || Err(Problem::new(ErrorKind::Internal, "no"));
         remarks
-            .complete(&summary(RemarkKind::MissingMember, 0), failed)
+            .complete(&summary(RemarkKind::MissingMember), failed)
             .unwrap_err();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -9,8 +9,9 @@ mod pattern;
 mod testing;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use concordat_documents::collection::{Collection, NewRules};
 use concordat_documents::dataset::{Dataset, DatasetColumn, NewClasses};
 use concordat_documents::problem::Problem;
 use concordat_protocol::ids::{ColumnName, DatasetName};
@@ -23,6 +24,8 @@ use concordat_client::Client;
 
 /// Maximum number of columns that a note names.
 const SHOWN_NAMES: usize = 20;
+/// Maximum length of a template file in bytes, as the node accepts it.
+const MAX_TEMPLATE: u64 = 1024 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -35,7 +38,7 @@ pub struct Args {
         value_parser = assignment
     )]
     classes: Vec<Assignment>,
-    /// Read classes from a CSV file whose first line is `column,class`
+    /// Read classes from a CSV file whose first line is `column,class`, or from a template file (`.toml`)
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// Write such a file with all columns and the classes that they have, and change nothing
@@ -50,6 +53,12 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
         from,
         template,
     } = args;
+    if let Some(file) = from.as_deref().filter(|file| is_template(file)) {
+        if !assignments.is_empty() {
+            return Err(Problem::usage("classes are stated, and a template too").help("state them in the template"));
+        }
+        return by_template(&name, file, client, context).await;
+    }
     if let Some(file) = &from {
         assignments.extend(list::read(file)?);
     }
@@ -73,6 +82,26 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
     context
         .out
         .done(&format!("{count} columns of {name} classified"), &dataset)
+}
+
+/// Whether a file is a template by its name.
+fn is_template(file: &Path) -> bool {
+    file.extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
+}
+
+/// Declares what a template states, for the dataset and its columns by name or pattern.
+async fn by_template(name: &DatasetName, file: &Path, client: &Client, context: &Context) -> Result<(), Problem> {
+    let new = NewRules {
+        template: files::read_text(file, MAX_TEMPLATE)?,
+        replace: false,
+    };
+    let declared: Collection = client.post(&format!("/v1/collections/{name}/rules"), &new).await?;
+    let left: u64 = declared.datasets.iter().map(|dataset| dataset.unclassified).sum();
+    if left > 0 {
+        context.out.note(&format!("{left} columns of {name} have no class yet"));
+    }
+    let sentence = format!("what `{}` declares about {name} applies", file.display());
+    context.out.done(&sentence, &declared)
 }
 
 /// The columns that have no class yet.

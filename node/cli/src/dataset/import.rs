@@ -81,7 +81,7 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
     let lines = client.upload(&path, &options, file).await?;
     bar.reset();
     bar.set_style(style("{bar:40} {human_pos} of {human_len} rows"));
-    let mut rejects = Rejects::new(&args.name);
+    let mut rejects = Rejects::new(args.name.as_str());
     let imported = follow(lines, &bar, &mut rejects).await?;
     bar.finish_and_clear();
     rejects.finish()?;
@@ -127,7 +127,7 @@ fn conclude(imported: &Imported, rejects: &Rejects, context: &Context) -> Result
         out.note(&format!("the rows that could not be imported are listed in `{file}`"));
     }
     if imported.withdrawn {
-        out.note("the dataset is no longer published: classify its new columns, then publish it again");
+        out.note("the dataset is no longer published: it has new columns, or other subjects; classify its columns, then publish it again");
     }
     let Imported {
         dataset,
@@ -158,7 +158,8 @@ fn open_file(path: &Path, bar: &ProgressBar) -> Result<Reading, Problem> {
     Ok(reading)
 }
 
-fn bar(context: &Context) -> ProgressBar {
+/// The progress of a person who watches.
+pub(crate) fn bar(context: &Context) -> ProgressBar {
     if context.out.is_interactive() {
         ProgressBar::no_length().with_style(style("{bar:40} {bytes} of {total_bytes} sent"))
     } else {
@@ -166,7 +167,7 @@ fn bar(context: &Context) -> ProgressBar {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+pub(crate) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
@@ -174,7 +175,7 @@ fn style(template: &str) -> ProgressStyle {
 const HEADER: &[u8; 12] = b"line,reason\n";
 
 /// The list of refused rows: line numbers and reasons, never the contents of a row.
-struct Rejects {
+pub(crate) struct Rejects {
     name: String,
     /// Created with the first refused row.
     file: Option<NewFile>,
@@ -182,7 +183,8 @@ struct Rejects {
 }
 
 impl Rejects {
-    fn new(name: &DatasetName) -> Self {
+    /// The list of what is imported as `name`, which is written where the command runs.
+    pub(crate) fn new(name: &str) -> Self {
         Self {
             name: format!("{name}.rejects.csv"),
             file: None,
@@ -191,7 +193,7 @@ impl Rejects {
     }
 
     /// Records a refused row; the file is created with the first.
-    fn record(&mut self, row: &RefusedRow) -> Result<(), Problem> {
+    pub(crate) fn record(&mut self, row: &RefusedRow) -> Result<(), Problem> {
         let unwritable = |error: std::io::Error| Problem::internal(&format!("cannot write `{}`", self.name), &error);
         let file = match &mut self.file {
             Some(file) => file,
@@ -205,7 +207,7 @@ impl Rejects {
     }
 
     /// Completes the list after the last refused row: the file appears.
-    fn finish(&mut self) -> Result<(), Problem> {
+    pub(crate) fn finish(&mut self) -> Result<(), Problem> {
         if let Some(file) = self.file.take() {
             file.finish()?;
             self.is_written = true;
@@ -214,7 +216,7 @@ impl Rejects {
     }
 
     /// After an import without refused rows: removes the list that an earlier one has left here, which would mislead.
-    fn remove_earlier(&self, context: &Context) -> Result<(), Problem> {
+    pub(crate) fn remove_earlier(&self, context: &Context) -> Result<(), Problem> {
         let path = Path::new(&self.name);
         if self.is_written || !is_list(path) {
             return Ok(());
@@ -227,12 +229,13 @@ impl Rejects {
         Ok(())
     }
 
-    fn file(&self) -> Option<&str> {
+    /// Where it is, if it was written.
+    pub(crate) fn file(&self) -> Option<&str> {
         self.is_written.then_some(self.name.as_str())
     }
 
     /// Adds to the problem of an import that stops because of refused rows where they are listed.
-    fn explain(&mut self, problem: Problem) -> Problem {
+    pub(crate) fn explain(&mut self, problem: Problem) -> Problem {
         if let Err(unwritten) = self.finish() {
             return unwritten;
         }

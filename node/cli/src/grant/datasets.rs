@@ -1,5 +1,7 @@
-//! The datasets that one command requests: named one by one, or those of an institution in a file.
+//! The datasets that one command requests: named one by one, or those of an institution in a file. Those of one collection are one request.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -30,6 +32,57 @@ impl FromStr for Target {
             text.parse().map(Self::Dataset)
         } else {
             text.parse().map(Self::Institution)
+        }
+    }
+}
+
+/// What one request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Requested {
+    /// A dataset alone, one dataset of a collection, or a collection.
+    pub(super) dataset: DatasetRef,
+    /// The datasets of the collection, if some are named.
+    pub(super) datasets: Option<BTreeSet<DatasetName>>,
+}
+
+impl fmt::Display for Requested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.dataset, f)
+    }
+}
+
+/// The requests for these datasets: one for each dataset alone, and for each collection. Beside the name of their collection, those of
+/// datasets are not needed.
+pub(super) fn requests(datasets: Vec<DatasetRef>) -> Vec<Requested> {
+    let mut requests: Vec<Requested> = Vec::new();
+    for dataset in datasets {
+        let collection = dataset.collection();
+        let known = requests
+            .iter_mut()
+            .find(|request| request.dataset.collection() == collection);
+        match known {
+            None => requests.push(Requested {
+                dataset,
+                datasets: None,
+            }),
+            Some(known) => known.extend(dataset),
+        }
+    }
+    requests
+}
+
+impl Requested {
+    /// Adds a dataset of the same collection.
+    fn extend(&mut self, other: DatasetRef) {
+        let whole = DatasetRef::only(other.collection());
+        if other.is_only() {
+            self.dataset = whole;
+            self.datasets = None;
+        } else if !self.dataset.is_only() {
+            let first = std::mem::replace(&mut self.dataset, whole);
+            self.datasets = Some(BTreeSet::from([first.dataset, other.dataset]));
+        } else if let Some(datasets) = &mut self.datasets {
+            datasets.insert(other.dataset);
         }
     }
 }
@@ -143,6 +196,41 @@ mod tests {
             assert!(datasets(&targets(wrong), file).is_err(), "{wrong:?}");
         }
         assert!("Budapest".parse::<Target>().is_err() && "budapest/".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn datasets_of_one_collection_are_one_request() {
+        let requested = |texts: &[&str]| -> Vec<String> {
+            let requests = requests(datasets(&targets(texts), None).unwrap());
+            let text = |request: Requested| match request.datasets {
+                None => request.dataset.to_string(),
+                Some(datasets) => {
+                    let names: Vec<&str> = datasets.iter().map(DatasetName::as_str).collect();
+                    format!("{}: {}", request.dataset, names.join(" "))
+                }
+            };
+            requests.into_iter().map(text).collect()
+        };
+        for (texts, expected) in [
+            (&["budapest/omop/person"][..], &["budapest.omop.person"][..]),
+            (
+                &[
+                    "budapest/omop/person",
+                    "budapest/heart",
+                    "budapest.omop.visit",
+                    "budapest.omop.drug",
+                ],
+                &["budapest.omop: drug person visit", "budapest.heart"],
+            ),
+            (&["budapest/omop/person", "budapest/omop"], &["budapest.omop"]),
+            (&["budapest/omop", "budapest/omop/person"], &["budapest.omop"]),
+            (
+                &["budapest/omop/person", "zurich/omop/person"],
+                &["budapest.omop.person", "zurich.omop.person"],
+            ),
+        ] {
+            assert_eq!(requested(texts), expected, "{texts:?}");
+        }
     }
 
     #[test]

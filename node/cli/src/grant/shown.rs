@@ -4,13 +4,15 @@ use concordat_documents::grant::{Grant, GrantColumn, GrantLimits};
 use concordat_protocol::scope::Purpose;
 use serde::Serialize;
 
-/// A grant in a table: its columns, its narrowings and the steps of its policy are text, and replace the lists in the grant.
+/// A grant in a table: its datasets, its columns, its narrowings and the steps of its policy are text, and replace the lists in the grant.
 #[derive(Serialize)]
 pub(crate) struct ShownGrant {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
     #[serde(flatten)]
     grant: Grant,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datasets: Option<String>,
     columns: String,
     narrowings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +28,7 @@ impl ShownGrant {
             .collect();
         Self {
             missing: Vec::new(),
+            datasets: datasets(&grant),
             columns: columns(&grant),
             narrowings: vec![narrowings.join("; ")],
             policy: None,
@@ -47,6 +50,7 @@ impl ShownGrant {
         });
         Self {
             missing,
+            datasets: datasets(&grant),
             columns: columns(&grant),
             narrowings: narrowings.collect(),
             policy,
@@ -55,11 +59,18 @@ impl ShownGrant {
     }
 }
 
+/// The datasets of a collection; their rows are a text of their own.
+fn datasets(grant: &Grant) -> Option<String> {
+    let names: Vec<&str> = grant.datasets.iter().map(|dataset| dataset.name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 fn columns(grant: &Grant) -> String {
-    let columns = grant.columns.iter();
-    let columns: Vec<String> = columns
-        .map(|column| format!("{} ({})", column.name, column.transform))
-        .collect();
+    let text = |column: &GrantColumn| match &column.dataset {
+        Some(dataset) => format!("{dataset}.{} ({})", column.name, column.transform),
+        None => format!("{} ({})", column.name, column.transform),
+    };
+    let columns: Vec<String> = grant.columns.iter().map(text).collect();
     columns.join(", ")
 }
 
@@ -87,12 +98,13 @@ enum Part<'a> {
     Limits(GrantLimits),
 }
 
-fn parts(grant: &Grant) -> [(&'static str, Part<'_>); 11] {
+fn parts(grant: &Grant) -> [(&'static str, Part<'_>); 12] {
     let text = |text: &dyn std::fmt::Display| Part::Text(text.to_string());
     [
         ("provider", text(&grant.provider)),
         ("dataset", text(&grant.dataset)),
         ("tier", text(&grant.tier)),
+        ("protection", Part::Text(grant.protection.clone().unwrap_or_default())),
         ("columns", Part::Columns(&grant.columns)),
         ("rows", text(&grant.rows)),
         ("purposes", Part::Purposes(&grant.purposes)),
@@ -107,7 +119,7 @@ fn parts(grant: &Grant) -> [(&'static str, Part<'_>); 11] {
 #[cfg(test)]
 mod tests {
     use concordat_documents::decision::DecisionStep;
-    use concordat_documents::grant::{GrantNarrowing, GrantState};
+    use concordat_documents::grant::{GrantDataset, GrantNarrowing, GrantState};
     use concordat_protocol::grant::Party;
     use concordat_protocol::ids::{Digest32, NegotiationId};
     use concordat_protocol::negotiation::RuleName;
@@ -130,6 +142,32 @@ mod tests {
         assert_eq!(keys(&explained), keys(&document));
         assert_eq!(explained["narrowings"], json!(["a -> b: why [rule]", "a -> b: why"]));
         assert_eq!(explained["policy"], json!(["yes"]));
+    }
+
+    #[test]
+    fn grant_over_datasets_names_each_column_with_its_own() {
+        let mut several = grant();
+        several.dataset = "omop".parse().unwrap();
+        several.datasets = ["person", "visit"]
+            .map(|name| GrantDataset {
+                name: name.parse().unwrap(),
+                rows: "all rows".to_owned(),
+            })
+            .into();
+        for (column, dataset) in several.columns.iter_mut().zip(["person", "visit"]) {
+            column.dataset = Some(dataset.parse().unwrap());
+        }
+        let document = serde_json::to_value(&several).unwrap();
+        assert_eq!(document["datasets"][1], json!({ "name": "visit", "rows": "all rows" }));
+        assert_eq!(
+            document["columns"][0],
+            json!({ "dataset": "person", "name": "age", "transform": "clear" })
+        );
+        let shown = serde_json::to_value(ShownGrant::summarized(several)).unwrap();
+        assert_eq!(shown["datasets"], "person, visit");
+        assert_eq!(shown["columns"], "person.age (clear), visit.sex (removed)");
+        let alone = serde_json::to_value(grant()).unwrap();
+        assert!(alone.get("datasets").is_none() && alone["columns"][0].get("dataset").is_none());
     }
 
     #[test]
@@ -161,6 +199,7 @@ mod tests {
             rule,
         };
         let column = |name: &str, transform: &str| GrantColumn {
+            dataset: None,
             name: name.parse().unwrap(),
             transform: transform.to_owned(),
         };
@@ -178,7 +217,9 @@ mod tests {
             provider: "budapest".parse().unwrap(),
             consumer: "zurich".parse().unwrap(),
             dataset: "heart".parse().unwrap(),
+            datasets: Vec::new(),
             tier: Tier::Records,
+            protection: None,
             columns: vec![column("age", "clear"), column("sex", "removed")],
             rows: "all rows".to_owned(),
             purposes: vec![Purpose::HealthResearch],
@@ -189,6 +230,8 @@ mod tests {
             limits: GrantLimits {
                 max_rows: None,
                 max_queries_per_day: None,
+                max_cells: None,
+                distinctions: None,
                 min_cell: 10,
             },
             reason: None,

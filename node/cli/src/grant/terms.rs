@@ -5,30 +5,37 @@ use std::path::PathBuf;
 use clap::Args;
 use concordat_documents::grant::{GrantRequest, OfferLimits, OfferTerms, RequestedTerms};
 use concordat_documents::problem::Problem;
-use concordat_protocol::ids::{ActorId, ColumnName, DatasetRef, InstitutionId, InvalidName};
+use concordat_protocol::ids::{ActorId, DatasetName, InstitutionId, InvalidName, SelectedColumn};
 use concordat_protocol::negotiation::Justification;
-use concordat_protocol::scope::{Purpose, Tier};
+use concordat_protocol::scope::{ProtectionName, Purpose, Tier};
 
-use super::datasets::{Target, datasets};
+use super::datasets::{Requested, Target, datasets, requests};
 use crate::context::Context;
 use crate::end::{ZoneArgs, end};
 
 /// What is requested.
 #[derive(Debug, Args)]
 pub struct RequestArgs {
-    /// The dataset, as `institution/dataset`; several, separated by commas, are requested one by one with the same terms
+    /// The dataset or collection, as `institution/dataset`; several, separated by commas, are requested one by one with the same terms.
+    /// Datasets of one collection, as `institution/collection/dataset`, are one request
     #[arg(required = true, value_name = "DATASET", value_delimiter = ',')]
-    datasets: Vec<Target>,
+    targets: Vec<Target>,
     /// The datasets of one institution that a file names: one on each line, or as `concordat catalog --format csv` writes them
     #[arg(long, value_name = "FILE")]
     datasets_from: Option<PathBuf>,
     /// How much an answer may reveal: exists, count, aggregate or records
     #[arg(long, default_value = "records")]
     tier: Tier,
-    /// The columns, separated by commas; all by default
+    /// How figures below records are protected at least: exact, perturbed or private; by default as the holder's policy does
+    #[arg(long)]
+    protection: Option<ProtectionName>,
+    /// The datasets of the collection, separated by commas; by default those of which a column is requested
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    datasets: Vec<DatasetName>,
+    /// The columns, separated by commas, for example age,sex or person.age,visit.ward; all by default
     #[arg(long, value_delimiter = ',')]
-    columns: Vec<ColumnName>,
-    /// Which rows, for example "age >= 40 AND sex = 1"
+    columns: Vec<SelectedColumn>,
+    /// Which rows, for example "age >= 40 AND sex = 1" or "person.year_of_birth >= 1950"
     #[arg(long = "where")]
     condition: Option<String>,
     /// The purpose: general-research, health-research, disease:MONDO:nnnnnnn, methods-development, ancestry, clinical-care
@@ -53,42 +60,52 @@ impl RequestArgs {
     /// # Errors
     /// `usage` if the datasets are not stated as they should be, or if the end states a zone beside `--zone`.
     pub(super) fn requests(self, context: &Context) -> Result<Requests, Problem> {
-        let datasets = datasets(&self.datasets, self.datasets_from.as_deref())?;
+        let targets = requests(datasets(&self.targets, self.datasets_from.as_deref())?);
+        if !self.datasets.is_empty() && targets.len() > 1 {
+            return Err(
+                Problem::usage("`--datasets` names datasets of one collection, and several are requested")
+                    .help("request each with a command of its own"),
+            );
+        }
         let until = self.zone.end(&self.until, context)?;
         Ok(Requests {
-            datasets,
+            targets,
             ..Requests::from(Self { until, ..self })
         })
     }
 }
 
-/// The same request for one or more datasets.
+/// The same request for one or more datasets or collections.
 #[derive(Debug)]
 pub(super) struct Requests {
-    /// The datasets, each once.
-    pub(super) datasets: Vec<DatasetRef>,
+    /// What is requested, each collection once.
+    pub(super) targets: Vec<Requested>,
     terms: RequestedTerms,
     justification: Option<Justification>,
 }
 
 impl Requests {
     /// The request for one of them.
-    pub(super) fn of(&self, dataset: &DatasetRef) -> GrantRequest {
+    pub(super) fn of(&self, target: &Requested) -> GrantRequest {
+        let mut request = self.terms.clone();
+        request.datasets = target.datasets.clone().or(request.datasets);
         GrantRequest {
-            dataset: dataset.clone(),
-            request: self.terms.clone(),
+            dataset: target.dataset.clone(),
+            request,
             justification: self.justification.clone(),
         }
     }
 }
 
-/// Without the datasets.
+/// Without the targets.
 impl From<RequestArgs> for Requests {
     fn from(args: RequestArgs) -> Self {
         Self {
-            datasets: Vec::new(),
+            targets: Vec::new(),
             terms: RequestedTerms {
                 tier: Some(args.tier),
+                protection: args.protection,
+                datasets: unless_empty(args.datasets),
                 columns: unless_empty(args.columns),
                 condition: args.condition,
                 purposes: args.purpose.into_iter().collect(),
@@ -125,9 +142,15 @@ pub struct TermArgs {
     /// The highest tier: exists, count, aggregate or records
     #[arg(long)]
     tier: Option<Tier>,
-    /// Only these columns, separated by commas
+    /// How figures below records are protected at least: exact, perturbed or private
+    #[arg(long)]
+    protection: Option<ProtectionName>,
+    /// Only these datasets of the collection, separated by commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    datasets: Vec<DatasetName>,
+    /// Only these columns, separated by commas, for example age,sex or person.age,visit.ward
     #[arg(long, value_delimiter = ',')]
-    columns: Vec<ColumnName>,
+    columns: Vec<SelectedColumn>,
     /// Only these rows, for example "age >= 40 AND sex = 1"
     #[arg(long = "where")]
     condition: Option<String>,
@@ -139,12 +162,12 @@ pub struct TermArgs {
     /// Only these people, as name@institution
     #[arg(long, value_delimiter = ',')]
     people: Vec<ActorId>,
-    /// Limits, for example max-rows=1000,queries-per-day=20,min-cell=20
+    /// Limits, for example max-rows=1000,queries-per-day=20,min-cell=20, and below records max-cells=50,distinctions=100
     #[arg(long, value_name = "LIMIT=NUMBER", value_delimiter = ',', value_parser = limit)]
     limits: Vec<Limit>,
-    /// How columns are shown, for example age=band:10,visit=year,name=pseudonym,chol=removed
+    /// How columns are shown, for example age=band:10,visit=year,name=pseudonym,person.chol=removed
     #[arg(long = "transform", value_name = "COLUMN=TRANSFORM", value_delimiter = ',', value_parser = transform)]
-    transforms: Vec<(ColumnName, String)>,
+    transforms: Vec<(SelectedColumn, String)>,
 }
 
 impl TermArgs {
@@ -167,10 +190,14 @@ impl From<TermArgs> for OfferTerms {
                 Limit::MaxRows(number) => limits.max_rows = Some(number),
                 Limit::QueriesPerDay(number) => limits.queries_per_day = Some(number),
                 Limit::MinCell(number) => limits.min_cell = Some(number),
+                Limit::MaxCells(number) => limits.max_cells = Some(number),
+                Limit::Distinctions(number) => limits.distinctions = Some(number),
             }
         }
         Self {
             tier: args.tier,
+            protection: args.protection,
+            datasets: unless_empty(args.datasets),
             columns: unless_empty(args.columns),
             condition: args.condition,
             until: args.until,
@@ -190,6 +217,8 @@ enum Limit {
     MaxRows(u64),
     QueriesPerDay(u32),
     MinCell(u32),
+    MaxCells(u32),
+    Distinctions(u32),
 }
 
 fn limit(text: &str) -> Result<Limit, String> {
@@ -199,13 +228,15 @@ fn limit(text: &str) -> Result<Limit, String> {
         "max-rows" => number.parse().map(Limit::MaxRows).map_err(invalid),
         "queries-per-day" => number.parse().map(Limit::QueriesPerDay).map_err(invalid),
         "min-cell" => number.parse().map(Limit::MinCell).map_err(invalid),
+        "max-cells" => number.parse().map(Limit::MaxCells).map_err(invalid),
+        "distinctions" => number.parse().map(Limit::Distinctions).map_err(invalid),
         _ => Err(format!(
-            "`{name}` is not a limit; the limits are max-rows, queries-per-day and min-cell"
+            "`{name}` is not a limit; the limits are max-rows, queries-per-day, min-cell, max-cells and distinctions"
         )),
     }
 }
 
-fn transform(text: &str) -> Result<(ColumnName, String), String> {
+fn transform(text: &str) -> Result<(SelectedColumn, String), String> {
     let (column, transform) = split(text)?;
     let column = column.parse().map_err(|error: InvalidName| error.to_string())?;
     Ok((column, transform.to_owned()))
@@ -239,18 +270,40 @@ mod tests {
         let request = Requests::from(request("--where", "age >= 40").unwrap().args);
         assert_eq!(request.terms.tier, Some(Tier::Records));
         assert_eq!((&request.terms.columns, &request.terms.people), (&None, &None));
-        let heart = "budapest/heart".parse().unwrap();
-        let sent = request.of(&heart);
-        assert_eq!((sent.dataset, sent.request), (heart, request.terms));
+        let sent = request.of(&heart());
+        assert_eq!((sent.dataset, sent.request), (heart().dataset, request.terms));
+        let some = Requests::from(self::request("--columns", "person.age,sex").unwrap().args);
+        let columns = some.terms.columns.clone().unwrap();
+        let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+        assert_eq!(columns, ["sex", "person.age"]);
+        let several = Requested {
+            dataset: "budapest/omop".parse().unwrap(),
+            datasets: Some(["person".parse().unwrap()].into()),
+        };
+        assert_eq!(some.of(&several).request.datasets, several.datasets);
+        let named = Requests::from(self::request("--datasets", "person,visit").unwrap().args);
+        assert_eq!(named.of(&heart()).request.datasets.unwrap().len(), 2);
         for (option, value, words) in [
             ("--purpose", "war", "is not a known purpose; write general-research"),
             ("--tier", "all", "is not a tier; write exists"),
+            (
+                "--protection",
+                "none",
+                "is not a protection; write exact, perturbed or private",
+            ),
             ("--until", "yesterday", "is not a date; write `2027-01-31`"),
             ("--people", "anna", "anna"),
             ("--columns", "a b", "a b"),
         ] {
             let error = self::request(option, value).unwrap_err().to_string();
             assert!(error.contains(words) && error.contains(option), "{error}");
+        }
+    }
+
+    fn heart() -> Requested {
+        Requested {
+            dataset: "budapest/heart".parse().unwrap(),
+            datasets: None,
         }
     }
 
@@ -283,7 +336,7 @@ mod tests {
             "x",
             "5b97",
             "--limits",
-            "max-rows=1000,min-cell=20",
+            "max-rows=1000,min-cell=20,max-cells=50,distinctions=100",
             "--transform",
             "age=band:10,name=removed",
         ];
@@ -292,6 +345,8 @@ mod tests {
             max_rows: Some(1000),
             queries_per_day: None,
             min_cell: Some(20),
+            max_cells: Some(50),
+            distinctions: Some(100),
         };
         assert_eq!(terms.limits, limits);
         assert_eq!(terms.transforms[&"age".parse().unwrap()], "band:10");

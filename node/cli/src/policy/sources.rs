@@ -115,10 +115,24 @@ pub(super) fn settings_text(settings: &Settings) -> String {
         min_cell,
         max_rows,
         max_queries_per_day,
+        person_queries_below_records,
+        institution_queries_below_records,
+        all_queries_below_records,
+        protection,
+        max_cells,
+        distinctions,
+        loss,
         two_people,
     } = settings;
+    let [query, total] = [loss.query().get(), loss.total().get()];
+    let delta = loss.delta().get();
     format!(
         "max_days = {max_days}\nmin_cell = {min_cell}\nmax_rows = {max_rows}\nmax_queries_per_day = {max_queries_per_day}\n\
+         person_queries_below_records = {person_queries_below_records}\n\
+         institution_queries_below_records = {institution_queries_below_records}\n\
+         all_queries_below_records = {all_queries_below_records}\n\
+         protection = \"{protection}\"\nmax_cells = {max_cells}\ndistinctions = {distinctions}\n\
+         loss = {{ query = {query}, total = {total}, delta = {delta} }}\n\
          two_people = {two_people}\n"
     )
 }
@@ -151,7 +165,12 @@ mod tests {
         };
         assert_eq!(
             settings_text(&settings),
-            "max_days = 365\nmin_cell = 20\nmax_rows = 1000000\nmax_queries_per_day = 1000\ntwo_people = true\n"
+            "max_days = 365\nmin_cell = 20\nmax_rows = 1000000\nmax_queries_per_day = 1000\n\
+             person_queries_below_records = 100\ninstitution_queries_below_records = 100\n\
+             all_queries_below_records = 1000\n\
+             protection = \"perturbed\"\nmax_cells = 500\ndistinctions = 512\n\
+             loss = { query = 10000, total = 1000000, delta = 6 }\n\
+             two_people = true\n"
         );
         for text in ["min_cell = 20\ntwo_people = true\n", &settings_text(&settings)] {
             write(dir.path().join(SETTINGS), text).unwrap();

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use concordat_protocol::wire::streams::StreamName;
+use concordat_protocol::wire::streams::{CATALOG, ESTIMATE, StreamName};
 use libp2p::{Stream, StreamProtocol, swarm::ConnectionId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -13,6 +13,9 @@ use crate::{
     error::NetworkError,
     session::{Connection, Session},
 };
+
+/// The protocols that any account of a peer can have its node use at any time.
+const OF_ANY_ACCOUNT: [StreamName; 2] = [CATALOG, ESTIMATE];
 
 /// A stream that a peer has opened.
 #[derive(Debug)]
@@ -75,7 +78,7 @@ impl Acceptors {
 
     /// Delivers a stream, or resets it by dropping it.
     pub(super) fn deliver(&self, (session, over): (&Session, ConnectionId), stream: Stream, protocol: &StreamProtocol) {
-        let Some(permit) = self.stream_permit(session) else {
+        let Some(permit) = self.stream_permit(session, protocol) else {
             tracing::debug!(%protocol, "the limit of incoming streams is reached; a stream is reset");
             return;
         };
@@ -97,8 +100,13 @@ impl Acceptors {
         }
     }
 
-    fn stream_permit(&self, session: &Session) -> Option<StreamPermit> {
-        let peer_and_institution = session.inbound().acquire()?;
+    fn stream_permit(&self, session: &Session, protocol: &StreamProtocol) -> Option<StreamPermit> {
+        let inbound = session.inbound();
+        let peer_and_institution = if OF_ANY_ACCOUNT.iter().any(|name| name.as_str() == protocol.as_ref()) {
+            inbound.acquire_half()?
+        } else {
+            inbound.acquire()?
+        };
         let total = self.permits.clone().try_acquire_owned().ok()?;
         Some(StreamPermit {
             _peer_and_institution: peer_and_institution,

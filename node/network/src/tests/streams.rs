@@ -1,7 +1,7 @@
 //! Streams of attested peers: permits, servers, dead connections, and traffic in both directions.
 
 use bytes::Bytes;
-use concordat_protocol::wire::streams::{HELLO, QUERY};
+use concordat_protocol::wire::streams::{CATALOG, ESTIMATE, HELLO, QUERY};
 
 use super::*;
 
@@ -28,6 +28,49 @@ async fn streams_one_peer_cannot_use_all_permits() {
     held.pop();
     let _again = flood.net.open(node.id(), QUERY).await.unwrap();
     assert_eq!(incoming.next().await.session().peer(), flood.id());
+}
+
+#[tokio::test]
+async fn streams_for_catalogs_leave_half_for_queries() {
+    let one = Node::start(1, TCP).await;
+    let two = Node::start(2, TCP).await;
+    introduce(&[&one, &two]).await;
+    attest(&one, &two).await;
+    let mut catalogs = two.net.accept(CATALOG).unwrap();
+    let mut queries = two.net.accept(QUERY).unwrap();
+    let mut held = Vec::new();
+    for _ in 0..TEST_STREAMS_PER_PEER / 2 {
+        held.push((one.net.open(two.id(), CATALOG).await.unwrap(), catalogs.next().await));
+    }
+    let mut surplus = one.net.open(two.id(), CATALOG).await.unwrap();
+    assert!(!matches!(surplus.recv::<Note>().await, Ok(Some(_))));
+    for _ in 0..TEST_STREAMS_PER_PEER / 2 {
+        held.push((one.net.open(two.id(), QUERY).await.unwrap(), queries.next().await));
+    }
+    held.remove(0);
+    let _again = one.net.open(two.id(), QUERY).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, queries.next()).await.unwrap();
+}
+
+#[tokio::test]
+async fn streams_for_estimates_and_catalogs_have_one_half() {
+    let one = Node::start(1, TCP).await;
+    let two = Node::start(2, TCP).await;
+    introduce(&[&one, &two]).await;
+    attest(&one, &two).await;
+    let mut catalogs = two.net.accept(CATALOG).unwrap();
+    let mut estimates = two.net.accept(ESTIMATE).unwrap();
+    let mut queries = two.net.accept(QUERY).unwrap();
+    let mut held = vec![(one.net.open(two.id(), CATALOG).await.unwrap(), catalogs.next().await)];
+    for _ in 1..TEST_STREAMS_PER_PEER / 2 {
+        held.push((one.net.open(two.id(), ESTIMATE).await.unwrap(), estimates.next().await));
+    }
+    for surplus in [CATALOG, ESTIMATE] {
+        let mut stream = one.net.open(two.id(), surplus).await.unwrap();
+        assert!(!matches!(stream.recv::<Note>().await, Ok(Some(_))), "{surplus}");
+    }
+    let _served = one.net.open(two.id(), QUERY).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, queries.next()).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use concordat_protocol::decision::RuleReason;
+use concordat_protocol::ids::DatasetName;
 use concordat_protocol::scope::{Difference, Disjoint, Part, Scope, Transform, column_label};
 
 use super::decision::Narrowing;
@@ -24,10 +25,11 @@ pub(super) struct Ceiling {
 }
 
 impl Ceiling {
-    pub(super) fn explain(&self, difference: Difference) -> Narrowing {
+    /// A difference between the request and what is offered, with its reason.
+    pub(super) fn explain(&self, difference: Difference, request: &Scope) -> Narrowing {
         let reason = match difference.part {
             Part::Columns => self.explain_column(&difference),
-            Part::Datasets => Some(unknown_dataset(&difference)),
+            Part::Datasets => Some(self.explain_dataset(&difference, request)),
             part @ (Part::Collection
             | Part::Tier
             | Part::Protection
@@ -51,15 +53,14 @@ impl Ceiling {
 
     /// Why nothing of the request is left.
     pub(super) fn nothing_left(&self, request: &Scope, disjoint: &Disjoint) -> Vec<RuleReason> {
-        let known = match disjoint.part {
-            Part::Columns => {
-                let requested = request.datasets.iter().flat_map(|(name, dataset)| {
-                    let columns = dataset.columns.names();
-                    columns.map(move |column| column_label(&request.collection, name, column))
-                });
-                let reasons = requested.filter_map(|label| self.columns.get(&label)?.reason.clone());
-                reasons.filter(one_age::is_reason).collect()
-            }
+        // A dataset that does not exist, and one of which nothing is shown, look the same.
+        let part = if disjoint.part == Part::Datasets {
+            Part::Columns
+        } else {
+            disjoint.part
+        };
+        let known = match part {
+            Part::Columns => self.one_age_in(request, |_| true).collect(),
             part @ (Part::Collection
             | Part::Tier
             | Part::Protection
@@ -76,7 +77,29 @@ impl Ceiling {
             return known;
         }
         let remedy = "request something that may be released";
-        vec![RuleReason::new("nothing-left", disjoint.to_string(), remedy)]
+        vec![RuleReason::new("nothing-left", Disjoint { part }.to_string(), remedy)]
+    }
+
+    /// The reasons of the rule about ages for the requested columns of some datasets.
+    fn one_age_in<'a>(
+        &'a self,
+        request: &'a Scope,
+        is_meant: impl Fn(&DatasetName) -> bool + 'a,
+    ) -> impl Iterator<Item = RuleReason> + 'a {
+        let datasets = request.datasets.iter().filter(move |(name, _)| is_meant(name));
+        let labels = datasets.flat_map(move |(name, dataset)| {
+            let columns = dataset.columns.names();
+            columns.map(move |column| column_label(&request.collection, name, column))
+        });
+        let reasons = labels.filter_map(move |label| self.columns.get(&label)?.reason.clone());
+        reasons.filter(one_age::is_reason)
+    }
+
+    /// A difference in datasets begins with the dataset's name.
+    fn explain_dataset(&self, difference: &Difference, request: &Scope) -> RuleReason {
+        let name = difference.requested.split(' ').next().unwrap_or_default();
+        let mut one_age = self.one_age_in(request, |dataset| dataset.as_str() == name);
+        one_age.next().unwrap_or_else(|| unavailable_dataset(name))
     }
 
     /// A difference in columns begins with the column's label. The reason why a column is removed is not given, because it would reveal
@@ -95,12 +118,13 @@ impl Ceiling {
     }
 }
 
-/// The reason for a dataset that the collection does not have. Which ones it has is not hidden from those who see it.
-fn unknown_dataset(difference: &Difference) -> RuleReason {
-    let name = difference.requested.split(' ').next().unwrap_or_default();
+/// The reason for a dataset that the collection does not have, and for one of which nothing is shown: they look the same.
+fn unavailable_dataset(name: &str) -> RuleReason {
     RuleReason::new(
         "dataset-of-collection",
-        format!("the collection has no dataset `{name}`"),
-        "see `concordat catalog` for its datasets",
+        format!(
+            "`{name}`: this dataset does not exist here, or none of its requested columns is shown at this tier for this purpose"
+        ),
+        "leave it out, or see what `concordat catalog` lists",
     )
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use concordat_protocol::decision::RuleReason;
 use concordat_protocol::scope::{
-    Disjoint, InvalidScope, Limits, NotApplied, Part, People, Places, Protection, ProtectionName, Purpose, Purposes,
-    Scope, Subjects, Tier, Window,
+    Datasets, Disjoint, InvalidScope, Limits, Noise, NotApplied, Part, People, Places, Protection, ProtectionName,
+    Purpose, Purposes, Scope, Subjects, Tier, Window,
 };
 
 use super::ceiling::{Ceiling, ShownColumn};
@@ -25,6 +25,8 @@ use crate::{
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
+/// The rule for what this version does not apply.
+const SCOPE_APPLIED: &str = "scope-applied";
 /// The tiers with their actions, the widest first.
 const TIERS: [(Tier, &str); 4] = [
     (Tier::Records, "answer-records"),
@@ -63,12 +65,25 @@ impl<'a> OfferEvaluation<'a> {
         }
     }
 
+    /// The protection that the figures of this request would have, whatever their columns, which are not evaluated; `None` if none are
+    /// offered.
+    pub(super) fn protection_of_figures(mut self) -> Option<ProtectionName> {
+        let mut withheld = BTreeMap::new();
+        let purposes = self.purposes(&mut withheld).ok()?;
+        let tier = self.tier(&purposes, &mut withheld).ok()?;
+        self.places(&mut withheld).ok()?;
+        let protection = self.protection(tier, &purposes, &mut withheld).ok()?;
+        (tier < Tier::Records).then(|| protection.name())
+    }
+
     fn conclude(self, ceiling: &Ceiling) -> OfferDecision {
         let request = self.input.request;
-        match request.meet(&ceiling.scope) {
+        let met = request.meet(&ceiling.scope);
+        match met.and_then(|scope| self.without_hidden(scope)) {
             Ok(scope) => {
                 let differences = request.differences(&scope).into_iter();
-                let narrowings = differences.map(|difference| ceiling.explain(difference)).collect();
+                let explained = differences.map(|difference| ceiling.explain(difference, request));
+                let narrowings = explained.collect();
                 OfferDecision::Offer(Box::new(Offer {
                     scope,
                     narrowings,
@@ -83,6 +98,23 @@ impl<'a> OfferEvaluation<'a> {
                 self.refused(reasons)
             }
         }
+    }
+
+    /// The scope without the datasets of which no column is left: the number of their rows, and of those that meet a condition, is not
+    /// released to members either. Of a dataset alone, which was not hidden, a number needs no column.
+    ///
+    /// # Errors
+    /// If none is left.
+    fn without_hidden(&self, scope: Scope) -> Result<Scope, Disjoint> {
+        let is_own = self.input.consumer.institution == self.input.provider.institution;
+        let is_number = scope.tier < Tier::Aggregate && scope.only().is_some();
+        if is_own || is_number {
+            return Ok(scope);
+        }
+        let shown = scope.datasets.iter().filter(|(_, shown)| !shown.columns.is_empty());
+        let datasets = Datasets::new(shown.map(|(name, shown)| (name.clone(), shown.clone())));
+        let datasets = datasets.map_err(|_| Disjoint { part: Part::Columns })?;
+        Ok(Scope { datasets, ..scope })
     }
 
     /// The reason for the holder's own people if columns that are not classified are among those of which nothing is left. A member does
@@ -123,7 +155,7 @@ impl<'a> OfferEvaluation<'a> {
         let mut withheld = BTreeMap::new();
         let purposes = self.purposes(&mut withheld)?;
         let tier = self.tier(&purposes, &mut withheld)?;
-        let protection = self.protection(&purposes)?;
+        let protection = self.protection(tier, &purposes, &mut withheld)?;
         let shown = self.columns(&purposes, tier);
         let shown = one_age::apply(self.input, self.facts, shown);
         let window = self.window(tier, &mut withheld)?;
@@ -187,21 +219,38 @@ impl<'a> OfferEvaluation<'a> {
         Err(denied)
     }
 
-    /// The protection that reveals most of those that are allowed for every purpose, at most the requested one.
-    fn protection(&mut self, purposes: &[Purpose]) -> Result<Protection, Reasons> {
-        let requested = self.input.request.protection.name();
+    /// The protection that reveals most of those that the settings and the rules allow for every purpose, at most the requested one.
+    /// Records have none; a rule that permits exact figures permits them.
+    fn protection(
+        &mut self,
+        tier: Tier,
+        purposes: &[Purpose],
+        withheld: &mut BTreeMap<Part, RuleReason>,
+    ) -> Result<Protection, Reasons> {
+        let settings = self.policy.limits(&self.facts.release, tier);
+        let set = match tier {
+            Tier::Records => ProtectionName::Exact,
+            Tier::Aggregate | Tier::Count | Tier::Exists => settings.protection,
+        };
+        let widest = self.input.request.protection.name().max(set);
         let mut denied = Reasons::new();
-        for name in ProtectionName::ALL.into_iter().filter(|name| *name >= requested) {
+        let is_tried =
+            |name: &ProtectionName| *name >= widest && (tier < Tier::Records || *name == ProtectionName::Exact);
+        for name in ProtectionName::ALL.into_iter().filter(is_tried) {
             let answers = purposes
                 .iter()
                 .map(|purpose| self.dataset(facts::protect_action(name), entities::purpose(purpose), purpose));
             let reasons: Reasons = answers.filter_map(Result::err).flatten().collect();
-            match name {
-                ProtectionName::Exact if reasons.is_empty() => return Ok(Protection::Exact),
-                // Rules may permit it, but answers would not be protected by it.
-                ProtectionName::Perturbed | ProtectionName::Private if reasons.is_empty() => {}
-                ProtectionName::Exact | ProtectionName::Perturbed | ProtectionName::Private => denied.extend(reasons),
+            if reasons.is_empty() {
+                let reason = denied.into_iter().next().unwrap_or_else(|| protected_by_setting(set));
+                withheld.insert(Part::Protection, reason);
+                return Ok(match name {
+                    ProtectionName::Exact => Protection::Exact,
+                    ProtectionName::Perturbed => Protection::Perturbed(Noise::default()),
+                    ProtectionName::Private => Protection::Private(settings.loss),
+                });
             }
+            denied.extend(reasons);
         }
         denied.dedup();
         Err(denied)
@@ -251,9 +300,12 @@ impl<'a> OfferEvaluation<'a> {
                 "the holder's data steward can change them with `concordat dataset limits`",
             ),
         );
+        let of_figures = |limit: u32| Some(limit).filter(|_| tier < Tier::Records);
         Limits {
             max_rows: Some(settings.max_rows),
             max_queries_per_day: Some(settings.max_queries_per_day),
+            max_cells: of_figures(settings.max_cells),
+            distinctions: of_figures(settings.distinctions),
             min_cell: settings.min_cell,
             ..Limits::WIDEST
         }
@@ -297,9 +349,18 @@ impl<'a> OfferEvaluation<'a> {
     }
 }
 
+/// Why figures are protected in another way than requested, if no rule is the reason.
+fn protected_by_setting(set: ProtectionName) -> RuleReason {
+    RuleReason::new(
+        "protection",
+        format!("the holder protects figures below `records` as `{set}`, or in a way that reveals less"),
+        "the holder's data steward can change it: the setting `protection` of the policy set",
+    )
+}
+
 fn not_applied(unapplied: &NotApplied) -> RuleReason {
     RuleReason::new(
-        "scope-applied",
+        SCOPE_APPLIED,
         format!("this version does not apply {}", unapplied.what()),
         unapplied.remedy(),
     )

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::scope::{
-    Bound, Constraint, DatasetScope, DeltaExponent, Generalization, Loss, MicroRho, Noise, Part, SubjectFilter, Value,
-    Values,
+    Bound, Constraint, DatasetScope, DeltaExponent, Generalization, Loss, MicroRho, Noise, Part, ProtectionName,
+    SubjectFilter, Value, Values,
 };
 
 use super::*;
@@ -67,6 +67,19 @@ fn request(columns: &[&str], rows: &[(&str, Rows)]) -> Scope {
     }
 }
 
+/// The same request at a tier, below records with the protection and the limits of an offer.
+fn figures(request: &Scope, tier: Tier) -> Scope {
+    let mut scope = Scope {
+        tier,
+        ..request.clone()
+    };
+    if tier < Tier::Records {
+        scope.protection = Protection::Perturbed(Noise::default());
+        scope.limits = limits_of_figures();
+    }
+    scope
+}
+
 fn at_least(column: &str, value: Value) -> Rows {
     let low = Some(Bound { value, inclusive: true });
     let constraint = Constraint::new(Values::Range { low, high: None }, false).unwrap();
@@ -124,21 +137,94 @@ fn offer_over_datasets_names_each_with_its_columns() {
     assert!(request.covers(&offer.scope));
     let expected = [
         ("drug left out", "dataset-of-collection"),
-        ("note.text removed", "column-unavailable"),
+        ("note left out", "dataset-of-collection"),
         ("person.person_id pseudonym", "direct-never-in-clear"),
         ("visit.ward removed", "column-unavailable"),
     ];
     assert_eq!(lines(&offer), expected);
-    let removed = offer
+    let texts: Vec<&str> = offer
         .narrowings
         .iter()
-        .filter(|narrowing| narrowing.reason.rule == "column-unavailable");
-    let texts: Vec<String> = removed.map(|narrowing| narrowing.reason.text.clone()).collect();
+        .map(|narrowing| narrowing.reason.text.as_str())
+        .collect();
     assert_eq!(
-        texts[0].replace("note.text", "-"),
-        texts[1].replace("visit.ward", "-"),
+        texts[0].replace("drug", "-"),
+        texts[1].replace("note", "-"),
         "they look the same"
     );
+    let names: Vec<&str> = offer
+        .scope
+        .datasets
+        .names()
+        .map(concordat_protocol::ids::DatasetName::as_str)
+        .collect();
+    assert_eq!(names, ["person", "visit"]);
+}
+
+/// Not even the number of its rows is released.
+#[test]
+fn offer_has_no_dataset_without_a_column() {
+    for wanted in [&["note.text"][..], &["drug.name"]] {
+        let reasons = refused(&shipped(), &request(wanted, &[]));
+        assert_eq!(rules(&reasons), ["nothing-left"]);
+        assert_eq!(reasons[0].text, "the requested and the allowed columns do not overlap");
+    }
+    let mut bare = request(&["person.sex", "visit.sex"], &[]);
+    let visits = DatasetScope {
+        columns: Columns::default(),
+        rows: Rows::all(),
+    };
+    let persons = bare.datasets.get(&"person".parse().unwrap()).unwrap().clone();
+    let both = [("person".parse().unwrap(), persons), ("visit".parse().unwrap(), visits)];
+    bare.datasets = Datasets::new(both).unwrap();
+    for tier in [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records] {
+        let offer = offered(&figures(&bare, tier));
+        assert_eq!(lines(&offer), [("visit left out", "dataset-of-collection")], "{tier}");
+        // One that is hidden is as one that does not exist, also where a number needs no column.
+        let hidden = ["note.text", "drug.name"].map(|path| {
+            let reasons = refused(&shipped(), &figures(&request(&[path], &[]), tier));
+            format!("{reasons:?}").replace(path, "-")
+        });
+        assert_eq!(hidden[0], hidden[1], "{tier}");
+    }
+}
+
+#[test]
+fn offer_below_records_joins_datasets_by_pseudonyms() {
+    let wanted = ["person.person_id", "person.sex", "visit.person_id", "visit.sex"];
+    for tier in [Tier::Exists, Tier::Count, Tier::Aggregate] {
+        let offer = offered(&figures(&request(&wanted, &[]), tier));
+        assert_eq!(offer.scope.tier, tier);
+        let expected = [
+            ("person.person_id pseudonym", "direct-never-in-clear"),
+            ("visit.person_id pseudonym", "direct-never-in-clear"),
+        ];
+        assert_eq!(lines(&offer), expected, "{tier}");
+    }
+    // What the rules permit of a request for records may be less.
+    let policy = with_rule(
+        "@id(\"figures-only\") @reason(\"r\") @remedy(\"m\")
+         forbid(principal is Institution, action == Action::\"answer-records\", resource is Dataset);",
+    );
+    let OfferDecision::Offer(offer) = decide(&policy, &request(&wanted, &[]), &[]) else {
+        panic!("refused")
+    };
+    assert_eq!(offer.scope.tier, Tier::Aggregate);
+    assert!(
+        matches!(offer.scope.protection, Protection::Perturbed(_)),
+        "{:?}",
+        offer.scope
+    );
+}
+
+#[test]
+fn max_scope_of_a_collection_has_its_protections() {
+    let max_scope = shipped().max_scope(&zurich(), &budapest(), &omop(), NOON).unwrap();
+    assert_eq!(max_scope.tier, Tier::Records);
+    let protections = [ProtectionName::Perturbed, ProtectionName::Private];
+    assert_eq!(max_scope.protections, protections.into());
+    let names: Vec<&str> = max_scope.datasets.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["person", "visit"]);
 }
 
 #[test]
@@ -200,7 +286,15 @@ fn offer_rules_name_the_dataset_of_a_column() {
     let OfferDecision::Offer(offer) = decide(&policy, &request(&["person.sex", "visit.sex"], &[]), &[]) else {
         panic!("refused")
     };
-    assert_eq!(lines(&offer), [("visit.sex removed", "column-unavailable")]);
+    // A dataset of which no column is left is left out, as if it did not exist.
+    assert_eq!(lines(&offer), [("visit left out", "dataset-of-collection")]);
+    let left: Vec<&str> = offer
+        .scope
+        .datasets
+        .names()
+        .map(concordat_protocol::ids::DatasetName::as_str)
+        .collect();
+    assert_eq!(left, ["person"]);
 }
 
 #[test]
@@ -235,9 +329,9 @@ fn offer_of_what_is_not_applied_is_refused() {
     }
 }
 
-/// A rule against exact answers leaves nothing, because no other protection is applied.
+/// A rule against exact answers leaves no records, because these are as they are.
 #[test]
-fn offer_without_exact_answers_is_refused() {
+fn offer_of_records_without_exact_answers_is_refused() {
     let policy = with_rule(
         "@id(\"noise-only\") @reason(\"r\") @remedy(\"m\") forbid(principal is Institution, action == Action::\"protect-exact\", resource is Dataset);",
     );
@@ -255,6 +349,12 @@ fn query_uses_the_datasets_that_are_left() {
     let names: Vec<&str> = scope.datasets.names().map(|name| name.as_str()).collect();
     assert_eq!(names, ["person"]);
     assert!(granted.covers(&scope));
+    // A dataset without the columns of the grant is as one that there is not.
+    let mut emptied = omop();
+    emptied.datasets[1]
+        .columns
+        .retain(|column| column.name.as_str() == "age");
+    assert_eq!(decide_query(&granted, &emptied), QueryDecision::Permit(scope));
     facts.datasets.retain(|dataset| dataset.name.as_str() == "note");
     assert_eq!(rules(&denied(&granted, &facts)), ["columns-exist"]);
 }

@@ -76,6 +76,9 @@ fn limits_are_those_of_the_offered_tier() {
             offer.limits.max_rows,
         );
         assert_eq!(found, expected, "{tier}");
+        let of_figures = (offer.limits.max_cells, offer.limits.distinctions);
+        let expected = (tier < Tier::Records).then_some((Some(500), Some(512)));
+        assert_eq!(of_figures, expected.unwrap_or_default(), "{tier}");
         assert_eq!(
             offer.window,
             if tier == Tier::Aggregate {
@@ -154,6 +157,41 @@ fn limits_are_part_of_the_policy_digest() {
     assert!(one != policy.digest() && one != two && two != three);
 }
 
+#[test]
+fn limits_below_records_are_the_stewards_or_the_settings() {
+    let policy = shipped();
+    let of = |release: &ReleaseRules, tier| {
+        let limits = policy.limits(release, tier);
+        (
+            limits.person_queries_below_records,
+            limits.institution_queries_below_records,
+            limits.all_queries_below_records,
+        )
+    };
+    assert_eq!(of(&ReleaseRules::default(), Tier::Count), (100, 100, 1000));
+    let change = ReleaseChange {
+        below_records: QueriesBelowRecords {
+            person: NonZeroU32::new(7),
+            institution: None,
+            all: NonZeroU32::new(50),
+        },
+        ..ReleaseChange::default()
+    };
+    let set = change.applied(&ReleaseRules::default()).unwrap();
+    for tier in TIERS {
+        assert_eq!(of(&set, tier), (7, 100, 50), "{tier}");
+    }
+    assert_ne!(policy.digest_with(&set), policy.digest());
+    let stricter = Settings {
+        person_queries_below_records: 3,
+        ..Settings::default()
+    };
+    let limits = Policy::shipped(stricter)
+        .unwrap()
+        .limits(&ReleaseRules::default(), Tier::Exists);
+    assert_eq!(limits.person_queries_below_records, 3);
+}
+
 /// Compares the guide's table with the code, so that neither can change alone.
 #[test]
 fn limits_in_the_guide_are_the_shipped_ones() {
@@ -166,6 +204,13 @@ fn limits_in_the_guide_are_the_shipped_ones() {
     let shipped = Settings::default();
     assert_eq!(documented("--min-cell"), shipped.min_cell.to_string());
     assert_eq!(documented("--queries-per-day"), shipped.max_queries_per_day.to_string());
+    for (option, limit) in [
+        ("--person-queries", shipped.person_queries_below_records),
+        ("--institution-queries", shipped.institution_queries_below_records),
+        ("--all-queries", shipped.all_queries_below_records),
+    ] {
+        assert_eq!(documented(option), limit.to_string(), "{option}");
+    }
     assert_eq!(documented("--max-rows"), shipped.max_rows.to_string());
     assert_eq!(documented("--days"), shipped.max_days.to_string());
     let sensitive = ReleaseRules::default().sensitive;

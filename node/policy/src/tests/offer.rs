@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use concordat_protocol::scope::{BandWidth, Bound, Constraint, Generalization, Part, ProtectionName, Value, Values};
+use concordat_protocol::scope::{
+    BandWidth, Bound, Constraint, Generalization, Noise, Part, ProtectionName, Value, Values,
+};
 
 use super::*;
 
@@ -122,12 +124,8 @@ fn offer_tier_depends_on_the_purpose() {
             narrowing.map(|narrowing| narrowing.reason.rule.as_str()),
             (tier < Tier::Records).then_some("records-for-health")
         );
-        let mrn = if tier == Tier::Records {
-            Transform::Pseudonym
-        } else {
-            Transform::Removed
-        };
-        assert_eq!(columns_of(&offer.scope).transform(&name("mrn")), mrn);
+        // At each tier: statistics join and count by it.
+        assert_eq!(columns_of(&offer.scope).transform(&name("mrn")), Transform::Pseudonym);
     }
 }
 
@@ -228,6 +226,8 @@ fn offer_count_needs_no_columns_and_hides_the_same_ones() {
     let count = Scope {
         tier: Tier::Count,
         datasets: only(Columns::default(), at_least(50)),
+        protection: Protection::Perturbed(Noise::default()),
+        limits: limits_of_figures(),
         ..wide()
     };
     assert_eq!(offered(&count).narrowings, []);
@@ -284,7 +284,8 @@ fn max_scope_is_what_any_request_could_get() {
     let max_scope = |policy: &Policy, facts: &CollectionFacts| policy.max_scope(&zurich(), &budapest(), facts, NOON);
     let widest = max_scope(&shipped(), &heart()).unwrap();
     assert_eq!(widest.tier, Tier::Records);
-    assert_eq!(widest.protections, [ProtectionName::Exact].into());
+    let figures = [ProtectionName::Perturbed, ProtectionName::Private];
+    assert_eq!(widest.protections, figures.into());
     let columns: Vec<_> = widest.datasets[&"heart".parse().unwrap()]
         .iter()
         .map(ColumnName::as_str)

@@ -1,5 +1,8 @@
 //! What no policy set may allow is denied in every decision, whatever the rules are.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use super::{
     mutation::PERMIT_ALL,
     permitted::{TIERS, classes, reveals_of},
@@ -7,7 +10,9 @@ use super::{
 };
 use crate::entities;
 use crate::facts::Parties;
+use crate::permitted::never_allowed;
 use crate::request::AuthorizationRequest;
+use crate::sample::RequestSpace;
 
 fn permit_all() -> Policy {
     Policy::from_sources(&[("all.cedar".to_owned(), PERMIT_ALL.to_owned())], Settings::default()).unwrap()
@@ -134,4 +139,13 @@ fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
         panic!("denied")
     };
     assert_eq!(columns_of(&scope).transform(&name("mrn")), Transform::Pseudonym);
+}
+
+#[test]
+fn policy_evaluation_that_is_canceled_ends_early() {
+    let policy = permit_all();
+    let space = RequestSpace::new(budapest());
+    assert!(!never_allowed(&policy, &space).is_empty());
+    let canceled = space.until(Arc::new(AtomicBool::new(true)));
+    assert!(never_allowed(&policy, &canceled).is_empty());
 }

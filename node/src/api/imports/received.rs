@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinHandle;
 
-use self::arriving::Arriving;
+pub(in crate::api) use self::arriving::Arriving;
 use crate::iam::Actor;
 use crate::node::Node;
 use crate::services::transfers::TransferPermit;
@@ -27,7 +27,7 @@ use crate::services::transfers::TransferPermit;
 const MAX_HEAD: usize = 1024 * 1024;
 
 /// Chunks that wait for the disk; each is what one read of the socket returned.
-const CHUNKS: usize = 16;
+pub(in crate::api) const CHUNKS: usize = 16;
 
 /// What was received.
 pub(super) struct Received<T> {
@@ -49,18 +49,24 @@ pub(super) async fn receive<T: DeserializeOwned>(
     request: Request,
     permit: TransferPermit,
 ) -> Result<Received<T>, Problem> {
-    let media = request.headers().get(CONTENT_TYPE);
-    if media.and_then(|value| value.to_str().ok()) != Some(UPLOAD) {
-        return Err(Problem::usage(format!(
-            "an import is sent as `{UPLOAD}`: a line of JSON, then the file"
-        )));
-    }
+    check_media(&request, UPLOAD)?;
     let mut body = Arriving::new(node, caller, request.into_body().into_data_stream());
     let received = receive_all(node, &mut body, permit).await;
     if received.is_err() {
         while let Ok(Some(_)) = body.next().await {}
     }
     received
+}
+
+/// The media type states what the body consists of.
+pub(in crate::api) fn check_media(request: &Request, expected: &str) -> Result<(), Problem> {
+    let media = request.headers().get(CONTENT_TYPE);
+    if media.and_then(|value| value.to_str().ok()) == Some(expected) {
+        return Ok(());
+    }
+    Err(Problem::usage(format!(
+        "an import is sent as `{expected}`: a line of JSON, then the bytes"
+    )))
 }
 
 async fn receive_all<T: DeserializeOwned>(
@@ -82,7 +88,7 @@ async fn receive_all<T: DeserializeOwned>(
 }
 
 /// The first line, and the part of the file that was received with it.
-async fn first_line(stream: &mut Arriving<'_>) -> Result<(Bytes, Bytes), Problem> {
+pub(in crate::api) async fn first_line(stream: &mut Arriving<'_>) -> Result<(Bytes, Bytes), Problem> {
     let mut buffer = BytesMut::new();
     loop {
         if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
@@ -104,7 +110,11 @@ async fn first_line(stream: &mut Arriving<'_>) -> Result<(Bytes, Bytes), Problem
 }
 
 /// Passes the bytes to the writer thread. If that has ended, its own error is reported instead.
-async fn send(stream: &mut Arriving<'_>, first: Bytes, chunks: &mpsc::Sender<Bytes>) -> Result<(), Problem> {
+pub(in crate::api) async fn send(
+    stream: &mut Arriving<'_>,
+    first: Bytes,
+    chunks: &mpsc::Sender<Bytes>,
+) -> Result<(), Problem> {
     let mut chunk = first;
     loop {
         match chunks.try_send(chunk) {
@@ -131,7 +141,7 @@ fn write(mut writer: UploadWriter, mut waiting: mpsc::Receiver<Bytes>) -> std::i
     writer.finish()
 }
 
-async fn ended<T>(writing: JoinHandle<std::io::Result<T>>) -> Result<T, Problem> {
+pub(in crate::api) async fn ended<T>(writing: JoinHandle<std::io::Result<T>>) -> Result<T, Problem> {
     let written = writing
         .await
         .map_err(|error| Problem::internal("the uploaded bytes could not be stored", &error))?;

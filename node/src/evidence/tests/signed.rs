@@ -57,7 +57,6 @@ pub(super) fn receipt_of(n: u8, bytes: u64) -> CoSigned<Receipt> {
         tier: Tier::Records,
         rows: 1,
         bytes,
-        suppressed_cells: 0,
         answer: Digest32::ZERO,
         outcome: query::Outcome::Completed,
         decision: Digest32::ZERO,
@@ -115,6 +114,7 @@ fn envelope(n: u8) -> QueryEnvelope {
         purpose: Purpose::HealthResearch,
         sql: "SELECT 1".to_owned(),
         version: None,
+        rules: None,
         sent_at: NOON,
         deadline: NOON.plus_seconds(60),
     }

@@ -26,6 +26,7 @@ impl FederationError {
             | Self::PurposeNeeded { .. }
             | Self::Tier { .. }
             | Self::SchemaMismatch { .. }
+            | Self::LevelsDiffer { .. }
             | Self::ValueChanges { .. }
             | Self::Cut { .. }
             | Self::Misbehaved { .. }
@@ -39,6 +40,7 @@ impl FederationError {
             Self::ColumnsChanged { .. }
             | Self::Query { .. }
             | Self::SchemaMismatch { .. }
+            | Self::LevelsDiffer { .. }
             | Self::ValueChanges { .. }
             | Self::Incomplete { .. }
             | Self::NoPart { .. } => true,

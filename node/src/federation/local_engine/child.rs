@@ -4,29 +4,31 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use concordat_arrow_stream::StreamEncoder;
-use concordat_engine::{Channel, ChannelSender, LocalEngine};
+use concordat_engine::{Channel, ChannelSender, LocalEngine, TextParser};
 use datafusion::arrow::array::RecordBatch;
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::members::{Members, columns, send};
-use super::messages::{Begin, Failure, FromEngine, ToEngine, decode, engine_failed};
+use super::messages::{Begin, Failure, FromEngine, Task, ToEngine, decode, engine_failed};
 use crate::federation::collect_answers::run_local;
 use crate::federation::description::describe_local;
 use crate::federation::error::FederationError;
 use crate::federation::foreseen::ForeseenAnswers;
 use crate::federation::plan::{Plan, Planner};
+use crate::federation::planned_part::parts_of;
 use crate::federation::report::QueryReport;
 use crate::federation::source::{Answer, QuerySource, Target};
 use crate::federation::statement::ParsedQuery;
+use crate::negotiation::RowCondition;
 
 /// Bytes of rows that are encoded together, and the length of a message with rows.
 const CHUNK: usize = 8 << 20;
 /// Rows that are encoded together at least: what a batch uses may be shared by others.
 const MIN_ROWS: usize = 16;
 
-/// Plans and computes the queries of the institution's own people, in an engine process.
+/// Reads, plans and computes the queries of the institution's own people, in an engine process.
 #[derive(Debug, Default)]
 pub struct FederatedEngine {
     foreseen: Arc<ForeseenAnswers>,
@@ -47,8 +49,27 @@ impl LocalEngine for FederatedEngine {
 }
 
 impl FederatedEngine {
-    async fn answer(&self, begin: Bytes, mut channel: Channel, sender: &ChannelSender) -> Result<(), FederationError> {
-        let (begin, _) = decode::<Begin>(begin)?;
+    async fn answer(&self, task: Bytes, channel: Channel, sender: &ChannelSender) -> Result<(), FederationError> {
+        let parser = channel.parser();
+        let (task, _) = decode::<Task>(task)?;
+        let read = match task {
+            Task::Query(sql) => FromEngine::Tables(ParsedQuery::read(parser, &sql)?.query_tables()),
+            Task::Condition(text) => {
+                let read = RowCondition::read(parser, &text);
+                FromEngine::Condition(read.map_err(|error| FederationError::usage(error.to_string()))?)
+            }
+            Task::Plan(begin) => return self.plan(*begin, parser, channel, sender).await,
+        };
+        send(sender, &read, &[]).await
+    }
+
+    async fn plan(
+        &self,
+        begin: Begin,
+        parser: TextParser,
+        mut channel: Channel,
+        sender: &ChannelSender,
+    ) -> Result<(), FederationError> {
         let tables = begin.tables().ok_or_else(engine_failed)?;
         let targets: Vec<Target> = tables.targets().cloned().collect();
         let members = Members::new(sender.clone(), targets);
@@ -61,7 +82,7 @@ impl FederatedEngine {
             report: report.clone(),
             foreseen: Arc::clone(&self.foreseen),
         };
-        let local = match Box::pin(planner.plan(ParsedQuery::parse(&begin.sql)?)).await? {
+        let local = match Box::pin(planner.plan(ParsedQuery::read(parser, &begin.sql)?)).await? {
             Plan::Local(local) => local,
             Plan::Whole { target, query } => {
                 let whole = FromEngine::Whole {
@@ -75,6 +96,7 @@ impl FederatedEngine {
         };
         let planned = FromEngine::Local {
             steps: describe_local(&local),
+            parts: parts_of(&local, |target| members.number_of(target))?,
             remarks: report.remarks(),
         };
         send(sender, &planned, &[]).await?;

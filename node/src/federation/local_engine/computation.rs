@@ -15,8 +15,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::messages::{Begin, FromEngine, ToEngine, decode, encode, engine_failed};
+use super::messages::{Begin, FromEngine, Task, ToEngine, decode, encode, engine_failed};
 use crate::federation::error::FederationError;
+use crate::federation::planned_part::PlannedPart;
 use crate::federation::report::QueryReport;
 use crate::federation::source::{Answer, MemberQuery, QuerySource, Target};
 use crate::federation::tables::Tables;
@@ -51,6 +52,8 @@ pub(in crate::federation) struct LocalQuery {
     targets: Vec<Target>,
     /// What will be done, for people to read.
     pub(in crate::federation) steps: Vec<String>,
+    /// What members will be queried for. Each target is one of the query.
+    pub(in crate::federation) parts: Vec<PlannedPart>,
 }
 
 /// Plans `sql` over `tables` for `actor`, in an engine process. What is missing is in `report`.
@@ -63,7 +66,8 @@ pub(in crate::federation) async fn plan(
     (sql, tables): (&str, &Tables),
     report: &QueryReport,
 ) -> Result<Planned, FederationError> {
-    let begin = encode(&Begin::new(sql, tables, report, sharing.bounds().memory))?;
+    let begin = Begin::new(sql, tables, report, sharing.bounds().memory)?;
+    let begin = encode(&Task::Plan(Box::new(begin)))?;
     let targets: Vec<Target> = tables.targets().cloned().collect();
     let planned = tokio::time::timeout(PLANNING_TIMEOUT, planned(sharing, actor, &begin, targets, report)).await;
     planned.unwrap_or_else(|_| Err(too_long(PLANNING_TIMEOUT)))
@@ -94,19 +98,25 @@ async fn planned(
             let query = MemberQuery { sql, schema, grouped };
             Ok(Planned::Whole { target, query })
         }
-        FromEngine::Local { steps, remarks } => {
+        FromEngine::Local { steps, parts, remarks } => {
+            if parts.iter().any(|part| part.target >= targets.len()) {
+                return Err(engine_failed());
+            }
             report.decided(remarks);
             Ok(Planned::Local(Box::new(LocalQuery {
                 computation,
                 targets,
                 steps,
+                parts,
             })))
         }
         FromEngine::Failed(failure) => {
             sharing.keep_computation(computation);
             Err(failure.into_error(|_| None))
         }
-        FromEngine::Query { .. }
+        FromEngine::Tables(_)
+        | FromEngine::Condition(_)
+        | FromEngine::Query { .. }
         | FromEngine::More { .. }
         | FromEngine::Close { .. }
         | FromEngine::Columns { .. }
@@ -277,9 +287,12 @@ impl Pump {
             FromEngine::Rows if self.opened.is_none() => self.rows(bytes, rows).await?,
             FromEngine::Done if self.opened.is_none() => return Ok(true),
             FromEngine::Failed(failure) => return Err(failure.into_error(|number| self.failed.remove(&number))),
-            FromEngine::Rows | FromEngine::Done | FromEngine::Whole { .. } | FromEngine::Local { .. } => {
-                return Err(engine_failed());
-            }
+            FromEngine::Rows
+            | FromEngine::Done
+            | FromEngine::Whole { .. }
+            | FromEngine::Local { .. }
+            | FromEngine::Tables(_)
+            | FromEngine::Condition(_) => return Err(engine_failed()),
         }
         Ok(false)
     }

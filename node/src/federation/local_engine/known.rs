@@ -17,7 +17,7 @@ use crate::federation::tables::Tables;
 const MAX_PLANS: usize = 64;
 /// Longest text that is kept, in bytes.
 const MAX_TEXT: usize = 4096;
-/// Most columns of all members of its tables together with which a plan is kept: all plans take some ten megabytes at most.
+/// Most columns of all members of its tables, and of those that are declared, with which a plan is kept: all plans take some ten megabytes.
 const MAX_COLUMNS: usize = 1000;
 
 /// The known plans, most recently used last.
@@ -52,10 +52,15 @@ impl PlanKey {
         }
     }
 
-    /// The number of columns of all members.
+    /// The number of columns of all members, and of those that are declared.
     fn columns(&self) -> usize {
         let members = self.tables.iter().flat_map(|(_, table)| &table.members);
-        members.map(|member| member.schema.fields().len()).sum()
+        let shown = members.map(|member| member.schema.fields().len());
+        let declared = self.tables.declarations().map(|(_, _, declared)| {
+            let datasets = declared.statistics.rules.datasets();
+            datasets.map(|(_, dataset)| dataset.columns().count()).sum::<usize>()
+        });
+        shown.chain(declared).fold(0, usize::saturating_add)
     }
 }
 

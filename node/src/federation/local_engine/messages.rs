@@ -9,9 +9,9 @@ use std::sync::Arc;
 use arrow::ipc::convert::{IpcSchemaEncoder, fb_to_schema};
 use arrow::ipc::root_as_schema;
 use bytes::Bytes;
-use concordat_engine::QueryError;
+use concordat_engine::{QueryError, ShownStatistics};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
-use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
+use concordat_protocol::ids::{CollectionName, CollectionRef, DatasetName, DatasetRef, InstitutionId};
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Tier;
 use data_encoding::BASE64;
@@ -19,23 +19,38 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::federation::declared::Declared;
 use crate::federation::error::FederationError;
+use crate::federation::planned_part::PlannedPart;
 use crate::federation::report::{QueryReport, Remark};
-use crate::federation::source::Target;
-use crate::federation::statement::TableName;
+use crate::federation::source::{Access, Target};
+use crate::federation::statement::{QueryTables, TableName};
 use crate::federation::tables::Tables;
 use crate::federation::union_table::{MemberColumns, UnionTable};
+use crate::negotiation::RowCondition;
 
 /// Bytes of the length of a document.
 const LENGTH: usize = 4;
 /// Maximum length of an error's text, in characters.
 const MAX_TEXT: usize = 4000;
 
+/// What a process is to do for a person.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Task {
+    /// Read a query, and answer with [`FromEngine::Tables`].
+    Query(String),
+    /// Read a row condition, and answer with [`FromEngine::Condition`].
+    Condition(String),
+    /// Plan a query.
+    Plan(Box<Begin>),
+}
+
 /// A query to be planned.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Begin {
     pub(super) sql: String,
     tables: Vec<TableMessage>,
+    declared: Vec<DeclaredMessage>,
     pub(super) remarks: Vec<Remark>,
     pub(super) left_out: Vec<(DatasetRef, Remark)>,
     /// Memory for groupings, sorts and joins, in bytes.
@@ -46,6 +61,7 @@ pub(super) struct Begin {
 #[derive(Debug, Serialize, Deserialize)]
 struct TableMessage {
     institution: Option<InstitutionId>,
+    collection: Option<CollectionName>,
     dataset: DatasetName,
     version: Option<VersionNumber>,
     members: Vec<MemberMessage>,
@@ -60,7 +76,17 @@ struct MemberMessage {
     empty: BTreeSet<String>,
 }
 
-/// From the node, after [`Begin`].
+/// What a permission shows of a collection, for queries below tier `records`.
+#[derive(Debug, Serialize, Deserialize)]
+struct DeclaredMessage {
+    collection: CollectionRef,
+    access: Access,
+    /// Scope, declarations and columns: an encoding, because a number in JSON may become another one.
+    statistics: String,
+    shown: Vec<(DatasetName, String)>,
+}
+
+/// From the node, after [`Task::Plan`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToEngine {
     /// Compute what was planned.
@@ -76,6 +102,10 @@ pub(super) enum ToEngine {
 /// From the engine process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum FromEngine {
+    /// What the node has to know of the text of a query.
+    Tables(QueryTables),
+    /// The comparisons of a row condition.
+    Condition(RowCondition),
     /// One member answers the whole query; the columns of its answer follow.
     Whole {
         target: usize,
@@ -83,8 +113,12 @@ pub(super) enum FromEngine {
         grouped: bool,
         remarks: Vec<Remark>,
     },
-    /// The query is computed from several answers, in these steps.
-    Local { steps: Vec<String>, remarks: Vec<Remark> },
+    /// The query is computed from several answers, in these steps; what each member is queried for.
+    Local {
+        steps: Vec<String>,
+        parts: Vec<PlannedPart>,
+        remarks: Vec<Remark>,
+    },
     /// A query for a member; the columns of its answer follow.
     Query {
         number: u64,
@@ -134,6 +168,18 @@ pub(super) enum Failure {
         right: InstitutionId,
         right_type: String,
     },
+    LevelsDiffer {
+        column: String,
+        collection: CollectionName,
+        left: InstitutionId,
+        left_levels: String,
+        right: InstitutionId,
+        right_levels: String,
+        common: Vec<String>,
+    },
+    ColumnsChanged {
+        dataset: DatasetRef,
+    },
     /// The part of the member with this number, whose error the node has.
     Member(u64),
     /// The process failed.
@@ -146,9 +192,30 @@ pub(super) enum Failure {
 pub(super) struct MemberFailed(pub(super) u64);
 
 impl Begin {
-    pub(super) fn new(sql: &str, tables: &Tables, report: &QueryReport, memory: usize) -> Self {
+    /// # Errors
+    /// If what is declared cannot be encoded.
+    pub(super) fn new(
+        sql: &str,
+        tables: &Tables,
+        report: &QueryReport,
+        memory: usize,
+    ) -> Result<Self, FederationError> {
+        let declared = tables.declarations().map(|(collection, access, declared)| {
+            let statistics = declared.statistics.to_bytes().map_err(FederationError::planning)?;
+            let shown = declared.shown.iter();
+            Ok(DeclaredMessage {
+                collection: collection.clone(),
+                access,
+                statistics: BASE64.encode(&statistics),
+                shown: shown
+                    .map(|(name, schema)| (name.clone(), schema_text(schema)))
+                    .collect(),
+            })
+        });
+        let declared = declared.collect::<Result<Vec<_>, FederationError>>()?;
         let tables = tables.iter().map(|(name, table)| TableMessage {
             institution: name.institution.clone(),
+            collection: name.collection.clone(),
             dataset: name.dataset.clone(),
             version: name.version,
             members: table
@@ -164,13 +231,14 @@ impl Begin {
                 })
                 .collect(),
         });
-        Self {
+        Ok(Self {
             sql: sql.to_owned(),
             tables: tables.collect(),
+            declared,
             remarks: report.remarks(),
             left_out: report.undecided(),
             memory,
-        }
+        })
     }
 
     /// The tables, in the order in which the node has them; `None` if a schema is invalid.
@@ -179,6 +247,7 @@ impl Begin {
         for table in &self.tables {
             let name = TableName {
                 institution: table.institution.clone(),
+                collection: table.collection.clone(),
                 dataset: table.dataset.clone(),
                 version: table.version,
             };
@@ -199,7 +268,18 @@ impl Begin {
             };
             tables.insert(name, table);
         }
-        Some(tables)
+        let mut declarations = Vec::new();
+        for message in &self.declared {
+            let statistics = BASE64.decode(message.statistics.as_bytes()).ok()?;
+            let shown = message.shown.iter();
+            let shown = shown.map(|(name, schema)| Some((name.clone(), schema_of(schema)?)));
+            let declared = Declared {
+                statistics: ShownStatistics::from_bytes(&statistics).ok()?,
+                shown: shown.collect::<Option<_>>()?,
+            };
+            declarations.push((message.collection.clone(), message.access, Arc::new(declared)));
+        }
+        Some(tables.with_declarations(declarations))
     }
 }
 
@@ -241,6 +321,26 @@ impl Failure {
                 right: right.clone(),
                 right_type: right_type.clone(),
             },
+            FederationError::LevelsDiffer {
+                column,
+                collection,
+                left,
+                left_levels,
+                right,
+                right_levels,
+                common,
+            } => Self::LevelsDiffer {
+                column: column.clone(),
+                collection: collection.clone(),
+                left: left.clone(),
+                left_levels: left_levels.clone(),
+                right: right.clone(),
+                right_levels: right_levels.clone(),
+                common: common.clone(),
+            },
+            FederationError::ColumnsChanged { dataset } => Self::ColumnsChanged {
+                dataset: dataset.clone(),
+            },
             FederationError::Machine { source, .. } => match source.downcast_ref::<MemberFailed>() {
                 Some(MemberFailed(number)) => Self::Member(*number),
                 None => Self::Engine,
@@ -278,6 +378,24 @@ impl Failure {
                 right,
                 right_type,
             },
+            Self::LevelsDiffer {
+                column,
+                collection,
+                left,
+                left_levels,
+                right,
+                right_levels,
+                common,
+            } => FederationError::LevelsDiffer {
+                column,
+                collection,
+                left,
+                left_levels,
+                right,
+                right_levels,
+                common,
+            },
+            Self::ColumnsChanged { dataset } => FederationError::ColumnsChanged { dataset },
             Self::Member(number) => of_member(number).unwrap_or_else(engine_failed),
             Self::Engine => engine_failed(),
         }

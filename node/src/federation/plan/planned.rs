@@ -1,6 +1,6 @@
 //! A query as it is planned on the columns of its tables, before it is decided who computes what.
 
-use concordat_engine::{home_state, meaning, resolve_names};
+use concordat_engine::{countable, home_state, meaning, resolve_names};
 use concordat_protocol::ids::DatasetRef;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -30,13 +30,30 @@ pub(super) async fn planned(query: Query, tables: &Tables, memory: usize) -> Res
     let state = home_state(memory, ANSWERS).map_err(FederationError::planning)?;
     tables.register(&state)?;
     let statement = Statement::Query(Box::new(query));
-    let dataset = tables.any_dataset();
-    let dataset = dataset
-        .ok_or_else(|| FederationError::usage_with("the query names no table", "write `FROM INSTITUTION.DATASET`"))?;
+    let dataset = tables.any_dataset().ok_or_else(no_table)?;
     let plan = meaning(&state, statement, &dataset)
         .await
         .map_err(FederationError::planning)?;
     Ok(Planned { state, plan, dataset })
+}
+
+/// The plan of a query of which parts are counted below `records`, where levels decide comparisons: nothing of it is checked or converted
+/// yet.
+///
+/// # Errors
+/// As [`planned`].
+pub(super) async fn planned_to_count(query: Query, tables: &Tables, memory: usize) -> Result<Planned, FederationError> {
+    let state = home_state(memory, ANSWERS).map_err(FederationError::planning)?;
+    tables.register(&state)?;
+    let statement = Statement::Query(Box::new(query));
+    let dataset = tables.any_dataset().ok_or_else(no_table)?;
+    let plan = countable(&state, &statement, &dataset).await;
+    let plan = plan.map_err(FederationError::planning)?;
+    Ok(Planned { state, plan, dataset })
+}
+
+fn no_table() -> FederationError {
+    FederationError::usage_with("the query names no table", "write `FROM INSTITUTION.DATASET`")
 }
 
 /// Gives the names of columns in `query` the spelling of `tables`.

@@ -17,7 +17,7 @@ use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown, TableSource};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, Visitor};
 
-use super::planned::{Planned, planned, resolve};
+use super::planned::{Planned, planned, planned_to_count, resolve};
 use crate::federation::error::FederationError;
 use crate::federation::institution::may_be_true_at;
 use crate::federation::statement::TableName;
@@ -54,7 +54,12 @@ impl Queried {
         memory: usize,
     ) -> Result<Self, FederationError> {
         resolve(&mut query, tables)?;
-        let Planned { state, plan, dataset } = planned(query, tables, memory).await?;
+        let planned = if tables.has_statistics() {
+            planned_to_count(query, tables, memory).await?
+        } else {
+            planned(query, tables, memory).await?
+        };
+        let Planned { state, plan, dataset } = planned;
         let plan = accepting_conditions(plan, tables)?;
         let plan = executable(&state, plan, Casts::Strict, &dataset).map_err(FederationError::planning)?;
         let plan = state.optimize(&plan)?;

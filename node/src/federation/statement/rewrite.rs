@@ -10,7 +10,8 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{quoted, table_name::TableName};
 
-/// Rewrites a node that names only `table` to the provider's name for it: the dataset alone, without the institution.
+/// Rewrites `table` in a node to the provider's name for it, without the institution: the dataset alone, or with its collection, which no
+/// name that the query defines can be mistaken for.
 pub(in crate::federation) fn use_provider_table_name<V: VisitMut>(node: &mut V, table: &TableName) {
     let _ = visit_mut(node, &mut Shorten(table));
 }
@@ -18,19 +19,19 @@ pub(in crate::federation) fn use_provider_table_name<V: VisitMut>(node: &mut V, 
 struct Shorten<'a>(&'a TableName);
 
 impl Shorten<'_> {
-    fn is_table(&self, schema: &Ident, dataset: &Ident) -> bool {
-        schema.value == self.0.schema() && dataset.value == self.0.dataset.as_str()
+    /// Whether these are the parts of the table's name.
+    fn is_table(&self, parts: &[Ident]) -> bool {
+        let mut name = self.0.owner();
+        name.push(self.0.dataset.as_str());
+        parts.iter().map(|part| part.value.as_str()).eq(name)
     }
 
     fn shorten(&self, name: &mut ObjectName) {
-        let same = match name.0.as_slice() {
-            [schema, dataset] => {
-                matches!((schema.as_ident(), dataset.as_ident()), (Some(s), Some(d)) if self.is_table(s, d))
-            }
-            _ => false,
-        };
-        if same {
-            *name = ObjectName(vec![ObjectNamePart::Identifier(quoted(self.0.dataset.as_str()))]);
+        let parts: Option<Vec<Ident>> = name.0.iter().map(|part| part.as_ident().cloned()).collect();
+        if parts.is_some_and(|parts| self.is_table(&parts)) {
+            let collection = self.0.collection.iter().map(|collection| quoted(collection.as_str()));
+            let short = collection.chain([quoted(self.0.dataset.as_str())]);
+            *name = ObjectName(short.map(ObjectNamePart::Identifier).collect());
         }
     }
 }
@@ -54,8 +55,8 @@ impl VisitorMut for Shorten<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::CompoundIdentifier(parts) = expr
-            && let [schema, dataset, _] = parts.as_slice()
-            && self.is_table(schema, dataset)
+            && let [table @ .., _] = parts.as_slice()
+            && self.is_table(table)
         {
             parts.remove(0);
         }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use concordat_protocol::ids::{DatasetName, InstitutionId};
-use datafusion::arrow::datatypes::{FieldRef, Schema};
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use super::{Member, MemberColumns, UnionTable};
+use crate::federation::source::Target;
 
 impl Member {
     /// The columns that the member shows.
@@ -18,6 +19,29 @@ impl Member {
 }
 
 impl UnionTable {
+    /// The same table with these columns of its members; those of a member for which there are none stay.
+    pub(in crate::federation) fn with_schemas(
+        &self,
+        dataset: &DatasetName,
+        is_of_one: bool,
+        schema_of: &dyn Fn(&Target) -> Option<SchemaRef>,
+    ) -> Self {
+        let members = self.members.iter().map(|member| {
+            let columns = member.columns_shown();
+            let schema = schema_of(&member.target).unwrap_or(columns.schema);
+            let empty = columns.empty;
+            (member.target.clone(), MemberColumns { schema, empty })
+        });
+        let mut members: Vec<_> = members.collect();
+        if !is_of_one {
+            return Self::of_members(dataset, members);
+        }
+        match members.pop() {
+            Some((target, columns)) => Self::single(target, columns.schema),
+            None => self.clone(),
+        }
+    }
+
     /// The table of those members only for which `keep` is true. The columns of the others do not count.
     pub(in crate::federation) fn only(&self, dataset: &DatasetName, keep: impl Fn(&InstitutionId) -> bool) -> Self {
         let members = self.members.iter();

@@ -83,3 +83,43 @@ fn password_is_hashed_only_when_a_slot_is_free() {
         });
     }
 }
+
+/// Each of them adds an entry to the ledger.
+#[test]
+fn logins_of_one_account_are_limited_and_others_are_not() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
+    let login = |name: &str, password: &str, seconds| sessions.login_at(name, &secret(password), OWN, after(seconds));
+    let eva = login("eva", GOOD, 0).unwrap().actor;
+    for _ in 1..120 {
+        login("eva", GOOD, 1).unwrap();
+    }
+    assert!(matches!(login("eva", GOOD, 2), Err(IamError::LoggedInTooOften { .. })));
+    // A wrong password is one, so the limit reveals nothing about the password.
+    assert!(matches!(login("eva", "wrong", 2), Err(IamError::WrongLogin)));
+    assert!(matches!(
+        sessions.count_change(&eva, after(3)),
+        Err(IamError::LoggedInTooOften { .. })
+    ));
+    login("root", GOOD, 3).unwrap();
+    login("eva", GOOD, 3_600).unwrap();
+    sessions.count_change(&eva, after(3_601)).unwrap();
+}
+
+#[test]
+fn sessions_of_one_account_end_none_of_another() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
+    let root = sessions.login_at("root", &secret(GOOD), OTHER, NOON).unwrap();
+    let tokens: Vec<_> = (1..=40)
+        .map(|n| sessions.login_at("eva", &secret(GOOD), OWN, after(n)).unwrap().token)
+        .collect();
+    let is_open: Vec<bool> = tokens
+        .iter()
+        .map(|token| sessions.lookup_at(token, OWN, after(41)).is_ok())
+        .collect();
+    // The newest 32 of the same person are left, and the session of another person, which was used before all of them.
+    let expected: Vec<bool> = (0..40).map(|n| n >= 8).collect();
+    assert_eq!(is_open, expected);
+    sessions.lookup_at(&root.token, OTHER, after(41)).unwrap();
+}

@@ -4,8 +4,9 @@ use chrono::{Datelike, NaiveDate};
 use concordat_protocol::ids::ColumnName;
 use concordat_protocol::scope::{Finite, Value};
 use datafusion::sql::sqlparser::ast::{DataType, Expr, UnaryOperator, Value as Literal};
+use serde::{Deserialize, Serialize};
 
-/// Most characters of a number that a message repeats.
+/// Most characters of a number or a type that a message repeats.
 const MAX_SHOWN: usize = 64;
 /// Days from 0001-01-01 to 1970-01-01 in the proleptic Gregorian calendar.
 const EPOCH_FROM_CE: i32 = 719_163;
@@ -57,7 +58,7 @@ impl Kind {
 }
 
 /// A constant as the condition writes it.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Constant {
     /// A number, with its sign.
     Number(String),
@@ -94,9 +95,26 @@ impl Constant {
             },
             Expr::TypedString(typed) => match (&typed.data_type, &typed.value.value) {
                 (DataType::Date, Literal::SingleQuotedString(text)) => Some(Self::Date(text.clone())),
-                (other, _) => Some(Self::Other(other.to_string())),
+                (other, _) => Some(Self::Other(shortened(&other.to_string()))),
             },
             _ => None,
+        }
+    }
+
+    /// The length of its text, in bytes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Number(text) | Self::Date(text) | Self::Text(text) | Self::Other(text) => text.len(),
+            Self::Truth(_) => 0,
+        }
+    }
+
+    /// Whether a text can contain it: what a message repeats of a number are digits and signs, and of a type is short.
+    pub(super) fn is_valid(&self) -> bool {
+        match self {
+            Self::Number(digits) => digits.chars().all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c)),
+            Self::Other(sql_type) => sql_type.chars().count() <= MAX_SHOWN,
+            Self::Truth(_) | Self::Date(_) | Self::Text(_) => true,
         }
     }
 
@@ -136,8 +154,8 @@ impl Constant {
     }
 }
 
-fn shortened(digits: &str) -> String {
-    digits.chars().take(MAX_SHOWN).collect()
+fn shortened(text: &str) -> String {
+    text.chars().take(MAX_SHOWN).collect()
 }
 
 /// A finite number; the names of others are not numbers.

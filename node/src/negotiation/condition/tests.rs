@@ -1,4 +1,25 @@
+use concordat_protocol::collection::ColumnRole;
+
+use super::text::ConditionTextError;
 use super::*;
+
+/// Why a condition is refused: as it is read, or for what it names.
+#[derive(Debug, PartialEq, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Text(#[from] ConditionTextError),
+    #[error(transparent)]
+    Condition(#[from] ConditionError),
+}
+
+/// Reads a text, sends the comparisons as an engine process does, and finds what they are about.
+fn parse(text: &str, datasets: &[ListedDataset<'_>]) -> Result<Conditions, Refused> {
+    let read = RowCondition::parse(text)?;
+    let sent = serde_json::to_vec(&read).unwrap();
+    let received: RowCondition = serde_json::from_slice(&sent).unwrap();
+    assert_eq!(received, read, "{text}");
+    Ok(conditions(&received, datasets)?)
+}
 
 fn columns() -> Vec<CatalogColumn> {
     let kinds = [
@@ -17,17 +38,31 @@ fn columns() -> Vec<CatalogColumn> {
         name: name.parse().unwrap(),
         kind: kind.into(),
         class: "ordinary".into(),
+        role: ColumnRole::Value,
+        unit: None,
     };
     kinds.map(column).into()
 }
 
+fn heart() -> DatasetName {
+    "heart".parse().unwrap()
+}
+
+/// The condition on rows of a dataset alone.
+fn rows_of_one(condition: &str) -> Result<Rows, Refused> {
+    let mut conditions = parse(condition, &[(&heart(), columns().as_slice())])?;
+    let rows = conditions.remove(&heart()).expect("a condition on the dataset");
+    assert!(conditions.is_empty(), "{conditions:?}");
+    Ok(rows)
+}
+
 fn shown(condition: &str) -> String {
-    let rows = parse(condition, &columns());
+    let rows = rows_of_one(condition);
     rows.unwrap_or_else(|error| panic!("{condition}: {error}")).to_string()
 }
 
-fn refused(condition: &str) -> ConditionError {
-    match parse(condition, &columns()) {
+fn refused(condition: &str) -> Refused {
+    match rows_of_one(condition) {
         Err(error) => error,
         Ok(rows) => panic!("`{condition}` became {rows}"),
     }
@@ -129,7 +164,7 @@ fn what_is_of_another_kind_is_never_compared_as_text() {
         for constant in constants {
             for form in ["{} = {c}", "{} > {c}", "{} IN ({c}, {c})", "{} BETWEEN {c} AND {c}"] {
                 let condition = form.replace("{}", column).replace("{c}", constant);
-                let parsed = parse(&condition, &columns());
+                let parsed = rows_of_one(&condition);
                 assert_eq!(parsed.is_ok(), own.contains(&constant), "{condition}: {parsed:?}");
             }
         }
@@ -167,7 +202,10 @@ fn what_is_of_another_kind_is_never_compared_as_text() {
         assert_eq!(refused(condition).to_string(), expected, "{condition}");
     }
     let seen = refused("seen > '2020-01-01'");
-    assert_eq!(seen, ConditionError::NotComparable("seen".parse().unwrap()));
+    assert_eq!(
+        seen,
+        Refused::from(ConditionError::NotComparable("seen".parse().unwrap()))
+    );
 }
 
 #[test]
@@ -228,13 +266,128 @@ fn what_is_no_conjunction_of_comparisons_is_refused() {
         "age = NULL",
         "age = - -1",
         "note = -'a'",
-        "t.age = 1",
+        "a.heart.age = 1",
     ] {
-        assert_eq!(refused(general), ConditionError::TooGeneral, "{general}");
+        assert_eq!(
+            refused(general),
+            Refused::from(ConditionTextError::TooGeneral),
+            "{general}"
+        );
     }
     for unreadable in ["age >=", "age = 1; DROP TABLE x", ""] {
-        assert_eq!(refused(unreadable), ConditionError::Unreadable, "{unreadable}");
+        assert_eq!(
+            refused(unreadable),
+            Refused::from(ConditionTextError::Unreadable),
+            "{unreadable}"
+        );
     }
     let long = format!("note = '{}'", "x".repeat(300));
-    assert!(matches!(refused(&long), ConditionError::Scope(_)));
+    assert!(matches!(refused(&long), Refused::Condition(ConditionError::Scope(_))));
+    let longer = format!("note = '{}'", "x".repeat(20_000));
+    assert_eq!(refused(&longer), Refused::from(ConditionTextError::TooLong));
+}
+
+#[test]
+fn condition_that_is_nested_too_deeply_is_not_parsed() {
+    for nested in [
+        "age = 1 AND ".repeat(1000) + "age = 1",
+        "INTERVAL ".repeat(1700),
+        "NOT ".repeat(4000) + "age = 1",
+        "(".repeat(8000) + "age = 1" + &")".repeat(8000),
+        "age + ".repeat(2500) + "1 = 1",
+    ] {
+        let shown: String = nested.chars().take(20).collect();
+        assert_eq!(
+            refused(&nested),
+            Refused::from(ConditionTextError::TooNested),
+            "{shown}"
+        );
+    }
+    // As many comparisons as there may be columns, and a long list.
+    let all = columns()
+        .iter()
+        .map(|column| format!("\"{}\" IS NULL", column.name))
+        .collect::<Vec<_>>();
+    assert_eq!(shown(&all.join(" AND ")).matches(" AND ").count(), all.len() - 1);
+    let brackets = "(".repeat(30) + "age = 1" + &")".repeat(30);
+    assert_eq!(shown(&brackets), "age = 1");
+}
+
+#[test]
+fn condition_over_datasets_is_about_the_named_ones() {
+    let persons: Vec<CatalogColumn> = columns().into_iter().take(3).collect();
+    let visits: Vec<CatalogColumn> = columns().into_iter().skip(1).take(4).collect();
+    let names: [DatasetName; 2] = ["person", "visit"].map(|name| name.parse().unwrap());
+    let datasets: [ListedDataset<'_>; 2] = [(&names[0], persons.as_slice()), (&names[1], visits.as_slice())];
+    let read = |condition: &str| -> Result<Vec<String>, String> {
+        let conditions = parse(condition, &datasets).map_err(|error| error.to_string())?;
+        let each = conditions.iter().map(|(dataset, rows)| format!("{dataset}: {rows}"));
+        Ok(each.collect())
+    };
+    for (condition, expected) in [
+        ("person.age >= 40", &["person: age >= 40"][..]),
+        (
+            "age >= 40 AND born >= '2020-01-01'",
+            &["person: age >= 40", "visit: born >= DATE '2020-01-01'"],
+        ),
+        ("PERSON.AGE > 1 AND person.age < 5", &["person: age >= 2 AND age <= 4"]),
+        (
+            "person.sex = 1 AND visit.sex = 2",
+            &["person: sex = 1", "visit: sex = 2"],
+        ),
+        ("\"visit\".\"sex\" IS NULL", &["visit: sex IS NULL"]),
+    ] {
+        assert_eq!(read(condition).unwrap(), expected, "{condition}");
+    }
+    let general = ConditionTextError::TooGeneral.to_string();
+    for (condition, expected) in [
+        (
+            "sex = 1",
+            "`sex` is a column of `person` and `visit`; name one of them, as in `person.sex`",
+        ),
+        (
+            "drug.sex = 1",
+            "the row condition names `drug`, which is not among the datasets that it is about",
+        ),
+        (
+            "\"Person\".sex = 1",
+            "the row condition names `Person`, which is not among the datasets that it is about",
+        ),
+        ("visit.age = 1", "there is no column `age`"),
+        ("ward = 1", "there is no column `ward`"),
+        ("heart.visit.sex = 1", general.as_str()),
+        (
+            "visit.sex = 1 AND visit.sex = 2",
+            "no row can meet both conditions on `sex`; leave one of them out",
+        ),
+    ] {
+        assert_eq!(read(condition).unwrap_err(), expected, "{condition}");
+    }
+}
+
+/// A process that has read a text may send anything.
+#[test]
+fn comparisons_that_no_text_contains_are_not_received() {
+    let received = |comparisons: serde_json::Value| serde_json::from_value::<RowCondition>(comparisons);
+    let comparison = |constant: serde_json::Value| {
+        serde_json::json!({
+            "column": { "dataset": null, "column": { "text": "age", "quoted": false } },
+            "test": { "Is": ["Equal", constant] },
+        })
+    };
+    let number = |digits: &str| comparison(serde_json::json!({ "Number": digits }));
+    assert!(received(serde_json::json!([number("-1.5e3")])).is_ok());
+    let long = "1".repeat(20_000);
+    let name = "x".repeat(100);
+    for invalid in [
+        serde_json::json!([number("1; see https://example.org")]),
+        serde_json::json!([number(&long)]),
+        serde_json::json!([comparison(serde_json::json!({ "Other": name }))]),
+        serde_json::json!(vec![number("1"); 2000]),
+        serde_json::json!([{ "column": null, "test": "Missing" }]),
+        serde_json::json!({ "comparisons": [] }),
+    ] {
+        let shown: String = invalid.to_string().chars().take(200).collect();
+        assert!(received(invalid).is_err(), "{shown}");
+    }
 }

@@ -312,6 +312,16 @@ impl Live {
         })
     }
 
+    /// Its state at `now`, also while a change waits for the guards.
+    pub(super) fn effective(&self, now: Timestamp) -> Effective {
+        let state = GrantState {
+            status: *self.status.borrow(),
+            since: now,
+            reason: None,
+        };
+        state.effective(self.terms(), now)
+    }
+
     pub(super) fn changes(&self) -> watch::Receiver<usize> {
         self.waiting.subscribe()
     }

@@ -1,6 +1,6 @@
 //! An offer stays within what the policy allows, with any options of the steward.
 
-use concordat_protocol::scope::{Constraint, Limits, Places, Protection, Purpose, Purposes, Subjects, Value, Values};
+use concordat_protocol::scope::{Constraint, Places, Purpose, Purposes, Subjects, Value, Values};
 use concordat_protocol::{
     ids::SegmentName,
     schema::{ColumnClass, ColumnKind},
@@ -70,6 +70,8 @@ fn allowed() -> Scope {
         limits: Limits {
             max_rows: Some(1000),
             max_queries_per_day: Some(100),
+            max_cells: Some(500),
+            distinctions: Some(512),
             min_cell: 10,
             ..Limits::WIDEST
         },
@@ -77,8 +79,13 @@ fn allowed() -> Scope {
     }
 }
 
-fn restriction(json: serde_json::Value) -> Restriction {
-    serde_json::from_value(json).unwrap()
+fn restriction(mut json: serde_json::Value) -> Restriction {
+    let condition = json.as_object_mut().unwrap().remove("where");
+    let condition = condition.map(|text| RowCondition::parse(text.as_str().unwrap()).unwrap());
+    Restriction {
+        condition,
+        ..serde_json::from_value(json).unwrap()
+    }
 }
 
 fn within(json: serde_json::Value) -> Result<Scope, NegotiationError> {
@@ -89,6 +96,7 @@ fn within(json: serde_json::Value) -> Result<Scope, NegotiationError> {
 fn each_option_narrows_its_part_and_no_other() {
     let cases = [
         (serde_json::json!({ "tier": "count" }), "count"),
+        (serde_json::json!({ "protection": "private" }), "private"),
         (serde_json::json!({ "columns": ["age", "chol"] }), "sex removed"),
         (
             serde_json::json!({ "where": "chol >= 200" }),
@@ -99,6 +107,8 @@ fn each_option_narrows_its_part_and_no_other() {
         (serde_json::json!({ "limits": { "min_cell": 20 } }), "20 subjects"),
         (serde_json::json!({ "limits": { "max_rows": 10 } }), "10 rows"),
         (serde_json::json!({ "limits": { "queries_per_day": 3 } }), "3 queries"),
+        (serde_json::json!({ "limits": { "max_cells": 40 } }), "40 cells"),
+        (serde_json::json!({ "limits": { "distinctions": 7 } }), "7 distinctions"),
         (serde_json::json!({ "transforms": { "chol": "removed" } }), "removed"),
         (
             serde_json::json!({ "transforms": { "chol": "pseudonym" } }),
@@ -120,6 +130,25 @@ fn each_option_narrows_its_part_and_no_other() {
 }
 
 #[test]
+fn offer_protection_is_never_weaker_than_that_of_the_policy() {
+    let allowed = Scope {
+        protection: ProtectionName::Perturbed.usual(),
+        ..allowed()
+    };
+    let within = |wanted: &str| {
+        let restriction = restriction(serde_json::json!({ "protection": wanted }));
+        restriction.within(&allowed, &zurich(), &facts())
+    };
+    let Err(NarrowError::Exceeds { reasons }) = within("exact") else {
+        panic!("exact figures are offered")
+    };
+    assert!(reasons[0].text.contains("`perturbed`"), "{reasons:?}");
+    for wanted in ["perturbed", "private"] {
+        assert_eq!(within(wanted).unwrap().protection.name().as_str(), wanted);
+    }
+}
+
+#[test]
 fn an_option_that_widens_is_refused_with_what_is_allowed() {
     let cases = [
         (serde_json::json!({ "tier": "records" }), "`aggregate`"),
@@ -129,6 +158,8 @@ fn an_option_that_widens_is_refused_with_what_is_allowed() {
         (serde_json::json!({ "limits": { "min_cell": 9 } }), "`10`"),
         (serde_json::json!({ "limits": { "max_rows": 1001 } }), "`1000`"),
         (serde_json::json!({ "limits": { "queries_per_day": 101 } }), "`100`"),
+        (serde_json::json!({ "limits": { "max_cells": 501 } }), "`500`"),
+        (serde_json::json!({ "limits": { "distinctions": 513 } }), "`512`"),
         (serde_json::json!({ "transforms": { "age": "clear" } }), "10 years"),
         (serde_json::json!({ "transforms": { "age": "band:5" } }), "10 years"),
         (serde_json::json!({ "transforms": { "mrn": "clear" } }), "`pseudonym`"),
@@ -161,7 +192,7 @@ fn an_option_that_widens_is_refused_with_what_is_allowed() {
         assert!(serde_json::from_value::<Restriction>(unreadable).is_err());
     }
     assert!(matches!(
-        within(serde_json::json!({ "where": "age >= 40 OR sex = 1" })),
+        within(serde_json::json!({ "where": "height >= 40 AND sex = 1" })),
         Err(NegotiationError::Restriction(_))
     ));
     assert!(matches!(
@@ -170,14 +201,160 @@ fn an_option_that_widens_is_refused_with_what_is_allowed() {
     ));
 }
 
+/// Persons and their visits, both with the pseudonym of the person.
+fn clinic() -> (Scope, CollectionFacts) {
+    let dataset = |dataset: &str, columns: &[&str]| DatasetFacts {
+        name: dataset.parse().unwrap(),
+        columns: columns
+            .iter()
+            .map(|column| ColumnFacts::new(name(column), Some(ColumnClass::Ordinary), ColumnKind::Int))
+            .collect(),
+    };
+    let facts = CollectionFacts {
+        reference: "budapest.clinic".parse().unwrap(),
+        datasets: vec![
+            dataset("person", &["id", "born", "sex"]),
+            dataset("visit", &["id", "sex", "ward"]),
+        ],
+        ..facts()
+    };
+    let scopes = facts.datasets.iter().map(|dataset| {
+        let columns = dataset.columns.iter().map(|column| {
+            let is_key = column.name.as_str() == "id";
+            let transform = if is_key { Transform::Pseudonym } else { Transform::Clear };
+            (column.name.clone(), transform)
+        });
+        let columns = Columns::new(columns).unwrap();
+        (
+            dataset.name.clone(),
+            DatasetScope {
+                columns,
+                rows: Rows::all(),
+            },
+        )
+    });
+    let scope = Scope {
+        collection: facts.reference.clone(),
+        tier: Tier::Records,
+        datasets: Datasets::new(scopes.collect::<Vec<_>>()).unwrap(),
+        ..allowed()
+    };
+    (scope, facts)
+}
+
+fn within_clinic(json: serde_json::Value) -> Result<Scope, NegotiationError> {
+    let (allowed, facts) = clinic();
+    let narrowed = restriction(json).within(&allowed, &zurich(), &facts)?;
+    assert!(allowed.covers(&narrowed));
+    Ok(narrowed)
+}
+
+#[test]
+fn options_over_datasets_narrow_those_they_name() {
+    for (options, expected) in [
+        (serde_json::json!({ "datasets": ["person"] }), &["visit left out"][..]),
+        (
+            serde_json::json!({ "columns": ["person.sex", "visit.id"] }),
+            &[
+                "person.born removed",
+                "person.id removed",
+                "visit.sex removed",
+                "visit.ward removed",
+            ],
+        ),
+        // Without a dataset, an option is about each one that shows the column.
+        (
+            serde_json::json!({ "columns": ["id", "born"] }),
+            &["person.sex removed", "visit.sex removed", "visit.ward removed"],
+        ),
+        (
+            serde_json::json!({ "columns": ["born"] }),
+            &["visit left out", "person.id removed", "person.sex removed"],
+        ),
+        (
+            serde_json::json!({ "transforms": { "sex": "pseudonym" } }),
+            &["person.sex pseudonym", "visit.sex pseudonym"],
+        ),
+        (
+            serde_json::json!({ "transforms": { "visit.sex": "removed" } }),
+            &["visit.sex removed"],
+        ),
+        (
+            serde_json::json!({ "where": "ward = 3 AND person.sex = 1" }),
+            &["person: sex = 1", "visit: ward = 3"],
+        ),
+    ] {
+        let narrowed = within_clinic(options.clone()).unwrap();
+        let differences = clinic().0.differences(&narrowed);
+        let offered: Vec<&str> = differences
+            .iter()
+            .map(|difference| difference.offered.as_str())
+            .collect();
+        assert_eq!(offered, expected, "{options}");
+    }
+}
+
+#[test]
+fn options_over_datasets_that_widen_are_refused() {
+    for (options, expected) in [
+        (serde_json::json!({ "datasets": ["note"] }), "`note` exceeds"),
+        (serde_json::json!({ "columns": ["note.text"] }), "note.text: "),
+        (serde_json::json!({ "columns": ["visit.born"] }), "visit.born: "),
+        (
+            serde_json::json!({ "datasets": ["person"], "columns": ["ward"] }),
+            "ward: ",
+        ),
+        (
+            serde_json::json!({ "transforms": { "person.id": "clear" } }),
+            "person.id: `clear` exceeds",
+        ),
+        (
+            serde_json::json!({ "transforms": { "id": "clear" } }),
+            "id: `clear` exceeds",
+        ),
+        (
+            serde_json::json!({ "transforms": { "note.text": "clear" } }),
+            "note.text: `clear` exceeds",
+        ),
+    ] {
+        match within_clinic(options.clone()) {
+            Err(NegotiationError::ExceedsPolicy { reasons }) => {
+                assert!(
+                    reasons.iter().any(|reason| reason.text.contains(expected)),
+                    "{options}: {reasons:?}"
+                );
+            }
+            other => panic!("{options}: {other:?}"),
+        }
+    }
+    let ambiguous = within_clinic(serde_json::json!({ "where": "sex = 1" }));
+    assert!(
+        matches!(ambiguous, Err(NegotiationError::Restriction(_))),
+        "{ambiguous:?}"
+    );
+}
+
+/// A dataset does not disappear from an offer because two conditions contradict each other.
+#[test]
+fn option_that_leaves_no_row_of_a_dataset_is_refused() {
+    let (allowed, facts) = clinic();
+    let narrowed = restriction(serde_json::json!({ "where": "visit.sex = 1" }));
+    let women = narrowed.within(&allowed, &zurich(), &facts).unwrap();
+    let men = restriction(serde_json::json!({ "where": "visit.sex = 2" }));
+    let refused = men.within(&women, &zurich(), &facts).unwrap_err();
+    assert_eq!(refused, NarrowError::NothingLeft(Disjoint { part: Part::Rows }));
+}
+
 proptest::proptest! {
     /// Any combination of options gives an offer within the policy's offer, or no offer.
     #[test]
     fn no_mixture_of_options_leaves_the_policys_offer(
         tier in proptest::option::of(0..4usize),
+        protection in proptest::option::of(0..3usize),
         columns in proptest::option::of(proptest::collection::btree_set(0..6usize, 1..6)),
         transforms in proptest::collection::btree_map(0..6usize, 0..6usize, 0..4),
         limits in (proptest::option::of(0..2000u64), proptest::option::of(0..200u32), proptest::option::of(1..30u32)),
+        figures in (proptest::option::of(1..600u32), proptest::option::of(1..600u32)),
         days in proptest::option::of(-10..200i64),
         condition in proptest::option::of(0..4usize),
     ) {
@@ -185,22 +362,74 @@ proptest::proptest! {
         let transform_names = ["clear", "year", "band:5", "band:10", "pseudonym", "removed"];
         let restriction = Restriction {
             tier: tier.map(|tier| [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records][tier]),
-            columns: columns.map(|columns| columns.into_iter().map(|column| name(columns_of[column])).collect()),
-            condition: condition.map(|text| ["chol > 200", "sex = 0", "sex = 1", "age >= 40"][text].to_owned()),
+            protection: protection.map(|protection| ProtectionName::ALL[protection]),
+            columns: columns.map(|columns| columns.into_iter().map(|column| name(columns_of[column]).into()).collect()),
+            condition: condition.map(|text| RowCondition::parse(["chol > 200", "sex = 0", "sex = 1", "age >= 40"][text]).unwrap()),
             until: days.map(|days| NOON.plus_seconds(days * DAY_S).to_string()),
             people: None,
-            limits: RestrictedLimits { max_rows: limits.0, queries_per_day: limits.1, min_cell: limits.2 },
+            datasets: None,
+            limits: RestrictedLimits {
+                max_rows: limits.0,
+                queries_per_day: limits.1,
+                min_cell: limits.2,
+                max_cells: figures.0,
+                distinctions: figures.1,
+            },
             transforms: transforms
                 .into_iter()
-                .map(|(column, index)| (name(columns_of[column]), transform_names[index].parse().unwrap()))
+                .map(|(column, index)| (name(columns_of[column]).into(), transform_names[index].parse().unwrap()))
                 .collect(),
         };
         if let Ok(offered) = restriction.within(&allowed(), &zurich(), &facts()) {
             proptest::prop_assert!(allowed().covers(&offered));
             proptest::prop_assert!(restriction.tier.is_none_or(|tier| offered.tier == tier));
+            proptest::prop_assert!(restriction.protection.is_none_or(|wanted| offered.protection.name() == wanted));
             for (column, transform) in offered.only().unwrap().1.columns.iter() {
-                proptest::prop_assert!(restriction.columns.as_ref().is_none_or(|columns| columns.contains(column)));
-                proptest::prop_assert!(restriction.transforms.get(column).is_none_or(|wanted| wanted.0.covers(transform)));
+                let column = SelectedColumn::from(column.clone());
+                proptest::prop_assert!(restriction.columns.as_ref().is_none_or(|columns| columns.contains(&column)));
+                proptest::prop_assert!(restriction.transforms.get(&column).is_none_or(|wanted| wanted.0.covers(transform)));
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    /// Any combination of options over datasets gives an offer within the policy's offer and within each option, or no offer.
+    #[test]
+    fn no_mixture_of_options_over_datasets_widens_an_offer(
+        datasets in proptest::option::of(proptest::collection::btree_set(0..3usize, 1..3)),
+        columns in proptest::option::of(proptest::collection::btree_set(0..7usize, 1..5)),
+        transforms in proptest::collection::btree_map(0..7usize, 0..3usize, 0..4),
+        condition in proptest::option::of(0..4usize),
+    ) {
+        let names = ["person", "visit", "note"];
+        let selections = ["id", "sex", "born", "person.sex", "visit.sex", "visit.ward", "note.text"];
+        let transform_names = ["clear", "pseudonym", "removed"];
+        let conditions = ["ward = 3", "person.sex = 1", "visit.sex = 2 AND born >= 1950", "sex = 1"];
+        let selection = |index: usize| -> SelectedColumn { selections[index].parse().unwrap() };
+        let restriction = Restriction {
+            datasets: datasets.map(|all| all.into_iter().map(|index| names[index].parse().unwrap()).collect()),
+            columns: columns.map(|all| all.into_iter().map(selection).collect()),
+            condition: condition.map(|index| RowCondition::parse(conditions[index]).unwrap()),
+            transforms: transforms
+                .into_iter()
+                .map(|(column, index)| (selection(column), transform_names[index].parse().unwrap()))
+                .collect(),
+            ..Restriction::default()
+        };
+        let (allowed, facts) = clinic();
+        if let Ok(offered) = restriction.within(&allowed, &zurich(), &facts) {
+            proptest::prop_assert!(allowed.covers(&offered));
+            for (dataset, shown) in offered.datasets.iter() {
+                proptest::prop_assert!(restriction.datasets.as_ref().is_none_or(|chosen| chosen.contains(dataset)));
+                for (column, transform) in shown.columns.iter() {
+                    let mut chosen = restriction.columns.iter().flatten();
+                    proptest::prop_assert!(
+                        restriction.columns.is_none() || chosen.any(|selected| selected.is(dataset, column))
+                    );
+                    let mut wanted = restriction.transforms.iter().filter(|(selected, _)| selected.is(dataset, column));
+                    proptest::prop_assert!(wanted.all(|(_, wanted)| wanted.0.covers(transform)));
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ use crate::negotiation::NegotiationError;
 use crate::negotiation::bound_collection::BoundCollection;
 use crate::negotiation::entry::{Admitted, Entry, Origin};
 use crate::negotiation::precedence::Held;
+use crate::negotiation::summary::{ListPosition, NegotiationSummary};
 
 /// The stored record of a negotiation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +50,8 @@ enum Content {
 struct Ended {
     peer: Side,
     state: StateName,
+    /// What a list shows of it.
+    summary: Option<NegotiationSummary>,
     /// Whether the other side has not acknowledged all of our messages.
     is_waiting: bool,
 }
@@ -59,6 +62,7 @@ impl Content {
             Self::Ended(Ended {
                 peer: entry.peer_side().clone(),
                 state: entry.state_name(),
+                summary: entry.summary(),
                 is_waiting: !entry.unanswered_after(acknowledged).is_empty(),
             })
         } else {
@@ -156,8 +160,12 @@ impl Slot {
             None => {
                 let tree = self.tree.clone();
                 let key = self.id.to_string();
-                let record = tokio::task::spawn_blocking(move || tree.get(&key)).await??;
-                Ok(Entry::restore(record.ok_or(unknown)?.negotiation)?)
+                // Its messages are checked again, which takes time with long ones.
+                let restore = move || {
+                    let record = tree.get(&key)?.ok_or(unknown)?;
+                    Ok::<_, NegotiationError>(Entry::restore(record.negotiation)?)
+                };
+                tokio::task::spawn_blocking(restore).await?
             }
         }
     }
@@ -170,6 +178,24 @@ impl Slot {
     /// Whether the negotiation has begun and not ended.
     pub(super) fn is_open(&self) -> bool {
         self.read(|content| matches!(content, Content::Open(_)))
+    }
+
+    /// Where it is in the list of all; `None` if nothing is stored.
+    pub(super) fn position(&self) -> Option<ListPosition> {
+        self.read(|content| match content {
+            Content::Empty => None,
+            Content::Open(entry) => entry.position(),
+            Content::Ended(ended) => ended.summary.as_ref().map(|summary| summary.position),
+        })
+    }
+
+    /// What a list shows of it; `None` if nothing is stored. Reads no record.
+    pub(super) fn summary(&self) -> Option<NegotiationSummary> {
+        self.read(|content| match content {
+            Content::Empty => None,
+            Content::Open(entry) => entry.summary(),
+            Content::Ended(ended) => ended.summary.clone(),
+        })
     }
 
     /// Whether it is an open negotiation that `peer` started.

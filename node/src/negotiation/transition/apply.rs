@@ -80,10 +80,11 @@ impl Negotiations {
             message: message.digest(),
         };
         let subject = Subject::Negotiation(next.id().to_string());
-        self.0.changes.make(subject, entry, by, || match kept {
+        let store = || match kept {
             Kept::Stored => self.0.store.put(locked, next),
             Kept::Removed => self.0.store.forget(locked),
-        })?;
+        };
+        self.make(subject, entry, by, store)?;
         Ok(match direction {
             Direction::Sent => Some(Outgoing { to, message }),
             Direction::Received => None,
@@ -99,7 +100,7 @@ impl Negotiations {
             change: GrantChange::Activated,
             reason: None,
         };
-        self.0.changes.make(Subject::Grant(id.to_string()), entry, by, || {
+        self.make(Subject::Grant(id.to_string()), entry, by, || {
             self.0.grants.insert(live, &record)?;
             self.0.epoch.raise();
             self.0.store.announce();
@@ -124,10 +125,21 @@ impl Negotiations {
             change,
             reason,
         };
-        self.0.changes.make(Subject::Grant(id.to_string()), entry, by, || {
+        self.make(Subject::Grant(id.to_string()), entry, by, || {
             self.0.grants.put(locked, record)?;
             self.0.epoch.raise();
             Ok(())
         })
+    }
+
+    /// Records `entry` and makes its change. Both are from the transition, whose lock is held since the value was read.
+    fn make(
+        &self,
+        subject: Subject,
+        entry: EntryBody,
+        by: (&Attribution, Timestamp),
+        change: impl FnOnce() -> Result<(), NegotiationError>,
+    ) -> Result<(), NegotiationError> {
+        self.0.changes.make(subject, by, || Ok((entry, change)))
     }
 }

@@ -1,7 +1,8 @@
 //! Datasets as documents.
 
 use concordat_documents::dataset::{
-    Dataset, DatasetColumn, DatasetSummary, DatasetVersion, Erasure, LimitsAtTier, TierLimits,
+    Dataset, DatasetColumn, DatasetSummary, DatasetVersion, Erasure, LimitsAtTier, LimitsBelowRecords,
+    QueriesBelowRecords, TierLimits,
 };
 use concordat_policy::ColumnFacts;
 use concordat_protocol::scope::{Tier, Transform};
@@ -49,13 +50,33 @@ pub(super) fn details(node: &Node, record: &DatasetRecord) -> Result<Dataset, Ca
         keep: record.keep,
         rows: manifest.rows,
         subject_column: (!record.subject.is_reserved()).then(|| record.subject.clone()),
+        subjects_numbered: version.has_ordinals(),
         published: record.published,
         sensitive: record.release.sensitive,
         births: record.release.births.clone(),
         limits: limits(node, record),
+        below_records: below_records(node, record),
         columns: columns.collect(),
         source: self::version(manifest),
     })
+}
+
+/// The effective limits of queries below `records`, and which of them the steward has set.
+fn below_records(node: &Node, record: &DatasetRecord) -> LimitsBelowRecords {
+    let policy = node.policies().live().current();
+    // They are the same at every tier.
+    let limits = policy.limits(&record.release, Tier::Aggregate);
+    let set = record.release.below_records;
+    LimitsBelowRecords {
+        person: limits.person_queries_below_records,
+        institution: limits.institution_queries_below_records,
+        all: limits.all_queries_below_records,
+        set: QueriesBelowRecords {
+            person: set.person,
+            institution: set.institution,
+            all: set.all,
+        },
+    }
 }
 
 /// The effective limits at each tier, and which of them the steward has set.

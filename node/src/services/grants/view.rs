@@ -1,32 +1,39 @@
 //! Negotiations and grants as documents, and documents as what a negotiation takes.
 
 use concordat_documents::grant::{
-    Grant, GrantColumn, GrantLimits, GrantNarrowing, GrantState, OfferLimits, OfferTerms, RequestedTerms, Transcript,
-    TranscriptMessage,
+    Grant, GrantColumn, GrantDataset, GrantLimits, GrantNarrowing, GrantState, GrantSummary, OfferLimits, OfferTerms,
+    RequestedTerms, Transcript, TranscriptMessage,
 };
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::grant::{Effective, Party};
-use concordat_protocol::ids::{ColumnName, DatasetName};
+use concordat_protocol::ids::{DatasetName, SelectedColumn};
 use concordat_protocol::negotiation::{Body, Narrowing, NegotiationMessage, State, StateName};
-use concordat_protocol::scope::{Limits, Scope};
+use concordat_protocol::scope::{DatasetScope, Limits, Scope, Tier};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 
-use crate::negotiation::{GrantRequest, GrantView, NegotiationView, RestrictedLimits, Restriction, TransformName};
+use crate::negotiation::{
+    GrantRequest, GrantView, NegotiationSummary, NegotiationView, RestrictedLimits, Restriction, RowCondition,
+    TransformName,
+};
 
-/// What is requested, of a request.
-pub(super) fn request_of(terms: RequestedTerms) -> GrantRequest {
+/// What is requested, of a request whose row condition was read.
+pub(super) fn request_of(terms: RequestedTerms, condition: Option<RowCondition>) -> GrantRequest {
     let RequestedTerms {
         tier,
+        protection,
+        datasets,
         columns,
-        condition,
+        condition: _,
         purposes,
         until,
         people,
     } = terms;
     GrantRequest {
         tier,
+        protection,
+        datasets,
         columns,
         condition,
         purposes,
@@ -35,15 +42,17 @@ pub(super) fn request_of(terms: RequestedTerms) -> GrantRequest {
     }
 }
 
-/// How an offer is narrowed.
+/// How an offer is narrowed, by terms whose row condition was read.
 ///
 /// # Errors
 /// `usage` if a transform does not exist.
-pub(super) fn restriction(terms: OfferTerms) -> Result<Restriction, Problem> {
+pub(super) fn restriction(terms: OfferTerms, condition: Option<RowCondition>) -> Result<Restriction, Problem> {
     let OfferTerms {
         tier,
+        protection,
+        datasets,
         columns,
-        condition,
+        condition: _,
         until,
         people,
         limits,
@@ -53,9 +62,13 @@ pub(super) fn restriction(terms: OfferTerms) -> Result<Restriction, Problem> {
         max_rows,
         queries_per_day,
         min_cell,
+        max_cells,
+        distinctions,
     } = limits;
     Ok(Restriction {
         tier,
+        protection,
+        datasets,
         columns,
         condition,
         until,
@@ -64,12 +77,14 @@ pub(super) fn restriction(terms: OfferTerms) -> Result<Restriction, Problem> {
             max_rows,
             queries_per_day,
             min_cell,
+            max_cells,
+            distinctions,
         },
         transforms: transforms.into_iter().map(transform).collect::<Result<_, Problem>>()?,
     })
 }
 
-fn transform((column, text): (ColumnName, String)) -> Result<(ColumnName, TransformName), Problem> {
+fn transform((column, text): (SelectedColumn, String)) -> Result<(SelectedColumn, TransformName), Problem> {
     match text.parse() {
         Ok(transform) => Ok((column, transform)),
         Err(error) => Err(Problem::usage(format!("`{column}`: {error}"))),
@@ -103,7 +118,9 @@ pub(super) fn grant(view: &NegotiationView, grant: Option<&GrantView>, now: Time
         provider: first.to.clone(),
         consumer: first.from.clone(),
         dataset: DatasetName::from(&scope.collection.collection),
+        datasets: datasets(scope),
         tier: scope.tier,
+        protection: (scope.tier < Tier::Records).then(|| scope.protection.to_string()),
         columns: columns(scope),
         rows: rows(scope),
         purposes: scope.purposes.iter().cloned().collect(),
@@ -119,6 +136,33 @@ pub(super) fn grant(view: &NegotiationView, grant: Option<&GrantView>, now: Time
         missing: Vec::new(),
         policy: None,
     })
+}
+
+/// A negotiation or grant in a list; `grant` is the state of its grant, if there is one.
+pub(super) fn listed(summary: NegotiationSummary, grant: Option<Effective>) -> GrantSummary {
+    let NegotiationSummary {
+        position,
+        party,
+        peer,
+        consumer,
+        state: negotiation,
+        collection,
+        tier,
+        window,
+    } = summary;
+    GrantSummary {
+        id: position.id,
+        state: state(negotiation, grant),
+        side: party,
+        peer,
+        started_at: position.started_at.to_string(),
+        provider: collection.institution,
+        consumer,
+        dataset: DatasetName::from(&collection.collection),
+        tier,
+        not_before: window.not_before().to_string(),
+        not_after: window.not_after().to_string(),
+    }
 }
 
 /// Every message in order, with a one-line summary.
@@ -168,38 +212,47 @@ fn signers(state: &State) -> Vec<Party> {
     }
 }
 
-fn columns(scope: &Scope) -> Vec<GrantColumn> {
-    let columns = scope.datasets.iter().flat_map(|(_, dataset)| dataset.columns.iter());
-    let columns = columns.map(|(name, transform)| GrantColumn {
+/// The datasets of a collection; none for a dataset alone.
+fn datasets(scope: &Scope) -> Vec<GrantDataset> {
+    if scope.only().is_some() {
+        return Vec::new();
+    }
+    let datasets = scope.datasets.iter().map(|(name, dataset)| GrantDataset {
         name: name.clone(),
-        transform: transform.to_string(),
+        rows: dataset.rows.to_string(),
+    });
+    datasets.collect()
+}
+
+fn columns(scope: &Scope) -> Vec<GrantColumn> {
+    let is_alone = scope.only().is_some();
+    let columns = scope.datasets.iter().flat_map(|(dataset, shown)| {
+        let dataset = (!is_alone).then_some(dataset);
+        shown.columns.iter().map(move |(name, transform)| GrantColumn {
+            dataset: dataset.cloned(),
+            name: name.clone(),
+            transform: transform.to_string(),
+        })
     });
     columns.collect()
 }
 
 /// The rows of each dataset as text, which names the datasets if there are several.
 fn rows(scope: &Scope) -> String {
-    match scope.only() {
-        Some((_, dataset)) => dataset.rows.to_string(),
-        None => {
-            let each = scope
-                .datasets
-                .iter()
-                .map(|(name, dataset)| format!("{name}: {}", dataset.rows));
-            each.collect::<Vec<_>>().join("; ")
-        }
-    }
+    of_each(scope, |dataset| dataset.rows.to_string())
 }
 
 /// The columns of each dataset as text, which names the datasets if there are several.
 fn shown(scope: &Scope) -> String {
+    of_each(scope, |dataset| dataset.columns.to_string())
+}
+
+fn of_each(scope: &Scope, text: fn(&DatasetScope) -> String) -> String {
     match scope.only() {
-        Some((_, dataset)) => dataset.columns.to_string(),
+        Some((_, dataset)) => text(dataset),
         None => {
-            let each = scope
-                .datasets
-                .iter()
-                .map(|(name, dataset)| format!("{name}: {}", dataset.columns));
+            let each = scope.datasets.iter();
+            let each = each.map(|(name, dataset)| format!("{name}: {}", text(dataset)));
             each.collect::<Vec<_>>().join("; ")
         }
     }
@@ -210,14 +263,16 @@ fn limits(limits: Limits) -> GrantLimits {
         max_rows,
         max_queries_per_day,
         min_cell,
-        // A grant that sets one of these is refused ([`Scope::check_applied`]).
+        max_cells,
+        distinctions,
+        // A grant that sets it is refused ([`Scope::check_applied`]).
         per_person_per_day: _,
-        max_cells: _,
-        distinctions: _,
     } = limits;
     GrantLimits {
         max_rows,
         max_queries_per_day,
+        max_cells,
+        distinctions,
         min_cell,
     }
 }

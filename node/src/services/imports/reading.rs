@@ -11,7 +11,7 @@ use concordat_storage::ingest::{
 ///
 /// # Errors
 /// `usage` if the options contradict each other, or one of them is not understood.
-pub(super) fn table_options(reading: ReadingOptions, refused: Refused) -> Result<TableOptions, Problem> {
+pub(in crate::services) fn table_options(reading: ReadingOptions, refused: Refused) -> Result<TableOptions, Problem> {
     Ok(TableOptions {
         format: reading.kind.as_deref().map(stated_format).transpose()?,
         encoding: reading.encoding.as_deref().map(TextEncoding::from_label).transpose()?,

@@ -85,7 +85,7 @@ pub(super) fn imported(
         refused: done.refused,
         notes: notes.into_iter().chain(repeated).chain(found).collect(),
         reading,
-        withdrawn: done.withdrawn,
+        withdrawn: done.is_withdrawn(),
     }
 }
 

@@ -8,7 +8,7 @@ fn person(name: &str) -> ActorId {
 }
 
 fn fill(transfers: &Transfers, name: &str) -> Vec<TransferPermit> {
-    let own = (0..PER_ACCOUNT).map(|_| transfers.begin(&person(name)).unwrap());
+    let own = (0..LIMITS.account).map(|_| transfers.begin(&person(name)).unwrap());
     own.collect()
 }
 
@@ -46,10 +46,10 @@ fn transfers_of_one_account_are_limited() {
 #[test]
 fn transfers_of_all_accounts_are_limited() {
     let transfers = Transfers::default();
-    let mut held: Vec<_> = (0..ALL / PER_ACCOUNT)
+    let mut held: Vec<_> = (0..LIMITS.all / LIMITS.account)
         .flat_map(|n| fill(&transfers, &format!("p{n}")))
         .collect();
-    assert_eq!(held.len(), ALL);
+    assert_eq!(held.len(), LIMITS.all);
     let refused = transfers.begin(&person("eva")).unwrap_err();
     assert_eq!(refused.code, ErrorKind::Unreachable);
     held.pop();
@@ -65,10 +65,10 @@ async fn transfer_permit_is_held_until_the_work_ends() {
         let _permit = permit;
         ended.recv().ok();
     });
-    assert_eq!(locked(&transfers.0).len(), 1);
+    assert_eq!(transfers.0.accounts(), 1);
     end.send(()).unwrap();
     working.await.unwrap();
-    assert!(locked(&transfers.0).is_empty());
+    assert_eq!(transfers.0.accounts(), 0);
 }
 
 #[tokio::test]

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use concordat_documents::decision::Missing;
 use concordat_protocol::error_kind::{ErrorKind, Explain as _};
 use concordat_protocol::grant::{Effective, Party};
-use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
+use concordat_protocol::ids::{CollectionName, DatasetRef, InstitutionId};
 use concordat_protocol::query::Role;
 use concordat_protocol::scope::Purpose;
 use concordat_protocol::time::Timestamp;
+use concordat_storage::catalog::CatalogError;
 
 use crate::iam::Actor;
 use crate::negotiation::GrantView;
@@ -18,7 +19,7 @@ use crate::services::run::blocking;
 
 /// What is missing for a query.
 pub(super) async fn for_query(node: &Node, caller: &Actor, sql: &str, purpose: Option<&Purpose>) -> Vec<Missing> {
-    let Ok(tables) = node.federation().named_tables(sql) else {
+    let Ok(tables) = node.federation().named_tables(caller, sql).await else {
         // The text itself is what is wrong, and the decision states it.
         return Vec::new();
     };
@@ -26,25 +27,27 @@ pub(super) async fn for_query(node: &Node, caller: &Actor, sql: &str, purpose: O
     let ours = &node.identity().institution;
     let grants: Vec<GrantView> = node.grants().list().await;
     let held = || grants.iter().filter(|view| view.party == Party::Consumer);
-    let mut of_others = BTreeSet::new();
-    for (institution, dataset) in tables {
-        match institution {
-            Some(institution) => drop(of_others.insert(DatasetRef::alone(institution, dataset))),
-            None => {
-                let shared = held().filter_map(|view| Some(view.terms.scope.only()?.0));
-                of_others.extend(shared.filter(|shared| shared.dataset == dataset));
-            }
-        }
+    let mut of_others: BTreeSet<DatasetRef> = tables.datasets;
+    for scope in held().map(|view| &view.terms.scope) {
+        let of_members = tables.of_all_members.iter();
+        let granted = of_members.filter(|(collection, dataset)| {
+            scope.collection.collection == *collection && scope.datasets.get(dataset).is_some()
+        });
+        of_others.extend(granted.map(|(collection, dataset)| DatasetRef {
+            institution: scope.collection.institution.clone(),
+            collection: collection.clone(),
+            dataset: dataset.clone(),
+        }));
     }
-    let own: BTreeSet<DatasetName> = of_others
+    let own: BTreeSet<CollectionName> = of_others
         .iter()
         .filter(|dataset| dataset.institution == *ours)
-        .map(|dataset| dataset.dataset.clone())
+        .map(|dataset| dataset.collection.clone())
         .collect();
     of_others.retain(|dataset| dataset.institution != *ours);
     let mut missing = of_ledger(node);
-    for dataset in own {
-        missing.extend(of_own(node, &dataset).await);
+    for collection in own {
+        missing.extend(of_own(node, &collection).await);
     }
     missing.extend(of_person(caller, now));
     if !of_others.is_empty() {
@@ -99,23 +102,28 @@ fn of_ledger(node: &Node) -> Vec<Missing> {
     failed.map(missing).into_iter().collect()
 }
 
-/// What a dataset of this institution lacks.
-async fn of_own(node: &Node, dataset: &DatasetName) -> Option<Missing> {
-    let name = dataset.clone();
+/// What a dataset alone, or a collection, of this institution lacks.
+async fn of_own(node: &Node, collection: &CollectionName) -> Option<Missing> {
+    let name = collection.clone();
     let unclassified = blocking(node, move |node| {
         let datasets = node.storage().catalog().datasets();
-        datasets.unclassified(&datasets.show(&name)?)
+        let record = datasets.collection(&name)?;
+        let unclassified = datasets.unclassified_columns(&record)?;
+        Ok::<_, CatalogError>((record.alone().is_some(), unclassified.len()))
     });
     match unclassified.await {
-        Ok(columns) if columns.is_empty() => None,
-        Ok(columns) => {
-            let what = format!("{} columns of `{dataset}` have no class", columns.len());
-            let help = format!("concordat dataset classify {dataset} COLUMN=CLASS");
+        Ok((_, 0)) => None,
+        Ok((is_alone, columns)) => {
+            let what = format!("{columns} columns of `{collection}` have no class");
+            let help = match is_alone {
+                true => format!("concordat dataset classify {collection} COLUMN=CLASS"),
+                false => format!("concordat collection classify {collection} --from FILE"),
+            };
             Some(Missing::new("columns-classified", what, Some(&help)))
         }
         Err(problem) if problem.code == ErrorKind::NotFound => Some(Missing::new(
             "dataset-exists",
-            format!("there is no dataset `{dataset}` at this institution"),
+            format!("there is no dataset `{collection}` at this institution"),
             Some("see `concordat dataset list`"),
         )),
         // The decision states what is wrong with the catalog.
@@ -191,7 +199,7 @@ fn of_grants(dataset: &DatasetRef, grants: &[&GrantView], purpose: Option<&Purpo
     if grants.is_empty() {
         let help = format!(
             "concordat grant request {}/{} --purpose PURPOSE --until DATE",
-            dataset.institution, dataset.dataset
+            dataset.institution, dataset.collection
         );
         let what = format!("no grant for `{dataset}` was agreed");
         return vec![Missing::new("grant-agreed", what, Some(&help))];

@@ -7,6 +7,10 @@ fn institution(name: &str) -> Party {
     Party::Institution(name.parse().unwrap())
 }
 
+fn person(name: &str) -> Party {
+    Party::Person(format!("{name}@cleveland").parse().unwrap())
+}
+
 /// The deadline of a query that waits for nothing.
 fn at_once() -> WaitDeadline {
     WaitDeadline::after(Duration::ZERO)
@@ -45,6 +49,65 @@ async fn concurrency_all_parties_share_the_total_limit() {
     assert!(busy_for(&limits, &c).await);
     held.pop();
     assert!(!busy_for(&limits, &c).await);
+}
+
+/// People who do not read their answers, and others who wait behind them, hold nothing of what members have.
+#[tokio::test]
+async fn concurrency_own_people_leave_half_to_members() {
+    let limits = ConcurrencyLimits::new(16, Clock::system());
+    let mut held = Vec::new();
+    for name in ["eva", "pal"] {
+        while let Ok(slot) = limits.acquire(person(name), at_once()).await {
+            held.push(slot);
+        }
+    }
+    assert_eq!(held.len(), 8);
+    assert!(busy_for(&limits, &person("ida")).await);
+    let mut waiting = Vec::new();
+    for name in ["ida", "pal", "ida"] {
+        let mut one = Box::pin(limits.acquire(person(name), WaitDeadline::start()));
+        assert!(futures::poll!(&mut one).is_pending());
+        waiting.push(one);
+    }
+    for _ in 0..4 {
+        held.push(limits.acquire(institution("zurich"), at_once()).await.unwrap());
+        held.push(limits.acquire(institution("budapest"), at_once()).await.unwrap());
+    }
+    drop(waiting);
+}
+
+#[tokio::test]
+async fn concurrency_person_leaves_slots_to_colleagues() {
+    let limits = ConcurrencyLimits::new(16, Clock::system());
+    let mut held = Vec::new();
+    while let Ok(slot) = limits.acquire(person("eva"), at_once()).await {
+        held.push(slot);
+    }
+    assert_eq!(held.len(), 6);
+    for _ in 0..2 {
+        held.push(limits.acquire(person("pal"), at_once()).await.unwrap());
+    }
+    held.pop();
+    assert!(!busy_for(&limits, &person("ida")).await, "a slot that is free again");
+}
+
+#[tokio::test]
+async fn concurrency_limits_of_own_people_alone_use_all_slots() {
+    let limits = ConcurrencyLimits::for_own_people(4, Clock::system());
+    let mut held = Vec::new();
+    for (name, taken) in [("eva", 2), ("pal", 4)] {
+        while let Ok(slot) = limits.acquire(person(name), at_once()).await {
+            held.push(slot);
+        }
+        assert_eq!(held.len(), taken, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn concurrency_each_party_can_query_with_a_single_slot() {
+    let limits = ConcurrencyLimits::new(1, Clock::system());
+    assert!(!busy_for(&limits, &person("eva")).await);
+    assert!(!busy_for(&limits, &institution("zurich")).await);
 }
 
 #[tokio::test]

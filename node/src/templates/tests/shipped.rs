@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use concordat_protocol::collection::{
     CollectionRules, ColumnRole, ColumnRules, DatasetKind, Levels, Origin, RawCollectionRules,
 };
+use concordat_protocol::ids::CollectionName;
 use concordat_protocol::schema::ColumnClass;
 
 use super::*;
@@ -28,6 +29,34 @@ fn shipped_template_covers_every_field_of_its_model() {
         assert_eq!(declared, fields(name).len(), "{name} names a column twice");
     }
     assert_eq!(shipped("omop-6.0"), None);
+}
+
+#[test]
+fn rules_are_written_as_a_template_that_declares_them() {
+    for name in shipped_names() {
+        let known = model(name, "");
+        let rules = applied(&of(name), &known, Origin::DataModel);
+        let text = written(&CollectionName::new("clinic").unwrap(), &rules, &BTreeSet::new());
+        assert_eq!(applied(&parsed(&text), &known, Origin::User), rules, "{name}");
+        assert!(text.len() < 200_000, "{name}: {} bytes", text.len());
+        assert!(!text.contains("has no class"), "{name}");
+    }
+    let known = known([
+        ("person", "person_id", ColumnKind::Int),
+        ("person", "größe", ColumnKind::Float),
+    ]);
+    let rules = TemplateFile::parse(
+        "template = 1\nname = \"x\"\n[days]\nlevels = [1, 2]\n[datasets.person]\nkind = \"keyed\"\ncounts = [1, 7]\n\
+         [datasets.person.columns]\nperson_id = { role = \"subject\" }\n\
+         \"größe\" = { class = \"ordinary\", edges = [1.5, 2], range = { low = 0.5, high = 3, step = 0.1 }, unit = \"m \\\"a\\\\\" }\n",
+    );
+    let rules = applied(rules.unwrap().template(), &known, Origin::User);
+    let text = written(&CollectionName::new("clinic").unwrap(), &rules, &BTreeSet::new());
+    assert!(
+        text.contains("\"person_id\" = { role = \"subject\" } # has no class"),
+        "{text}"
+    );
+    assert_eq!(applied(&parsed(&text), &known, Origin::User), rules, "{text}");
 }
 
 #[test]
@@ -116,6 +145,45 @@ fn omop_links_to_the_own_dataset_are_values() {
             key: column(name),
         };
         assert_eq!(*rule(&rules, at, name).role(), to, "{at}.{name}");
+    }
+}
+
+#[test]
+fn omop_concepts_are_links_to_the_reference_dataset() {
+    let to = ColumnRole::Link {
+        to: dataset("concept"),
+        key: column("concept_id"),
+    };
+    for name in ["omop-5.3", "omop-5.4"] {
+        let rules = applied(&of(name), &model(name, ""), Origin::DataModel);
+        let mut others = BTreeSet::new();
+        let mut linked = 0;
+        for (at, declared) in rules.datasets() {
+            for (column, rules) in declared.columns() {
+                let is_concept = column.as_str().ends_with("_concept_id") || column.as_str().contains("concept_id_");
+                match rules.role() {
+                    role if *role == to => linked += 1,
+                    ColumnRole::Subject | ColumnRole::Key | ColumnRole::Link { .. } | ColumnRole::Value => {
+                        others.extend(is_concept.then(|| format!("{at}.{column}")));
+                    }
+                }
+            }
+        }
+        // `concept` links to these.
+        let before = [
+            "concept_class.concept_class_concept_id",
+            "domain.domain_concept_id",
+            "vocabulary.vocabulary_concept_id",
+        ];
+        assert_eq!(others, BTreeSet::from(before.map(str::to_owned)), "{name}");
+        assert!(linked > 89, "{name}: {linked}");
+        // Without the vocabulary they are values.
+        let rules = applied(&of(name), &model(name, "concept"), Origin::DataModel);
+        assert_eq!(
+            *rule(&rules, "person", "gender_concept_id").role(),
+            ColumnRole::Value,
+            "{name}"
+        );
     }
 }
 

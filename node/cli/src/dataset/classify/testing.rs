@@ -1,6 +1,6 @@
 //! A dataset for tests.
 
-use concordat_documents::dataset::{Dataset, DatasetColumn, DatasetVersion};
+use concordat_documents::dataset::{Dataset, DatasetColumn, DatasetVersion, LimitsBelowRecords, QueriesBelowRecords};
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::schema::VersionNumber;
 
@@ -21,10 +21,17 @@ pub(super) fn dataset(columns: &[&str]) -> Dataset {
         keep: None,
         rows: 0,
         subject_column: None,
+        subjects_numbered: true,
         published: false,
         sensitive: None,
         births: [].into(),
         limits: Vec::new(),
+        below_records: LimitsBelowRecords {
+            person: 100,
+            institution: 100,
+            all: 1000,
+            set: QueriesBelowRecords::default(),
+        },
         columns: columns.iter().map(column).collect(),
         source: DatasetVersion {
             version: VersionNumber::FIRST,

@@ -18,7 +18,7 @@ use crate::services::transfers::{ACCOUNT_CHECK_INTERVAL, PACE_INTERVAL};
 const MIN_BYTES: usize = 64 * 1024;
 
 /// A body that arrives from a person.
-pub(super) struct Arriving<'a, S = BodyDataStream> {
+pub(in crate::api) struct Arriving<'a, S = BodyDataStream> {
     chunks: S,
     pace: Pace,
     sessions: &'a Sessions,
@@ -29,7 +29,7 @@ pub(super) struct Arriving<'a, S = BodyDataStream> {
 }
 
 impl<'a> Arriving<'a> {
-    pub(super) fn new(node: &'a Node, caller: &'a Actor, chunks: BodyDataStream) -> Self {
+    pub(in crate::api) fn new(node: &'a Node, caller: &'a Actor, chunks: BodyDataStream) -> Self {
         Self::of(chunks, caller, (node.sessions(), node.clock()))
     }
 }
@@ -54,7 +54,7 @@ where
     ///
     /// # Errors
     /// If the body is cut off, does not arrive fast enough, or the caller may act no longer.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+    pub(in crate::api) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         let next = timeout_at(self.pace.until, self.chunks.next()).await;
         self.check_caller()?;
         let Some(chunk) = next.map_err(|_| too_slow(self.pace.interval))? else {
@@ -67,7 +67,7 @@ where
     }
 
     /// Begins a new interval: the time until now was spent on this side.
-    pub(super) fn restart(&mut self) {
+    pub(in crate::api) fn restart(&mut self) {
         self.pace = Pace::start(self.pace.interval);
     }
 

@@ -24,13 +24,33 @@ fn engine_plans_on_the_tables_that_were_sent() {
         let parsed = ParsedQuery::parse(sql).unwrap();
         let report = QueryReport::default();
         let tables = all.tables_of(&parsed, &report);
-        let sent = encode(&Begin::new(sql, &tables, &report, 7)).unwrap();
+        let begin = Begin::new(sql, &tables, &report, 7).unwrap();
+        let sent = encode(&begin).unwrap();
         let (begin, rest) = decode::<Begin>(Bytes::from(sent)).unwrap();
         assert!(rest.is_empty());
         assert_eq!((begin.sql.as_str(), begin.memory), (sql, 7));
         let received = begin.tables().unwrap();
         assert_eq!(received, tables, "{sql}");
     }
+}
+
+/// Edges are compared exactly, so each number that arrives is the one that was declared.
+#[test]
+fn engine_plans_on_what_holders_declare() {
+    let heart = |name| {
+        let columns = vec![("age", ints(&[41])), ("sex", texts(&["f"]))];
+        Dataset::new(name, Tier::Aggregate, columns)
+    };
+    let all = Institutions::new(vec![heart("aachen.heart"), heart("basel.heart")]);
+    let sql = "SELECT sex, count(*) AS n FROM consortium.heart WHERE age >= 50 GROUP BY sex";
+    let parsed = ParsedQuery::parse(sql).unwrap();
+    let report = QueryReport::default();
+    let tables = all.tables_of(&parsed, &report);
+    let sent = encode(&Begin::new(sql, &tables, &report, 7).unwrap()).unwrap();
+    let (begin, _) = decode::<Begin>(Bytes::from(sent)).unwrap();
+    let received = begin.tables().unwrap();
+    assert_eq!(received.declarations().count(), 2);
+    assert_eq!(received, tables);
 }
 
 #[test]
@@ -47,6 +67,9 @@ fn engine_errors_cross_the_socket() {
         FederationError::usage_with("a mistake", "another text"),
         FederationError::query(&dataset, QueryError::Memory),
         FederationError::planning(QueryError::OtherVersion),
+        FederationError::ColumnsChanged {
+            dataset: dataset.clone(),
+        },
         FederationError::NoPart {
             table: "consortium.heart".to_owned(),
             missing: vec!["it cannot be reached".to_owned()],
@@ -55,6 +78,15 @@ fn engine_errors_cross_the_socket() {
             dataset,
             tier: Tier::Aggregate,
             reason: "it selects records".to_owned(),
+        },
+        FederationError::LevelsDiffer {
+            column: "heart.age".to_owned(),
+            collection: "heart".parse().unwrap(),
+            left: "aachen".parse().unwrap(),
+            left_levels: "in 2 levels".to_owned(),
+            right: "basel".parse().unwrap(),
+            right_levels: "without levels".to_owned(),
+            common: vec!["<50".to_owned()],
         },
         FederationError::SchemaMismatch {
             column: "zip".to_owned(),

@@ -52,8 +52,6 @@ async fn plan_whole_numbers_of_a_member_are_as_they_are() {
     ] {
         assert_eq!(codes(Tier::Records).rows(sql).await, [rows], "{sql}");
     }
-    let equal = "SELECT count(*) FROM consortium.t WHERE code = 100000000000000993";
-    assert_eq!(codes(Tier::Count).rows(equal).await, ["1"]);
 }
 
 #[tokio::test]
@@ -90,7 +88,7 @@ async fn plan_whole_number_that_would_change_ends_the_answer() {
         "SELECT count(*) FROM consortium.t WHERE coalesce(code, 0) > 5",
     )
     .await;
-    assert!(error.to_string().contains("`code` is a whole number there"), "{error}");
+    assert!(error.to_string().contains("below tier `records`"), "{error}");
 }
 
 /// `beta` has a column of its own that is called like the institution of a row.

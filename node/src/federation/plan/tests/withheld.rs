@@ -1,7 +1,7 @@
 //! Cells that members leave out, and values that they withhold.
 
 use concordat_documents::query::{AnswerRemark, RemarkKind};
-use datafusion::arrow::array::{Array, Int64Array};
+use datafusion::arrow::array::{Array, Int64Array, StringArray};
 
 use super::*;
 use crate::federation::testing::batch;
@@ -10,10 +10,15 @@ fn counts(values: &[Option<i64>]) -> ArrayRef {
     Arc::new(Int64Array::from(values.to_vec()))
 }
 
+/// The labels of the cells: two that occur, all others, and missing values.
+fn grid() -> ArrayRef {
+    Arc::new(StringArray::from(vec![Some("f"), Some("m"), Some("other"), None]))
+}
+
 /// Two members with these answers to every query.
 fn answering(tier: Tier, aachen: Vec<(&str, ArrayRef)>, basel: Vec<(&str, ArrayRef)>) -> Arc<Institutions> {
     let all = Institutions::new(vec![
-        heart("aachen.heart", tier, &[40], &[200]),
+        heart("aachen.heart", tier, &[40, 41], &[200, 210]),
         heart("basel.heart", tier, &[60], &[230]),
     ]);
     Arc::new(
@@ -31,9 +36,10 @@ fn missing_cells(report: &QueryReport) -> Vec<AnswerRemark> {
 
 #[tokio::test]
 async fn plan_withheld_part_is_missing_not_zero_or_half_a_mean() {
+    // The mean, the number of rows, and the number of values.
     let answer =
-        |sum: i64, with: Option<i64>| vec![("a0", counts(&[None])), ("a1", ints(&[sum])), ("a2", counts(&[with]))];
-    let all = answering(Tier::Aggregate, answer(5000, None), answer(400, Some(2)));
+        |mean: i64, with: Option<i64>| vec![("a0", ints(&[mean])), ("a1", counts(&[None])), ("a2", counts(&[with]))];
+    let all = answering(Tier::Aggregate, answer(250, None), answer(200, Some(2)));
     let sql = "SELECT count(*), avg(chol) FROM consortium.heart";
     let (rows, report) = all.answer(sql).await.unwrap();
     assert!(rows.column(0).is_null(0), "both withhold the count");
@@ -48,11 +54,11 @@ async fn plan_withheld_part_is_missing_not_zero_or_half_a_mean() {
 
 #[tokio::test]
 async fn plan_cell_that_lacks_a_part_has_a_remark() {
-    let answer = |groups: &[&str], rows: &[i64]| vec![("g0", texts(groups)), ("a0", ints(rows))];
-    let all = answering(Tier::Aggregate, answer(&["f", "m"], &[20, 20]), answer(&["f"], &[20]));
+    let answer = |rows: [Option<i64>; 2]| vec![("g0", grid()), ("a0", counts(&[rows[0], rows[1], None, None]))];
+    let all = answering(Tier::Aggregate, answer([Some(20), Some(20)]), answer([Some(20), None]));
     let sql = "SELECT sex, count(*) FROM consortium.heart GROUP BY sex ORDER BY 1";
     let (rows, report) = all.answer(sql).await.unwrap();
-    assert_eq!(lines(&rows), ["f|40", "m|20"]);
+    assert_eq!(lines(&rows), ["f|40", "m|20", "other|-", "-|-"]);
     let notes = report.summary().notes;
     assert!(
         notes
@@ -65,21 +71,22 @@ async fn plan_cell_that_lacks_a_part_has_a_remark() {
 
 #[tokio::test]
 async fn plan_value_withheld_in_a_group_has_a_remark() {
-    let answer = |sums: &[Option<i64>], with: &[Option<i64>]| {
+    let answer = |means: [Option<i64>; 2], with: [Option<i64>; 2]| {
         vec![
-            ("g0", texts(&["f", "m"])),
-            ("a0", ints(&[20, 20])),
-            ("a1", counts(sums)),
-            ("a2", counts(with)),
+            ("g0", grid()),
+            ("a0", counts(&[means[0], means[1], None, None])),
+            ("a1", counts(&[Some(20), Some(20), None, None])),
+            ("a2", counts(&[with[0], with[1], None, None])),
         ]
     };
-    let withheld = || answer(&[None, Some(5000)], &[None, Some(20)]);
-    let complete = || answer(&[Some(4000), Some(4600)], &[Some(20), Some(20)]);
+    let withheld = || answer([None, Some(250)], [None, Some(20)]);
+    let complete = || answer([Some(200), Some(230)], [Some(20), Some(20)]);
     for (value, column) in [("avg(chol)", "avg(chol)"), ("avg(h.chol) AS mean", "mean")] {
         let sql = format!("SELECT h.sex, count(*), {value} FROM consortium.heart h GROUP BY h.sex ORDER BY 1");
         let all = answering(Tier::Aggregate, withheld(), complete());
         let (rows, report) = all.answer(&sql).await.unwrap();
-        assert_eq!(lines(&rows), ["f|40|200.0", "m|40|240.0"]);
+        // Aachen withholds the mean of `f`, so it is in no figure of that row.
+        assert_eq!(lines(&rows), ["f|20|200.0", "m|40|240.0", "other|-|-", "-|-|-"]);
         let remarks = missing_cells(&report);
         assert_eq!(remarks.len(), 1, "{remarks:?}");
         assert_eq!(remarks[0].institution.as_ref().unwrap().as_str(), "aachen");
@@ -89,6 +96,38 @@ async fn plan_value_withheld_in_a_group_has_a_remark() {
         assert!(text.contains(column) && text.contains("sex = f"), "{text}");
         assert!(!text.contains("g0") && !text.contains("a1"), "{text}");
     }
+}
+
+/// A remark names a column of the answer: the one that is computed from a figure that is none.
+#[tokio::test]
+async fn plan_remark_names_the_column_that_is_computed() {
+    // A sum and a number of rows, in the order of the text.
+    let answer = |sums: [Option<i64>; 2]| {
+        vec![
+            ("g0", grid()),
+            ("a0", counts(&[sums[0], sums[1], None, None])),
+            ("a1", counts(&[sums[1], sums[0], None, None])),
+        ]
+    };
+    let all = answering(Tier::Aggregate, answer([Some(20), None]), answer([Some(30), Some(30)]));
+    let sql = "SELECT sex, 1.0 * sum(chol) / count(*) AS rate FROM consortium.heart GROUP BY sex ORDER BY sex";
+    let (rows, report) = all.answer(sql).await.unwrap();
+    // In both rows aachen withholds one of the two, so each is that of basel.
+    assert_eq!(lines(&rows), ["f|1.0", "m|1.0", "other|-", "-|-"]);
+    for remark in missing_cells(&report) {
+        assert_eq!(remark.institution.as_ref().unwrap().as_str(), "aachen");
+        assert_eq!(remark.column.as_deref(), Some("rate"));
+        assert!(
+            remark.text.contains("no other figure of the same row"),
+            "{}",
+            remark.text
+        );
+    }
+    assert_eq!(missing_cells(&report).len(), 2);
+    // A member that is only in the number of rows would make the rate larger.
+    let sql = "SELECT sex, count(*) AS n FROM consortium.heart GROUP BY sex HAVING 1.0 * sum(chol) / count(*) > 1 ORDER BY sex";
+    let (rows, _) = all.answer(sql).await.unwrap();
+    assert_eq!(rows.num_rows(), 0);
 }
 
 #[tokio::test]

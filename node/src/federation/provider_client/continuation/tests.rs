@@ -129,6 +129,7 @@ fn target(tier: Tier) -> Target {
         tier,
         purpose: Purpose::HealthResearch,
         columns: Columns::new([("id".parse().unwrap(), Transform::Clear)]).unwrap(),
+        rules: None,
     }
 }
 
