@@ -5,10 +5,13 @@
 //! nothing.
 
 mod attribution;
+mod declarations;
 mod dependencies;
 mod documents;
 mod files;
 mod layers;
+mod parsers;
+mod rules;
 mod sources;
 mod words;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use concordat_node::{Actor, FederationError, Question};
+use concordat_protocol::collection::ColumnRole;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{ActorId, Digest32, GrantId, QueryId};
@@ -12,7 +13,7 @@ use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::CoSigned;
 use concordat_protocol::wire::messages::{
     AnswerDigest, ChunkAccepted, Countersignature, GrantColumnsReply, GrantColumnsRequest, GrantedColumn,
-    GrantedDataset, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
+    GrantedDataset, GrantedDatasets, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
 };
 use concordat_protocol::wire::streams::{GRANT_COLUMNS, QUERY};
 use libp2p_stream::IncomingStreams;
@@ -115,6 +116,7 @@ pub(super) fn show_columns(attacker: &MaliciousPeer) {
         name: column(name),
         kind,
         empty: false,
+        role: ColumnRole::Value,
     };
     let dataset = GrantedDataset {
         name: "heart".parse().unwrap(),
@@ -124,7 +126,8 @@ pub(super) fn show_columns(attacker: &MaliciousPeer) {
         loop {
             let (_, mut stream) = Wire::next(&mut requests).await;
             while stream.recv::<GrantColumnsRequest>().await.is_ok() {
-                let reply = GrantColumnsReply::Datasets(vec![dataset.clone()]);
+                let datasets = vec![dataset.clone()];
+                let reply = GrantColumnsReply::Datasets(GrantedDatasets { datasets, rules: None });
                 if stream.send(&reply).await.is_err() {
                     break;
                 }
@@ -183,7 +186,6 @@ impl Exchange {
             tier: Tier::Records,
             rows: SUBJECTS as u64,
             bytes: chunks.iter().map(|chunk| chunk.len() as u64).sum(),
-            suppressed_cells: 0,
             answer: answer.finish(),
             outcome: Outcome::Completed,
             decision: Digest32::ZERO,

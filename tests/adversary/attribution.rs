@@ -3,21 +3,26 @@
 //! The steps below are compared with the route table: a route that accepts POST and is not used here fails the test, so a new route
 //! has to declare what it records. Two people with all roles take turns, so recording a constant name does not pass either.
 
+mod collections;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use concordat_client::{Client, Reading};
+use concordat_client::{Client, Folder, Reading};
 use concordat_keys::Secret;
 use concordat_node::config::ImportSection;
 use concordat_node::{Api, SessionToken, Shutdown, Training, routes, serve};
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::identity::PrivateKey as _;
-use concordat_protocol::ids::ActorId;
+use concordat_protocol::ids::{ActorId, CollectionName, DatasetName};
 use concordat_protocol::membership::{ValidEnrollment, admit, from_file, to_armor};
 use concordat_protocol::query::Role;
+use concordat_protocol::scope::Tier;
 use concordat_protocol::text::Text;
+use concordat_storage::answers::note_older_copy;
+use concordat_storage::meta::{SealedTree, TreeId};
 use concordat_tests::tester;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -97,6 +102,17 @@ impl ApiFixture {
                 let mut lines = client.upload(&path, &body, Some(file)).await.unwrap();
                 let mut last = Value::Null;
                 while let Some(event) = lines.next().await.unwrap() {
+                    last = serde_json::to_value(event).unwrap();
+                }
+                last
+            }
+            "/v1/collections/{name}/import" => {
+                let folder = Folder::open(&self.socket.path().join("clinic"), |_| true, |_| ()).unwrap();
+                let mut body = body;
+                body["files"] = serde_json::to_value(folder.files()).unwrap();
+                let mut lines = client.upload_folder(&path, &body, Some(folder)).await.unwrap();
+                let mut last = Value::Null;
+                while let Some(event) = lines.next_of_collection().await.unwrap() {
                     last = serde_json::to_value(event).unwrap();
                 }
                 last
@@ -226,6 +242,7 @@ async fn route_that_changes_state_is_recorded_for_its_caller() {
     people(&mut holder).await;
     consortium(&mut holder, &mut consumer).await;
     datasets(&mut holder).await;
+    collections::all(&mut holder).await;
     keys_and_backups(&mut holder).await;
     grants(&mut holder, &mut consumer).await;
     policies(&mut holder).await;
@@ -438,6 +455,10 @@ async fn datasets(fixture: &mut ApiFixture) {
             .post("/v1/datasets/{name}/import", "study", import, Entries)
             .await;
     }
+    fixture.target.sign_as_format_2("study").await;
+    fixture
+        .post("/v1/datasets/{name}/index", "study", json!({}), Entries)
+        .await;
     let classes = json!({ "classes": { "id": "direct-identifier", column("age").as_str(): "ordinary" } });
     fixture
         .post("/v1/datasets/{name}/classify", "study", classes, Entries)
@@ -452,10 +473,91 @@ async fn datasets(fixture: &mut ApiFixture) {
     fixture
         .post("/v1/datasets/{name}/verify", "study", json!({}), Nothing)
         .await;
+    let unlock = json!({ "institution": "zurich" });
+    fixture
+        .post_refused(
+            "/v1/datasets/{name}/unlock",
+            "study",
+            ErrorKind::NotFound,
+            unlock.clone(),
+        )
+        .await;
+    lock(&fixture.target, "study/zurich", "mallory@zurich").await;
+    for state in ["proposed", "unlocked"] {
+        let done = fixture
+            .post("/v1/datasets/{name}/unlock", "study", unlock.clone(), Entries)
+            .await;
+        assert_eq!(done["state"], state, "{done}");
+    }
+    let acknowledge = "/v1/datasets/{name}/acknowledge";
+    fixture
+        .post_refused(acknowledge, "study", ErrorKind::NotFound, json!({}))
+        .await;
+    lose_answers(&fixture.target).await;
+    fixture.post(acknowledge, "study", json!({}), Entries).await;
     let keep = json!({ "versions": 1 });
     fixture.post("/v1/datasets/{name}/retain", "study", keep, Entries).await;
     let order = json!({ "reason": "a test" });
     fixture.post("/v1/datasets/{name}/erase", "study", order, Entries).await;
+}
+
+/// Stores that the queries of a person are locked, as the node does.
+async fn lock(target: &InProcessNode, key: &'static str, person: &'static str) {
+    let node = target.node.clone();
+    let work = move || {
+        let locks: SealedTree<Value> = node.storage().meta().tree(TreeId::new("release-locks")).unwrap();
+        locks.put(key, &json!({ person: now().as_millis() })).unwrap();
+    };
+    tokio::task::spawn_blocking(work).await.unwrap();
+}
+
+/// Notes that the state is an older copy, as a restore does.
+async fn lose_answers(target: &InProcessNode) {
+    let node = target.node.clone();
+    let work = move || note_older_copy(node.storage().meta(), now()).unwrap();
+    tokio::task::spawn_blocking(work).await.unwrap();
+}
+
+/// Changes of different limits, sent at the same time: each of them waits for the one before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_limits_are_those_of_the_last_entry() {
+    let target = InProcessNode::start("cleveland", "US").await;
+    target.import().await;
+    let fixture = ApiFixture::open(target).await;
+    let limits = [
+        json!({ "limits": { "min_cell": 20 } }),
+        json!({ "limits": { "queries_per_day": 7 } }),
+        json!({ "limits": { "max_rows": 1000 } }),
+        json!({ "limits": { "days": 30 } }),
+    ];
+    let client = &fixture.people[0].1;
+    let sent = limits
+        .iter()
+        .map(|new| client.post::<Value>("/v1/datasets/heart/limits", new));
+    for answer in soon(futures::future::join_all(sent)).await {
+        answer.unwrap();
+    }
+    let name: DatasetName = "heart".parse().unwrap();
+    let node = &fixture.target.node;
+    let rules = node.storage().catalog().datasets().show(&name).unwrap().release;
+    let applied = rules.at(Tier::Count);
+    assert!(applied.min_cell.is_some() && applied.queries_per_day.is_some());
+    assert!(applied.max_rows.is_some() && applied.days.is_some());
+    let stored = node
+        .storage()
+        .catalog()
+        .datasets()
+        .collection(&CollectionName::from(&name))
+        .unwrap();
+    let digest = stored.release_digest();
+    let entries = node.ledger().range(0, u64::MAX).unwrap();
+    let entered = entries.iter().rev().find_map(|stored| {
+        let EntryBody::DatasetLimited { rules, .. } = &stored.entry.body else {
+            return None;
+        };
+        Some(rules)
+    });
+    assert_eq!(entered, Some(&digest));
 }
 
 async fn keys_and_backups(fixture: &mut ApiFixture) {
@@ -494,7 +596,8 @@ async fn grants(holder: &mut ApiFixture, consumer: &mut ApiFixture) {
     let why = json!({ "subject": id });
     consumer.post("/v1/why", "", why, Nothing).await;
     let sql = json!({ "sql": "SELECT age FROM cleveland.heart" });
-    consumer.post("/v1/query", "", sql, Entries).await;
+    consumer.post("/v1/query", "", sql.clone(), Entries).await;
+    consumer.post("/v1/query/estimate", "", sql, Nothing).await;
     let reason = json!({ "reason": "a test" });
     for route in ["/v1/grants/{id}/suspend", "/v1/grants/{id}/resume"] {
         holder.post(route, &id, reason.clone(), Entries).await;

@@ -1,10 +1,12 @@
 //! How much a member can make others store and record with negotiations and notices.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use concordat_protocol::grant::{Effective, GrantEvent};
-use concordat_protocol::ids::NegotiationId;
+use concordat_protocol::ids::{ColumnName, NegotiationId};
 use concordat_protocol::negotiation::ConsumerNegotiation;
+use concordat_protocol::scope::{Columns, Constraint, Datasets, Rows, Scope, Transform, Value, Values};
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{NoticeReply, RefusalCode, Reply};
 use futures::StreamExt;
@@ -13,7 +15,7 @@ use super::malicious_peer::{now, sign};
 use super::negotiation::request;
 use super::negotiation_fixture::{granted_to_member, send_message};
 use super::notices::{effective_state, notice, send_notice};
-use super::well_behaved::{World, nameless, why, wide};
+use super::well_behaved::{InProcessNode, World, nameless, why, wide};
 
 /// Entries that a ledger may have besides those of a test, from its connections.
 const OTHER_ENTRIES: u64 = 8;
@@ -33,7 +35,7 @@ async fn request_flood_is_refused_before_it_fills_the_node() {
         }
     }
     assert_eq!(last, Some(RefusalCode::Busy), "{accepted} requests were accepted");
-    assert_eq!(provider.negotiations().await, accepted);
+    assert_eq!(provider.negotiations(), accepted);
     world.assert_still_serving().await;
 }
 
@@ -48,8 +50,49 @@ async fn requests_sent_in_parallel_do_not_exceed_the_limit() {
     });
     let replies: Vec<Reply> = futures::stream::iter(requests).buffer_unordered(8).collect().await;
     let accepted = replies.iter().filter(|reply| **reply == Reply::Accepted).count();
-    assert_eq!((accepted, provider.negotiations().await), (64, 64));
+    assert_eq!((accepted, provider.negotiations()), (64, 64));
     world.assert_still_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_many_bytes_are_refused_before_usual_ones() {
+    let world = World::connected().await;
+    let attacker = &world.attacker;
+    let provider = &world.provider;
+    let mut accepted = 0;
+    let refused = loop {
+        let message = sign(&request(&world, accepted, long(provider)), &attacker.node);
+        match send_message(attacker, provider, message).await {
+            Reply::Accepted => accepted += 1,
+            Reply::Refused(refusal) => break refusal,
+        }
+    };
+    // 8 MiB; more than sixty would be open.
+    assert!((38..48).contains(&accepted), "{accepted}");
+    let rule = refused.reasons.first().and_then(|reason| reason.rule.as_deref());
+    assert_eq!(
+        (refused.code, rule),
+        (RefusalCode::Busy, Some("negotiation-bytes-a-day"))
+    );
+    let usual = sign(&request(&world, accepted, wide(provider)), &attacker.node);
+    assert_eq!(send_message(attacker, provider, usual).await, Reply::Accepted);
+    world.assert_still_serving().await;
+}
+
+/// A request of about 200 KB.
+fn long(target: &InProcessNode) -> Scope {
+    let values = (0..800).map(|number| Value::Text(format!("{number:0>250}"))).collect();
+    let coded = Constraint::new(Values::Set(values), false).unwrap();
+    let sex: ColumnName = "sex".parse().unwrap();
+    let columns = [(sex.clone(), Transform::Clear)];
+    Scope {
+        datasets: Datasets::one(
+            "heart".parse().unwrap(),
+            Columns::new(columns).unwrap(),
+            Rows::new(BTreeMap::from([(sex, coded)])).unwrap(),
+        ),
+        ..wide(target)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,7 +122,7 @@ async fn requests_begun_and_ended_at_once_are_bounded() {
         }
     }
     assert_eq!((begun, refused), (128, Some(RefusalCode::Busy)));
-    assert_eq!(provider.negotiations().await, 0, "a withdrawn request is still stored");
+    assert_eq!(provider.negotiations(), 0, "a withdrawn request is still stored");
     let entries = provider.node.ledger().size() - before;
     assert!(entries <= 2 * begun + OTHER_ENTRIES, "{entries} entries");
     world.assert_still_serving().await;

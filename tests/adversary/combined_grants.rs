@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use concordat_node::{NegotiationError, Restriction};
 use concordat_protocol::grant::{Effective, GrantEvent};
-use concordat_protocol::ids::{DatasetName, GrantId, NegotiationId};
+use concordat_protocol::ids::{CollectionName, DatasetName, GrantId, NegotiationId};
 use concordat_protocol::negotiation::{State, StateName};
 use concordat_protocol::release::ReleaseChange;
 use concordat_protocol::schema::ColumnClass;
 use concordat_protocol::scope::{Columns, Datasets, Rows, Scope, Transform};
 use concordat_storage::catalog::ImportRequest;
 use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
-use concordat_tests::{Import, Outcome, Person, World as Consortium, tester};
+use concordat_tests::{Import, Outcome, Person, World as Consortium, make_change, tester};
 use serde_json::Value;
 
 use super::malicious_peer::{now, soon};
@@ -183,8 +183,9 @@ async fn world() -> World {
         let key = node.identity().institution_key();
         catalog.import(&request, &key, now(), &mut |_| ()).unwrap();
         let classes = CLASSES.map(|(name, class)| (column(name), class)).into_iter().collect();
-        catalog.datasets().classify(&people_name(), &classes).unwrap();
-        catalog.datasets().publish(&people_name()).unwrap();
+        let datasets = catalog.datasets();
+        make_change(&node, datasets.plan_classes(&people_name(), &classes));
+        make_change(&node, datasets.plan_publication(&CollectionName::from(&people_name())));
     };
     tokio::task::spawn_blocking(work).await.unwrap();
     world
@@ -279,11 +280,8 @@ async fn offers_that_came_into_conflict_become_one_grant() {
             births: [column("index_day")].into(),
             ..ReleaseChange::default()
         };
-        node.storage()
-            .catalog()
-            .datasets()
-            .set_release(&people_name(), &births)
-            .unwrap();
+        let datasets = node.storage().catalog().datasets();
+        make_change(&node, datasets.plan_release(&people_name(), &births));
         node.epoch().raise();
     };
     tokio::task::spawn_blocking(declare).await.unwrap();

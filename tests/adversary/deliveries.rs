@@ -91,7 +91,7 @@ async fn request_is_sent_once_while_the_hello_runs() {
     let by = tester();
     let meeting = async {
         let begun = async {
-            while member.negotiations().await == 0 {
+            while member.negotiations() == 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

@@ -200,9 +200,11 @@ async fn query_whose_reader_leaves_at_any_instant_has_an_end() {
     grant_between_members(&world).await;
     let eva = member.researcher().await;
     let question = Question::new("SELECT sex FROM cleveland.heart");
+    // Its text is known then, and needs no process that is ended with its reader.
+    member.query(&eva, "SELECT sex FROM cleveland.heart").await.unwrap();
     for step in 0..60 {
         let asked = member.node.federation().query(&eva, &question);
-        drop(tokio::time::timeout(Duration::from_micros(500 * step), asked).await);
+        drop(tokio::time::timeout(Duration::from_micros(1000 * step), asked).await);
     }
     for _ in 0..200 {
         if opened(member).len() == closed(member).len() {
@@ -211,7 +213,7 @@ async fn query_whose_reader_leaves_at_any_instant_has_an_end() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let (opened, closed) = (opened(member), closed(member));
-    assert!(!opened.is_empty());
+    assert!(opened.len() > 1, "none of those who left was entered");
     assert_eq!(opened.len(), closed.len(), "a query has no end");
     world.assert_still_serving().await;
 }
@@ -376,7 +378,6 @@ fn receipt(envelope: &QueryEnvelope, chunks: &[Vec<u8>]) -> Receipt {
         tier: Tier::Records,
         rows: super::well_behaved::SUBJECTS as u64,
         bytes: chunks.iter().map(|chunk| chunk.len() as u64).sum(),
-        suppressed_cells: 0,
         answer: answer.finish(),
         outcome: concordat_protocol::query::Outcome::Completed,
         decision: concordat_protocol::ids::Digest32::ZERO,

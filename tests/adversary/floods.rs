@@ -52,7 +52,7 @@ async fn non_members_that_keep_dialing_block_no_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn queries_whose_answers_are_not_read_delay_no_one() {
+async fn requests_whose_answers_are_not_read_delay_no_one() {
     let world = World::connected().await;
     let mut unread = Vec::new();
     for _ in 0..100 {

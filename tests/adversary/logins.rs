@@ -44,7 +44,7 @@ fn attempt(node: &TestNode, name: &str) -> String {
     node.http("POST", "/v1/login", None, &body)
 }
 
-fn peak_memory_kb(node: &TestNode) -> u64 {
+pub(super) fn peak_memory_kb(node: &TestNode) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()

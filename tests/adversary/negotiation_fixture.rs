@@ -106,19 +106,17 @@ impl<R: Role> NegotiationFixture<R> {
 
 /// The attacker requests everything but the names from the provider and has its offer.
 pub(super) async fn offered(world: &World) -> NegotiationFixture<concordat_protocol::negotiation::AsConsumer> {
+    offered_of(world, nameless(&world.provider)).await
+}
+
+/// The attacker requests `scope` from the provider and has its offer.
+async fn offered_of(world: &World, scope: Scope) -> NegotiationFixture<concordat_protocol::negotiation::AsConsumer> {
     let attacker = &world.attacker;
     let provider = &world.provider;
     let incoming = attacker.accept(NEGOTIATION);
     let id = NegotiationId::from_bytes([42; 16]);
-    let sent = ConsumerNegotiation::request(
-        id,
-        &world.attacker_as_consumer(),
-        nameless(provider),
-        why(),
-        &attacker.node,
-        now(),
-    )
-    .unwrap();
+    let sent =
+        ConsumerNegotiation::request(id, &world.attacker_as_consumer(), scope, why(), &attacker.node, now()).unwrap();
     let mut fixture = NegotiationFixture {
         view: sent.next,
         incoming,
@@ -136,9 +134,14 @@ pub(super) async fn offered(world: &World) -> NegotiationFixture<concordat_proto
 
 /// The attacker accepts an offer and has the provider's signature on the terms.
 pub(super) async fn agreed(world: &World) -> NegotiationFixture<concordat_protocol::negotiation::AsConsumer> {
+    agreed_of(world, nameless(&world.provider)).await
+}
+
+/// Like [`agreed`], for `scope`.
+async fn agreed_of(world: &World, scope: Scope) -> NegotiationFixture<concordat_protocol::negotiation::AsConsumer> {
     let attacker = &world.attacker;
     let provider = &world.provider;
-    let mut fixture = offered(world).await;
+    let mut fixture = offered_of(world, scope).await;
     let sent = fixture.view.accept(&attacker.node, now()).unwrap();
     fixture.step(attacker, provider, sent).await;
     fixture.follow(provider).await;
@@ -147,9 +150,14 @@ pub(super) async fn agreed(world: &World) -> NegotiationFixture<concordat_protoc
 
 /// The attacker has a valid grant from the provider.
 pub(super) async fn granted(world: &World) -> GrantId {
+    granted_of(world, nameless(&world.provider)).await
+}
+
+/// Like [`granted`], for `scope`.
+pub(super) async fn granted_of(world: &World, scope: Scope) -> GrantId {
     let attacker = &world.attacker;
     let provider = &world.provider;
-    let mut fixture = agreed(world).await;
+    let mut fixture = agreed_of(world, scope).await;
     let sent = fixture
         .view
         .verify_agreement(&attacker.institution_key, &attacker.node, now())

@@ -54,3 +54,24 @@ async fn own_queries_left_by_their_readers_block_no_other() {
     small("SELECT initcap(CAST(sex AS TEXT)) AS s FROM cleveland.heart", SUBJECTS).await;
     world.assert_still_serving().await;
 }
+
+/// As many requests as a hundred and fifty windows of a program send: more than the streams that a member accepts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn catalogs_of_one_person_leave_streams_to_colleagues() {
+    let _killing = KILLING.read().await;
+    let world = World::connected().await;
+    grant_between_members(&world).await;
+    let eva = world.member.researcher().await;
+    let federation = world.member.node.federation();
+    let cleveland = "cleveland".parse().unwrap();
+    let catalogs = futures::future::join_all((0..150).map(|_| federation.catalog_of(&cleveland)));
+    let queries = async {
+        for _ in 0..4 {
+            let sql = "SELECT count(*) AS n FROM cleveland.heart";
+            assert_eq!(world.member.query(&eva, sql).await.unwrap(), 1);
+        }
+    };
+    let (listed, ()) = tokio::join!(catalogs, queries);
+    assert!(listed.iter().all(Result::is_ok));
+    world.assert_still_serving().await;
+}

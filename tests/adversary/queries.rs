@@ -9,14 +9,14 @@ use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{GrantId, QueryId};
 use concordat_protocol::query::{ActorAssertion, Factor, MAX_SQL, QueryEnvelope, Receipt, Role};
 use concordat_protocol::schema::VersionNumber;
-use concordat_protocol::scope::Purpose;
+use concordat_protocol::scope::{Purpose, Scope, Tier};
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::Text;
 use concordat_protocol::wire::messages::{QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode};
 
 use super::malicious_peer::{MaliciousPeer, now, rule, sign};
-use super::negotiation_fixture::{change, grant_between_members, granted};
-use super::well_behaved::{InProcessNode, SUBJECTS, World};
+use super::negotiation_fixture::{change, grant_between_members, granted, granted_of};
+use super::well_behaved::{InProcessNode, SUBJECTS, World, nameless};
 
 /// More than one statement, statements other than `SELECT`, other tables, and statements that read or write elsewhere.
 const FORBIDDEN: [&str; 34] = [
@@ -381,6 +381,41 @@ async fn query_text_with_another_version_than_stated_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_of_format_2_answers_only_at_records() {
+    for tier in [Tier::Records, Tier::Aggregate, Tier::Exists] {
+        let world = World::connected().await;
+        let provider = &world.provider;
+        let scope = Scope {
+            tier,
+            ..nameless(provider)
+        };
+        let grant = granted_of(&world, scope).await;
+        let sql = if tier == Tier::Records {
+            "SELECT sex FROM heart"
+        } else {
+            "SELECT count(*) FROM heart"
+        };
+        let query = || envelope(&world, grant, |draft| draft.sql = sql.to_owned(), |_| ());
+        provider.sign_as_format_2("heart").await;
+        let answered = send_query(&world.attacker, provider, query()).await;
+        match (tier, answered) {
+            (Tier::Records, answered) => assert!(answered.is_ok()),
+            (_, Ok(_)) => panic!("it was answered at {tier}"),
+            (_, Err(refusal)) => {
+                assert_eq!(refusal.code, RefusalCode::Invalid, "{refusal:?}");
+                assert_eq!(rule(&refusal), Some("subjects-numbered"), "{refusal:?}");
+                let remedy = refusal.reasons[0].remedy.as_deref().unwrap();
+                assert!(remedy.contains("`concordat dataset index heart`"), "{remedy}");
+            }
+        }
+        provider.index("heart").await;
+        let answered = send_query(&world.attacker, provider, query()).await;
+        assert!(answered.is_ok(), "{tier}: {:?}", answered.err());
+        world.assert_still_serving().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipt_without_countersignature_is_recognized_as_such() {
     let world = World::connected().await;
     let attacker = &world.attacker;
@@ -461,6 +496,7 @@ fn unsigned(
         purpose: Purpose::HealthResearch,
         sql: "SELECT sex, chol FROM heart".to_owned(),
         version: None,
+        rules: None,
         sent_at: now(),
         deadline: now().plus_seconds(60),
     };

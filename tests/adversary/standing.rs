@@ -2,10 +2,11 @@
 
 use concordat_node::Restriction;
 use concordat_protocol::grant::Effective;
-use concordat_protocol::ids::{DatasetName, GrantId, NegotiationId};
+use concordat_protocol::ids::{CollectionName, DatasetName, GrantId, NegotiationId};
 use concordat_protocol::negotiation::{AsConsumer, StateName};
 use concordat_protocol::release::ReleaseChange;
 use concordat_protocol::wire::messages::RefusalCode;
+use concordat_tests::make_change;
 
 use super::malicious_peer::{MaliciousPeer, now, soon};
 use super::negotiation_fixture::{NegotiationFixture, granted, offered};
@@ -44,10 +45,10 @@ async fn offer_for_a_withdrawn_dataset_becomes_no_grant() {
     let world = World::connected().await;
     let provider = &world.provider;
     let mut fixture = offered(&world).await;
-    let catalog = provider.node.storage().catalog().clone();
+    let node = provider.node.clone();
     let withdraw = move || {
-        let heart = DatasetName::new("heart").unwrap();
-        catalog.datasets().withdraw(&heart).unwrap();
+        let heart = CollectionName::new("heart").unwrap();
+        make_change(&node, node.storage().catalog().datasets().plan_withdrawal(&heart));
     };
     tokio::task::spawn_blocking(withdraw).await.unwrap();
     let stopped = accept(&mut fixture, &world.attacker, provider).await;
@@ -66,14 +67,14 @@ async fn offer_beyond_the_present_policy_becomes_no_grant() {
     let world = World::connected().await;
     let provider = &world.provider;
     let mut fixture = offered(&world).await;
-    let catalog = provider.node.storage().catalog().clone();
+    let node = provider.node.clone();
     let limit = move || {
         let heart = DatasetName::new("heart").unwrap();
         let none = ReleaseChange {
             sensitive: Some(None),
             ..ReleaseChange::default()
         };
-        catalog.datasets().set_release(&heart, &none).unwrap();
+        make_change(&node, node.storage().catalog().datasets().plan_release(&heart, &none));
     };
     tokio::task::spawn_blocking(limit).await.unwrap();
     let stopped = accept(&mut fixture, &world.attacker, provider).await;

@@ -3,6 +3,7 @@
 use concordat_protocol::wire::streams::CATALOG;
 use std::path::Path;
 
+use concordat_protocol::collection::ColumnRole;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::query::Receipt;
 use concordat_protocol::scope::{ProtectionName, Tier};
@@ -90,6 +91,8 @@ async fn catalog_that_would_fill_the_memory_is_aborted() {
         name: column("a"),
         kind: "x".repeat(1 << 20),
         class: "ordinary".to_owned(),
+        role: ColumnRole::Value,
+        unit: None,
     };
     let entry = entry("heart", vec![column]);
     let serving = async {
@@ -153,9 +156,9 @@ async fn catalog_request_for_one_dataset_is_about_no_other() {
         request.collection.map(|collection| collection.to_string())
     };
     let wanted = format!("{}/heart", world.attacker.institution).parse().unwrap();
-    let found = world.member.node.federation().dataset_of(&wanted);
+    let found = world.member.node.federation().collection_of(&wanted);
     let (found, requested) = tokio::join!(found, serving);
-    assert!(found.unwrap().is_none());
+    assert!(found.unwrap().is_empty());
     assert_eq!(requested.as_deref(), Some("heart"));
     world.assert_still_serving().await;
 }

@@ -18,6 +18,7 @@ use concordat_protocol::ids::{DatasetName, GrantId};
 use concordat_protocol::membership::Roster;
 use concordat_protocol::release::{ReleaseChange, TierLimits};
 use concordat_protocol::wire::messages::{QueryFrame, RosterMessage};
+use concordat_tests::make_change;
 use libp2p::multiaddr::Protocol;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -139,12 +140,11 @@ async fn unlimited(world: &World) {
         ..ReleaseChange::default()
     };
     let work = move || {
-        node.storage()
-            .catalog()
-            .datasets()
-            .set_release(&DatasetName::new("heart").unwrap(), &change)
+        let datasets = node.storage().catalog().datasets();
+        let heart = DatasetName::new("heart").unwrap();
+        make_change(&node, datasets.plan_release(&heart, &change));
     };
-    tokio::task::spawn_blocking(work).await.unwrap().unwrap();
+    tokio::task::spawn_blocking(work).await.unwrap();
 }
 
 /// Queries that were answered, and in how many seconds.

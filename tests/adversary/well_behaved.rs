@@ -11,7 +11,7 @@ use concordat_node::{
 };
 use concordat_protocol::audit::Cause;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
-use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, InstitutionId, Jurisdiction};
+use concordat_protocol::ids::{ActorId, CollectionName, ColumnName, DatasetName, InstitutionId, Jurisdiction};
 use concordat_protocol::membership::{Roster, from_file};
 use concordat_protocol::negotiation::{Authentic, Justification, NegotiationMessage, Parties, Side, StateName};
 use concordat_protocol::query::Role;
@@ -26,10 +26,11 @@ use concordat_protocol::{grant::Party, schema::ColumnClass};
 use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::{
-    catalog::{ErasureOrder, ImportMode, ImportRequest},
+    catalog::{ErasureOrder, ImportMode, ImportRequest, Manifest},
     data_dir::Storage,
+    meta::{SealedTree, TreeId},
 };
-use concordat_tests::tester;
+use concordat_tests::{make_change, tester};
 use libp2p::Multiaddr;
 use tempfile::TempDir;
 
@@ -121,11 +122,8 @@ impl InProcessNode {
         let work = move || {
             import(&node, "ward", &file, ImportMode::Create);
             import(&node, "heart", &file, ImportMode::Create);
-            node.storage()
-                .catalog()
-                .datasets()
-                .publish(&DatasetName::new("heart").unwrap())
-                .unwrap();
+            let datasets = node.storage().catalog().datasets();
+            make_change(&node, datasets.plan_publication(&CollectionName::new("heart").unwrap()));
         };
         tokio::task::spawn_blocking(work).await.unwrap();
     }
@@ -148,7 +146,8 @@ impl InProcessNode {
             let statement = catalog.erasures().sign_statement(&heart, order, &key).unwrap();
             assert!(catalog.erasures().erase(&statement).unwrap());
             import(&node, "heart", &file, ImportMode::Create);
-            catalog.datasets().publish(&heart).unwrap();
+            let published = catalog.datasets().plan_publication(&CollectionName::from(&heart));
+            make_change(&node, published);
             node.epoch().raise();
         };
         tokio::task::spawn_blocking(work).await.unwrap();
@@ -162,6 +161,63 @@ impl InProcessNode {
         tokio::task::spawn_blocking(move || import(&node, "heart", &file, ImportMode::Replace))
             .await
             .unwrap();
+    }
+
+    /// Imports these rows as a version of `heart`.
+    pub(super) async fn import_text(&self, text: String) {
+        let node = self.node.clone();
+        let file = self.dir.path().join("text.csv");
+        std::fs::write(&file, text).unwrap();
+        tokio::task::spawn_blocking(move || import(&node, "heart", &file, ImportMode::Replace))
+            .await
+            .unwrap();
+    }
+
+    /// Signs the current version of a dataset again, as versions were signed before subjects had ordinals.
+    pub(super) async fn sign_as_format_2(&self, name: &'static str) {
+        let node = self.node.clone();
+        let work = move || {
+            let name = DatasetName::new(name).unwrap();
+            let storage = node.storage();
+            let version = storage.catalog().open_version(&name, None).unwrap();
+            let manifest = version.manifest();
+            let key = node.identity().institution_key();
+            let signed = Signed::sign(manifest, &key).unwrap();
+            let manifests: SealedTree<Signed<Manifest>> = storage.meta().tree(TreeId::new("manifests")).unwrap();
+            let stored_at = format!("{name}/{}", manifest.version);
+            manifests.put(&stored_at, signed.signed()).unwrap();
+        };
+        tokio::task::spawn_blocking(work).await.unwrap();
+    }
+
+    /// Empties the objects of all datasets, so that no row can be read; returns how many there were.
+    pub(super) fn empty_objects(&self) -> usize {
+        let mut folders = vec![self.dir.path().to_owned()];
+        let mut emptied = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "parquet") {
+                    std::fs::write(&path, b"").unwrap();
+                    emptied += 1;
+                }
+            }
+        }
+        emptied
+    }
+
+    /// Numbers the subjects of a dataset.
+    pub(super) async fn index(&self, name: &'static str) {
+        let node = self.node.clone();
+        let work = move || {
+            let name = DatasetName::new(name).unwrap();
+            let key = node.identity().institution_key();
+            let catalog = node.storage().catalog();
+            catalog.index(&name, None, (&key, now()), &mut |_| ()).unwrap();
+        };
+        tokio::task::spawn_blocking(work).await.unwrap();
     }
 
     /// Its current roster, as signed.
@@ -178,8 +234,8 @@ impl InProcessNode {
     }
 
     /// The number of its negotiations.
-    pub(super) async fn negotiations(&self) -> usize {
-        self.node.negotiations().list().await.unwrap().len()
+    pub(super) fn negotiations(&self) -> usize {
+        self.node.negotiations().summaries(None).count()
     }
 
     /// A data steward with an account here, who makes offers.
@@ -441,18 +497,13 @@ fn import(node: &Node, name: &str, file: &Path, mode: ImportMode) {
         ("sex", ColumnClass::Ordinary),
         ("chol", ColumnClass::Sensitive),
     ];
-    catalog
-        .datasets()
-        .classify(
-            &name,
-            &classes.map(|(name, class)| (column(name), class)).into_iter().collect(),
-        )
-        .unwrap();
+    let classes = classes.map(|(name, class)| (column(name), class)).into_iter().collect();
+    make_change(node, catalog.datasets().plan_classes(&name, &classes));
     let release = ReleaseChange {
         sensitive: Some(Some(Tier::Records)),
         ..ReleaseChange::default()
     };
-    catalog.datasets().set_release(&name, &release).unwrap();
+    make_change(node, catalog.datasets().plan_release(&name, &release));
 }
 
 fn cohort() -> String {

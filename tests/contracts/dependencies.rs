@@ -20,7 +20,7 @@ const NODE: &str = "concordat-node";
 const PROGRAM: &str = "concordat-program";
 const TESTS: &str = "concordat-tests";
 
-/// Which crates may name which: `node -> engine -> storage -> keys -> protocol`; the reader of rows none, the engine it too; the disclosure, the verifier, the documents, the network and the policy the protocol
+/// Which crates may name which: `node -> engine -> storage -> keys -> protocol`; the reader of rows none, the engine it and the disclosure too; the node all of these; the disclosure, the verifier, the documents, the network and the policy the protocol
 /// alone; the client and the demonstration the protocol and the documents; the command line what the client may name, the client, and
 /// the reader of rows; the program puts node and command line together; and the tests all of them.
 const LAYERS: [(&str, &[&str]); 16] = [
@@ -30,7 +30,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     (DISCLOSURE, &[PROTOCOL]),
     (KEYS, &[PROTOCOL]),
     (STORAGE, &[PROTOCOL, KEYS]),
-    (ENGINE, &[PROTOCOL, ARROW_STREAM, KEYS, STORAGE]),
+    (ENGINE, &[PROTOCOL, ARROW_STREAM, DISCLOSURE, KEYS, STORAGE]),
     (DOCUMENTS, &[PROTOCOL]),
     (CLIENT, &[PROTOCOL, DOCUMENTS]),
     (CLI, &[PROTOCOL, ARROW_STREAM, DOCUMENTS, CLIENT]),
@@ -42,6 +42,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
         &[
             PROTOCOL,
             ARROW_STREAM,
+            DISCLOSURE,
             KEYS,
             STORAGE,
             ENGINE,
@@ -87,7 +88,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("ed25519-dalek", &[PROTOCOL]),
     ("coset", &[PROTOCOL]),
     ("ciborium", &[PROTOCOL, KEYS, STORAGE, ENGINE]),
-    ("blake3", &[DISCLOSURE, KEYS, STORAGE, ENGINE, NODE]),
+    ("blake3", &[PROTOCOL, DISCLOSURE, KEYS, STORAGE, ENGINE, NODE]),
     ("sha2", &[PROTOCOL, KEYS]),
     // sealing, key wrapping, key derivation
     ("aes-gcm", &[KEYS]),
@@ -137,8 +138,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     // the HTTP API and its client on the Unix socket
     ("axum", &[NODE]),
     ("http-body-util", &[STORAGE, CLIENT]),
-    ("hyper", &[CLIENT]),
-    ("hyper-util", &[CLIENT]),
+    ("hyper", &[CLIENT, NODE]),
+    ("hyper-util", &[CLIENT, NODE]),
     ("serde_json", &[VERIFY, DOCUMENTS, CLIENT, CLI, POLICY, DEMO, NODE]),
     // which field of a request's body, or of a file, is wrong
     ("serde_path_to_error", &[DOCUMENTS, CLI, NODE]),

@@ -118,7 +118,6 @@ const BOUNDED: &[(&str, &str, &str)] = &[
     ),
     ("storage", "/ledger/files.rs", "a limit; opened as a regular file"),
     ("storage", "/meta/head.rs", "a limit; in the data directory"),
-    ("storage", "/meta/database.rs", "opened to be locked, not read"),
     ("storage", "/src/frames.rs", "the length of a record, at most a limit"),
     ("storage", "/objects/durable.rs", "opened to be synced, not read"),
     ("storage", "/backup/files.rs", "a limit; opened beneath the repository"),
@@ -146,6 +145,7 @@ const BOUNDED: &[(&str, &str, &str)] = &[
         "data that is streamed, after the type was checked",
     ),
     ("ingest", "/text.rs", "a limit; data that is streamed"),
+    ("ingest", "/archived.rs", "the first bytes of data that is streamed"),
     ("ingest", "/compression/archive.rs", "a limit; data that is streamed"),
     (
         "client",

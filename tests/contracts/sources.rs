@@ -56,6 +56,30 @@ const KEY_TRANSIT_FILES: &[&str] = &[
     "storage/engine/src/worker/messages.rs",
 ];
 
+/// What computes cells, in a process that sees rows. Audit, noise and memory of answers are not there.
+const COMPUTES_STATISTICS: &[&str] = &[
+    "storage/engine/src/compute",
+    "storage/engine/src/worker/cells.rs",
+    "storage/engine/src/worker/statistics/child.rs",
+    "storage/engine/src/worker/statistics/planned.rs",
+    "storage/engine/src/worker/remote.rs",
+];
+
+/// What computes the rows of an answer from released cells, in a process that sees nothing else.
+const COMPUTES_ABOVE: &[&str] = &[
+    "storage/engine/src/decision/above.rs",
+    "storage/engine/src/worker/statistics/above.rs",
+];
+
+/// How rows are reached in an engine process.
+const REACHES_ROWS: &[&str] = &[
+    "objects",
+    "RemoteCollection",
+    "CellsTask",
+    "dyn Collection",
+    "PendingReads",
+];
+
 fn path_is_mod_rs(source: &Source) -> Option<Violation> {
     let is_mod = source.path.ends_with("/mod.rs");
     is_mod.then(|| Violation::new(&source.path, "the root of a module is `foo.rs` next to `foo/`"))
@@ -122,6 +146,37 @@ fn permit_callers(sources: &[Source]) -> Vec<Violation> {
         .iter()
         .flat_map(|source| lines_with(source, &["Permit::new("]))
         .collect()
+}
+
+/// What computes statistics uses of the crate that decides what is released: sets of units.
+fn decisions_beside_rows(source: &Source) -> Vec<Violation> {
+    if !COMPUTES_STATISTICS.iter().any(|path| source.path.starts_with(path)) {
+        return Vec::new();
+    }
+    let names = lines_with(source, &["concordat_disclosure"]);
+    let sets = source
+        .production_lines()
+        .filter(|(_, line)| line.trim() == "use concordat_disclosure::UnitSet;")
+        .map(|(number, _)| format!("{}:{number}", source.path));
+    let sets: Vec<String> = sets.collect();
+    names.filter(|name| !sets.contains(&name.location)).collect()
+}
+
+/// What computes from released cells names nothing by which rows are reached.
+fn rows_beside_released_cells(source: &Source) -> Vec<Violation> {
+    if COMPUTES_ABOVE.contains(&source.path.as_str()) {
+        lines_with(source, REACHES_ROWS).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+fn callers_of(sources: &[Source], constructor: &'static str) -> Vec<Violation> {
+    let needle = [constructor];
+    let found = sources
+        .iter()
+        .map(|source| lines_with(source, &needle).collect::<Vec<_>>());
+    found.flatten().collect()
 }
 
 fn planted(path: &str, text: &str) -> Source {
@@ -234,4 +289,40 @@ fn permit_has_a_single_constructor() {
         planted("node/src/b.rs", "Permit::new(scope, receipt)\n"),
     ];
     assert_eq!(permit_callers(&violation).len(), 2);
+}
+
+#[test]
+fn rules_of_disclosure_have_a_single_constructor() {
+    let all: Vec<Source> = shipped_sources();
+    for constructor in ["DisclosureRules::new(", "CellSecret::new("] {
+        let callers = callers_of(&all, constructor);
+        assert_eq!(callers.len(), 1, "{constructor}: {callers:?}");
+    }
+}
+
+#[test]
+fn released_cells_are_computed_without_rows() {
+    let all: Vec<Source> = shipped_sources();
+    assert_none(&all.iter().flat_map(rows_beside_released_cells).collect::<Vec<_>>());
+    for path in COMPUTES_ABOVE {
+        assert!(all.iter().any(|source| source.path == *path), "{path}");
+        assert_eq!(
+            rows_beside_released_cells(&planted(path, "use super::remote::RemoteCollection;\n")).len(),
+            1
+        );
+    }
+}
+
+#[test]
+fn cells_are_computed_without_the_audit() {
+    let all: Vec<Source> = shipped_sources();
+    assert_none(&all.iter().flat_map(decisions_beside_rows).collect::<Vec<_>>());
+    let path = "storage/engine/src/compute/report.rs";
+    assert!(decisions_beside_rows(&planted(path, "use concordat_disclosure::UnitSet;\n")).is_empty());
+    for text in [
+        "use concordat_disclosure::{Space, UnitSet};\n",
+        "    concordat_disclosure::Loss::new()\n",
+    ] {
+        assert_eq!(decisions_beside_rows(&planted(path, text)).len(), 1, "{text}");
+    }
 }

@@ -15,7 +15,7 @@ import time
 
 # Routes that would end the session or the account of the client, streams that are not one JSON document, and `readyz`, which answers 503
 # as long as the node has no consortium.
-LEFT_OUT = "^(/readyz|/v1/(logout|login|password|users/.*|audit/export|datasets/.*/import|imports/inspect))$"
+LEFT_OUT = "^(/readyz|/v1/(logout|login|password|users/.*|audit/export|(datasets|collections)/.*/import|imports/inspect))$"
 CHECKS = "not_a_server_error,content_type_conformance,response_schema_conformance,ignored_auth,unsupported_method"
 
 

@@ -27,6 +27,7 @@ mod outcome;
 pub mod packed;
 pub mod program;
 mod reader;
+pub mod repeated;
 pub mod s3;
 pub mod shared;
 pub mod slots;
@@ -34,8 +35,10 @@ pub mod table;
 mod test_node;
 mod world;
 
+use concordat_node::Node;
 use concordat_protocol::audit::Cause;
 use concordat_protocol::ids::ActorId;
+use concordat_storage::catalog::{CatalogError, PlannedChange};
 use concordat_storage::ledger::Attribution;
 
 pub use outcome::Outcome;
@@ -47,4 +50,13 @@ pub use world::{Import, World};
 pub fn tester() -> Attribution {
     let actor = ActorId::new("tester@harness").expect("a name");
     Attribution::vouch(Cause::Person { actor })
+}
+
+/// Makes a change of what is declared about a collection of a node in this process, with its ledger entry.
+pub fn make_change(node: &Node, planned: Result<PlannedChange, CatalogError>) {
+    let planned = planned.unwrap();
+    let entry = planned.entry().clone();
+    let receipt = node.ledger().append(entry, &tester(), node.clock().now()).unwrap();
+    let datasets = node.storage().catalog().datasets();
+    datasets.make_change(planned, &receipt).unwrap();
 }

@@ -150,6 +150,31 @@ impl World {
         imported
     }
 
+    /// The steward of `holder` applies its policy set with other settings: each text in `settings.toml` is replaced by the one beside it.
+    #[track_caller]
+    pub fn change_settings(&self, holder: &str, replaced: &[(&str, &str)]) {
+        let node = self.node(holder);
+        let dir = self.dir().join(format!("{holder}-rules"));
+        let path = text(&dir);
+        node.run_as(Person::Steward, &["policy", "show", "--out", &path]).ok();
+        let file = dir.join("settings.toml");
+        let mut settings = std::fs::read_to_string(&file).expect("settings");
+        for (before, after) in replaced {
+            assert!(settings.contains(before), "{settings}");
+            settings = settings.replace(before, after);
+        }
+        std::fs::write(&file, settings).expect("settings");
+        let digest = node.json_as(Person::Steward, &["policy", "check", &path])["digest"].clone();
+        let apply = ["policy", "apply", &path, "--expect", digest.as_str().expect("a digest")];
+        node.run_as(Person::Steward, &apply).ok();
+    }
+
+    /// The steward of `holder` has figures below `records` released as they are computed.
+    #[track_caller]
+    pub fn release_exact(&self, holder: &str) {
+        self.change_settings(holder, &[("protection = \"perturbed\"", "protection = \"exact\"")]);
+    }
+
     /// Negotiates from the request of `consumer`'s researcher to the active grant, and returns its id. `args` are further
     /// arguments of `grant request`; without `--purpose` it is health research, without `--until` ninety days.
     #[track_caller]

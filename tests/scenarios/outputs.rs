@@ -333,16 +333,18 @@ fn functions_are_listed_with_their_tiers() {
     let world = prepared();
     let node = &world.nodes[0];
     let listed = node.json_as(Person::Steward, &["query", "--functions"]);
-    let tier = |name: &str, kind: &str| {
+    let field = |name: &str, kind: &str, field: &str| {
         let rules = listed.as_array().unwrap();
         let rule = rules.iter().find(|rule| rule["name"] == name && rule["kind"] == kind);
-        rule.unwrap_or_else(|| panic!("{name} is not in {listed}"))["tier"].clone()
+        rule.unwrap_or_else(|| panic!("{name} is not in {listed}"))[field].clone()
     };
-    assert_eq!(tier("count", "aggregate"), "exists");
-    assert_eq!(tier("avg", "aggregate"), "aggregate");
-    assert_eq!(tier("max", "aggregate"), "records");
-    assert_eq!(tier("=", "operator"), "exists");
-    assert!(tier("row_number", "window").is_null());
+    assert_eq!(field("count", "aggregate", "tier"), "exists");
+    assert_eq!(field("avg", "aggregate", "tier"), "aggregate");
+    assert_eq!(field("max", "aggregate", "parts")[0], "per-subject");
+    assert_eq!(field("=", "operator", "parts")[0], "condition");
+    assert_eq!(field("row_number", "window", "parts")[0], "figures");
+    assert_eq!(field("row_number", "window", "records"), "holder-of-collection");
+    assert!(field("array_agg", "aggregate", "tier").is_null());
     let table = node.run_as(Person::Researcher, &["query", "--functions"]).ok();
     assert!(table.stderr.contains("your own node"), "{}", table.report());
 }

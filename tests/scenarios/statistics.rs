@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use concordat_tests::{Import, World};
+use concordat_tests::{Import, Person, World};
 
-use super::answers_released;
+use super::{answers_released, entries};
 
 /// Wards with their patients and the visits of each. `c` has many rows of too few patients.
 const WARDS: [(&str, u32, u32); 4] = [("a", 30, 3), ("b", 25, 2), ("c", 3, 100), ("d", 12, 1)];
@@ -13,36 +13,39 @@ const BY_WARD: &str = "SELECT ward, count(*) AS visits FROM cleveland.stays GROU
 #[test]
 fn groups_of_few_patients_are_withheld_despite_many_rows() {
     let world = World::consortium(2);
-    let cleveland = share_stays(&world, "cleveland");
-    let budapest = share_stays(&world, "budapest");
-    assert_eq!((cleveland, budapest), (452, 452));
+    for holder in ["cleveland", "budapest"] {
+        world.release_exact(holder);
+        assert_eq!(share_stays(&world, holder), 452);
+    }
     let grant = world.grant("budapest", "cleveland", "stays", &["--tier", "aggregate"]);
     let researcher = world.node("budapest");
 
-    // `c` has three patients; `d`, the smallest of the others, is withheld with it; otherwise a total would reveal `c`.
+    // `c` has three patients; `d`, the smallest of the others, is withheld with it; otherwise the number of all would reveal `c`.
     let answered = researcher.query(BY_WARD).ok();
     // Without these notes a person would take the answer for a complete one.
     for note in [
-        "leaves out groups of `cleveland.stays` with fewer than 10 subjects",
+        "withholds figures of `cleveland.stays` about fewer than 10 subjects",
         "1 receipt signed by both sides",
     ] {
         assert!(answered.stderr.contains(note), "{note}: {}", answered.stderr);
     }
     let answer = answered.table();
-    assert_eq!(answer.rows, [["a", "90"], ["b", "50"]]);
-    let suppressed = answers_released(world.node("cleveland"));
-    assert_eq!(suppressed.last().unwrap()["rows"], 2);
+    let shown: Vec<&Vec<String>> = answer.rows.iter().filter(|row| !row[1].is_empty()).collect();
+    assert_eq!(shown, [&["a", "90"], &["b", "50"]]);
+    // A row for each level, also of no one, and the same each time.
+    assert!(answer.rows.len() > shown.len(), "{:?}", answer.rows);
+    assert_eq!(researcher.query(BY_WARD).ok().table().rows, answer.rows);
+    let released = answers_released(world.node("cleveland"));
+    assert_eq!(released.last().unwrap()["rows"], answer.rows.len());
 
     let total = researcher
-        .query("SELECT count(*) AS n, avg(score) AS mean FROM cleveland.stays")
+        .query("SELECT count(*) AS n FROM cleveland.stays")
         .ok()
         .table();
-    assert_eq!(total.rows, [["452", "7.0"]]);
-    let few = researcher
-        .query("SELECT count(*) AS n, sum(score) AS total FROM cleveland.stays WHERE ward = 'c'")
-        .ok()
-        .table();
-    assert_eq!(few.rows, [["", ""]], "three hundred rows of three patients");
+    assert_eq!(total.rows, [["452"]]);
+    let few =
+        researcher.query("SELECT count(*) AS n FROM cleveland.stays WHERE ward <> 'a' AND ward <> 'b' AND ward <> 'd'");
+    assert_eq!(few.ok().table().rows, [[""]], "three hundred rows of three patients");
 
     for rows in [
         "SELECT * FROM cleveland.stays",
@@ -51,14 +54,142 @@ fn groups_of_few_patients_are_withheld_despite_many_rows() {
     ] {
         assert_ne!(researcher.query(rows).code, Some(0), "{rows}");
     }
-
-    // Local records and the statistics of another member under one name.
-    let both = "SELECT ward, count(*) AS visits FROM consortium.stays GROUP BY ward ORDER BY ward";
-    let both = researcher.query(both).ok().table();
-    let of = |ward: &str| both.rows.iter().find(|row| row[0] == ward).map(|row| row[1].clone());
-    assert_eq!(of("a").as_deref(), Some("180"), "{both:?}");
-    assert_eq!(of("b").as_deref(), Some("100"), "{both:?}");
     world.await_grant("cleveland", &grant, "ACTIVE");
+}
+
+/// By default figures have noise, and a repetition has the same.
+#[test]
+fn figures_of_a_grant_have_noise_that_stays_the_same() {
+    let world = World::consortium(2);
+    share_stays(&world, "cleveland");
+    let grant = world.grant("budapest", "cleveland", "stays", &["--tier", "aggregate"]);
+    let researcher = world.node("budapest");
+    let first = researcher.query(BY_WARD).ok().table();
+    for again in [
+        BY_WARD,
+        "SELECT ward, count(*) AS rows FROM cleveland.stays GROUP BY ward ORDER BY ward",
+    ] {
+        assert_eq!(researcher.query(again).ok().table().rows, first.rows, "{again}");
+    }
+    let shown = world
+        .node("cleveland")
+        .json_as(Person::Steward, &["grant", "show", &grant]);
+    let protection = shown["protection"].as_str().unwrap();
+    assert!(protection.starts_with("perturbed"), "{protection}");
+}
+
+/// What was released is known after a restart, and what was used up stays so.
+#[test]
+fn figures_after_a_restart_are_those_before_it() {
+    // The number of all patients is one distinction, and known.
+    let exact = [
+        ("protection = \"perturbed\"", "protection = \"exact\""),
+        ("distinctions = 512", "distinctions = 2"),
+    ];
+    let mut world = granted_under(&exact);
+    for _ in 0..2 {
+        let answer = world.node("budapest").query(&of_ward("a")).ok().table();
+        assert_eq!(answer.rows, [["30"]]);
+        assert_is_refused(&world, "b", "the budget of distinctions for this collection is used up");
+        restart(&mut world, "cleveland");
+    }
+}
+
+/// Loss of privacy is not given back, whatever becomes of the node.
+#[test]
+fn loss_of_privacy_stays_reserved_after_a_restart() {
+    let private = [
+        ("protection = \"perturbed\"", "protection = \"private\""),
+        ("total = 1000000", "total = 15000"),
+    ];
+    let mut world = granted_under(&private);
+    let answer = world.node("budapest").query(&of_ward("a")).ok().table();
+    assert_eq!(answer.rows.len(), 1);
+    for _ in 0..2 {
+        assert_is_refused(&world, "b", "the budget for the loss of privacy is used up");
+        restart(&mut world, "cleveland");
+        // What was answered costs nothing, and is the same.
+        let again = world.node("budapest").query(&of_ward("a")).ok().table();
+        assert_eq!(again.rows, answer.rows);
+    }
+    let reserved = entries(world.node("cleveland"), "budget_reserved");
+    assert_eq!(reserved.len(), 1, "{reserved:?}");
+    assert_eq!(reserved[0]["left"], 5000);
+}
+
+/// A steward offers figures where records were requested, protected as the policy set states, or more.
+#[test]
+fn figures_are_offered_where_records_were_requested() {
+    let world = World::consortium(2);
+    share_stays(&world, "cleveland");
+    let holder = world.node("cleveland");
+    let offered = |protection: &[&str]| {
+        let id = world.request("budapest", "cleveland", "stays", &[]);
+        let offer = ["grant", "offer", id.as_str(), "--tier", "aggregate"];
+        holder.json_as(Person::Steward, &[&offer[..], protection].concat())
+    };
+    for (wanted, protection) in [
+        (&[][..], "perturbed"),
+        (&["--protection", "perturbed"][..], "perturbed"),
+        (&["--protection", "private"][..], "private"),
+    ] {
+        let offer = offered(wanted);
+        assert_eq!(offer["tier"], "aggregate", "{offer}");
+        assert!(offer["protection"].as_str().unwrap().starts_with(protection), "{offer}");
+        assert_eq!(offer["limits"]["max_cells"], 500, "{offer}");
+    }
+    let id = world.request("budapest", "cleveland", "stays", &[]);
+    let exact = [
+        "grant",
+        "offer",
+        id.as_str(),
+        "--tier",
+        "aggregate",
+        "--protection",
+        "exact",
+    ];
+    let refused = holder.refused_as(Person::Steward, 3, &exact).to_string();
+    assert!(
+        refused.contains("the holder protects figures below `records` as `perturbed`"),
+        "{refused}"
+    );
+    // A consumer can request more protection than the policy set states, as for data of people who expect it.
+    let request = ["--tier", "aggregate", "--protection", "private"];
+    let grant = world.grant("budapest", "cleveland", "stays", &request);
+    let shown = world.await_grant("budapest", &grant, "ACTIVE");
+    assert!(shown["protection"].as_str().unwrap().starts_with("private"), "{shown}");
+}
+
+fn of_ward(ward: &str) -> String {
+    format!("SELECT count(DISTINCT patient) AS n FROM cleveland.stays WHERE ward = '{ward}'")
+}
+
+/// Budapest has a grant for statistics of Cleveland, which was offered under these settings.
+fn granted_under(settings: &[(&str, &str)]) -> World {
+    let world = World::consortium(2);
+    world.change_settings("cleveland", settings);
+    share_stays(&world, "cleveland");
+    world.grant("budapest", "cleveland", "stays", &["--tier", "aggregate"]);
+    world.node("cleveland").pin_ports();
+    world
+}
+
+#[track_caller]
+fn assert_is_refused(world: &World, ward: &str, reason: &str) {
+    let sql = of_ward(ward);
+    let refused = world
+        .node("budapest")
+        .refused_as(Person::Researcher, 3, &["query", &sql])
+        .to_string();
+    assert!(refused.contains(reason), "{refused}");
+}
+
+fn restart(world: &mut World, id: &str) {
+    let node = world.node_mut(id);
+    assert_eq!(node.stop(), Some(0));
+    node.start();
+    node.forget_login();
+    node.await_peers(1);
 }
 
 fn share_stays(world: &World, holder: &str) -> u64 {

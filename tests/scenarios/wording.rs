@@ -50,6 +50,7 @@ const NOUNS: [(&str, &[Step]); 9] = [
             (Steward, "dataset limits stays --sensitive everything"),
             (Steward, "dataset versions stays"),
             (Steward, "dataset verify stays"),
+            (Steward, "dataset index stays"),
             (Steward, "dataset retain stays --versions 3"),
             (Steward, "dataset erase stays --reason test"),
             (Researcher, "dataset publish stays"),
@@ -89,7 +90,7 @@ const NOUNS: [(&str, &[Step]); 9] = [
         &[
             (
                 Researcher,
-                "query \"SELECT ward, count(*) AS n FROM budapest.stays GROUP BY ward ORDER BY ward\"",
+                "query \"SELECT ward, count(*) AS n FROM budapest.stays GROUP BY ward HAVING count(*) > 0 ORDER BY ward\"",
             ),
             (Researcher, "query \"SELECT * FROM budapest.stays\""),
             (Researcher, "query \"SELECT count(*) AS n FROM budapest.unknown\""),
@@ -102,7 +103,7 @@ const NOUNS: [(&str, &[Step]); 9] = [
             (Researcher, "query --file nowhere.sql"),
             (Researcher, "query --ouut answer.csv"),
             (Researcher, "query \"SELECT * FROM stays\""),
-            (Researcher, "query \"SELECT * FROM a.b.c\""),
+            (Researcher, "query \"SELECT * FROM a.b.c.d\""),
             (Researcher, "query \"SELECT * FROM consortium.stays VERSION AS OF 3\""),
             (
                 Researcher,

@@ -15,7 +15,7 @@ use concordat_node::{FederationError, Question};
 use concordat_protocol::audit::Cause;
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
-use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, GrantId, InstitutionId, Jurisdiction};
+use concordat_protocol::ids::{ActorId, CollectionName, ColumnName, DatasetName, GrantId, InstitutionId, Jurisdiction};
 use concordat_protocol::negotiation::{Justification, StateName};
 use concordat_protocol::query::Role;
 use concordat_protocol::release::{ReleaseChange, TierLimits};
@@ -27,7 +27,7 @@ use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::{catalog::ImportRequest, data_dir::Storage};
-use concordat_tests::tester;
+use concordat_tests::{make_change, tester};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -244,7 +244,7 @@ fn import(node: &Node, name: &str, path: PathBuf) {
     let classes = CLASSES
         .iter()
         .map(|(column, class)| (ColumnName::new(column).unwrap(), class.parse().unwrap()));
-    catalog.datasets().classify(&name, &classes.collect()).unwrap();
+    make_change(node, catalog.datasets().plan_classes(&name, &classes.collect()));
     let release = ReleaseChange {
         limits: TierLimits {
             max_rows: NonZeroU64::new(1_000_000_000),
@@ -254,8 +254,9 @@ fn import(node: &Node, name: &str, path: PathBuf) {
         sensitive: Some(Some(Tier::Records)),
         ..ReleaseChange::default()
     };
-    catalog.datasets().set_release(&name, &release).unwrap();
-    catalog.datasets().publish(&name).unwrap();
+    make_change(node, catalog.datasets().plan_release(&name, &release));
+    let published = catalog.datasets().plan_publication(&CollectionName::from(&name));
+    make_change(node, published);
 }
 
 async fn researcher(node: &Node) -> Actor {

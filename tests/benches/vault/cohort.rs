@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use super::dice::Dice;
+
 const NOTE_VOCABULARY: [&str; 24] = [
     "patient",
     "reports",
@@ -33,33 +35,12 @@ const NOTE_VOCABULARY: [&str; 24] = [
 
 const CHAPTERS: [char; 10] = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J'];
 
-/// A small random number generator (SplitMix64): the same table on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
-    }
-}
-
 /// Writes `rows` visits of about a fifth as many patients.
 pub(crate) fn write(file: &Path, rows: u64) {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(file).unwrap());
     let columns = "patient_id,visit_date,site,sex,age,diagnosis,systolic,chol,hba1c,smoker,recorded_at,note";
     writeln!(out, "{columns}").unwrap();
-    let mut dice = Dice(7);
+    let mut dice = Dice::new(7);
     let mut note = String::new();
     for row in 0..rows {
         let patient = dice.below(rows / 5 + 1);

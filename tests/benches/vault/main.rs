@@ -22,6 +22,8 @@
 
 mod cohort;
 mod data_dirs;
+#[path = "../dice.rs"]
+mod dice;
 mod queries;
 
 use std::path::Path;

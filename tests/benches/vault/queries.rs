@@ -128,7 +128,7 @@ pub(crate) fn query(dir: &FsPath) {
             }
             for (name, tier, sql) in [
                 ("permit_records", Tier::Records, GROUPED),
-                ("permit_aggregate", Tier::Aggregate, COUNTED),
+                ("permit_aggregate", Tier::Records, COUNTED),
                 ("permit_point", Tier::Records, POINT),
             ] {
                 let began = Instant::now();

@@ -20,10 +20,10 @@ import shared
 import shrink
 import tables
 from case import Case
-from consortium import CONSUMER, Consortium
 from differences import Documented
 from differences import read as read_differences
 from generator import generate
+from holders import CONSUMER, Holders
 from oracle import Oracle
 from verdict import Result, between, judge
 
@@ -40,7 +40,7 @@ def main() -> int:
         folder = pathlib.Path(name)
         began = time.monotonic()
         files = tables.write_all(folder, options.alike) + shared.write_all(folder)
-        with Consortium(options.program, folder) as consortium, ThreadPoolExecutor(len(tables.HOLDERS)) as pool:
+        with Holders(options.program, folder) as consortium, ThreadPoolExecutor(len(tables.HOLDERS)) as pool:
             by_holder = [[file for file in files if file.holder == holder] for holder in tables.HOLDERS]
             kinds = pool.map(lambda held: [(file, consortium.share(file)) for file in held], by_holder)
             oracle = Oracle(documented.settings)
@@ -81,7 +81,7 @@ def selected(options: argparse.Namespace, files: list[tables.File], oracle: Orac
     return [case for case in [*written, *generated] if options.only.search(f"{case.category}\n{case.text}")]
 
 
-def compare(all_cases: list[Case], consortium: Consortium, oracle: Oracle, documented: Documented) -> list[Result]:
+def compare(all_cases: list[Case], consortium: Holders, oracle: Oracle, documented: Documented) -> list[Result]:
     """Asks every case in every way."""
     results = []
     began = time.monotonic()
@@ -93,7 +93,7 @@ def compare(all_cases: list[Case], consortium: Consortium, oracle: Oracle, docum
     return results
 
 
-def ask(case: Case, consortium: Consortium, oracle: Oracle, documented: Documented) -> Result:
+def ask(case: Case, consortium: Holders, oracle: Oracle, documented: Documented) -> Result:
     """Asks a case in all its ways."""
     result = Result(case)
     for way in case.ways:

@@ -10,7 +10,7 @@ Lines that begin with `--=` are the text for DuckDB, if it is another one. Lines
 
 Options: `ways=own,one,all` (all by default; `outside` for a query that names its institutions itself), `holder=NAME` (whose table the
 ways `own` and `one` use; all in turn by default), `order=total` (the order of all rows is determined, although it is by something that
-is not in the answer), `rows=any` (which rows are in the answer is not determined), `names=any`, `tier=aggregate`, `partial=yes` (an
+is not in the answer), `rows=any` (which rows are in the answer is not determined), `names=any`, `partial=yes` (an
 answer to which a member contributes less is accepted), `refuse=CODE` (it has to be refused), `needs=shared` (it is left out without the
 shared tables).
 """
@@ -37,7 +37,6 @@ class Case:
     order: str = ""
     rows: str = ""
     names: str = ""
-    tier: str = "records"
     partial: str = ""
     refuse: str = ""
     needs: str = ""

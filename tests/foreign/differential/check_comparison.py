@@ -7,8 +7,9 @@ import unittest
 
 import case as cases
 from answer import Refusal, Rows
-from compare import difference, same
-from differences import Difference, Documented, NotAnswered, Spelling
+from cells import same
+from compare import difference
+from differences import Difference, Documented, Spelling
 from oracle import Oracle, Shape
 from verdict import DISAGREEMENT, DOCUMENTED, EQUAL, REFUSED, between, judge
 
@@ -85,7 +86,7 @@ class Answers(unittest.TestCase):
 class Verdicts(unittest.TestCase):
     def setUp(self) -> None:
         self.oracle = Oracle([])
-        self.none = Documented([], [])
+        self.none = Documented([])
 
     def judged(self, text: str, ours: object, documented: Documented | None = None, **options: str):
         return judge(cases.Case(0, "filter", text, **options), "own", ours, self.oracle, documented or self.none)
@@ -100,10 +101,9 @@ class Verdicts(unittest.TestCase):
 
     def test_refusal_is_right_only_where_it_is_documented(self) -> None:
         proper = Refusal("usage", "no", help="write")
-        documented = Documented([], [NotAnswered("records", "filter", "why")])
+        documented = Documented([Difference("SELECT 1", "refusal", "why", "rule")])
         self.assertEqual(self.judged("SELECT 1", proper).verdict, DISAGREEMENT)
-        self.assertEqual(self.judged("SELECT 1", proper, documented).verdict, REFUSED)
-        self.assertEqual(self.judged("SELECT 1", Refusal("internal", "no", help="write"), documented).verdict, DISAGREEMENT)
+        self.assertEqual(self.judged("SELECT 1", proper, documented).verdict, DOCUMENTED)
         self.assertEqual(self.judged("SELECT 1", rows(1), refuse="usage").verdict, DISAGREEMENT)
         self.assertEqual(self.judged("SELECT 1", proper, refuse="usage").verdict, REFUSED)
         self.assertEqual(self.judged("SELECT CAST('x' AS INTEGER)", proper).verdict, EQUAL)
@@ -115,7 +115,7 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(self.judged("SELECT nowhere", proper, refuse="usage").verdict, REFUSED)
 
     def test_documented_difference_covers_its_pattern_and_kind(self) -> None:
-        documented = Documented([Difference(r"\bround\(", "value", "why", "rule")], [])
+        documented = Documented([Difference(r"\bround\(", "value", "why", "rule")])
         self.assertEqual(self.judged("SELECT Round(2.5)", rows(2), documented).verdict, DOCUMENTED)
         self.assertEqual(self.judged("SELECT floor(2.5)", rows(3), documented).verdict, DISAGREEMENT)
         self.assertEqual(self.judged("SELECT round(2.5)", Refusal("usage", "no", help="x"), documented).verdict, DISAGREEMENT)
@@ -137,7 +137,7 @@ class Verdicts(unittest.TestCase):
         self.assertIn("ways differ", compared(Refusal("denied", "no"), Refusal("usage", "no")))
         self.assertIn("ways differ", compared(Refusal("denied", "no", rule="a"), Refusal("denied", "no", rule="b")))
         self.assertIn("own and one", compared(rows(1), rows(2)))
-        documented = Documented([Difference("SELECT", "refusal", "why", "rule")], [])
+        documented = Documented([Difference("SELECT", "refusal", "why", "rule")])
         answers = {"own": rows(1), "one": Refusal("usage", "no", help="write")}
         self.assertEqual(between(case, [judge(case, way, ours, self.oracle, documented) for way, ours in answers.items()]), "")
 

@@ -52,26 +52,10 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class NotAnswered:
-    """A category of queries that is refused at a tier."""
-
-    tier: str
-    category: str
-    reason: str
-    # Only one of the ways, or all.
-    way: str = ""
-
-    def covers(self, case: Case, way: str) -> bool:
-        """Whether a refusal of the case is documented."""
-        return self.tier == case.tier and self.category == case.category and self.way in ("", way)
-
-
-@dataclass(frozen=True)
 class Documented:
     """All of them."""
 
     differences: list[Difference]
-    not_answered: list[NotAnswered]
     spellings: list[Spelling] = field(default_factory=list)
     settings: list[Setting] = field(default_factory=list)
 
@@ -83,13 +67,9 @@ class Documented:
         """The first spelling that the case uses."""
         return next((known for known in self.spellings if known.covers(case)), None)
 
-    def is_not_answered(self, case: Case, way: str) -> bool:
-        """Whether the category of the case is refused at its tier."""
-        return any(known.covers(case, way) for known in self.not_answered)
-
 
 def read(path: pathlib.Path) -> Documented:
     """The file."""
     document = tomllib.loads(path.read_text(encoding="utf-8"))
-    kinds = {"difference": Difference, "not_answered": NotAnswered, "spelling": Spelling, "setting": Setting}
+    kinds = {"difference": Difference, "spelling": Spelling, "setting": Setting}
     return Documented(*([kind(**row) for row in document.get(name, [])] for name, kind in kinds.items()))

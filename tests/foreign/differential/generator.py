@@ -31,7 +31,6 @@ class Generator:
             self.cte: 2,
             self.sets: 2,
             self.window: 2,
-            self.stays: 3,
         }
 
     def case(self, number: int) -> Case:
@@ -61,17 +60,6 @@ class Generator:
     def grouped(self) -> tuple[Sql, dict]:
         """Aggregates of groups."""
         return self.groups(self.draw.choice(["people", "people", "visits"])), {}
-
-    def stays(self) -> tuple[Sql, dict]:
-        """Aggregates of large groups at tier `aggregate`: no condition that leaves a few persons out."""
-        expressions = self.expressions("stays")
-        keys = [Sql.same(column.name) for column in self.draw.sample([c for c in TABLES["stays"] if c.few], self.draw.randint(0, 2))]
-        forms = ["count(*)", "sum({int_column})", "avg({num_column})", "avg({int_column})", "sum({num_column})", "count({text_column})"]
-        values = [expressions.form((form, form), 0) for form in self.draw.sample(forms, self.draw.randint(1, 3))]
-        where = self.draw.choice(["", "", " WHERE sex = 1", " WHERE icu", " WHERE ward IN ('card', 'onc')", " WHERE year >= 2020"])
-        by = f" GROUP BY {', '.join(key.ours for key in keys)}" if keys else ""
-        sql = joined(keys + values, "SELECT {items} FROM site.stays" + where + by)
-        return sql, {"tier": "aggregate", "ways": ("one", "all")}
 
     def join(self) -> tuple[Sql, dict]:
         """Two tables of the same institutions."""

@@ -46,11 +46,7 @@ VISITS = [
     Column("vid", "int"), Column("pid", "text"), Column("code", "text", few=True), Column("cost", "num"), Column("day", "date"),
     Column("paid", "bool", few=True),
 ]  # fmt: skip
-STAYS = [
-    Column("ward", "text", few=True), Column("sex", "int", few=True), Column("year", "int", few=True), Column("icu", "bool", few=True),
-    Column("age", "int"), Column("los", "num"),
-]  # fmt: skip
-TABLES = {"people": PEOPLE, "visits": VISITS, "stays": STAYS}
+TABLES = {"people": PEOPLE, "visits": VISITS}
 
 
 def both(*texts: str) -> list[Form]:

@@ -1,6 +1,6 @@
 """The tables of the test: what each institution holds, with values that other systems read or compare wrongly.
 
-`people` and `visits` are shared at tier `records`, `stays` at tier `aggregate`, in groups that are large enough to be released.
+All are shared at tier `records`; tests/foreign/statistics compares figures below it.
 The institutions differ on purpose: in the case of names, in a column that is missing, in one without values, in one that has whole
 numbers here and numbers there, and gamma imports Parquet.
 """
@@ -22,7 +22,6 @@ PEOPLE = 60
 VISITS = 90
 # The first of codes that have more digits than a floating point number.
 CONCEPT = 100_000_000_000_000_992
-STAYS = 640
 
 Value: TypeAlias = None | bool | int | float | str | datetime.date | datetime.datetime
 Columns: TypeAlias = dict[str, list[Value]]
@@ -65,7 +64,6 @@ class File:
     table: str
     path: pathlib.Path
     subject: str
-    tier: str = "records"
     names: tuple[str, ...] = ()
     # The kind that an import has to give to each column, or an empty text if that is not tested here.
     kinds: tuple[str, ...] = ()
@@ -76,13 +74,12 @@ def write_all(folder: pathlib.Path, alike: bool = False) -> list[File]:
     files = []
     for holder in HOLDERS:
         draw = random.Random(f"tables of {holder}")
-        tables = [("people", "pid", "records", people(holder, draw, alike)), ("visits", "vid", "records", visits(holder, draw))]
-        tables.append(("stays", "sid", "aggregate", stays(holder, draw)))
-        for table, subject, tier, columns in tables:
+        tables = [("people", "pid", people(holder, draw, alike)), ("visits", "vid", visits(holder, draw))]
+        for table, subject, columns in tables:
             write = write_parquet if holder == "gamma" else write_csv
             path = write(folder / f"{holder}-{table}", columns)
             kinds = tuple(kind_of(values) for values in columns.values())
-            files.append(File(holder, table, path, subject, tier, tuple(columns), kinds))
+            files.append(File(holder, table, path, subject, tuple(columns), kinds))
     return files
 
 
@@ -149,21 +146,6 @@ def visits(holder: str, draw: random.Random) -> Columns:
         "cost": spread(draw, VISITS, [None, 0.0], lambda: draw.randrange(1, 80_000) / 4 + 0.25),
         "day": spread(draw, VISITS, [None] * 3, lambda: datetime.date(2023, 1, 1) + datetime.timedelta(days=draw.randrange(400))),
         "paid": spread(draw, VISITS, [], lambda: draw.random() < 0.7),
-    }
-
-
-def stays(holder: str, draw: random.Random) -> Columns:
-    """Large groups: every ward, sex and year has more persons than a cell needs, and in no column is a value missing."""
-    wards = ["card", "onc", "neuro", "surg"]
-    return {
-        "sid": [f"{holder[0]}{number:05}" for number in range(STAYS)],
-        "ward": [wards[number % 4] for number in range(STAYS)],
-        "sex": [number // 4 % 2 for number in range(STAYS)],
-        "year": [2018 + number // 8 % 4 for number in range(STAYS)],
-        "age": [draw.randrange(20, 90) for _ in range(STAYS)],
-        "los": [draw.randrange(1, 200) / 8 + 0.0625 for _ in range(STAYS)],
-        "icu": [number % 5 < 2 for number in range(STAYS)],
-        "day": [datetime.date(2018 + number // 8 % 4, 1 + number % 12, 1 + number % 28) for number in range(STAYS)],
     }
 
 

@@ -73,8 +73,6 @@ def refused(case: Case, way: str, ours: Refusal, theirs: Answer, documented: Doc
         return DISAGREEMENT, f"the case is wrong: {plain(theirs.detail)}"
     if isinstance(theirs, Refusal):
         return (EQUAL, "both refuse") if ours.exit_code in REFUSALS else (DISAGREEMENT, kind)
-    if is_proper and documented.is_not_answered(case, way):
-        return REFUSED, "not answered at this tier"
     return unless_documented(case, "refusal", kind, documented)
 
 

@@ -38,6 +38,17 @@ class Queries(unittest.TestCase):
         self.assertEqual(found.verdict(frozenset({"off-edge"})), query.LOWERED)
         self.assertEqual(query.query(TEXT.replace("--+ SELECT 1\n", "")).verdict(), query.NOT_LOWERED)
 
+    def test_a_selection_has_each_form(self) -> None:
+        queries = query.read(HERE / "queries")
+        forms = frozenset().union(*(one.forms for one in queries))
+        chosen = list(query.selection(queries, lambda _: True))
+        self.assertEqual(frozenset().union(*(one.forms for one in chosen)), forms)
+        self.assertLess(len(chosen), 40)
+        refused = {one.number for one in chosen[:10]}
+        others = [one for one in query.selection(queries, lambda one: one.number not in refused) if one.number not in refused]
+        lacking = forms - frozenset().union(*(one.forms for one in others))
+        self.assertTrue(all(not lacking & one.forms for one in queries if one.number not in refused))
+
     def test_a_form_that_the_text_does_not_show_is_reported(self) -> None:
         language = Language(HERE / "forms.toml")
         self.assertEqual(language.problems(query.query(TEXT)), [])

@@ -13,11 +13,14 @@ Further lines are the query, up to the next `--?`. Lines that begin with `--#` a
 
 import pathlib
 import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 HEAD = re.compile(r"(?P<number>\d+) (?P<collection>\w+) subject=(?P<subject>\S+)")
 LOWERED, OTHER_FORM, NOT_LOWERED = "lowered", "other form", "not"
 VERDICTS = (LOWERED, OTHER_FORM, NOT_LOWERED)
+# How long a query takes over collections with many rows or declarations, in those over the others.
+EFFORT = {"omop": 4, "synthea": 2}
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Query:
         """The nearest form if it is stated as SQL."""
         return self.nearest if self.nearest.startswith(("SELECT ", "WITH ")) else ""
 
+    @property
+    def forms(self) -> frozenset[str]:
+        """All forms that it consists of."""
+        return frozenset((*self.needs, *self.lacks))
+
     def verdict(self, added: frozenset[str] = frozenset()) -> str:
         """What becomes of the query if the forms `added` are in the language too."""
         if not set(self.lacks) - added:
@@ -52,6 +60,20 @@ def read(folder: pathlib.Path) -> list[Query]:
     if [found.number for found in queries] != list(range(1, len(queries) + 1)):
         raise ValueError("the numbers of the queries are not 1, 2, 3 and so on")
     return queries
+
+
+def selection(queries: Sequence[Query], is_answered: Callable[[Query], bool]) -> Iterator[Query]:
+    """Few of the queries, with each form at least once in one that is answered, if there is one: always the query with the most forms that
+    lack, by its effort. `is_answered` is called when the next one is requested."""
+    rest = list(queries)
+    left = {form for one in queries for form in one.forms}
+    while rest:
+        best = max(rest, key=lambda one: (len(left & one.forms) / EFFORT.get(one.collection, 1), -one.number))
+        if not left & best.forms:
+            return
+        yield best
+        rest.remove(best)
+        left -= best.forms if is_answered(best) else frozenset()
 
 
 def query(text: str) -> Query:

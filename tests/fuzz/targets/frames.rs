@@ -9,9 +9,10 @@ mod bounded;
 use concordat_protocol::wire::{
     codec::{Frame, HEADER_LEN, decode, encode, frame_len},
     messages::{
-        AddressesFrame, CatalogReply, CatalogRequest, Countersignature, GrantColumnsReply, GrantColumnsRequest,
-        GrantHeadsFrame, GrantHeadsReply, Hello, HelloClosing, HelloReply, NegotiationFrame, NoticeFrame, NoticeReply,
-        QueryClosing, QueryFrame, QueryOpening, Reply, RosterMessage,
+        AddressesFrame, CatalogReply, CatalogRequest, Countersignature, EstimateReply, EstimateRequest,
+        GrantColumnsReply, GrantColumnsRequest, GrantHeadsFrame, GrantHeadsReply, Hello, HelloClosing, HelloReply,
+        NegotiationFrame, NoticeFrame, NoticeReply, ProbeReply, ProbeRequest, QueryClosing, QueryFrame, QueryOpening,
+        Reply, RosterMessage, RulesFrame,
     },
 };
 use libfuzzer_sys::fuzz_target;
@@ -40,6 +41,11 @@ fuzz_target!(|input: &[u8]| {
         check::<HelloReply>,
         check::<HelloClosing>,
         check::<AddressesFrame>,
+        check::<RulesFrame>,
+        check::<ProbeRequest>,
+        check::<ProbeReply>,
+        check::<EstimateRequest>,
+        check::<EstimateReply>,
     ];
     checks[usize::from(*choice) % checks.len()](body);
 });

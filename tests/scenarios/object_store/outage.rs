@@ -65,8 +65,38 @@ fn share(world: &mut World) {
     );
 }
 
+/// The rows, who their subjects are, and what their rows contain.
+const OF_A_VERSION: usize = 3;
+
 fn is_ready(node: &TestNode) -> bool {
     node.run(&["status", "--ready"]).code == Some(0)
+}
+
+/// The node itself looks at its store every few seconds, so that there may be a few reads; each query reads several times.
+#[test]
+fn estimate_reads_no_object_and_needs_no_store() {
+    const ESTIMATES: usize = 12;
+    let server = S3Server::start();
+    let world = node_with_store(&server);
+    let node = &world.nodes[0];
+    node.await_condition("readiness", is_ready);
+    let estimated = || {
+        let estimate = node.json_as(Person::Researcher, &["query", "--estimate", SQL]);
+        assert_eq!(estimate["decision"], "permit", "{estimate}");
+        assert_eq!(estimate["parts"][0]["about_rows_read"], 1000, "{estimate}");
+    };
+    estimated();
+    server.faults().clear();
+    for _ in 0..ESTIMATES {
+        estimated();
+    }
+    let reads = server.faults().requests(Kind::Read);
+    assert!(reads < ESTIMATES, "{reads} reads by {ESTIMATES} estimates");
+    server.faults().clear();
+    node.query(SQL).ok();
+    assert!(server.faults().requests(Kind::Read) > 0, "a query reads objects");
+    server.go_down();
+    estimated();
 }
 
 #[test]
@@ -89,7 +119,7 @@ fn node_whose_store_goes_away_reports_it_and_recovers() {
         readable(&server, &["Sentinel", "PAR1", "heart", "chol", "cleveland/cleveland"]),
         None
     );
-    assert_eq!(server.objects("cleveland").len(), 1);
+    assert_eq!(server.objects("cleveland").len(), OF_A_VERSION);
     assert!(
         !node
             .files()
@@ -138,7 +168,7 @@ fn node_whose_store_goes_away_reports_it_and_recovers() {
     node.run_as(Person::Steward, &append).ok();
     assert_ne!(node.query(SQL).ok().stdout, right);
     node.run_as(Person::Steward, &["dataset", "verify", "heart"]).ok();
-    assert_eq!(server.objects("cleveland").len(), 2);
+    assert_eq!(server.objects("cleveland").len(), 2 * OF_A_VERSION);
     assert_ledger_valid(node);
 }
 
@@ -169,7 +199,7 @@ fn store_behind_tls_is_used_if_its_authority_is_trusted() {
     share(&mut world);
     world.nodes[0].await_condition("readiness", is_ready);
     assert!(world.nodes[0].query(SQL).ok().stdout.contains("1000"));
-    assert_eq!(server.objects("cleveland").len(), 1);
+    assert_eq!(server.objects("cleveland").len(), OF_A_VERSION);
 }
 
 #[test]

@@ -11,7 +11,6 @@ import threading
 import time
 
 import pyarrow
-
 from answer import Answer, Refusal, Rows, from_arrow
 
 PASSWORD = "correct horse battery staple"
@@ -117,8 +116,22 @@ class Node:
         self.partial_answers = "allow_partial" in schema["properties"]
 
     def request(self, method: str, path: str, document: dict | None = None) -> tuple[int, bytes]:
-        """The status and the body of a response. Each thread has a connection of its own, which it uses again."""
-        connection = getattr(self.local, "connection", None) or SocketConnection(self.folder / "run/api.sock")
+        """The status and the body of a response. Each thread has a connection of its own, which it uses again. A node closes one that was not
+        used for a while, so a request that could not be sent or was not answered on it is sent once more."""
+        used = getattr(self.local, "connection", None)
+        try:
+            return self.request_on(used or self.connection(), method, path, document)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            if used is None:
+                raise
+            return self.request_on(self.connection(), method, path, document)
+
+    def connection(self) -> SocketConnection:
+        """A new connection to the API."""
+        return SocketConnection(self.folder / "run/api.sock")
+
+    def request_on(self, connection: SocketConnection, method: str, path: str, document: dict | None) -> tuple[int, bytes]:
+        """The same, on a connection that is used again if it does not fail."""
         self.local.connection = connection
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
         body = None if document is None else json.dumps(document)
