@@ -88,17 +88,11 @@ pub enum RawLevels {
 
 impl Levels {
     /// The levels of a column with these contents. Values are converted to those of the column if that is possible without loss: texts of
-    /// numbers and days, and whole numbers.
+    /// numbers and days, and whole numbers. Edges of a column of text divide the numbers in it.
     ///
     /// # Errors
     /// Everything that is wrong with them.
     pub fn check(raw: RawLevels, contents: Contents) -> Result<Self, Vec<LevelsError>> {
-        let values = |values: Vec<Value>| {
-            values
-                .into_iter()
-                .map(|value| contents.convert(value))
-                .collect::<Vec<_>>()
-        };
         let listed = |listed: Vec<Listed>| {
             listed
                 .into_iter()
@@ -109,8 +103,12 @@ impl Levels {
             RawLevels::None => Self::None,
             RawLevels::Truth => Self::Truth,
             RawLevels::Edges { edges, levels } => {
+                let divided = contents.between_edges();
+                let values = |edges: Vec<Value>| -> Vec<Value> {
+                    edges.into_iter().map(|edge| divided.convert(edge)).collect()
+                };
                 let levels = levels.into_iter().map(|(name, edges)| (name, values(edges))).collect();
-                Self::Edges(Edges::check(&values(edges), &levels, contents)?)
+                Self::Edges(Edges::check(&values(edges), &levels, divided)?)
             }
             RawLevels::Values(entries) => Self::Values(ListedValues::check(listed(entries))?),
             RawLevels::Codes {
@@ -156,7 +154,7 @@ impl Levels {
         match self {
             Self::None => true,
             Self::Truth => contents.fits(Kind::Bool),
-            Self::Edges(edges) => edges.reading() == Reading::Plain && edges.axis().fits(contents),
+            Self::Edges(edges) => edges.reading() == Reading::Plain && edges.axis().fits(contents.between_edges()),
             // A point in time does not equal a day.
             Self::Values(values) => !contents.has_times() && values.kind().is_some_and(|kind| contents.fits(kind)),
             Self::Codes(codes) => codes.fits(contents),

@@ -60,6 +60,22 @@ impl Contents {
         converted.unwrap_or(value)
     }
 
+    /// What edges of the column divide: of a column of text, the numbers that its texts are.
+    pub(in crate::collection) const fn between_edges(self) -> Self {
+        match self {
+            Self::Of(ColumnKind::Text) => Self::Of(ColumnKind::Float),
+            Self::Empty
+            | Self::Of(
+                ColumnKind::Int
+                | ColumnKind::Float
+                | ColumnKind::Boolean
+                | ColumnKind::Date
+                | ColumnKind::Timestamp
+                | ColumnKind::TimestampUtc,
+            ) => self,
+        }
+    }
+
     /// Whether the column may contain days or points in time.
     pub(in crate::collection) fn has_dates(self) -> bool {
         self.fits(Kind::Date)
@@ -109,6 +125,18 @@ impl<'a> From<&'a Value> for Datum<'a> {
             Value::Date(day) => Self::Date(*day),
             Value::Text(text) => Self::Text(text),
         }
+    }
+}
+
+impl Datum<'_> {
+    /// The number that a text is, as `TRY_CAST` reads it; missing for a text that is not a finite one, and for any other value.
+    #[must_use]
+    pub fn number_in_text(self) -> Self {
+        let Self::Text(text) = self else {
+            return Self::Null;
+        };
+        let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+        number.map_or(Self::Null, Self::Float)
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::kind::ColumnRole;
 use super::super::levels::{Contents, Levels, LevelsError, RawLevels};
 use super::super::measure::{Range, RawRange};
 use super::error::RuleProblem;
-use crate::schema::ColumnClass;
+use crate::schema::{ColumnClass, ColumnKind};
 use crate::scope::Transform;
 use crate::text::Label;
 
@@ -81,7 +81,7 @@ impl ColumnRules {
                 RuleProblem::Levels(LevelsError::OtherKind),
             ),
             (
-                self.measure.is_none() || self.contents.has_numbers(),
+                self.measure.is_none() || self.contents.has_numbers() || self.has_numbers_in_text(),
                 RuleProblem::RangeOfOther,
             ),
             (
@@ -96,6 +96,15 @@ impl ColumnRules {
         ];
         let failed = checks.into_iter().filter(|(is_valid, _)| !is_valid);
         failed.map(|(_, problem)| problem).collect()
+    }
+
+    /// Whether edges are declared for a column of text: they divide the numbers in it, and a range is one of these numbers.
+    #[must_use]
+    pub const fn has_numbers_in_text(&self) -> bool {
+        matches!(
+            (self.contents, &self.levels),
+            (Contents::Of(ColumnKind::Text), Levels::Edges(_))
+        )
     }
 
     /// What the column contains.

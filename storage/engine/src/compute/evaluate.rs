@@ -12,6 +12,9 @@ use super::{
     values::{Row, day_of, year_of},
 };
 
+/// Milliseconds of a second.
+const SECOND_MS: f64 = 1_000.0;
+
 /// Whether something is true of a value; unknown of a missing one.
 fn truth_of_known<'a>(value: Datum<'a>, is_true: impl FnOnce(Datum<'a>) -> bool) -> Truth {
     if value == Datum::Null {
@@ -54,6 +57,13 @@ impl<'a> At<'a> {
     fn value(self, of: &Operand) -> Datum<'a> {
         match of {
             Operand::Column(path) => self.datum(path),
+            Operand::InText(path) => self.datum(path).number_in_text(),
+            Operand::Seconds { from, to } => {
+                let times = time_of(self.datum(to)).zip(time_of(self.datum(from)));
+                times.map_or(Datum::Null, |(to, from)| {
+                    Datum::Float(to.saturating_sub(from) as f64 / SECOND_MS)
+                })
+            }
             Operand::Days { from, to } => {
                 let days = self.day(to).zip(self.day(from));
                 days.map_or(Datum::Null, |(to, from)| Datum::Int(to.saturating_sub(from)))
@@ -70,6 +80,14 @@ impl<'a> At<'a> {
             }
             Operand::Subject(value) => self.tables.value(*value, self.row.owner()),
         }
+    }
+}
+
+/// A point in time, in milliseconds.
+fn time_of(value: Datum<'_>) -> Option<i64> {
+    match value {
+        Datum::Millis(time) => Some(time),
+        Datum::Null | Datum::Truth(_) | Datum::Int(_) | Datum::Float(_) | Datum::Date(_) | Datum::Text(_) => None,
     }
 }
 

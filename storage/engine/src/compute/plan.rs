@@ -52,6 +52,10 @@ pub(super) enum DayOf {
 /// What is tested, grouped and measured.
 pub(super) enum Operand {
     Column(Path),
+    /// The number that a text is.
+    InText(Path),
+    /// The seconds between two points in time.
+    Seconds { from: Path, to: Path },
     Days { from: DayOf, to: DayOf },
     Age { born: Path, at: DayOf },
     Linear { terms: Vec<(f64, Path)>, plus: f64 },

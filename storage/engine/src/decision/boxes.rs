@@ -281,9 +281,9 @@ const fn with_other_sign(atom: &AtomId, atoms: u16) -> AtomId {
 /// Whether a quantity is one column, or a multiple of one.
 fn is_column(of: &Quantity) -> bool {
     match of {
-        Quantity::Column(_) => true,
+        Quantity::Column(_) | Quantity::InText(_) => true,
         Quantity::Linear { terms, .. } => terms.len() == 1,
-        Quantity::Days { .. } | Quantity::Age { .. } | Quantity::OfSubject { .. } => false,
+        Quantity::Seconds { .. } | Quantity::Days { .. } | Quantity::Age { .. } | Quantity::OfSubject { .. } => false,
     }
 }
 
@@ -314,16 +314,28 @@ fn name<T: Serialize>(part: &T) -> String {
 #[derive(Serialize)]
 enum Named<'a> {
     Column(&'a DatasetName, &'a [Step], &'a ColumnName),
+    InText(&'a DatasetName, &'a [Step], &'a ColumnName),
     Other(&'a Quantity),
 }
 
 fn named(of: &Quantity) -> Named<'_> {
-    let Quantity::Column(path) = of else {
-        return Named::Other(of);
+    let (path, is_text) = match of {
+        Quantity::Column(path) => (path, false),
+        Quantity::InText(path) => (path, true),
+        Quantity::Seconds { .. }
+        | Quantity::Days { .. }
+        | Quantity::Age { .. }
+        | Quantity::Linear { .. }
+        | Quantity::OfSubject { .. } => return Named::Other(of),
     };
-    match path.via().split_first() {
-        Some((Step::Subject(dataset), after)) => Named::Column(dataset, after, path.column()),
-        Some((Step::Link(_), _)) | None => Named::Column(path.root(), path.via(), path.column()),
+    let (dataset, steps) = match path.via().split_first() {
+        Some((Step::Subject(dataset), after)) => (dataset, after),
+        Some((Step::Link(_), _)) | None => (path.root(), path.via()),
+    };
+    if is_text {
+        Named::InText(dataset, steps, path.column())
+    } else {
+        Named::Column(dataset, steps, path.column())
     }
 }
 
@@ -375,7 +387,8 @@ fn is_of_subject(of: &Quantity) -> bool {
         Day::OfSubject { .. } => true,
     };
     match of {
-        Quantity::Column(path) => is_path_of_subject(path),
+        Quantity::Column(path) | Quantity::InText(path) => is_path_of_subject(path),
+        Quantity::Seconds { from, to } => is_path_of_subject(from) && is_path_of_subject(to),
         Quantity::Days { from, to } => is_day(from) && is_day(to),
         Quantity::Age { born, at } => is_path_of_subject(born) && is_day(at),
         Quantity::Linear { terms, .. } => terms.iter().all(|(_, path)| is_path_of_subject(path)),
@@ -395,7 +408,8 @@ fn names_outer(condition: &Condition) -> bool {
     match condition {
         Condition::All | Condition::Never => false,
         Condition::Test(of, _) => match of {
-            Quantity::Column(path) => is_outer(path),
+            Quantity::Column(path) | Quantity::InText(path) => is_outer(path),
+            Quantity::Seconds { from, to } => is_outer(from) || is_outer(to),
             Quantity::Days { from, to } => is_day(from) || is_day(to),
             Quantity::Age { born, at } => is_outer(born) || is_day(at),
             Quantity::Linear { terms, .. } => terms.iter().any(|(_, path)| is_outer(path)),

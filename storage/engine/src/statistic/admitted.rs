@@ -128,7 +128,7 @@ forms_of_sql! {
     BitAnd "&" Consumer [Figures];
     Case "CASE" Holder [Group Operand Figures];
     Cast "CAST" Holder [Condition Group Operand Figures];
-    TryCast "TRY_CAST" Holder [Figures];
+    TryCast "TRY_CAST" Holder [Condition Group Operand Figures];
     Interval "INTERVAL" HolderOfCollection [Condition Figures];
     Zone "AT TIME ZONE" Consumer [Figures];
     Exists "EXISTS" HolderOfCollection [Condition Group];

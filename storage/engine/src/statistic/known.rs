@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::{
     collection::{
-        AtomTest, CollectionRules, ColumnRole, Comparison, Contents, DatasetKind, EffectiveColumn, KeyDomain, Levels,
+        AtomTest, CollectionRules, ColumnRole, ColumnRules, Comparison, Contents, DatasetKind, EffectiveColumn, KeyDomain, Levels,
         Range, RawLevels, Reading,
     },
     ids::{ColumnName, DatasetName},
@@ -19,6 +19,8 @@ use super::{
 
 /// From this age on people are one category (45 CFR 164.514(b)(2)(i)(C)).
 const TOP_AGE: i64 = 90;
+/// Seconds of a day.
+const DAY_SECONDS: f64 = 86_400.0;
 /// Declared numbers of days that conditions can name: each has four edges, and a column of numbers has at most 200.
 const MAX_DAYS: usize = 49;
 
@@ -128,7 +130,11 @@ impl KnownCollection {
     /// What conditions and groups may distinguish of a quantity.
     pub fn levels(&self, of: &Quantity) -> Levels {
         match of {
+            // Of a text only whether it is missing: its edges are those of the number that it is.
+            Quantity::Column(path) if self.has_numbers_in_text(path) => Levels::None,
             Quantity::Column(path) => self.levels_of(path.dataset(), path.column()),
+            Quantity::InText(path) if self.has_numbers_in_text(path) => self.levels_of(path.dataset(), path.column()),
+            Quantity::InText(_) | Quantity::Seconds { .. } => Levels::None,
             Quantity::Days { from, to } if self.day_columns(from, to) => whole(self.day_edges()),
             Quantity::Days { .. } => Levels::None,
             Quantity::Age { born, at } => self.ages(born, at),
@@ -179,7 +185,19 @@ impl KnownCollection {
     /// The range to which contributions are clipped; `None` if the quantity cannot be measured.
     pub fn range(&self, of: &Quantity) -> Option<Range> {
         match of {
-            Quantity::Column(path) => self.column(path.dataset(), path.column())?.measure,
+            Quantity::Column(path) => {
+                let column = self.column(path.dataset(), path.column())?;
+                column.measure.filter(|_| !self.has_numbers_in_text(path))
+            }
+            Quantity::InText(path) => {
+                let column = self.column(path.dataset(), path.column())?;
+                column.measure.filter(|_| self.has_numbers_in_text(path))
+            }
+            Quantity::Seconds { from, to } => {
+                self.are_times(from, to).then_some(())?;
+                let seconds = f64::from(*self.rules.days().as_slice().last()?) * DAY_SECONDS;
+                Range::new(-seconds, seconds, None).ok()
+            }
             Quantity::Days { from, to } => {
                 self.day_columns(from, to).then_some(())?;
                 let days = f64::from(*self.rules.days().as_slice().last()?);
@@ -214,15 +232,37 @@ impl KnownCollection {
         [from, to].iter().all(|day| is_plain(&self.levels(&day.quantity())))
     }
 
+    /// Whether both columns have points in time of one kind, and are shown with declared levels, as those of [`Self::day_columns`].
+    pub(super) fn are_times(&self, from: &ColumnPath, to: &ColumnPath) -> bool {
+        let kind = |path: &ColumnPath| match self.contents(path) {
+            Some(Contents::Of(kind @ (ColumnKind::Timestamp | ColumnKind::TimestampUtc))) => Some(kind),
+            Some(Contents::Of(_) | Contents::Empty) | None => None,
+        };
+        let are_plain = [from, to].iter().all(|path| is_plain(&self.levels_of(path.dataset(), path.column())));
+        are_plain && kind(from).is_some() && kind(from) == kind(to)
+    }
+
+    /// Whether edges are declared for the numbers in a column of text.
+    pub(super) fn has_numbers_in_text(&self, path: &ColumnPath) -> bool {
+        let rules = self.rules.dataset(path.dataset());
+        let column = rules.and_then(|rules| rules.column(path.column()));
+        column.is_some_and(ColumnRules::has_numbers_in_text)
+    }
+
+    fn contents(&self, path: &ColumnPath) -> Option<Contents> {
+        Some(self.rules.dataset(path.dataset())?.column(path.column())?.contents())
+    }
+
     /// Whether a quantity is not missing; `None` if its levels do not decide that, which those of a column do. What is computed from several
     /// values is missing if one of them is, so that this is a condition on each of them.
     #[must_use]
     pub fn present(&self, of: Quantity) -> Option<Condition> {
         let parts = match of {
             Quantity::Days { from, to } => vec![from.quantity(), to.quantity()],
+            Quantity::Seconds { from, to } => vec![Quantity::Column(from), Quantity::Column(to)],
             Quantity::Age { born, at } if self.has_years(&born) => vec![Quantity::Column(born), at.quantity()],
             Quantity::Linear { terms, .. } => terms.into_iter().map(|(_, path)| Quantity::Column(path)).collect(),
-            Quantity::Column(_) | Quantity::Age { .. } | Quantity::OfSubject { .. } => {
+            Quantity::Column(_) | Quantity::InText(_) | Quantity::Age { .. } | Quantity::OfSubject { .. } => {
                 let test = self.levels(&of).decide(&Comparison::IsNotNull).ok()?;
                 return Some(Condition::Test(of, test));
             }
@@ -233,9 +273,8 @@ impl KnownCollection {
 
     /// Whether each value of a column has a year: a number that is not whole has none.
     fn has_years(&self, born: &ColumnPath) -> bool {
-        let rules = self.rules.dataset(born.dataset());
-        let column = rules.and_then(|rules| rules.column(born.column()));
-        column.is_some_and(|column| column.contents() != Contents::Of(ColumnKind::Float))
+        self.contents(born)
+            .is_some_and(|contents| contents != Contents::Of(ColumnKind::Float))
     }
 
     /// The same condition where only its truth matters ([`Condition::where_true`]). That what is computed from several values is missing is a
@@ -344,6 +383,6 @@ fn whole(edges: BTreeSet<i64>) -> Levels {
 const fn is_of_parts(of: &Quantity) -> bool {
     matches!(
         of,
-        Quantity::Days { .. } | Quantity::Age { .. } | Quantity::Linear { .. }
+        Quantity::Days { .. } | Quantity::Seconds { .. } | Quantity::Age { .. } | Quantity::Linear { .. }
     )
 }

@@ -80,6 +80,15 @@ pub enum ReferenceTest {
 pub enum Quantity {
     /// A column.
     Column(ColumnPath),
+    /// The number that a text of a column is, for which edges are declared; missing for a text that is none.
+    InText(ColumnPath),
+    /// Seconds from one point in time to another, which are measured only. They are the same figure in both directions.
+    Seconds {
+        /// The point in time that is subtracted.
+        from: ColumnPath,
+        /// The point in time that it is subtracted from.
+        to: ColumnPath,
+    },
     /// Whole days from one date to another; negative if the second one is earlier. Its levels are the declared numbers of days.
     Days {
         /// The date that is subtracted.

@@ -86,7 +86,13 @@ impl Used {
 
     fn quantity(&mut self, of: &Quantity) {
         match of {
-            Quantity::Column(path) => self.column(path),
+            Quantity::Column(path) | Quantity::InText(path) => self.column(path),
+            Quantity::Seconds { from, to } => {
+                // The longest one is the range.
+                self.has_days = true;
+                self.column(from);
+                self.column(to);
+            }
             Quantity::Days { from, to } => {
                 self.has_days = true;
                 self.day(from);
@@ -143,7 +149,7 @@ impl Used {
         match group {
             Group::Levels { of, level, .. } => {
                 self.quantity(of);
-                if let (Quantity::Column(path), Some(level)) = (of, level) {
+                if let (Quantity::Column(path) | Quantity::InText(path), Some(level)) = (of, level) {
                     let of = (path.dataset().clone(), path.column().clone());
                     self.columns.entry(of).or_default().insert(level.clone());
                 }

@@ -216,6 +216,11 @@ impl Compiler<'_> {
     ) -> Result<Operand, QueryError> {
         Ok(match of {
             Quantity::Column(path) => Operand::Column(self.path(path, this, outer)?),
+            Quantity::InText(path) => Operand::InText(self.path(path, this, outer)?),
+            Quantity::Seconds { from, to } => Operand::Seconds {
+                from: self.path(from, this, outer.as_deref_mut())?,
+                to: self.path(to, this, outer)?,
+            },
             Quantity::Days { from, to } => Operand::Days {
                 from: self.day(from, this, outer.as_deref_mut())?,
                 to: self.day(to, this, outer)?,
@@ -303,7 +308,8 @@ fn names_outer(condition: &Condition) -> bool {
 fn is_outer(of: &Quantity) -> bool {
     let outer = |path: &ColumnPath| path.row() == Row::Outer;
     match of {
-        Quantity::Column(path) => outer(path),
+        Quantity::Column(path) | Quantity::InText(path) => outer(path),
+        Quantity::Seconds { from, to } => outer(from) || outer(to),
         Quantity::Days { from, to } => names_outer_day(from) || names_outer_day(to),
         Quantity::Age { born, at } => outer(born) || names_outer_day(at),
         Quantity::Linear { terms, .. } => terms.iter().any(|(_, path)| outer(path)),

@@ -231,6 +231,19 @@ impl<'a> Reference<'a> {
         let whole = |number: Option<i64>| number.map_or(Item::Null, Item::Int);
         match of {
             Quantity::Column(path) => self.reached(path, context, outer),
+            Quantity::InText(path) => {
+                let Item::Text(text) = self.reached(path, context, outer) else {
+                    return Item::Null;
+                };
+                text.parse().map_or(Item::Null, Item::Float)
+            }
+            Quantity::Seconds { from, to } => {
+                let times = (self.reached(from, context, outer), self.reached(to, context, outer));
+                let (Item::Millis(from), Item::Millis(to)) = times else {
+                    return Item::Null;
+                };
+                Item::Float((to - from) as f64 / 1_000.0)
+            }
             Quantity::Days { from, to } => {
                 let days = (self.day(from, context, outer), self.day(to, context, outer));
                 whole(days.0.zip(days.1).map(|(from, to)| to - from))

@@ -18,7 +18,7 @@ use datafusion::{
 
 use super::{
     columns::{instance_of, unaliased},
-    literals::{as_float, constant},
+    literals::{as_float, constant, whole, year_of},
     state::{Component, Frame, Instance, Lowering, Result, refused},
 };
 use crate::statistic::{
@@ -50,6 +50,8 @@ pub(super) enum Part {
     Date(Day, Exactness),
     /// The year of a date.
     Year(Day),
+    /// The seconds from 1970 on to a point in time, of which only differences have a meaning here.
+    Epoch(ColumnPath),
 }
 
 /// What a date is in its column.
@@ -131,39 +133,93 @@ impl Lowering<'_> {
                 computed(left, *op, right)
             }
             Expr::Cast(cast) => {
+                if let Some(number) = self.number_in_text(&cast.expr, cast.field.data_type(), frame)? {
+                    return Ok(number);
+                }
                 let inner = self.sum(&cast.expr, frame)?;
                 converted(inner, cast.field.data_type())
             }
-            Expr::ScalarFunction(function) => self.year(function, frame),
+            Expr::TryCast(cast) => self
+                .number_in_text(&cast.expr, cast.field.data_type(), frame)?
+                .ok_or_else(|| refused(Form::Expression)),
+            Expr::ScalarFunction(function) => self.part_of_date(function, frame),
             _ => Err(refused(Form::Expression)),
         }
     }
 
-    /// `EXTRACT(YEAR FROM date)`.
-    fn year(&mut self, function: &ScalarFunction, frame: &Frame<'_>) -> Result<Sum> {
+    /// The number that a text of a column is, if its edges are declared; `None` for any other expression.
+    fn number_in_text(&self, expression: &Expr, target: &DataType, frame: &Frame<'_>) -> Result<Option<Sum>> {
+        let (Expr::Column(column), DataType::Float64) = (unaliased(expression), target) else {
+            return Ok(None);
+        };
+        if let Quantity::Column(path) = self.quantity_of(column, frame)?
+            && self.known.has_numbers_in_text(&path)
+        {
+            return Ok(Some(Sum {
+                terms: vec![(1.0, Part::Number(Quantity::InText(path)))],
+                ..Sum::default()
+            }));
+        }
+        Ok(None)
+    }
+
+    /// `EXTRACT(YEAR FROM date)`, and `EXTRACT(EPOCH FROM …)` of points in time and of their differences.
+    fn part_of_date(&mut self, function: &ScalarFunction, frame: &Frame<'_>) -> Result<Sum> {
         let ("date_part", [part, date]) = (function.func.name(), function.args.as_slice()) else {
             return Err(refused(Form::Expression));
         };
-        if date_part(part)? != "year" {
-            return Err(refused(Form::Expression));
-        }
-        let (day, _) = self.date(date, frame)?;
-        Ok(Sum {
-            terms: vec![(1.0, Part::Year(day))],
-            is_whole: true,
-            ..Sum::default()
-        })
-    }
-
-    /// An expression that is a date without an offset.
-    pub(super) fn date(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<(Day, Exactness)> {
-        let sum = self.sum(expression, frame)?;
-        match sum.terms.as_slice() {
-            [(factor, Part::Date(day, exactness))] if is_one(*factor) && sum.plus == 0.0 => {
-                Ok((day.clone(), *exactness))
-            }
+        let part = date_part(part)?;
+        let sum = self.sum(date, frame)?;
+        match part.as_str() {
+            "year" => year_in(&sum),
+            "epoch" => epoch(sum),
             _ => Err(refused(Form::Expression)),
         }
+    }
+}
+
+/// The year of a date, or of a constant one.
+fn year_in(sum: &Sum) -> Result<Sum> {
+    if sum.terms.is_empty() && is_one(sum.dates) {
+        let day = i32::try_from(whole(sum.plus)?).map_err(|_| refused(Form::Literal))?;
+        let year = year_of(day).ok_or_else(|| refused(Form::Literal))?;
+        return Ok(Sum::constant(as_float(year)?, true));
+    }
+    let (day, _) = date_in(sum)?;
+    Ok(Sum {
+        terms: vec![(1.0, Part::Year(day))],
+        is_whole: true,
+        ..Sum::default()
+    })
+}
+
+/// The seconds of points in time. A day in a column of dates has none, and constants are refused: differences of two columns are measured.
+fn epoch(sum: Sum) -> Result<Sum> {
+    if sum.plus != 0.0 {
+        return Err(refused(Form::Measure));
+    }
+    let seconds = sum.terms.into_iter().map(|(factor, part)| match part {
+        Part::Date(Day::Column(path), Exactness::Time) => Ok((factor, Part::Epoch(path))),
+        Part::Number(_) | Part::Date(..) | Part::Year(_) | Part::Epoch(_) => Err(refused(Form::Measure)),
+    });
+    Ok(Sum {
+        terms: seconds.collect::<Result<_>>()?,
+        ..Sum::default()
+    })
+}
+
+/// The date that a sum is, without an offset.
+fn date_in(sum: &Sum) -> Result<(Day, Exactness)> {
+    match sum.terms.as_slice() {
+        [(factor, Part::Date(day, exactness))] if is_one(*factor) && sum.plus == 0.0 => Ok((day.clone(), *exactness)),
+        _ => Err(refused(Form::Expression)),
+    }
+}
+
+impl Lowering<'_> {
+    /// An expression that is a date without an offset.
+    pub(super) fn date(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<(Day, Exactness)> {
+        date_in(&self.sum(expression, frame)?)
     }
 
     fn part_of(&self, column: &Column, frame: &Frame<'_>) -> Result<Sum> {
@@ -174,7 +230,12 @@ impl Lowering<'_> {
                 of,
                 value: SubjectValue::First(name) | SubjectValue::Last(name),
             } => (&of.dataset, name),
-            Quantity::OfSubject { .. } | Quantity::Days { .. } | Quantity::Age { .. } | Quantity::Linear { .. } => {
+            Quantity::OfSubject { .. }
+            | Quantity::InText(_)
+            | Quantity::Seconds { .. }
+            | Quantity::Days { .. }
+            | Quantity::Age { .. }
+            | Quantity::Linear { .. } => {
                 return Ok(Sum {
                     terms: vec![(1.0, Part::Number(quantity))],
                     is_whole: true,
@@ -198,9 +259,11 @@ impl Lowering<'_> {
         let day = match quantity {
             Quantity::Column(path) => Day::Column(path),
             Quantity::OfSubject { of, value } => Day::OfSubject { of, value },
-            Quantity::Days { .. } | Quantity::Age { .. } | Quantity::Linear { .. } => {
-                return Err(refused(Form::Expression));
-            }
+            Quantity::InText(_)
+            | Quantity::Seconds { .. }
+            | Quantity::Days { .. }
+            | Quantity::Age { .. }
+            | Quantity::Linear { .. } => return Err(refused(Form::Expression)),
         };
         Ok(Sum {
             terms: vec![(1.0, Part::Date(day, exactness))],

@@ -266,7 +266,7 @@ impl Lowering<'_> {
                 self.test(day.quantity(), &comparison(op, Value::Date(bound))?)
             }
             Part::Year(day) if dates == 0.0 => self.year_compared(&day.quantity(), op, whole(bound)?),
-            Part::Number(_) | Part::Date(..) | Part::Year(_) => Err(refused(Form::Expression)),
+            Part::Number(_) | Part::Date(..) | Part::Year(_) | Part::Epoch(_) => Err(refused(Form::Expression)),
         }
     }
 
@@ -435,7 +435,8 @@ fn one_of(values: &[Value], kind: Option<ColumnKind>) -> Option<ReferenceTest> {
 /// What a refusal calls a quantity.
 pub(super) fn described(of: &Quantity) -> String {
     match of {
-        Quantity::Column(path) => path.column().to_string(),
+        Quantity::Column(path) | Quantity::InText(path) => path.column().to_string(),
+        Quantity::Seconds { .. } => "seconds between two points in time".to_owned(),
         Quantity::Days { .. } => "days between two dates".to_owned(),
         Quantity::Age { .. } => "age".to_owned(),
         Quantity::Linear { .. } => "sum of columns".to_owned(),

@@ -22,7 +22,10 @@ impl Lowering<'_> {
         match sum.terms.as_slice() {
             [(factor, Part::Number(of))] if is_one(*factor) && sum.plus == 0.0 => Some(of.clone()),
             [(factor, Part::Date(day, _))] if is_one(*factor) && sum.plus == 0.0 => Some(day.quantity()),
-            [a, b] if sum.plus == 0.0 => self.pair(a, b, sum)?.into_quantity(),
+            [a, b] if sum.plus == 0.0 => match self.pair(a, b, sum) {
+                Some(pair) => pair.into_quantity(),
+                None => self.seconds(sum)?.into_quantity(),
+            },
             _ => None,
         }
     }
@@ -52,7 +55,7 @@ impl Lowering<'_> {
                 let of = self.age(at, other);
                 let other_way = || match other {
                     Part::Year(at) => self.age(at, positive).map(|of| (of, true)),
-                    Part::Number(_) | Part::Date(..) => None,
+                    Part::Number(_) | Part::Date(..) | Part::Epoch(_) => None,
                 };
                 let (of, is_negative) = of.map(|of| (of, false)).or_else(other_way)?;
                 Some(Pair { of, is_negative })
@@ -87,8 +90,33 @@ impl Lowering<'_> {
                 of: pair.of,
                 plus: sum.plus,
             }),
-            _ => linear(sum),
+            _ => self.seconds(sum).or_else(|| linear(sum)),
         }
+    }
+
+    /// A multiple of the seconds between two points in time, in the one direction that they have.
+    fn seconds(&self, sum: &Sum) -> Option<Scaled> {
+        let [(factor, Part::Epoch(one)), (other_factor, Part::Epoch(other))] = sum.terms.as_slice() else {
+            return None;
+        };
+        let is_difference = factor.to_bits() == (-other_factor).to_bits() && one != other;
+        if !is_difference || !self.known.are_times(one, other) {
+            return None;
+        }
+        let (from, to, by) = if cbor(one) <= cbor(other) {
+            (one, other, *other_factor)
+        } else {
+            (other, one, *factor)
+        };
+        let of = Quantity::Seconds {
+            from: from.clone(),
+            to: to.clone(),
+        };
+        Some(Scaled {
+            of,
+            by,
+            plus: sum.plus,
+        })
     }
 }
 

@@ -34,10 +34,13 @@ impl Scaled {
                     .map(|(factor, path)| Some((times(factor.get())?, path)));
                 terms.collect::<Option<Vec<_>>>()?
             }
-            of @ Quantity::Days { .. } if is_one(-self.by) && self.plus == 0.0 => return reversed(of),
-            Quantity::Days { .. } | Quantity::Age { .. } | Quantity::Linear { .. } | Quantity::OfSubject { .. } => {
-                return None;
-            }
+            of @ (Quantity::Days { .. } | Quantity::Seconds { .. }) if is_one(-self.by) && self.plus == 0.0 => return reversed(of),
+            Quantity::InText(_)
+            | Quantity::Seconds { .. }
+            | Quantity::Days { .. }
+            | Quantity::Age { .. }
+            | Quantity::Linear { .. }
+            | Quantity::OfSubject { .. } => return None,
         };
         Some(Quantity::Linear {
             terms,
@@ -46,11 +49,16 @@ impl Scaled {
     }
 }
 
-/// The days in the other direction. Ages have none.
+/// The days or seconds in the other direction. Ages have none.
 pub(super) fn reversed(of: Quantity) -> Option<Quantity> {
     match of {
         Quantity::Days { from, to } => Some(Quantity::Days { from: to, to: from }),
-        Quantity::Column(_) | Quantity::Age { .. } | Quantity::Linear { .. } | Quantity::OfSubject { .. } => None,
+        Quantity::Seconds { from, to } => Some(Quantity::Seconds { from: to, to: from }),
+        Quantity::Column(_)
+        | Quantity::InText(_)
+        | Quantity::Age { .. }
+        | Quantity::Linear { .. }
+        | Quantity::OfSubject { .. } => None,
     }
 }
 

@@ -57,6 +57,10 @@ impl Printer<'_> {
     pub(super) fn quantity(&mut self, of: &Quantity) -> Option<String> {
         Some(match of {
             Quantity::Column(path) => self.column(path)?,
+            Quantity::InText(path) => format!("TRY_CAST({} AS DOUBLE)", self.column(path)?),
+            Quantity::Seconds { from, to } => {
+                format!("date_part('epoch', {} - {})", self.column(to)?, self.column(from)?)
+            }
             Quantity::Days { from, to } => format!("({} - {})", self.day(to)?, self.day(from)?),
             Quantity::Age { born, at } => {
                 let year = format!("date_part('year', {})", self.day(at)?);
