@@ -104,9 +104,8 @@ impl Levels {
             RawLevels::Truth => Self::Truth,
             RawLevels::Edges { edges, levels } => {
                 let divided = contents.between_edges();
-                let values = |edges: Vec<Value>| -> Vec<Value> {
-                    edges.into_iter().map(|edge| divided.convert(edge)).collect()
-                };
+                let values =
+                    |edges: Vec<Value>| -> Vec<Value> { edges.into_iter().map(|edge| divided.convert(edge)).collect() };
                 let levels = levels.into_iter().map(|(name, edges)| (name, values(edges))).collect();
                 Self::Edges(Edges::check(&values(edges), &levels, divided)?)
             }

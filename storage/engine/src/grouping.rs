@@ -27,8 +27,8 @@ use crate::{
     meaning::{checked, plannable},
     size,
     statistic::{
-        Block, CellAggregate, CellColumn, CellTables, KnownCollection, Lowered, NotCountable, Printing, Statistic,
-        lower, printed,
+        Block, CellAggregate, CellColumn, CellTables, Form, KnownCollection, Lowered, NotCountable, Printing,
+        Statistic, lower, printed,
     },
 };
 
@@ -70,6 +70,9 @@ impl Grouping {
     /// The grouping of a collection that is known so.
     fn of(plan: LogicalPlan, known: KnownCollection, most_cells: usize) -> Result<Self, QueryError> {
         let lowered = lower(&plan, &known, most_cells).map_err(|error| not_countable(&error))?;
+        if lowered.blocks.iter().any(|block| block.is_by_value) {
+            return Err(not_countable(&NotCountable::Form(Form::CombinedValues)));
+        }
         let nothing = lowered.blocks.iter().map(|block| withheld(&block.statistic, &known));
         let nothing = nothing.collect::<Result<Vec<Released>, QueryError>>()?;
         let mut tables = cells_tables(&lowered, &known, &nothing)?;

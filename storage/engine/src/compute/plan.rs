@@ -55,10 +55,22 @@ pub(super) enum Operand {
     /// The number that a text is.
     InText(Path),
     /// The seconds between two points in time.
-    Seconds { from: Path, to: Path },
-    Days { from: DayOf, to: DayOf },
-    Age { born: Path, at: DayOf },
-    Linear { terms: Vec<(f64, Path)>, plus: f64 },
+    Seconds {
+        from: Path,
+        to: Path,
+    },
+    Days {
+        from: DayOf,
+        to: DayOf,
+    },
+    Age {
+        born: Path,
+        at: DayOf,
+    },
+    Linear {
+        terms: Vec<(f64, Path)>,
+        plus: f64,
+    },
     Subject(ValueRef),
 }
 

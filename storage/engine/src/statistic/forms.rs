@@ -82,9 +82,12 @@ macro_rules! forms {
 forms! {
     Rows "a query that selects rows", "select `count(*)`, `count(DISTINCT subject)` or other aggregates, with or without `GROUP BY`";
     SeveralEvents "an aggregate of rows over several events of each subject", "use `count(DISTINCT subject)`, or `EXISTS (SELECT … )` for all datasets but one";
+    ListedRows "a number or sum of rows in a join with rows that list codes, which may list one code several times,", "use `count(DISTINCT subject)`, or `code IN (SELECT …)` in place of the join";
+    ListedGroup "this group by a column of rows that list codes", "name its values in a condition, `column IN (…)`, and group by no other column of these rows";
+    CombinedValues "a group by a column of rows that list codes, in a query that is combined from several answers,", "send one query for each value";
     EventColumn "a group or condition over columns of two different events", "relate dates of two events, or use `EXISTS (SELECT …)`";
     Extremes "`min` or `max` of a column, which is the value of one subject,", "use `approx_percentile_cont(column, 0.05)` or `0.95`";
-    WindowBelow "a window over rows", "use `min(date)` or `max(date)` with `GROUP BY` the subject in a derived table";
+    WindowBelow "a window over rows", "use `min(date)` or `max(date)` with `GROUP BY` the subject in a derived table, and bands, as in `floor(column / 10) * 10`, in place of quantiles as groups";
     Join "this join", "join on the key of the subject with `=`, or on a declared link to a key";
     LeftJoin "this `LEFT JOIN`", "join a dataset with at most one row for each row, or use `EXISTS (SELECT …)`";
     OuterJoin "a `RIGHT`, `FULL` or marking join", "change the order of the datasets and use `LEFT JOIN`, or use `EXISTS (SELECT …)`";
@@ -102,7 +105,7 @@ forms! {
     Literal "this constant", "write whole numbers up to 2 to the power of 53, finite numbers, texts, dates or truth values";
     NullLiteral "a comparison with NULL, which is never true,", "use `IS NULL` or `IS NOT NULL`";
     Subquery "this subquery", "relate it to the outer query by the subject: `EXISTS (SELECT 1 FROM e WHERE e.subject = d.subject AND …)`";
-    Measure "this operand of an aggregate", "aggregate a column with a declared range, days between two dates, or a sum of columns; divide after aggregating";
+    Measure "this operand of an aggregate", "aggregate a column with a declared range, days between two dates, seconds between two points in time, or a sum of columns; divide after aggregating, or request a column that has the product or quotient of each row";
     Aggregate "this aggregate", "use `count`, `sum`, `avg`, `var_samp`, `stddev`, `corr`, `median` or `approx_percentile_cont`";
     DistinctValues "`DISTINCT` in an aggregate of values", "use `count(DISTINCT subject)`";
     SubjectGroup "a group by the key of the subject", "group by other columns, and count subjects with `count(DISTINCT subject)`";

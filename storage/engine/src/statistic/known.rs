@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::{
     collection::{
-        AtomTest, CollectionRules, ColumnRole, ColumnRules, Comparison, Contents, DatasetKind, EffectiveColumn, KeyDomain, Levels,
-        Range, RawLevels, Reading,
+        AtomTest, CollectionRules, ColumnRole, ColumnRules, Comparison, Contents, DatasetKind, EffectiveColumn,
+        KeyDomain, Levels, Range, RawLevels, Reading,
     },
     ids::{ColumnName, DatasetName},
     schema::ColumnKind,
@@ -238,7 +238,9 @@ impl KnownCollection {
             Some(Contents::Of(kind @ (ColumnKind::Timestamp | ColumnKind::TimestampUtc))) => Some(kind),
             Some(Contents::Of(_) | Contents::Empty) | None => None,
         };
-        let are_plain = [from, to].iter().all(|path| is_plain(&self.levels_of(path.dataset(), path.column())));
+        let are_plain = [from, to]
+            .iter()
+            .all(|path| is_plain(&self.levels_of(path.dataset(), path.column())));
         are_plain && kind(from).is_some() && kind(from) == kind(to)
     }
 

@@ -16,6 +16,7 @@ mod conditions;
 mod grouping_sets;
 mod groups;
 mod joins;
+mod listings;
 mod literals;
 mod numbered;
 mod per_subject;
@@ -46,6 +47,7 @@ use super::{
 };
 use aggregates::Computed;
 use columns::instances_of;
+use listings::{ListedValues, listed_table};
 pub use state::{Block, CellColumn, Lowered};
 use state::{Bound, Lowering, MAX_BLOCKS, Result, refused, rewritten};
 
@@ -74,7 +76,9 @@ fn figures(block: &Block) -> Vec<bool> {
         CellColumn::Group(_) => false,
         CellColumn::Cell(_) | CellColumn::Scaled { .. } | CellColumn::Quotient { .. } => true,
     };
-    block.columns.iter().map(is_figure).collect()
+    let of_columns = block.columns.iter().map(is_figure);
+    // Rows for each value are groups, although the value is in no column of the table.
+    of_columns.chain(block.is_by_value.then_some(false)).collect()
 }
 
 impl Lowering<'_> {
@@ -125,13 +129,18 @@ impl Lowering<'_> {
     /// A grouping becomes a block, and a table of its cells with the same columns.
     fn block(&mut self, aggregate: &Aggregate) -> Result<LogicalPlan> {
         at_most(self.blocks.len().saturating_add(1), MAX_BLOCKS, "groupings")?;
-        let block = self.deeper(|lowering| lowering.statistic_of(aggregate))?;
+        let (block, listed) = self.deeper(|lowering| lowering.statistic_of(aggregate))?;
         self.blocks.push(block);
         let name = name_of(self.blocks.len());
-        cells_table(aggregate, &name).map_err(|_| refused(Form::Operator))
+        let table = match &listed {
+            None => cells_table(aggregate, &name),
+            Some(listed) => listed_table(aggregate, &name, listed),
+        };
+        table.map_err(|_| refused(Form::Operator))
     }
 
-    fn statistic_of(&mut self, aggregate: &Aggregate) -> Result<Block> {
+    /// The statistic, with the values of a group by a column of rows that list codes.
+    fn statistic_of(&mut self, aggregate: &Aggregate) -> Result<(Block, Option<ListedValues>)> {
         let relation = self.relation(&aggregate.input)?;
         let schema = aggregate.input.schema();
         let bind = |lowering: &mut Self, expressions: &[Expr]| -> Result<Vec<Expr>> {
@@ -150,19 +159,27 @@ impl Lowering<'_> {
                 named.push(group.clone());
             }
         }
-        let group_by = bind(self, &named)?;
+        let mut group_by = bind(self, &named)?;
         let aggregates = bind(self, &aggregate.aggr_expr)?;
         let used = group_by.iter().chain(&aggregates);
-        let attached = self.attach(&relation, None, &instances_of(used))?;
+        let mut attached = self.attach(&relation, None, &instances_of(used))?;
+        let listed = self.listed_group(&mut attached, &group_by)?;
+        if let Some(listed) = &listed {
+            group_by.remove(listed.at);
+        }
         let (measured, rows) = self.measured(&relation, &attached)?;
         let frame = attached.frame(None);
         let groups = group_by.iter().map(|group| self.group(group, &frame, &rows));
         let groups = groups.collect::<Result<Vec<_>>>()?;
-        let by_subject_only = relation.is_distinct || self.repeats_rows(&relation) || attached.has_events();
+        let by_subject = attached.by_subject(&relation, self.repeats_rows(&relation));
         let computed = aggregates
             .iter()
-            .map(|item| self.aggregate(item, &frame, &measured, by_subject_only.then(|| relation.reason())));
+            .map(|item| self.aggregate(item, &frame, &measured, by_subject));
         let computed = computed.collect::<Result<Vec<Computed>>>()?;
+        let computed = match &listed {
+            None => computed,
+            Some(listed) => self.of_each_value(listed, &computed),
+        };
         let (rows, computed) = with_common_filter(rows, computed);
         let cells = computed.iter().flat_map(Computed::cells).cloned().collect();
         let statistic = Statistic::new(measured, rows, groups.clone(), cells, self.known, self.max_cells)?;
@@ -175,7 +192,25 @@ impl Lowering<'_> {
         for item in &computed {
             columns.push(item.column(statistic.cells()).ok_or_else(|| refused(Form::Operator))?);
         }
-        Ok(Block { statistic, columns })
+        let block = Block {
+            statistic,
+            columns,
+            is_by_value: listed.is_some(),
+        };
+        Ok((block, listed))
+    }
+
+    /// The aggregates of each value, one value after the other.
+    fn of_each_value(&self, listed: &ListedValues, computed: &[Computed]) -> Vec<Computed> {
+        let mut all = Vec::new();
+        for (_, is_listed) in &listed.values {
+            let with = |filter: &Condition| {
+                let both = vec![filter.clone(), is_listed.clone()];
+                self.known.where_true(Condition::all(both))
+            };
+            all.extend(computed.iter().map(|item| item.clone().filtered(&with)));
+        }
+        all
     }
 }
 

@@ -330,7 +330,15 @@ impl Lowering<'_> {
         if let Expr::Case(case) = expression {
             return self.case_operand(case, frame);
         }
-        let sum = self.sum(expression, frame)?;
+        let sum = self.sum(expression, frame).map_err(|error| match error {
+            NotCountable::Form(Form::Expression) => refused(Form::Measure),
+            other @ (NotCountable::Form(_)
+            | NotCountable::Undecided { .. }
+            | NotCountable::Beyond { .. }
+            | NotCountable::Unknown { .. }
+            | NotCountable::NoRange { .. }
+            | NotCountable::TooMany { .. }) => other,
+        })?;
         if sum.dates != 0.0 {
             return Err(refused(Form::Measure));
         }

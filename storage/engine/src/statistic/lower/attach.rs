@@ -10,6 +10,7 @@ use datafusion::{
 
 use super::{
     columns::instances_of,
+    listings::{ListedValues, Listing},
     state::{Component, End, Frame, Instance, Lowering, Relation, Result, refused},
 };
 use crate::statistic::{
@@ -24,6 +25,10 @@ use crate::statistic::{
 pub(super) struct Attached {
     main: Component,
     events: Vec<Component>,
+    /// Rows of reference datasets that list codes of these.
+    listings: Vec<Listing>,
+    /// The listing whose values are groups: each of them is a condition of its own.
+    grouped: Option<usize>,
     /// The conditions that are not joins.
     conditions: Vec<Expr>,
     /// Whether a subquery is about the subject of the row around it.
@@ -41,6 +46,35 @@ impl Attached {
     /// Whether subjects must have events in further datasets.
     pub(super) fn has_events(&self) -> bool {
         !self.events.is_empty()
+    }
+
+    /// Whether codes must be listed, by rows of which several may list one code.
+    pub(super) const fn has_listings(&self) -> bool {
+        !self.listings.is_empty()
+    }
+
+    /// Why only subjects can be counted; `None` if rows can.
+    pub(super) fn by_subject(&self, relation: &Relation, repeats_rows: bool) -> Option<Form> {
+        if relation.is_distinct || repeats_rows || self.has_events() {
+            Some(relation.reason())
+        } else {
+            self.has_listings().then_some(Form::ListedRows)
+        }
+    }
+
+    /// The conditions on the rows of each listing, in the order of the listings, and those on other rows.
+    fn conditions_on_listings(&self) -> (Vec<Vec<&Expr>>, Vec<&Expr>) {
+        let mut of_listings: Vec<Vec<&Expr>> = self.listings.iter().map(|_| Vec::new()).collect();
+        let mut others = Vec::new();
+        for part in &self.conditions {
+            let used = instances_of([part]);
+            let mut pairs = self.listings.iter().zip(&mut of_listings);
+            match pairs.find(|(listing, _)| listing.has_one(&used)) {
+                Some((_, conditions)) => conditions.push(part),
+                None => others.push(part),
+            }
+        }
+        (of_listings, others)
     }
 
     /// Expressions over the measured row.
@@ -67,6 +101,8 @@ impl Lowering<'_> {
         let mut attached = Attached {
             main: Component::default(),
             events: Vec::new(),
+            listings: Vec::new(),
+            grouped: None,
             conditions: Vec::new(),
             is_correlated: false,
             lookups: Vec::new(),
@@ -94,6 +130,8 @@ impl Lowering<'_> {
             events.same.clone_from(&attached.main.same);
             attached.events.push(events);
         }
+        let placed: Vec<&Component> = std::iter::once(&attached.main).chain(&attached.events).collect();
+        attached.listings = self.listings(&mut tables, &placed, &edges);
         self.all_joined(relation, &attached, &tables, &edges)?;
         for (inner, around) in correlations {
             self.correlated(&mut attached, inner, around, outer)?;
@@ -132,7 +170,7 @@ impl Lowering<'_> {
     }
 
     /// The datasets that a row reaches, which are removed from `left`.
-    fn component(&self, root: usize, left: &mut BTreeSet<usize>, edges: &[(End, End)]) -> Component {
+    pub(super) fn component(&self, root: usize, left: &mut BTreeSet<usize>, edges: &[(End, End)]) -> Component {
         let mut places = BTreeMap::from([(root, Vec::new())]);
         left.remove(&root);
         let mut open = vec![root];
@@ -186,7 +224,13 @@ impl Lowering<'_> {
         if !left.is_empty() || relation.instances.iter().any(is_apart) {
             return Err(refused(Form::Join));
         }
-        let components = || std::iter::once(&attached.main).chain(&attached.events);
+        let listings = attached.listings.iter();
+        let components = || {
+            let of_listings = listings.clone().map(|listing| &listing.rows);
+            std::iter::once(&attached.main)
+                .chain(&attached.events)
+                .chain(of_listings)
+        };
         // Rows that a link leads to may belong to another subject: that they belong to the same one would be a condition.
         let linked = components().flat_map(|component| &component.places);
         let by_link = |steps: &[Step]| steps.iter().any(|step| matches!(step, Step::Link(_)));
@@ -204,7 +248,8 @@ impl Lowering<'_> {
         let links = steps
             .filter(|steps| matches!(steps.last(), Some(Step::Link(_))))
             .count();
-        if by_keys != links {
+        // One equality leads to the codes of each listing.
+        if by_keys != links.saturating_add(listings.len()) {
             return Err(refused(Form::Join));
         }
         for id in &relation.optional {
@@ -240,6 +285,16 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// The values of a group by a column of rows that list codes, which are no condition on all rows then; `None` without such a group.
+    pub(super) fn listed_group(&mut self, attached: &mut Attached, groups: &[Expr]) -> Result<Option<ListedValues>> {
+        let (of_listings, _) = attached.conditions_on_listings();
+        let found = self.listed_values((&attached.listings, &of_listings), groups, &attached.frame(None))?;
+        Ok(found.map(|(number, values)| {
+            attached.grouped = Some(number);
+            values
+        }))
+    }
+
     /// What is measured, and which rows of it.
     pub(super) fn measured(&mut self, relation: &Relation, attached: &Attached) -> Result<(Measured, Condition)> {
         let measured = match attached.root().and_then(|root| self.rows(root)) {
@@ -266,8 +321,14 @@ impl Lowering<'_> {
                 parts.push(Condition::Events { of, exist: true });
             }
         }
+        let (of_listings, conditions) = attached.conditions_on_listings();
+        for (number, (listing, conditions)) in attached.listings.iter().zip(&of_listings).enumerate() {
+            if listing.is_of(&attached.main) && attached.grouped != Some(number) {
+                parts.push(self.listed_by(listing, conditions, &attached.frame(outer))?);
+            }
+        }
         let mut of_events: Vec<Vec<&Expr>> = vec![Vec::new(); attached.events.len()];
-        for part in &attached.conditions {
+        for part in conditions {
             let used = instances_of([part]);
             let is_about = |events: &Component| used.iter().any(|id| events.places.contains_key(id));
             let about: Vec<usize> = attached
@@ -287,7 +348,9 @@ impl Lowering<'_> {
             }
         }
         for (events, conditions) in attached.events.iter().zip(of_events) {
-            parts.push(self.events(events, &attached.main, &conditions, &relation.optional)?);
+            let listings = attached.listings.iter().zip(&of_listings);
+            let listings: Vec<_> = listings.filter(|(listing, _)| listing.is_of(events)).collect();
+            parts.push(self.events((events, &attached.main), &conditions, &listings, &relation.optional)?);
         }
         Ok(self.known.where_true(Condition::all(parts)))
     }
@@ -295,9 +358,9 @@ impl Lowering<'_> {
     /// Whether the subject has an event in a further dataset.
     fn events(
         &mut self,
-        events: &Component,
-        main: &Component,
+        (events, main): (&Component, &Component),
         conditions: &[&Expr],
+        listings: &[(&Listing, &Vec<&Expr>)],
         optional: &BTreeSet<usize>,
     ) -> Result<Condition> {
         let dataset = events.root.and_then(|root| self.rows(root)).cloned();
@@ -310,6 +373,9 @@ impl Lowering<'_> {
         for part in conditions {
             rows.push(self.condition(part, &frame)?);
         }
+        for (listing, conditions) in listings {
+            rows.push(self.listed_by(listing, conditions, &frame)?);
+        }
         let of = Box::new(EventSet {
             dataset,
             rows: self.known.where_true(Condition::all(rows)),
@@ -318,7 +384,7 @@ impl Lowering<'_> {
     }
 
     /// An inner join keeps rows that reach a row of the other dataset.
-    fn reached(&self, component: &Component, optional: &BTreeSet<usize>) -> Result<Vec<Condition>> {
+    pub(super) fn reached(&self, component: &Component, optional: &BTreeSet<usize>) -> Result<Vec<Condition>> {
         let Some(root) = component.root.and_then(|root| self.rows(root)) else {
             return Ok(Vec::new());
         };

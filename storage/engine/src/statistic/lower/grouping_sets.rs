@@ -104,7 +104,10 @@ fn aligned(
 }
 
 /// All tables, one after the other, with the columns of the grouping.
-fn united(aggregate: &Aggregate, mut tables: Vec<LogicalPlan>) -> std::result::Result<LogicalPlan, DataFusionError> {
+pub(super) fn united(
+    aggregate: &Aggregate,
+    mut tables: Vec<LogicalPlan>,
+) -> std::result::Result<LogicalPlan, DataFusionError> {
     let all = match (tables.pop(), tables.is_empty()) {
         (Some(only), true) => only,
         (last, _) => {

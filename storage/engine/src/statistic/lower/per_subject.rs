@@ -184,8 +184,11 @@ impl Lowering<'_> {
     pub(super) fn per_subject(&mut self, relation: &Relation, aggregates: &[Expr]) -> Result<Relation> {
         let (attached, root) = self.rooted(relation, aggregates)?;
         let is_counted = aggregates.iter().any(|item| self.extreme(item, root).is_none());
-        if attached.has_events() && is_counted {
+        if is_counted && attached.has_events() {
             return Err(refused(Form::SeveralEvents));
+        }
+        if is_counted && attached.has_listings() {
+            return Err(refused(Form::ListedRows));
         }
         let values = aggregates.iter().map(|item| self.subject_value(item, root));
         let values = values.collect::<Result<Vec<_>>>()?;

@@ -112,11 +112,7 @@ impl Lowering<'_> {
             from: from.clone(),
             to: to.clone(),
         };
-        Some(Scaled {
-            of,
-            by,
-            plus: sum.plus,
-        })
+        Some(Scaled { of, by, plus: sum.plus })
     }
 }
 

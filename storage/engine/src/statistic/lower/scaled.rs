@@ -34,7 +34,9 @@ impl Scaled {
                     .map(|(factor, path)| Some((times(factor.get())?, path)));
                 terms.collect::<Option<Vec<_>>>()?
             }
-            of @ (Quantity::Days { .. } | Quantity::Seconds { .. }) if is_one(-self.by) && self.plus == 0.0 => return reversed(of),
+            of @ (Quantity::Days { .. } | Quantity::Seconds { .. }) if is_one(-self.by) && self.plus == 0.0 => {
+                return reversed(of);
+            }
             Quantity::InText(_)
             | Quantity::Seconds { .. }
             | Quantity::Days { .. }

@@ -50,6 +50,9 @@ pub struct Block {
     pub statistic: Statistic,
     /// The columns `c0`, `c1`, … of the table.
     pub columns: Vec<CellColumn>,
+    /// Whether a cell is several rows of the query, one for each value of a group by a column of rows that list codes. The columns are the
+    /// other groups, and then the aggregates of one value after the other.
+    pub is_by_value: bool,
 }
 
 /// A column of a table of cells.

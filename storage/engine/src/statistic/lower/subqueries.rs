@@ -15,7 +15,6 @@ use super::{
 };
 use crate::statistic::{
     forms::Form,
-    paths::ColumnPath,
     terms::Condition,
     terms::{EventSet, KeyList, Quantity},
 };
@@ -75,14 +74,15 @@ impl Lowering<'_> {
         let [(inner, around)] = attached.lookups.as_slice() else {
             return Err(refused(Form::Subquery));
         };
-        if !self.known.is_reference(&dataset) || instance_of(inner) != Some(root) || attached.has_events() {
+        let is_plain = !attached.has_events() && !attached.has_listings();
+        if !self.known.is_reference(&dataset) || instance_of(inner) != Some(root) || !is_plain {
             return Err(refused(Form::Subquery));
         }
         let Quantity::Column(of) = self.quantity_of(around, frame)? else {
             return Err(refused(Form::Subquery));
         };
         let key = ColumnName::new(&inner.name).map_err(|_| refused(Form::Subquery))?;
-        if !self.lists(&of, &dataset, &key) {
+        if !self.lists((of.dataset(), of.column()), &dataset, &key) {
             return Err(refused(Form::Subquery));
         }
         let rows = self.rows_of(relation, attached, None)?;
@@ -91,16 +91,21 @@ impl Lowering<'_> {
     }
 
     /// Whether a column of a reference dataset has codes of this column: those below others, those with names, or those it links to.
-    fn lists(&self, of: &ColumnPath, dataset: &DatasetName, key: &ColumnName) -> bool {
+    pub(super) fn lists(
+        &self,
+        (from, of): (&DatasetName, &ColumnName),
+        dataset: &DatasetName,
+        key: &ColumnName,
+    ) -> bool {
         // Without an open list, which rows are listed would be more than the levels distinguish.
-        let Levels::Codes(codes) = self.known.levels(&Quantity::Column(of.clone())) else {
+        let Some(Levels::Codes(codes)) = self.known.column(from, of).map(|column| &column.levels) else {
             return false;
         };
         let leads = KeyDomain::Key {
             dataset: dataset.clone(),
             column: key.clone(),
         };
-        if self.known.rules().domain(of.dataset(), of.column()) == Some(leads) {
+        if self.known.rules().domain(from, of) == Some(leads) {
             return true;
         }
         let in_hierarchy = codes

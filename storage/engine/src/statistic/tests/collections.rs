@@ -192,11 +192,17 @@ fn code_levels(words: &str, kind: ColumnKind) -> BTreeMap<LevelName, Vec<Listed>
 
 fn declared(words: &[&str], kind: ColumnKind) -> RawColumnRules {
     let mut rules = RawColumnRules::default();
+    let mut words = words.iter().copied().peekable();
+    // Edges of a column of text are numbers.
+    let kind = if words.next_if_eq(&"numbers").is_some() {
+        ColumnKind::Float
+    } else {
+        kind
+    };
     let edges = |edges: Vec<Value>| RawLevels::Edges {
         edges,
         levels: BTreeMap::new(),
     };
-    let mut words = words.iter().copied().peekable();
     while let Some(word) = words.next() {
         match word {
             "subject" => rules.role = ColumnRole::Subject,

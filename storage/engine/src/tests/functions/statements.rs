@@ -104,6 +104,7 @@ fn condition(name: &str) -> Option<String> {
             "CAST(condition_start_date AS DATE) >= DATE '2000-01-01'",
             "omop.condition_occurrence",
         ),
+        "TRY_CAST" => ("TRY_CAST(value_source_value AS DOUBLE) >= 100", "omop.measurement"),
         "INTERVAL" => (
             "condition_start_date < DATE '2000-01-01' + INTERVAL '31 days'",
             "omop.condition_occurrence",
@@ -151,6 +152,7 @@ fn group(name: &str) -> Option<(&'static str, &'static str)> {
         "/" => ("year_of_birth / 10", "omop.person"),
         "CASE" => ("CASE WHEN year_of_birth < 1950 THEN 'a' ELSE 'b' END", "omop.person"),
         "CAST" => ("CAST(days_supply AS BIGINT)", "omop.drug_exposure"),
+        "TRY_CAST" => ("TRY_CAST(value_source_value AS DOUBLE)", "omop.measurement"),
         "EXTRACT" => ("EXTRACT(YEAR FROM condition_start_date)", "omop.condition_occurrence"),
         _ => truth(name)?,
     })
@@ -164,6 +166,7 @@ fn operand(name: &str) -> Option<(&'static str, &'static str)> {
         "/" => ("age / 2.0", "heart.heart"),
         "CASE" => ("CASE WHEN age < 50 THEN chol END", "heart.heart"),
         "CAST" => ("CAST(age AS DOUBLE)", "heart.heart"),
+        "TRY_CAST" => ("TRY_CAST(value_source_value AS DOUBLE)", "omop.measurement"),
         "EXTRACT" => (AGE, BORN),
         _ => return None,
     })
