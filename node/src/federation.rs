@@ -67,6 +67,7 @@ mod union_table;
 use std::sync::Arc;
 
 use concordat_protocol::scope::Purpose;
+use concordat_protocol::time::Timestamp;
 use tokio_util::task::TaskTracker;
 
 use self::absent::Absent;
@@ -84,6 +85,9 @@ pub use error::FederationError;
 pub(crate) use handle::{Federation, FederationParts};
 pub use local_engine::FederatedEngine;
 pub(crate) use remote_dataset::RemoteDataset;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
 
 /// A query of one of this institution's people.
 #[derive(Clone, Debug)]
@@ -208,17 +212,24 @@ impl Federation {
         tables: &Tables,
         report: &QueryReport,
     ) -> Result<Planned, FederationError> {
-        let key = PlanKey::new(sql, tables, report);
+        let day = current_day(self.0.parts.clock.now());
+        let key = PlanKey::new((sql, day), tables, report);
         if let Some(known) = self.0.known.find(&key, report) {
             return Ok(known);
         }
         let sharing = &self.0.parts.sharing;
         let slot = sharing.planning_slot(actor).await;
         let _slot = slot.map_err(|refusal| self.refused_locally(refusal))?;
-        let planned = local_engine::plan(sharing, actor, (sql, tables), report).await?;
+        let planned = local_engine::plan(sharing, actor, (sql, day), tables, report).await?;
         self.0.known.keep(key, &planned, report);
         Ok(planned)
     }
+}
+
+/// The day of a point in time in UTC, in days since 1970-01-01.
+fn current_day(now: Timestamp) -> i32 {
+    // A clock beyond the years of the calendar has no date, and then neither has `current_date`.
+    i32::try_from(now.as_millis().div_euclid(DAY_MS)).unwrap_or(i32::MAX)
 }
 
 /// A query that can begin.

@@ -1,6 +1,7 @@
 //! The query as text: one `SELECT` over `institution.dataset`, `institution.collection.dataset`, `consortium.dataset` and
 //! `consortium.collection.dataset`.
 
+mod current_date;
 mod named_tables;
 mod query_tables;
 mod rewrite;
@@ -14,6 +15,7 @@ use datafusion::sql::sqlparser::ast::{GroupByExpr, Ident, Query, SetExpr, Statem
 
 use super::error::FederationError;
 
+pub(super) use current_date::use_current_date;
 pub(super) use named_tables::tables_of;
 pub(super) use query_tables::QueryTables;
 pub(super) use rewrite::{separate_signs, use_local_version_names, use_provider_table_name};

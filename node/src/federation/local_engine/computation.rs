@@ -56,17 +56,18 @@ pub(in crate::federation) struct LocalQuery {
     pub(in crate::federation) parts: Vec<PlannedPart>,
 }
 
-/// Plans `sql` over `tables` for `actor`, in an engine process. What is missing is in `report`.
+/// Plans `sql` over `tables` for `actor`, in an engine process; `day` is the current date, in days since 1970-01-01. What is missing is in `report`.
 ///
 /// # Errors
 /// [`FederationError::Query`] with the reason for which the query cannot be planned, which may be a limit of the process.
 pub(in crate::federation) async fn plan(
     sharing: &Sharing,
     actor: &Actor,
-    (sql, tables): (&str, &Tables),
+    (sql, day): (&str, i32),
+    tables: &Tables,
     report: &QueryReport,
 ) -> Result<Planned, FederationError> {
-    let begin = Begin::new(sql, tables, report, sharing.bounds().memory)?;
+    let begin = Begin::new((sql, day), tables, report, sharing.bounds().memory)?;
     let begin = encode(&Task::Plan(Box::new(begin)))?;
     let targets: Vec<Target> = tables.targets().cloned().collect();
     let planned = tokio::time::timeout(PLANNING_TIMEOUT, planned(sharing, actor, &begin, targets, report)).await;

@@ -1,7 +1,7 @@
 //! Queries that one member answers as a whole, and that were planned before.
 //!
 //! A dashboard or a script sends one text again and again. Which member answers it, and with which columns, follows from the text and from the
-//! tables that the grants show, and from no row and no time; so no process plans it again. What is computed in a process is planned there.
+//! tables that the grants show, and from no row; of the time only the day counts, for `current_date`. So no process plans it again on that day. What is computed in a process is planned there.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -28,6 +28,7 @@ pub(in crate::federation) struct KnownQueries(Mutex<VecDeque<(PlanKey, Known)>>)
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::federation) struct PlanKey {
     sql: String,
+    day: i32,
     tables: Tables,
     remarks: Vec<Remark>,
     left_out: Vec<(DatasetRef, Remark)>,
@@ -42,10 +43,11 @@ struct Known {
 }
 
 impl PlanKey {
-    /// The key of `sql` over `tables`, before it is planned.
-    pub(in crate::federation) fn new(sql: &str, tables: &Tables, report: &QueryReport) -> Self {
+    /// The key of `sql` over `tables`, before it is planned on a day, in days since 1970-01-01.
+    pub(in crate::federation) fn new((sql, day): (&str, i32), tables: &Tables, report: &QueryReport) -> Self {
         Self {
             sql: sql.to_owned(),
+            day,
             tables: tables.clone(),
             remarks: report.remarks(),
             left_out: report.undecided(),
@@ -110,7 +112,11 @@ mod tests {
 
     fn key(sql: &str, datasets: Vec<Dataset>, report: &QueryReport) -> PlanKey {
         let parsed = ParsedQuery::parse(SQL).unwrap();
-        PlanKey::new(sql, &Institutions::new(datasets).tables_of(&parsed, report), report)
+        PlanKey::new(
+            (sql, 20_787),
+            &Institutions::new(datasets).tables_of(&parsed, report),
+            report,
+        )
     }
 
     fn heart(tier: Tier) -> Dataset {
@@ -155,6 +161,10 @@ mod tests {
             key(SQL, vec![text], &fresh),
             key(SQL, records(), &left_out),
             key(SQL, records(), &report),
+            PlanKey {
+                day: 20_788,
+                ..key(SQL, records(), &fresh)
+            },
         ] {
             assert!(known.find(&other, &fresh).is_none(), "{other:?}");
         }

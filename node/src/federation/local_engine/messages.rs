@@ -49,6 +49,8 @@ pub(super) enum Task {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Begin {
     pub(super) sql: String,
+    /// The day on which it is planned, in days since 1970-01-01.
+    pub(super) day: i32,
     tables: Vec<TableMessage>,
     declared: Vec<DeclaredMessage>,
     pub(super) remarks: Vec<Remark>,
@@ -195,7 +197,7 @@ impl Begin {
     /// # Errors
     /// If what is declared cannot be encoded.
     pub(super) fn new(
-        sql: &str,
+        (sql, day): (&str, i32),
         tables: &Tables,
         report: &QueryReport,
         memory: usize,
@@ -233,6 +235,7 @@ impl Begin {
         });
         Ok(Self {
             sql: sql.to_owned(),
+            day,
             tables: tables.collect(),
             declared,
             remarks: report.remarks(),

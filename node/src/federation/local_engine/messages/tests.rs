@@ -24,11 +24,11 @@ fn engine_plans_on_the_tables_that_were_sent() {
         let parsed = ParsedQuery::parse(sql).unwrap();
         let report = QueryReport::default();
         let tables = all.tables_of(&parsed, &report);
-        let begin = Begin::new(sql, &tables, &report, 7).unwrap();
+        let begin = Begin::new((sql, 20_787), &tables, &report, 7).unwrap();
         let sent = encode(&begin).unwrap();
         let (begin, rest) = decode::<Begin>(Bytes::from(sent)).unwrap();
         assert!(rest.is_empty());
-        assert_eq!((begin.sql.as_str(), begin.memory), (sql, 7));
+        assert_eq!((begin.sql.as_str(), begin.day, begin.memory), (sql, 20_787, 7));
         let received = begin.tables().unwrap();
         assert_eq!(received, tables, "{sql}");
     }
@@ -46,7 +46,7 @@ fn engine_plans_on_what_holders_declare() {
     let parsed = ParsedQuery::parse(sql).unwrap();
     let report = QueryReport::default();
     let tables = all.tables_of(&parsed, &report);
-    let sent = encode(&Begin::new(sql, &tables, &report, 7).unwrap()).unwrap();
+    let sent = encode(&Begin::new((sql, 20_787), &tables, &report, 7).unwrap()).unwrap();
     let (begin, _) = decode::<Begin>(Bytes::from(sent)).unwrap();
     let received = begin.tables().unwrap();
     assert_eq!(received.declarations().count(), 2);
