@@ -98,6 +98,8 @@ pub(crate) const DATASETS: [(&str, &[(&str, ColumnKind)]); 4] = [
             ("flag", ColumnKind::Boolean),
             ("time", ColumnKind::Timestamp),
             ("count", ColumnKind::Int),
+            ("until", ColumnKind::Timestamp),
+            ("note", ColumnKind::Text),
         ],
     ),
     (
@@ -176,7 +178,12 @@ fn declared(of: usize, name: &str) -> RawColumnRules {
             rules.measure = range(-20.0, 100.0);
         }
         (_, "count") => rules.measure = range(-3.0, 9e15),
-        (_, "birth" | "day" | "start" | "time") => {
+        // Of a text the number that it is.
+        (_, "note") => {
+            rules.levels = edges([10.0, 40.0].map(float));
+            rules.measure = range(-20.0, 100.0);
+        }
+        (_, "birth" | "day" | "start" | "time" | "until") => {
             rules.levels = edges([DAY - 10_000, DAY, DAY + 31, DAY + 366].map(Value::Date));
         }
         (_, "flag") => rules.levels = RawLevels::Truth,

@@ -345,6 +345,68 @@ fn days_between_far_dates_are_numbers() {
     }
 }
 
+/// Seconds are clipped to the longest declared number of days, and are missing if one of the two points in time is.
+#[test]
+fn seconds_between_points_in_time_are_measured() {
+    let mut world = nothing(4);
+    let time = |millis: i64| Item::Millis(i64::from(DAY) * 86_400_000 + millis);
+    for (owner, from, to) in [
+        (0, time(0), time(90_500)),
+        (1, time(500), time(0)),
+        (2, time(0), time(10_000 * 86_400_000)),
+        (3, time(0), Item::Null),
+    ] {
+        world.rows[EVENT].push(event(owner, &[("time", from), ("until", to)]));
+    }
+    let scope = everything();
+    let known = known(&world, &scope);
+    let seconds = Quantity::Seconds {
+        from: path("event", Row::This, &[], "time"),
+        to: path("event", Row::This, &[], "until"),
+    };
+    let longest = known.range(&seconds).unwrap().high();
+    let cells = vec![moments(seconds, Output::Sum)];
+    let report = answer(
+        &world,
+        &scope,
+        &statistic(&known, "event", Condition::All, Vec::new(), cells),
+    );
+    assert_eq!(units(&only(&report).subjects), BTreeSet::from([0, 1, 2]));
+    assert_eq!(sum(&report, Monomial::X), 90.5 - 0.5 + longest);
+}
+
+/// What is not a number is missing, and no text makes a query fail.
+#[test]
+fn numbers_in_texts_are_compared_and_measured() {
+    let mut world = nothing(6);
+    for (owner, note) in (0..).zip(["12", "40.5", "never", "NaN", "12 mg", "1e9"]) {
+        world.rows[EVENT].push(event(owner, &[("note", Item::Text(note.to_owned()))]));
+    }
+    let scope = everything();
+    let known = known(&world, &scope);
+    let number = Quantity::InText(path("event", Row::This, &[], "note"));
+    let high = is(&known, number.clone(), &Comparison::AtLeast(Value::Int(40)));
+    let missing = is(&known, number.clone(), &Comparison::IsNull);
+    let text = is(&known, own("event", "note"), &Comparison::IsNotNull);
+    for (condition, expected) in [
+        (high, BTreeSet::from([1, 5])),
+        (missing, BTreeSet::from([2, 3, 4])),
+        (text, BTreeSet::from([0, 1, 2, 3, 4, 5])),
+    ] {
+        let rows = statistic(&known, "event", condition, Vec::new(), vec![ALL_ROWS]);
+        assert_eq!(units(&only(&answer(&world, &scope, &rows)).subjects), expected);
+    }
+    let cells = vec![moments(number, Output::Sum)];
+    let report = answer(
+        &world,
+        &scope,
+        &statistic(&known, "event", Condition::All, Vec::new(), cells),
+    );
+    // The largest one is clipped to the range.
+    assert_eq!(sum(&report, Monomial::X), 12.0 + 40.5 + 100.0);
+    assert_eq!(known.range(&own("event", "note")), None);
+}
+
 #[test]
 fn events_are_related_to_the_row_around_them() {
     let mut world = nothing(4);

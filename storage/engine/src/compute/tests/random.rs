@@ -130,6 +130,11 @@ fn item(name: &str, dice: &mut Dice) -> Item {
         "weight" | "value" => Item::Float(*dice.pick(&floats)),
         "birth" | "day" | "start" => Item::Date(*dice.pick(&days)),
         "time" => Item::Millis(i64::from(*dice.pick(&[-1, 0, DAY, DAY + 31])) * 86_400_000 - 1),
+        "until" => Item::Millis(i64::from(*dice.pick(&[-1, 0, DAY, DAY + 1, DAY + 5_000])) * 86_400_000 + 500),
+        "note" => {
+            let notes = ["12", "-5.5", "1e3", "40", " 40", "12 mg", "NaN", "inf", ""];
+            Item::Text((*dice.pick(&notes)).to_owned())
+        }
         "flag" => Item::Truth(dice.once_in(2)),
         "count" => Item::Int(*dice.pick(&[i64::MIN, -3, 0, 1, 9_007_199_254_740_993, i64::MAX])),
         "visit_id" => Item::Int(*dice.pick(&[0, 1, 2, 3, 77])),

@@ -57,7 +57,12 @@ impl Maker<'_> {
         let mut paths = match of {
             "person" => own(&of_person, &[]),
             "visit" => own(&["start", "kind"], &[]),
-            _ => own(&["code", "day", "value", "flag", "time", "count", "visit_id"], &[]),
+            _ => own(
+                &[
+                    "code", "day", "value", "flag", "time", "count", "visit_id", "until", "note",
+                ],
+                &[],
+            ),
         };
         if of != "person" {
             paths.extend(own(&of_person, std::slice::from_ref(&person)));
@@ -83,7 +88,7 @@ impl Maker<'_> {
             let (of, value) = self.value(depth, true);
             return Day::OfSubject { of, value };
         }
-        let is_date = |path: &ColumnPath| ["day", "start", "birth", "time"].contains(&path.column().as_str());
+        let is_date = |path: &ColumnPath| ["day", "start", "birth", "time", "until"].contains(&path.column().as_str());
         for _ in 0..20 {
             let path = self.any_path(frame);
             if is_date(&path) {
@@ -117,7 +122,12 @@ impl Maker<'_> {
     }
 
     fn quantity(&mut self, frame: Frame<'_>, depth: usize) -> Quantity {
-        match self.dice.below(7) {
+        match self.dice.below(9) {
+            3 if frame.0 == "event" => Quantity::InText(self.path("event", Row::This, &[], "note")),
+            4 if frame.0 == "event" => Quantity::Seconds {
+                from: self.path("event", Row::This, &[], "time"),
+                to: self.path("event", Row::This, &[], "until"),
+            },
             0 => Quantity::Days {
                 from: self.day(frame, depth),
                 to: self.day(frame, depth),

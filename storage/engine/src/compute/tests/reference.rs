@@ -235,7 +235,8 @@ impl<'a> Reference<'a> {
                 let Item::Text(text) = self.reached(path, context, outer) else {
                     return Item::Null;
                 };
-                text.parse().map_or(Item::Null, Item::Float)
+                let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+                number.map_or(Item::Null, Item::Float)
             }
             Quantity::Seconds { from, to } => {
                 let times = (self.reached(from, context, outer), self.reached(to, context, outer));

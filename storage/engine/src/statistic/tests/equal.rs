@@ -184,6 +184,59 @@ const JOINS: [Pair; 2] = [
     ),
 ];
 
+/// Whole texts: what is listed by joined rows and by a subquery, numbers in texts, and years of dates.
+const TEXTS: [Pair; 8] = [
+    (
+        "SELECT count(DISTINCT d.person_id) FROM drug_exposure d JOIN concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
+         WHERE a.ancestor_concept_id = 5",
+        "SELECT count(DISTINCT person_id) FROM drug_exposure \
+         WHERE drug_concept_id IN (SELECT descendant_concept_id FROM concept_ancestor WHERE ancestor_concept_id = 5)",
+    ),
+    (
+        "SELECT count(DISTINCT d.person_id) FROM drug_exposure d JOIN concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
+         JOIN concept k ON k.concept_id = a.ancestor_concept_id WHERE k.concept_name = 'ibuprofen' AND d.days_supply > 30",
+        "SELECT count(DISTINCT d.person_id) FROM drug_exposure d WHERE NOT (d.days_supply <= 30) AND d.drug_concept_id IN \
+         (SELECT a.descendant_concept_id FROM concept_ancestor a JOIN concept k ON a.ancestor_concept_id = k.concept_id \
+         WHERE 'ibuprofen' = k.concept_name)",
+    ),
+    (
+        "SELECT a.ancestor_concept_id AS g, count(DISTINCT d.person_id) AS n FROM concept_ancestor a \
+         JOIN drug_exposure d ON a.descendant_concept_id = d.drug_concept_id WHERE a.ancestor_concept_id IN (7, 5) GROUP BY 1",
+        "SELECT count(DISTINCT person_id) FILTER (WHERE drug_concept_id IN \
+         (SELECT descendant_concept_id FROM concept_ancestor WHERE ancestor_concept_id = 5)) AS a, \
+         count(DISTINCT person_id) FILTER (WHERE drug_concept_id IN \
+         (SELECT descendant_concept_id FROM concept_ancestor WHERE ancestor_concept_id = 7)) AS b FROM drug_exposure",
+    ),
+    (
+        "SELECT count(*) FROM person p WHERE EXISTS (SELECT 1 FROM drug_exposure d JOIN concept_ancestor a \
+         ON a.descendant_concept_id = d.drug_concept_id WHERE d.person_id = p.person_id AND a.ancestor_concept_id = 5)",
+        "SELECT count(*) FROM person p WHERE p.person_id IN (SELECT d.person_id FROM drug_exposure d WHERE d.drug_concept_id IN \
+         (SELECT descendant_concept_id FROM concept_ancestor WHERE ancestor_concept_id = 5))",
+    ),
+    (
+        "SELECT count(*) FROM measurement WHERE CAST(value_source_value AS DOUBLE) >= 100",
+        "SELECT count(*) FROM measurement WHERE NOT (TRY_CAST(value_source_value AS DOUBLE) < 100)",
+    ),
+    (
+        "SELECT avg(CAST(value_source_value AS DOUBLE)) FROM measurement",
+        "SELECT avg(3 - 2 * TRY_CAST(value_source_value AS DOUBLE)) FROM measurement",
+    ),
+    (
+        "SELECT count(*) FROM condition_occurrence WHERE EXTRACT(YEAR FROM DATE '2020-06-01') - EXTRACT(YEAR FROM condition_start_date) < 10",
+        "SELECT count(*) FROM condition_occurrence WHERE condition_start_date >= DATE '2011-01-01'",
+    ),
+    (
+        "SELECT count(*) FROM person WHERE EXTRACT(YEAR FROM DATE '2020-06-01') - year_of_birth <= 70",
+        "SELECT count(*) FROM person WHERE year_of_birth >= 1950",
+    ),
+];
+
+/// Seconds in both directions.
+const SECONDS: Pair = (
+    "SELECT avg(EXTRACT(EPOCH FROM stop - start)) / 3600 AS hours FROM encounters",
+    "SELECT avg((EXTRACT(EPOCH FROM start) - EXTRACT(EPOCH FROM stop)) / 60) AS minutes FROM encounters",
+);
+
 fn is_one(omop: &Collection, first: &str, second: &str) {
     let statistics = [first, second].map(|sql| only(omop, sql));
     assert_eq!(statistics[0], statistics[1], "{first}\n{second}");
@@ -233,6 +286,15 @@ fn equal_joins_are_one_statistic() {
         };
         is_one(&omop, &born(first), &born(second));
     }
+}
+
+#[test]
+fn equal_texts_are_one_statistic() {
+    let omop = Collection::named("omop");
+    for (first, second) in TEXTS {
+        is_one(&omop, first, second);
+    }
+    is_one(&Collection::named("synthea"), SECONDS.0, SECONDS.1);
 }
 
 /// A column of the answer is a multiple of the sum that all of these texts have.
