@@ -38,7 +38,8 @@ use super::output_names;
 use super::report::{QueryReport, Remark};
 use super::source::{MemberQuery, QuerySource, Target};
 use super::statement::{
-    ANSWER, ParsedQuery, TableName, is_grouped, separate_signs, use_local_version_names, use_provider_table_name,
+    ANSWER, ParsedQuery, TableName, is_grouped, separate_signs, use_current_date, use_local_version_names,
+    use_provider_table_name,
 };
 use super::table::RemoteTable;
 use super::tables::Tables;
@@ -88,6 +89,8 @@ pub(super) struct Planner {
     pub(super) source: Arc<dyn QuerySource>,
     /// Memory of the local engine, in bytes.
     pub(super) memory: usize,
+    /// The current date, in days since 1970-01-01.
+    pub(super) day: i32,
     /// Notes about the answer.
     pub(super) report: QueryReport,
     /// What is known of the answers to texts.
@@ -102,6 +105,10 @@ impl Planner {
     /// member whose tier is too low for it.
     pub(super) async fn plan(mut self, parsed: ParsedQuery) -> Result<Plan, FederationError> {
         let mut query = parsed.query;
+        // At tier `records` this node computes it, for all rows.
+        if self.tables.targets().any(|target| target.tier < Tier::Records) {
+            use_current_date(&mut query, self.day);
+        }
         use_local_version_names(&mut query);
         let queried = self.keep_queried_members(&query).await?;
         self.tables = self.tables.shown_as_records();

@@ -267,6 +267,8 @@ impl Institutions {
             tables: self.tables_of(&parsed, &report),
             source: Arc::clone(self) as Arc<dyn QuerySource>,
             memory: self.memory,
+            // 2026-11-30
+            day: 20_787,
             report: report.clone(),
             foreseen: Arc::default(),
         };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use concordat_arrow_stream::StreamEncoder;
 use concordat_engine::{Channel, ChannelSender, LocalEngine, TextParser};
-use concordat_protocol::scope::Tier;
 use datafusion::arrow::array::RecordBatch;
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
@@ -21,7 +20,7 @@ use crate::federation::plan::{Plan, Planner};
 use crate::federation::planned_part::parts_of;
 use crate::federation::report::QueryReport;
 use crate::federation::source::{Answer, QuerySource, Target};
-use crate::federation::statement::{ParsedQuery, use_current_date};
+use crate::federation::statement::ParsedQuery;
 use crate::negotiation::RowCondition;
 
 /// Bytes of rows that are encoded together, and the length of a message with rows.
@@ -73,7 +72,6 @@ impl FederatedEngine {
     ) -> Result<(), FederationError> {
         let tables = begin.tables().ok_or_else(engine_failed)?;
         let targets: Vec<Target> = tables.targets().cloned().collect();
-        let is_counted = targets.iter().any(|target| target.tier < Tier::Records);
         let members = Members::new(sender.clone(), targets);
         let source: Arc<dyn QuerySource> = Arc::new(members.clone());
         let report = QueryReport::of(begin.remarks, begin.left_out);
@@ -81,14 +79,11 @@ impl FederatedEngine {
             tables,
             source: Arc::clone(&source),
             memory: begin.memory,
+            day: begin.day,
             report: report.clone(),
             foreseen: Arc::clone(&self.foreseen),
         };
-        let mut parsed = ParsedQuery::read(parser, &begin.sql)?;
-        if is_counted {
-            use_current_date(&mut parsed.query, begin.day);
-        }
-        let local = match Box::pin(planner.plan(parsed)).await? {
+        let local = match Box::pin(planner.plan(ParsedQuery::read(parser, &begin.sql)?)).await? {
             Plan::Local(local) => local,
             Plan::Whole { target, query } => {
                 let whole = FromEngine::Whole {

@@ -37,6 +37,20 @@ async fn refusal(institutions: &Arc<Institutions>, sql: &str) -> FederationError
         .unwrap_or_else(|| panic!("planned: {sql}"))
 }
 
+/// All holders count by the day on which the query is planned.
+#[tokio::test]
+async fn plan_below_records_has_the_day_of_the_plan() {
+    let all = two(Tier::Aggregate);
+    let text = async |sql: &str| match all.plan(sql).await.0.unwrap() {
+        Plan::Whole { query, .. } => query.sql,
+        Plan::Local(local) => local.text,
+    };
+    let counted = text("SELECT current_date AS today, count(*) AS n FROM aachen.heart").await;
+    assert!(counted.contains("DATE '2026-11-30' AS today"), "{counted}");
+    let records = text("SELECT current_date AS today, age FROM basel.heart").await;
+    assert!(records.to_lowercase().contains("current_date"), "{records}");
+}
+
 #[tokio::test]
 async fn plan_query_of_one_dataset_is_sent_as_a_whole() {
     let all = two(Tier::Aggregate);

@@ -130,6 +130,18 @@ fn grouping_of_shown_rules_is_that_of_the_holder() {
     }
 }
 
+/// A cell of it is several rows, which are put together above the cells of one holder.
+#[test]
+fn grouping_by_values_of_lists_is_of_one_holder() {
+    let omop = Collection::named("omop");
+    let sql = "SELECT a.ancestor_concept_id, count(DISTINCT d.person_id) AS n FROM drug_exposure d \
+               JOIN concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id WHERE a.ancestor_concept_id IN (5, 7) GROUP BY 1";
+    let error = lowered(&omop, sql, omop.known.rules()).unwrap_err().to_string();
+    assert!(error.contains("one query for each value"), "{error}");
+    let one = sql.replace("a.ancestor_concept_id, ", "").replace(" GROUP BY 1", "");
+    assert!(lowered(&omop, &one, omop.known.rules()).is_ok());
+}
+
 #[test]
 fn grouping_refuses_with_the_error_of_the_holder() {
     let omop = Collection::named("omop");

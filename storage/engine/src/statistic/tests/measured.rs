@@ -95,7 +95,7 @@ fn numbers_in_texts_need_a_cast() {
         &omop,
         "SELECT count(*) FROM measurement WHERE CAST(value_source_value AS DOUBLE) >= 95",
     );
-    assert!(edge.contains("`90`") && edge.contains("`100`"), "{edge}");
+    assert!(edge.contains("90") && edge.contains("100"), "{edge}");
     for refused in [
         "SELECT count(*) FROM measurement WHERE value_source_value = '100'",
         "SELECT value_source_value, count(*) FROM measurement GROUP BY 1",
@@ -120,8 +120,8 @@ fn year_of_a_constant_date_is_a_constant() {
     let omop = Collection::named("omop");
     let counted = |condition: &str| only(&omop, &format!("SELECT count(*) FROM omop.person WHERE {condition}"));
     assert_eq!(
-        counted("EXTRACT(YEAR FROM DATE '2026-11-30') - year_of_birth >= 76"),
-        counted("year_of_birth < 1951 - 1 OR year_of_birth = 1950 AND year_of_birth < 1950")
+        counted("EXTRACT(YEAR FROM DATE '2026-11-30') - year_of_birth >= 77"),
+        counted("year_of_birth < 1950")
     );
     assert_eq!(
         counted("EXTRACT(YEAR FROM DATE '2026-11-30') - year_of_birth > 76"),
