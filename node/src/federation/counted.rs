@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use concordat_engine::{
     CellAggregate, CellColumn, CommonGrouping, Condition, CountableForm, Grouping, GroupingText, MemberGrouping,
-    NotCountable, QueryError,
+    NotCountable, QueryError, separate_sets,
 };
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::scope::Tier;
@@ -121,6 +121,9 @@ impl<'a> Counted<'a> {
             let LogicalPlan::Aggregate(grouping) = &node else {
                 return Ok(Transformed::no(node));
             };
+            if let Some(separate) = self.separate(grouping).map_err(DataFusionError::from)? {
+                return Ok(Transformed::yes(separate));
+            }
             match self.cut(grouping).map_err(DataFusionError::from)? {
                 Some(cells) => Ok(Transformed::new(cells, true, TreeNodeRecursion::Jump)),
                 None => Ok(Transformed::no(node)),
@@ -138,12 +141,20 @@ impl<'a> Counted<'a> {
         Ok((typed.data, self.found))
     }
 
+    /// The plan in which each of several sets of groups is a grouping of its own: each is counted, decided and combined as a query of its own.
+    /// `None` for a grouping without sets, and if all that it reads is shared as records.
+    fn separate(&self, grouping: &Aggregate) -> Result<Option<LogicalPlan>, FederationError> {
+        if are_records(&tables_of(grouping, self.tables)?) {
+            return Ok(None);
+        }
+        separate_sets(grouping).map_err(|error| refused(&error))
+    }
+
     /// The table in place of a grouping; `None` if all that it reads is shared as records, or if it reads no table. It is one sequence of
     /// steps, each of which needs what the ones before have found.
     fn cut(&mut self, grouping: &Aggregate) -> Result<Option<LogicalPlan>, FederationError> {
         let read = tables_of(grouping, self.tables)?;
-        let mut members = read.iter().flat_map(|(_, table)| &table.members);
-        if members.all(|member| member.target.tier == Tier::Records) {
+        if are_records(&read) {
             return Ok(None);
         }
         if grouping
@@ -428,8 +439,18 @@ fn target_at<'t>(table: &'t UnionTable, institution: &InstitutionId) -> Option<&
     targets.find(|target| target.dataset.institution == *institution)
 }
 
+/// Whether all members of these tables share records.
+fn are_records(read: &[(&TableName, &UnionTable)]) -> bool {
+    let mut members = read.iter().flat_map(|(_, table)| &table.members);
+    members.all(|member| member.target.tier == Tier::Records)
+}
+
 fn not_countable(form: CountableForm) -> FederationError {
-    let detail = NotCountable::Form(form).to_string();
+    refused(&NotCountable::Form(form))
+}
+
+fn refused(error: &NotCountable) -> FederationError {
+    let detail = error.to_string();
     FederationError::planning(QueryError::Invalid { detail })
 }
 

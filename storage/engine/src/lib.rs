@@ -122,7 +122,7 @@ pub use source::{Source, Table};
 pub use statistic::{
     Block, Bucket, CellAggregate, CellColumn, CellTables, ColumnPath, Condition, Day, EventSet, Form as CountableForm,
     Group, KeyList, KnownCollection, Lowered, MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, NotCountable, Output,
-    Quantity, QueryPart, ReferenceTest, Row, Statistic, Step, SubjectValue, lower, print,
+    Quantity, QueryPart, ReferenceTest, Row, Statistic, Step, SubjectValue, lower, print, separate_sets,
 };
 pub use sums::narrow;
 pub use text_parser::TextParser;

@@ -32,7 +32,7 @@ pub(crate) use admitted::{Syntax, parts_of_aggregate, parts_of_function, parts_o
 pub use block::{MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, Statistic};
 pub use forms::{Form, NotCountable};
 pub use known::KnownCollection;
-pub use lower::{Block, CellColumn, Lowered, lower};
+pub use lower::{Block, CellColumn, Lowered, lower, separate_sets};
 pub use measure::{Bucket, CellAggregate, Group, Output};
 pub use paths::{ColumnPath, Row, Step};
 pub use print::print;

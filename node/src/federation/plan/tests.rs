@@ -121,8 +121,8 @@ async fn plan_records_at_tier_aggregate_are_refused_with_the_reason() {
             "not datasets of one collection",
         ),
         (
-            "SELECT sex, count(*) FROM consortium.heart GROUP BY CUBE (sex)",
-            "one query for each set",
+            "SELECT sex, age, count(*) FROM consortium.heart GROUP BY GROUPING SETS ((sex), (age))",
+            "the set of all columns",
         ),
         (
             "SELECT sum(count(*)) OVER () FROM consortium.heart GROUP BY sex",
@@ -154,6 +154,24 @@ async fn plan_records_at_tier_aggregate_are_refused_with_the_reason() {
     assert!(all.received().is_empty());
     let filtered = "SELECT count(*) FILTER (WHERE age > 40) AS n FROM consortium.heart";
     assert_eq!(all.rows(filtered).await, ["4"]);
+}
+
+/// Each set of groups is a query of its own to each member, and its parts are combined.
+#[tokio::test]
+async fn plan_sets_of_groups_are_combined_one_by_one() {
+    let all = two(Tier::Aggregate);
+    for groups in ["ROLLUP (sex)", "CUBE (sex)", "GROUPING SETS ((), (sex))"] {
+        let sql = format!(
+            "SELECT * FROM (SELECT sex, count(*) AS n FROM consortium.heart GROUP BY {groups}) AS t WHERE n IS NOT NULL ORDER BY n"
+        );
+        assert_eq!(all.rows(&sql).await, ["m|2", "f|3", "-|5"], "{groups}");
+    }
+    let of_sets = all.received().into_iter().filter(|sql| sql.starts_with("aachen"));
+    assert_eq!(of_sets.count(), 6);
+    // What is shared as records is grouped here, whatever the sets are.
+    let records = two(Tier::Records);
+    let sql = "SELECT sex, count(*) AS n FROM consortium.heart GROUP BY ROLLUP (sex) ORDER BY n";
+    assert_eq!(records.rows(sql).await, ["m|2", "f|3", "-|5"]);
 }
 
 #[tokio::test]

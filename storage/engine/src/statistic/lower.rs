@@ -47,6 +47,7 @@ use super::{
 };
 use aggregates::Computed;
 use columns::instances_of;
+pub use grouping_sets::separate_sets;
 use listings::{ListedValues, listed_table};
 pub use state::{Block, CellColumn, Lowered};
 use state::{Bound, Lowering, MAX_BLOCKS, Result, refused, rewritten};

@@ -1,7 +1,8 @@
 //! `ROLLUP`, `CUBE` and `GROUPING SETS`: one grouping for each set.
 //!
 //! Each set is a statistic of its own, which is decided like that of a query of its own. Above them the tables of their cells are one after
-//! the other, with NULL for the columns that a set does not have, as SQL has it.
+//! the other, with NULL for the columns that a set does not have, as SQL has it. The consumer's node makes several groupings of one as well
+//! ([`separate_sets`]), before it lowers each of them for several members.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -20,28 +21,51 @@ const MAX_CUBE: usize = 6;
 impl Lowering<'_> {
     /// The table of the cells of all sets.
     pub(super) fn grouping_sets(&mut self, aggregate: &Aggregate, sets: &GroupingSet) -> Result<LogicalPlan> {
-        let columns: Vec<Expr> = sets.distinct_expr().into_iter().cloned().collect();
-        let mut sets = sets_of(sets)?;
-        at_most(sets.len(), MAX_BLOCKS, "groupings")?;
-        // The columns of the first table have the types of all of them, which NULL does not have.
-        sets.sort_by_key(|set| Reverse(set.len()));
-        if !sets
-            .first()
-            .is_some_and(|first| columns.iter().all(|column| first.contains(column)))
-        {
-            return Err(refused(Form::GroupingSets));
-        }
-        let mut tables = Vec::new();
-        for set in sets {
-            let input = Arc::clone(&aggregate.input);
-            let of_set = Aggregate::try_new(input, set.clone(), aggregate.aggr_expr.clone());
-            let of_set = of_set.map_err(|_| refused(Form::GroupingSets))?;
-            let cells = self.block(&of_set)?;
-            let table = aligned(cells, &set, &columns, aggregate.aggr_expr.len());
-            tables.push(table.map_err(|_| refused(Form::GroupingSets))?);
-        }
-        united(aggregate, tables).map_err(|_| refused(Form::GroupingSets))
+        separated(aggregate, sets, &mut |of_set| self.block(of_set))
     }
+}
+
+/// The plan in which each set of a grouping is a grouping of its own; `None` for a grouping without sets.
+///
+/// # Errors
+/// [`NotCountable`](crate::statistic::NotCountable) for more sets than a query may have groupings, and if none has all columns.
+pub fn separate_sets(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
+    let [Expr::GroupingSet(sets)] = aggregate.group_expr.as_slice() else {
+        return Ok(None);
+    };
+    separated(aggregate, sets, &mut |of_set| {
+        Ok(LogicalPlan::Aggregate(of_set.clone()))
+    })
+    .map(Some)
+}
+
+/// The tables of all sets, one after the other; `of_set` is that of one.
+fn separated(
+    aggregate: &Aggregate,
+    sets: &GroupingSet,
+    of_set: &mut dyn FnMut(&Aggregate) -> Result<LogicalPlan>,
+) -> Result<LogicalPlan> {
+    let columns: Vec<Expr> = sets.distinct_expr().into_iter().cloned().collect();
+    let mut sets = sets_of(sets)?;
+    at_most(sets.len(), MAX_BLOCKS, "groupings")?;
+    // The columns of the first table have the types of all of them, which NULL does not have.
+    sets.sort_by_key(|set| Reverse(set.len()));
+    if !sets
+        .first()
+        .is_some_and(|first| columns.iter().all(|column| first.contains(column)))
+    {
+        return Err(refused(Form::GroupingSets));
+    }
+    let mut tables = Vec::new();
+    for set in sets {
+        let input = Arc::clone(&aggregate.input);
+        let grouping = Aggregate::try_new(input, set.clone(), aggregate.aggr_expr.clone());
+        let grouping = grouping.map_err(|_| refused(Form::GroupingSets))?;
+        let cells = of_set(&grouping)?;
+        let table = aligned(cells, &set, &columns, aggregate.aggr_expr.len());
+        tables.push(table.map_err(|_| refused(Form::GroupingSets))?);
+    }
+    united(aggregate, tables).map_err(|_| refused(Form::GroupingSets))
 }
 
 /// The columns of each set, each once.
