@@ -177,7 +177,7 @@ impl Lowering<'_> {
             .filter(|part| named_values(part, &path) != Some(values.as_slice()))
             .cloned()
             .collect();
-        let of_value = |value: Value| {
+        let of_value = |value: Value| -> Result<(Value, Condition)> {
             let is_value = Condition::Reference {
                 of: path.clone(),
                 test: ReferenceTest::OneOf(vec![value.clone()]),
