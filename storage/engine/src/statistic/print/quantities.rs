@@ -59,7 +59,9 @@ impl Printer<'_> {
             Quantity::Column(path) => self.column(path)?,
             Quantity::InText(path) => format!("TRY_CAST({} AS DOUBLE)", self.column(path)?),
             Quantity::Seconds { from, to } => {
-                format!("date_part('epoch', {} - {})", self.column(to)?, self.column(from)?)
+                // The difference of two points in time would be whole seconds at tier `records`.
+                let [to, from] = [self.column(to)?, self.column(from)?];
+                format!("(date_part('epoch', {to}) - date_part('epoch', {from}))")
             }
             Quantity::Days { from, to } => format!("({} - {})", self.day(to)?, self.day(from)?),
             Quantity::Age { born, at } => {
