@@ -1,6 +1,9 @@
 //! Conditions and quantities, with the events and lists of codes that they need.
 
-use concordat_protocol::ids::{ColumnName, DatasetName};
+use concordat_protocol::{
+    collection::Levels,
+    ids::{ColumnName, DatasetName},
+};
 use concordat_storage::catalog::StoredDataset;
 
 use super::{Compiler, Frame, invalid, position, require_atoms};
@@ -214,6 +217,7 @@ impl Compiler<'_> {
         this: &mut Frame,
         mut outer: Option<&mut Frame>,
     ) -> Result<Operand, QueryError> {
+        self.require_computable(of)?;
         Ok(match of {
             Quantity::Column(path) => Operand::Column(self.path(path, this, outer)?),
             Quantity::InText(path) => Operand::InText(self.path(path, this, outer)?),
@@ -241,6 +245,25 @@ impl Compiler<'_> {
             }
             Quantity::OfSubject { of, value } => Operand::Subject(self.value(of, value)?),
         })
+    }
+
+    /// Refuses numbers in texts for which no edges are declared, and seconds between what are not points in time: their values are finer than
+    /// what the permission shows of these columns.
+    fn require_computable(&self, of: &Quantity) -> Result<(), QueryError> {
+        let is_shown = match of {
+            Quantity::InText(_) => matches!(self.known.levels(of), Levels::Edges(_)),
+            Quantity::Seconds { .. } => self.known.range(of).is_some(),
+            Quantity::Column(_)
+            | Quantity::Days { .. }
+            | Quantity::Age { .. }
+            | Quantity::Linear { .. }
+            | Quantity::OfSubject { .. } => true,
+        };
+        if is_shown {
+            Ok(())
+        } else {
+            Err(invalid("values of a column that the permission does not show in this form"))
+        }
     }
 
     fn day(&mut self, day: &Day, this: &mut Frame, outer: Option<&mut Frame>) -> Result<DayOf, QueryError> {

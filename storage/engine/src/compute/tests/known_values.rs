@@ -407,6 +407,24 @@ fn numbers_in_texts_are_compared_and_measured() {
     assert_eq!(known.range(&own("event", "note")), None);
 }
 
+/// Another process may send any statistic: what the declarations do not have is computed of no row.
+#[test]
+fn numbers_and_seconds_that_are_not_declared_are_refused() {
+    let mut world = nothing(1);
+    world.rows[EVENT].push(event(0, &[("day", Item::Date(DAY))]));
+    let scope = everything();
+    let known = known(&world, &scope);
+    let name = path("event", Row::This, &[Step::Subject(dataset("person"))], "sex");
+    let day = path("event", Row::This, &[], "day");
+    let time = path("event", Row::This, &[], "time");
+    for of in [Quantity::InText(name), Quantity::Seconds { from: day, to: time }] {
+        let present = is(&known, of, &Comparison::IsNotNull);
+        let rows = statistic(&known, "event", present, Vec::new(), vec![ALL_ROWS]);
+        let refused = reported(&world, &world.stored(4), &scope, &rows);
+        assert!(matches!(refused, Err(QueryError::Invalid { .. })));
+    }
+}
+
 #[test]
 fn events_are_related_to_the_row_around_them() {
     let mut world = nothing(4);
