@@ -263,6 +263,39 @@ fn column_without_values_fits_every_declaration() {
 }
 
 /// As many links as a collection can have, each dataset linking to all others of higher numbers, are checked at once.
+/// A column of text has the edges and the range of the numbers in it, and no other ones.
+#[test]
+fn edges_of_texts_divide_the_numbers_in_them() {
+    let mut raw = clinical();
+    rules_of(&mut raw, "concept", "name").levels = raw_edges(ints([100, 140]));
+    rules_of(&mut raw, "concept", "name").measure = range(0.0, 500.0);
+    let rules = CollectionRules::check(raw, &known()).unwrap();
+    let name = rules.dataset(&dataset("concept")).unwrap().column(&column("name"));
+    let name = name.unwrap();
+    assert!(name.has_numbers_in_text());
+    assert_eq!(
+        *name.levels(),
+        edges(vec![float(100.0), float(140.0)], ColumnKind::Float)
+    );
+    assert_eq!(CollectionRules::check(rules.raw(), &known()), Ok(rules.clone()));
+    for others in [vec![Value::Date(1)], vec![text("a")]] {
+        let mut raw = clinical();
+        rules_of(&mut raw, "concept", "name").levels = raw_edges(others);
+        assert!(CollectionRules::check(raw, &known()).is_err());
+    }
+    for (text, number) in [
+        ("140", Datum::Float(140.0)),
+        ("-1.5e2", Datum::Float(-150.0)),
+        ("140 mmHg", Datum::Null),
+        ("", Datum::Null),
+        ("NaN", Datum::Null),
+        ("inf", Datum::Null),
+    ] {
+        assert_eq!(Datum::Text(text).number_in_text(), number, "{text}");
+    }
+    assert_eq!(Datum::Int(1).number_in_text(), Datum::Null);
+}
+
 #[test]
 fn dense_links_without_a_cycle_are_valid() {
     let name = |n: usize| dataset(&format!("d{n}"));
