@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use concordat_disclosure::{LossBudget, Precision, Released, Reserved, SpaceLimits, UnitSet, Value};
+use concordat_disclosure::{
+    LossBudget, Mode, Precision, Released, ReleasedColumn, Reserved, SpaceLimits, UnitSet, Value,
+};
 use concordat_protocol::{
     ids::{DatasetRef, Digest32},
     schema::VersionNumber,
@@ -474,6 +476,41 @@ fn answer_above_cells_has_the_rows_of_all_grouping_sets() {
 }
 
 /// An error on a label would be one of the answer.
+/// A cell is a row for each value of a list of codes, with the figures of that value.
+#[test]
+fn answer_above_cells_has_a_row_for_each_value_of_a_list() {
+    let collection = Collection::named("omop");
+    let listed = |code: i64| {
+        format!(
+            "SELECT count(DISTINCT person_id) FROM drug_exposure WHERE drug_concept_id IN \
+             (SELECT descendant_concept_id FROM concept_ancestor WHERE ancestor_concept_id = {code})"
+        )
+    };
+    let sql = "SELECT a.ancestor_concept_id AS g, count(DISTINCT d.person_id) AS n FROM drug_exposure d \
+               JOIN concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
+               WHERE a.ancestor_concept_id IN (5, 7) GROUP BY 1";
+    let shown = format!("{sql} HAVING count(DISTINCT d.person_id) IS NOT NULL ORDER BY n DESC LIMIT 1");
+    for (sql, expected) in [(sql, vec![(5, 105), (7, 107)]), (&shown, vec![(7, 107)])] {
+        let lowered = collection.lower(sql).unwrap();
+        let of_grouping = &lowered.blocks[0].statistic;
+        let columns = of_grouping.cells().iter().map(|cell| {
+            let mut codes = [5, 7].into_iter();
+            let is_of = |code: &i64| statistic(&collection, &listed(*code)).rows() == cell.filter();
+            let code = codes.find(is_of).unwrap();
+            ReleasedColumn::exact(vec![
+                Some(Value::Whole(100 + code));
+                of_grouping.grid(&collection.known)
+            ])
+        });
+        let found = Released::new(Mode::Exact, of_grouping.grid(&collection.known), columns.collect()).unwrap();
+        let answer = computed(&collection, &lowered, &[found]).unwrap();
+        let column = |at: usize| answer.column(at).as_primitive::<Int64Type>().values().to_vec();
+        let mut rows: Vec<(i64, i64)> = column(0).into_iter().zip(column(1)).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, expected, "{sql}");
+    }
+}
+
 #[test]
 fn answer_above_cells_has_no_cast_that_can_fail() {
     let collection = Collection::named("omop");
