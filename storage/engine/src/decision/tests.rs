@@ -490,7 +490,7 @@ fn answer_above_cells_has_a_row_for_each_value_of_a_list() {
                JOIN concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
                WHERE a.ancestor_concept_id IN (5, 7) GROUP BY 1";
     let shown = format!("{sql} HAVING count(DISTINCT d.person_id) IS NOT NULL ORDER BY n DESC LIMIT 1");
-    for (sql, expected) in [(sql, vec![(5, 105), (7, 107)]), (&shown, vec![(7, 107)])] {
+    for (sql, expected) in [(sql, vec![(5, 105), (7, 107)]), (shown.as_str(), vec![(7, 107)])] {
         let lowered = collection.lower(sql).unwrap();
         let of_grouping = &lowered.blocks[0].statistic;
         let columns = of_grouping.cells().iter().map(|cell| {
