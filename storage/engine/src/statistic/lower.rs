@@ -172,7 +172,8 @@ impl Lowering<'_> {
         let frame = attached.frame(None);
         let groups = group_by.iter().map(|group| self.group(group, &frame, &rows));
         let groups = groups.collect::<Result<Vec<_>>>()?;
-        let by_subject = attached.by_subject(&relation, self.repeats_rows(&relation));
+        let is_listed_often = self.is_listed_often(&attached, listed.as_ref())?;
+        let by_subject = attached.by_subject(&relation, self.repeats_rows(&relation), is_listed_often);
         let computed = aggregates
             .iter()
             .map(|item| self.aggregate(item, &frame, &measured, by_subject));

@@ -53,12 +53,12 @@ impl Attached {
         !self.listings.is_empty()
     }
 
-    /// Why only subjects can be counted; `None` if rows can.
-    pub(super) fn by_subject(&self, relation: &Relation, repeats_rows: bool) -> Option<Form> {
+    /// Why only subjects can be counted; `None` if rows can. `is_listed_often` is whether a row may occur once for each row that lists it.
+    pub(super) fn by_subject(&self, relation: &Relation, repeats_rows: bool, is_listed_often: bool) -> Option<Form> {
         if relation.is_distinct || repeats_rows || self.has_events() {
             Some(relation.reason())
         } else {
-            self.has_listings().then_some(Form::ListedRows)
+            is_listed_often.then_some(Form::ListedRows)
         }
     }
 
@@ -293,6 +293,24 @@ impl Lowering<'_> {
             attached.grouped = Some(number);
             values
         }))
+    }
+
+    /// Whether a code of a row may be listed several times, so that the row occurs as often. `listed` is the group by a list, if there is one.
+    pub(super) fn is_listed_often(&mut self, attached: &Attached, listed: Option<&ListedValues>) -> Result<bool> {
+        let (of_listings, _) = attached.conditions_on_listings();
+        for (number, (listing, conditions)) in attached.listings.iter().zip(&of_listings).enumerate() {
+            if !listing.is_of(&attached.main) {
+                continue;
+            }
+            let is_once = match listed.filter(|_| attached.grouped == Some(number)) {
+                Some(listed) => listed.is_once,
+                None => self.lists_once(listing, conditions)?,
+            };
+            if !is_once {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What is measured, and which rows of it.

@@ -1,13 +1,13 @@
 //! Inner joins with rows of a reference dataset that list codes, such as the codes above or below others.
 //!
 //! Several of these rows may list one code, so that a row of events occurs several times. Its subject is the same, and so only subjects
-//! are counted. For them the join is what `code IN (SELECT …)` is. A group by a column of these rows has one set of codes for each value
-//! that a condition names, and a code may be in several: each value is a filter of the aggregates, and the rows of the values are put
-//! together above the cells.
+//! are counted, unless a condition names one code of a declared hierarchy, which is a set of pairs. For what is counted the join is what
+//! `code IN (SELECT …)` is. A group by a column of these rows has one set of codes for each value that a condition names, and a code may be
+//! in several: each value is a filter of the aggregates, and the rows of the values are put together above the cells.
 
 use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
-use concordat_protocol::{ids::ColumnName, scope::Value};
+use concordat_protocol::{collection::Levels, ids::ColumnName, scope::Value};
 use datafusion::{
     arrow::datatypes::{Field, Schema},
     common::{Column, TableReference},
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::statistic::{
     forms::Form,
-    paths::ColumnPath,
+    paths::{ColumnPath, Row},
     terms::{Condition, KeyList, Quantity, ReferenceTest},
 };
 
@@ -56,6 +56,8 @@ pub(super) struct ListedValues {
     pub(super) at: usize,
     /// Each value, and when the code of a row is listed with it.
     pub(super) values: Vec<(Value, Condition)>,
+    /// Whether each code is listed at most once with a value.
+    pub(super) is_once: bool,
 }
 
 impl Lowering<'_> {
@@ -148,9 +150,41 @@ impl Lowering<'_> {
             }
             let of_rows = conditions.get(number).map_or(&[][..], Vec::as_slice);
             let values = self.values_of(listing, of_rows, column, frame)?;
-            found = Some((number, ListedValues { at, values }));
+            let is_side = |side: ColumnName| {
+                let of_rows = instance_of(column) == listing.rows.root;
+                of_rows && side.as_str() == column.name
+            };
+            let is_once = self.other_side(listing).is_some_and(is_side);
+            found = Some((number, ListedValues { at, values, is_once }));
         }
         Ok(found)
+    }
+
+    /// Whether each code is listed at most once: by rows of a declared hierarchy, which is a set of pairs, with one code on the other side.
+    pub(super) fn lists_once(&mut self, listing: &Listing, conditions: &[&Expr]) -> Result<bool> {
+        let rows = self.rows_that_list(listing, conditions)?;
+        let dataset = listing.rows.root.and_then(|root| self.rows(root));
+        let side = dataset.zip(self.other_side(listing));
+        let side = side.and_then(|(dataset, side)| ColumnPath::new(Row::This, dataset, Vec::new(), side));
+        let is_one = |part: &Condition| {
+            let values = side.as_ref().and_then(|side| named_values(part, side));
+            values.is_some_and(|values| values.len() == 1)
+        };
+        Ok(rows.conjuncts().iter().any(is_one))
+    }
+
+    /// The column of a declared hierarchy beside that of the codes which its rows list; `None` for rows of another dataset.
+    fn other_side(&self, listing: &Listing) -> Option<ColumnName> {
+        let (id, name) = &listing.of;
+        let levels = &self.known.column(self.rows(*id)?, name)?.levels;
+        let Levels::Codes(codes) = levels else { return None };
+        let dataset = self.rows(listing.rows.root?)?;
+        let hierarchy = codes.hierarchy().filter(|known| known.dataset == *dataset)?;
+        if hierarchy.descendant == listing.key {
+            Some(hierarchy.ancestor.clone())
+        } else {
+            (hierarchy.ancestor == listing.key).then(|| hierarchy.descendant.clone())
+        }
     }
 
     /// Each value that a condition on the rows names, and when a code is listed with it.

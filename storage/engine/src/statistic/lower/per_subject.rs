@@ -187,7 +187,7 @@ impl Lowering<'_> {
         if is_counted && attached.has_events() {
             return Err(refused(Form::SeveralEvents));
         }
-        if is_counted && attached.has_listings() {
+        if is_counted && self.is_listed_often(&attached, None)? {
             return Err(refused(Form::ListedRows));
         }
         let values = aggregates.iter().map(|item| self.subject_value(item, root));

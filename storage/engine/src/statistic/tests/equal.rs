@@ -185,7 +185,7 @@ const JOINS: [Pair; 2] = [
 ];
 
 /// Whole texts: what is listed by joined rows and by a subquery, numbers in texts, and years of dates.
-const TEXTS: [Pair; 8] = [
+const TEXTS: [Pair; 9] = [
     (
         "SELECT count(DISTINCT d.person_id) FROM drug_exposure d JOIN concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
          WHERE a.ancestor_concept_id = 5",
@@ -212,6 +212,12 @@ const TEXTS: [Pair; 8] = [
          ON a.descendant_concept_id = d.drug_concept_id WHERE d.person_id = p.person_id AND a.ancestor_concept_id = 5)",
         "SELECT count(*) FROM person p WHERE p.person_id IN (SELECT d.person_id FROM drug_exposure d WHERE d.drug_concept_id IN \
          (SELECT descendant_concept_id FROM concept_ancestor WHERE ancestor_concept_id = 5))",
+    ),
+    (
+        "SELECT count(*), avg(d.days_supply) FROM drug_exposure d JOIN concept_ancestor a \
+         ON a.descendant_concept_id = d.drug_concept_id AND a.ancestor_concept_id = 5",
+        "SELECT avg(days_supply), count(*) FROM drug_exposure WHERE drug_concept_id IN \
+         (SELECT descendant_concept_id FROM concept_ancestor WHERE 5 = ancestor_concept_id)",
     ),
     (
         "SELECT count(*) FROM measurement WHERE CAST(value_source_value AS DOUBLE) >= 100",

@@ -14,30 +14,64 @@ fn filters(statistic: &Statistic) -> Vec<&Condition> {
     statistic.cells().iter().map(CellAggregate::filter).collect()
 }
 
-/// Several rows may list one code, so a row of events may occur several times.
+/// Several rows may list one code, so a row of events may occur several times, unless one code of a hierarchy is named.
 #[test]
 fn rows_of_a_join_that_lists_codes_are_not_counted() {
     let omop = Collection::named("omop");
-    for (figure, is_counted) in [
-        ("count(DISTINCT d.person_id)", true),
-        ("count(DISTINCT d.person_id) FILTER (WHERE d.days_supply > 30)", true),
-        ("count(*)", false),
-        ("sum(d.days_supply)", false),
-        ("approx_percentile_cont(d.days_supply, 0.5)", false),
+    let several = "a.ancestor_concept_id IN (5, 7)";
+    for (figure, condition, is_counted) in [
+        ("count(DISTINCT d.person_id)", several, true),
+        (
+            "count(DISTINCT d.person_id) FILTER (WHERE d.days_supply > 30)",
+            several,
+            true,
+        ),
+        ("count(*)", several, false),
+        ("sum(d.days_supply)", several, false),
+        ("approx_percentile_cont(d.days_supply, 0.5)", several, false),
+        ("count(*)", "true", false),
+        ("count(*)", "a.ancestor_concept_id <> 5", false),
+        (
+            "count(*)",
+            "a.ancestor_concept_id = 5 OR a.ancestor_concept_id = 7",
+            false,
+        ),
+        ("count(*)", "a.descendant_concept_id = 5", false),
+        ("count(*)", "a.ancestor_concept_id = 5", true),
+        (
+            "sum(d.days_supply)",
+            "5 = a.ancestor_concept_id AND d.days_supply > 30",
+            true,
+        ),
     ] {
-        let sql = format!("SELECT {figure} AS n {DRUGS} WHERE a.ancestor_concept_id = 5");
+        let sql = format!("SELECT {figure} AS n {DRUGS} WHERE {condition}");
         let found = omop.lower(&sql).map(drop);
         let expected = if is_counted {
             Ok(())
         } else {
             Err(NotCountable::Form(Form::ListedRows))
         };
-        assert_eq!(found, expected, "{figure}");
+        assert_eq!(found, expected, "{figure} {condition}");
     }
-    let per_subject = format!(
-        "SELECT avg(n) AS m FROM (SELECT d.person_id, count(*) AS n {DRUGS} WHERE a.ancestor_concept_id = 5 GROUP BY d.person_id) t"
-    );
-    assert!(omop.lower(&per_subject).is_err());
+    // Two codes may have one name.
+    for name in ["k.concept_name = 'ibuprofen'", "k.concept_id = 5"] {
+        assert!(
+            omop.lower(&format!("SELECT count(*) AS n {NAMED} WHERE {name}"))
+                .is_err(),
+            "{name}"
+        );
+    }
+    for (condition, is_counted) in [(several, false), ("a.ancestor_concept_id = 5", true)] {
+        let per_subject = format!(
+            "SELECT avg(n) AS m FROM (SELECT d.person_id, count(*) AS n {DRUGS} WHERE {condition} GROUP BY d.person_id) t"
+        );
+        assert_eq!(omop.lower(&per_subject).is_ok(), is_counted, "{condition}");
+    }
+    let groups = "WHERE a.ancestor_concept_id IN (5, 7) AND k.concept_name IN ('ibuprofen', 'aspirin') GROUP BY 1";
+    for (group, is_counted) in [("a.ancestor_concept_id", true), ("k.concept_name", false)] {
+        let sql = format!("SELECT {group} AS g, count(*) AS n {NAMED} {groups}");
+        assert_eq!(omop.lower(&sql).is_ok(), is_counted, "{group}");
+    }
     // The first date does not depend on how often a row occurs.
     let first = format!(
         "SELECT count(*) AS n FROM (SELECT d.person_id, min(d.drug_exposure_start_date) AS day {DRUGS} \
