@@ -37,6 +37,7 @@
 
 mod average;
 mod calculation;
+mod calendar;
 mod canary;
 mod cast_rule;
 mod class;
