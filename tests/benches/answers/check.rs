@@ -1,7 +1,8 @@
-//! How long the check of a query takes if much was released before ([`super::filled`]), and if nothing was.
+//! How long the check of a query takes if much was released before ([`super::filled`]), and if hardly anything was.
 //!
-//! The memory is that of an owner, with its logs. In a node it stays restored while the owner is answered, so it is restored here before a
-//! query is measured, by a query of the same rows. How long that takes is a figure of its own.
+//! The memory is that of an owner, with its logs. In a node it stays restored while the owner is answered, so it is restored here before
+//! queries are measured, by queries of the same rows. How long that takes is a figure of its own. What a query releases is in the memory
+//! when the next one is measured.
 
 use std::{
     path::Path,
@@ -12,20 +13,23 @@ use concordat_storage::catalog::Collection as _;
 use tokio::runtime::Runtime;
 
 use super::{
-    filled::{ROUNDS, owner, protections},
+    filled::{owner, protections},
     memory::Memory,
     processes::{children_peak, own_peak},
-    queries::{Holder, QUERIES, Query, median, text},
+    queries::{Holder, QUERIES, median, text},
 };
 
-/// What was measured of each query, once for each round.
-#[derive(Default)]
-struct Rounds {
-    restored: Vec<Duration>,
+/// How often each query is measured, each time with other codes.
+const ROUNDS: u64 = 3;
+
+/// What was measured of an owner.
+struct Measured {
+    restored: Duration,
+    /// Of each query.
     queries: [Spans; QUERIES.len()],
 }
 
-/// How long a query and the parts of its decision took.
+/// How long a query and the parts of its decision took, once for each round.
 #[derive(Default)]
 struct Spans {
     query: Vec<Duration>,
@@ -34,8 +38,8 @@ struct Spans {
     commit: Vec<Duration>,
 }
 
-/// Prints, for each protection that compares figures, the medians in milliseconds of the queries and of the parts of their decisions, with
-/// earlier answers and without; and the peak memory of this process and of those that it started.
+/// Prints, for each protection that compares figures, the medians in milliseconds of the queries and of the parts of their decisions, after
+/// the earlier answers and without them; and the peak memory of this process and of those that it started.
 pub(crate) fn check(dir: &Path) {
     let mut holder = Holder::open(dir);
     Runtime::new().unwrap().block_on(async {
@@ -43,62 +47,60 @@ pub(crate) fn check(dir: &Path) {
         let mut figures = vec![format!(r#""subjects": {subjects}"#)];
         let mut computes = 0.0_f64;
         for protection in protections() {
+            let name = protection.name();
             holder.protect(protection);
-            let (mut earlier, mut none) = (Rounds::default(), Rounds::default());
-            for round in 0..ROUNDS {
-                let owner = owner(&protection, round);
-                let memory = Memory::restored(&holder.clinic, &owner);
-                earlier.add(&mut holder, &memory, round).await;
-                drop(memory);
-                computes = computes.max(children_peak());
-                let memory = Memory::new(&holder.clinic, &format!("{owner}-first"));
-                none.add(&mut holder, &memory, round).await;
-            }
-            let (name, earlier, none) = (protection.name(), earlier.to_json(), none.to_json());
+            let memory = Memory::restored(&holder.clinic, &owner(protection));
+            let earlier = Measured::of(&mut holder, &memory).await.to_json();
+            drop(memory);
+            computes = computes.max(children_peak());
+            let memory = Memory::new(&holder.clinic, &format!("first-{name}"));
+            let none = Measured::of(&mut holder, &memory).await.to_json();
             figures.push(format!(r#""{name}": {{"earlier": {earlier}, "none": {none}}}"#));
         }
-        figures.push(format!(
-            r#""decides_mib": {:.1}, "computes_mib": {computes:.1}"#,
-            own_peak()
-        ));
+        let decides = own_peak();
+        figures.push(format!(r#""decides_mib": {decides:.1}, "computes_mib": {computes:.1}"#));
         println!("{{{}}}", figures.join(", "));
     });
 }
 
-impl Rounds {
-    /// Measures each query once.
-    async fn add(&mut self, holder: &mut Holder, memory: &Memory, round: u64) {
-        for (query, spans) in QUERIES.iter().zip(&mut self.queries) {
-            spans.add(query, holder, memory, round).await;
+impl Measured {
+    /// Restores the memory, and measures each query.
+    async fn of(holder: &mut Holder, memory: &Memory) -> Self {
+        for query in &QUERIES {
+            let all_rows = format!("SELECT count(*) AS n FROM {}", query.rows_of);
+            holder.answered(memory, &all_rows).await;
+            memory.decided().await;
         }
-        self.restored.push(memory.restoring().await);
+        let restored = memory.restoring().await;
+        let counted = memory.counted().await;
+        let mut queries = <[Spans; QUERIES.len()]>::default();
+        for round in 0..ROUNDS {
+            for (query, spans) in QUERIES.iter().zip(&mut queries) {
+                spans.add(holder, memory, &text(query, round)).await;
+            }
+        }
+        let after = memory.counted().await;
+        assert_eq!(
+            after, counted,
+            "a query counts the rows of another dataset, whose memory was not restored"
+        );
+        Self { restored, queries }
     }
 
     fn to_json(&self) -> String {
         let queries = QUERIES.iter().zip(&self.queries);
         let queries = queries.map(|(query, spans)| format!("{:?}: {}", query.name, spans.to_json()));
         let queries: Vec<String> = queries.collect();
-        let restored = median(&self.restored);
+        let restored = self.restored.as_secs_f64() * 1000.0;
         format!(r#"{{"restore": {restored:.1}, {}}}"#, queries.join(", "))
     }
 }
 
 impl Spans {
-    async fn add(&mut self, query: &Query, holder: &mut Holder, memory: &Memory, round: u64) {
-        holder
-            .answered(memory, &format!("SELECT count(*) AS n FROM {}", query.rows_of))
-            .await;
-        memory.decided().await;
-        let counted = memory.counted().await;
+    async fn add(&mut self, holder: &mut Holder, memory: &Memory, sql: &str) {
         let began = Instant::now();
-        holder.answered(memory, &text(query, round)).await;
+        holder.answered(memory, sql).await;
         self.query.push(began.elapsed());
-        assert_eq!(
-            memory.counted().await,
-            counted,
-            "{} counts the rows of another dataset",
-            query.name
-        );
         let decided = memory.decided().await;
         self.check.push(decided.check);
         self.store.push(decided.store);

@@ -28,8 +28,6 @@ use super::{
     logs::{Logs, OwnerLogs},
 };
 
-/// How often the check is measured for each protection; each time for an owner of its own, whose memory is as it was before.
-pub(crate) const ROUNDS: u64 = 3;
 /// The datasets whose rows were counted.
 const COUNTED: [&str; 2] = ["diagnosis", "prescription"];
 /// Disjoint sets of one query, and how many units of so many are in each.
@@ -43,21 +41,16 @@ pub(crate) fn protections() -> [Protection; 2] {
     [Protection::Perturbed(Noise::new(3, 5, 5).unwrap()), Protection::Exact]
 }
 
-/// The owner of a round that has logs.
-pub(crate) fn owner(protection: &Protection, round: u64) -> String {
-    format!("{}-{round}", protection.name())
+/// The owner with logs to whom figures with this protection are released.
+pub(crate) fn owner(protection: Protection) -> String {
+    format!("after-{}", protection.name())
 }
 
-/// Writes the logs of all owners: so many sets of each kind of units, and so many answers.
+/// Writes the logs of both owners: so many sets of each kind of units, and so many answers.
 pub(crate) fn fill(dir: &Path, sets: u32, answers: u32) {
     let clinic = Clinic::open(dir);
     let version = clinic.version.version();
-    let rounds = protections().map(|protection| (0..ROUNDS).map(move |round| owner(&protection, round)));
-    let owners: Vec<OwnerLogs> = rounds
-        .into_iter()
-        .flatten()
-        .map(|owner| OwnerLogs::of(&clinic, &owner))
-        .collect();
+    let owners = protections().map(|protection| OwnerLogs::of(&clinic, &owner(protection)));
     let answered = (0..answers).map(answer);
     let records = of_units((version, clinic.version.subjects()), sets);
     let subjects = records.chain(answered.map(|record| record.to_bytes())).collect();
