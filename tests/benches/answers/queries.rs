@@ -27,7 +27,7 @@ const CODES: u64 = 12;
 /// A query about the clinic.
 pub(crate) struct Query {
     pub(crate) name: &'static str,
-    /// The dataset whose rows the engine counts. The answer may have no number of rows: also of subjects it is a figure over these rows.
+    /// The dataset whose rows the engine counts, also if the answer has only numbers of subjects.
     pub(crate) rows_of: &'static str,
     /// The text with `CODES` in the place of the codes.
     sql: &'static str,
