@@ -2,13 +2,13 @@
 //!
 //! The socket takes less than one message. If rows were computed and sent in turn, the process would wait for its node while it sends, and the
 //! node for its process while it computes. So a task of its own sends, in the order of the rows, and what waits for it is bounded
-//! ([`PREPARED_BYTES`]).
+//! ([`PREPARED_BYTES`]). An answer of small batches needs no such task.
 
 use std::{io, sync::Arc};
 
 use arrow::buffer::Buffer;
 use concordat_arrow_stream::StreamEncoder;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
@@ -25,6 +25,8 @@ use crate::{
 /// batch is sent before the next one is computed, so that two of them are never in memory. The memory of a process has several times as many
 /// bytes for batches.
 const PREPARED_BYTES: usize = 16 << 20;
+/// Maximum bytes of a batch that is sent before the next one is computed: the socket takes it at once, and to wake another thread would take longer.
+const SMALL_BYTES: usize = 64 << 10;
 
 /// Rows that are encoded.
 struct Message {
@@ -38,11 +40,24 @@ struct Message {
 ///
 /// # Errors
 /// Those of the answer, [`QueryError::Memory`] if a message is too long for the socket, or the node reads no more.
-pub(super) async fn send_answer(raw: RawAnswer, writer: &Writer) -> Result<(), QueryError> {
+pub(super) async fn send_answer(mut raw: RawAnswer, writer: &Writer) -> Result<(), QueryError> {
     let mut encoder = StreamEncoder::new(&raw.schema)?;
     let columns = encoder.take();
     let sent = frames::send(&mut *writer.lock().await, Kind::Columns, &[], &columns).await;
     sent.map_err(|_| failed())?;
+    while let Some(batch) = raw.batches.next().await.transpose()? {
+        if slice_bytes(&batch.rows) > SMALL_BYTES {
+            raw.batches = stream::iter([Ok(batch)]).chain(raw.batches).boxed();
+            return send_while_computing(raw, encoder, writer).await;
+        }
+        let sent = send_rows(&encoder.parts(&batch.rows)?, writer).await;
+        sent.map_err(|_| QueryError::Memory)?;
+    }
+    Ok(())
+}
+
+/// Sends the rows that are left. Errors are those of [`send_answer`].
+async fn send_while_computing(raw: RawAnswer, encoder: StreamEncoder, writer: &Writer) -> Result<(), QueryError> {
     let (prepared, messages) = mpsc::unbounded_channel();
     let sending = tokio::spawn(send_messages(messages, Arc::clone(writer)));
     let computed = prepare(raw, encoder, prepared).await;
@@ -93,10 +108,18 @@ async fn prepare(
 /// Sends messages until there are no more.
 async fn send_messages(mut messages: mpsc::UnboundedReceiver<Message>, writer: Writer) -> io::Result<()> {
     while let Some(message) = messages.recv().await {
-        let parts: Vec<&[u8]> = message.parts.iter().map(Buffer::as_slice).collect();
-        frames::send_parts(&mut *writer.lock().await, Kind::Rows, &parts).await?;
+        send_rows(&message.parts, &writer).await?;
     }
     Ok(())
+}
+
+/// Sends one frame of rows; none if there are no rows.
+async fn send_rows(parts: &[Buffer], writer: &Writer) -> io::Result<()> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(Buffer::as_slice).collect();
+    frames::send_parts(&mut *writer.lock().await, Kind::Rows, &parts).await
 }
 
 #[cfg(test)]

@@ -110,18 +110,31 @@ async fn large_batch_is_sent_before_the_next_is_computed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_are_sent_in_their_order_and_before_the_error_after_them() {
-    let rows = || (0..10).map(|number| row(number, 100 + number));
-    let failed = std::iter::once_with(|| Err(QueryError::Deadline));
-    let mut sending = Sending::start(rows().map(Ok).chain(failed));
-    let mut expected = StreamEncoder::new(&schema()).unwrap();
-    let (kind, columns) = sending.frame().await.unwrap();
-    assert_eq!((kind, columns.to_vec()), (Kind::Columns, expected.take()));
-    for row in rows() {
-        expected.encode(&row).unwrap();
-        let (kind, body) = sending.frame().await.unwrap();
-        assert_eq!((kind, body.to_vec()), (Kind::Rows, expected.take()));
+    for bytes in [[100, 200], [SMALL_BYTES, 2 * SMALL_BYTES], [2 * SMALL_BYTES, 100]] {
+        let rows = move || (0..10).map(move |number| row(number, bytes[number / 5]));
+        let failed = std::iter::once_with(|| Err(QueryError::Deadline));
+        let mut sending = Sending::start(rows().map(Ok).chain(failed));
+        let mut expected = StreamEncoder::new(&schema()).unwrap();
+        let (kind, columns) = sending.frame().await.unwrap();
+        assert_eq!((kind, columns.to_vec()), (Kind::Columns, expected.take()));
+        for row in rows() {
+            expected.encode(&row).unwrap();
+            let (kind, body) = sending.frame().await.unwrap();
+            assert_eq!(kind, Kind::Rows);
+            assert!(body.to_vec() == expected.take(), "{bytes:?}");
+        }
+        let ended = timeout(LONG, sending.sent).await.unwrap().unwrap();
+        assert!(matches!(ended, Err(QueryError::Deadline)), "{ended:?}");
+        assert!(timeout(LONG, sending.node.next()).await.unwrap().unwrap().is_none());
     }
-    let ended = timeout(LONG, sending.sent).await.unwrap().unwrap();
-    assert!(matches!(ended, Err(QueryError::Deadline)), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batch_without_rows_is_not_sent() {
+    let empty = RecordBatch::new_empty(schema());
+    let mut sending = Sending::start([Ok(empty.clone()), Ok(row(1, 2 * SMALL_BYTES)), Ok(empty)].into_iter());
+    assert_eq!(sending.frame().await.unwrap().0, Kind::Columns);
+    assert_eq!(sending.frame().await.unwrap().0, Kind::Rows);
+    sending.sent.await.unwrap().unwrap();
     assert!(timeout(LONG, sending.node.next()).await.unwrap().unwrap().is_none());
 }
