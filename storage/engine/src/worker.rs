@@ -31,6 +31,7 @@ mod objects;
 mod process;
 mod pump;
 mod remote;
+mod send_answer;
 mod statistics;
 
 pub use channel::{Channel, ChannelSender, LocalEngine};
