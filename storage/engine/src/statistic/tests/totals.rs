@@ -118,6 +118,7 @@ fn total_of_other_rows_is_refused() {
         // A running sum is that of other groups in each row.
         format!("SELECT sum(n) OVER (ORDER BY g) AS t FROM ({counted}) c"),
         format!("SELECT sum(n) OVER (ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS t FROM ({counted}) c"),
+        format!("SELECT sum(n) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS t FROM ({counted}) c"),
         people("sum(count(DISTINCT person_id)) OVER () AS t", "gender_concept_id"),
         people("sum(count(*)) OVER () AS t", "ROLLUP (gender_concept_id)"),
         // Two cells can have one label of the text.
