@@ -13,7 +13,10 @@
 use std::sync::Arc;
 
 use datafusion::{
-    common::{Column, JoinConstraint, JoinType, NullEquality, tree_node::Transformed},
+    common::{
+        Column, JoinConstraint, JoinType, NullEquality,
+        tree_node::{Transformed, TreeNodeRecursion},
+    },
     logical_expr::{
         Aggregate, Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Window, WindowFrame, WindowFrameBound,
         WindowFunctionDefinition, expr::AggregateFunction,
@@ -29,6 +32,10 @@ pub fn with_totals(plan: LogicalPlan, is_counted: &dyn Fn(&Aggregate) -> bool) -
     let unchanged = plan.clone();
     let mut totals = 0_usize;
     let changed = plan.transform_down_with_subqueries(|node| {
+        // What a grouping reads are rows.
+        if matches!(node, LogicalPlan::Aggregate(_)) {
+            return Ok(Transformed::new(node, false, TreeNodeRecursion::Jump));
+        }
         if let LogicalPlan::Window(window) = &node
             && totals < MAX_BLOCKS
             && let Some(changed) = Total::of(window, is_counted).and_then(|total| total.in_place(totals))
