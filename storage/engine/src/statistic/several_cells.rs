@@ -12,7 +12,7 @@
 //! 4. A rank has one if they are the last ones (`windows`). Other window functions need shown figures only, and one of each grouping,
 //!    which has rows for groups without anyone.
 //! 5. Aggregates as windows, and joins and subqueries that depend on whether there is a row, have no such form. A sum over whole
-//!    partitions of a grouping is no window any more where this is decided ([`totals`](super::totals)).
+//!    partitions of a grouping is not a window any more where it can be counted (`lower/totals.rs`).
 //! 6. A node or expression that is not listed is refused if a figure is in it.
 
 mod names;
