@@ -3,8 +3,8 @@
 //! A sum of the cells that are shown would not be the total. But each row is in one group, so the total of numbers of rows, and of sums, is
 //! the same aggregate with fewer groups: a grouping of its own, whose cells are decided like all others. It takes the place of the window:
 //!
-//! 1. The argument is an aggregate of the grouping below, and what is partitioned by are groups of it: columns as they are stored, because
-//!    labels that a query states may be those of two cells. Between the window and the grouping no row is left out.
+//! 1. The argument is an aggregate of the grouping below, and what is partitioned by are groups of it: columns as they are stored and parts
+//!    of dates, because labels that a query states may be those of two cells. Between the window and the grouping no row is left out.
 //! 2. The grouping by these columns is joined with the rows of the window on them. Missing values are a group, so they are equal.
 //! 3. What is not such a sum stays a window, which is refused where figures may be withheld (`several_cells`).
 //!
@@ -319,15 +319,31 @@ fn is_whole(frame: &WindowFrame) -> bool {
     begins && ends
 }
 
-/// Whether an expression is a column of a dataset.
+/// Functions of a date whose values are labels of one group each.
+const PARTS_OF_DATES: [&str; 2] = ["date_part", "date_trunc"];
+
+/// Whether an expression is a column of a dataset, or a part of a date that is one.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "labels of others may be those of two cells"
+)]
+fn is_stored(plan: &LogicalPlan, expression: &Expr) -> bool {
+    match unaliased(expression) {
+        Expr::Column(column) => is_stored_column(plan, column),
+        Expr::ScalarFunction(function) if PARTS_OF_DATES.contains(&function.name()) => {
+            let is_constant = |argument: &Expr| matches!(unaliased(argument), Expr::Literal(..));
+            let mut arguments = function.args.iter();
+            arguments.all(|argument| is_constant(argument) || is_stored(plan, argument))
+        }
+        _ => false,
+    }
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "what comes from any other node may be computed"
 )]
-fn is_stored(plan: &LogicalPlan, expression: &Expr) -> bool {
-    let Expr::Column(column) = unaliased(expression) else {
-        return false;
-    };
+fn is_stored_column(plan: &LogicalPlan, column: &Column) -> bool {
     match plan {
         LogicalPlan::TableScan(_) => plan.schema().maybe_index_of_column(column).is_some(),
         LogicalPlan::Projection(projection) => {
@@ -338,15 +354,15 @@ fn is_stored(plan: &LogicalPlan, expression: &Expr) -> bool {
         LogicalPlan::SubqueryAlias(alias) => {
             let at = alias.schema.maybe_index_of_column(column);
             let below = at.and_then(|at| alias.input.schema().columns().get(at).cloned());
-            below.is_some_and(|below| is_stored(&alias.input, &Expr::Column(below)))
+            below.is_some_and(|below| is_stored_column(&alias.input, &below))
         }
-        LogicalPlan::Filter(filter) => is_stored(&filter.input, expression),
-        LogicalPlan::Distinct(Distinct::All(input)) => is_stored(input, expression),
+        LogicalPlan::Filter(filter) => is_stored_column(&filter.input, column),
+        LogicalPlan::Distinct(Distinct::All(input)) => is_stored_column(input, column),
         LogicalPlan::Join(join) => {
             let sides = [&join.left, &join.right];
             let mut of_sides = sides.iter().filter(|side| side.schema().has_column(column));
             let only = of_sides.next().filter(|_| of_sides.next().is_none());
-            only.is_some_and(|side| is_stored(side, expression))
+            only.is_some_and(|side| is_stored_column(side, column))
         }
         _ => false,
     }

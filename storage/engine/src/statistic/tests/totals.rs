@@ -75,6 +75,27 @@ fn total_of_a_partition_has_its_groups() {
 }
 
 #[test]
+fn total_of_a_partition_by_parts_of_dates_is_lowered() {
+    let omop = Collection::named("omop");
+    let year = "EXTRACT(YEAR FROM c.condition_start_date)";
+    let from = "FROM omop.condition_occurrence c JOIN omop.person p ON p.person_id = c.person_id";
+    let text = format!(
+        "SELECT {year} AS y, p.gender_concept_id AS g, count(*) AS n, sum(count(*)) OVER (PARTITION BY {year}) AS of_year {from} GROUP BY 1, 2"
+    );
+    let derived = format!(
+        "SELECT y, g, 1.0 * n / sum(n) OVER (PARTITION BY y) AS part FROM (SELECT {year} AS y, p.gender_concept_id AS g, count(*) AS n {from} \
+         GROUP BY 1, 2) q"
+    );
+    let by_year = format!("SELECT {year} AS y, count(*) AS n {from} GROUP BY 1");
+    let by_year = statistics(&omop, &by_year).remove(0);
+    for sql in [text, derived] {
+        let found = statistics(&omop, &sql);
+        assert_eq!(found.len(), 2, "{sql}");
+        assert_eq!(found.first(), Some(&by_year), "{sql}");
+    }
+}
+
+#[test]
 fn total_of_counts_and_sums_is_lowered() {
     let omop = Collection::named("omop");
     for aggregate in [
