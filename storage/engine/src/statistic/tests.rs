@@ -9,11 +9,13 @@ mod findings;
 mod listed;
 mod logic;
 mod meaning;
+mod orders;
 mod printed;
 mod queries;
 mod refusals;
 mod several_cells;
 mod spans;
+mod totals;
 
 use collections::Collection;
 
