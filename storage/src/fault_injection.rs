@@ -36,6 +36,7 @@ pub(crate) struct InjectedFaults {
     reads: AtomicU64,
     outcome: Mutex<Outcome>,
     triggered: AtomicBool,
+    uploads: AtomicU64,
 }
 
 impl InjectedFaults {
@@ -60,6 +61,11 @@ impl InjectedFaults {
         self.writes.store(0, Ordering::SeqCst);
         self.reads.store(0, Ordering::SeqCst);
         self.triggered.load(Ordering::SeqCst)
+    }
+
+    /// How many uploads were begun, and neither completed nor aborted. In a remote store the parts of such an upload stay.
+    pub(crate) fn open_uploads(&self) -> u64 {
+        self.uploads.load(Ordering::SeqCst)
     }
 
     fn trigger(&self, counter: &AtomicU64) -> Option<Outcome> {
@@ -121,9 +127,18 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        let inner = self.written(self.inner.put_multipart_opts(location, opts)).await?;
-        let faults = Arc::clone(&self.faults);
-        Ok(Box::new(FaultyUpload { inner, faults }))
+        match self.faults.trigger(&self.faults.writes) {
+            None => {
+                let inner = self.inner.put_multipart_opts(location, opts).await?;
+                Ok(Box::new(FaultyUpload::new(inner, &self.faults)))
+            }
+            Some(Outcome::Unreported) => {
+                // A local upload that is dropped removes its file in the background: it could be found, or not, by who looks for what is left.
+                self.inner.put_multipart_opts(location, opts).await?.abort().await?;
+                Err(failure(io::ErrorKind::StorageFull.into()))
+            }
+            Some(Outcome::NotDone | Outcome::Short) => Err(failure(io::ErrorKind::StorageFull.into())),
+        }
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -180,6 +195,24 @@ impl ObjectStore for FaultyStore {
 struct FaultyUpload {
     inner: Box<dyn MultipartUpload>,
     faults: Arc<InjectedFaults>,
+    is_open: bool,
+}
+
+impl FaultyUpload {
+    fn new(inner: Box<dyn MultipartUpload>, faults: &Arc<InjectedFaults>) -> Self {
+        faults.uploads.fetch_add(1, Ordering::SeqCst);
+        Self {
+            inner,
+            faults: Arc::clone(faults),
+            is_open: true,
+        }
+    }
+
+    fn close(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            self.faults.uploads.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
 }
 
 #[async_trait]
@@ -191,10 +224,13 @@ impl MultipartUpload for FaultyUpload {
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        written(&self.faults, self.inner.complete()).await
+        let completed = written(&self.faults, self.inner.complete()).await?;
+        self.close();
+        Ok(completed)
     }
 
     async fn abort(&mut self) -> Result<()> {
+        self.close();
         self.inner.abort().await
     }
 }

@@ -114,6 +114,8 @@ pub enum RemarkKind {
     ContinuedAnswer,
     /// What figures that are combined from several members' parts mean.
     CombinedParts,
+    /// First rows or ranks in the order of figures, of which some may be withheld: it follows from the text of the query.
+    OrderOfFigures,
     /// Rows that no one has sent: they are invented from names and types.
     InventedRows,
 }

@@ -120,7 +120,7 @@ impl Parts {
         match self.answer.next().await {
             Some(Ok(batch)) => match encoder.encode(&batch) {
                 Ok(()) => {
-                    self.rows(&encoder.take())?;
+                    self.rows(encoder.take().into())?;
                     self.encoder = Some(encoder);
                     Ok(())
                 }
@@ -129,19 +129,21 @@ impl Parts {
             },
             None => {
                 encoder.finish().map_err(unencodable)?;
-                self.rows(&encoder.take())?;
+                self.rows(encoder.take().into())?;
                 self.end(None)
             }
             Some(Err(error)) => {
-                self.rows(&encoder.take())?;
+                self.rows(encoder.take().into())?;
                 self.end(Some(error.into()))
             }
         }
     }
 
-    fn rows(&mut self, bytes: &[u8]) -> Result<(), Problem> {
-        for chunk in bytes.chunks(CHUNK) {
-            self.ready.push_back(part(ARROW, chunk)?);
+    /// Adds bytes of rows, in parts of bounded length. They are not copied.
+    fn rows(&mut self, mut bytes: Bytes) -> Result<(), Problem> {
+        while !bytes.is_empty() {
+            let chunk = bytes.split_to(bytes.len().min(CHUNK));
+            self.part(ARROW, chunk)?;
         }
         Ok(())
     }
@@ -153,19 +155,24 @@ impl Parts {
         };
         let bytes =
             serde_json::to_vec(&end).map_err(|error| Problem::internal("the answer cannot be ended", &error))?;
-        self.ready.push_back(part(END, &bytes)?);
+        self.part(END, bytes.into())
+    }
+
+    fn part(&mut self, tag: u8, bytes: Bytes) -> Result<(), Problem> {
+        self.ready.push_back(header(tag, bytes.len())?);
+        self.ready.push_back(bytes);
         Ok(())
     }
 }
 
-fn part(tag: u8, bytes: &[u8]) -> Result<Bytes, Problem> {
-    let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= MAX_PART);
+/// What precedes the bytes of a part.
+fn header(tag: u8, bytes: usize) -> Result<Bytes, Problem> {
+    let length = u32::try_from(bytes).ok().filter(|_| bytes <= MAX_PART);
     let length = length.ok_or_else(|| Problem::usage("the report of the answer is longer than one part may be"))?;
-    let mut part = BytesMut::with_capacity(bytes.len().saturating_add(5));
-    part.put_u8(tag);
-    part.put_u32(length);
-    part.put_slice(bytes);
-    Ok(part.freeze())
+    let mut header = BytesMut::with_capacity(5);
+    header.put_u8(tag);
+    header.put_u32(length);
+    Ok(header.freeze())
 }
 
 fn unencodable(error: EncodeError) -> Problem {

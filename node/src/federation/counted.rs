@@ -7,7 +7,8 @@
 //!    ([`CommonGrouping`]), with a remark. If these do not suffice, the query is refused with the members and the column.
 //! 3. Each member gets the text of the parts of its figures ([`Parts`]), after it was checked as its holder checks it. A member with
 //!    finer levels or records gets one in which groups are labels of the same cells.
-//! 4. In the plan a table of the combined cells takes the place of the grouping. What is above reads nothing else.
+//! 4. In the plan a table of the combined cells takes the place of the grouping. What is above reads nothing else. A sum of figures over
+//!    whole partitions is a grouping of its own ([`with_totals`]).
 
 mod at_member;
 mod member;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use concordat_engine::{
     CellAggregate, CellColumn, CommonGrouping, Condition, CountableForm, Grouping, GroupingText, MemberGrouping,
-    NotCountable, QueryError, separate_sets,
+    NotCountable, QueryError, separate_sets, with_totals,
 };
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::scope::Tier;
@@ -116,7 +117,9 @@ impl<'a> Counted<'a> {
     /// # Errors
     /// [`FederationError`] for what cannot be counted or combined, and for expressions over labels that have no type.
     pub(super) fn out_of(mut self, plan: LogicalPlan) -> Result<(LogicalPlan, Vec<Pending>), FederationError> {
+        // Of the columns as the query has them.
         self.computed = used_in(&plan);
+        let plan = with_totals(plan, &|grouping| is_counted(grouping, self.tables));
         let cut = plan.transform_down_with_subqueries(|node| {
             let LogicalPlan::Aggregate(grouping) = &node else {
                 return Ok(Transformed::no(node));
@@ -144,7 +147,7 @@ impl<'a> Counted<'a> {
     /// The plan in which each of several sets of groups is a grouping of its own: each is counted, decided and combined as a query of its own.
     /// `None` for a grouping without sets, and if all that it reads is shared as records.
     fn separate(&self, grouping: &Aggregate) -> Result<Option<LogicalPlan>, FederationError> {
-        if are_records(&tables_of(grouping, self.tables)?) {
+        if !is_counted(grouping, self.tables) {
             return Ok(None);
         }
         separate_sets(grouping).map_err(|error| refused(&error))
@@ -153,10 +156,10 @@ impl<'a> Counted<'a> {
     /// The table in place of a grouping; `None` if all that it reads is shared as records, or if it reads no table. It is one sequence of
     /// steps, each of which needs what the ones before have found.
     fn cut(&mut self, grouping: &Aggregate) -> Result<Option<LogicalPlan>, FederationError> {
-        let read = tables_of(grouping, self.tables)?;
-        if are_records(&read) {
+        if !is_counted(grouping, self.tables) {
             return Ok(None);
         }
+        let read = tables_of(grouping, self.tables)?;
         if grouping
             .group_expr
             .iter()
@@ -433,16 +436,16 @@ fn tables_of<'t>(
     Ok(read.into_iter().collect())
 }
 
+/// Whether a grouping reads a member below `records`.
+fn is_counted(grouping: &Aggregate, tables: &Tables) -> bool {
+    let below = |table: &UnionTable| table.members.iter().any(|member| member.target.tier < Tier::Records);
+    tables_of(grouping, tables).map_or(true, |read| read.into_iter().any(|(_, table)| below(table)))
+}
+
 /// The dataset of an institution in a table.
 fn target_at<'t>(table: &'t UnionTable, institution: &InstitutionId) -> Option<&'t Target> {
     let mut targets = table.members.iter().map(|member| &member.target);
     targets.find(|target| target.dataset.institution == *institution)
-}
-
-/// Whether all members of these tables share records.
-fn are_records(read: &[(&TableName, &UnionTable)]) -> bool {
-    let mut members = read.iter().flat_map(|(_, table)| &table.members);
-    members.all(|member| member.target.tier == Tier::Records)
 }
 
 fn not_countable(form: CountableForm) -> FederationError {

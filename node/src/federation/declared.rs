@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use concordat_engine::{QueryError, ShownStatistics, foreseen, foreseen_in_collection, foreseen_statistic};
+use concordat_engine::{
+    ForeseenFigures, QueryError, ShownStatistics, foreseen, foreseen_in_collection, foreseen_statistic,
+};
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::scope::Tier;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -30,7 +32,7 @@ impl Declared {
     /// The error with which its holder would refuse the text.
     pub(super) async fn answer(&self, sql: &str, target: &Target) -> Result<SchemaRef, QueryError> {
         if target.tier < Tier::Records {
-            return foreseen_statistic(sql, target.version, &self.statistics).await;
+            return Ok(self.figures(sql, target).await?.columns);
         }
         match self.shown.get(&target.dataset.dataset) {
             Some(shown) if target.dataset.is_only() => {
@@ -41,6 +43,14 @@ impl Declared {
                 foreseen_in_collection(sql, &collection, target.version, &self.shown).await
             }
         }
+    }
+
+    /// What the answer of `target`, which is below tier `records`, to `sql` will be.
+    ///
+    /// # Errors
+    /// The error with which its holder would refuse the text.
+    pub(super) async fn figures(&self, sql: &str, target: &Target) -> Result<ForeseenFigures, QueryError> {
+        foreseen_statistic(sql, target.version, &self.statistics).await
     }
 }
 

@@ -28,9 +28,6 @@ use super::source::has_columns;
 use crate::evidence::{AnswerEnd, Counted, ReceiptBounds, check_receipt};
 use concordat_network::{FramedStream, NetworkError};
 
-/// Bytes of a chunk that are hashed at a time, some 50 µs of work.
-const HASH_STEP: usize = 64 << 10;
-
 /// A query on its way to a provider, and what its answer has to match.
 #[derive(Debug)]
 pub(super) struct OutgoingQuery {
@@ -390,7 +387,7 @@ impl Reading {
 /// Hashes `unhashed`. What runs in the same task continues in between, so that bytes that arrive meanwhile are received.
 async fn hash_in_steps(digest: &mut AnswerDigest, unhashed: &mut Bytes) {
     while !unhashed.is_empty() {
-        let part = unhashed.split_to(unhashed.len().min(HASH_STEP));
+        let part = unhashed.split_to(digest.step(unhashed.len()));
         digest.update(&part);
         if !unhashed.is_empty() {
             tokio::task::yield_now().await;

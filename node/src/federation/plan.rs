@@ -118,9 +118,12 @@ impl Planner {
         }
         self.refuse_joins_of_members(&parsed.tables)?;
         let whole = if let Some(joined) = Joined::of(&parsed.tables, &self.tables, &query) {
-            let whole = joined.whole(&query, &self.tables).await.map(|query| Plan::Whole {
-                target: joined.target.clone(),
-                query,
+            let whole = joined.whole(&query, &self.tables).await.map(|(query, orders)| {
+                self.report.ordered(&orders, query.schema.fields());
+                Plan::Whole {
+                    target: joined.target.clone(),
+                    query,
+                }
             });
             Some((joined.target, whole))
         } else if let Some((table, member)) = self.only_member(&parsed.tables, &query) {
@@ -234,7 +237,9 @@ impl Planner {
             for grouping in pending {
                 counted.push(grouping.checked().await?);
             }
-            above_cells(plan, &tables, &dataset).map_err(FederationError::planning)?
+            let (plan, orders) = above_cells(plan, &tables, &dataset).map_err(FederationError::planning)?;
+            self.report.ordered(&orders, plan.schema().fields());
+            plan
         } else {
             plan
         };

@@ -1,5 +1,7 @@
 //! The report of one query: the receipts of the answers behind it, and remarks that a reader needs to interpret the rows.
 
+mod ordered;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -219,6 +221,7 @@ impl Remark {
             | RemarkKind::RenamedColumn
             | RemarkKind::ContinuedAnswer
             | RemarkKind::CombinedParts
+            | RemarkKind::OrderOfFigures
             | RemarkKind::InventedRows => false,
         }
     }

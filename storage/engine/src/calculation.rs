@@ -33,7 +33,9 @@ use datafusion::{
 };
 
 use super::{
-    QueryError, conversion,
+    QueryError,
+    calendar::within_years,
+    conversion,
     divide::divided,
     floats::canonical,
     functions::{ARITHMETIC, CONVERSION, NEGATION, POSITION},
@@ -179,7 +181,7 @@ impl Calculation {
                 Some(values) => Ok(values),
                 None => {
                     let values = evaluated(&physical::BinaryExpr::new(operand(0), *op, operand(1)), operands)?;
-                    Ok(canonical(within_digits(values)))
+                    Ok(canonical(within_years(within_digits(values))))
                 }
             },
             _ => Err(DataFusionError::Internal("another number of operands".to_owned())),

@@ -19,7 +19,7 @@ use arrow::{
 };
 use datafusion::common::format::DEFAULT_CAST_OPTIONS;
 
-use super::{class::Class, floats::canonical, types::MAX_DIGITS};
+use super::{calendar::within_years, class::Class, floats::canonical, types::MAX_DIGITS};
 
 /// Whether a stored value of the type may have no counterpart. Stored dates and timestamps are in the years 1 to 9999.
 pub(crate) fn can_fail(from: &DataType, to: &DataType) -> bool {
@@ -118,7 +118,7 @@ const fn per_second(unit: TimeUnit) -> i64 {
 fn plain(values: &ArrayRef, to: &DataType) -> std::result::Result<ArrayRef, ArrowError> {
     let mut options = DEFAULT_CAST_OPTIONS.clone();
     options.safe = true;
-    cast_with_options(values, to, &options).map(canonical)
+    cast_with_options(values, to, &options).map(within_years).map(canonical)
 }
 
 /// Numbers in 32 bits; a finite one that does not fit is not infinite, but missing.

@@ -9,4 +9,4 @@ mod release;
 
 pub use ipc::{AnswerTotals, IpcAnswer, ReleasedChunk};
 pub use release::{Cut, ReleasedAnswer, ReleasedBatch, StillPermitted};
-pub(crate) use release::{RawAnswer, RawBatch, rows_in_a_chunk};
+pub(crate) use release::{RawAnswer, RawBatch, rows_in_a_chunk, rows_in_whole_chunks, slice_bytes};

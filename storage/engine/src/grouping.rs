@@ -7,7 +7,7 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use concordat_disclosure::{Mode, Released, ReleasedColumn};
@@ -27,8 +27,8 @@ use crate::{
     meaning::{checked, plannable},
     size,
     statistic::{
-        Block, CellAggregate, CellColumn, CellTables, Form, KnownCollection, Lowered, NotCountable, Printing,
-        Statistic, lower, printed,
+        Block, CellAggregate, CellColumn, CellTables, FigureOrder, Form, KnownCollection, Lowered, NotCountable,
+        Printing, Statistic, lower, printed,
     },
 };
 
@@ -76,7 +76,7 @@ impl Grouping {
         let nothing = lowered.blocks.iter().map(|block| withheld(&block.statistic, &known));
         let nothing = nothing.collect::<Result<Vec<Released>, QueryError>>()?;
         let mut tables = cells_tables(&lowered, &known, &nothing)?;
-        let Lowered { mut blocks, above: _ } = lowered;
+        let Lowered { mut blocks, .. } = lowered;
         match (blocks.pop(), tables.pop()) {
             (Some(block), Some(cells)) if blocks.is_empty() => Ok(Self {
                 plan,
@@ -194,13 +194,18 @@ pub async fn countable(
 }
 
 /// The plan of [`countable`] after its groupings became these tables of cells, checked as a holder checks what it computes of its own
-/// cells.
+/// cells; and the orders of figures that decide about first rows and ranks, of which the reader of an answer has to know.
 ///
 /// # Errors
 /// [`QueryError::Invalid`] for what depends on several cells of which some may be missing, and for what cannot be compared.
-pub fn above_cells(plan: LogicalPlan, tables: &CellTables, dataset: &DatasetRef) -> Result<LogicalPlan, QueryError> {
-    tables.check(&plan).map_err(|error| not_countable(&error))?;
-    checked(plan).map_err(|error| QueryError::planning(error, dataset))
+pub fn above_cells(
+    plan: LogicalPlan,
+    tables: &CellTables,
+    dataset: &DatasetRef,
+) -> Result<(LogicalPlan, BTreeSet<FigureOrder>), QueryError> {
+    let orders = tables.check(&plan).map_err(|error| not_countable(&error))?;
+    let plan = checked(plan).map_err(|error| QueryError::planning(error, dataset))?;
+    Ok((plan, orders))
 }
 
 /// A grid with nothing in it.

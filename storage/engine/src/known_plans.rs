@@ -16,7 +16,10 @@ use concordat_protocol::{
 };
 use datafusion::{execution::context::SessionState, logical_expr::LogicalPlan, sql::sqlparser::ast::Statement};
 
-use super::{QueryError, guard::Pruning, one_dataset::OneDataset, plan::planned, size, statement};
+use super::{
+    QueryError, disclosure::rows_in_whole_chunks, guard::Pruning, one_dataset::OneDataset, plan::planned, size,
+    statement,
+};
 
 /// Maximum number of plans; the one that was used least recently is dropped. A statement is bounded, and so is its plan.
 const MAX_PLANS: usize = 16;
@@ -49,7 +52,7 @@ pub(super) enum ShownTables {
 #[derive(Debug)]
 pub(super) struct KnownPlan {
     pub(super) plan: LogicalPlan,
-    /// Rows in one batch, so that what is computed for them fits.
+    /// Rows in one batch, so that what is computed for them fits, and fills whole chunks.
     pub(super) batch_rows: usize,
     /// The same plan, optimized for records of a view; over a table without rows as well.
     optimized: Mutex<Option<(Pruning, LogicalPlan)>>,
@@ -109,7 +112,8 @@ impl PlanKey {
     pub(super) async fn planned(&self, state: &SessionState) -> Result<KnownPlan, QueryError> {
         let plan = planned(state, self.statement()?, &self.dataset).await?;
         size::admitted(&plan)?;
-        let batch_rows = size::rows_per_batch(&plan, state.config().batch_size())?;
+        let fitting = size::rows_per_batch(&plan, state.config().batch_size())?;
+        let batch_rows = rows_in_whole_chunks(plan.schema().as_arrow(), fitting);
         Ok(KnownPlan::new(plan, batch_rows))
     }
 

@@ -37,6 +37,7 @@
 
 mod average;
 mod calculation;
+mod calendar;
 mod canary;
 mod cast_rule;
 mod class;
@@ -120,16 +121,17 @@ pub use shown::{Form, ShownColumn, form_of, shown_dataset, shown_schema, with_ol
 pub use size::{admitted, rows_per_batch};
 pub use source::{Source, Table};
 pub use statistic::{
-    Block, Bucket, CellAggregate, CellColumn, CellTables, ColumnPath, Condition, Day, EventSet, Form as CountableForm,
-    Group, KeyList, KnownCollection, Lowered, MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, NotCountable, Output,
-    Quantity, QueryPart, ReferenceTest, Row, Statistic, Step, SubjectValue, lower, print, separate_sets,
+    Block, Bucket, CellAggregate, CellColumn, CellTables, ColumnPath, Condition, Day, EventSet, FigureOrder,
+    Form as CountableForm, Group, KeyList, KnownCollection, Lowered, MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured,
+    MissingFigures, NotCountable, OrderedBy, Output, Quantity, QueryPart, ReferenceTest, Row, Statistic, Step,
+    SubjectValue, lower, print, separate_sets, with_totals,
 };
 pub use sums::narrow;
 pub use text_parser::TextParser;
 pub use visit::{visit, visit_mut};
 pub use worker::{
-    Changes, Channel, ChannelSender, Computation, Deciding, DisclosedAnswer, LocalEngine, LossOfQuery, ShownStatistics,
-    Workers, foreseen_cells, foreseen_statistic, serve,
+    Changes, Channel, ChannelSender, Computation, Deciding, DisclosedAnswer, ForeseenFigures, LocalEngine, LossOfQuery,
+    ShownStatistics, Workers, foreseen_cells, foreseen_statistic, serve,
 };
 
 /// Whether a statement over `dataset` with these columns is passed to the planner; for the fuzz targets, which are

@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array},
-    buffer::ScalarBuffer,
+    array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array},
+    buffer::{NullBuffer, ScalarBuffer},
     compute::{cast, take},
     datatypes::{DataType, Field, Schema, SchemaRef},
     error::ArrowError,
@@ -61,6 +61,13 @@ fn cleared(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let Some(missing) = column.logical_nulls().filter(|missing| missing.null_count() > 0) else {
         return Ok(Arc::clone(column));
     };
+    // Texts are copied out of their views with nothing in these places, and need no second copy. Numbers that are read have others in them.
+    if column
+        .as_string_opt::<i32>()
+        .is_some_and(|texts| are_empty(texts, &missing))
+    {
+        return Ok(Arc::clone(column));
+    }
     let length = u32::try_from(column.len()).map_err(|_| ArrowError::ComputeError("too many rows".to_owned()))?;
     // What is taken at a missing place beyond the end is the default of its type; at one within, it is what lies there.
     let place = |index: u32| match usize::try_from(index).is_ok_and(|index| missing.is_null(index)) {
@@ -71,10 +78,19 @@ fn cleared(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     take(column, &UInt32Array::new(places, Some(missing)), None)
 }
 
+/// Whether the texts in the places of those that are `missing` are empty.
+fn are_empty(texts: &StringArray, missing: &NullBuffer) -> bool {
+    let offsets = texts.value_offsets();
+    let places = !missing.inner();
+    places
+        .set_indices()
+        .all(|place| offsets.get(place) == offsets.get(place.saturating_add(1)))
+}
+
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        ArrowPrimitiveType, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, StringViewArray,
+        ArrowPrimitiveType, BooleanArray, Date32Array, Float64Array, Int64Array, StringViewArray,
         TimestampMillisecondArray,
     };
     use arrow::compute::nullif;
@@ -138,5 +154,29 @@ mod tests {
         assert_eq!(hidden::<TimestampMillisecondType>(&columns[3]), 0);
         assert_eq!(columns[4].as_string::<i32>().value_data(), b"ac");
         assert!(!columns[5].as_boolean().values().value(1));
+    }
+
+    #[test]
+    fn texts_with_nothing_in_missing_places_are_not_copied_again() {
+        let schema = Arc::new(Schema::new(vec![Field::new("text", DataType::Utf8, true)]));
+        let released = |texts: StringArray| {
+            let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(texts)]).unwrap();
+            let columns = owned(&batch, &schema).unwrap();
+            columns.column(0).as_string::<i32>().clone()
+        };
+        let texts = StringArray::from(vec![Some("a"), None, Some("c"), None]);
+        for texts in [texts.clone(), texts.slice(1, 3)] {
+            let found = released(texts.clone());
+            assert_eq!(found, texts);
+            assert!(std::ptr::eq(found.value_data(), texts.value_data()));
+        }
+        let hidden = BooleanArray::from(vec![false, false, true]);
+        let texts = StringArray::from(vec!["a", "b", "secret"]);
+        for from in 0..3 {
+            let texts = nullif(&texts.slice(from, 3 - from), &hidden.slice(from, 3 - from)).unwrap();
+            let found = released(texts.as_string::<i32>().clone());
+            assert!(!found.value_data().ends_with(b"secret"), "from {from}");
+            assert_eq!(found.null_count(), 1);
+        }
     }
 }

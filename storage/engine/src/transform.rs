@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, StringBuilder, make_array, new_null_array},
+    array::{Array, ArrayRef, AsArray, StringArray, StringBuilder, make_array, new_null_array},
+    buffer::{Buffer, NullBuffer, OffsetBuffer},
     compute::{DatePart, cast, date_part},
     datatypes::{DataType, Float64Type, Int32Type, Int64Type},
     error::ArrowError,
@@ -173,7 +174,7 @@ fn whole_years(age: f64) -> Option<i64> {
 #[expect(clippy::wildcard_enum_match_arm, reason = "only timestamps have a time zone to drop")]
 fn pseudonyms(column: ColumnPseudonyms, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     if let Some(texts) = values.as_string_view_opt() {
-        return pseudonyms_of(column, texts.len(), texts.iter());
+        return pseudonyms_of(column, texts.iter(), texts.nulls());
     }
     let naive = match values.data_type() {
         DataType::Timestamp(..) => cast(values, &DataType::Int64)?,
@@ -181,26 +182,25 @@ fn pseudonyms(column: ColumnPseudonyms, values: &ArrayRef) -> Result<ArrayRef, A
     };
     let texts = cast(&naive, &DataType::Utf8)?;
     let texts = texts.as_string::<i32>();
-    pseudonyms_of(column, texts.len(), texts.iter())
+    pseudonyms_of(column, texts.iter(), texts.nulls())
 }
 
+/// The pseudonyms of `texts`, of which `nulls` states which are missing. Their digits are collected first and checked as one text.
 fn pseudonyms_of<'a>(
     mut column: ColumnPseudonyms,
-    len: usize,
-    texts: impl Iterator<Item = Option<&'a str>>,
+    texts: impl ExactSizeIterator<Item = Option<&'a str>>,
+    nulls: Option<&NullBuffer>,
 ) -> Result<ArrayRef, ArrowError> {
-    let mut pseudonyms = StringBuilder::with_capacity(len, len.saturating_mul(PSEUDONYM_DIGITS));
+    let mut lengths = Vec::with_capacity(texts.len());
+    let mut digits = Vec::with_capacity(texts.len());
     for text in texts {
-        match text {
-            Some(text) => {
-                let digits = hexadecimal(column.pseudonym(text));
-                let digits = str::from_utf8(digits.as_flattened());
-                pseudonyms.append_value(digits.map_err(|error| ArrowError::ExternalError(Box::new(error)))?);
-            }
-            None => pseudonyms.append_null(),
-        }
+        lengths.push(text.map_or(0, |_| PSEUDONYM_DIGITS));
+        digits.extend(text.map(|text| hexadecimal(column.pseudonym(text))));
     }
-    Ok(Arc::new(pseudonyms.finish()))
+    let digits = Buffer::from_vec(digits.into_flattened().into_flattened());
+    let nulls = nulls.filter(|nulls| nulls.null_count() > 0).cloned();
+    let pseudonyms = StringArray::try_new(OffsetBuffer::from_lengths(lengths), digits, nulls)?;
+    Ok(Arc::new(pseudonyms))
 }
 
 /// The two digits of each byte.
@@ -217,7 +217,7 @@ const fn digit(number: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Date32Array, Float64Array, Int64Array, StringArray, StringViewArray};
+    use arrow::array::{Date32Array, Float64Array, Int64Array, StringViewArray};
     use concordat_keys::PseudonymSecret;
 
     fn texts(array: &ArrayRef) -> Vec<Option<&str>> {

@@ -31,6 +31,7 @@ mod objects;
 mod process;
 mod pump;
 mod remote;
+mod send_answer;
 mod statistics;
 
 pub use channel::{Channel, ChannelSender, LocalEngine};
@@ -39,7 +40,7 @@ pub use computation::Computation;
 pub use idle::{Changes, Deciding, DisclosedAnswer, LossOfQuery, Workers};
 #[cfg(test)]
 pub(super) use messages::Task;
-pub use statistics::{ShownStatistics, foreseen_cells, foreseen_statistic};
+pub use statistics::{ForeseenFigures, ShownStatistics, foreseen_cells, foreseen_statistic};
 
 /// The argument that starts the program as an engine process; a second argument is its memory limit in bytes.
 const ARGUMENT: &str = "engine-worker";

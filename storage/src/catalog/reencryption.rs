@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use concordat_keys::{DatasetKey, KeyError, OBJECT_CONTENT};
 use concordat_protocol::ids::{DatasetName, Digest32, Nonce};
 use futures::TryStreamExt;
-use object_store::{ObjectStoreExt, WriteMultipart, path::Path};
+use object_store::{MultipartUpload, ObjectStoreExt, path::Path};
 use tokio::runtime::Handle;
 
 use super::{
@@ -229,27 +229,21 @@ impl Reencryption {
 /// length and hash of its contents.
 async fn copy(store: &SealedStore, from: &Path, to: &Path) -> Result<(u64, Digest32), CatalogError> {
     let mut source = store.get(from).await?.into_stream();
-    let mut target = WriteMultipart::new(store.put_multipart(to).await?);
+    let mut target = store.put_multipart(to).await?;
     let mut hasher = blake3::Hasher::new_derive_key(OBJECT_CONTENT);
     let mut len = 0;
     let copied = async {
         while let Some(bytes) = source.try_next().await? {
             hasher.update(&bytes);
             len += bytes.len() as u64;
-            target.wait_for_capacity(1).await?;
-            target.put(bytes);
+            target.put_part(bytes.into()).await?;
         }
-        Ok::<(), object_store::Error>(())
+        target.complete().await
     };
-    let written = match copied.await {
-        Ok(()) => target.wait_for_capacity(0).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = written {
+    if let Err(error) = copied.await {
+        // The parts of an upload that is only dropped stay in a remote store.
         drop(target.abort().await);
         return Err(error.into());
     }
-    // This aborts the upload itself if it fails.
-    target.finish().await?;
     Ok((len, Digest32::from_bytes(*hasher.finalize().as_bytes())))
 }

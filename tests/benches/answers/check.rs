@@ -1,121 +1,119 @@
-//! How long the check of a query takes if much was released before.
+//! How long the check of a query takes if much was released before ([`super::filled`]), and if hardly anything was.
 //!
-//! What a memory has released is here sets of subjects that do not follow from each other, in groups of disjoint ones as the cells of
-//! grouped queries are, and answers. How many answers there were affects the check only by the number of such sets, which has a limit.
+//! The memory is that of an owner, with its logs. In a node it stays restored while the owner is answered, so it is restored here before
+//! queries are measured, by queries of the same rows. How long that takes is a figure of its own. What a query releases is in the memory
+//! when the next one is measured.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use concordat_disclosure::{
-    CellBox, Mode, Record, Released, ReleasedColumn, ReleasedSet, StoredAnswer, TimeClass, UnitSet, Value,
-};
-use concordat_protocol::{
-    ids::Digest32,
-    schema::VersionNumber,
-    scope::{Noise, Protection, ProtectionName},
-};
 use concordat_storage::catalog::Collection as _;
 use tokio::runtime::Runtime;
 
 use super::{
+    filled::{owner, protections},
     memory::Memory,
-    queries::{Holder, counted, median},
+    processes::{children_peak, own_peak},
+    queries::{Holder, QUERIES, median, text},
 };
 
-/// How often the query is run; each time against the memory as it was before.
+/// How often each query is measured, each time with other codes.
 const ROUNDS: u64 = 3;
-/// Disjoint sets of one query, and how many subjects of so many are in each.
-const SETS_OF_QUERY: u32 = 20;
-const ONE_OF: u32 = 21;
-/// The label of the digests of queries.
-const LABEL: &str = "concordat/a query of the benchmark/1";
 
-/// Prints the medians in milliseconds of a query and of the parts of its decision, for each protection that compares figures.
-pub(crate) fn check(dir: &Path, sets: u32, answers: u32) {
+/// What was measured of an owner.
+struct Measured {
+    restored: Duration,
+    /// Of each query.
+    queries: [Spans; QUERIES.len()],
+}
+
+/// How long a query and the parts of its decision took, once for each round.
+#[derive(Default)]
+struct Spans {
+    query: Vec<Duration>,
+    check: Vec<Duration>,
+    store: Vec<Duration>,
+    commit: Vec<Duration>,
+}
+
+/// Prints, for each protection that compares figures, the medians in milliseconds of the queries and of the parts of their decisions, after
+/// the earlier answers and without them; and the peak memory of this process and of those that it started.
+pub(crate) fn check(dir: &Path) {
     let mut holder = Holder::open(dir);
-    let version = &holder.clinic.version;
-    let subjects = version.subjects();
-    let records = filled((version.version(), subjects), (sets, answers));
-    let perturbed = Protection::Perturbed(Noise::new(3, 5, 5).unwrap());
     Runtime::new().unwrap().block_on(async {
+        let subjects = holder.clinic.version.subjects();
         let mut figures = vec![format!(r#""subjects": {subjects}"#)];
-        for protection in [perturbed, Protection::Exact] {
-            holder.protect(protection);
+        let mut computes = 0.0_f64;
+        for protection in protections() {
             let name = protection.name();
-            figures.push(format!(r#""{name}": {}"#, checked(&mut holder, name, &records).await));
+            holder.protect(protection);
+            let memory = Memory::restored(&holder.clinic, &owner(protection));
+            let earlier = Measured::of(&mut holder, &memory).await.to_json();
+            drop(memory);
+            computes = computes.max(children_peak());
+            let memory = Memory::new(&holder.clinic, &format!("first-{name}"));
+            let none = Measured::of(&mut holder, &memory).await.to_json();
+            figures.push(format!(r#""{name}": {{"earlier": {earlier}, "none": {none}}}"#));
         }
+        let decides = own_peak();
+        figures.push(format!(r#""decides_mib": {decides:.1}, "computes_mib": {computes:.1}"#));
         println!("{{{}}}", figures.join(", "));
     });
 }
 
-/// The medians as a JSON object.
-async fn checked(holder: &mut Holder, name: ProtectionName, records: &[Vec<u8>]) -> String {
-    let mut restored = Vec::new();
-    let mut queries = Vec::new();
-    let mut checks = Vec::new();
-    let mut stores = Vec::new();
-    let mut commits = Vec::new();
-    for round in 0..ROUNDS {
-        let began = Instant::now();
-        let memory = Memory::new(&holder.clinic, &format!("{name}-{round}"), records);
-        restored.push(began.elapsed());
-        let began = Instant::now();
-        holder.answered(&memory, &counted(round)).await;
-        queries.push(began.elapsed());
-        let decided = memory.decided().await;
-        checks.push(decided.check);
-        stores.push(decided.store);
-        commits.push(decided.commit);
+impl Measured {
+    /// Restores the memory, and measures each query.
+    async fn of(holder: &mut Holder, memory: &Memory) -> Self {
+        for query in &QUERIES {
+            let all_rows = format!("SELECT count(*) AS n FROM {}", query.rows_of);
+            holder.answered(memory, &all_rows).await;
+            memory.decided().await;
+        }
+        let restored = memory.restoring().await;
+        let counted = memory.counted().await;
+        let mut queries = <[Spans; QUERIES.len()]>::default();
+        for round in 0..ROUNDS {
+            for (query, spans) in QUERIES.iter().zip(&mut queries) {
+                spans.add(holder, memory, &text(query, round)).await;
+            }
+        }
+        let after = memory.counted().await;
+        assert_eq!(
+            after, counted,
+            "a query counts the rows of another dataset, whose memory was not restored"
+        );
+        Self { restored, queries }
     }
-    format!(
-        r#"{{"restore": {:.1}, "query": {:.1}, "check": {:.1}, "store": {:.1}, "commit": {:.1}}}"#,
-        median(restored),
-        median(queries),
-        median(checks),
-        median(stores),
-        median(commits),
-    )
+
+    fn to_json(&self) -> String {
+        let queries = QUERIES.iter().zip(&self.queries);
+        let queries = queries.map(|(query, spans)| format!("{:?}: {}", query.name, spans.to_json()));
+        let queries: Vec<String> = queries.collect();
+        let restored = self.restored.as_secs_f64() * 1000.0;
+        format!(r#"{{"restore": {restored:.1}, {}}}"#, queries.join(", "))
+    }
 }
 
-/// The records of a memory with so many sets and answers.
-fn filled((version, subjects): (VersionNumber, u32), (sets, answers): (u32, u32)) -> Vec<Vec<u8>> {
-    let first = Record::Version {
-        version,
-        universe: subjects,
-        changed: UnitSet::new(),
-    };
-    let released = |units, cell| Record::Set(ReleasedSet { units, version, cell });
-    let all = released(UnitSet::all(subjects), CellBox::everyone());
-    let queries = (0..sets.div_ceil(SETS_OF_QUERY)).flat_map(|query| cells(query, subjects));
-    let queries = queries.take(usize::try_from(sets).unwrap()).enumerate();
-    let released = queries.map(|(number, units)| released(units, CellBox::alone(format!("cell {number}"))));
-    let answers = (0..answers).map(answer);
-    let records = [first, all].into_iter().chain(released).chain(answers);
-    records.map(|record| record.to_bytes()).collect()
-}
+impl Spans {
+    async fn add(&mut self, holder: &mut Holder, memory: &Memory, sql: &str) {
+        let began = Instant::now();
+        holder.answered(memory, sql).await;
+        self.query.push(began.elapsed());
+        let decided = memory.decided().await;
+        self.check.push(decided.check);
+        self.store.push(decided.store);
+        self.commit.push(decided.commit);
+    }
 
-/// The cells of a query: most subjects are in one of them, which one depends on a value without a pattern.
-fn cells(query: u32, subjects: u32) -> Vec<UnitSet> {
-    let seed = query.wrapping_mul(0x27d4_eb2f).wrapping_add(0x1656_67b1);
-    let value = |subject: u32| {
-        let mixed = (subject ^ seed).wrapping_mul(0x9e37_79b9).rotate_left(13);
-        (mixed.wrapping_mul(0x85eb_ca6b) >> 16) % ONE_OF
-    };
-    let mut cells: Vec<Vec<u32>> = vec![Vec::new(); usize::try_from(ONE_OF).unwrap()];
-    (0..subjects).for_each(|subject| cells[usize::try_from(value(subject)).unwrap()].push(subject));
-    cells.truncate(usize::try_from(SETS_OF_QUERY).unwrap());
-    cells.into_iter().map(UnitSet::from_iter).collect()
-}
-
-/// An answer with as many figures as the query has cells.
-fn answer(number: u32) -> Record {
-    let figures = (0..SETS_OF_QUERY).map(|cell| Some(Value::Whole(i64::from(cell) + 10)));
-    let columns = vec![ReleasedColumn::exact(figures.collect())];
-    let cells = usize::try_from(SETS_OF_QUERY).unwrap();
-    Record::Answer(StoredAnswer {
-        query: Digest32::sha256(LABEL, &number.to_le_bytes()),
-        released: Released::new(Mode::Exact, cells, columns).unwrap(),
-        person: "eva@zurich".to_owned(),
-        grant: None,
-        class: TimeClass::default(),
-    })
+    fn to_json(&self) -> String {
+        format!(
+            r#"{{"query": {:.1}, "check": {:.1}, "store": {:.1}, "commit": {:.1}}}"#,
+            median(&self.query),
+            median(&self.check),
+            median(&self.store),
+            median(&self.commit),
+        )
+    }
 }

@@ -9,7 +9,8 @@
 //! answers import DIR FILES             a data directory DIR/node with the files of a clinic as one collection
 //! answers query DIR                    its objects as plain Parquet in DIR/plain; queries through a permit, and by DataFusion over those
 //! answers memory DIR                   the peak memory of the process that decides and of the one that computes, in these queries
-//! answers check DIR SETS ANSWERS       how long the check of a query takes if so many sets and answers were released before
+//! answers fill DIR SETS ANSWERS        logs in which so many sets and answers were released before
+//! answers check DIR                    how long the check of a query takes with these logs, and the peak memory of both processes
 //! ```
 //!
 //! The program is also the one that each query runs in ([`concordat_engine::serve`]).
@@ -27,6 +28,8 @@ mod clinic;
 mod data;
 #[path = "../dice.rs"]
 mod dice;
+mod filled;
+mod logs;
 mod memory;
 mod plain;
 mod processes;
@@ -59,9 +62,10 @@ fn main() -> ExitCode {
         ["import", dir, files] => clinic::import(Path::new(dir), Path::new(files)),
         ["query", dir] => queries::compared(Path::new(dir)),
         ["memory", dir] => queries::memory(Path::new(dir)),
-        ["check", dir, sets, answers] => {
-            check::check(Path::new(dir), sets.parse().unwrap(), answers.parse().unwrap());
+        ["fill", dir, sets, answers] => {
+            filled::fill(Path::new(dir), sets.parse().unwrap(), answers.parse().unwrap());
         }
+        ["check", dir] => check::check(Path::new(dir)),
         _ => println!("unknown step; see `.ci/bench-answers`"),
     }
     ExitCode::SUCCESS

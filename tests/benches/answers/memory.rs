@@ -1,32 +1,32 @@
 //! The memory of an owner, with its records in the logs of the data directory as in a node, and how long a decision takes.
+//!
+//! As in `node/src/sharing/memory`: the memory of subjects is restored when it is opened; the log of the rows of a dataset is read when the
+//! first query counts rows of that dataset, and the memory of these rows is restored from it once a process can find their subjects.
+//! The collection has one version, so all records of rows are about it.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use concordat_disclosure::{Entropy, OwnersOf, Replay, SpaceLimits, Themselves, UnitSet};
 use concordat_engine::{AnswerMemory, Changes, LockedMemory, NewMemory, QueryError, UnitMemory};
-use concordat_protocol::{
-    ids::{DatasetName, InstitutionId},
-    schema::VersionNumber,
-};
-use concordat_storage::{
-    answers::{AnswerLog, Appended, MemoryOwner, MemorySpace, MemoryUnit},
-    data_dir::Storage,
-    ledger::Ledger,
-    meta::{Batch, MetaError},
-};
+use concordat_protocol::{ids::DatasetName, schema::VersionNumber, scope::DEFAULT_MIN_CELL};
+use concordat_storage::answers::{AnswerLog, MemoryUnit};
 use futures::future::{BoxFuture, ready};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::clinic::{Clinic, dataset, name};
+use super::{
+    clinic::Clinic,
+    logs::{Logs, OwnerLogs},
+};
 
 /// The bounds of a memory, as a node has them.
-pub(crate) const LIMITS: SpaceLimits = SpaceLimits {
-    k: 10,
+const LIMITS: SpaceLimits = SpaceLimits {
+    k: DEFAULT_MIN_CELL,
     distinctions: 512,
     bytes: 64 << 20,
 };
-/// The dataset whose rows are counted.
-const ROWS_OF: &str = "prescription";
 
 /// The same random bytes in every run.
 pub(crate) struct Seeded(blake3::OutputReader);
@@ -56,8 +56,8 @@ impl Changes for OneVersion {
     }
 }
 
-/// How long the parts of the latest decision took.
-#[derive(Clone, Copy, Debug, Default)]
+/// How long the parts of a decision took.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Decided {
     /// From the report of the cells to the records of what is released: the audit, and the figures.
     pub(crate) check: Duration,
@@ -71,19 +71,23 @@ pub(crate) struct Decided {
 pub(crate) struct Memory(Mutex<State>);
 
 struct State {
-    storage: Storage,
-    ledger: Ledger,
-    subjects: Unit,
-    rows: Unit,
-    step: Step,
-    decided: Decided,
-}
-
-/// The memory of one kind of units; that of rows is restored once their subjects can be found.
-struct Unit {
-    memory: Option<UnitMemory>,
+    logs: OwnerLogs,
+    subjects: UnitMemory,
     /// `None` while it is written.
     log: Option<AnswerLog>,
+    rows: BTreeMap<DatasetName, Rows>,
+    step: Step,
+    decided: Option<Decided>,
+    restored: Duration,
+}
+
+/// The memory of the rows of a dataset.
+struct Rows {
+    /// `None` while it is written.
+    log: Option<AnswerLog>,
+    /// The records, until the memory is restored from them.
+    read: Option<Replay>,
+    memory: Option<UnitMemory>,
 }
 
 /// Where a decision is.
@@ -94,47 +98,61 @@ enum Step {
     /// The cells are decided, from this moment on.
     Deciding(Instant),
     /// Everything is durable, from this moment on.
-    Stored(Instant),
+    Stored {
+        check: Duration,
+        store: Duration,
+        since: Instant,
+    },
 }
 
 impl Memory {
-    /// The memory of an owner that was not answered yet, whose memory of subjects is that of `records`.
-    pub(crate) fn new(clinic: &Clinic, owner: &str, records: &[Vec<u8>]) -> Self {
+    /// The memory of an owner that was not answered yet.
+    pub(crate) fn new(clinic: &Clinic, owner: &str) -> Self {
+        Self::open(clinic, owner, |records| records == 0)
+    }
+
+    /// The memory of an owner that was answered before.
+    pub(crate) fn restored(clinic: &Clinic, owner: &str) -> Self {
+        Self::open(clinic, owner, |records| records > 0)
+    }
+
+    fn open(clinic: &Clinic, owner: &str, is_expected: impl FnOnce(u64) -> bool) -> Self {
+        let began = Instant::now();
+        let logs = OwnerLogs::of(clinic, owner);
         let mut replay = Replay::default();
-        records.iter().for_each(|record| replay.read(record));
+        let log = logs.open(MemoryUnit::Subjects, |record| replay.read(record));
+        let records = log.records();
+        assert!(
+            is_expected(records),
+            "{owner} has {records} records: begin with an empty directory"
+        );
         let subjects = UnitMemory::replayed(replay, LIMITS, &mut Themselves, &mut Seeded::new(1)).unwrap();
         Self(Mutex::new(State {
-            storage: clinic.storage.clone(),
-            ledger: clinic.ledger.clone(),
-            subjects: Unit {
-                memory: Some(subjects),
-                log: Some(log(clinic, owner, MemoryUnit::Subjects)),
-            },
-            rows: Unit {
-                memory: None,
-                log: Some(log(clinic, owner, MemoryUnit::Rows(dataset(ROWS_OF)))),
-            },
+            logs,
+            subjects,
+            log: Some(log),
+            rows: BTreeMap::new(),
             step: Step::Begun,
-            decided: Decided::default(),
+            decided: None,
+            restored: began.elapsed(),
         }))
     }
 
-    /// How long the parts of the latest decision took.
+    /// How long the parts of the latest decision took. There must have been one since the last call: a query that was answered before
+    /// gets the same answer without one.
     pub(crate) async fn decided(&self) -> Decided {
-        self.0.lock().await.decided
+        self.0.lock().await.decided.take().unwrap()
     }
-}
 
-/// The log of an owner, which must have no records.
-fn log(clinic: &Clinic, owner: &str, unit: MemoryUnit) -> AnswerLog {
-    let datasets = clinic.storage.catalog().datasets();
-    let created = datasets.collection(&name()).unwrap().created.unwrap();
-    let owner = MemoryOwner::Institution(InstitutionId::new(owner).unwrap());
-    let space = MemorySpace::new(created, owner, unit);
-    let answers = clinic.storage.catalog().answers();
-    let log = answers.open(&DatasetName::from(&name()), &space, |_, _| ()).unwrap();
-    assert_eq!(log.records(), 0, "the step was run before in this directory");
-    log
+    /// How long reading the logs and restoring the memories took so far.
+    pub(crate) async fn restoring(&self) -> Duration {
+        self.0.lock().await.restored
+    }
+
+    /// The datasets whose rows were counted so far.
+    pub(crate) async fn counted(&self) -> Vec<DatasetName> {
+        self.0.lock().await.rows.keys().cloned().collect()
+    }
 }
 
 impl AnswerMemory for Memory {
@@ -143,31 +161,30 @@ impl AnswerMemory for Memory {
         rows_of: Option<&'a DatasetName>,
     ) -> BoxFuture<'a, Result<Box<dyn LockedMemory + 'a>, QueryError>> {
         Box::pin(async move {
-            assert!(rows_of.is_none_or(|dataset| dataset.as_str() == ROWS_OF), "{rows_of:?}");
-            let state = self.0.lock().await;
-            let counts_rows = rows_of.is_some();
-            Ok(Box::new(Locked { state, counts_rows }) as Box<dyn LockedMemory + 'a>)
+            let mut state = self.0.lock().await;
+            if let Some(dataset) = rows_of {
+                state.open_rows(dataset);
+            }
+            Ok(Box::new(Locked { state, rows_of }) as Box<dyn LockedMemory + 'a>)
         })
     }
 }
 
 struct Locked<'a> {
     state: MutexGuard<'a, State>,
-    counts_rows: bool,
+    rows_of: Option<&'a DatasetName>,
 }
 
 impl LockedMemory for Locked<'_> {
     fn memories(&mut self) -> (&mut UnitMemory, Option<&mut UnitMemory>) {
-        let counts_rows = self.counts_rows;
         let State { subjects, rows, .. } = &mut *self.state;
-        let rows = rows.memory.as_mut().filter(|_| counts_rows);
-        (subjects.memory.as_mut().unwrap(), rows)
+        let rows = self.rows_of.and_then(|dataset| rows.get_mut(dataset));
+        (subjects, rows.and_then(|rows| rows.memory.as_mut()))
     }
 
     fn restore_rows(&mut self, owners_of: &mut dyn OwnersOf, entropy: &mut dyn Entropy) -> Result<(), QueryError> {
-        if self.state.rows.memory.is_none() {
-            let restored = UnitMemory::replayed(Replay::default(), LIMITS, owners_of, entropy);
-            self.state.rows.memory = Some(restored.unwrap());
+        if let Some(dataset) = self.rows_of {
+            self.state.restore_rows(dataset, owners_of, entropy);
         }
         Ok(())
     }
@@ -179,11 +196,13 @@ impl LockedMemory for Locked<'_> {
     /// Blocks: no one else is answered meanwhile.
     fn store(&mut self, records: NewMemory) -> BoxFuture<'_, Result<(), QueryError>> {
         let began = Instant::now();
-        self.state.write(&records);
+        self.state.write(self.rows_of, &records);
         if let Step::Deciding(since) = self.state.step {
-            self.state.decided.check = began.duration_since(since);
-            self.state.decided.store = began.elapsed();
-            self.state.step = Step::Stored(Instant::now());
+            self.state.step = Step::Stored {
+                check: began.duration_since(since),
+                store: began.elapsed(),
+                since: Instant::now(),
+            };
         }
         Box::pin(ready(Ok(())))
     }
@@ -192,57 +211,52 @@ impl LockedMemory for Locked<'_> {
         match self.state.step {
             Step::Begun => self.state.step = Step::Deciding(Instant::now()),
             Step::Deciding(_) => {}
-            Step::Stored(since) => self.state.decided.commit = since.elapsed(),
+            Step::Stored { check, store, since } => {
+                let commit = since.elapsed();
+                self.state.decided = Some(Decided { check, store, commit });
+            }
         }
     }
 }
 
 impl State {
-    /// Appends records to the logs, and makes them count together with the present head of the ledger. Durable when it returns.
-    fn write(&mut self, records: &NewMemory) {
-        let subjects = Writing::begin(&mut self.subjects, &records.subjects);
-        let rows = Writing::begin(&mut self.rows, &records.rows);
-        let meta = self.storage.meta();
-        let ((), change) = self
-            .ledger
-            .apply(meta, |_, batch| {
-                subjects.stage(batch)?;
-                rows.stage(batch)
-            })
-            .unwrap();
-        self.ledger.until_durable(meta, change).unwrap();
-        self.subjects.log = Some(subjects.into_log());
-        self.rows.log = Some(rows.into_log());
-    }
-}
-
-/// A log to which there may be something to write.
-enum Writing {
-    Unchanged(AnswerLog),
-    Appended(Appended),
-}
-
-impl Writing {
-    fn begin(unit: &mut Unit, records: &[Vec<u8>]) -> Self {
-        let log = unit.log.take().unwrap();
-        if records.is_empty() {
-            return Self::Unchanged(log);
+    /// Reads the records of the rows of a dataset, unless they were read.
+    fn open_rows(&mut self, dataset: &DatasetName) {
+        if self.rows.contains_key(dataset) {
+            return;
         }
-        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-        Self::Appended(log.append(&records).unwrap())
+        let began = Instant::now();
+        let mut replay = Replay::default();
+        let unit = MemoryUnit::Rows(dataset.clone());
+        let log = self.logs.open(unit, |record| replay.read(record));
+        let rows = Rows {
+            log: Some(log),
+            read: Some(replay),
+            memory: None,
+        };
+        self.rows.insert(dataset.clone(), rows);
+        self.restored += began.elapsed();
     }
 
-    fn stage(&self, batch: &mut Batch) -> Result<(), MetaError> {
-        match self {
-            Self::Unchanged(_) => Ok(()),
-            Self::Appended(appended) => appended.stage(batch),
+    fn restore_rows(&mut self, dataset: &DatasetName, owners_of: &mut dyn OwnersOf, entropy: &mut dyn Entropy) {
+        let began = Instant::now();
+        let rows = self.rows.get_mut(dataset).unwrap();
+        if let Some(read) = rows.read.take() {
+            rows.memory = Some(UnitMemory::replayed(read, LIMITS, owners_of, entropy).unwrap());
         }
+        self.restored += began.elapsed();
     }
 
-    fn into_log(self) -> AnswerLog {
-        match self {
-            Self::Unchanged(log) => log,
-            Self::Appended(appended) => appended.into_log().unwrap(),
+    fn write(&mut self, rows_of: Option<&DatasetName>, records: &NewMemory) {
+        let mut rows = rows_of.map(|dataset| self.rows.get_mut(dataset).unwrap());
+        let logs = Logs {
+            subjects: self.log.take().unwrap(),
+            rows: rows.as_mut().map(|rows| rows.log.take().unwrap()),
+        };
+        let logs = self.logs.write(logs, records);
+        self.log = Some(logs.subjects);
+        if let Some(rows) = rows {
+            rows.log = logs.rows;
         }
     }
 }

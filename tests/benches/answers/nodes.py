@@ -3,6 +3,7 @@
 import datetime
 import json
 import pathlib
+import re
 import statistics
 import subprocess
 import time
@@ -10,11 +11,9 @@ import time
 from answer import Refusal, Rows
 from node import Node, NodeError
 
-# How often a decision is measured.
+# How often a decision and an estimate are measured.
 DECISIONS = 31
 DATASETS = ("person", "diagnosis", "prescription")
-# The largest one, which is also imported alone: members get figures over datasets alone.
-ALONE = "prescription"
 ESTIMATE = "/v1/query/estimate"
 # The table that the data model does not have: without a class for each column nothing is published.
 OTHER_TABLE = """template = 1
@@ -23,6 +22,32 @@ name = "local"
 note_number = { class = "direct-identifier" }
 written_date = { class = "quasi-identifier" }
 author = { class = "direct-identifier" }
+"""
+# What `clinic.rs` declares of the clinic.
+CLINIC = """template = 1
+name = "clinic"
+[subject]
+dataset = "person"
+column = "person_id"
+[datasets.person]
+kind = "keyed"
+unique = true
+[datasets.person.columns]
+person_id = { class = "direct-identifier" }
+sex = { class = "ordinary", values = ["f", "m"] }
+born = { class = "ordinary", edges = { from = 1940, to = 2000, step = 10 } }
+region = { class = "ordinary", values = [
+    "alsace", "bavaria", "crete", "dalmatia", "emilia", "flanders", "galicia", "holland", "istria", "jutland",
+] }
+"""
+EVENTS = """[datasets.{dataset}]
+kind = "keyed"
+date = "day"
+[datasets.{dataset}.columns]
+person_id = {{ class = "direct-identifier" }}
+code = {{ class = "ordinary", codes = {{}} }}
+day = {{ class = "ordinary", edges = {{ years = [2015, 2024] }} }}
+value = {{ class = "ordinary", range = {{ low = 0, high = 100 }} }}
 """
 
 
@@ -50,11 +75,11 @@ class Daemon(Node):
         return peak(status_of(self.daemon.pid))
 
     def peak_of_engine(self) -> float:
-        """The largest peak memory of its engine processes that still run, in MiB."""
+        """The peak memory of all its engine processes together that still run, in MiB."""
         processes = [int(entry.name) for entry in pathlib.Path("/proc").iterdir() if entry.name.isdigit()]
         statuses = [status_of(process) for process in processes]
         parent = str(self.daemon.pid)
-        return max((peak(status) for status in statuses if status.get("PPid") == parent), default=0.0)
+        return sum(peak(status) for status in statuses if status.get("PPid") == parent)
 
     def answered(self, sql: str) -> tuple[Rows, float]:
         """The answer to a query, and how many milliseconds it took to its last row."""
@@ -81,8 +106,8 @@ def peak(status: dict[str, str]) -> float:
     return int(status.get("VmHWM", "0 kB").split()[0]) / 1024
 
 
-def measured(program: pathlib.Path, folder: pathlib.Path, files: dict[str, pathlib.Path], texts: list[str]) -> dict:
-    """What two nodes take. `files` are the folders of the clinic and of the model; `texts` are queries of `ALONE`."""
+def measured(program: pathlib.Path, folder: pathlib.Path, files: dict[str, pathlib.Path], queries: dict[str, list[str]]) -> dict:
+    """What two nodes take. `files` are the folders of the clinic and of the model; `queries` are texts about the clinic, by name."""
     holder, consumer = Daemon(program, folder, "cleveland", "US"), Daemon(program, folder, "zurich", "CH")
     try:
         for node in (holder, consumer):
@@ -90,30 +115,46 @@ def measured(program: pathlib.Path, folder: pathlib.Path, files: dict[str, pathl
             node.log_in()
         figures = imported(holder, folder, files)
         form(holder, consumer, folder)
+        granted(consumer, holder, "clinic", "aggregate")
+        figures |= answers(holder, consumer, queries)
         grant = granted(consumer, holder, "model", "records")
-        figures |= {"decision": decision(holder, grant), "estimate": estimate(consumer, holder)}
-        granted(consumer, holder, ALONE, "aggregate")
-        return figures | answers(holder, consumer, texts)
+        joined = at_holder(next(iter(queries.values()))[0], holder)
+        return figures | {
+            "granted_datasets": granted_datasets(holder, grant),
+            "decision": decision(holder, grant),
+            "estimate": estimate(consumer, f"SELECT count(*) AS n FROM {holder.institution}.model.person"),
+            "estimate_joined": estimate(consumer, joined),
+        }
     finally:
         holder.stop()
         consumer.stop()
 
 
 def imported(holder: Daemon, folder: pathlib.Path, files: dict[str, pathlib.Path]) -> dict:
-    """Imports the model, with one command, and a dataset of the clinic alone. The holder is started again afterwards."""
+    """Imports the model, with one command, and then the clinic. The holder is started again afterwards."""
     began = time.monotonic()
-    holder.run("collection", "import", "model", "--from", files["model"], "--template", "omop-5.4")
+    shown = holder.json("collection", "import", "model", "--from", files["model"], "--template", "omop-5.4")
     figures = {"import_seconds": time.monotonic() - began, "import_peak": holder.peak()}
-    other = folder / "other.toml"
-    other.write_text(OTHER_TABLE)
-    holder.run("collection", "classify", "model", "--from", other)
-    holder.run("collection", "publish", "model")
-    holder.run("dataset", "import", ALONE, "--from", files["clinic"] / f"{ALONE}.csv", "--subject-column", "person_id")
-    classes = ["person_id=direct-identifier", "code=ordinary", "day=ordinary", "value=ordinary"]
-    holder.run("dataset", "classify", ALONE, *classes)
-    holder.run("dataset", "publish", ALONE)
+    figures |= {"imported_datasets": len(shown["datasets"]), "imported_rows": shown["rows"]}
+    publish(holder, "model", written(folder / "other.toml", OTHER_TABLE))
+    template = written(folder / "clinic.toml", CLINIC + "".join(EVENTS.format(dataset=dataset) for dataset in DATASETS[1:]))
+    holder.run("collection", "import", "clinic", "--from", files["clinic"], "--template", template)
+    publish(holder, "clinic")
     holder.restart()
     return figures
+
+
+def written(path: pathlib.Path, text: str) -> pathlib.Path:
+    """The path, after the text was written to it."""
+    path.write_text(text)
+    return path
+
+
+def publish(holder: Daemon, collection: str, template: pathlib.Path | None = None) -> None:
+    """Declares what a template does, and publishes a collection."""
+    if template:
+        holder.run("collection", "classify", collection, "--from", template)
+    holder.run("collection", "publish", collection)
 
 
 def form(holder: Daemon, consumer: Daemon, folder: pathlib.Path) -> None:
@@ -151,23 +192,29 @@ def await_state(node: Daemon, grant: str, state: str) -> None:
     node.await_condition(f"the grant in the state {state}", reached)
 
 
+def granted_datasets(holder: Daemon, grant: str) -> int:
+    """How many datasets a grant is about."""
+    return len(holder.json("grant", "show", grant)["datasets"])
+
+
 def decision(holder: Daemon, grant: str) -> float:
     """How many milliseconds the holder takes to decide about a grant, rule by rule, and to write the decision as JSON; the median."""
-    return statistics.median(timed(holder, "/v1/why", {"subject": grant}))
+    spans, shown = timed(holder, "/v1/why", {"subject": grant})
+    if not shown["policy"]:
+        raise NodeError(f"no rule decides about the grant: {shown}")
+    return statistics.median(spans)
 
 
-def estimate(consumer: Daemon, holder: Daemon) -> float | None:
-    """How many milliseconds the estimate of a query takes, with the decision of its holder; the median. `None` without estimates."""
-    consumer.reconnect()
-    _, body = consumer.request("GET", "/v1/openapi.json")
-    if ESTIMATE not in json.loads(body)["paths"]:
-        return None
-    query = {"sql": f"SELECT count(*) AS n FROM {holder.institution}.model.person"}
-    return statistics.median(timed(consumer, ESTIMATE, query))
+def estimate(consumer: Daemon, sql: str) -> float:
+    """How many milliseconds the estimate of a query takes, with the decision of its holder; the median."""
+    spans, shown = timed(consumer, ESTIMATE, {"sql": sql})
+    if shown["decision"] != "permit":
+        raise NodeError(f"{sql} would be refused: {shown}")
+    return statistics.median(spans)
 
 
-def timed(node: Daemon, path: str, document: dict) -> list[float]:
-    """How many milliseconds requests take, each with the document as its body."""
+def timed(node: Daemon, path: str, document: dict) -> tuple[list[float], dict]:
+    """How many milliseconds requests take, each with the document as its body; and the last response."""
     spans = []
     node.reconnect()
     for _ in range(DECISIONS):
@@ -176,17 +223,25 @@ def timed(node: Daemon, path: str, document: dict) -> list[float]:
         spans.append((time.monotonic() - began) * 1000)
         if status != 200:
             raise NodeError(f"{node.institution} does not answer {path}: {body!r}")
-    return spans
+    return spans, json.loads(body)
 
 
-def answers(holder: Daemon, consumer: Daemon, texts: list[str]) -> dict:
-    """Answers of the holder to the consumer, and the memory of the holder's processes."""
-    spans, engine = [], 0.0
-    for text in texts:
-        answer, took = consumer.answered(text.replace(f"FROM {ALONE} ", f"FROM {holder.institution}.{ALONE} "))
-        spans.append(took)
-        if not any(row[-1] is not None for row in answer.rows):
-            raise NodeError(f"nothing is released of {text}")
-        # The process that computed waits for the next query.
-        engine = max(engine, holder.peak_of_engine())
-    return {"member": statistics.median(spans), "node_peak": holder.peak(), "engine_peak": engine}
+def answers(holder: Daemon, consumer: Daemon, queries: dict[str, list[str]]) -> dict:
+    """Answers of the holder to the consumer: the median in milliseconds for each query, and the memory of the holder's processes."""
+    medians, engine = {}, 0.0
+    for name, texts in queries.items():
+        spans = []
+        for text in texts:
+            answer, took = consumer.answered(at_holder(text, holder))
+            spans.append(took)
+            if not any(row[-1] is not None for row in answer.rows):
+                raise NodeError(f"nothing is released of {text}")
+            # The process that computed waits for the next query.
+            engine = max(engine, holder.peak_of_engine())
+        medians[name] = statistics.median(spans)
+    return {"member": medians, "node_peak": holder.peak(), "engine_peak": engine}
+
+
+def at_holder(text: str, holder: Daemon) -> str:
+    """A query of the clinic, with the names that a member of the consortium uses."""
+    return re.sub(rf"\b(FROM|JOIN) ({'|'.join(DATASETS)})\b", rf"\1 {holder.institution}.clinic.\2", text)

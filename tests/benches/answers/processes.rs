@@ -7,8 +7,9 @@ pub(crate) fn own_peak() -> f64 {
     peak(&status("self").unwrap())
 }
 
-/// The largest peak memory of the processes that this one has started and that still run, in MiB.
-pub(crate) fn peak_of_children() -> f64 {
+/// The peak memory of all processes together that this one has started and that still run, in MiB: those that have computed, and one that
+/// waits for a further query.
+pub(crate) fn children_peak() -> f64 {
     let own = std::process::id().to_string();
     let processes = fs::read_dir("/proc")
         .unwrap()
@@ -17,7 +18,7 @@ pub(crate) fn peak_of_children() -> f64 {
     // A process can end before it is read.
     let children = numbers.filter_map(|number| status(&number));
     let children = children.filter(|status| field(status, "PPid:") == Some(own.as_str()));
-    children.map(|status| peak(&status)).fold(0.0, f64::max)
+    children.map(|status| peak(&status)).sum()
 }
 
 fn status(process: &str) -> Option<String> {

@@ -15,7 +15,7 @@ use super::{
     clinic::Clinic,
     memory::{Memory, OneVersion, Seeded},
     plain,
-    processes::{own_peak, peak_of_children},
+    processes::{children_peak, own_peak},
 };
 
 /// How often each query is run in each way, in turns; the median counts. Each round names other codes, because the same query has the
@@ -24,33 +24,39 @@ const ROUNDS: u64 = 7;
 /// Codes of diagnoses and of prescriptions that a query names.
 const CODES: u64 = 12;
 
-/// The queries: their names, and their texts with `CODES` in the place of the codes.
-const QUERIES: [(&str, &str); 2] = [
-    (
-        "counted",
-        "SELECT p.sex, p.region, count(DISTINCT p.person_id) AS n FROM person p \
+/// A query about the clinic.
+pub(crate) struct Query {
+    pub(crate) name: &'static str,
+    /// The dataset whose rows the engine counts, also if the answer has only numbers of subjects.
+    pub(crate) rows_of: &'static str,
+    /// The text with `CODES` in the place of the codes.
+    sql: &'static str,
+}
+
+/// The queries.
+pub(crate) const QUERIES: [Query; 2] = [
+    Query {
+        name: "counted",
+        rows_of: "diagnosis",
+        sql: "SELECT p.sex, p.region, count(DISTINCT p.person_id) AS n FROM person p \
          JOIN prescription d ON d.person_id = p.person_id JOIN diagnosis c ON c.person_id = p.person_id \
          WHERE p.born >= 1950 AND c.code IN (CODES) AND d.code IN (CODES) GROUP BY p.sex, p.region",
-    ),
-    (
-        "measured",
-        "SELECT p.sex, count(*) AS n, avg(d.value) AS mean FROM prescription d JOIN person p ON p.person_id = d.person_id \
+    },
+    Query {
+        name: "measured",
+        rows_of: "prescription",
+        sql: "SELECT p.sex, count(*) AS n, avg(d.value) AS mean FROM prescription d JOIN person p ON p.person_id = d.person_id \
          WHERE p.born >= 1950 AND EXISTS (SELECT 1 FROM diagnosis c WHERE c.person_id = d.person_id AND c.code IN (CODES)) \
          GROUP BY p.sex",
-    ),
+    },
 ];
 
 /// The text of a query in a round.
-pub(crate) fn text(sql: &str, round: u64) -> String {
+pub(crate) fn text(query: &Query, round: u64) -> String {
     let codes: Vec<String> = (round * CODES..(round + 1) * CODES)
         .map(|code| code.to_string())
         .collect();
-    sql.replace("CODES", &codes.join(", "))
-}
-
-/// The query whose check is measured.
-pub(crate) fn counted(round: u64) -> String {
-    text(QUERIES[0].1, round)
+    query.sql.replace("CODES", &codes.join(", "))
 }
 
 /// What answers queries through permits.
@@ -117,10 +123,10 @@ pub(crate) fn compared(dir: &Path) {
     let mut holder = Holder::open(dir);
     Runtime::new().unwrap().block_on(async {
         let session = plain::session(dir, &holder.clinic).await;
-        let memory = Memory::new(&holder.clinic, "compared", &[]);
+        let memory = Memory::new(&holder.clinic, "compared");
         let mut figures = Vec::new();
-        for (name, sql) in QUERIES {
-            let texts: Vec<String> = (0..ROUNDS).map(|round| text(sql, round)).collect();
+        for query in &QUERIES {
+            let texts: Vec<String> = (0..ROUNDS).map(|round| text(query, round)).collect();
             let mut permitted = Vec::new();
             let mut by_datafusion = Vec::new();
             let mut first = None;
@@ -131,38 +137,44 @@ pub(crate) fn compared(dir: &Path) {
                 let began = Instant::now();
                 let released = holder.answered(&memory, sql).await;
                 permitted.push(began.elapsed());
+                // It was not a repetition.
+                memory.decided().await;
                 if first.is_none() {
                     first = Some((rows(&released), rows(&plain)));
                 }
             }
             let (released, plain) = first.unwrap();
             figures.push(format!(
-                r#"{name:?}: {{"texts": {texts:?}, "permit": {:.1}, "datafusion": {:.1}, "released": {released}, "plain": {plain}}}"#,
-                median(permitted),
-                median(by_datafusion),
+                r#"{:?}: {{"texts": {texts:?}, "permit": {:.1}, "datafusion": {:.1}, "released": {released}, "plain": {plain}}}"#,
+                query.name,
+                median(&permitted),
+                median(&by_datafusion),
             ));
         }
         println!("{{{}}}", figures.join(", "));
     });
 }
 
-/// Runs every query once through a permit, and prints the peak memory of this process and of those that it started.
+/// Runs every query through a permit, and prints the peak memory of this process and of those that it started.
 pub(crate) fn memory(dir: &Path) {
     let mut holder = Holder::open(dir);
     Runtime::new().unwrap().block_on(async {
-        let memory = Memory::new(&holder.clinic, "memory", &[]);
-        let mut children = 0.0_f64;
-        for (_, sql) in QUERIES {
-            holder.answered(&memory, &text(sql, 0)).await;
-            // The process waits for the next query of the same kind.
-            children = children.max(peak_of_children());
+        let memory = Memory::new(&holder.clinic, "memory");
+        let mut computes = 0.0_f64;
+        for query in &QUERIES {
+            for round in 0..ROUNDS {
+                holder.answered(&memory, &text(query, round)).await;
+                // The process waits for the next query of the same kind.
+                computes = computes.max(children_peak());
+            }
         }
-        println!(r#"{{"decides_mib": {:.1}, "computes_mib": {children:.1}}}"#, own_peak());
+        println!(r#"{{"decides_mib": {:.1}, "computes_mib": {computes:.1}}}"#, own_peak());
     });
 }
 
 /// The median in milliseconds.
-pub(crate) fn median(mut spans: Vec<Duration>) -> f64 {
+pub(crate) fn median(spans: &[Duration]) -> f64 {
+    let mut spans = spans.to_vec();
     spans.sort();
     spans[spans.len() / 2].as_secs_f64() * 1000.0
 }

@@ -119,13 +119,38 @@ fn rows_alone(large: &Path) -> Vec<Figure> {
 }
 
 async fn large_answers(pair: &Pair, raw: f64) -> Vec<Figure> {
+    let (busy_before, all_before) = processor_time();
     let full = best(async || throughput(pair, "SELECT * FROM cleveland.large").await).await;
     let clear = best(async || throughput(pair, "SELECT sex, chol, bp, day FROM cleveland.large").await).await;
+    let (busy, all) = processor_time();
+    let busy = (busy - busy_before) as f64 / (all - all_before) as f64;
     vec![
         rate("plain bytes over one libp2p stream, TCP", raw, raw, ""),
         rate("`records` query, all columns, transformed", full, raw, "0.4"),
         rate("`records` query, columns in clear", clear, raw, "0.4"),
+        Figure {
+            what: "processors of the machine during these queries, busy",
+            value: format!("{:.0} %", busy * 100.0),
+            ratio: String::new(),
+            aim: "",
+        },
     ]
+}
+
+/// For how long the processors of the machine have been busy, and the time of all of them, in ticks since its start.
+fn processor_time() -> (u64, u64) {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap();
+    let line = stat.lines().next().expect("the kernel reports all processors first");
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .skip(1)
+        .take(8)
+        .map(|ticks| ticks.parse().unwrap())
+        .collect();
+    let all: u64 = ticks.iter().sum();
+    let idle: u64 = ticks.iter().skip(3).take(2).sum();
+    (all - idle, all)
 }
 
 async fn small_queries(pair: &Pair) -> Vec<Figure> {

@@ -111,12 +111,13 @@ FORMS: dict[str, list[Form]] = {
     ],
     "date": [
         *both("COALESCE({date}, {date})", "CASE WHEN {bool} THEN {date} END", "CAST({time} AS DATE)", "NULLIF({date}, {date})"),
-        ("({date} + {days})", "CAST({date} + {days} AS DATE)"),
-        ("({date} - {days})", "CAST({date} - {days} AS DATE)"),
+        ("({date} + {days})", "known_years(CAST({date} + {days} AS DATE))"),
+        ("({date} - {days})", "known_years(CAST({date} - {days} AS DATE))"),
     ],
     "time": [
         *both("COALESCE({time}, {time})", "date_trunc('month', {time})", "date_trunc('day', {time})", "CAST({date_column} AS TIMESTAMP)"),
-        *both("({time} - {days})", "({time} + INTERVAL '90 minutes')"),
+        ("({time} - {days})", "known_years({time} - {days})"),
+        ("({time} + INTERVAL '90 minutes')", "known_years({time} + INTERVAL '90 minutes')"),
     ],
     "instant": both("COALESCE({instant}, {instant})", "CASE WHEN {bool} THEN {instant} END"),
 }

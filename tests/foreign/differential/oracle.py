@@ -47,6 +47,7 @@ class Oracle:
     def __init__(self, settings: list[Setting]) -> None:
         self.settings = settings
         self.database = self.with_settings(duckdb.connect())
+        self.database.execute("CREATE MACRO known_years(day) AS CASE WHEN year(day) BETWEEN 1 AND 9999 THEN day END")
         self.local = threading.local()
 
     def with_settings(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

@@ -280,6 +280,32 @@ SELECT pid, CASE WHEN admitted < DATE '2000-01-01' THEN 'old' ELSE 'new' END AS 
 --? date
 SELECT pid, date_part('epoch', seen) AS e FROM site.people WHERE seen > TIMESTAMP '1900-01-01 00:00:00'
 
+--# Years beside those that dates have
+
+--? date
+SELECT pid FROM site.people WHERE date_part('year', admitted) >= 0
+--? date
+SELECT pid FROM site.people WHERE date_part('year', admitted) < 10000
+--? date
+SELECT pid FROM site.people WHERE date_part('year', seen) <= 9999 AND EXTRACT(YEAR FROM admitted) > 0
+--? date
+SELECT pid FROM site.people WHERE date_part('year', logged) = 9999 OR date_part('year', logged) <> 10000
+--? date
+SELECT pid FROM site.people WHERE date_part('year', admitted) BETWEEN -5 AND 20000
+--? date
+SELECT pid FROM site.people WHERE date_part('year', admitted) IN (-1, 0, 1, 9999, 10000)
+--? date
+SELECT count(*) AS k FROM site.people WHERE date_part('year', admitted) IS DISTINCT FROM 10000
+--? interval
+--=SELECT pid, known_years(CAST(admitted - INTERVAL '2 years' AS DATE)) AS a, known_years(CAST(admitted + INTERVAL '1 day' AS DATE)) AS b FROM site.people
+SELECT pid, admitted - INTERVAL '2 years' AS a, admitted + INTERVAL '1 day' AS b FROM site.people
+--? interval
+--=SELECT pid, CAST(known_years(seen + INTERVAL '1 month') AS VARCHAR) AS a, date_part('year', known_years(seen - INTERVAL '1 day')) AS b FROM site.people
+SELECT pid, CAST(seen + INTERVAL '1 month' AS VARCHAR) AS a, date_part('year', seen - INTERVAL '1 day') AS b FROM site.people
+--? interval
+--=SELECT min(known_years(CAST(admitted - INTERVAL '1 year' AS DATE))) AS a, count(known_years(CAST(admitted + INTERVAL '1 year' AS DATE))) AS k FROM site.people
+SELECT min(admitted - INTERVAL '1 year') AS a, count(admitted + INTERVAL '1 year') AS k FROM site.people
+
 --# Texts
 
 --? text

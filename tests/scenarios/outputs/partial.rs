@@ -150,6 +150,37 @@ fn cells_without_a_members_part_are_named_wherever_rows_go() {
             "{ending}"
         );
     }
+    assert_orders_are_stated(&world);
+}
+
+/// First rows in the order of figures have a remark for one holder and for several, wherever rows go, and are an answer without
+/// `--allow-partial`.
+fn assert_orders_are_stated(world: &World) {
+    let node = world.node("cleveland");
+    for table in ["budapest.wards", "consortium.wards"] {
+        let sql = format!("SELECT ward, count(*) AS n FROM {table} GROUP BY ward ORDER BY n DESC NULLS LAST LIMIT 1");
+        let answer = query(node, &[&sql]).ok();
+        assert_eq!(answer.json()[0]["ward"], "card", "{}", answer.report());
+        let found = remarks(&answer);
+        let order = found.iter().find(|remark| remark["kind"] == "order-of-figures");
+        let order = order.unwrap_or_else(|| panic!("{found:?}"));
+        assert_eq!(order["column"], "n");
+        for format in ["csv", "table"] {
+            let answer = node
+                .run_as(Person::Researcher, &["--format", format, "query", &sql])
+                .ok();
+            assert!(
+                answer.stderr.contains(order["text"].as_str().unwrap()),
+                "{}",
+                answer.report()
+            );
+        }
+        let out = world.dir().join("first.csv");
+        query(node, &[&sql, "--out", out.to_str().unwrap()]).ok();
+        let beside = fs::read_to_string(out.with_extension("csv.remarks.json")).unwrap();
+        let kept: Vec<Value> = serde_json::from_str(&beside).unwrap();
+        assert!(kept.contains(order), "{kept:?}");
+    }
 }
 
 #[test]

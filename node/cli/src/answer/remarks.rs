@@ -74,7 +74,7 @@ impl RemarksFile {
     }
 }
 
-/// Whether a remark depends on the answer. That a member withholds figures about few subjects is stated of every answer with groups.
+/// Whether a remark depends on the answer or the query. That a member withholds figures about few subjects is stated of every answer with groups.
 fn is_about_this_answer(remark: &AnswerRemark) -> bool {
     match remark.kind {
         RemarkKind::MissingMember
@@ -84,6 +84,7 @@ fn is_about_this_answer(remark: &AnswerRemark) -> bool {
         | RemarkKind::RenamedColumn
         | RemarkKind::ContinuedAnswer
         | RemarkKind::CombinedParts
+        | RemarkKind::OrderOfFigures
         | RemarkKind::InventedRows => true,
         RemarkKind::WithheldCells => false,
     }
@@ -145,6 +146,7 @@ mod tests {
             RemarkKind::RenamedColumn,
             RemarkKind::ContinuedAnswer,
             RemarkKind::CombinedParts,
+            RemarkKind::OrderOfFigures,
             RemarkKind::InventedRows,
         ] {
             assert!(complete(&summary(kind)), "{kind:?}");

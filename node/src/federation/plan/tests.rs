@@ -2,6 +2,7 @@ mod collections;
 mod failures;
 mod institutions;
 mod merged;
+mod ordered;
 mod standard;
 mod whole_numbers;
 mod withheld;
@@ -125,7 +126,7 @@ async fn plan_records_at_tier_aggregate_are_refused_with_the_reason() {
             "the set of all columns",
         ),
         (
-            "SELECT sum(count(*)) OVER () FROM consortium.heart GROUP BY sex",
+            "SELECT avg(count(*)) OVER () FROM consortium.heart GROUP BY sex",
             "a second query",
         ),
         ("SELECT sex FROM consortium.heart GROUP BY sex", "add `count(*)`"),
@@ -139,7 +140,7 @@ async fn plan_records_at_tier_aggregate_are_refused_with_the_reason() {
             "`IS NOT NULL` of each figure that the function depends on",
         ),
         (
-            "SELECT sex, count(*) AS n FROM consortium.heart GROUP BY sex ORDER BY n DESC LIMIT 1",
+            "SELECT * FROM (SELECT sex, count(*) AS n FROM consortium.heart GROUP BY sex) g ORDER BY coalesce(n, 0) DESC LIMIT 1",
             "`IS NOT NULL` of each figure that the order",
         ),
         (

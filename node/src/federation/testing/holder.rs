@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use concordat_engine::{
     CellAggregate, CellColumn, CellTables, Grouping, ShownStatistics, TextParser, above_cells, countable, executable,
-    home_state, reading,
+    home_state, reading, with_totals,
 };
 use concordat_protocol::collection::{
     CollectionRules, Contents, DatasetKind, KnownColumns, Listed, RawCollectionRules, RawColumnRules, RawDatasetRules,
@@ -192,7 +192,7 @@ impl Institutions {
         let statistics = &declared.statistics;
         let (state, plan) = self.planned(target, sql).await;
         let mut groupings: Vec<Grouping> = Vec::new();
-        let cut = plan.transform_down_with_subqueries(|node| {
+        let cut = with_totals(plan, &|_| true).transform_down_with_subqueries(|node| {
             if !matches!(node, LogicalPlan::Aggregate(_)) {
                 return Ok(Transformed::no(node));
             }
@@ -225,7 +225,7 @@ impl Institutions {
             (format!("cells_{number}"), figures.collect::<Vec<bool>>())
         });
         let figures = CellTables::new(kinds);
-        let plan = above_cells(typed.unwrap().data, &figures, &target.dataset).unwrap();
+        let (plan, _) = above_cells(typed.unwrap().data, &figures, &target.dataset).unwrap();
         let mut tables: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
         for (number, grouping) in groupings.iter().enumerate() {
             let cells = self.cells(target, grouping).await;

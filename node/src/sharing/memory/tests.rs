@@ -165,7 +165,8 @@ async fn memory_stores_on_after_its_answer_is_dropped() {
     let memory = node.memory();
     let mut open = locked(&memory).await;
     let mut store = open.store(of_subjects());
-    assert!(futures::poll!(&mut store).is_pending());
+    // Another thread writes now. It is rarely done so soon, and then there is nothing to interrupt.
+    drop(futures::poll!(&mut store));
     drop(store);
     drop(open);
     assert_eq!(latest(&memory).await, Some(VersionNumber::FIRST));

@@ -12,12 +12,13 @@ use datafusion::{
     error::{DataFusionError, Result},
     logical_expr::{
         ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-        Volatility, expr::ScalarFunction,
+        Volatility, expr::ScalarFunction, preimage::PreimageResult, simplify::SimplifyContext,
     },
 };
 
 use super::{attempted, date_trunc::truncated};
 use crate::{
+    calendar::within_years,
     cast_rule::Casts,
     floats::canonical,
     functions::{OWN, WITHIN_DOMAIN, is_infallible},
@@ -30,7 +31,8 @@ use crate::{
 /// At tier `records` and on the consumer's node, if a literal among the arguments makes it fail on every value.
 pub(crate) fn guarded(function: ScalarFunction, casts: Casts, schema: &dyn ExprSchema) -> Result<Expr> {
     let types: Result<Vec<DataType>> = function.args.iter().map(|arg| arg.get_type(schema)).collect();
-    if !can_fail(&function, &types?) {
+    let types = types?;
+    if !can_fail(&function, &types) && !has_other_years(&function) {
         return Ok(Expr::ScalarFunction(function));
     }
     if casts == Casts::Strict {
@@ -53,6 +55,11 @@ fn can_fail(function: &ScalarFunction, types: &[DataType]) -> bool {
         return false;
     }
     WITHIN_DOMAIN.contains(&func.name()) || !is_infallible(function, types)
+}
+
+/// Whether the library compares the function by days that no date of ours has: `date_part('year', day) < 10000` by the first day of year 10000.
+fn has_other_years(function: &ScalarFunction) -> bool {
+    function.func.name() == "date_part" && !function.func.inner().is::<Guarded>()
 }
 
 /// Refuses a function that fails without any rows, because of what the query wrote.
@@ -124,6 +131,23 @@ impl ScalarUDFImpl for Guarded {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let field = self.function.return_field_from_args(args)?;
         Ok(Arc::new(field.as_ref().clone().with_nullable(true)))
+    }
+
+    /// Of `date_part` only: for other functions, what the library finds may not hold where they fail.
+    fn preimage(&self, args: &[Expr], literal: &Expr, info: &SimplifyContext) -> Result<PreimageResult> {
+        if self.function.name() != "date_part" {
+            return Ok(PreimageResult::None);
+        }
+        let found = self.function.preimage(args, literal, info)?;
+        if let PreimageResult::Range { interval, .. } = &found {
+            for bound in [interval.lower(), interval.upper()] {
+                let days = bound.to_array()?;
+                if within_years(Arc::clone(&days)).null_count() != days.null_count() {
+                    return Ok(PreimageResult::None);
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

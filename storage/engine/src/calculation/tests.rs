@@ -6,8 +6,14 @@ use arrow::{
     compute::{cast, take},
     datatypes::{IntervalMonthDayNano, TimeUnit},
 };
+use datafusion::{
+    common::DFSchema,
+    functions::datetime::date_part,
+    logical_expr::{col, lit, preimage::PreimageResult, simplify::SimplifyContext},
+};
 
 use super::*;
+use crate::cast_rule::Casts;
 
 const OPERATORS: [Operator; 5] = [
     Operator::Plus,
@@ -46,6 +52,7 @@ fn arithmetic_never_fails_on_extreme_values() {
             let rows = operands[0].len();
             let values = total(&|operands| calculation.values(operands), &operands, &result).unwrap();
             assert_eq!((values.len(), values.data_type()), (rows, &result), "{op} of {types:?}");
+            assert_years(&values);
             tried += 1;
         }
     }
@@ -79,10 +86,26 @@ fn casts_never_fail_on_extreme_values() {
                 others += 1;
                 let values = total(&|operands| calculation.values(operands), &operands, &to).unwrap();
                 assert_eq!((values.len(), values.data_type()), (from.len(), &to));
+                if *from.data_type() != to {
+                    assert_years(&values);
+                }
             }
         }
     }
     assert!(total_ones >= 60 && others >= 60, "{total_ones} and {others}");
+}
+
+/// Dates and timestamps are of the years 1 to 9999, as texts show.
+fn assert_years(values: &ArrayRef) {
+    if !matches!(values.data_type(), DataType::Date32 | DataType::Timestamp(..)) {
+        return;
+    }
+    let texts = cast(values, &DataType::Utf8).unwrap();
+    assert_eq!(texts.null_count(), values.null_count(), "a value without a text");
+    for text in texts.as_string::<i32>().iter().flatten() {
+        let year = text.split('-').next().unwrap();
+        assert!(year.len() == 4 && year != "0000", "{text} of {:?}", values.data_type());
+    }
 }
 
 #[test]
@@ -98,6 +121,32 @@ fn calculation_is_null_only_for_values_that_fail() {
     let texts = total(&|operands| text.values(operands), &[days], &DataType::Utf8).unwrap();
     let texts: Vec<_> = texts.as_string::<i32>().iter().collect();
     assert_eq!(texts, [Some("1970-01-01"), None, None, Some("1970-01-02"), None]);
+}
+
+#[test]
+fn years_are_compared_by_days_that_dates_have() {
+    let zoned = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    let columns = [DataType::Date32, zoned].map(|data_type| Field::new("day", data_type, true));
+    for column in columns {
+        let schema = DFSchema::try_from(Schema::new(vec![column])).unwrap();
+        let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
+        let call = ScalarFunction::new_udf(date_part(), vec![lit("year"), col("day")]);
+        let Expr::ScalarFunction(call) = guarded(call, Casts::Strict, &schema).unwrap() else {
+            panic!("another expression");
+        };
+        for (year, known) in [
+            (-1, false),
+            (0, false),
+            (1, true),
+            (2020, true),
+            (9998, true),
+            (9999, false),
+            (10_000, false),
+        ] {
+            let found = call.func.preimage(&call.args, &lit(year), &context).unwrap();
+            assert_eq!(matches!(found, PreimageResult::Range { .. }), known, "{year}");
+        }
+    }
 }
 
 /// The types that expressions over stored columns can have, each with values at its ends.

@@ -520,12 +520,59 @@ fn answer_above_cells_has_no_cast_that_can_fail() {
     assert!(matches!(refused, Err(QueryError::FallibleCast { .. })), "{refused:?}");
 }
 
+/// The total is decided for itself: a percentage is one of all groups, also of those that are withheld.
+#[test]
+fn answer_above_cells_has_percentages_of_the_total() {
+    let collection = Collection::named("omop");
+    let percent = "100.0 * count(*) / sum(count(*)) OVER () AS p";
+    let sql = format!("SELECT gender_source_value AS g, {percent} FROM person GROUP BY gender_source_value");
+    let partition = "SELECT gender_source_value AS g, race_source_value AS r, count(*) AS n, \
+                     sum(count(*)) OVER (PARTITION BY gender_source_value) AS of_g FROM person GROUP BY 1, 2";
+    let answer = |sql: &str, cells: [Vec<Range<u32>>; 2]| {
+        let lowered = collection.lower(sql).unwrap();
+        let mut memory = Stored::new();
+        let found = lowered.blocks.iter().zip(cells).map(|(block, cells)| {
+            let report = report(&block.statistic, &collection.known, &cells);
+            let of_block = (&collection, &block.statistic, &report);
+            released(of_block, (&Protection::Exact, None), &mut memory).unwrap()
+        });
+        let found: Vec<Released> = found.collect();
+        computed(&collection, &lowered, &found).unwrap()
+    };
+    let all = answer(&sql, [one(0..60), vec![0..15, 15..30, 30..45, 45..60]]);
+    assert_eq!(
+        percentages(&all, 1),
+        [25.0; 4],
+        "missing values are a group of the total too"
+    );
+    let some = answer(&sql, [one(0..60), vec![0..30, 30..58, 58..60]]);
+    let shown = percentages(&some, 1);
+    assert!(
+        shown.iter().all(|shown| [50.0, 100.0 * 28.0 / 60.0].contains(shown)),
+        "{shown:?}"
+    );
+    // No one is in a cell of both.
+    let parts = answer(partition, [vec![0..15, 15..30, 30..45, 45..60], Vec::new()]);
+    assert_eq!(parts.num_rows(), 20, "each cell is beside one total");
+    assert_eq!(percentages(&parts, 3), [15.0; 20]);
+}
+
+/// The numbers of a column that are not missing.
+fn percentages(answer: &RecordBatch, column: usize) -> Vec<f64> {
+    let values = arrow::compute::cast(answer.column(column), &arrow::datatypes::DataType::Float64).unwrap();
+    values
+        .as_primitive::<arrow::datatypes::Float64Type>()
+        .iter()
+        .flatten()
+        .collect()
+}
+
 /// The total of the groups that are shown is not the total.
 #[test]
 fn answer_above_cells_has_no_total_of_shown_ones() {
     let collection = Collection::named("omop");
     for sql in [
-        "SELECT gender_source_value, sum(count(*)) OVER () FROM person GROUP BY gender_source_value".to_owned(),
+        "SELECT gender_source_value, avg(count(*)) OVER () FROM person GROUP BY gender_source_value".to_owned(),
         format!("SELECT sum(n) OVER () AS s FROM ({BY_GENDER}) t WHERE n IS NOT NULL"),
     ] {
         let refused = above(&collection, &sql, &[0..20, 20..35]);

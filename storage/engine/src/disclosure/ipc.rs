@@ -10,10 +10,6 @@ use futures::{Stream, stream};
 use super::{ReleasedAnswer, ReleasedBatch};
 use crate::QueryError;
 
-/// Bytes of a chunk that are hashed at a time, some 50 µs of work. What runs in the same task continues in between: the chunk before is sent while
-/// this one is hashed.
-const HASH_STEP: usize = 64 << 10;
-
 /// What was released, so far or in total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerTotals {
@@ -21,7 +17,7 @@ pub struct AnswerTotals {
     pub rows: u64,
     /// Their encoded length in bytes.
     pub bytes: u64,
-    /// Hash of exactly these bytes: SHA-256 with the domain separation label of answers.
+    /// Hash of exactly these bytes ([`AnswerDigest`]).
     pub answer: Digest32,
     /// Whether the complete answer was released, with its end marker.
     pub complete: bool,
@@ -71,9 +67,10 @@ impl EncodedChunk {
         }
     }
 
-    /// Hashes the next part; true if there is more.
+    /// Hashes the next part; true if there is more. What runs in the same task continues in between: the chunk before is sent while this one is
+    /// hashed.
     fn hash_step(&mut self) -> bool {
-        let part = self.unhashed.split_to(self.unhashed.len().min(HASH_STEP));
+        let part = self.unhashed.split_to(self.digest.step(self.unhashed.len()));
         self.digest.update(&part);
         !self.unhashed.is_empty()
     }

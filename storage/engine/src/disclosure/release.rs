@@ -2,7 +2,10 @@
 
 use std::{fmt, pin::Pin, sync::Arc};
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Schema, SchemaRef},
+};
 use bytes::Bytes;
 use concordat_storage::ledger::LedgerReceipt;
 use futures::{
@@ -15,6 +18,8 @@ use crate::QueryError;
 /// Maximum bytes in one released batch: small enough to stop the answer quickly, large enough to be worth a round trip. With the metadata and the
 /// padding of its message it fits in one chunk of the network, which is confirmed as a whole.
 const CHUNK_BYTES: usize = 960 << 10;
+/// The same in bits.
+const CHUNK_BITS: usize = 8 * CHUNK_BYTES;
 
 /// Called before each batch is released.
 pub trait StillPermitted: Send + Sync {
@@ -196,13 +201,45 @@ impl ReleasedAnswer {
 
 /// The number of rows in each of the fewest equal parts that fit in [`CHUNK_BYTES`], at least one: a chunk takes a round trip, however short.
 pub(crate) fn rows_in_a_chunk(batch: &RecordBatch) -> usize {
-    let bytes: usize = batch
-        .columns()
-        .iter()
-        .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
-        .sum();
-    let parts = bytes.div_ceil(CHUNK_BYTES).max(1);
+    let parts = slice_bytes(batch).div_ceil(CHUNK_BYTES).max(1);
     batch.num_rows().div_ceil(parts).max(1)
+}
+
+/// The bytes of the values of `batch`; of an array that is a part of another one, only its own.
+pub(crate) fn slice_bytes(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    columns
+        .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
+        .sum()
+}
+
+/// How many rows with the columns of `schema` a batch may have to fill whole chunks, at most `most`. A batch that is a little longer than a chunk
+/// would be sent in two that are half empty, and each takes a round trip.
+///
+/// It is `most` if so many rows fit in one chunk, and if there are texts, whose lengths are not known.
+pub(crate) fn rows_in_whole_chunks(schema: &Schema, most: usize) -> usize {
+    let bits = schema.fields().iter().map(|field| bits_of_value(field.data_type()));
+    let bits = bits.sum::<Option<usize>>().unwrap_or(0);
+    let chunks = most.saturating_mul(bits) / CHUNK_BITS;
+    if chunks == 0 {
+        return most;
+    }
+    let rows = chunks.saturating_mul(CHUNK_BITS).checked_div(bits).unwrap_or(most);
+    // With a multiple of eight rows, the bits of no column begin another byte.
+    rows.saturating_sub(rows % 8).clamp(1, most)
+}
+
+/// The bits of a value and of its validity; `None` if values differ in length.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other types have a width, or values that differ"
+)]
+fn bits_of_value(kind: &DataType) -> Option<usize> {
+    match kind {
+        DataType::Null => Some(0),
+        DataType::Boolean => Some(2),
+        other => Some(other.primitive_width()?.saturating_mul(8).saturating_add(1)),
+    }
 }
 
 impl fmt::Debug for ReleasedAnswer {
@@ -211,5 +248,50 @@ impl fmt::Debug for ReleasedAnswer {
             .field("rows", &self.rows)
             .field("ended", &self.ended)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+
+    use super::*;
+
+    /// Rows of these columns, all of which are alike.
+    fn rows(column: &ArrayRef, columns: usize) -> RecordBatch {
+        let columns = (0..columns).map(|at| (format!("c{at}"), Arc::clone(column)));
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
+    }
+
+    #[test]
+    fn batches_of_numbers_fill_whole_chunks() {
+        let most = 32 * 1024;
+        let full: ArrayRef = Arc::new((0_i64..).take(most).map(Some).collect::<Int64Array>());
+        let some: ArrayRef = Arc::new(
+            (0_i64..)
+                .take(most)
+                .map(|n| (n % 3 > 0).then_some(n))
+                .collect::<Int64Array>(),
+        );
+        for columns in 4..40 {
+            for column in [&full, &some] {
+                let all = rows(column, columns);
+                let batch = all.slice(0, rows_in_whole_chunks(&all.schema(), most));
+                let chunk = batch.slice(0, rows_in_a_chunk(&batch));
+                let bytes = slice_bytes(&chunk);
+                assert!(bytes > CHUNK_BYTES / 100 * 95, "{columns} columns: {bytes}");
+                assert!(batch.num_rows() >= most / 2, "{columns} columns");
+            }
+        }
+    }
+
+    #[test]
+    fn batches_of_texts_and_of_few_numbers_are_as_large_as_they_may_be() {
+        let number: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+        for (column, columns) in [(&number, 1), (&number, 3), (&text, 1), (&text, 40)] {
+            let schema = rows(column, columns).schema();
+            assert_eq!(rows_in_whole_chunks(&schema, 32 * 1024), 32 * 1024, "{columns} columns");
+        }
     }
 }

@@ -113,9 +113,9 @@ forms! {
     OpenCodes "a group by an open list of codes", "add a condition `IN (…)` that names the codes";
     Labels "this result of `CASE` in a group", "use constants, all of them texts, whole numbers, numbers, dates or truth values";
     NoAggregate "groups without an aggregate", "add `count(*)`";
-    TotalOfCells "an aggregate with `OVER` over groups, of which some may be withheld,", "write a second query for the total";
-    WindowOfCells "a function with `OVER` over groups, of which some may be withheld,", "leave those out first, as in `FROM (SELECT g, count(*) AS n … GROUP BY g) WHERE n IS NOT NULL`, with `IS NOT NULL` of each figure that the function depends on: then it is that of the groups that are shown";
-    LimitOfCells "`LIMIT` or `OFFSET` in the order of figures, of which some may be withheld,", "leave those out first, as in `HAVING count(*) IS NOT NULL`, with `IS NOT NULL` of each figure that the order or a condition depends on: then the rows are the first ones of those that are shown";
+    TotalOfCells "an aggregate with `OVER` over groups, of which some may be withheld,", "use `sum(n) OVER ()` or `sum(n) OVER (PARTITION BY column)` of a count or sum `n` of each group, without a condition or `LIMIT` before it, or write a second query for the total";
+    WindowOfCells "a function with `OVER` over groups, of which some may be withheld,", "leave those out first, as in `FROM (SELECT g, count(*) AS n … GROUP BY g) WHERE n IS NOT NULL`, with `IS NOT NULL` of each figure that the function depends on: then it is that of the groups that are shown; of `rank`, `dense_rank` and `row_number`, the order of a figure with `NULLS LAST` is enough";
+    LimitOfCells "`LIMIT` or `OFFSET` in the order of what is computed of figures, of which some may be withheld,", "order by the figures themselves, with `NULLS LAST`, or leave those out first, as in `HAVING count(*) IS NOT NULL`, with `IS NOT NULL` of each figure that the order or a condition depends on: then the rows are the first ones of those that are shown";
     JoinOfCells "an outer or marking join, `EXCEPT` or `INTERSECT` that depends on figures, of which some may be withheld,", "use an inner join, and write conditions on figures in `WHERE` after it";
     OtherOfCells "this form over figures, of which some may be withheld,", "use inner joins, `UNION`, conditions that compare figures, and `ORDER BY`";
     LabelOperand "this expression over a group, whose levels are labels,", "select the group as it is, or compare it with texts";

@@ -6,7 +6,8 @@
 //!    measured, reached from the measured row, or has events of the same subject (`attach`), by the joins of the query (`joins`).
 //! 3. Conditions (`conditions`, `subqueries`), arithmetic (`arithmetic`), groups (`groups`) and aggregates (`aggregates`) are read
 //!    with these positions. What is not listed there is refused.
-//! 4. Several sets of groups (`grouping_sets`) are as many groupings, whose tables are one after the other.
+//! 4. Several sets of groups (`grouping_sets`) are as many groupings, whose tables are one after the other. A sum of figures over whole
+//!    partitions (`totals`) is one more grouping.
 
 mod aggregates;
 mod arithmetic;
@@ -26,6 +27,7 @@ mod scaled;
 mod spans;
 mod state;
 mod subqueries;
+mod totals;
 
 use std::sync::Arc;
 
@@ -51,6 +53,7 @@ pub use grouping_sets::separate_sets;
 use listings::{ListedValues, listed_table};
 pub use state::{Block, CellColumn, Lowered};
 use state::{Bound, Lowering, MAX_BLOCKS, Result, refused, rewritten};
+pub use totals::with_totals;
 
 /// The statistics of a query, each with at most `max_cells` cells. `plan` is the one of the planner, with names resolved and before types are
 /// converted.
@@ -59,11 +62,11 @@ use state::{Bound, Lowering, MAX_BLOCKS, Result, refused, rewritten};
 /// [`NotCountable`](super::forms::NotCountable) for everything that is not in the language, with the nearest form.
 pub fn lower(plan: &LogicalPlan, known: &KnownCollection, max_cells: usize) -> Result<Lowered> {
     let mut lowering = Lowering::new(known, max_cells);
-    let above = lowering.above(plan)?;
+    let above = lowering.above(&with_totals(plan.clone(), &|_| true))?;
     let blocks = lowering.blocks;
     let tables = CellTables::new((1_usize..).map(name_of).zip(blocks.iter().map(figures)));
-    tables.check(&above)?;
-    Ok(Lowered { blocks, above })
+    let orders = tables.check(&above)?;
+    Ok(Lowered { blocks, above, orders })
 }
 
 /// The name of the table of cells of the grouping with this number, from 1 on.

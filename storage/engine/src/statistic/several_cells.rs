@@ -1,35 +1,40 @@
-//! What a query computes of several cells: only of those that it restricts itself to, because they are shown.
+//! What a query computes of several cells, of which some may be withheld.
 //!
 //! A figure that is withheld is missing, and so is one of a group without anyone. In an expression, a condition, an inner join and a
 //! `UNION` this makes one row missing, or leaves one out. A rank, a neighbor, a total or the first ten rows depend on other rows: they
 //! would be those of the groups that are shown, and would be read as those of all groups. So they are refused, unless the query states
-//! itself that it is about groups that are shown:
+//! itself that it is about groups that are shown, or an answer can have a remark that states it, whatever is withheld:
 //!
 //! 1. Each column of a plan has the figures that it depends on, and each node those that decide which rows it has, and in which order
 //!    (`rows`).
 //! 2. `f IS NOT NULL` as a condition makes the figures of `f` shown ones, if `f` is missing where one of them is.
-//! 3. A window function, and `LIMIT` in the order of figures, need shown ones only. A window also needs one of each grouping, which has
-//!    rows for groups without anyone.
-//! 4. Aggregates as windows, and joins and subqueries that depend on whether there is a row, have no such form.
-//! 5. A node or expression that is not listed is refused if a figure is in it.
+//! 3. `LIMIT` in the order of figures has a remark, if rows of which one is missing are the first or the last ones (`order`).
+//! 4. A rank has one if they are the last ones (`windows`). Other window functions need shown figures only, and one of each grouping,
+//!    which has rows for groups without anyone.
+//! 5. Aggregates as windows, and joins and subqueries that depend on whether there is a row, have no such form. A sum over whole
+//!    partitions of a grouping is not a window any more where it can be counted (`lower/totals.rs`).
+//! 6. A node or expression that is not listed is refused if a figure is in it.
 
+mod names;
+mod order;
 mod rows;
+mod values;
+mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::{
-    common::{
-        Column, DFSchemaRef,
-        tree_node::{TreeNode as _, TreeNodeRecursion},
-    },
-    logical_expr::{
-        Expr, LogicalPlan, Operator, Subquery, TableScan, WindowFunctionDefinition, expr::WindowFunction,
-        utils::split_conjunction,
-    },
+    common::tree_node::{TreeNode as _, TreeNodeRecursion},
+    logical_expr::{Expr, LogicalPlan, Operator, Sort, SortExpr, Subquery, TableScan, utils::split_conjunction},
 };
 
 use super::forms::Form;
-use rows::{Figures, Result, Rows, Value, above, joined, only, refused};
+use names::Names;
+use order::Key;
+pub use order::{FigureOrder, MissingFigures, OrderedBy};
+use rows::{Rows, above, joined, limited, only};
+use values::{Figures, Result, Value, refused};
+use windows::{Ranked, Window};
 
 /// The tables of cells that a plan reads, by their names: for each column, whether it is a figure. The other columns are groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,73 +46,37 @@ impl CellTables {
         Self(tables.into_iter().collect())
     }
 
-    /// Refuses what depends on several cells of which some may be withheld.
+    /// Refuses what depends on several cells of which some may be withheld. Returns the orders about which an answer has a remark.
     ///
     /// It walks the plan recursively, so it needs a thread with a large stack, as in an engine process.
     ///
     /// # Errors
     /// [`NotCountable::Form`](super::NotCountable::Form) with the nearest form.
-    pub(crate) fn check(&self, plan: &LogicalPlan) -> Result<()> {
-        self.rows(plan, None).map(drop)
+    pub(crate) fn check(&self, plan: &LogicalPlan) -> Result<BTreeSet<FigureOrder>> {
+        let mut walk = Walk {
+            tables: &self.0,
+            orders: BTreeSet::new(),
+        };
+        walk.rows(plan, None)?;
+        Ok(walk.orders)
     }
 }
 
-/// The columns that an expression can name.
-struct Names<'a> {
-    inputs: Vec<(&'a DFSchemaRef, &'a Rows)>,
-    /// The columns of the query around it.
-    outer: Option<&'a Self>,
+/// A plan while it is checked.
+struct Walk<'t> {
+    tables: &'t BTreeMap<String, Vec<bool>>,
+    /// The orders of figures that decide about first rows and ranks.
+    orders: BTreeSet<FigureOrder>,
 }
 
-impl<'a> Names<'a> {
-    fn of(plan: &'a LogicalPlan, inputs: &'a [Rows], outer: Option<&'a Self>) -> Self {
-        let schemas = plan.inputs().into_iter().map(LogicalPlan::schema);
-        Self {
-            inputs: schemas.zip(inputs).collect(),
-            outer,
-        }
-    }
-
-    /// The column in the inputs; `None` if they have none of this name.
-    fn found(&self, column: &Column) -> Option<Value> {
-        let found = self.inputs.iter().filter_map(|(schema, rows)| {
-            let at = schema.maybe_index_of_column(column)?;
-            rows.columns.get(at).cloned()
-        });
-        found.reduce(Value::and)
-    }
-
-    /// A column that is in none of the inputs depends on all that they have.
-    fn column(&self, column: &Column) -> Value {
-        self.found(column).unwrap_or_else(|| Value {
-            figures: self.all(|rows| rows.columns.iter().flat_map(|known| known.figures.clone()).collect()),
-            is_strict: false,
-        })
-    }
-
-    /// A column of a query around this one.
-    fn outer_column(&self, column: &Column) -> Result<Value> {
-        let outer = self.outer.ok_or_else(|| refused(Form::OtherOfCells))?;
-        match outer.found(column) {
-            Some(value) => Ok(value),
-            None => outer.outer_column(column),
-        }
-    }
-
-    /// These figures of all inputs.
-    fn all(&self, of: impl Fn(&Rows) -> Figures) -> Figures {
-        self.inputs.iter().flat_map(|&(_, rows)| of(rows)).collect()
-    }
-}
-
-impl CellTables {
-    fn rows(&self, plan: &LogicalPlan, outer: Option<&Names<'_>>) -> Result<Rows> {
+impl Walk<'_> {
+    fn rows(&mut self, plan: &LogicalPlan, outer: Option<&Names<'_>>) -> Result<Rows> {
         let inputs = plan.inputs().into_iter().map(|input| self.rows(input, outer));
         let mut inputs = inputs.collect::<Result<Vec<Rows>>>()?;
         if let LogicalPlan::TableScan(scan) = plan {
             return Ok(self.table(scan));
         }
-        let (values, shown) = self.values(plan, &Names::of(plan, &inputs, outer))?;
+        let Values { values, shown, present } = self.values(plan, &Names::of(plan, &inputs, outer))?;
         let figures: Figures = values.iter().flat_map(|value| value.figures.clone()).collect();
         if figures.is_empty() && inputs.iter().all(Rows::is_plain) {
             return Ok(Rows::plain(plan.schema().fields().len()));
@@ -116,6 +85,7 @@ impl CellTables {
             return only(inputs).map(|mut rows| {
                 rows.chosen_by.extend(figures);
                 rows.shown.extend(shown);
+                rows.present.extend(present);
                 rows
             });
         }
@@ -123,41 +93,60 @@ impl CellTables {
             let right = inputs.pop().ok_or_else(|| refused(Form::OtherOfCells))?;
             return joined(join, only(inputs)?, right, figures);
         }
-        above(plan, inputs, values, figures)
+        if let LogicalPlan::Sort(Sort { expr, fetch: None, .. }) = plan {
+            return Ok(Rows {
+                order: keys(expr, values),
+                ..only(inputs)?
+            });
+        }
+        if matches!(plan, LogicalPlan::Limit(_)) && figures.is_empty() {
+            let (rows, orders) = limited(only(inputs)?)?;
+            self.orders.extend(orders);
+            return Ok(rows);
+        }
+        above(plan, inputs, values)
     }
 
-    /// What each expression of a node depends on, and the figures that a condition restricts to those that are shown.
-    fn values(&self, plan: &LogicalPlan, names: &Names<'_>) -> Result<(Vec<Value>, Figures)> {
+    /// What each expression of a node depends on.
+    fn values(&mut self, plan: &LogicalPlan, names: &Names<'_>) -> Result<Values> {
         if let LogicalPlan::Filter(filter) = plan {
             return self.conditions(&filter.predicate, names);
         }
         let expressions = plan.expressions();
         let values = expressions.iter().map(|expression| self.value(expression, names));
-        Ok((values.collect::<Result<Vec<Value>>>()?, Figures::new()))
+        Ok(Values {
+            values: values.collect::<Result<Vec<Value>>>()?,
+            ..Values::default()
+        })
     }
 
     /// The same of the parts of a condition that have to be true together.
-    fn conditions(&self, predicate: &Expr, names: &Names<'_>) -> Result<(Vec<Value>, Figures)> {
-        let mut values = Vec::new();
-        let mut shown = Figures::new();
+    fn conditions(&mut self, predicate: &Expr, names: &Names<'_>) -> Result<Values> {
+        let mut found = Values::default();
         for condition in split_conjunction(predicate) {
-            if let Expr::IsNotNull(operand) = condition {
+            let value = if let Expr::IsNotNull(operand) = condition {
                 let value = self.value(operand, names)?;
                 if value.is_strict {
-                    shown.extend(value.figures.iter().cloned());
+                    found.shown.extend(value.figures.iter().cloned());
                 }
-                values.push(value);
+                value
             } else {
-                values.push(self.value(condition, names)?);
-            }
+                let value = self.value(condition, names)?;
+                // What is missing is not true.
+                if value.is_strict {
+                    found.present.extend(value.figures.iter().cloned());
+                }
+                value
+            };
+            found.values.push(value);
         }
-        Ok((values, shown))
+        Ok(found)
     }
 
     fn table(&self, scan: &TableScan) -> Rows {
         let name = scan.table_name.table();
         let columns = scan.projected_schema.fields().len();
-        let Some(kinds) = self.0.get(name) else {
+        let Some(kinds) = self.tables.get(name) else {
             return Rows::plain(columns);
         };
         let column = |at: usize| {
@@ -170,6 +159,7 @@ impl CellTables {
                     .into_iter()
                     .collect(),
                 is_strict: true,
+                is_rank: false,
             }
         };
         let has_groups = kinds.iter().any(|is_figure| !is_figure);
@@ -184,11 +174,22 @@ impl CellTables {
         clippy::wildcard_enum_match_arm,
         reason = "any other expression depends on what its parts depend on"
     )]
-    fn value(&self, expression: &Expr, names: &Names<'_>) -> Result<Value> {
+    fn value(&mut self, expression: &Expr, names: &Names<'_>) -> Result<Value> {
         match expression {
             Expr::Column(column) => Ok(names.column(column)),
+            Expr::Alias(alias) => self.value(&alias.expr, names),
             Expr::OuterReferenceColumn(_, column) => names.outer_column(column),
-            Expr::WindowFunction(function) => self.window(function, expression, names),
+            Expr::WindowFunction(function) => {
+                let window = Window {
+                    function,
+                    all: self.parts(expression, names)?,
+                    partitions: self.all_of(&function.params.partition_by, names)?,
+                    order: self.order(&function.params.order_by, names)?,
+                };
+                let Ranked { value, orders } = window.over(names)?;
+                self.orders.extend(orders);
+                Ok(value)
+            }
             Expr::ScalarSubquery(subquery) => self.scalar(subquery, names),
             Expr::Exists(exists) => self.test(&exists.subquery, Value::plain(), names),
             Expr::InSubquery(test) => {
@@ -210,54 +211,44 @@ impl CellTables {
     }
 
     /// What the parts of an expression depend on together.
-    fn parts(&self, expression: &Expr, names: &Names<'_>) -> Result<Value> {
+    fn parts(&mut self, expression: &Expr, names: &Names<'_>) -> Result<Value> {
         let mut parts: Vec<&Expr> = Vec::new();
         let collected = expression.apply_children(|part| {
             parts.push(part);
             Ok(TreeNodeRecursion::Continue)
         });
         collected.map_err(|_| refused(Form::OtherOfCells))?;
-        let values = parts.into_iter().map(|part| self.value(part, names));
+        self.all_of(parts, names)
+    }
+
+    /// What all of these depend on together.
+    fn all_of<'e>(&mut self, expressions: impl IntoIterator<Item = &'e Expr>, names: &Names<'_>) -> Result<Value> {
+        let values = expressions.into_iter().map(|expression| self.value(expression, names));
         let values = values.collect::<Result<Vec<Value>>>()?;
         Ok(values.into_iter().fold(Value::plain(), Value::and))
     }
 
-    /// A window function depends on what its arguments, its partitions and its order depend on in all rows, and on which rows there are in
-    /// which order.
-    fn window(&self, function: &WindowFunction, whole: &Expr, names: &Names<'_>) -> Result<Value> {
-        let mut figures = self.parts(whole, names)?.figures;
-        figures.extend(names.all(|rows| rows.chosen_by.union(&rows.ordered_by).cloned().collect()));
-        let mut grids = names.inputs.iter().flat_map(|(_, rows)| &rows.grids).peekable();
-        if figures.is_empty() && grids.peek().is_none() {
-            return Ok(Value::plain());
-        }
-        if matches!(function.fun, WindowFunctionDefinition::AggregateUDF(_)) {
-            return Err(refused(Form::TotalOfCells));
-        }
-        let shown = names.all(|rows| rows.shown.clone());
-        let has_shown = |grid: &String| shown.iter().any(|(table, _)| table == grid);
-        if !figures.is_subset(&shown) || !grids.all(has_shown) {
-            return Err(refused(Form::WindowOfCells));
-        }
-        Ok(Value {
-            figures,
-            is_strict: false,
-        })
+    /// The columns of an order.
+    fn order(&mut self, order: &[SortExpr], names: &Names<'_>) -> Result<Vec<Key>> {
+        let keys = order.iter();
+        keys.map(|sort| Ok(Key::new(sort, self.value(&sort.expr, names)?)))
+            .collect()
     }
 
     /// A subquery for a value.
-    fn scalar(&self, subquery: &Subquery, names: &Names<'_>) -> Result<Value> {
+    fn scalar(&mut self, subquery: &Subquery, names: &Names<'_>) -> Result<Value> {
         let Rows { columns, chosen_by, .. } = self.rows(&subquery.subquery, Some(names))?;
         let is_chosen = !chosen_by.is_empty();
         let value = columns.into_iter().fold(Value::plain(), Value::and);
         Ok(Value {
             figures: value.figures.into_iter().chain(chosen_by).collect(),
             is_strict: value.is_strict && !is_chosen,
+            is_rank: false,
         })
     }
 
     /// A test of whether a subquery has a row, which one that is left out would answer.
-    fn test(&self, subquery: &Subquery, tested: Value, names: &Names<'_>) -> Result<Value> {
+    fn test(&mut self, subquery: &Subquery, tested: Value, names: &Names<'_>) -> Result<Value> {
         let rows = self.rows(&subquery.subquery, Some(names))?;
         if tested.figures.is_empty() && rows.chosen_by.is_empty() && rows.has_plain_columns() {
             Ok(Value {
@@ -270,13 +261,27 @@ impl CellTables {
     }
 }
 
+/// What the expressions of a node depend on.
+#[derive(Default)]
+struct Values {
+    values: Vec<Value>,
+    /// The figures that a condition restricts to those that are shown.
+    shown: Figures,
+    /// The figures without which a condition is not true.
+    present: Figures,
+}
+
+/// The columns of an order that depend on figures.
+fn keys(order: &[SortExpr], values: Vec<Value>) -> Vec<Key> {
+    let keys = order.iter().zip(values).map(|(sort, value)| Key::new(sort, value));
+    keys.filter(|key| !key.figures.is_empty()).collect()
+}
+
 /// Whether an expression is missing where one of its parts is.
 #[expect(clippy::wildcard_enum_match_arm, reason = "others may have a value then")]
 fn is_strict(expression: &Expr) -> bool {
     match expression {
-        Expr::Literal(..) | Expr::Alias(_) | Expr::Cast(_) | Expr::TryCast(_) | Expr::Negative(_) | Expr::Not(_) => {
-            true
-        }
+        Expr::Literal(..) | Expr::Cast(_) | Expr::TryCast(_) | Expr::Negative(_) | Expr::Not(_) => true,
         Expr::BinaryExpr(binary) => matches!(
             binary.op,
             Operator::Plus

@@ -11,11 +11,13 @@ mod listings;
 mod logic;
 mod meaning;
 mod measured;
+mod orders;
 mod printed;
 mod queries;
 mod refusals;
 mod several_cells;
 mod spans;
+mod totals;
 
 use collections::Collection;
 

@@ -11,8 +11,6 @@ use std::{
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use concordat_arrow_stream::StreamEncoder;
-use futures::StreamExt;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use object_store::{ObjectMeta, ObjectStore};
 use tokio::{
@@ -29,15 +27,11 @@ use super::{
     messages::{Failure, Queried, Task, decode, encode, failed, numbered},
     objects::{NodeStore, PendingReads, Writer},
     remote::RemoteCollection,
+    send_answer::send_answer,
     statistics::{self, Order},
 };
 use crate::{
-    QueryError, Table,
-    dialect::LARGE_STACK,
-    disclosure::{RawAnswer, rows_in_a_chunk},
-    known_plans::KnownPlans,
-    records,
-    run::compute,
+    QueryError, Table, dialect::LARGE_STACK, disclosure::RawAnswer, known_plans::KnownPlans, records, run::compute,
 };
 use concordat_protocol::error_kind::ErrorKind;
 
@@ -282,25 +276,4 @@ async fn computed(
             records::compute(&source, &task.scope, &keys, statement, task.bounds(), plans).await
         }
     }
-}
-
-/// Sends columns and rows, in chunks small enough to stop quickly.
-async fn send_answer(mut raw: RawAnswer, writer: &Writer) -> Result<(), QueryError> {
-    let lost = |_| failed();
-    let mut stream = StreamEncoder::new(&raw.schema)?;
-    frames::send(&mut *writer.lock().await, Kind::Columns, &[], &stream.take())
-        .await
-        .map_err(lost)?;
-    while let Some(batch) = raw.batches.next().await {
-        let mut rest = batch?.rows;
-        while rest.num_rows() > 0 {
-            let rows = rows_in_a_chunk(&rest).clamp(1, rest.num_rows());
-            let message = stream.parts(&rest.slice(0, rows))?;
-            rest = rest.slice(rows, rest.num_rows().saturating_sub(rows));
-            let parts: Vec<&[u8]> = message.iter().map(|part| part.as_slice()).collect();
-            let sent = frames::send_parts(&mut *writer.lock().await, Kind::Rows, &parts).await;
-            sent.map_err(|_| QueryError::Memory)?;
-        }
-    }
-    Ok(())
 }

@@ -32,7 +32,7 @@ mod tests;
 mod tier;
 
 pub(super) use above::computed;
-pub use foreseen::{ShownStatistics, foreseen_statistic};
+pub use foreseen::{ForeseenFigures, ShownStatistics, foreseen_statistic};
 pub use foreseen_cells::foreseen_cells;
 
 pub(super) use child::{Order, serve};

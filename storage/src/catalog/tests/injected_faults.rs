@@ -50,6 +50,11 @@ fn at_every_write<E: std::fmt::Display>(
                 assert_eq!(kind(error), ErrorKind::Internal, "write {number} {outcome:?}: {error}");
                 failed += 1;
             }
+            assert_eq!(
+                faults.open_uploads(),
+                0,
+                "write {number} {outcome:?}: an upload was left open"
+            );
             check(&node, done.is_ok());
             node.check_no_orphans();
             if ended {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::federation::testing::batch;
 
-const QUERIES: [&str; 8] = [
+const QUERIES: [&str; 9] = [
     "SELECT sex, count(*) AS n, sum(chol) AS s, avg(chol) AS m FROM TABLE GROUP BY sex ORDER BY sex",
     "SELECT var_samp(chol) AS v, var_pop(chol) AS p, stddev(chol) AS d, stddev_pop(chol) AS e FROM TABLE",
     "SELECT sex, covar_samp(chol, age) AS d, covar_pop(chol, age) AS p FROM TABLE GROUP BY sex ORDER BY sex",
@@ -15,6 +15,8 @@ const QUERIES: [&str; 8] = [
     "SELECT sum(chol) AS s FROM TABLE WHERE age > 20",
     "SELECT sex, n, n * 100 / (SELECT count(*) FROM TABLE) AS percent FROM (SELECT sex, count(*) AS n FROM TABLE GROUP BY sex) g \
      WHERE n IS NOT NULL ORDER BY n DESC, sex LIMIT 2",
+    "SELECT sex, count(*) AS n, 100.0 * count(*) / sum(count(*)) OVER () AS percent FROM TABLE GROUP BY sex \
+     ORDER BY n DESC NULLS LAST, sex LIMIT 2",
     "SELECT age, sex, count(*) AS n FROM TABLE WHERE age BETWEEN 40 AND 42 GROUP BY age, sex HAVING count(*) > 1 ORDER BY n DESC, age, sex",
 ];
 

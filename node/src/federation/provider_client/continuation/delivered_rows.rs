@@ -140,15 +140,15 @@ impl ColumnDigest {
         let offsets = texts.value_offsets();
         let lengths = offsets.iter().zip(offsets.iter().skip(1));
         let lengths = lengths.map(|(start, end)| end.saturating_sub(*start));
-        let lengths: Vec<u8> = match texts.nulls() {
-            None => lengths.flat_map(i32::to_le_bytes).collect(),
+        let lengths: Vec<[u8; 4]> = match texts.nulls() {
+            None => lengths.map(i32::to_le_bytes).collect(),
             Some(nulls) => {
                 let stated = lengths.zip(nulls);
                 let stated = stated.map(|(length, is_valid)| if is_valid { length } else { MISSING });
-                stated.flat_map(i32::to_le_bytes).collect()
+                stated.map(i32::to_le_bytes).collect()
             }
         };
-        self.structure.update(&lengths);
+        self.structure.update(lengths.as_flattened());
         let offset = |row: usize| offsets.get(row).and_then(|offset| usize::try_from(*offset).ok());
         for (start, end) in present(column) {
             let part = offset(start).zip(offset(end)).map(|(start, end)| start..end);

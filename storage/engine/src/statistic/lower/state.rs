@@ -18,6 +18,7 @@ use crate::statistic::{
     forms::{Form, NotCountable},
     known::KnownCollection,
     paths::Step,
+    several_cells::FigureOrder,
     terms::{EventSet, SubjectValue},
 };
 
@@ -41,6 +42,8 @@ pub struct Lowered {
     pub blocks: Vec<Block>,
     /// What is computed from the cells: it reads the tables `cells_1`, `cells_2`, …, one for each block.
     pub above: LogicalPlan,
+    /// The orders of figures that decide about first rows and ranks, of which the reader of an answer has to know.
+    pub orders: BTreeSet<FigureOrder>,
 }
 
 /// One grouping of a query, and the columns that its table has.

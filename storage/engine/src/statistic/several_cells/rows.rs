@@ -4,41 +4,14 @@ use std::collections::BTreeSet;
 
 use datafusion::{
     common::{JoinType, NullEquality},
-    logical_expr::{Distinct, Join, LogicalPlan, Sort},
+    logical_expr::{Distinct, Join, LogicalPlan},
 };
 
-use crate::statistic::forms::{Form, NotCountable};
-
-pub(super) type Result<T> = std::result::Result<T, NotCountable>;
-
-/// A figure: the name of its table, and the number of its column there. Each table is read once.
-pub(super) type Figure = (String, usize);
-pub(super) type Figures = BTreeSet<Figure>;
-
-/// What a column or an expression depends on.
-#[derive(Clone, Debug)]
-pub(super) struct Value {
-    pub(super) figures: Figures,
-    /// Whether it is missing where one of the figures is.
-    pub(super) is_strict: bool,
-}
-
-impl Value {
-    /// What depends on no figure.
-    pub(super) const fn plain() -> Self {
-        Self {
-            figures: Figures::new(),
-            is_strict: true,
-        }
-    }
-
-    /// What depends on both, and is missing where either is if `is_strict`.
-    pub(super) fn and(mut self, other: Self) -> Self {
-        self.figures.extend(other.figures);
-        self.is_strict &= other.is_strict;
-        self
-    }
-}
+use super::{
+    order::{FigureOrder, Key, MissingFigures, OrderedBy},
+    values::{Figures, Result, Value, refused},
+};
+use crate::statistic::forms::Form;
 
 /// What the rows of a node depend on.
 #[derive(Debug, Default)]
@@ -46,10 +19,12 @@ pub(super) struct Rows {
     pub(super) columns: Vec<Value>,
     /// The figures that decide which rows there are.
     pub(super) chosen_by: Figures,
-    /// The figures that decide in which order they are.
-    pub(super) ordered_by: Figures,
+    /// In which order they are, as far as figures decide it.
+    pub(super) order: Vec<Key>,
     /// The figures that the query restricts to those that are shown.
     pub(super) shown: Figures,
+    /// The figures that no row lacks, because a condition leaves out those that do.
+    pub(super) present: Figures,
     /// The tables that have a row for each group, also for those without anyone.
     pub(super) grids: BTreeSet<String>,
 }
@@ -64,35 +39,48 @@ impl Rows {
     }
 
     pub(super) fn is_plain(&self) -> bool {
-        self.has_plain_columns() && self.chosen_by.is_empty() && self.ordered_by.is_empty() && self.grids.is_empty()
+        self.has_plain_columns() && self.chosen_by.is_empty() && self.order.is_empty() && self.grids.is_empty()
     }
 
     pub(super) fn has_plain_columns(&self) -> bool {
         self.columns.iter().all(|column| column.figures.is_empty())
     }
 
-    /// Whether all of these figures are shown.
-    fn shows(&self, figures: &Figures) -> bool {
+    /// The figures that decide in which order they are.
+    pub(super) fn ordered_by(&self) -> Figures {
+        self.order.iter().flat_map(|key| key.figures.clone()).collect()
+    }
+
+    /// Whether the query restricts itself to rows that show all of these figures.
+    pub(super) fn shows(&self, figures: &Figures) -> bool {
         figures.is_subset(&self.shown)
+    }
+
+    /// Whether no row lacks one of these figures.
+    pub(super) fn has(&self, figures: &Figures) -> bool {
+        let is_there = |figure| self.shown.contains(figure) || self.present.contains(figure);
+        figures.iter().all(is_there)
     }
 
     /// The rows of both, with these columns.
     fn with(mut self, other: Self, columns: Vec<Value>) -> Self {
         self.columns = columns;
         self.chosen_by.extend(other.chosen_by);
-        self.ordered_by.extend(other.ordered_by);
+        let both = std::mem::take(&mut self.order).into_iter().chain(other.order);
+        self.order = both.map(Key::mixed).collect();
         self.shown.extend(other.shown);
+        self.present.extend(other.present);
         self.grids.extend(other.grids);
         self
     }
 }
 
-/// The rows of a node that is neither a table nor a condition nor a join. `figures` are those of `values`, its expressions.
+/// The rows of a node that is neither a table nor a condition, a join, an order or a limit. `values` are what its expressions depend on.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "a node that is not listed is refused, as a figure is in it"
 )]
-pub(super) fn above(plan: &LogicalPlan, inputs: Vec<Rows>, values: Vec<Value>, figures: Figures) -> Result<Rows> {
+pub(super) fn above(plan: &LogicalPlan, inputs: Vec<Rows>, values: Vec<Value>) -> Result<Rows> {
     match plan {
         LogicalPlan::Projection(_) => Ok(Rows {
             columns: values,
@@ -102,11 +90,6 @@ pub(super) fn above(plan: &LogicalPlan, inputs: Vec<Rows>, values: Vec<Value>, f
             rows.columns.extend(values);
             rows
         }),
-        LogicalPlan::Sort(Sort { fetch: None, .. }) => Ok(Rows {
-            ordered_by: figures,
-            ..only(inputs)?
-        }),
-        LogicalPlan::Limit(_) if figures.is_empty() => limited(only(inputs)?),
         LogicalPlan::SubqueryAlias(_) => only(inputs),
         LogicalPlan::Union(_) => inputs
             .into_iter()
@@ -116,22 +99,36 @@ pub(super) fn above(plan: &LogicalPlan, inputs: Vec<Rows>, values: Vec<Value>, f
         LogicalPlan::Distinct(Distinct::All(_)) => only(inputs).map(|mut rows| {
             let of_columns = rows.columns.iter().flat_map(|column| column.figures.clone());
             rows.chosen_by.extend(of_columns.collect::<Figures>());
+            rows.order = std::mem::take(&mut rows.order).into_iter().map(Key::mixed).collect();
             rows
         }),
         _ => Err(refused(Form::OtherOfCells)),
     }
 }
 
-/// The first rows, or those after them.
-fn limited(mut rows: Rows) -> Result<Rows> {
-    if rows.ordered_by.is_empty() {
-        return Ok(rows);
+/// The first rows, or those after them, with what the reader of an answer has to know.
+///
+/// # Errors
+/// [`Form::LimitOfCells`] if it does not follow from the text where rows are of which a figure is missing.
+pub(super) fn limited(mut rows: Rows) -> Result<(Rows, Vec<FigureOrder>)> {
+    let mut orders = Vec::new();
+    let ordered_by = rows.ordered_by();
+    if ordered_by.is_empty() {
+        return Ok((rows, orders));
     }
-    if !rows.shows(&rows.ordered_by) || !rows.shows(&rows.chosen_by) {
-        return Err(refused(Form::LimitOfCells));
+    if !rows.shows(&rows.chosen_by) {
+        orders.push(FigureOrder {
+            of: OrderedBy::FirstRows,
+            column: None,
+            missing: MissingFigures::LeftOut,
+        });
     }
-    rows.chosen_by.extend(rows.ordered_by.iter().cloned());
-    Ok(rows)
+    for key in rows.order.iter().filter(|key| !rows.has(&key.figures)) {
+        let missing = key.missing.ok_or_else(|| refused(Form::LimitOfCells))?;
+        orders.push(key.order(OrderedBy::FirstRows, missing));
+    }
+    rows.chosen_by.extend(ordered_by);
+    Ok((rows, orders))
 }
 
 /// The rows of two parts of a `UNION ALL`.
@@ -173,8 +170,4 @@ pub(super) fn only(inputs: Vec<Rows>) -> Result<Rows> {
     <[Rows; 1]>::try_from(inputs)
         .map(|[rows]| rows)
         .map_err(|_| refused(Form::OtherOfCells))
-}
-
-pub(super) const fn refused(form: Form) -> NotCountable {
-    NotCountable::Form(form)
 }

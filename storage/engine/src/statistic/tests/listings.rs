@@ -200,14 +200,26 @@ fn ranks_of_values_of_lists_need_shown_figures() {
             format!("SELECT g, row_number() OVER (ORDER BY g) AS r FROM {groups}"),
             false,
         ),
-        (format!("SELECT g, rank() OVER (ORDER BY n) AS r FROM {groups}"), false),
+        (format!("SELECT g, lag(n) OVER (ORDER BY g) AS r FROM {groups}"), false),
         (
-            format!("SELECT g, rank() OVER (ORDER BY n) AS r FROM {groups} WHERE n IS NOT NULL"),
+            format!("SELECT g, rank() OVER (ORDER BY n DESC) AS r FROM {groups}"),
+            false,
+        ),
+        (
+            format!("SELECT g, rank() OVER (ORDER BY n DESC NULLS LAST) AS r FROM {groups}"),
             true,
         ),
-        (format!("SELECT g, n FROM {groups} ORDER BY n DESC LIMIT 1"), false),
         (
-            format!("SELECT g, n FROM {groups} WHERE n IS NOT NULL ORDER BY n DESC LIMIT 1"),
+            format!("SELECT g, row_number() OVER (ORDER BY g) AS r FROM {groups} WHERE n IS NOT NULL"),
+            true,
+        ),
+        (format!("SELECT g, sum(n) OVER () AS r FROM {groups}"), false),
+        (
+            format!("SELECT g, n FROM {groups} ORDER BY coalesce(n, 0) DESC LIMIT 1"),
+            false,
+        ),
+        (
+            format!("SELECT g, n FROM {groups} ORDER BY n DESC NULLS LAST LIMIT 1"),
             true,
         ),
     ] {

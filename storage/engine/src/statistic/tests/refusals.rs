@@ -55,9 +55,9 @@ const OMOP: [&str; 51] = [
     "SELECT DISTINCT gender_concept_id FROM omop.person GROUP BY gender_concept_id HAVING gender_concept_id IS NOT NULL",
     "SELECT 1 FROM omop.person GROUP BY gender_concept_id",
     "SELECT 1 FROM omop.person",
-    "SELECT gender_concept_id, count(*) AS n, sum(count(*)) OVER () AS total FROM omop.person GROUP BY 1",
+    "SELECT gender_concept_id, count(*) AS n, sum(count(*)) OVER (ORDER BY gender_concept_id) AS total FROM omop.person GROUP BY 1",
     "SELECT gender_concept_id, rank() OVER (ORDER BY count(*) DESC) AS r FROM omop.person GROUP BY 1",
-    "SELECT gender_concept_id, count(*) AS n FROM omop.person GROUP BY 1 ORDER BY n DESC LIMIT 10",
+    "SELECT * FROM (SELECT gender_concept_id AS g, count(*) AS n FROM omop.person GROUP BY 1) t ORDER BY coalesce(n, 0) DESC LIMIT 10",
 ];
 
 /// Each refused text and its sentence; the golden file is where the sentences are reviewed.

@@ -16,7 +16,7 @@ use crate::{
     statistic::{CellTables, Form, NotCountable},
 };
 
-const FUNCTIONS: [&str; 11] = [
+pub(super) const FUNCTIONS: [&str; 11] = [
     "rank()",
     "dense_rank()",
     "row_number()",
@@ -34,7 +34,7 @@ const WINDOWS: [&str; 6] = [
     "",
     "ORDER BY n DESC",
     "ORDER BY g",
-    "PARTITION BY r ORDER BY n / 2",
+    "PARTITION BY r ORDER BY n / 2 DESC",
     "PARTITION BY n ORDER BY g",
     "ORDER BY coalesce(n, 0)",
 ];
@@ -61,12 +61,16 @@ const ALL: &str = "(SELECT gender_concept_id AS g, count(*) AS n FROM omop.perso
 const OLD: &str =
     "(SELECT gender_concept_id AS g, count(*) AS n FROM omop.person WHERE year_of_birth < 1950 GROUP BY 1)";
 
-/// The form because of which a query is refused; `None` if it is lowered.
-fn refused(omop: &Collection, sql: &str) -> Option<Form> {
-    let sql = sql
-        .replace("GROUPS", GROUPS)
+/// The text with the derived tables in place of their names.
+pub(super) fn written(sql: &str) -> String {
+    sql.replace("GROUPS", GROUPS)
         .replace("ALL_OF", ALL)
-        .replace("OLD_OF", OLD);
+        .replace("OLD_OF", OLD)
+}
+
+/// The form because of which a query is refused; `None` if it is lowered.
+pub(super) fn refused(omop: &Collection, sql: &str) -> Option<Form> {
+    let sql = written(sql);
     form(&sql, omop.lower(&sql).map(drop))
 }
 
@@ -78,7 +82,7 @@ fn form(sql: &str, found: Result<(), NotCountable>) -> Option<Form> {
     }
 }
 
-fn assert_refused(omop: &Collection, expected: &[(&str, Option<Form>)]) {
+pub(super) fn assert_refused(omop: &Collection, expected: &[(&str, Option<Form>)]) {
     for (sql, form) in expected {
         assert_eq!(refused(omop, sql), *form, "{sql}");
     }
@@ -109,13 +113,15 @@ fn window_of_an_aggregate_over_cells_is_refused() {
     for aggregate in AGGREGATES {
         for window in WINDOWS {
             for condition in NOT_STATED.iter().chain(&STATED) {
+                // That is a grouping of its own.
+                if (aggregate, window, *condition) == ("sum(n)", "", "") {
+                    continue;
+                }
                 let sql = format!("SELECT g, {aggregate} OVER ({window}) AS w FROM GROUPS t {condition}");
                 assert_eq!(refused(&omop, &sql), Some(Form::TotalOfCells), "{sql}");
             }
         }
     }
-    let one = "SELECT sum(count(*)) OVER () AS w FROM omop.person";
-    assert_eq!(refused(&omop, one), Some(Form::TotalOfCells));
 }
 
 #[test]
@@ -129,7 +135,7 @@ fn window_needs_each_figure_that_it_depends_on() {
                 None,
             ),
             (
-                "SELECT rank() OVER (ORDER BY n) AS w FROM GROUPS t WHERE m IS NOT NULL",
+                "SELECT rank() OVER (ORDER BY n DESC) AS w FROM GROUPS t WHERE m IS NOT NULL",
                 window,
             ),
             (
@@ -137,7 +143,7 @@ fn window_needs_each_figure_that_it_depends_on() {
                 window,
             ),
             (
-                "SELECT rank() OVER (ORDER BY n + m) AS w FROM GROUPS t WHERE n IS NOT NULL",
+                "SELECT rank() OVER (ORDER BY n + m DESC) AS w FROM GROUPS t WHERE n IS NOT NULL",
                 window,
             ),
             (
@@ -166,51 +172,9 @@ fn window_needs_each_figure_that_it_depends_on() {
                 None,
             ),
             (
-                "SELECT rank() OVER (ORDER BY n) AS w FROM (SELECT count(*) AS n FROM omop.person) q",
+                "SELECT rank() OVER (ORDER BY n DESC) AS w FROM (SELECT count(*) AS n FROM omop.person) q",
                 window,
             ),
-        ],
-    );
-}
-
-#[test]
-fn limit_in_the_order_of_figures_needs_those_shown() {
-    let limit = Some(Form::LimitOfCells);
-    assert_refused(
-        &Collection::named("omop"),
-        &[
-            ("SELECT g, n FROM GROUPS t ORDER BY n DESC LIMIT 3", limit),
-            ("SELECT g, n FROM GROUPS t ORDER BY g, n LIMIT 3 OFFSET 1", limit),
-            ("SELECT g, n FROM GROUPS t ORDER BY n OFFSET 2", limit),
-            ("SELECT g FROM GROUPS t ORDER BY n / 2 LIMIT 3", limit),
-            ("SELECT * FROM (SELECT g, n FROM GROUPS t ORDER BY n) q LIMIT 3", limit),
-            ("SELECT g, n FROM GROUPS t WHERE n > 3 ORDER BY n LIMIT 3", limit),
-            (
-                "SELECT g, n FROM GROUPS t WHERE n IS NOT NULL AND m > 3 ORDER BY n LIMIT 3",
-                limit,
-            ),
-            ("SELECT DISTINCT n FROM GROUPS t ORDER BY n LIMIT 3", limit),
-            (
-                "SELECT n FROM ALL_OF a UNION ALL SELECT n FROM OLD_OF b WHERE n IS NOT NULL ORDER BY n LIMIT 3",
-                limit,
-            ),
-            (
-                "SELECT count(*) AS c, (SELECT n FROM ALL_OF a ORDER BY n DESC LIMIT 1) AS most FROM omop.person",
-                limit,
-            ),
-            (
-                "SELECT g, n FROM GROUPS t WHERE n IS NOT NULL ORDER BY n DESC LIMIT 3",
-                None,
-            ),
-            (
-                "SELECT g, count(*) AS n FROM (SELECT gender_concept_id AS g FROM omop.person) q GROUP BY g \
-                 HAVING count(*) IS NOT NULL AND count(*) > 5 ORDER BY count(*) DESC LIMIT 3",
-                None,
-            ),
-            ("SELECT g, n FROM GROUPS t ORDER BY n DESC", None),
-            ("SELECT g, n FROM GROUPS t ORDER BY g, r LIMIT 3", None),
-            ("SELECT g, n FROM GROUPS t WHERE n > 3 LIMIT 3", None),
-            ("SELECT DISTINCT n FROM GROUPS t", None),
         ],
     );
 }
@@ -269,7 +233,7 @@ fn join_over_cells_has_no_row_because_one_is_withheld() {
 #[test]
 fn window_over_a_percentage_needs_the_total_too() {
     let percent = "(SELECT n, n * 100 / (SELECT count(*) FROM omop.person) AS p FROM ALL_OF a)";
-    let sql = |condition: &str| format!("SELECT rank() OVER (ORDER BY p) AS w FROM {percent} q {condition}");
+    let sql = |condition: &str| format!("SELECT rank() OVER (ORDER BY p DESC) AS w FROM {percent} q {condition}");
     let omop = Collection::named("omop");
     assert_eq!(
         refused(&omop, &format!("SELECT n, p FROM {percent} q ORDER BY p")),
@@ -350,7 +314,7 @@ fn plan_of_a_consumer_over_cells_is_checked_whole() {
             Some(Form::WindowOfCells),
         ),
     ] {
-        assert_eq!(form(sql, tables.check(&planned(sql))), expected, "{sql}");
+        assert_eq!(form(sql, tables.check(&planned(sql)).map(drop)), expected, "{sql}");
     }
 }
 
@@ -358,8 +322,8 @@ fn plan_of_a_consumer_over_cells_is_checked_whole() {
 #[test]
 fn table_of_cells_has_figures_in_unknown_columns() {
     let tables = CellTables::new([("cells_1".to_owned(), vec![false])]);
-    let plan = planned("SELECT g FROM cells_1 ORDER BY n LIMIT 1");
-    assert_eq!(form("n", tables.check(&plan)), Some(Form::LimitOfCells));
+    let plan = planned("SELECT g FROM cells_1 ORDER BY coalesce(n, 0) LIMIT 1");
+    assert_eq!(form("n", tables.check(&plan).map(drop)), Some(Form::LimitOfCells));
 }
 
 #[test]

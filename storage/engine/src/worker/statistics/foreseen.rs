@@ -1,6 +1,9 @@
 //! The columns of an answer below tier `records`, before anything is computed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arrow::datatypes::SchemaRef;
 use concordat_disclosure::Released;
@@ -22,7 +25,7 @@ use crate::{
     Bounds, QueryError,
     decision::{cells_tables, computed_above},
     grouping::withheld,
-    statistic::Statistic,
+    statistic::{FigureOrder, Statistic},
     text,
     worker::messages::{decode, encode, failed, schema_bytes, schema_of},
 };
@@ -38,7 +41,16 @@ pub struct ShownStatistics {
     pub columns: BTreeMap<DatasetName, SchemaRef>,
 }
 
-/// The same as it is sent to a process.
+/// What an answer below tier `records` will be, as far as it follows from the text and the declarations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeseenFigures {
+    /// Its columns: names and Arrow types, all nullable, without metadata.
+    pub columns: SchemaRef,
+    /// The orders of figures that decide about first rows and ranks, of which its reader has to know.
+    pub orders: BTreeSet<FigureOrder>,
+}
+
+/// [`ShownStatistics`] as it is sent to a process.
 #[derive(Serialize, Deserialize)]
 struct Encoded {
     scope: Scope,
@@ -75,7 +87,7 @@ impl ShownStatistics {
     }
 }
 
-/// Everything that a holder checks of a text before it reads a row, and the columns that its answer has, as [`foreseen`](crate::foreseen()).
+/// Everything that a holder checks of a text before it reads a row, and what its answer will be, as [`foreseen`](crate::foreseen()).
 ///
 /// It walks the text recursively, so it needs a thread with a large stack, as in an engine process.
 ///
@@ -85,7 +97,7 @@ pub async fn foreseen_statistic(
     sql: &str,
     version: Option<VersionNumber>,
     shown: &ShownStatistics,
-) -> Result<SchemaRef, QueryError> {
+) -> Result<ForeseenFigures, QueryError> {
     let columns = |name: &DatasetName| shown.columns.get(name).map(Arc::clone);
     let scoped = (shown.scope.clone(), shown.rules.clone());
     let planning = Planning::over(&columns, scoped, (sql, version), &Bounds::default())?;
@@ -93,7 +105,10 @@ pub async fn foreseen_statistic(
     let statistics: Vec<Statistic> = lowered.blocks.iter().map(|block| block.statistic.clone()).collect();
     check_tier(shown.scope.tier, &statistics)?;
     if shown.scope.tier == Tier::Exists {
-        return Ok(existence_columns());
+        return Ok(ForeseenFigures {
+            columns: existence_columns(),
+            orders: BTreeSet::new(),
+        });
     }
     let nothing = statistics.iter().map(|statistic| withheld(statistic, &known));
     let nothing = nothing.collect::<Result<Vec<Released>, QueryError>>()?;
@@ -101,5 +116,8 @@ pub async fn foreseen_statistic(
     let dataset = planning.dataset().ok_or(failed())?;
     // Its columns are known before it is executed, which it is not.
     let stream = computed_above(&state, &lowered, &tables, &dataset).await?;
-    text::owned_schema(&stream.schema())
+    Ok(ForeseenFigures {
+        columns: text::owned_schema(&stream.schema())?,
+        orders: lowered.orders,
+    })
 }

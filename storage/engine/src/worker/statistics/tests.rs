@@ -354,15 +354,19 @@ fn foreseen_statistic_has_the_columns_of_the_answer() {
         let cells = planned.lowered.blocks[0].statistic.grid(&planned.known);
         let answer = above(sql, sql, &vec![Some(20); cells]).unwrap();
         let foreseen = runtime.block_on(foreseen_statistic(sql, None, &shown)).unwrap();
-        assert_eq!(foreseen, answer.schema(), "{sql}");
+        assert_eq!(foreseen.columns, answer.schema(), "{sql}");
+        assert!(foreseen.orders.is_empty(), "{sql}");
     }
+    let first = format!("{BY_SEX} ORDER BY 2 DESC LIMIT 1");
+    let first = runtime.block_on(foreseen_statistic(&first, None, &shown)).unwrap();
+    assert_eq!(first.orders.len(), 1, "{:?}", first.orders);
     shown.scope.tier = Tier::Count;
     runtime.block_on(foreseen_statistic(EVENTS, None, &shown)).unwrap();
     let refused = runtime.block_on(foreseen_statistic(BY_SEX, None, &shown));
     assert!(matches!(refused, Err(QueryError::Tier { .. })), "{refused:?}");
     shown.scope.tier = Tier::Exists;
     let exists = runtime.block_on(foreseen_statistic(EVENTS, None, &shown)).unwrap();
-    assert_eq!(exists.field(0).name(), "exists");
+    assert_eq!(exists.columns.field(0).name(), "exists");
 }
 
 #[test]

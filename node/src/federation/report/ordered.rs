@@ -1,0 +1,93 @@
+//! Remarks on first rows and ranks in the order of figures, of which some may be withheld.
+//!
+//! They follow from the text of a query, and are the same whether any figure is withheld.
+
+use std::collections::BTreeSet;
+
+use concordat_documents::query::{AnswerRemark, RemarkKind};
+use concordat_engine::{FigureOrder, MissingFigures, OrderedBy};
+use datafusion::arrow::datatypes::Fields;
+
+use super::{QueryReport, Remark};
+
+impl QueryReport {
+    /// Adds a remark for each of these orders. `answer` are the columns of the answer.
+    pub(in crate::federation) fn ordered(&self, orders: &BTreeSet<FigureOrder>, answer: &Fields) {
+        for order in orders {
+            let column = order.column.as_ref();
+            let column = column.filter(|name| answer.iter().any(|field| field.name() == *name));
+            self.remark(ordered(order, column));
+        }
+    }
+}
+
+/// The remark on an order by `column`, if that is one of the answer.
+fn ordered(order: &FigureOrder, column: Option<&String>) -> Remark {
+    let by = column.map_or_else(|| "figures".to_owned(), |column| format!("`{column}`"));
+    let group = "a group of which one is withheld, or that has no one in it,";
+    let text = match (order.of, order.missing) {
+        (OrderedBy::FirstRows, MissingFigures::Last) => {
+            format!(
+                "`LIMIT` chooses rows in the order of {by}: {group} sorts last, so it can be missing among the first ones"
+            )
+        }
+        (OrderedBy::FirstRows, MissingFigures::First) => format!(
+            "`LIMIT` chooses rows in the order of {by}: {group} sorts first, so it can take the place of another one; with `NULLS LAST` it \
+             sorts last"
+        ),
+        (OrderedBy::FirstRows, MissingFigures::LeftOut) => {
+            format!("`LIMIT` chooses rows that a condition on figures has left: {group} can be left out")
+        }
+        (OrderedBy::Ranks, MissingFigures::Last | MissingFigures::First | MissingFigures::LeftOut) => {
+            format!(
+                "ranks are in the order of {by}: {group} has one of the last, so the others are those among the groups that are shown"
+            )
+        }
+    };
+    Remark(AnswerRemark {
+        kind: RemarkKind::OrderOfFigures,
+        institution: None,
+        dataset: None,
+        column: column.cloned(),
+        cells: Vec::new(),
+        text,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    fn remarks(column: &str, missing: MissingFigures) -> Vec<AnswerRemark> {
+        let report = QueryReport::default();
+        let order = FigureOrder {
+            of: OrderedBy::FirstRows,
+            column: Some(column.to_owned()),
+            missing,
+        };
+        let answer = Fields::from(vec![Field::new("n", DataType::Int64, true)]);
+        report.ordered(&BTreeSet::from([order]), &answer);
+        assert!(report.require_complete().is_ok(), "no part of a member is missing");
+        report.summary().remarks
+    }
+
+    #[test]
+    fn report_of_an_order_names_a_column_of_the_answer() {
+        for (column, named) in [("n", Some("n")), ("count(*)", None)] {
+            let [remark] = <[AnswerRemark; 1]>::try_from(remarks(column, MissingFigures::Last)).unwrap();
+            assert_eq!(remark.kind, RemarkKind::OrderOfFigures);
+            assert_eq!(remark.column.as_deref(), named);
+            assert!(!remark.text.contains("count(*)"), "{}", remark.text);
+        }
+    }
+
+    #[test]
+    fn report_of_missing_figures_that_are_first_has_a_hint() {
+        let text = |missing| remarks("n", missing).remove(0).text;
+        assert!(text(MissingFigures::First).contains("`NULLS LAST`"));
+        assert!(!text(MissingFigures::Last).contains("`NULLS LAST`"));
+        assert!(text(MissingFigures::LeftOut).contains("condition"));
+    }
+}
