@@ -262,7 +262,9 @@ impl Compiler<'_> {
         if is_shown {
             Ok(())
         } else {
-            Err(invalid("values of a column that the permission does not show in this form"))
+            Err(invalid(
+                "values of a column that the permission does not show in this form",
+            ))
         }
     }
 
