@@ -21,7 +21,7 @@ use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use concordat_storage::data_dir::Storage;
-use concordat_storage::meta::SealedTree;
+use concordat_storage::meta::{Batch, MetaError, SealedTree};
 use tokio::sync::OwnedMutexGuard;
 
 pub(crate) use lease::{ChunkGuard, Lease};
@@ -176,16 +176,19 @@ impl Grants {
         Ok(live.exclusive().await)
     }
 
-    /// Stores a new grant durably, then makes it visible. Blocks.
-    pub(super) fn insert(&self, live: Live, record: &Record) -> Result<(), NegotiationError> {
-        let id = live.terms().grant;
-        self.0.records.put(&id.to_string(), record)?;
+    /// Adds the record of a grant to a change of the state. Once that is durable, [`Self::show`] or [`LockedGrant::set`] makes it visible.
+    pub(super) fn add_to(&self, batch: &mut Batch, id: &GrantId, record: &Record) -> Result<(), MetaError> {
+        batch.put(&self.0.records, &id.to_string(), record)?;
+        Ok(())
+    }
+
+    /// Makes a new grant visible whose record is durable.
+    pub(super) fn show(&self, live: Live) {
         self.0
             .live
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, Arc::new(live));
-        Ok(())
+            .insert(live.terms().grant, Arc::new(live));
     }
 
     /// Stores the next record of a grant durably, then makes it visible. Blocks.

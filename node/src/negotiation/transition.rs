@@ -4,8 +4,9 @@
 //! It contains that lock, so that what was checked is what changes. [`Negotiations::apply`] is the only code that makes it happen:
 //!
 //! 1. the ledger entry is written, after a note of the intended change ([`crate::changes`]),
-//! 2. the record is stored, then visible in memory; where a grant changes, the epoch is raised,
-//! 3. the note is removed, the lock is released, and what has to be sent is returned. It is in the record too.
+//! 2. the record is stored and the note removed, in one transaction that also covers the entry; then the record is visible in memory, and
+//!    where a grant changes, the epoch is raised,
+//! 3. the lock is released, and what has to be sent is returned. It is in the record too.
 //!
 //! Two entries are written where the provider confirms: first that the grant is active, then the step.
 //!

@@ -94,6 +94,8 @@ pub(super) struct Database {
     applied: AtomicU64,
     durable: Mutex<Durable>,
     synced: Condvar,
+    /// How often the disk was waited for.
+    pub(super) syncs: AtomicU64,
     /// Held while the database is open.
     _lock: File,
 }
@@ -128,6 +130,7 @@ impl Database {
             applied: AtomicU64::new(0),
             durable: Mutex::default(),
             synced: Condvar::new(),
+            syncs: AtomicU64::new(0),
             _lock: lock,
         };
         database.check_head(check)?;
@@ -246,6 +249,7 @@ impl Database {
     }
 
     fn sync(&self, up_to: u64) -> Result<(), MetaError> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
         guarded(|| Ok(self.db.flush().map(drop)?))?;
         // The commits are durable only now, so `head` may be raised only now.
         self.head

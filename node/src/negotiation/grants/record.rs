@@ -356,7 +356,7 @@ impl LockedGrant {
     }
 
     /// Makes the change visible, once it is stored.
-    pub(super) fn set(&mut self, record: Record) {
+    pub(in crate::negotiation) fn set(&mut self, record: Record) {
         self.live.status.send_replace(record.state.status);
         *self.held = record;
     }
