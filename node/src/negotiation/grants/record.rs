@@ -329,7 +329,7 @@ impl Live {
     pub(super) async fn view(&self) -> GrantView {
         let state = self.shared().await.state.clone();
         GrantView {
-            terms: self.terms().clone(),
+            terms: self.grant.shared_terms(),
             party: self.party,
             state,
             digest: self.grant.digest(),
@@ -381,8 +381,8 @@ impl Drop for Waiting<'_> {
 /// A grant as shown to users.
 #[derive(Clone, Debug)]
 pub struct GrantView {
-    /// The terms that both sides signed.
-    pub terms: GrantTerms,
+    /// The terms that both sides signed. All views share them: each query looks at every grant.
+    pub terms: Arc<GrantTerms>,
     /// Which side this node is on.
     pub party: Party,
     /// Its state.
