@@ -4,6 +4,7 @@ use std::{
     fmt,
     fs::{File, TryLockError},
     num::NonZeroUsize,
+    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -32,10 +33,15 @@ use super::{
     sled_files::check_files,
 };
 
-/// Most memory that sled's page cache may take: 32 MB.
-const CACHE_BYTES: u64 = 32 * 1000 * 1000;
-/// Most threads that read a database when it is opened: most of its values are in a few trees.
+/// Most memory that sled's page cache may take. Everything is read when a database is opened, so a large one fills it at once. What a node
+/// reads again and again are a few values for each query, which are a small part of this.
+const CACHE_BYTES: u64 = 12 * 1000 * 1000;
+/// Most threads that read a database when it is opened.
 const READERS: usize = 4;
+/// Readers for each processor: each of them waits for the disk about half of the time.
+const READERS_PER_PROCESSOR: usize = 2;
+/// Parts of a tree, each read by one thread. Most values are in a few trees, so the threads would not have equally much to read by trees alone.
+const PARTS: u8 = 16;
 
 /// One step of a commit.
 pub(super) struct Op {
@@ -157,22 +163,25 @@ impl Database {
         }
     }
 
-    /// The hash of all values that there are. Several threads read the trees.
+    /// The hash of all values that there are. Several threads read parts of the trees.
     fn contents(&self) -> Result<Contents, MetaError> {
         let names = guarded(|| Ok(self.db.tree_names()))?;
+        let trees = names.iter().filter(|name| **name != self.commits.name());
+        let parts: Vec<_> = trees
+            .flat_map(|name| (0..PARTS).map(move |part| (name, part)))
+            .collect();
         let next = AtomicUsize::new(0);
         let read = || -> Result<Contents, MetaError> {
             let mut contents = Contents::default();
-            while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if *name != self.commits.name() {
-                    contents.join(self.contents_of(name)?);
-                }
+            while let Some((name, part)) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                contents.join(self.contents_of(name, *part)?);
             }
             Ok(contents)
         };
-        let threads = available_parallelism().map_or(1, NonZeroUsize::get).min(READERS);
+        let processors = available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = processors.saturating_mul(READERS_PER_PROCESSOR).min(READERS);
         std::thread::scope(|scope| {
-            // Trees that a thread cannot be started for are read by the others.
+            // Parts that a thread cannot be started for are read by the others.
             let others: Vec<_> = (1..threads)
                 .filter_map(|_| Builder::new().spawn_scoped(scope, read).ok())
                 .collect();
@@ -184,10 +193,10 @@ impl Database {
         })
     }
 
-    fn contents_of(&self, tree: &[u8]) -> Result<Contents, MetaError> {
+    fn contents_of(&self, tree: &[u8], part: u8) -> Result<Contents, MetaError> {
         guarded(|| {
             let mut contents = Contents::default();
-            for entry in &self.db.open_tree(tree)? {
+            for entry in self.db.open_tree(tree)?.range(keys_of(part)) {
                 let (hashed, sealed) = entry?;
                 contents.add(&self.key, tree, &hashed, &sealed);
             }
@@ -322,6 +331,22 @@ impl Database {
     }
 }
 
+/// The keys of a part: those whose first byte is in its range. Keys are hashes, so all parts have about equally many. The first part also has the
+/// empty key, which is never written, so that it is found if someone else did.
+fn keys_of(part: u8) -> (Bound<[u8; 1]>, Bound<[u8; 1]>) {
+    const WIDTH: u8 = u8::MAX / PARTS + 1;
+    let first = part.saturating_mul(WIDTH);
+    let begin = match part {
+        0 => Bound::Unbounded,
+        _ => Bound::Included([first]),
+    };
+    let end = match first.checked_add(WIDTH) {
+        Some(next) => Bound::Excluded([next]),
+        None => Bound::Unbounded,
+    };
+    (begin, end)
+}
+
 fn unwrap_abort(error: TransactionError<MetaError>) -> MetaError {
     match error {
         TransactionError::Abort(error) => error,
@@ -373,4 +398,21 @@ fn lock(dir: &Path) -> Result<File, MetaError> {
 /// Runs a call into sled, which panics on some kinds of damage, and reports such a panic as damage.
 pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, MetaError>) -> Result<T, MetaError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(MetaError::Damaged))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeBounds as _;
+
+    use super::*;
+
+    #[test]
+    fn each_key_is_in_one_part_of_a_tree() {
+        for first in 0..=u8::MAX {
+            let parts = (0..PARTS).filter(|part| keys_of(*part).contains(&[first]));
+            assert_eq!(parts.count(), 1, "{first}");
+        }
+        let unbounded = (0..PARTS).filter(|part| keys_of(*part).0 == Bound::Unbounded);
+        assert_eq!(unbounded.collect::<Vec<_>>(), [0], "the empty key");
+    }
 }
