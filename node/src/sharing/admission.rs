@@ -52,8 +52,7 @@ impl Sharing {
             replay.admit(peer, envelope.query, now)
         };
         admitted.map_err(|error| invalid(error.rule(), error.to_string()))?;
-        self.is_new(envelope.query).await?;
-        self.require_countersigned_receipts(&consumer.institution, now).await?;
+        self.check_evidence(envelope.query, &consumer.institution, now).await?;
         let lease = parts.grants.lease(&envelope.grant, &consumer, now).await?;
         let terms = lease.terms();
         let limit = self.queries_per_day(&terms.scope).await;

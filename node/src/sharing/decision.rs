@@ -15,7 +15,7 @@ use super::case::Case;
 use super::handle::Sharing;
 use super::limits_below_records::CountedQuery;
 use super::refusal::{denied, failed};
-use crate::negotiation::{Lease, collection_facts, is_active_side, party};
+use crate::negotiation::{Lease, collection_facts, is_active_side, party, release_rules};
 use concordat_policy::{self, CollectionFacts, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
 
 /// What a query under a grant is decided by, besides the facts about its collection.
@@ -210,8 +210,8 @@ impl Sharing {
     /// lower.
     pub(super) async fn queries_per_day(&self, scope: &Scope) -> Option<u32> {
         let parts = &self.0.parts;
-        let facts = collection_facts(&parts.storage, &scope.collection).await;
-        let release = facts.ok().flatten().map(|facts| facts.release).unwrap_or_default();
+        let release = release_rules(&parts.storage, &scope.collection).await;
+        let release = release.ok().flatten().unwrap_or_default();
         let today = parts.policy.current().limits(&release, scope.tier).max_queries_per_day;
         Some(
             scope
