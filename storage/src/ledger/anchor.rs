@@ -195,7 +195,7 @@ impl Anchor {
 
     /// Waits until the state covers the last entry, if that is one which has to be covered before another one is written. `written` returns the
     /// head of the ledger. Only the thread that appends calls this and [`Self::follow`].
-    pub(super) fn settle(&self, written: impl FnOnce() -> Head) -> Result<(), MetaError> {
+    pub(super) fn cover_last(&self, written: impl FnOnce() -> Head) -> Result<(), MetaError> {
         if self.0.owed.load(Ordering::Relaxed) > self.size() {
             self.cover(|| tree_head(&written())).map(drop)
         } else {

@@ -188,7 +188,7 @@ impl<M: Medium> Writer<M> {
         };
         if let Some(anchor) = &self.anchor {
             let written = || locked(&self.shared).tip.head();
-            anchor.settle(written).map_err(io::Error::other)?;
+            anchor.cover_last(written).map_err(io::Error::other)?;
             if group.anchored_first {
                 anchor.announce(&head, note).map_err(io::Error::other)?;
             }
