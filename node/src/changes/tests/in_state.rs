@@ -10,7 +10,7 @@ fn eva() -> Subject {
 fn set(changes: &Changes, meta: &SealedDb, value: Result<u8, MetaError>) -> Result<(), ChangeEntryError> {
     let accounts = meta.tree::<u8>(ACCOUNTS).unwrap();
     changes.make_in_state(eva(), (&by_node(NodeTask::Start), NOW), || {
-        let change = move |batch: &mut Batch| {
+        let change = move |batch: &mut Batch| -> Result<(), MetaError> {
             batch.put(&accounts, "eva", &value?)?;
             Ok(())
         };
