@@ -25,7 +25,7 @@ use concordat_storage::meta::{Batch, MetaError, SealedTree};
 use tokio::sync::OwnedMutexGuard;
 
 pub(crate) use lease::{ChunkGuard, Lease};
-pub(super) use record::{GrantBasis, Live, LockedGrant, Record};
+pub(super) use record::{ExclusiveGrant, GrantBasis, Live, LockedGrant, Record};
 pub(crate) use record::{GrantView, PendingNotice};
 pub(super) use resumable::Resumable;
 
@@ -170,13 +170,13 @@ impl Grants {
         self.live(id).is_some()
     }
 
-    /// Locks the grant `id` for a change. Waits until each chunk that was sent under it has arrived or can no longer arrive.
+    /// Locks the grant `id` for a change. Waits until no other change of it is under way, and not for chunks.
     pub(super) async fn lock(&self, id: &GrantId) -> Result<LockedGrant, NegotiationError> {
         let live = self.live(id).ok_or(NegotiationError::UnknownGrant { grant: *id })?;
-        Ok(live.exclusive().await)
+        Ok(live.lock_change().await)
     }
 
-    /// Adds the record of a grant to a change of the state. Once that is durable, [`Self::show`] or [`LockedGrant::set`] makes it visible.
+    /// Adds the record of a grant to a change of the state. Once that is durable, [`Self::show`] or [`ExclusiveGrant::set`] makes it visible.
     pub(super) fn add_to(&self, batch: &mut Batch, id: &GrantId, record: &Record) -> Result<(), MetaError> {
         batch.put(&self.0.records, &id.to_string(), record)?;
         Ok(())
@@ -191,10 +191,11 @@ impl Grants {
             .insert(live.terms().grant, Arc::new(live));
     }
 
-    /// Stores the next record of a grant durably, then makes it visible. Blocks.
-    pub(super) fn put(&self, locked: &mut LockedGrant, record: Record) -> Result<(), NegotiationError> {
+    /// Stores the next record of a grant durably, then makes it visible. Waits for chunks in transit. Blocks.
+    pub(super) fn put(&self, locked: &LockedGrant, record: Record) -> Result<(), NegotiationError> {
+        let mut exclusive = locked.exclude_chunks().wait()?;
         self.0.records.put(&locked.live().terms().grant.to_string(), &record)?;
-        locked.set(record);
+        exclusive.set(record);
         Ok(())
     }
 
@@ -315,14 +316,15 @@ impl Grants {
     /// that is known.
     pub(super) async fn acknowledged(&self, id: &GrantId, notice: &Signed<Notice>) -> Result<(), NegotiationError> {
         let Some(live) = self.live(id) else { return Ok(()) };
-        let mut locked = live.exclusive().await;
+        let locked = live.lock_change().await;
         let mut record = locked.record().clone();
         record.pending.retain(|pending| pending != notice);
         let records = self.0.records.clone();
         let key = id.to_string();
         let store = move || {
+            let mut exclusive = locked.exclude_chunks().wait()?;
             let _with_the_next_change = records.apply(&key, &record)?;
-            locked.set(record);
+            exclusive.set(record);
             Ok(())
         };
         tokio::task::spawn_blocking(store).await?

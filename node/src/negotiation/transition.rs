@@ -19,10 +19,11 @@
 //! 4. the step lock of a negotiation ([`LockedSlot`]);
 //! 5. the admission lock of an institution ([`Admission`]), while its request is counted and stored, or an offer to it is decided on and
 //!    stored or signed;
-//! 6. the record of a grant ([`LockedGrant`]). Waiting for it is waiting for chunks in transit, which is bounded: their holders see that
-//!    a change waits.
+//! 6. the change lock of a grant ([`LockedGrant`]);
+//! 7. the record of a grant. Waiting for it is waiting for chunks in transit, which is bounded: their holders see that a change waits. It is
+//!    waited for while the entry of the change is written, after which the record changes.
 //!
-//! The locks 4 to 6 are never held while something is sent: two sides that waited for each other's lock would deadlock.
+//! The locks 4 to 7 are never held while something is sent: two sides that waited for each other's lock would deadlock.
 //!
 //! What became of a delivery is no transition: acknowledgments are stored without an entry, and so is the removal of a request that the
 //! provider refused at once.

@@ -14,7 +14,7 @@ fn set(changes: &Changes, meta: &SealedDb, value: Result<u8, MetaError>) -> Resu
             batch.put(&accounts, "eva", &value?)?;
             Ok(())
         };
-        Ok((changed("eva"), change))
+        Ok((changed("eva"), move || Ok(((), change))))
     })
 }
 
@@ -81,10 +81,10 @@ fn change_in_the_state_that_panics_leaves_no_note() {
     let fixture = Fixture::new();
     let (_meta, ledger, changes) = fixture.open();
     let by = by_node(NodeTask::Start);
-    let made = || {
+    let made = || -> Result<(), ChangeEntryError> {
         changes.make_in_state(eva(), (&by, NOW), || {
             let change = |_: &mut Batch| -> Result<(), MetaError> { panic!("a bug") };
-            Ok::<_, ChangeEntryError>((changed("eva"), change))
+            Ok::<_, ChangeEntryError>((changed("eva"), move || Ok(((), change))))
         })
     };
     assert!(catch_unwind(AssertUnwindSafe(made)).is_err());

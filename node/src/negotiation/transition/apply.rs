@@ -8,7 +8,7 @@ use concordat_storage::meta::{Batch, MetaError};
 
 use super::{Activation, Amendment, Change, Kept, Outgoing, Step, Transition};
 use crate::changes::Subject;
-use crate::negotiation::grants::LockedGrant;
+use crate::negotiation::grants::{ExclusiveGrant, LockedGrant};
 use crate::negotiation::store::LockedSlot;
 use crate::negotiation::{NegotiationError, Negotiations};
 
@@ -53,8 +53,8 @@ impl Negotiations {
                 drop(admission);
                 Ok(outgoing.flatten())
             }
-            Change::Grant { mut locked, amendment } => {
-                self.commit_amendment(&mut locked, amendment, by)?;
+            Change::Grant { locked, amendment } => {
+                self.commit_amendment(&locked, amendment, by)?;
                 Ok(None)
             }
         }
@@ -115,9 +115,10 @@ impl Negotiations {
         Ok(())
     }
 
+    /// The entry is written while chunks in transit are waited for: it does not depend on them, and they end before the change is made.
     fn commit_amendment(
         &self,
-        locked: &mut LockedGrant,
+        locked: &LockedGrant,
         amendment: Amendment,
         by: (&Attribution, Timestamp),
     ) -> Result<(), NegotiationError> {
@@ -133,9 +134,14 @@ impl Negotiations {
             reason,
         };
         let subject = Subject::Grant(id.to_string());
-        self.make(subject, entry, by, |batch| self.0.grants.add_to(batch, &id, &record))?;
-        locked.set(record);
+        let exclusion = locked.exclude_chunks();
+        let excluded = || -> Result<ExclusiveGrant, NegotiationError> { Ok(exclusion.wait()?) };
+        let put = |batch: &mut Batch| self.0.grants.add_to(batch, &id, &record);
+        let mut exclusive = self.make_after(subject, entry, by, excluded, put)?;
+        exclusive.set(record);
+        // Before the next chunk may be sent.
         self.0.epoch.raise();
+        drop(exclusive);
         Ok(())
     }
 
@@ -146,8 +152,21 @@ impl Negotiations {
         subject: Subject,
         entry: EntryBody,
         by: (&Attribution, Timestamp),
-        change: impl FnOnce(&mut Batch) -> Result<(), MetaError>,
+        put: impl FnOnce(&mut Batch) -> Result<(), MetaError>,
     ) -> Result<(), NegotiationError> {
-        self.0.changes.make_in_state(subject, by, || Ok((entry, change)))
+        self.make_after(subject, entry, by, || Ok(()), put)
+    }
+
+    /// As [`Self::make`]; `ready` waits for what has to be before the change, once the entry is durable.
+    fn make_after<T>(
+        &self,
+        subject: Subject,
+        entry: EntryBody,
+        by: (&Attribution, Timestamp),
+        ready: impl FnOnce() -> Result<T, NegotiationError>,
+        put: impl FnOnce(&mut Batch) -> Result<(), MetaError>,
+    ) -> Result<T, NegotiationError> {
+        let change = move || -> Result<(T, _), NegotiationError> { Ok((ready()?, put)) };
+        self.0.changes.make_in_state(subject, by, move || Ok((entry, change)))
     }
 }
