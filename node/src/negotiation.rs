@@ -49,7 +49,7 @@ pub use catch_up::RETRY_INTERVAL;
 pub(crate) use condition::RowCondition;
 pub(crate) use entry::NegotiationView;
 pub use error::NegotiationError;
-pub(crate) use facts::{collection_facts, is_active_side, party, release_rules};
+pub(crate) use facts::{collection_facts, is_active_side, party};
 pub(crate) use grant_request::GrantRequest;
 pub(crate) use grants::{ChunkGuard, GrantView, Grants, Lease};
 pub(crate) use handle::{NegotiationParts, Negotiations};

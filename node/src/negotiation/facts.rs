@@ -3,8 +3,7 @@
 use concordat_protocol::identity::Side;
 use concordat_protocol::ids::{CollectionRef, InstitutionId};
 use concordat_protocol::membership::{Member, ValidRoster};
-use concordat_protocol::release::ReleaseRules;
-use concordat_storage::{catalog::CatalogError, data_dir::Storage};
+use concordat_storage::data_dir::Storage;
 
 use super::NegotiationError;
 use super::bound_collection::BoundCollection;
@@ -20,24 +19,6 @@ pub(crate) async fn collection_facts(
 ) -> Result<Option<CollectionFacts>, NegotiationError> {
     let found = BoundCollection::named(storage, collection).await?;
     Ok(found.map(|(_, facts)| facts))
-}
-
-/// The release rules that the steward of one of this node's collections has set; `None` if there is none with that name. Only its record is read.
-///
-/// # Errors
-/// [`NegotiationError::Catalog`] when the catalog cannot be read.
-pub(crate) async fn release_rules(
-    storage: &Storage,
-    collection: &CollectionRef,
-) -> Result<Option<ReleaseRules>, NegotiationError> {
-    let catalog = storage.catalog().clone();
-    let name = collection.collection.clone();
-    let read = move || match catalog.datasets().collection(&name) {
-        Ok(record) => Ok(Some(record.release)),
-        Err(CatalogError::NotFound { .. }) => Ok(None),
-        Err(other) => Err(other),
-    };
-    Ok(tokio::task::spawn_blocking(read).await??)
 }
 
 /// An institution as listed on the roster.

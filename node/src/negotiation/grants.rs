@@ -109,12 +109,8 @@ impl Grants {
         if live.party() != Party::Provider || !consumer.acts_for(&live.peer_side()) {
             return Err(unknown());
         }
-        let lease = Lease {
-            live,
-            peer: consumer.side(),
-        };
         let (peer_since, restorations) = {
-            let held = lease.live.shared().await;
+            let held = live.shared().await;
             (held.peer_since, held.restorations)
         };
         let denied = |rule, text: &str| Err(Refusal::of_rule(RefusalCode::Denied, Some(rule), text));
@@ -130,10 +126,14 @@ impl Grants {
                 "the grant is suspended: the provider was restored from an older copy in the meantime and has to resume it",
             );
         }
-        lease.guard(now).await?;
-        match lease.dataset().exists(&self.0.storage).await {
-            Ok(true) => Ok(lease),
-            Ok(false) => denied("grant-dataset-erased", "the dataset that the grant is about was erased"),
+        drop(lease::guard(&live, now).await?);
+        match live.dataset().release_rules(&self.0.storage).await {
+            Ok(Some(release)) => Ok(Lease {
+                live,
+                peer: consumer.side(),
+                release,
+            }),
+            Ok(None) => denied("grant-dataset-erased", "the dataset that the grant is about was erased"),
             Err(error) => {
                 tracing::warn!(%error, "the dataset of a grant could not be looked up");
                 Err(Refusal::because(
@@ -161,8 +161,7 @@ impl Grants {
     /// Why grant `id` cannot be used at `now`, whether this node is its provider or its consumer; `None` if it can.
     pub async fn refusal(&self, id: &GrantId, now: Timestamp) -> Option<Refusal> {
         let live = self.live(id)?;
-        let peer = live.peer_side();
-        Lease { live, peer }.guard(now).await.err()
+        lease::guard(&live, now).await.err()
     }
 
     /// Whether the grant `id` is in the register.
