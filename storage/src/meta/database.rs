@@ -38,6 +38,8 @@ use super::{
 const CACHE_BYTES: u64 = 12 * 1000 * 1000;
 /// Most threads that read a database when it is opened.
 const READERS: usize = 4;
+/// Size of a database from which several threads read it: one of some megabytes is read in milliseconds, and each thread leaves memory behind.
+const LARGE: u64 = 8 << 20;
 /// Readers for each processor: each of them waits for the disk about half of the time.
 const READERS_PER_PROCESSOR: usize = 2;
 /// Parts of a tree, each read by one thread. Most values are in a few trees, so the threads would not have equally much to read by trees alone.
@@ -163,8 +165,16 @@ impl Database {
         }
     }
 
-    /// The hash of all values that there are. Several threads read parts of the trees.
+    /// The hash of all values that there are.
     fn contents(&self) -> Result<Contents, MetaError> {
+        let processors = available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = processors.saturating_mul(READERS_PER_PROCESSOR).min(READERS);
+        let is_large = guarded(|| Ok(self.db.size_on_disk()?))? >= LARGE;
+        self.contents_by(if is_large { threads } else { 1 })
+    }
+
+    /// The hash of all values that there are, by so many threads, which read parts of the trees.
+    fn contents_by(&self, threads: usize) -> Result<Contents, MetaError> {
         let names = guarded(|| Ok(self.db.tree_names()))?;
         let trees = names.iter().filter(|name| **name != self.commits.name());
         let parts: Vec<_> = trees
@@ -178,8 +188,6 @@ impl Database {
             }
             Ok(contents)
         };
-        let processors = available_parallelism().map_or(1, NonZeroUsize::get);
-        let threads = processors.saturating_mul(READERS_PER_PROCESSOR).min(READERS);
         std::thread::scope(|scope| {
             // Parts that a thread cannot be started for are read by the others.
             let others: Vec<_> = (1..threads)
@@ -405,6 +413,22 @@ mod tests {
     use std::ops::RangeBounds as _;
 
     use super::*;
+    use crate::meta::{SealedDb, TreeId, tests::state_key};
+
+    #[test]
+    fn several_threads_read_what_one_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = SealedDb::open(dir.path(), state_key()).unwrap();
+        for name in ["first", "second", "third"] {
+            let tree = db.tree::<u64>(TreeId::new(name)).unwrap();
+            for number in 0..50 {
+                let _not_awaited = tree.apply(&number.to_string(), &number).unwrap();
+            }
+        }
+        let one = db.database().contents_by(1).unwrap();
+        assert_ne!(one, Contents::default());
+        assert_eq!(db.database().contents_by(READERS).unwrap(), one);
+    }
 
     #[test]
     fn each_key_is_in_one_part_of_a_tree() {
