@@ -7,8 +7,9 @@
 //! before any other entry. A change that fails is recorded as not made at once. Roster, policy set and configuration have a
 //! separate mechanism, which completes them ([`crate::bound_state`]).
 //!
-//! The note is on the disk before the entry is, by the sync with which the ledger announces the entry. That it is removed is not waited for: a
-//! note that is there again beside a changed value is removed by the next start. Only a change that leaves its value as it was waits.
+//! The note is on the disk before the entry is: it is stored in the transaction with which the ledger announces the entry. That it is removed is
+//! not waited for: a note that is there again beside a changed value is removed by the next start. Only a change that leaves its value as it was
+//! waits. A change that is one transaction of the state contains the removal of its note ([`Changes::make_in_state`]).
 //!
 //! A note and a value that were set back look like such a kill. The ledger distinguishes them: once one of these entries follows that of the
 //! change, the change had ended, and its note was removed ([`Changes::reconcile`]).
@@ -24,9 +25,11 @@
 
 mod declared;
 mod in_progress;
+mod in_state;
 mod interrupted;
 mod subject;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -34,8 +37,8 @@ use concordat_protocol::audit::EntryBody;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::{Attribution, Ledger, LedgerError, LedgerReceipt};
-use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
+use concordat_storage::ledger::{Anchoring, Attribution, Ledger, LedgerError, LedgerReceipt};
+use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
@@ -135,14 +138,16 @@ impl Changes {
                 self.end(open, made.is_ok())?;
                 made
             }
-            // The node goes on, so the note must not stay: the next start would find it before later entries.
-            Err(panic) => {
-                if let Err(error) = self.end_as_found(open) {
-                    tracing::error!(%error, "whether a change that failed was made is not in the ledger");
-                }
-                resume_unwind(panic)
-            }
+            Err(panic) => self.end_after(open, panic),
         }
+    }
+
+    /// Ends a change that panicked. The node goes on, so the note must not stay: the next start would find it before later entries.
+    fn end_after(&self, open: OpenChange, panic: Box<dyn Any + Send>) -> ! {
+        if let Err(error) = self.end_as_found(open) {
+            tracing::error!(%error, "whether a change that failed was made is not in the ledger");
+        }
+        resume_unwind(panic)
     }
 
     /// Reports whether a change was made, as its value shows.
@@ -172,16 +177,29 @@ impl Changes {
     where
         E: From<ChangeEntryError>,
     {
+        self.begin_anchored(subject, Anchoring::BeforeTheChange, by, plan)
+    }
+
+    fn begin_anchored<P, E>(
+        &self,
+        subject: Subject,
+        anchoring: Anchoring,
+        by: (&Attribution, Timestamp),
+        plan: impl FnOnce() -> Result<(EntryBody, P), E>,
+    ) -> Result<(OpenChange, P), E>
+    where
+        E: From<ChangeEntryError>,
+    {
         let in_progress = InProgress::begin(&self.in_progress, subject.clone());
         let (entry, planned) = plan()?;
-        let open = self.record(subject, in_progress, entry, by)?;
+        let open = self.record((subject, in_progress), anchoring, entry, by)?;
         Ok((open, planned))
     }
 
     fn record(
         &self,
-        subject: Subject,
-        in_progress: InProgress,
+        (subject, in_progress): (Subject, InProgress),
+        anchoring: Anchoring,
         entry: EntryBody,
         (by, at): (&Attribution, Timestamp),
     ) -> Result<OpenChange, ChangeEntryError> {
@@ -196,11 +214,12 @@ impl Changes {
             entry: entry.clone(),
             ledger: self.ledger.size(),
         };
-        let applied = self.notes.apply(&note, &noted)?;
-        if !self.ledger.is_announced(&entry) {
-            self.notes.until_durable(applied)?;
-        }
-        match self.ledger.append(entry, by, at) {
+        let mut batch = Batch::new();
+        batch.put(&self.notes, &note, &noted)?;
+        match self
+            .ledger
+            .append_noted((&self.meta, batch), anchoring, entry, (by, at))
+        {
             Ok(receipt) => Ok(OpenChange {
                 note,
                 subject,

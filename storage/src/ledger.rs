@@ -53,7 +53,7 @@ mod verification;
 mod verify;
 mod writer;
 
-pub use anchor::{AnchoredHead, StateChange};
+pub use anchor::{AnchoredHead, Anchoring, StateChange};
 #[cfg(test)]
 pub(crate) use attribution::testing::Ending;
 pub use attribution::{Attribution, Authority, AuthorityError};

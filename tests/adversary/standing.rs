@@ -1,12 +1,16 @@
 //! Offers and grants that have lost what they rest on: the person who made them, the visibility of the dataset, the dataset itself.
 
-use concordat_node::Restriction;
-use concordat_protocol::grant::Effective;
+use std::time::Duration;
+
+use concordat_node::{Node, Restriction};
+use concordat_protocol::audit::{EntryBody, GrantChange};
+use concordat_protocol::grant::{Effective, GrantEvent};
 use concordat_protocol::ids::{CollectionName, DatasetName, GrantId, NegotiationId};
 use concordat_protocol::negotiation::{AsConsumer, StateName};
 use concordat_protocol::release::ReleaseChange;
+use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::RefusalCode;
-use concordat_tests::make_change;
+use concordat_tests::{make_change, tester};
 
 use super::malicious_peer::{MaliciousPeer, now, soon};
 use super::negotiation_fixture::{NegotiationFixture, granted, offered};
@@ -102,6 +106,60 @@ async fn grant_opens_no_other_dataset_of_the_same_name() {
     let refused = grants.lease(&grant, &shown, now()).await.unwrap_err();
     assert_eq!(refused.code, RefusalCode::Denied);
     assert!(refused.reasons[0].text.contains("erased"), "{refused:?}");
+}
+
+/// The entry of a revocation does not wait for a chunk in transit, and the revocation does: nothing arrives after it has returned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revocation_is_entered_before_the_last_chunk_has_arrived() {
+    let world = World::connected().await;
+    let provider = &world.provider;
+    let grant = granted(&world).await;
+    let session = provider
+        .node
+        .network()
+        .sessions()
+        .borrow()
+        .get(&world.attacker.id())
+        .cloned();
+    let shown = soon(session.expect("a session").until_attested()).await.unwrap();
+    let lease = provider.node.grants().lease(&grant, &shown, now()).await.unwrap();
+    let in_transit = lease.guard(now()).await.unwrap();
+    let node = provider.node.clone();
+    let before = node.ledger().size();
+    let revoking = tokio::spawn(async move { revoke(&node, &grant).await });
+    let is_entered = || {
+        let entries = provider.node.ledger().range(before, u64::MAX).unwrap();
+        entries.iter().any(|stored| {
+            matches!(
+                stored.entry.body,
+                EntryBody::GrantChanged {
+                    change: GrantChange::Revoked,
+                    ..
+                }
+            )
+        })
+    };
+    let entered = async {
+        while !is_entered() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon(entered).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!revoking.is_finished(), "a chunk is in transit");
+    drop(in_transit);
+    soon(revoking).await.unwrap();
+    let refused = lease.guard(now()).await.unwrap_err();
+    assert_eq!(refused.reasons[0].rule.as_deref(), Some("grant-revoked"));
+    assert_eq!(effective_state(provider, &grant).await, Effective::Revoked);
+}
+
+async fn revoke(node: &Node, grant: &GrantId) {
+    let reason = Reason::new("a test").unwrap();
+    let revoked = node
+        .negotiations()
+        .change_grant(grant, GrantEvent::Revoke, reason, &tester());
+    drop(revoked.await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

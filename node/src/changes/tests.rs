@@ -1,3 +1,5 @@
+mod in_state;
+
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -162,7 +162,7 @@ impl Federation {
                 }));
             }
         };
-        Ok(parts.grants.get(&grant).await.map(|view| view.terms.scope))
+        Ok(parts.grants.get(&grant).await.map(|view| view.terms.scope.clone()))
     }
 
     /// The window of queries of our own datasets on this day.

@@ -41,6 +41,8 @@ const TREE: TreeId = TreeId::new("ledger-datasets");
 const KEY: &str = "summary";
 /// Number of entries that are read at a time.
 const CHUNK: u64 = 4096;
+/// Entries that a start reads again rather than to store a summary for them alone: it has all datasets, and reading these takes less.
+const MAX_UNSUMMARIZED: u64 = 256;
 /// Most threads that compare datasets.
 const MAX_THREADS: usize = 4;
 /// Datasets that one thread compares at least: some milliseconds of work, so that it is worth a thread.
@@ -182,7 +184,9 @@ impl Comparison<'_> {
         let tree = self.0.storage.meta().tree(TREE)?;
         let known: Option<LedgerSummary> = tree.get(KEY)?;
         let known = known.filter(|known| known.entries <= self.0.ledger.size());
-        let mut summary = self.summarize(known.unwrap_or_default())?;
+        let known = known.unwrap_or_default();
+        let summarized = known.entries;
+        let (mut summary, has_changed) = self.summarize(known)?;
         let recorded = &summary.datasets;
         let catalog = self.0.storage.catalog();
         let mut stored = self.stored_versions()?;
@@ -214,6 +218,9 @@ impl Comparison<'_> {
                 entered.push(self.enter_version(dataset, version, &published)?);
             }
         }
+        if !has_changed && entered.is_empty() && summary.entries.saturating_sub(summarized) < MAX_UNSUMMARIZED {
+            return Ok(());
+        }
         summary.extend(entered);
         Ok(tree.put(KEY, &summary)?)
     }
@@ -224,10 +231,12 @@ impl Comparison<'_> {
         Ok(datasets.map_collections(StoredVersions::of)?)
     }
 
-    fn summarize(&self, known: LedgerSummary) -> Result<LedgerSummary, LedgerError> {
+    /// The summary of all entries, and whether any after the `known` ones is about a dataset.
+    fn summarize(&self, known: LedgerSummary) -> Result<(LedgerSummary, bool), LedgerError> {
         let ledger = &self.0.ledger;
         let size = ledger.size();
         let mut datasets = known.datasets;
+        let mut has_changed = false;
         let mut start = known.entries;
         while start < size {
             for stored in ledger.range_for_start(start, size.min(start + CHUNK))? {
@@ -239,6 +248,7 @@ impl Comparison<'_> {
                 } = stored.entry.body
                 {
                     datasets.insert(dataset, Last::Imported { version, manifest });
+                    has_changed = true;
                 } else if let EntryBody::CollectionImported {
                     collection,
                     version,
@@ -247,16 +257,19 @@ impl Comparison<'_> {
                 } = stored.entry.body
                 {
                     datasets.insert(DatasetName::from(&collection), Last::Imported { version, manifest });
+                    has_changed = true;
                 } else if let EntryBody::DatasetErased { dataset, statement, .. } = stored.entry.body {
                     datasets.insert(dataset, Last::Erased { statement });
+                    has_changed = true;
                 }
             }
             start += CHUNK;
         }
-        Ok(LedgerSummary {
+        let summary = LedgerSummary {
             entries: size,
             datasets,
-        })
+        };
+        Ok((summary, has_changed))
     }
 
     /// Checks that the catalog, which contains the `stored` versions, contains every version that was recorded last.

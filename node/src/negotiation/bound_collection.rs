@@ -3,6 +3,7 @@
 
 use concordat_policy::CollectionFacts;
 use concordat_protocol::ids::{CollectionRef, CreationId};
+use concordat_protocol::release::ReleaseRules;
 use concordat_storage::{catalog::CatalogError, data_dir::Storage};
 
 use super::NegotiationError;
@@ -62,12 +63,20 @@ impl BoundCollection {
     /// # Errors
     /// [`NegotiationError::Catalog`] when the catalog cannot be read.
     pub(super) async fn exists(&self, storage: &Storage) -> Result<bool, NegotiationError> {
+        Ok(self.release_rules(storage).await?.is_some())
+    }
+
+    /// The release rules that its steward has set; `None` if it does not exist any more. Only the record is read.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Catalog`] when the catalog cannot be read.
+    pub(super) async fn release_rules(&self, storage: &Storage) -> Result<Option<ReleaseRules>, NegotiationError> {
         let catalog = storage.catalog().clone();
         let name = self.collection.collection.clone();
         let created = self.created;
         let read = move || match catalog.datasets().collection(&name) {
-            Ok(record) => Ok(record.created == created),
-            Err(CatalogError::NotFound { .. }) => Ok(false),
+            Ok(record) => Ok((record.created == created).then_some(record.release)),
+            Err(CatalogError::NotFound { .. }) => Ok(None),
             Err(other) => Err(other),
         };
         Ok(tokio::task::spawn_blocking(read).await??)

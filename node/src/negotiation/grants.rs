@@ -21,11 +21,11 @@ use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use concordat_storage::data_dir::Storage;
-use concordat_storage::meta::SealedTree;
+use concordat_storage::meta::{Batch, MetaError, SealedTree};
 use tokio::sync::OwnedMutexGuard;
 
 pub(crate) use lease::{ChunkGuard, Lease};
-pub(super) use record::{GrantBasis, Live, LockedGrant, Record};
+pub(super) use record::{ExclusiveGrant, GrantBasis, Live, LockedGrant, Record};
 pub(crate) use record::{GrantView, PendingNotice};
 pub(super) use resumable::Resumable;
 
@@ -109,12 +109,8 @@ impl Grants {
         if live.party() != Party::Provider || !consumer.acts_for(&live.peer_side()) {
             return Err(unknown());
         }
-        let lease = Lease {
-            live,
-            peer: consumer.side(),
-        };
         let (peer_since, restorations) = {
-            let held = lease.live.shared().await;
+            let held = live.shared().await;
             (held.peer_since, held.restorations)
         };
         let denied = |rule, text: &str| Err(Refusal::of_rule(RefusalCode::Denied, Some(rule), text));
@@ -130,10 +126,14 @@ impl Grants {
                 "the grant is suspended: the provider was restored from an older copy in the meantime and has to resume it",
             );
         }
-        lease.guard(now).await?;
-        match lease.dataset().exists(&self.0.storage).await {
-            Ok(true) => Ok(lease),
-            Ok(false) => denied("grant-dataset-erased", "the dataset that the grant is about was erased"),
+        drop(lease::guard(&live, now).await?);
+        match live.dataset().release_rules(&self.0.storage).await {
+            Ok(Some(release)) => Ok(Lease {
+                live,
+                peer: consumer.side(),
+                release,
+            }),
+            Ok(None) => denied("grant-dataset-erased", "the dataset that the grant is about was erased"),
             Err(error) => {
                 tracing::warn!(%error, "the dataset of a grant could not be looked up");
                 Err(Refusal::because(
@@ -161,8 +161,7 @@ impl Grants {
     /// Why grant `id` cannot be used at `now`, whether this node is its provider or its consumer; `None` if it can.
     pub async fn refusal(&self, id: &GrantId, now: Timestamp) -> Option<Refusal> {
         let live = self.live(id)?;
-        let peer = live.peer_side();
-        Lease { live, peer }.guard(now).await.err()
+        lease::guard(&live, now).await.err()
     }
 
     /// Whether the grant `id` is in the register.
@@ -170,28 +169,32 @@ impl Grants {
         self.live(id).is_some()
     }
 
-    /// Locks the grant `id` for a change. Waits until each chunk that was sent under it has arrived or can no longer arrive.
+    /// Locks the grant `id` for a change. Waits until no other change of it is under way, and not for chunks.
     pub(super) async fn lock(&self, id: &GrantId) -> Result<LockedGrant, NegotiationError> {
         let live = self.live(id).ok_or(NegotiationError::UnknownGrant { grant: *id })?;
-        Ok(live.exclusive().await)
+        Ok(live.lock_change().await)
     }
 
-    /// Stores a new grant durably, then makes it visible. Blocks.
-    pub(super) fn insert(&self, live: Live, record: &Record) -> Result<(), NegotiationError> {
-        let id = live.terms().grant;
-        self.0.records.put(&id.to_string(), record)?;
+    /// Adds the record of a grant to a change of the state. Once that is durable, [`Self::show`] or [`ExclusiveGrant::set`] makes it visible.
+    pub(super) fn add_to(&self, batch: &mut Batch, id: &GrantId, record: &Record) -> Result<(), MetaError> {
+        batch.put(&self.0.records, &id.to_string(), record)?;
+        Ok(())
+    }
+
+    /// Makes a new grant visible whose record is durable.
+    pub(super) fn show(&self, live: Live) {
         self.0
             .live
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, Arc::new(live));
-        Ok(())
+            .insert(live.terms().grant, Arc::new(live));
     }
 
-    /// Stores the next record of a grant durably, then makes it visible. Blocks.
-    pub(super) fn put(&self, locked: &mut LockedGrant, record: Record) -> Result<(), NegotiationError> {
+    /// Stores the next record of a grant durably, then makes it visible. Waits for chunks in transit. Blocks.
+    pub(super) fn put(&self, locked: &LockedGrant, record: Record) -> Result<(), NegotiationError> {
+        let mut exclusive = locked.exclude_chunks().wait()?;
         self.0.records.put(&locked.live().terms().grant.to_string(), &record)?;
-        locked.set(record);
+        exclusive.set(record);
         Ok(())
     }
 
@@ -312,14 +315,15 @@ impl Grants {
     /// that is known.
     pub(super) async fn acknowledged(&self, id: &GrantId, notice: &Signed<Notice>) -> Result<(), NegotiationError> {
         let Some(live) = self.live(id) else { return Ok(()) };
-        let mut locked = live.exclusive().await;
+        let locked = live.lock_change().await;
         let mut record = locked.record().clone();
         record.pending.retain(|pending| pending != notice);
         let records = self.0.records.clone();
         let key = id.to_string();
         let store = move || {
+            let mut exclusive = locked.exclude_chunks().wait()?;
             let _with_the_next_change = records.apply(&key, &record)?;
-            locked.set(record);
+            exclusive.set(record);
             Ok(())
         };
         tokio::task::spawn_blocking(store).await?

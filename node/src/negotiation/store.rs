@@ -189,26 +189,18 @@ impl Store {
             .ok_or(NegotiationError::UnknownNegotiation { negotiation: *id })
     }
 
-    /// Stores the next value durably, then makes it visible. Blocks.
-    pub(super) fn put(&self, locked: &LockedSlot, next: Entry) -> Result<(), NegotiationError> {
-        locked.put(next, locked.acknowledged())?;
+    /// Makes the next value visible, once it is durable.
+    pub(super) fn show(&self, locked: &LockedSlot, next: Entry) {
+        locked.show(next, locked.acknowledged());
         self.slots
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .entry(locked.id())
             .or_insert_with(|| locked.slot().clone());
         self.announce();
-        Ok(())
     }
 
-    /// Deletes a negotiation that no one has to decide about: the other side refused the first message, or withdrew its request. Blocks.
-    pub(super) fn forget(&self, locked: &LockedSlot) -> Result<(), NegotiationError> {
-        locked.remove()?;
-        self.discard(locked);
-        Ok(())
-    }
-
-    /// As [`Store::forget`], for a request that the other side has refused, unless the negotiation has gone on meanwhile.
+    /// Deletes a negotiation that no one has to decide about, because the other side has refused the request, unless it has gone on meanwhile.
     pub(super) async fn forget_request(&self, id: &NegotiationId) -> Result<(), NegotiationError> {
         let locked = self.open_entry(id).await?;
         if locked.entry().await?.is_first_request() {
@@ -218,8 +210,9 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the slot of a negotiation that is not stored any more.
-    fn discard(&self, locked: &LockedSlot) {
+    /// Removes a negotiation from memory that is not stored any more.
+    pub(super) fn discard(&self, locked: &LockedSlot) {
+        locked.show_removed();
         self.slots
             .write()
             .unwrap_or_else(PoisonError::into_inner)

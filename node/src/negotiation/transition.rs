@@ -4,8 +4,9 @@
 //! It contains that lock, so that what was checked is what changes. [`Negotiations::apply`] is the only code that makes it happen:
 //!
 //! 1. the ledger entry is written, after a note of the intended change ([`crate::changes`]),
-//! 2. the record is stored, then visible in memory; where a grant changes, the epoch is raised,
-//! 3. the note is removed, the lock is released, and what has to be sent is returned. It is in the record too.
+//! 2. the record is stored and the note removed, in one transaction that also covers the entry; then the record is visible in memory, and
+//!    where a grant changes, the epoch is raised,
+//! 3. the lock is released, and what has to be sent is returned. It is in the record too.
 //!
 //! Two entries are written where the provider confirms: first that the grant is active, then the step.
 //!
@@ -18,10 +19,11 @@
 //! 4. the step lock of a negotiation ([`LockedSlot`]);
 //! 5. the admission lock of an institution ([`Admission`]), while its request is counted and stored, or an offer to it is decided on and
 //!    stored or signed;
-//! 6. the record of a grant ([`LockedGrant`]). Waiting for it is waiting for chunks in transit, which is bounded: their holders see that
-//!    a change waits.
+//! 6. the change lock of a grant ([`LockedGrant`]);
+//! 7. the record of a grant. Waiting for it is waiting for chunks in transit, which is bounded: their holders see that a change waits. It is
+//!    waited for while the entry of the change is written, after which the record changes.
 //!
-//! The locks 4 to 6 are never held while something is sent: two sides that waited for each other's lock would deadlock.
+//! The locks 4 to 7 are never held while something is sent: two sides that waited for each other's lock would deadlock.
 //!
 //! What became of a delivery is no transition: acknowledgments are stored without an entry, and so is the removal of a request that the
 //! provider refused at once.

@@ -52,12 +52,11 @@ impl Sharing {
             replay.admit(peer, envelope.query, now)
         };
         admitted.map_err(|error| invalid(error.rule(), error.to_string()))?;
-        self.is_new(envelope.query).await?;
-        self.require_countersigned_receipts(&consumer.institution, now).await?;
+        self.check_evidence(envelope.query, &consumer.institution, now).await?;
         let lease = parts.grants.lease(&envelope.grant, &consumer, now).await?;
         let terms = lease.terms();
-        let limit = self.queries_per_day(&terms.scope).await;
-        self.0.quota.count(terms.grant, limit, now).await?;
+        let limit = self.queries_per_day(&lease);
+        self.0.quota.count(terms.grant, Some(limit), now).await?;
         let sender = TextSender::Institution(&consumer.institution);
         self.0.texts.count(sender, &envelope.sql, now).await?;
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));

@@ -8,7 +8,7 @@ use concordat_network::hello::Attested;
 use concordat_protocol::ids::{CollectionRef, DatasetName, DatasetRef, GrantId, InstitutionId, QueryId};
 use concordat_protocol::query::{ActorAssertion, QueryEnvelope, ValidQuery};
 use concordat_protocol::schema::VersionNumber;
-use concordat_protocol::scope::Purpose;
+use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::Refusal;
@@ -137,6 +137,15 @@ impl Case {
         match self {
             Self::Peer { lease, .. } => &lease.terms().consumer,
             Self::Local { dataset, .. } => &dataset.institution,
+        }
+    }
+
+    /// Whether the query is for records under a grant: then deciding it counts nothing that would have to be durable with its record.
+    pub(super) fn is_for_records(&self) -> bool {
+        match self {
+            Self::Peer { lease, .. } => lease.terms().scope.tier >= Tier::Records,
+            // What our own people may see follows from the decision only.
+            Self::Local { .. } => false,
         }
     }
 

@@ -206,19 +206,16 @@ impl Sharing {
         })
     }
 
-    /// Most queries under the grant in 24 hours: the agreed number, or the number that the dataset's steward has set since, whichever is
+    /// Most queries under the grant in 24 hours: the agreed number, or the number that the steward of the collection has set since, whichever is
     /// lower.
-    pub(super) async fn queries_per_day(&self, scope: &Scope) -> Option<u32> {
-        let parts = &self.0.parts;
-        let facts = collection_facts(&parts.storage, &scope.collection).await;
-        let release = facts.ok().flatten().map(|facts| facts.release).unwrap_or_default();
-        let today = parts.policy.current().limits(&release, scope.tier).max_queries_per_day;
-        Some(
-            scope
-                .limits
-                .max_queries_per_day
-                .map_or(today, |agreed| agreed.min(today)),
-        )
+    pub(super) fn queries_per_day(&self, lease: &Lease) -> u32 {
+        let scope = &lease.terms().scope;
+        let policy = self.0.parts.policy.current();
+        let today = policy.limits(lease.release(), scope.tier).max_queries_per_day;
+        scope
+            .limits
+            .max_queries_per_day
+            .map_or(today, |agreed| agreed.min(today))
     }
 
     /// Counts a permitted query below `records`, before anything is computed; at `records` it is not counted here.

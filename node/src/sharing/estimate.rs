@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 
 use concordat_network::hello::Attested;
 use concordat_network::{FramedStream, NetworkError, Session};
-use concordat_protocol::grant::GrantTerms;
 use concordat_protocol::ids::{ActorId, CollectionName, DatasetName, InstitutionId};
 use concordat_protocol::policy_set::Settings;
 use concordat_protocol::query::{Parties, ValidAssertion};
@@ -32,7 +31,7 @@ use super::refusal::{failed, invalid};
 use super::requester::Requester;
 use super::text_budget::TextSender;
 use super::wait_deadline::WaitDeadline;
-use crate::negotiation::collection_facts;
+use crate::negotiation::{Lease, collection_facts};
 
 impl Sharing {
     /// Answers estimates, one at a time for each institution.
@@ -77,7 +76,7 @@ impl Sharing {
         let person = ValidAssertion::check(actor, &parties, now);
         let person = person.map_err(|error| invalid(error.rule(), error.to_string()))?;
         let lease = parts.grants.lease(&grant, consumer, now).await?;
-        let under_grant = self.left_under_grant(lease.terms(), now).await?;
+        let under_grant = self.left_under_grant(&lease, now).await?;
         let sender = TextSender::Institution(&consumer.institution);
         let length = usize::try_from(sql_bytes).unwrap_or(usize::MAX);
         self.0.texts.check(sender, length, now).await?;
@@ -90,15 +89,13 @@ impl Sharing {
         let (scope, limits) = self.decide_estimate(&query).await?;
         let who = (&lease.terms().consumer, &person.assertion().actor);
         let below_records = self.left_below_records((&scope, limits), who, now);
-        Ok(terms(&scope, fewest(under_grant, below_records.await?)))
+        Ok(terms(&scope, fewest(Some(under_grant), below_records.await?)))
     }
 
-    /// How many more queries there may be under the grant today; `None` if they are not limited.
-    async fn left_under_grant(&self, terms: &GrantTerms, now: Timestamp) -> Result<Option<u32>, Refusal> {
-        match self.queries_per_day(&terms.scope).await {
-            Some(limit) => self.0.quota.left(terms.grant, limit, now).await.map(Some),
-            None => Ok(None),
-        }
+    /// How many more queries there may be under the grant today.
+    async fn left_under_grant(&self, lease: &Lease, now: Timestamp) -> Result<u32, Refusal> {
+        let limit = self.queries_per_day(lease);
+        self.0.quota.left(lease.terms().grant, limit, now).await
     }
 
     /// How many more queries of the person there may be below `records`; `None` at `records`, where they are not counted.

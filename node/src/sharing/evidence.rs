@@ -43,38 +43,42 @@ fn used_before() -> Refusal {
 }
 
 impl Sharing {
-    /// Refuses an institution whose receipts wait for its signature in too large a number or for too long.
-    pub(super) async fn require_countersigned_receipts(
+    /// Refuses a query that has the id of another query, on either side, as long as the evidence of that query is stored; and an institution whose
+    /// receipts wait for its signature in too large a number or for too long. Both are read at once.
+    pub(super) async fn check_evidence(
         &self,
+        query: QueryId,
         consumer: &InstitutionId,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let of = consumer.clone();
-        let waiting = self
-            .0
-            .parts
-            .evidence
-            .blocking(move |evidence| evidence.outstanding(&of));
-        let waiting = waiting
-            .await
-            .map_err(|_| failed("the evidence of queries cannot be read"))?;
+        let evidence = &self.0.parts.evidence;
+        let read = evidence.blocking(move |evidence| Ok((evidence.has(query)?, evidence.outstanding(&of)?)));
+        let unread = |_| failed("the evidence of earlier queries cannot be read");
+        let (is_known, waiting) = read.await.map_err(unread)?;
+        if is_known {
+            return Err(used_before());
+        }
         match overdue(&waiting, now) {
             None => Ok(()),
-            Some(oldest) => Err(Refusal {
-                code: RefusalCode::CountersignFirst,
-                reasons: vec![Reason {
-                    text: format!(
-                        "{} receipts of your institution are not countersigned, the oldest that of query {oldest}",
-                        waiting.len()
-                    ),
-                    remedy: Some(format!(
-                        "countersign them first; a node does so by itself when it connects. If your node has no record of the query, \
-                         have a data steward of `{}` write the receipt off: `concordat audit write-off {oldest} --reason …`",
-                        self.0.parts.identity.institution
-                    )),
-                    rule: Some("countersign-receipts".to_owned()),
-                }],
-            }),
+            Some(oldest) => Err(self.countersign_first(waiting.len(), oldest)),
+        }
+    }
+
+    fn countersign_first(&self, waiting: usize, oldest: QueryId) -> Refusal {
+        Refusal {
+            code: RefusalCode::CountersignFirst,
+            reasons: vec![Reason {
+                text: format!(
+                    "{waiting} receipts of your institution are not countersigned, the oldest that of query {oldest}"
+                ),
+                remedy: Some(format!(
+                    "countersign them first; a node does so by itself when it connects. If your node has no record of the query, \
+                     have a data steward of `{}` write the receipt off: `concordat audit write-off {oldest} --reason …`",
+                    self.0.parts.identity.institution
+                )),
+                rule: Some("countersign-receipts".to_owned()),
+            }],
         }
     }
 
@@ -111,21 +115,6 @@ impl Sharing {
             tracing::error!(%error, "the evidence of a query cannot be stored, so it is not answered");
             failed("the holder cannot store the evidence of the query and therefore does not answer it")
         })
-    }
-
-    /// Refuses a query that has the id of another query, on either side, as long as the evidence of that query is stored.
-    pub(super) async fn is_new(&self, query: QueryId) -> Result<(), Refusal> {
-        let known = self
-            .0
-            .parts
-            .evidence
-            .blocking(move |evidence| evidence.has(query))
-            .await;
-        match known {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(used_before()),
-            Err(_) => Err(failed("the evidence of earlier queries cannot be read")),
-        }
     }
 
     fn record_of(&self, case: &Case) -> Result<EvidenceRecord, Refusal> {

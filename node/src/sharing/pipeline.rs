@@ -11,7 +11,8 @@
 //!    and there is a lease under its grant. Durable: the grant's count of queries.
 //! 3. [`Decided`]: the policy was evaluated, and a query below `records` was counted ([`super::limits_below_records`]). Durable: that a person
 //!    has reached a limit, or is locked.
-//! 4. [`Recorded`]: the record of evidence and, after it, the ledger entry of the decision are durable, also for a denial. From here
+//! 4. [`Recorded`]: the record of evidence and, after it, the ledger entry of the decision are durable, also for a denial; the record of a query
+//!    for records already while it is decided. From here
 //!    on the ledger owes an outcome, and every way out of the state records one.
 //! 5. [`Running`]: a permit was made of the ledger's receipt and opened the engine, once ([`super::permit`]); below `records` at one of few
 //!    times after the admission ([`super::time_slot`]), and durable before: what is released, and loss that was reserved. Chunks leave
@@ -100,11 +101,11 @@ pub(super) struct Admitted {
 
 impl Admitted {
     /// Evaluates the policy. The epoch is read first: a change that comes in between leads to a second evaluation, not to none.
+    ///
+    /// The record of evidence does not depend on the decision, and for records it is made durable meanwhile. Below `records` it comes after the
+    /// decision: the count of the query is durable with it, and has to be before anything is released.
     #[tracing::instrument(level = "debug", skip_all)]
     async fn decide(self, sharing: &Sharing) -> Decided {
-        let epoch = sharing.0.parts.epoch.current();
-        let policy = sharing.policy();
-        let (decision, basis) = sharing.decide_and_count(&self.case, &policy).await;
         let Self {
             case,
             time,
@@ -112,14 +113,35 @@ impl Admitted {
             slot,
             decision_slot,
         } = self;
+        let epoch = sharing.0.parts.epoch.current();
+        let policy = sharing.policy();
+        let running = decision_slot.running();
+        let deciding = async {
+            let decided = sharing.decide_and_count(&case, &policy).await;
+            // Not held while the record becomes durable, which queries of one party share.
+            drop(decision_slot);
+            decided
+        };
+        let ((decision, basis), begun) = if case.is_for_records() {
+            let (decided, begun) = tokio::join!(deciding, sharing.begin_evidence(&case));
+            (decided, Some(begun))
+        } else {
+            (deciding.await, None)
+        };
+        let uncounted = |scope: &Scope| begun.is_some() && scope.tier < Tier::Records;
+        let decision = match decision {
+            Ok(scope) if uncounted(&scope) => Err(failed("the query cannot be counted in time")),
+            decision => decision,
+        };
         Decided {
             case,
             time,
             since,
             slot,
-            running: decision_slot.running(),
+            running,
             decision,
             basis,
+            begun,
             epoch,
         }
     }
@@ -137,6 +159,8 @@ pub(super) struct Decided {
     decision: Result<Scope, Refusal>,
     /// The digest of what it is based on.
     basis: Digest32,
+    /// Whether the record of evidence is durable; `None` if it was not begun yet.
+    begun: Option<Result<(), Refusal>>,
     /// The epoch before the decision was made.
     epoch: u64,
 }
@@ -157,9 +181,14 @@ impl Decided {
             running,
             decision,
             basis,
+            begun,
             epoch,
         } = self;
-        sharing.begin_evidence(&case).await.map_err(NotRun::Unrecorded)?;
+        let begun = match begun {
+            Some(begun) => begun,
+            None => sharing.begin_evidence(&case).await,
+        };
+        begun.map_err(NotRun::Unrecorded)?;
         let scope = match decision {
             Ok(scope) => scope,
             Err(denial) => {

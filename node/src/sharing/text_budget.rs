@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use concordat_protocol::ids::{ActorId, InstitutionId};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
-use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
+use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 use tokio::sync::Mutex;
 
 use super::hour_counts::{counted_hours, hour};
@@ -90,6 +90,7 @@ impl TextSender<'_> {
 /// Bytes of texts by sender and hour, stored across restarts.
 #[derive(Debug)]
 pub(super) struct TextBudget {
+    meta: SealedDb,
     added: SealedTree<BTreeMap<i64, u64>>,
     adding: Mutex<()>,
 }
@@ -97,6 +98,7 @@ pub(super) struct TextBudget {
 impl TextBudget {
     pub(super) fn open(db: &SealedDb) -> Result<Self, MetaError> {
         Ok(Self {
+            meta: db.clone(),
             added: db.tree(TreeId::new("query-texts"))?,
             adding: Mutex::default(),
         })
@@ -113,9 +115,9 @@ impl TextBudget {
             return Ok(());
         }
         let _adding = self.adding.lock().await;
-        let added = self.added.clone();
+        let (meta, added) = (self.meta.clone(), self.added.clone());
         let budgets = sender.budgets();
-        let counted = tokio::task::spawn_blocking(move || count(&added, &budgets, bytes, now)).await;
+        let counted = tokio::task::spawn_blocking(move || count((&meta, &added), &budgets, bytes, now)).await;
         match counted {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err(sender.used_up()),
@@ -178,12 +180,12 @@ fn used(hours: &BTreeMap<i64, u64>) -> u64 {
 
 /// Adds `bytes` to each of the counts, or to none if one of them would exceed its budget.
 fn count(
-    added: &SealedTree<BTreeMap<i64, u64>>,
+    (meta, added): (&SealedDb, &SealedTree<BTreeMap<i64, u64>>),
     budgets: &[(String, u64)],
     bytes: u64,
     now: Timestamp,
 ) -> Result<bool, MetaError> {
-    let mut counts = Vec::new();
+    let mut batch = Batch::new();
     for (key, budget) in budgets {
         let mut hours = counted(added, key, now)?;
         if used(&hours).saturating_add(bytes) > *budget {
@@ -191,12 +193,10 @@ fn count(
         }
         let current = hours.entry(hour(now)).or_insert(0);
         *current = current.saturating_add(bytes);
-        counts.push((key, hours));
+        batch.put(added, key, &hours)?;
     }
-    for (key, hours) in counts {
-        // On the disk with the record of the query, which is stored next.
-        let _with_the_record = added.apply(key, &hours)?;
-    }
+    // On the disk with the record of the query, which is stored next.
+    let _with_the_record = meta.apply(batch)?;
     Ok(true)
 }
 

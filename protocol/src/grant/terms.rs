@@ -1,5 +1,7 @@
 //! The terms of a grant and what makes them valid.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::party::Party;
@@ -7,7 +9,7 @@ use crate::identity::{InstitutionPublicKey, Side};
 use crate::ids::{Digest32, GrantId, InstitutionId};
 use crate::labels::{self, DomainLabel};
 use crate::scope::{NotApplied, Scope};
-use crate::signed::{CoSigned, CoVerified, Document, SignatureError};
+use crate::signed::{CoSigned, Document, SignatureError};
 use crate::time::Timestamp;
 
 /// What two institutions agreed on; signed by both of their keys over the same bytes.
@@ -83,7 +85,9 @@ impl GrantTerms {
 /// Terms that both institutions have signed.
 #[derive(Clone, Debug)]
 pub struct ValidGrant {
-    verified: CoVerified<GrantTerms>,
+    /// Every query under the grant reads them.
+    terms: Arc<GrantTerms>,
+    signed: CoSigned<GrantTerms>,
     digest: Digest32,
 }
 
@@ -108,17 +112,27 @@ impl ValidGrant {
         let digest = signed.payload_digest().map_err(GrantError::Signature)?;
         let verified = signed.verify(&[provider, consumer]).map_err(GrantError::Signature)?;
         verified.document().check()?;
-        Ok(Self { verified, digest })
+        let (terms, signed) = verified.into_parts();
+        Ok(Self {
+            terms: Arc::new(terms),
+            signed,
+            digest,
+        })
     }
 
     /// The terms.
     pub fn terms(&self) -> &GrantTerms {
-        self.verified.document()
+        &self.terms
+    }
+
+    /// The same terms, to keep without a copy.
+    pub fn shared_terms(&self) -> Arc<GrantTerms> {
+        Arc::clone(&self.terms)
     }
 
     /// The bytes that both signed, to store or show.
     pub fn signed(&self) -> &CoSigned<GrantTerms> {
-        self.verified.signed()
+        &self.signed
     }
 
     /// Identifies the terms: SHA-256 of the encoded payload.

@@ -177,4 +177,9 @@ impl<T: Document> CoVerified<T> {
     pub fn signed(&self) -> &CoSigned<T> {
         &self.signed
     }
+
+    /// The document and the signed bytes, for a type whose values are valid too.
+    pub(crate) fn into_parts(self) -> (T, CoSigned<T>) {
+        (self.document, self.signed)
+    }
 }

@@ -151,23 +151,37 @@ impl StoredObjects {
 
     /// The current path of every object that a manifest names.
     pub(super) fn live_paths(&self) -> Result<BTreeSet<Path>, CatalogError> {
-        Ok(self.live()?.into_keys().collect())
+        let mut live = BTreeSet::new();
+        self.each_live(|_, entry| {
+            live.insert(entry.location());
+        })?;
+        Ok(live)
     }
 
     /// Every object that a manifest names, by its current path.
     pub(super) fn live(&self) -> Result<BTreeMap<Path, LiveObject>, CatalogError> {
         let mut live = BTreeMap::new();
-        for record in self.datasets.collections()? {
-            for entry in self.datasets.named_objects(&record)? {
+        self.each_live(|record, entry| {
+            live.insert(entry.location(), LiveObject::new(record.dataset_name(), entry));
+        })?;
+        Ok(live)
+    }
+
+    /// Calls `found` with every object that a manifest names, as it is now. One record and its manifests are in memory at a time: a start does this
+    /// for all of them.
+    fn each_live(&self, mut found: impl FnMut(&CollectionRecord, ObjectEntry)) -> Result<(), CatalogError> {
+        let read = self.datasets.map_collections(|record| {
+            for entry in self.datasets.named_objects(record)? {
                 let entry = if record.keys.moved {
                     self.current_entry(entry)?
                 } else {
                     entry
                 };
-                live.insert(entry.location(), LiveObject::new(record.dataset_name(), entry));
+                found(record, entry);
             }
-        }
-        Ok(live)
+            Ok::<_, CatalogError>(())
+        })?;
+        read.into_iter().collect()
     }
 }
 

@@ -54,12 +54,10 @@ impl Reencryption {
     /// # Errors
     /// [`CatalogError::Meta`] if state cannot be read.
     pub fn pending(&self) -> Result<Vec<DatasetName>, CatalogError> {
-        let records = self
+        let pending = self
             .datasets
-            .collections()?
-            .into_iter()
-            .filter(|record| record.keys.reencrypting);
-        Ok(records.map(|record| record.dataset_name()).collect())
+            .map_collections(|record| record.keys.reencrypting.then(|| record.dataset_name()))?;
+        Ok(pending.into_iter().flatten().collect())
     }
 
     /// Reencrypts everything that older keys of a dataset sealed with its current key, then discards the older keys. At

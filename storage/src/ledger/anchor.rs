@@ -4,7 +4,9 @@
 //! another one in its place, has another root up to the anchor, and does not open.
 //!
 //! 1. A group of entries is made durable in the ledger first, then its head is written to the state, then the group is
-//!    acknowledged. The anchor therefore never covers more than the ledger has: a shorter ledger is an older one.
+//!    acknowledged. The anchor therefore never covers more than the ledger has: a shorter ledger is an older one. If the entry records a
+//!    change that is one transaction of the state, the head is written in that transaction instead ([`Anchoring::WithTheChange`]): what the
+//!    entry permits is durable only together with the head that covers it. No other entry is written before.
 //! 2. Entries about single queries are frequent, and each commit of the state costs a sync. For them the anchor is updated when
 //!    it is [`MAX_LAG`] entries behind. The state has a record of each of these queries, made durable before the first entry
 //!    about it; a start looks for the records of all entries after the anchor. Every other entry ends its group and is anchored
@@ -20,7 +22,10 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
 
 use concordat_keys::LedgerKey;
 use concordat_protocol::audit::merkle::CompactTree;
@@ -56,6 +61,16 @@ pub(super) fn is_frequent(body: &EntryBody) -> bool {
     )
 }
 
+/// When the state covers an entry that records a change of the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchoring {
+    /// Before the append returns.
+    BeforeTheChange,
+    /// In the transaction of the change, by [`Ledger::apply`](super::Ledger::apply), and at the latest before the next entry is written. Only for
+    /// changes that have no effect outside of that transaction before it is durable.
+    WithTheChange,
+}
+
 /// A head of the ledger that the sealed state covers. What is signed over the ledger is signed over such a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnchoredHead(TreeHead);
@@ -78,12 +93,15 @@ impl AnchoredHead {
 pub(super) struct Anchor(Arc<Inner>);
 
 struct Inner {
+    db: SealedDb,
     tree: SealedTree<TreeHead>,
     /// What the state covers durably.
     covered: Mutex<TreeHead>,
     /// The longest head in the state. Locked while it is changed, so that a shorter head never replaces a longer one; not while it is made
     /// durable.
     longest: Mutex<Longest>,
+    /// Size of the ledger with the newest entry that the state has to cover before another entry is written; 0 if there is none.
+    owed: AtomicU64,
 }
 
 /// The longest head in the state, which may not be durable yet.
@@ -94,14 +112,16 @@ struct Longest {
 }
 
 impl Anchor {
-    fn new(tree: SealedTree<TreeHead>, covered: TreeHead) -> Self {
+    fn new(db: &SealedDb, tree: SealedTree<TreeHead>, covered: TreeHead, owed: u64) -> Self {
         Self(Arc::new(Inner {
+            db: db.clone(),
             tree,
             covered: Mutex::new(covered),
             longest: Mutex::new(Longest {
                 size: covered.size,
                 applied: None,
             }),
+            owed: AtomicU64::new(owed),
         }))
     }
 
@@ -131,7 +151,11 @@ impl Anchor {
         } else if found.size > 0 && announced != Some(tree_head(found)) {
             return Err(older_state(found, 0).into());
         }
-        Ok(Self::new(tree, anchored.unwrap_or_else(empty)))
+        // A stop came between the last entry and its anchor. If another entry was written first, a stop after that would leave two entries that
+        // only one announcement explains.
+        let is_announced = announced == Some(tree_head(found));
+        let owed = if is_announced { found.size } else { 0 };
+        Ok(Self::new(meta, tree, anchored.unwrap_or_else(empty), owed))
     }
 
     /// Sets the anchor from the ledger as it is: for a data directory restored from a snapshot, whose parts are signed together.
@@ -142,18 +166,38 @@ impl Anchor {
         let tree = meta.tree(TREE)?;
         let head = tree_head(found);
         tree.put(KEY, &head)?;
-        Ok(Self::new(tree, head))
+        Ok(Self::new(meta, tree, head, 0))
     }
 
-    /// Durably records the head that the ledger will have, before an entry that must be anchored is written.
-    pub(super) fn announce(&self, head: &Head) -> Result<(), MetaError> {
-        self.0.tree.put(ANNOUNCED, &tree_head(head))
+    /// Durably records the head that the ledger will have, before an entry that must be anchored is written, in one transaction with `note`.
+    pub(super) fn announce(&self, head: &Head, mut note: Batch) -> Result<(), MetaError> {
+        note.put(&self.0.tree, ANNOUNCED, &tree_head(head))?;
+        self.0.db.commit(note)
     }
 
-    /// Updates the anchor after the entries up to `head` are durable. `now` is true if the group may not be acknowledged before.
-    pub(super) fn follow(&self, head: &Head, now: bool) -> Result<(), MetaError> {
-        if now || head.size.saturating_sub(self.size()) >= MAX_LAG {
+    /// Updates the anchor after the entries up to `head` are durable, if the group is not acknowledged before. `last` states that of the last
+    /// entry; `None` if it is a frequent one.
+    pub(super) fn follow(&self, head: &Head, last: Option<Anchoring>) -> Result<(), MetaError> {
+        let now = match last {
+            Some(Anchoring::BeforeTheChange) => true,
+            Some(Anchoring::WithTheChange) => {
+                self.0.owed.store(head.size, Ordering::Relaxed);
+                false
+            }
+            None => head.size.saturating_sub(self.size()) >= MAX_LAG,
+        };
+        if now {
             self.cover(|| tree_head(head)).map(drop)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits until the state covers the last entry, if that is one which has to be covered before another one is written. `written` returns the
+    /// head of the ledger. Only the thread that appends calls this and [`Self::follow`].
+    pub(super) fn cover_last(&self, written: impl FnOnce() -> Head) -> Result<(), MetaError> {
+        if self.0.owed.load(Ordering::Relaxed) > self.size() {
+            self.cover(|| tree_head(&written())).map(drop)
         } else {
             Ok(())
         }

@@ -1,10 +1,13 @@
 //! Heads of the ledger that the sealed state covers, and changes of the state that name entries.
 
 use concordat_protocol::audit::{EntryBody, TreeHead};
+use concordat_protocol::time::Timestamp;
 
-use super::AnchorError;
-use super::anchor::{AnchoredHead, StateChange, is_frequent};
+use super::anchor::{AnchoredHead, Anchoring, StateChange, is_frequent};
+use super::attribution::Attribution;
 use super::handle::Ledger;
+use super::writer::NotedChange;
+use super::{AnchorError, LedgerError, LedgerReceipt};
 use crate::meta::{Batch, MetaError, SealedDb};
 
 impl Ledger {
@@ -29,10 +32,27 @@ impl Ledger {
         }
     }
 
-    /// Whether an entry `body` is announced in the sealed state before it is written: what was applied to the state before is then on disk
-    /// before the entry is.
-    pub fn is_announced(&self, body: &EntryBody) -> bool {
-        self.0.anchor.is_some() && !is_frequent(body)
+    /// Appends an entry that records a change of the state `db`, and waits until it is durable, as [`Ledger::append`] does. `note` is on disk
+    /// before the entry is: in one transaction with the announcement of the entry, or in one of its own if the entry is not announced.
+    ///
+    /// With [`Anchoring::WithTheChange`] the caller makes the change by [`Self::apply`], which covers the entry too.
+    ///
+    /// # Errors
+    /// As for [`Ledger::append`], or [`AnchorError::State`] if the note cannot be stored. If the entry was not written because `by` may not act,
+    /// the note may be in the state.
+    pub fn append_noted(
+        &self,
+        (db, note): (&SealedDb, Batch),
+        anchoring: Anchoring,
+        body: EntryBody,
+        (by, now): (&Attribution, Timestamp),
+    ) -> Result<LedgerReceipt, LedgerError> {
+        if self.0.anchor.is_some() && !is_frequent(&body) {
+            let change = NotedChange { note, anchoring };
+            return self.append_with(Some(change), body, by, now);
+        }
+        db.commit(note).map_err(AnchorError::State)?;
+        self.append(body, by, now)
     }
 
     /// Makes changes of the state `db` that name entries of this ledger: what `make` adds to the batch is applied in one

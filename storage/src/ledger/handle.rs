@@ -19,7 +19,7 @@ use super::medium::Medium;
 use super::shared::{Shared, locked};
 use super::tip::Tip;
 use super::verification::{DamageNote, Older, Reading, Verification, Verifier};
-use super::writer::{Command, Reply, Writer};
+use super::writer::{Command, NotedChange, Reply, Writer};
 use super::{AnchorError, LedgerError, LedgerReceipt};
 use crate::meta::SealedDb;
 
@@ -172,8 +172,24 @@ impl Ledger {
     /// [`LedgerError::Write`] or [`LedgerError::Refusing`] if it cannot be made durable, [`LedgerError::Authority`] if `by` may act no
     /// longer: the recorded action must then not happen.
     pub fn append(&self, body: EntryBody, by: &Attribution, now: Timestamp) -> Result<LedgerReceipt, LedgerError> {
+        self.append_with(None, body, by, now)
+    }
+
+    /// As [`Ledger::append`], with the change that the entry records.
+    pub(super) fn append_with(
+        &self,
+        change: Option<NotedChange>,
+        body: EntryBody,
+        by: &Attribution,
+        now: Timestamp,
+    ) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = mpsc::sync_channel(1);
-        self.send(body, by, now, Box::new(move |result| drop(reply.send(result))))?;
+        self.send(
+            change,
+            body,
+            (by, now),
+            Box::new(move |result| drop(reply.send(result))),
+        )?;
         let appended = answer.recv().map_err(|_| LedgerError::Stopped)?;
         appended.map_err(|error| self.explained(error))
     }
@@ -190,7 +206,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.send(body, by, now, Box::new(move |result| drop(reply.send(result))))?;
+        self.send(None, body, (by, now), Box::new(move |result| drop(reply.send(result))))?;
         let appended = answer.await.map_err(|_| LedgerError::Stopped)?;
         appended.map_err(|error| self.explained(error))
     }
@@ -208,9 +224,9 @@ impl Ledger {
     /// Passes an append to the writer, which calls `reply` with the result.
     pub(super) fn send(
         &self,
+        change: Option<NotedChange>,
         body: EntryBody,
-        by: &Attribution,
-        at: Timestamp,
+        (by, at): (&Attribution, Timestamp),
         reply: Reply,
     ) -> Result<(), LedgerError> {
         by.check(at)?;
@@ -221,6 +237,7 @@ impl Ledger {
                 body,
                 cause: by.cause().clone(),
                 at,
+                change,
                 reply,
             })
             .map_err(|_| LedgerError::Stopped)

@@ -9,7 +9,7 @@ use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry, leaf_hash};
 use concordat_protocol::ids::{Digest32, QueryId};
 use concordat_protocol::time::Timestamp;
 
-use super::anchor::{Anchor, is_frequent};
+use super::anchor::{Anchor, Anchoring, is_frequent};
 use super::medium::{MAX_GROUP, Medium};
 use super::receipt::declaration;
 use super::record::seal_record;
@@ -17,6 +17,7 @@ use super::segments;
 use super::shared::{Shared, locked};
 use super::tip::Tip;
 use super::{LedgerError, LedgerReceipt};
+use crate::meta::Batch;
 
 /// Receives the result of an append.
 pub(super) type Reply = Box<dyn FnOnce(Result<LedgerReceipt, LedgerError>) + Send>;
@@ -29,8 +30,18 @@ pub(super) struct Command {
     pub(super) cause: Cause,
     /// When.
     pub(super) at: Timestamp,
+    /// The change of the state that the entry records, if it is announced with a note of that change.
+    pub(super) change: Option<NotedChange>,
     /// Receives the result.
     pub(super) reply: Reply,
+}
+
+/// A change of the state that the last entry of a group records.
+pub(super) struct NotedChange {
+    /// What is stored with the announcement of the entry.
+    pub(super) note: Batch,
+    /// When the state covers the entry.
+    pub(super) anchoring: Anchoring,
 }
 
 /// Entries that wait to be made durable together.
@@ -42,6 +53,8 @@ struct Group {
     waiting: Vec<Waiting>,
     /// Whether it contains an entry that must be anchored before it is acknowledged.
     anchored_first: bool,
+    /// The change that its last entry records.
+    change: Option<NotedChange>,
 }
 
 struct Waiting {
@@ -106,6 +119,7 @@ impl<M: Medium> Writer<M> {
             ends: Vec::new(),
             waiting: Vec::new(),
             anchored_first: false,
+            change: None,
         };
         for command in commands {
             self.stage(&mut group, command);
@@ -113,14 +127,20 @@ impl<M: Medium> Writer<M> {
         if group.waiting.is_empty() {
             return;
         }
-        match self.persist(&group) {
+        match self.persist(&mut group) {
             Ok(()) => self.acknowledge(group),
             Err(error) => self.refuse(group, error),
         }
     }
 
     fn stage(&self, group: &mut Group, command: Command) {
-        let Command { body, cause, at, reply } = command;
+        let Command {
+            body,
+            cause,
+            at,
+            change,
+            reply,
+        } = command;
         let sequence = group.tip.tree.size();
         let permits = permitted_request(&body);
         let declares = declaration(&body);
@@ -137,6 +157,7 @@ impl<M: Medium> Writer<M> {
         match sealed {
             Ok((leaf, record)) => {
                 group.anchored_first |= anchored_first;
+                group.change = change;
                 group.tip.push(leaf);
                 group.tip.length = group.tip.length.saturating_add(record.len() as u64);
                 if segments::is_end(&group.tip) {
@@ -155,16 +176,29 @@ impl<M: Medium> Writer<M> {
         }
     }
 
-    fn persist(&mut self, group: &Group) -> io::Result<()> {
+    /// What is durable before what: the announcement of an entry, and the note of the change that it records, before the entry; the entry
+    /// before its anchor; and the anchor before the group is acknowledged, or, if the caller stores it with the change, before the next
+    /// group is written. Otherwise that group would follow an entry that no announcement explains any more.
+    fn persist(&mut self, group: &mut Group) -> io::Result<()> {
         let head = group.tip.head();
         let sealed = head.seal(&self.key).map_err(io::Error::other)?;
-        if let Some(anchor) = self.anchor.as_ref().filter(|_| group.anchored_first) {
-            anchor.announce(&head).map_err(io::Error::other)?;
+        let (note, anchoring) = match group.change.take() {
+            Some(NotedChange { note, anchoring }) => (note, anchoring),
+            None => (Batch::new(), Anchoring::BeforeTheChange),
+        };
+        if let Some(anchor) = &self.anchor {
+            let written = || locked(&self.shared).tip.head();
+            anchor.cover_last(written).map_err(io::Error::other)?;
+            if group.anchored_first {
+                anchor.announce(&head, note).map_err(io::Error::other)?;
+            }
         }
         self.medium.append(&group.records)?;
         self.medium.put_head(&sealed)?;
         match &self.anchor {
-            Some(anchor) => anchor.follow(&head, group.anchored_first).map_err(io::Error::other),
+            Some(anchor) => anchor
+                .follow(&head, group.anchored_first.then_some(anchoring))
+                .map_err(io::Error::other),
             None => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use std::{
     fmt,
     fs::{File, TryLockError},
     num::NonZeroUsize,
+    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -32,10 +33,17 @@ use super::{
     sled_files::check_files,
 };
 
-/// Most memory that sled's page cache may take: 32 MB.
-const CACHE_BYTES: u64 = 32 * 1000 * 1000;
-/// Most threads that read a database when it is opened: most of its values are in a few trees.
+/// Most memory that sled's page cache may take. Everything is read when a database is opened, so a large one fills it at once. What a node
+/// reads again and again are a few values for each query, which are a small part of this.
+const CACHE_BYTES: u64 = 12 * 1000 * 1000;
+/// Most threads that read a database when it is opened.
 const READERS: usize = 4;
+/// Size of a database from which several threads read it: one of some megabytes is read in milliseconds, and each thread leaves memory behind.
+const LARGE: u64 = 8 << 20;
+/// Readers for each processor: each of them waits for the disk about half of the time.
+const READERS_PER_PROCESSOR: usize = 2;
+/// Parts of a tree, each read by one thread. Most values are in a few trees, so the threads would not have equally much to read by trees alone.
+const PARTS: u8 = 16;
 
 /// One step of a commit.
 pub(super) struct Op {
@@ -94,6 +102,8 @@ pub(super) struct Database {
     applied: AtomicU64,
     durable: Mutex<Durable>,
     synced: Condvar,
+    /// How often the disk was waited for.
+    pub(super) syncs: AtomicU64,
     /// Held while the database is open.
     _lock: File,
 }
@@ -128,6 +138,7 @@ impl Database {
             applied: AtomicU64::new(0),
             durable: Mutex::default(),
             synced: Condvar::new(),
+            syncs: AtomicU64::new(0),
             _lock: lock,
         };
         database.check_head(check)?;
@@ -154,22 +165,31 @@ impl Database {
         }
     }
 
-    /// The hash of all values that there are. Several threads read the trees.
+    /// The hash of all values that there are.
     fn contents(&self) -> Result<Contents, MetaError> {
+        let processors = available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = processors.saturating_mul(READERS_PER_PROCESSOR).min(READERS);
+        let is_large = guarded(|| Ok(self.db.size_on_disk()?))? >= LARGE;
+        self.contents_by(if is_large { threads } else { 1 })
+    }
+
+    /// The hash of all values that there are, by so many threads, which read parts of the trees.
+    fn contents_by(&self, threads: usize) -> Result<Contents, MetaError> {
         let names = guarded(|| Ok(self.db.tree_names()))?;
+        let trees = names.iter().filter(|name| **name != self.commits.name());
+        let parts: Vec<_> = trees
+            .flat_map(|name| (0..PARTS).map(move |part| (name, part)))
+            .collect();
         let next = AtomicUsize::new(0);
         let read = || -> Result<Contents, MetaError> {
             let mut contents = Contents::default();
-            while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if *name != self.commits.name() {
-                    contents.join(self.contents_of(name)?);
-                }
+            while let Some((name, part)) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                contents.join(self.contents_of(name, *part)?);
             }
             Ok(contents)
         };
-        let threads = available_parallelism().map_or(1, NonZeroUsize::get).min(READERS);
         std::thread::scope(|scope| {
-            // Trees that a thread cannot be started for are read by the others.
+            // Parts that a thread cannot be started for are read by the others.
             let others: Vec<_> = (1..threads)
                 .filter_map(|_| Builder::new().spawn_scoped(scope, read).ok())
                 .collect();
@@ -181,10 +201,10 @@ impl Database {
         })
     }
 
-    fn contents_of(&self, tree: &[u8]) -> Result<Contents, MetaError> {
+    fn contents_of(&self, tree: &[u8], part: u8) -> Result<Contents, MetaError> {
         guarded(|| {
             let mut contents = Contents::default();
-            for entry in &self.db.open_tree(tree)? {
+            for entry in self.db.open_tree(tree)?.range(keys_of(part)) {
                 let (hashed, sealed) = entry?;
                 contents.add(&self.key, tree, &hashed, &sealed);
             }
@@ -246,6 +266,7 @@ impl Database {
     }
 
     fn sync(&self, up_to: u64) -> Result<(), MetaError> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
         guarded(|| Ok(self.db.flush().map(drop)?))?;
         // The commits are durable only now, so `head` may be raised only now.
         self.head
@@ -318,6 +339,22 @@ impl Database {
     }
 }
 
+/// The keys of a part: those whose first byte is in its range. Keys are hashes, so all parts have about equally many. The first part also has the
+/// empty key, which is never written, so that it is found if someone else did.
+fn keys_of(part: u8) -> (Bound<[u8; 1]>, Bound<[u8; 1]>) {
+    const WIDTH: u8 = u8::MAX / PARTS + 1;
+    let first = part.saturating_mul(WIDTH);
+    let begin = match part {
+        0 => Bound::Unbounded,
+        _ => Bound::Included([first]),
+    };
+    let end = match first.checked_add(WIDTH) {
+        Some(next) => Bound::Excluded([next]),
+        None => Bound::Unbounded,
+    };
+    (begin, end)
+}
+
 fn unwrap_abort(error: TransactionError<MetaError>) -> MetaError {
     match error {
         TransactionError::Abort(error) => error,
@@ -369,4 +406,37 @@ fn lock(dir: &Path) -> Result<File, MetaError> {
 /// Runs a call into sled, which panics on some kinds of damage, and reports such a panic as damage.
 pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, MetaError>) -> Result<T, MetaError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(MetaError::Damaged))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeBounds as _;
+
+    use super::*;
+    use crate::meta::{SealedDb, TreeId, tests::state_key};
+
+    #[test]
+    fn several_threads_read_what_one_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = SealedDb::open(dir.path(), state_key()).unwrap();
+        for name in ["first", "second", "third"] {
+            let tree = db.tree::<u64>(TreeId::new(name)).unwrap();
+            for number in 0..50 {
+                let _not_awaited = tree.apply(&number.to_string(), &number).unwrap();
+            }
+        }
+        let one = db.database().contents_by(1).unwrap();
+        assert_ne!(one, Contents::default());
+        assert_eq!(db.database().contents_by(READERS).unwrap(), one);
+    }
+
+    #[test]
+    fn each_key_is_in_one_part_of_a_tree() {
+        for first in 0..=u8::MAX {
+            let parts = (0..PARTS).filter(|part| keys_of(*part).contains(&[first]));
+            assert_eq!(parts.count(), 1, "{first}");
+        }
+        let unbounded = (0..PARTS).filter(|part| keys_of(*part).0 == Bound::Unbounded);
+        assert_eq!(unbounded.collect::<Vec<_>>(), [0], "the empty key");
+    }
 }

@@ -1,6 +1,10 @@
 //! The interface of the state database.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use concordat_keys::StateKey;
 use concordat_protocol::{ids::Digest32, labels};
@@ -75,6 +79,11 @@ impl SealedDb {
     /// If the disk fails; whether the change is there after the next start is not known then.
     pub fn until_durable(&self, applied: Applied) -> Result<(), MetaError> {
         self.0.until_durable(applied)
+    }
+
+    /// How often the disk was waited for since the database was opened: what its commits cost, those that waited together counted once.
+    pub fn syncs(&self) -> u64 {
+        self.0.syncs.load(Ordering::Relaxed)
     }
 
     /// Bytes that the database takes on the disk.

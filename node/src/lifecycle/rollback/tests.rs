@@ -242,6 +242,28 @@ async fn rollback_summary_covers_what_was_entered() {
     assert_eq!(summary.datasets, imported(2, manifest));
 }
 
+/// A summary has all datasets, so a start that found nothing new about them stores none, until there is much to read again.
+#[tokio::test]
+async fn rollback_summary_is_stored_again_after_many_entries() {
+    let fixture = Fixture::new();
+    fixture.import(ImportMode::Create).await;
+    fixture.open().await.unwrap();
+    let summarized = || {
+        let tree = fixture.storage.meta().tree::<LedgerSummary>(TREE).unwrap();
+        tree.get(KEY).unwrap().unwrap().entries
+    };
+    let first = summarized();
+    assert_eq!(first, fixture.ledger.size());
+    let login = || EntryBody::LoginSucceeded { one_time: false };
+    fixture.enter(login());
+    fixture.open().await.unwrap();
+    assert_eq!(summarized(), first);
+    (1..MAX_UNSUMMARIZED).for_each(|_| fixture.enter(login()));
+    fixture.open().await.unwrap();
+    assert_eq!(summarized(), fixture.ledger.size());
+    assert_eq!(summarized(), first + MAX_UNSUMMARIZED);
+}
+
 #[test]
 fn rollback_checks_every_dataset_and_returns_the_first_error() {
     let items: Vec<usize> = (0..MIN_TOGETHER * 5).collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use concordat_protocol::grant::{Effective, GrantState, GrantTerms};
 use concordat_protocol::identity::Side;
+use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use tokio::sync::{OwnedRwLockReadGuard, watch};
@@ -19,6 +20,8 @@ pub(super) const SUSPENDED: &str = "grant-suspended";
 pub struct Lease {
     pub(super) live: Arc<Live>,
     pub(super) peer: Side,
+    /// The release rules of the collection when the lease was given.
+    pub(super) release: ReleaseRules,
 }
 
 /// While this is held, the grant does not change. Hold it until one chunk has arrived or can no longer arrive.
@@ -43,25 +46,38 @@ impl Lease {
         self.live.dataset()
     }
 
+    /// The release rules of the collection when the lease was given.
+    pub(crate) const fn release(&self) -> &ReleaseRules {
+        &self.release
+    }
+
     /// Permission to send one chunk.
     ///
     /// # Errors
     /// [`Refusal`] once the grant can no longer be used.
     pub async fn guard(&self, now: Timestamp) -> Result<ChunkGuard, Refusal> {
-        let held = self.live.record().read_owned().await;
-        match held.state.effective(self.terms(), now) {
-            Effective::Active => Ok(ChunkGuard { _held: held }),
-            other @ (Effective::NotYet
-            | Effective::Suspended
-            | Effective::Revoked
-            | Effective::Relinquished
-            | Effective::Expired) => Err(ended(other, &held.state)),
-        }
+        guard(&self.live, now).await
     }
 
     /// How many changes of the grant wait for its guards: a holder of a guard that waits for a peer then gives up.
     pub fn changes(&self) -> watch::Receiver<usize> {
         self.live.changes()
+    }
+}
+
+/// Permission to send one chunk under a grant.
+///
+/// # Errors
+/// [`Refusal`] if the grant cannot be used at `now`.
+pub(super) async fn guard(live: &Live, now: Timestamp) -> Result<ChunkGuard, Refusal> {
+    let held = live.record().read_owned().await;
+    match held.state.effective(live.terms(), now) {
+        Effective::Active => Ok(ChunkGuard { _held: held }),
+        other @ (Effective::NotYet
+        | Effective::Suspended
+        | Effective::Revoked
+        | Effective::Relinquished
+        | Effective::Expired) => Err(ended(other, &held.state)),
     }
 }
 

@@ -13,7 +13,10 @@ use concordat_protocol::signed::{CoSigned, SignatureError, Signed, Verified};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, watch};
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::negotiation::NegotiationError;
 use crate::negotiation::bound_collection::BoundCollection;
@@ -218,6 +221,8 @@ pub(in crate::negotiation) struct Live {
     comparison: Mutex<Comparison>,
     /// Held while notices about it are sent, so that they arrive in order.
     delivery: Arc<Mutex<()>>,
+    /// Held while it is changed: only its holder replaces the record.
+    changing: Arc<Mutex<()>>,
     /// How many changes wait for the guards.
     waiting: watch::Sender<usize>,
 }
@@ -239,6 +244,7 @@ impl Live {
             comparison: Mutex::default(),
             record: Arc::new(RwLock::new(record)),
             delivery: Arc::default(),
+            changing: Arc::default(),
             waiting: watch::Sender::new(0),
         })
     }
@@ -290,12 +296,24 @@ impl Live {
         self.record.read().await
     }
 
-    /// The grant, to change it. While this waits for the guards, their holders see that it does, so that none makes it wait for long.
-    pub(super) async fn exclusive(self: Arc<Self>) -> LockedGrant {
+    /// The grant, to change it: no other change begins meanwhile. Chunks are sent until [`LockedGrant::exclude_chunks`].
+    pub(super) async fn lock_change(self: Arc<Self>) -> LockedGrant {
+        let changing = self.changing.clone().lock_owned().await;
+        let record = Box::new(self.record.read().await.clone());
+        LockedGrant {
+            live: self,
+            record,
+            _changing: changing,
+        }
+    }
+
+    /// The record, once each chunk that was sent has arrived or can no longer arrive; none is sent meanwhile. While this waits for the guards,
+    /// their holders see that it does, so that none makes it wait for long.
+    async fn exclude_chunks(self: Arc<Self>) -> ExclusiveGrant {
         let waiting = Waiting::new(&self.waiting);
         let held = self.record.clone().write_owned().await;
         drop(waiting);
-        LockedGrant { live: self, held }
+        ExclusiveGrant { live: self, held }
     }
 
     /// What it gives the other side of `dataset`, until it has ended.
@@ -329,7 +347,7 @@ impl Live {
     pub(super) async fn view(&self) -> GrantView {
         let state = self.shared().await.state.clone();
         GrantView {
-            terms: self.terms().clone(),
+            terms: self.grant.shared_terms(),
             party: self.party,
             state,
             digest: self.grant.digest(),
@@ -338,11 +356,13 @@ impl Live {
     }
 }
 
-/// A grant, locked for a change: no chunk is in transit under it, and none is sent.
+/// A grant, locked for a change: no other one changes its record meanwhile.
 #[derive(Debug)]
 pub(in crate::negotiation) struct LockedGrant {
     live: Arc<Live>,
-    held: OwnedRwLockWriteGuard<Record>,
+    /// Its record, as only the holder of the lock can change it.
+    record: Box<Record>,
+    _changing: OwnedMutexGuard<()>,
 }
 
 impl LockedGrant {
@@ -352,11 +372,42 @@ impl LockedGrant {
 
     /// Its record before the change.
     pub(in crate::negotiation) fn record(&self) -> &Record {
-        &self.held
+        &self.record
     }
 
+    /// Prevents further chunks under the grant from now on, and begins to wait for those in transit. Meanwhile the caller can do what has to be
+    /// done before the change too. If the result is dropped, chunks are sent again.
+    pub(in crate::negotiation) fn exclude_chunks(&self) -> Exclusion {
+        let excluding = Arc::clone(&self.live).exclude_chunks();
+        Exclusion(AbortOnDropHandle::new(tokio::spawn(excluding)))
+    }
+}
+
+/// A grant under which no further chunk is sent, until those in transit have arrived or can no longer arrive.
+#[derive(Debug)]
+#[must_use = "if it is dropped, chunks are sent again"]
+pub(in crate::negotiation) struct Exclusion(AbortOnDropHandle<ExclusiveGrant>);
+
+impl Exclusion {
+    /// Waits for the chunks in transit. Blocks, on a thread of the runtime that may.
+    ///
+    /// # Errors
+    /// If the node is stopping.
+    pub(in crate::negotiation) fn wait(self) -> Result<ExclusiveGrant, JoinError> {
+        Handle::current().block_on(self.0)
+    }
+}
+
+/// A grant under which no chunk is in transit, and none is sent.
+#[derive(Debug)]
+pub(in crate::negotiation) struct ExclusiveGrant {
+    live: Arc<Live>,
+    held: OwnedRwLockWriteGuard<Record>,
+}
+
+impl ExclusiveGrant {
     /// Makes the change visible, once it is stored.
-    pub(super) fn set(&mut self, record: Record) {
+    pub(in crate::negotiation) fn set(&mut self, record: Record) {
         self.live.status.send_replace(record.state.status);
         *self.held = record;
     }
@@ -381,8 +432,8 @@ impl Drop for Waiting<'_> {
 /// A grant as shown to users.
 #[derive(Clone, Debug)]
 pub struct GrantView {
-    /// The terms that both sides signed.
-    pub terms: GrantTerms,
+    /// The terms that both sides signed. All views share them: each query looks at every grant.
+    pub terms: Arc<GrantTerms>,
     /// Which side this node is on.
     pub party: Party,
     /// Its state.

@@ -10,7 +10,7 @@ use concordat_protocol::negotiation::{NegotiationMessage, StateName, StoredNegot
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::meta::{MetaError, SealedTree};
+use concordat_storage::meta::{Batch, MetaError, SealedTree};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -327,29 +327,60 @@ impl LockedSlot {
     }
 
     /// Number of our newest message that the other side has acknowledged.
-    pub(super) fn acknowledged(&self) -> u32 {
+    pub(in crate::negotiation) fn acknowledged(&self) -> u32 {
         self.slot.acknowledged()
     }
 
     /// Stores the negotiation durably, then makes it visible. Blocks.
     pub(super) fn put(&self, entry: Entry, acknowledged: u32) -> Result<(), MetaError> {
-        let record = NegotiationRecord {
-            negotiation: entry.stored(),
-            admitted: self.admitted(),
-            origin: self.origin(),
-            acknowledged,
-        };
+        let record = self.record(&entry, acknowledged);
         self.slot.tree.put(&self.slot.id.to_string(), &record)?;
-        self.slot.acknowledged.store(acknowledged, Ordering::Release);
-        self.slot.set(Content::of(entry, acknowledged));
-        self.slot.set_stopped(None);
+        self.show(entry, acknowledged);
         Ok(())
     }
 
     /// Removes the negotiation durably, then from memory. Blocks.
     pub(super) fn remove(&self) -> Result<(), MetaError> {
         self.slot.tree.remove(&self.slot.id.to_string())?;
-        self.slot.set(Content::Empty);
+        self.show_removed();
         Ok(())
+    }
+
+    /// Adds the negotiation to a change of the state. Once that is durable, `Store::show` makes it visible.
+    pub(in crate::negotiation) fn add_to(
+        &self,
+        batch: &mut Batch,
+        entry: &Entry,
+        acknowledged: u32,
+    ) -> Result<(), MetaError> {
+        let record = self.record(entry, acknowledged);
+        batch.put(&self.slot.tree, &self.slot.id.to_string(), &record)?;
+        Ok(())
+    }
+
+    /// Adds the removal of the negotiation to a change of the state. Once that is durable, `Store::discard` makes it visible.
+    pub(in crate::negotiation) fn add_removal_to(&self, batch: &mut Batch) {
+        batch.remove(&self.slot.tree, &self.slot.id.to_string());
+    }
+
+    /// Makes the negotiation visible as it is stored.
+    pub(super) fn show(&self, entry: Entry, acknowledged: u32) {
+        self.slot.acknowledged.store(acknowledged, Ordering::Release);
+        self.slot.set(Content::of(entry, acknowledged));
+        self.slot.set_stopped(None);
+    }
+
+    /// Makes visible that the negotiation is not stored any more.
+    pub(super) fn show_removed(&self) {
+        self.slot.set(Content::Empty);
+    }
+
+    fn record(&self, entry: &Entry, acknowledged: u32) -> NegotiationRecord {
+        NegotiationRecord {
+            negotiation: entry.stored(),
+            admitted: self.admitted(),
+            origin: self.origin(),
+            acknowledged,
+        }
     }
 }

@@ -4,10 +4,11 @@ use concordat_protocol::audit::{Direction, EntryBody, GrantChange};
 use concordat_protocol::text::Label;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
+use concordat_storage::meta::{Batch, MetaError};
 
 use super::{Activation, Amendment, Change, Kept, Outgoing, Step, Transition};
 use crate::changes::Subject;
-use crate::negotiation::grants::LockedGrant;
+use crate::negotiation::grants::{ExclusiveGrant, LockedGrant};
 use crate::negotiation::store::LockedSlot;
 use crate::negotiation::{NegotiationError, Negotiations};
 
@@ -25,7 +26,7 @@ impl Negotiations {
     ///
     /// # Errors
     /// [`NegotiationError`] if ledger or state cannot be written. If the entry was written and the record was not, the ledger states
-    /// that too; if only the note could not be removed, the change is made, and the next start removes the note.
+    /// that too.
     pub(in crate::negotiation) async fn apply(
         &self,
         transition: Transition,
@@ -52,8 +53,8 @@ impl Negotiations {
                 drop(admission);
                 Ok(outgoing.flatten())
             }
-            Change::Grant { mut locked, amendment } => {
-                self.commit_amendment(&mut locked, amendment, by)?;
+            Change::Grant { locked, amendment } => {
+                self.commit_amendment(&locked, amendment, by)?;
                 Ok(None)
             }
         }
@@ -80,11 +81,17 @@ impl Negotiations {
             message: message.digest(),
         };
         let subject = Subject::Negotiation(next.id().to_string());
-        let store = || match kept {
-            Kept::Stored => self.0.store.put(locked, next),
-            Kept::Removed => self.0.store.forget(locked),
-        };
-        self.make(subject, entry, by, store)?;
+        self.make(subject, entry, by, |batch| match kept {
+            Kept::Stored => locked.add_to(batch, &next, locked.acknowledged()),
+            Kept::Removed => {
+                locked.add_removal_to(batch);
+                Ok(())
+            }
+        })?;
+        match kept {
+            Kept::Stored => self.0.store.show(locked, next),
+            Kept::Removed => self.0.store.discard(locked),
+        }
         Ok(match direction {
             Direction::Sent => Some(Outgoing { to, message }),
             Direction::Received => None,
@@ -100,17 +107,18 @@ impl Negotiations {
             change: GrantChange::Activated,
             reason: None,
         };
-        self.make(Subject::Grant(id.to_string()), entry, by, || {
-            self.0.grants.insert(live, &record)?;
-            self.0.epoch.raise();
-            self.0.store.announce();
-            Ok(())
-        })
+        let subject = Subject::Grant(id.to_string());
+        self.make(subject, entry, by, |batch| self.0.grants.add_to(batch, &id, &record))?;
+        self.0.grants.show(live);
+        self.0.epoch.raise();
+        self.0.store.announce();
+        Ok(())
     }
 
+    /// The entry is written while chunks in transit are waited for: it does not depend on them, and they end before the change is made.
     fn commit_amendment(
         &self,
-        locked: &mut LockedGrant,
+        locked: &LockedGrant,
         amendment: Amendment,
         by: (&Attribution, Timestamp),
     ) -> Result<(), NegotiationError> {
@@ -125,21 +133,40 @@ impl Negotiations {
             change,
             reason,
         };
-        self.make(Subject::Grant(id.to_string()), entry, by, || {
-            self.0.grants.put(locked, record)?;
-            self.0.epoch.raise();
-            Ok(())
-        })
+        let subject = Subject::Grant(id.to_string());
+        let exclusion = locked.exclude_chunks();
+        let excluded = || -> Result<ExclusiveGrant, NegotiationError> { Ok(exclusion.wait()?) };
+        let put = |batch: &mut Batch| self.0.grants.add_to(batch, &id, &record);
+        let mut exclusive = self.make_after(subject, entry, by, excluded, put)?;
+        exclusive.set(record);
+        // Before the next chunk may be sent.
+        self.0.epoch.raise();
+        drop(exclusive);
+        Ok(())
     }
 
-    /// Records `entry` and makes its change. Both are from the transition, whose lock is held since the value was read.
+    /// Records `entry` and makes its change, which is durable when this returns; only then it may become visible. Both are from the transition,
+    /// whose lock is held since the value was read.
     fn make(
         &self,
         subject: Subject,
         entry: EntryBody,
         by: (&Attribution, Timestamp),
-        change: impl FnOnce() -> Result<(), NegotiationError>,
+        put: impl FnOnce(&mut Batch) -> Result<(), MetaError>,
     ) -> Result<(), NegotiationError> {
-        self.0.changes.make(subject, by, || Ok((entry, change)))
+        self.make_after(subject, entry, by, || Ok(()), put)
+    }
+
+    /// As [`Self::make`]; `ready` waits for what has to be before the change, once the entry is durable.
+    fn make_after<T>(
+        &self,
+        subject: Subject,
+        entry: EntryBody,
+        by: (&Attribution, Timestamp),
+        ready: impl FnOnce() -> Result<T, NegotiationError>,
+        put: impl FnOnce(&mut Batch) -> Result<(), MetaError>,
+    ) -> Result<T, NegotiationError> {
+        let change = move || -> Result<(T, _), NegotiationError> { Ok((ready()?, put)) };
+        self.0.changes.make_in_state(subject, by, move || Ok((entry, change)))
     }
 }

@@ -4,9 +4,9 @@ use concordat_protocol::audit::TreeHead;
 use concordat_protocol::error_kind::Explain;
 use concordat_protocol::ids::ActorId;
 
-use super::super::anchor::{ANNOUNCED, TREE, known};
+use super::super::anchor::{ANNOUNCED, Anchoring, TREE, known};
 use super::*;
-use crate::meta::{MetaError, SealedDb, TreeId};
+use crate::meta::{Batch, MetaError, SealedDb, TreeId};
 
 /// What is appended, step by step: `f` for a frequent entry, `c` for one that goes with a change of the state.
 const STEPS: &[u8] = b"ccffcfcf";
@@ -348,6 +348,74 @@ fn anchor_that_is_not_durable_yet_is_not_set_back() {
     ledger.until_durable(&meta, second).unwrap();
     ledger.until_durable(&meta, first).unwrap();
     assert_eq!(ledger.anchored_head().tree(), longer);
+}
+
+/// Appends an entry with its note, before a change that would cover it and that is not made.
+fn append_before_change(ledger: &Ledger, meta: &SealedDb, n: u64) {
+    let notes = meta.tree::<u64>(TreeId::new("notes")).unwrap();
+    let mut note = Batch::new();
+    note.put(&notes, "note", &n).unwrap();
+    let by = (&Attribution::eva(), NOW);
+    let appended = ledger.append_noted((meta, note), Anchoring::WithTheChange, change(n), by);
+    drop(appended.unwrap());
+    assert_eq!(notes.get("note").unwrap(), Some(n));
+}
+
+/// Nothing may follow an entry that only its announcement explains: after a crash the state would be taken for an older one.
+#[test]
+fn entry_of_a_change_is_covered_before_the_next_one() {
+    let fixture = Fixture::new();
+    let meta = fixture.meta();
+    let ledger = Ledger::open_anchored(&fixture.ledger(), fixture.master.ledger(), institution(), &meta).unwrap();
+    drop(ledger.append(change(0), &Attribution::eva(), NOW).unwrap());
+    append_before_change(&ledger, &meta, 1);
+    assert_eq!((ledger.size(), ledger.anchored_head().tree().size), (2, 1));
+    // It is frequent, so it would not update the anchor for itself.
+    drop(ledger.append(query_end(2), &Attribution::eva(), NOW).unwrap());
+    assert_eq!((ledger.size(), ledger.anchored_head().tree().size), (3, 2));
+    fixture.copy("meta", "meta-killed");
+    fixture.copy("ledger", "ledger-killed");
+    drop((ledger, meta));
+    fixture.copy("meta-killed", "meta");
+    fixture.copy("ledger-killed", "ledger");
+    assert_eq!(fixture.open_anchored().unwrap().size(), 3);
+}
+
+#[test]
+fn entry_of_a_change_is_covered_with_the_change() {
+    let fixture = Fixture::new();
+    let meta = fixture.meta();
+    let ledger = Ledger::open_anchored(&fixture.ledger(), fixture.master.ledger(), institution(), &meta).unwrap();
+    let before = meta.syncs();
+    append_before_change(&ledger, &meta, 0);
+    let ((), made) = ledger.apply(&meta, |_, _| Ok::<_, MetaError>(())).unwrap();
+    ledger.until_durable(&meta, made).unwrap();
+    assert_eq!(
+        meta.syncs() - before,
+        2,
+        "the announcement with the note, and the change"
+    );
+    assert_eq!(ledger.anchored_head().tree(), ledger.head());
+}
+
+/// The machine stops again and again between an entry and the change that would cover it.
+#[test]
+fn stops_before_the_anchor_one_after_another_are_explained() {
+    let fixture = Fixture::new();
+    let first = fixture.open_anchored().unwrap();
+    drop(first.append(change(0), &Attribution::eva(), NOW).unwrap());
+    drop(first);
+    for n in 1..4 {
+        let meta = fixture.meta();
+        let ledger = Ledger::open_anchored(&fixture.ledger(), fixture.master.ledger(), institution(), &meta).unwrap();
+        append_before_change(&ledger, &meta, n);
+        fixture.copy("meta", "meta-killed");
+        fixture.copy("ledger", "ledger-killed");
+        drop((ledger, meta));
+        fixture.copy("meta-killed", "meta");
+        fixture.copy("ledger-killed", "ledger");
+    }
+    assert_eq!(fixture.open_anchored().unwrap().size(), 4);
 }
 
 #[track_caller]

@@ -22,9 +22,9 @@ fn fill(ledger: &Ledger, entries: u64) {
     for n in 1..entries {
         ledger
             .send(
+                None,
                 query_end(n),
-                &Attribution::eva(),
-                NOW,
+                (&Attribution::eva(), NOW),
                 Box::new(|appended| drop(appended.unwrap())),
             )
             .unwrap();
