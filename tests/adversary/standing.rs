@@ -156,10 +156,13 @@ async fn revocation_is_entered_before_the_last_chunk_has_arrived() {
 
 async fn revoke(node: &Node, grant: &GrantId) {
     let reason = Reason::new("a test").unwrap();
-    let revoked = node
-        .negotiations()
-        .change_grant(grant, GrantEvent::Revoke, reason, &tester());
-    drop(revoked.await.unwrap());
+    let negotiations = node.negotiations();
+    drop(
+        negotiations
+            .change_grant(grant, GrantEvent::Revoke, reason, &tester())
+            .await
+            .unwrap(),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
