@@ -34,6 +34,8 @@ fn world(subjects: u32) -> World {
             Item::Truth(true),
             Item::Null,
             Item::Int(1),
+            Item::Null,
+            Item::Null,
         ],
     };
     let mut rows: [Vec<Record>; 4] = std::array::from_fn(|_| Vec::new());

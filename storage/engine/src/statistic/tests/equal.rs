@@ -205,7 +205,7 @@ const TEXTS: [Pair; 9] = [
         "SELECT count(DISTINCT person_id) FILTER (WHERE drug_concept_id IN \
          (SELECT descendant_concept_id FROM concept_ancestor WHERE ancestor_concept_id = 5)) AS a, \
          count(DISTINCT person_id) FILTER (WHERE drug_concept_id IN \
-         (SELECT descendant_concept_id FROM concept_ancestor WHERE ancestor_concept_id = 7)) AS b FROM drug_exposure",
+         (SELECT descendant_concept_id FROM concept_ancestor WHERE ancestor_concept_id = 7) AND TRUE) AS b FROM drug_exposure",
     ),
     (
         "SELECT count(*) FROM person p WHERE EXISTS (SELECT 1 FROM drug_exposure d JOIN concept_ancestor a \
