@@ -302,7 +302,7 @@ mod tests {
         // Nothing, and what fits no column.
         assert_eq!(of(ProposedLevels::None, None, ColumnKind::Int), None);
         assert_eq!(of(ProposedLevels::None, Some((1.0, 1.0)), ColumnKind::Float), None);
-        assert_eq!(of(ProposedLevels::WholeEdges(vec![1]), None, ColumnKind::Text), None);
+        assert_eq!(of(ProposedLevels::WholeEdges(vec![1]), None, ColumnKind::Boolean), None);
         assert_eq!(
             of(ProposedLevels::Texts(vec![String::new()]), None, ColumnKind::Text),
             None

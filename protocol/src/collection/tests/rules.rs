@@ -262,7 +262,6 @@ fn column_without_values_fits_every_declaration() {
     assert!(CollectionRules::check(raw, &known()).is_ok());
 }
 
-/// As many links as a collection can have, each dataset linking to all others of higher numbers, are checked at once.
 /// A column of text has the edges and the range of the numbers in it, and no other ones.
 #[test]
 fn edges_of_texts_divide_the_numbers_in_them() {
@@ -296,6 +295,7 @@ fn edges_of_texts_divide_the_numbers_in_them() {
     assert_eq!(Datum::Int(1).number_in_text(), Datum::Null);
 }
 
+/// As many links as a collection can have, each dataset linking to all others of higher numbers, are checked at once.
 #[test]
 fn dense_links_without_a_cycle_are_valid() {
     let name = |n: usize| dataset(&format!("d{n}"));
