@@ -26,5 +26,5 @@ mod tests;
 
 pub use error::SpaceError;
 pub use owners::{OwnersOf, Themselves};
-pub use sets::{Offered, ReleasedSet, Verdict};
+pub use sets::{Neighbor, Offered, ReleasedSet, Verdict};
 pub use state::{Offer, Space, SpaceParameters};

@@ -8,7 +8,7 @@ use super::error::DecideError;
 use crate::boxes::{CellBox, Condition};
 use crate::interval::{IntervalCheck, check_intervals};
 use crate::perturbation::CellKey;
-use crate::space::{Offer, Offered, OwnersOf, ReleasedSet, Space, Verdict};
+use crate::space::{Neighbor, Offer, Offered, OwnersOf, ReleasedSet, Space, Verdict};
 use crate::{Entropy, UnitSet};
 
 /// How often cells are offered again without those that would complete an interval. Each time there are fewer.
@@ -49,6 +49,8 @@ pub(super) struct Candidate<'a> {
     /// The key of the set.
     pub(super) key: &'a CellKey,
     pub(super) at: Position,
+    /// The sets without which it is not released.
+    pub(super) neighbors: Vec<Neighbor<'a>>,
 }
 
 /// What the audit accepted.
@@ -107,6 +109,7 @@ impl<'a> Audit<'a, '_> {
                 units: candidate.units,
                 version: self.version,
                 cell: candidate.cell,
+                neighbors: &candidate.neighbors,
             })
             .collect();
         let offer = self.space.offer(&offered, self.owners, self.entropy)?;

@@ -6,6 +6,7 @@ use super::audit::{Accepted, Audit, Candidate, Position, RowSpace, Spaces};
 use super::error::DecideError;
 use super::grid::{Counted, Grid, Outline, ReportedSet, SetPart};
 use super::keys::CellKeys;
+use super::neighbors::Sizes;
 use super::rules::DisclosureRules;
 use super::sums::{FigureName, ReleasedSums, SetName};
 use crate::answer::Mode;
@@ -84,6 +85,7 @@ pub fn decide(
         rules,
         keys: &set_keys,
     };
+    deciding.within_budget(subjects, row_space)?;
     let of_subjects = deciding.subjects(subjects, entropy)?;
     let known: BTreeSet<Position> = of_subjects.at.iter().copied().collect();
     let of_rows = rows.map(|rows| deciding.rows(rows, &known, entropy)).transpose()?;
@@ -235,15 +237,56 @@ impl<'a> Deciding<'a> {
         placed.set.subjects.len() >= self.rules.threshold(&placed.keys.subjects)
     }
 
+    /// Whether the neighbors of a set have the subjects that are required of them. A set with too many neighbors has not.
+    fn has_large_neighbors(&self, placed: &Placed<'_>) -> bool {
+        let sizes = Sizes {
+            rest: u64::from(self.rules.k()),
+            part: self.rules.certain_threshold(),
+            is_exact: self.rules.mode() == Mode::Exact,
+        };
+        let neighbors = placed.set.neighbors.as_ref();
+        neighbors.is_some_and(|neighbors| neighbors.are_large(placed.set.subjects, sizes))
+    }
+
+    /// Refuses the query if the budget is used up and it has a description that was not released of this version. A description follows
+    /// from the text, and the set does not.
+    fn within_budget(&self, subjects: &Space, rows: Option<&Space>) -> Result<(), DecideError> {
+        let version = self.grid.version();
+        let refuse = |space: &Space, mut cells: Box<dyn Iterator<Item = &CellBox> + '_>| {
+            if space.distinctions_left() > 0 {
+                return Ok(());
+            }
+            let released = space.descriptions(version);
+            if cells.all(|cell| released.contains(&cell.normal())) {
+                return Ok(());
+            }
+            Err(DecideError::NoDistinctions {
+                limit: space.distinctions(),
+            })
+        };
+        refuse(subjects, Box::new(self.sets().map(|placed| &placed.set.cell)))?;
+        let needed = self.sets().filter(|placed| placed.outline.needs_units());
+        let of_rows = needed.filter_map(|placed| placed.set.rows.as_ref().map(|rows| &rows.cell));
+        rows.map_or(Ok(()), |rows| refuse(rows, Box::new(of_rows)))
+    }
+
     /// Offers the sets of subjects.
     fn subjects(&self, space: &'a Space, entropy: &mut dyn Entropy) -> Result<Accepted, DecideError> {
         let mut candidates = Vec::new();
-        for placed in self.sets().filter(|placed| self.is_large(placed)) {
+        let large = self
+            .sets()
+            .filter(|placed| self.is_large(placed) && self.has_large_neighbors(placed));
+        for placed in large {
+            let mut neighbors = Vec::new();
+            if let Some(sets) = &placed.set.neighbors {
+                sets.add_to(&mut neighbors);
+            }
             candidates.push(Candidate {
                 units: placed.set.subjects,
                 cell: &placed.set.cell,
                 key: &placed.keys.subjects,
                 at: (placed.at.0, placed.at.1, None),
+                neighbors,
             });
             if self.grid.counted() == Counted::Subjects {
                 candidates.extend(self.parts(&placed));
@@ -278,6 +321,7 @@ impl<'a> Deciding<'a> {
                 cell: &reported.cell,
                 key: &placed.keys.units,
                 at: (cell, set, None),
+                neighbors: Vec::new(),
             });
             candidates.extend(self.parts(&placed));
         }
@@ -305,6 +349,7 @@ impl<'a> Deciding<'a> {
             cell: &part.cell,
             key,
             at: (cell, set, Some(at)),
+            neighbors: Vec::new(),
         };
         large.map(candidate).collect()
     }

@@ -64,6 +64,21 @@ impl DisclosureRules {
         }
     }
 
+    /// Refuses a query with so many sets in each cell if more would be shown, with those `answered` before, than the noise is for. A subject is in one
+    /// cell of a query, so each set measures it once.
+    ///
+    /// # Errors
+    /// [`DecideError::NoAnswers`]
+    pub fn within_answers(&self, answered: u64, sets: u64) -> Result<(), DecideError> {
+        let limit = self.perturbation().and_then(Perturbation::answers);
+        match limit {
+            Some(limit) if answered.saturating_add(sets) > u64::from(limit) => {
+                Err(DecideError::NoAnswers { limit: limit.into() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// A number of subjects from which on every set of exact or perturbed figures reaches its threshold.
     #[must_use]
     pub fn certain_threshold(&self) -> u64 {

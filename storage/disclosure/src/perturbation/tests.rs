@@ -37,7 +37,7 @@ fn record_keys(seed: u64, number: usize) -> Vec<u64> {
 }
 
 fn any_noise() -> impl Strategy<Value = Noise> {
-    (1_u8..=16, 2_u8..=20, 1_u8..=10).prop_filter_map("feasible", |(variance, max, round)| {
+    (1_u16..=16, 2_u8..=20, 1_u8..=10).prop_filter_map("feasible", |(variance, max, round)| {
         Noise::new(variance, max, round).ok()
     })
 }

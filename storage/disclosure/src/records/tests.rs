@@ -168,6 +168,7 @@ fn verdict(space: &Space, units: &UnitSet, version: VersionNumber) -> Verdict {
         units,
         version,
         cell: &cell(4),
+        neighbors: &[],
     };
     let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(2)).unwrap();
     offer.verdicts()[0]

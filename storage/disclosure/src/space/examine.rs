@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::error::SpaceError;
 use super::owners::OwnersOf;
 use super::search::{Best, Found, Residual, Search};
-use super::sets::{Offered, ReleasedSet, Verdict};
+use super::sets::{Neighbor, Offered, ReleasedSet, Verdict};
 use super::state::{Member, Offer, Space, SpaceParameters};
 use crate::bases::{Basis, Coefficients, Column, Loads, Step};
-use crate::boxes;
+use crate::boxes::{self, CellBox};
 use crate::epochs::{Epochs, Parts, Unit};
 use crate::tokens::{Fingerprint, LANES};
 use crate::{Entropy, UnitSet};
@@ -53,19 +53,24 @@ impl Space {
     ) -> Result<Offer, SpaceError> {
         let parts = offered.iter().map(|set| split(self, set.units, set.version));
         let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
-        let fingerprints = self.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
+        let shared = Shared::of(self, offered)?;
+        let all = parts.iter().chain(shared.sets.iter().map(|set| &set.parts));
+        let mut fingerprints = self.tokens.fingerprints(&all.collect::<Vec<_>>());
+        let of_shared = fingerprints.split_off(parts.len());
+        let mut shared = shared.with(of_shared);
         let mut draft = Draft::new(self, owners_of, entropy, MAX_WORK);
         draft
             .search
             .fill(&draft.members, &parts, self.parameters.k, draft.entropy);
         let mut verdicts = Vec::with_capacity(offered.len());
         for ((set, parts), fingerprint) in offered.iter().zip(parts).zip(fingerprints) {
-            let cell = set.cell.clone();
-            verdicts.push(draft.verdict(Member {
+            let member = Member {
                 parts,
                 fingerprint,
-                cell,
-            }));
+                cell: set.cell.clone(),
+                version: set.version,
+            };
+            verdicts.push(draft.verdict_with(member, set, &mut shared)?);
         }
         Ok(draft.finish(verdicts))
     }
@@ -94,6 +99,7 @@ impl Space {
                 parts,
                 fingerprint,
                 cell,
+                version: set.version,
             })?;
             let offer = draft.finish(Vec::new());
             self.commit(offer)?;
@@ -112,6 +118,58 @@ fn split(
         return Err(SpaceError::Beyond { universe });
     }
     Ok(space.epochs.split(units, version)?)
+}
+
+/// The neighbors of all offered sets, each of them once.
+struct Shared<'a> {
+    by_units: HashMap<*const UnitSet, usize>,
+    sets: Vec<SharedSet>,
+    lifetime: std::marker::PhantomData<&'a UnitSet>,
+}
+
+/// A neighbor.
+struct SharedSet {
+    parts: Parts,
+    fingerprint: Fingerprint,
+    /// Whether it was found to isolate.
+    isolates: bool,
+}
+
+impl<'a> Shared<'a> {
+    fn of(space: &Space, offered: &[Offered<'a>]) -> Result<Self, SpaceError> {
+        let mut shared = Self {
+            by_units: HashMap::new(),
+            sets: Vec::new(),
+            lifetime: std::marker::PhantomData,
+        };
+        for set in offered {
+            for neighbor in set.neighbors {
+                let at = std::ptr::from_ref(neighbor.units);
+                if shared.by_units.contains_key(&at) {
+                    continue;
+                }
+                shared.by_units.insert(at, shared.sets.len());
+                shared.sets.push(SharedSet {
+                    parts: split(space, neighbor.units, set.version)?,
+                    fingerprint: Fingerprint::default(),
+                    isolates: false,
+                });
+            }
+        }
+        Ok(shared)
+    }
+
+    fn with(mut self, fingerprints: Vec<Fingerprint>) -> Self {
+        for (set, fingerprint) in self.sets.iter_mut().zip(fingerprints) {
+            set.fingerprint = fingerprint;
+        }
+        self
+    }
+
+    fn get(&mut self, neighbor: &Neighbor<'_>) -> Option<&mut SharedSet> {
+        let at = self.by_units.get(&std::ptr::from_ref(neighbor.units))?;
+        self.sets.get_mut(*at)
+    }
 }
 
 /// A space with the sets that were certified so far in one offer.
@@ -154,23 +212,93 @@ impl<'a> Draft<'a> {
         self.columns = columns.into_iter().collect();
     }
 
-    fn verdict(&mut self, member: Member) -> Verdict {
+    /// The verdict about a set. It isolates if it does so together with what changed in later versions, or if one of its neighbors does: unless
+    /// it follows from what was released for everyone possible, because then it is known.
+    fn verdict_with(
+        &mut self,
+        member: Member,
+        offered: &Offered<'_>,
+        shared: &mut Shared<'_>,
+    ) -> Result<Verdict, SpaceError> {
         self.search.next_set();
+        if !self.is_released(&member) && self.isolates_changed(offered)? {
+            return Ok(Verdict::Isolates);
+        }
         let residuals = self.residuals(&member.parts);
         if self.is_derivable(&residuals, &member.fingerprint) {
-            return self.verdict_of_boxes(&residuals, &member);
+            return Ok(self.verdict_of_boxes(&residuals, &member.cell));
         }
-        if !self.space.is_extendable() || self.members.len() >= self.space.limit() {
+        if offered.neighbors.iter().any(|of| self.neighbor_isolates(of, shared)) {
+            return Ok(Verdict::Isolates);
+        }
+        Ok(self.verdict(member, residuals))
+    }
+
+    /// The verdict about a set that does not follow. That the budget is used up is the last reason, so that it is not seen of a set that would
+    /// be withheld.
+    fn verdict(&mut self, member: Member, residuals: Vec<Coefficients>) -> Verdict {
+        if !self.space.is_extendable() {
             return Verdict::NoBudget;
         }
         self.fill_columns();
-        match self.steps_of(&member.parts, residuals) {
-            Ok(steps) => {
-                self.accept(member, steps);
-                Verdict::Certified
-            }
-            Err(verdict) => verdict,
+        let is_used_up = self.members.len() >= self.space.limit();
+        let steps = match self.steps_of(&member.parts, residuals) {
+            Ok(steps) => steps,
+            Err(Verdict::Dense) if is_used_up => return Verdict::NoBudget,
+            Err(verdict) => return verdict,
+        };
+        if is_used_up {
+            self.take_back(&steps);
+            return Verdict::NoBudget;
         }
+        self.accept(member, steps);
+        Verdict::Certified
+    }
+
+    /// Whether a set of this description and version was released.
+    fn is_released(&self, member: &Member) -> bool {
+        let mut members = self.members.iter();
+        members.any(|of| of.version == member.version && of.cell == member.cell)
+    }
+
+    /// Whether a set isolates with the units that changed since an earlier version: all of them, and those in each neighbor. What differs from
+    /// that version is then withheld whether or not a unit that changed is in the set.
+    fn isolates_changed(&mut self, offered: &Offered<'_>) -> Result<bool, SpaceError> {
+        for changed in self.space.epochs.changed_until(offered.version) {
+            let within = offered.neighbors.iter().map(|of| changed.intersection(of.units));
+            let mut tried: Vec<UnitSet> = Vec::new();
+            for added in std::iter::once(changed.clone()).chain(within) {
+                let units = offered.units.union(&added);
+                if units == *offered.units || tried.contains(&units) {
+                    continue;
+                }
+                let parts = split(self.space, &units, offered.version)?;
+                let fingerprint = self.space.tokens.fingerprints(&[&parts]).pop().unwrap_or_default();
+                if self.set_isolates(&parts, &fingerprint, None) {
+                    return Ok(true);
+                }
+                tried.push(units);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a figure about fewer than `k` subjects, or that a region is empty, would follow from a neighbor. What isolates once does so with
+    /// further sets too.
+    fn neighbor_isolates(&mut self, neighbor: &Neighbor<'_>, shared: &mut Shared<'_>) -> bool {
+        let Some(set) = shared.get(neighbor) else { return true };
+        set.isolates = set.isolates || self.set_isolates(&set.parts, &set.fingerprint, Some(neighbor.cell));
+        set.isolates
+    }
+
+    fn set_isolates(&mut self, parts: &Parts, fingerprint: &Fingerprint, cell: Option<&CellBox>) -> bool {
+        let residuals = self.residuals(parts);
+        if self.is_derivable(&residuals, fingerprint) {
+            return cell.is_some_and(|cell| self.verdict_of_boxes(&residuals, cell) != Verdict::Derivable);
+        }
+        self.fill_columns();
+        let mut residuals = residuals.iter().enumerate();
+        residuals.any(|(at, coefficients)| !self.find(at, parts, coefficients, u32::MAX).has_subjects())
     }
 
     /// The residual of a set in each basis with the sets so far.
@@ -210,14 +338,14 @@ impl<'a> Draft<'a> {
         vanishing.all(|vanishes| vanishes)
     }
 
-    fn verdict_of_boxes(&mut self, residuals: &[Coefficients], member: &Member) -> Verdict {
+    fn verdict_of_boxes(&mut self, residuals: &[Coefficients], cell: &CellBox) -> Verdict {
         let lanes: Vec<_> = self.space.bases.iter().zip(residuals).take(LANES).collect();
         let lanes: Vec<_> = lanes
             .iter()
             .map(|(basis, numbers)| (basis.prime, numbers.as_slice()))
             .collect();
         let cells: Vec<_> = self.members.iter().map(|member| &member.cell).collect();
-        if boxes::imply(&member.cell, &cells, &lanes, self.entropy) {
+        if boxes::imply(cell, &cells, &lanes, self.entropy) {
             Verdict::Derivable
         } else {
             Verdict::RevealsEmpty

@@ -24,6 +24,17 @@ pub struct Offered<'a> {
     pub version: VersionNumber,
     /// What the units have in common.
     pub cell: &'a CellBox,
+    /// The sets without which it is not released: of the same version, none of which may isolate or reveal anything.
+    pub neighbors: &'a [Neighbor<'a>],
+}
+
+/// A set on which the verdict about another one depends.
+#[derive(Clone, Copy, Debug)]
+pub struct Neighbor<'a> {
+    /// The units of the set.
+    pub units: &'a UnitSet,
+    /// What the units have in common.
+    pub cell: &'a CellBox,
 }
 
 /// What follows from the release of a set.
@@ -33,7 +44,7 @@ pub enum Verdict {
     Certified,
     /// No figure that does not follow from the released ones.
     Derivable,
-    /// A figure about fewer than `k` subjects, or none was excluded within the bounds of the computation.
+    /// A figure about fewer than `k` subjects follows from it or from a neighbor, or none was excluded within the bounds of the computation.
     Isolates,
     /// That a region is empty.
     RevealsEmpty,

@@ -67,6 +67,7 @@ fn offer_all(space: &Space, sets: &[UnitSet], seed: u64) -> super::Offer {
             units,
             version: VersionNumber::FIRST,
             cell,
+            neighbors: &[],
         })
         .collect();
     space.offer(&offered, &mut Themselves, &mut Seeded::new(seed)).unwrap()
@@ -124,6 +125,15 @@ impl Case {
         epochs
     }
 
+    /// Whether a set isolates with all units that changed since a version before.
+    fn isolates_changed(&self, reference: &Reference, (version, units): (u64, &BTreeSet<u32>)) -> bool {
+        let mut changed = units.clone();
+        (2..=version).rev().any(|since| {
+            changed.extend(&self.changes[usize::try_from(since - 2).unwrap()]);
+            reference.with(self.points(version, &changed)).isolates(self.k as usize)
+        })
+    }
+
     fn points(&self, version: u64, units: &BTreeSet<u32>) -> BTreeSet<Point> {
         let changed = |unit: u32| {
             let changes = (2..=version).zip(&self.changes);
@@ -162,7 +172,7 @@ proptest! {
             let sets: Vec<UnitSet> = now.iter().map(|(_, units, _)| units.iter().copied().collect()).collect();
             let cells: Vec<CellBox> = (0..).map(cell).take(length).collect();
             let offered: Vec<_> = now.iter().zip(&sets).zip(&cells).map(|(((version, ..), units), cell)| {
-                Offered { units, version: VersionNumber::new(*version), cell }
+                Offered { units, version: VersionNumber::new(*version), cell, neighbors: &[] }
             }).collect();
             let offer = space.offer(&offered, &mut owners, entropy).unwrap();
             for ((version, units, _), verdict) in now.iter().zip(offer.verdicts()) {
@@ -172,8 +182,8 @@ proptest! {
                 match verdict {
                     Verdict::Certified => prop_assert!(is_new && !isolates),
                     Verdict::Derivable | Verdict::RevealsEmpty => prop_assert!(!is_new && !isolates),
-                    // A refusal is for a figure that exists.
-                    Verdict::Isolates => prop_assert!(is_new && isolates),
+                    // A refusal is for a figure that exists, or would with what changed.
+                    Verdict::Isolates => prop_assert!(is_new && isolates || case.isolates_changed(&reference, (*version, units))),
                     Verdict::Dense | Verdict::NoBudget => prop_assert!(is_new),
                 }
                 if *verdict == Verdict::Certified {
@@ -214,6 +224,7 @@ fn space_counts_the_universe_as_known() {
         units: &all,
         version: VersionNumber::FIRST,
         cell: &everyone,
+        neighbors: &[],
     }];
     let offer = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap();
     assert_eq!(offer.verdicts(), [Verdict::Derivable]);
@@ -245,6 +256,7 @@ fn space_withholds_what_few_changes_reveal() {
             units: &all,
             version: VersionNumber::new(2),
             cell: &everyone,
+            neighbors: &[],
         }];
         let offer = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap();
         // Only 5 of the changed ones are in the set, before and after the change.
@@ -278,6 +290,7 @@ fn space_of_rows_counts_subjects() {
             units: &units,
             version: VersionNumber::FIRST,
             cell: &cell,
+            neighbors: &[],
         }];
         space.offer(&offered, &mut owners, entropy).unwrap().verdicts()[0]
     };
@@ -304,6 +317,7 @@ fn space_does_not_count_rows_without_owners() {
             units: &units,
             version: VersionNumber::FIRST,
             cell: &cell,
+            neighbors: &[],
         }];
         assert_eq!(
             space.offer(&offered, &mut owners, entropy).unwrap().verdicts(),
@@ -440,6 +454,7 @@ fn space_of_invalid_parameters_is_refused() {
         units: &units,
         version: VersionNumber::FIRST,
         cell: &cell,
+        neighbors: &[],
     }];
     let refused = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap_err();
     assert_eq!(refused, SpaceError::Beyond { universe: 300 });
@@ -448,6 +463,7 @@ fn space_of_invalid_parameters_is_refused() {
         units: &units,
         version: VersionNumber::new(2),
         cell: &cell,
+        neighbors: &[],
     }];
     let refused = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap_err();
     assert!(matches!(refused, SpaceError::Epochs(_)));

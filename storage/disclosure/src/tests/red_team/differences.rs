@@ -2,7 +2,7 @@
 
 use super::data::Measure;
 use super::figure::Figure;
-use super::register::{all, has_secret, not};
+use super::register::{all, has_secret, not, secret};
 use super::target::{Parties, Target};
 use crate::Mode;
 
@@ -31,18 +31,23 @@ pub(super) fn of_sums(target: &mut Target<'_>, parties: &mut Parties) -> Option<
 
 /// The same people before and after an import in which the target's row was changed.
 ///
-/// Who is in the second figure need not be seen in it: where the audit withholds what differs in the target, that it is withheld is
-/// enough, because it is not if the target is not in it.
+/// Who is in the second figure need not be seen in it: where the audit withholds what differs in the target, it is enough that one of two
+/// figures is withheld, those with the secret and those without it.
 pub(super) fn over_versions(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
-    let people = all([target.register.group(target.person), has_secret()]);
-    let before = parties.ours.count(people.clone())?;
+    let group = target.register.group(target.person);
+    let with = all([group.clone(), has_secret()]);
+    let without = all([group, secret([0])]);
+    let before = parties.ours.count(with.clone())?;
+    parties.ours.count(without.clone())?;
     parties.ours.import();
-    let after = parties.ours.count(people);
-    match (after, parties.ours.mode()) {
-        (Some(after), None | Some(Mode::Exact | Mode::Private)) => Some(after - before),
-        (Some(_), Some(Mode::Perturbed)) => Some(Figure::exact(0.0)),
-        (None, Some(Mode::Private)) => None,
-        (None, None | Some(Mode::Exact | Mode::Perturbed)) => Some(Figure::exact(1.0)),
+    let after = parties.ours.count(with);
+    let rest = parties.ours.count(without);
+    match (after, rest, parties.ours.mode()) {
+        (Some(after), _, None | Some(Mode::Exact | Mode::Private)) => Some(after - before),
+        (None, Some(_), Some(Mode::Exact | Mode::Perturbed)) => Some(Figure::exact(1.0)),
+        (Some(_), None, Some(Mode::Perturbed)) => Some(Figure::exact(0.0)),
+        (Some(after), Some(_), Some(Mode::Perturbed)) => Some(after - before),
+        (None, _, None | Some(Mode::Private)) | (None, None, Some(Mode::Exact | Mode::Perturbed)) => None,
     }
 }
 

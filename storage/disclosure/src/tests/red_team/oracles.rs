@@ -78,50 +78,102 @@ pub(super) fn of_thresholds(target: &mut Target<'_>, parties: &mut Parties) -> O
     }
 }
 
+/// Other people, of whom it is tried whether an answer is shown to depend on the secret at all.
+const SHADOWS: usize = 12;
+
 /// Everyone but nine known people, and but the target if the target has the secret: what is left out are nine, which isolates, or ten,
-/// which does not. So what the audit withholds depends on the target.
+/// which does not. So what the audit withholds depends on the target, unless it withholds either.
 pub(super) fn of_the_audit(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
     let known = (K - 1) as usize;
-    let others = target.others(known);
-    let left_out = any(others.iter().take(known).map(|other| target.register.only(*other)));
-    let small = all([target.register.only(target.person), has_secret()]);
-    let count = parties.ours.count(all([not(left_out), not(small)]));
-    let expected = Figure::exact(f64::from(target.register.size) - known as f64);
-    match (count, parties.ours.mode()) {
+    let register = target.register;
+    let others = target.others(known + SHADOWS);
+    let (left_out, shadows) = others.split_at(known);
+    let left_out = any(left_out.iter().map(|other| register.only(*other)));
+    let count = |party: &mut dyn Answering, person: u32| {
+        let small = all([register.only(person), has_secret()]);
+        party.count(all([not(left_out.clone()), not(small)]))
+    };
+    let found = count(&mut *parties.ours, target.person);
+    let expected = Figure::exact(f64::from(register.size) - known as f64);
+    match (found, parties.ours.mode()) {
         (Some(count), None | Some(Mode::Exact | Mode::Private)) => Some(expected - count),
-        (Some(_), Some(Mode::Perturbed)) => Some(Figure::exact(1.0)),
-        (None, Some(Mode::Private)) => None,
-        (None, None | Some(Mode::Exact | Mode::Perturbed)) => Some(Figure::exact(0.0)),
+        (None, None | Some(Mode::Private)) => None,
+        (found, Some(Mode::Exact | Mode::Perturbed)) => {
+            let is_shown = found.is_some();
+            let mut shadows = shadows.iter().take(SHADOWS);
+            let is_telling = shadows.any(|person| count(&mut *parties.theirs, *person).is_some() != is_shown);
+            is_telling.then(|| Figure::exact(f64::from(u8::from(is_shown))))
+        }
+    }
+}
+
+/// The people of a group who have the secret, and the same without the target together with a large group of others of whom it is known how
+/// many they are. No part is small, so that it is left to the audit whether the second one is withheld.
+pub(super) fn of_wide_parts(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let register = target.register;
+    let column = register.widest(target.person);
+    let like = register.like(column, target.person);
+    let mut others = target.others(0);
+    others.retain(|person| like.contains(*person));
+    others.truncate(SHADOWS);
+    let group = register.group(target.person);
+    let count = |party: &mut dyn Answering, person: u32| {
+        let rest = all([group.clone(), not(register.only(person)), has_secret()]);
+        party.count(any([not(group.clone()), rest]))
+    };
+    let with = parties.ours.count(all([group.clone(), has_secret()]))?;
+    let found = count(&mut *parties.ours, target.person);
+    let known = Figure::exact((u64::from(register.size) - like.len()) as f64);
+    match (found, parties.ours.mode()) {
+        (Some(found), _) => Some(with + known - found),
+        (None, None | Some(Mode::Private)) => None,
+        (None, Some(Mode::Exact | Mode::Perturbed)) => {
+            parties.theirs.count(all([group.clone(), has_secret()]))?;
+            let is_telling = others
+                .iter()
+                .any(|person| count(&mut *parties.theirs, *person).is_some());
+            is_telling.then_some(Figure::exact(1.0))
+        }
     }
 }
 
 /// A group with the secret, and the same without the target, after the budget of distinctions was used up with other queries. If the target
-/// has the secret, the second set is one more, and the query is refused; otherwise it follows from the first, and is withheld.
+/// has the secret, the second set is one more, and otherwise it follows from the first: it must not be refused in one of the cases only.
 pub(super) fn of_the_budget(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
-    let group = target.register.group(target.person);
-    let only = target.register.only(target.person);
+    let register = target.register;
+    let group = register.group(target.person);
+    let like = register.like(register.widest(target.person), target.person);
     let with = parties.ours.count(all([group.clone(), has_secret()]))?;
     use_up(target, &mut *parties.ours);
-    let cells = parties
-        .ours
-        .answer(&Query::count(all([group, has_secret(), not(only)])));
-    match (cells[0].count, parties.ours.mode()) {
+    let mut without = |person: u32| {
+        let query = Query::count(all([group.clone(), has_secret(), not(register.only(person))]));
+        parties.ours.answer(&query)[0]
+    };
+    let cell = without(target.person);
+    let mut others = target.others(0);
+    others.retain(|person| like.contains(*person));
+    let mut others = others.iter().take(SHADOWS);
+    let is_telling = others.any(|person| without(*person).is_refused != cell.is_refused);
+    match (cell.count, parties.ours.mode()) {
         (Some(without), _) => Some(with - without),
-        (None, Some(Mode::Exact | Mode::Perturbed)) => Some(Figure::exact(f64::from(u8::from(cells[0].is_refused)))),
+        (None, Some(Mode::Exact | Mode::Perturbed)) => {
+            is_telling.then(|| Figure::exact(f64::from(u8::from(cell.is_refused))))
+        }
         (None, None | Some(Mode::Private)) => None,
     }
 }
 
-/// Requests the numbers of random people until one is refused.
+/// Requests the numbers of people who are alike in one or two columns until one is refused.
 fn use_up(target: &mut Target<'_>, party: &mut dyn Answering) {
-    const PEOPLE: usize = 50;
     if !matches!(party.mode(), Some(Mode::Exact | Mode::Perturbed)) {
         return;
     }
-    for _ in 0..100 {
-        let people = target.others(PEOPLE);
-        let people = people.iter().take(PEOPLE).map(|other| target.register.only(*other));
-        if party.answer(&Query::count(any(people)))[0].is_refused {
+    let columns = u32::try_from(target.register.columns.len()).unwrap();
+    for _ in 0..200 {
+        let person = target.others(1)[0];
+        let mut column = || target.numbers.below(columns) as usize;
+        let parts = [column(), column()].map(|column| target.register.equal(column, person));
+        if party.answer(&Query::count(all(parts)))[0].is_refused {
             return;
         }
     }
