@@ -315,9 +315,25 @@ fn print_utility(rules: &Rules) {
     println!(
         "\nordinary queries: cells of 30 people and more that are shown, and the median error of these, in percent"
     );
-    for kind in Kind::ALL {
-        let name = kind.name();
+    let print = |name: &str, rules: &Rules, kind: Kind| {
         let utility::Utility { shown, error } = utility::of(rules, kind);
         println!("{name:32}{shown:10.1} {error:10.1}");
+    };
+    for kind in Kind::ALL {
+        print(&kind.name(), rules, kind);
     }
+    let alone = rules.with(system::DISTINCTIONS, false);
+    for kind in [Kind::Exact, Kind::Perturbed] {
+        print(&format!("{kind:?} without neighbors"), &alone, kind);
+    }
+}
+
+/// What ordinary queries get of exact figures: the price of neighbors is known, and does not grow unseen.
+#[test]
+fn red_team_neighbors_leave_most_cells() {
+    let rules = Rules::new();
+    let shown = |rules: &Rules| utility::of(rules, Kind::Exact).shown;
+    let (with, without) = (shown(&rules), shown(&rules.with(system::DISTINCTIONS, false)));
+    println!("cells that are shown: {with:.1} of a hundred, and {without:.1} without neighbors");
+    assert!(with >= 0.75 * without, "{with} {without}");
 }

@@ -236,6 +236,7 @@ pub(super) const SITES: Case = Case {
 
 pub(super) const INSTITUTIONS: Case = Case {
     name: "two institutions",
+    is_target: |register, person| register.is_unique(person) && !register.pivots(person).is_empty(),
     attack: differences::of_two_institutions,
     open: Open {
         exact: Some("each institution has a memory of its own"),

@@ -44,6 +44,15 @@ impl Column {
     }
 }
 
+/// Columns by which a person is alone among many.
+#[derive(Debug)]
+pub(super) struct Pivot {
+    /// In which many are like the person.
+    pub(super) like: Vec<usize>,
+    /// In which none of them is.
+    pub(super) column: usize,
+}
+
 /// The people with the columns by which they are found.
 #[derive(Debug)]
 pub(super) struct Register {
@@ -100,6 +109,31 @@ impl Register {
     pub(super) fn others(&self, person: u32) -> Vec<u32> {
         let others = (0..self.size).filter(|other| *other != person);
         others.filter(|other| self.is_unique(*other)).collect()
+    }
+
+    /// Columns in which many people are like this person, with another column in which none of them has the person's value.
+    pub(super) fn pivots(&self, person: u32) -> Vec<Pivot> {
+        const MANY: u64 = 150;
+        let columns = 0..self.columns.len();
+        let mut found = Vec::new();
+        for (first, second) in columns
+            .clone()
+            .flat_map(|first| (first..self.columns.len()).map(move |second| (first, second)))
+        {
+            let like = self.like(first, person).intersection(self.like(second, person));
+            if like.len() < MANY {
+                continue;
+            }
+            let others = columns.clone().filter(|column| *column != first && *column != second);
+            let alone = others.filter(|column| like.intersection(self.like(*column, person)).len() == 1);
+            let mut columns = vec![first, second];
+            columns.dedup();
+            found.extend(alone.map(|column| Pivot {
+                like: columns.clone(),
+                column,
+            }));
+        }
+        found
     }
 
     /// The column in which most people have the person's value.
