@@ -123,6 +123,23 @@ mod tests {
         assert!(DisclosureRules::new(2, &Protection::Exact).is_ok());
     }
 
+    /// A figure more than the noise is for is refused, whatever it is about.
+    #[test]
+    fn answers_are_as_many_as_the_noise_is_for() {
+        let noise = Noise::for_answers(4).unwrap();
+        let rules = DisclosureRules::new(10, &Protection::Perturbed(noise)).unwrap();
+        for (answered, sets, is_free) in [(0, 4, true), (0, 5, false), (3, 1, true), (3, 2, false), (4, 1, false)] {
+            let expected = if is_free {
+                Ok(())
+            } else {
+                Err(DecideError::NoAnswers { limit: 4 })
+            };
+            assert_eq!(rules.within_answers(answered, sets), expected, "{answered} {sets}");
+        }
+        let exact = DisclosureRules::new(10, &Protection::Exact).unwrap();
+        assert_eq!(exact.within_answers(u64::MAX, 1), Ok(()));
+    }
+
     #[test]
     fn certain_threshold_is_never_below_that_of_a_set() {
         let secret = CellSecret::new([1; 32]);

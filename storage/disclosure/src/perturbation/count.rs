@@ -124,6 +124,8 @@ impl Perturbation {
 /// How far above the smallest target a count has to be: with deviations from `-gap` to `max` and a mean of zero, variances below
 /// `gap · max` exist. It is at most `max`, because the variance of [`Noise`] is below the square of it.
 pub(super) fn gap(noise: Noise) -> u8 {
-    let gap = noise.variance() / u16::from(noise.max()) + 1;
+    // An eighth more for large variances: next to the largest possible one only the outcomes at both ends are left.
+    let more = noise.answers().map_or(0, |_| noise.variance() / 8);
+    let gap = (noise.variance() + more) / u16::from(noise.max()) + 1;
     u8::try_from(gap).unwrap_or(noise.max())
 }

@@ -271,6 +271,44 @@ fn space_withholds_what_few_changes_reveal() {
     }
 }
 
+/// Whether a person who changed is in a set or not, what was released of an earlier version is not compared with it.
+#[test]
+fn space_withholds_what_changed_wherever_it_is() {
+    let half = UnitSet::from_iter(0..150);
+    for (changed, neighbor, expected) in [
+        (7..8, 0..150, Verdict::Isolates),
+        (200..201, 0..150, Verdict::Isolates),
+        (140..160, 0..150, Verdict::Certified),
+        (150..170, 0..150, Verdict::Derivable),
+        (150..170, 0..151, Verdict::Isolates),
+    ] {
+        let mut space = space(10, 300, 1);
+        assert_eq!(release(&mut space, half.clone()), Verdict::Certified);
+        let later = VersionNumber::new(2);
+        space.add_version(later, changed.collect(), 300).unwrap();
+        let (wider, of_wider, cell) = (UnitSet::from_iter(neighbor), cell(9), cell(0));
+        let neighbors = [crate::Neighbor {
+            units: &wider,
+            cell: &of_wider,
+        }];
+        let mut offered = Offered {
+            units: &half,
+            version: later,
+            cell: &cell,
+            neighbors: &neighbors,
+        };
+        let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(1)).unwrap();
+        assert_eq!(offer.verdicts(), [expected]);
+        offered.version = VersionNumber::FIRST;
+        let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(1)).unwrap();
+        assert_eq!(
+            offer.verdicts(),
+            [Verdict::Derivable],
+            "what is known of the first version"
+        );
+    }
+}
+
 /// Rows of few subjects are few, however many rows there are.
 #[test]
 fn space_of_rows_counts_subjects() {
