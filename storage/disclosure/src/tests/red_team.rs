@@ -191,6 +191,11 @@ fn red_team_oracle_of_the_audit_meets_its_bars() {
 }
 
 #[test]
+fn red_team_audit_by_values_meets_its_bars() {
+    check(&cases::AUDIT_BY_VALUES);
+}
+
+#[test]
 fn red_team_unions_of_large_parts_meet_their_bars() {
     check(&cases::WIDE_PARTS);
 }
@@ -212,7 +217,7 @@ fn red_team_list_has_each_attack_once() {
     let mut names: Vec<&str> = cases::ALL.iter().map(|case| case.name).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 25);
+    assert_eq!(names.len(), 26);
 }
 
 /// Averaging has to remove noise that is drawn for each answer, or it would prove nothing about noise that is not.

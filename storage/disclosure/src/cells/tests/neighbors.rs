@@ -97,6 +97,12 @@ fn decide_withholds_a_set_with_a_small_neighbor() {
         for size in [0, 1, 4] {
             assert!(!is_shown(Some(part(0..size, NeighborSets::default())), &protection));
         }
+        // Thresholds of sets differ, so a part has to be large enough for any of them.
+        let certain = if is_exact { 7 } else { 8 };
+        for (size, expected) in [(certain - 1, false), (certain, true)] {
+            let shown = is_shown(Some(part(0..size, NeighborSets::default())), &protection);
+            assert_eq!(shown, expected, "{size}");
+        }
         let nested = part(0..20, wider(0..21, false));
         assert!(!is_shown(Some(nested), &protection), "a part has neighbors of its own");
     }

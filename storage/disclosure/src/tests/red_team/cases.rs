@@ -10,7 +10,7 @@ use super::overlaps;
 use super::people::{MISSING, People};
 use super::reconstruction;
 use super::register::Register;
-use super::system::DISTINCTIONS;
+use super::system::{DISTINCTIONS, K};
 use super::target::Attack;
 use super::trackers;
 
@@ -266,6 +266,13 @@ pub(super) const AUDIT: Case = Case {
     ..PLAIN
 };
 
+pub(super) const AUDIT_BY_VALUES: Case = Case {
+    name: "the audit with known values",
+    is_target: |register, person| register.is_unique(person) && !register.boxes(u64::from(K - 1), person).is_empty(),
+    attack: oracles::of_the_audit_by_values,
+    ..PLAIN
+};
+
 pub(super) const WIDE_PARTS: Case = Case {
     name: "unions of large parts",
     attack: oracles::of_wide_parts,
@@ -315,6 +322,7 @@ pub(super) const ALL: &[&Case] = &[
     &OVERLAPS,
     &THRESHOLDS,
     &AUDIT,
+    &AUDIT_BY_VALUES,
     &WIDE_PARTS,
     &BUDGET,
     &VERSIONS,

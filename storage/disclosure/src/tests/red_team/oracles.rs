@@ -107,6 +107,31 @@ pub(super) fn of_the_audit(target: &mut Target<'_>, parties: &mut Parties) -> Op
     }
 }
 
+/// The same with nine people who are found by values of two columns, so that the condition is short.
+pub(super) fn of_the_audit_by_values(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let register = target.register;
+    let known = register.boxes(u64::from(K - 1), target.person).into_iter().next()?;
+    let people = register.matching(&known);
+    let mut others = target.others(0);
+    others.retain(|person| !people.contains(*person));
+    let count = |party: &mut dyn Answering, person: u32| {
+        let small = all([register.only(person), has_secret()]);
+        party.count(all([not(known.clone()), not(small)]))
+    };
+    let found = count(&mut *parties.ours, target.person);
+    let expected = Figure::exact(f64::from(register.size) - f64::from(K - 1));
+    match (found, parties.ours.mode()) {
+        (Some(count), None | Some(Mode::Exact | Mode::Private)) => Some(expected - count),
+        (None, None | Some(Mode::Private)) => None,
+        (found, Some(Mode::Exact | Mode::Perturbed)) => {
+            let is_shown = found.is_some();
+            let mut shadows = others.iter().take(SHADOWS);
+            let is_telling = shadows.any(|person| count(&mut *parties.theirs, *person).is_some() != is_shown);
+            is_telling.then(|| Figure::exact(f64::from(u8::from(is_shown))))
+        }
+    }
+}
+
 /// The people of a group who have the secret, and the same without the target together with a large group of others of whom it is known how
 /// many they are. No part is small, so that it is left to the audit whether the second one is withheld.
 pub(super) fn of_wide_parts(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {

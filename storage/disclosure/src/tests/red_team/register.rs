@@ -136,6 +136,21 @@ impl Register {
         found
     }
 
+    /// Values of two columns that so many people have, this one not among them.
+    pub(super) fn boxes(&self, people: u64, person: u32) -> Vec<Condition> {
+        let mut found = Vec::new();
+        for (first, second) in (0..self.columns.len()).flat_map(|first| (0..first).map(move |second| (first, second))) {
+            let (first, second) = (&self.columns[first], &self.columns[second]);
+            for (one, other) in (0..first.atoms()).flat_map(|one| (0..second.atoms()).map(move |other| (one, other))) {
+                let both = first.with(one).intersection(second.with(other));
+                if both.len() == people && !both.contains(person) {
+                    found.push(all([first.is([one]), second.is([other])]));
+                }
+            }
+        }
+        found
+    }
+
     /// The column in which most people have the person's value.
     pub(super) fn widest(&self, person: u32) -> usize {
         let columns = 0..self.columns.len();
