@@ -184,6 +184,7 @@ impl UnitMemory {
                 units: &all.units,
                 version: all.version,
                 cell: &all.cell,
+                neighbors: &[],
             };
             let offer = space.offer(&[offered], owners_of, entropy);
             let offer = offer.map_err(|_| malformed())?;
