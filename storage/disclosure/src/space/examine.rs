@@ -7,6 +7,7 @@ use super::error::SpaceError;
 use super::owners::OwnersOf;
 use super::search::{Best, Found, Residual, Search};
 use super::sets::{Neighbor, Offered, ReleasedSet, Verdict};
+use super::shared::Shared;
 use super::state::{Member, Offer, Space, SpaceParameters};
 use crate::bases::{Basis, Coefficients, Column, Loads, Step};
 use crate::boxes::{self, CellBox};
@@ -51,10 +52,10 @@ impl Space {
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<Offer, SpaceError> {
-        let parts = offered.iter().map(|set| split(self, set.units, set.version));
+        let parts = offered.iter().map(|set| self.split(set.units, set.version));
         let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
         let shared = Shared::of(self, offered)?;
-        let all = parts.iter().chain(shared.sets.iter().map(|set| &set.parts));
+        let all = parts.iter().chain(shared.parts());
         let mut fingerprints = self.tokens.fingerprints(&all.collect::<Vec<_>>());
         let of_shared = fingerprints.split_off(parts.len());
         let mut shared = shared.with(of_shared);
@@ -82,7 +83,7 @@ impl Space {
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<(), SpaceError> {
-        let parts = released.iter().map(|set| split(self, &set.units, set.version));
+        let parts = released.iter().map(|set| self.split(&set.units, set.version));
         let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
         let fingerprints = self.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
         for ((set, parts), fingerprint) in released.iter().zip(parts).zip(fingerprints) {
@@ -105,70 +106,6 @@ impl Space {
             self.commit(offer)?;
         }
         Ok(())
-    }
-}
-
-fn split(
-    space: &Space,
-    units: &UnitSet,
-    version: concordat_protocol::schema::VersionNumber,
-) -> Result<Parts, SpaceError> {
-    let universe = space.parameters.universe;
-    if units.largest().is_some_and(|largest| largest >= universe) {
-        return Err(SpaceError::Beyond { universe });
-    }
-    Ok(space.epochs.split(units, version)?)
-}
-
-/// The neighbors of all offered sets, each of them once.
-struct Shared<'a> {
-    by_units: HashMap<*const UnitSet, usize>,
-    sets: Vec<SharedSet>,
-    lifetime: std::marker::PhantomData<&'a UnitSet>,
-}
-
-/// A neighbor.
-struct SharedSet {
-    parts: Parts,
-    fingerprint: Fingerprint,
-    /// Whether it was found to isolate.
-    isolates: bool,
-}
-
-impl<'a> Shared<'a> {
-    fn of(space: &Space, offered: &[Offered<'a>]) -> Result<Self, SpaceError> {
-        let mut shared = Self {
-            by_units: HashMap::new(),
-            sets: Vec::new(),
-            lifetime: std::marker::PhantomData,
-        };
-        for set in offered {
-            for neighbor in set.neighbors {
-                let at = std::ptr::from_ref(neighbor.units);
-                if shared.by_units.contains_key(&at) {
-                    continue;
-                }
-                shared.by_units.insert(at, shared.sets.len());
-                shared.sets.push(SharedSet {
-                    parts: split(space, neighbor.units, set.version)?,
-                    fingerprint: Fingerprint::default(),
-                    isolates: false,
-                });
-            }
-        }
-        Ok(shared)
-    }
-
-    fn with(mut self, fingerprints: Vec<Fingerprint>) -> Self {
-        for (set, fingerprint) in self.sets.iter_mut().zip(fingerprints) {
-            set.fingerprint = fingerprint;
-        }
-        self
-    }
-
-    fn get(&mut self, neighbor: &Neighbor<'_>) -> Option<&mut SharedSet> {
-        let at = self.by_units.get(&std::ptr::from_ref(neighbor.units))?;
-        self.sets.get_mut(*at)
     }
 }
 
@@ -218,7 +155,7 @@ impl<'a> Draft<'a> {
         &mut self,
         member: Member,
         offered: &Offered<'_>,
-        shared: &mut Shared<'_>,
+        shared: &mut Shared,
     ) -> Result<Verdict, SpaceError> {
         self.search.next_set();
         if !self.is_released(&member) && self.isolates_changed(offered)? {
@@ -272,7 +209,7 @@ impl<'a> Draft<'a> {
                 if units == *offered.units || tried.contains(&units) {
                     continue;
                 }
-                let parts = split(self.space, &units, offered.version)?;
+                let parts = self.space.split(&units, offered.version)?;
                 let fingerprint = self.space.tokens.fingerprints(&[&parts]).pop().unwrap_or_default();
                 if self.set_isolates(&parts, &fingerprint, None) {
                     return Ok(true);
@@ -285,7 +222,7 @@ impl<'a> Draft<'a> {
 
     /// Whether a figure about fewer than `k` subjects, or that a region is empty, would follow from a neighbor. What isolates once does so with
     /// further sets too.
-    fn neighbor_isolates(&mut self, neighbor: &Neighbor<'_>, shared: &mut Shared<'_>) -> bool {
+    fn neighbor_isolates(&mut self, neighbor: &Neighbor<'_>, shared: &mut Shared) -> bool {
         let Some(set) = shared.get(neighbor) else { return true };
         set.isolates = set.isolates || self.set_isolates(&set.parts, &set.fingerprint, Some(neighbor.cell));
         set.isolates

@@ -165,7 +165,7 @@ impl<'a> Described<'a> {
 
     /// Each condition and each group once: those about one quantity together.
     fn clauses(&self, condition: &Condition, groups: &[usize]) -> Vec<Clause> {
-        let of_group = |at: &usize| self.statistic.groups().get(*at).map(about);
+        let of_group = |at: &usize| self.statistic.groups().get(*at).and_then(about);
         let mut clauses: Vec<Clause> = Vec::new();
         for at in groups {
             let is_same = |clause: &&mut Clause| clause.groups.iter().any(|other| of_group(other) == of_group(at));
@@ -181,7 +181,7 @@ impl<'a> Described<'a> {
             let about_part = of_condition(part);
             let is_same = |clause: &&mut Clause| {
                 let mut groups = clause.groups.iter();
-                about_part.is_some() && groups.any(|at| of_group(at).flatten() == about_part)
+                about_part.is_some() && groups.any(|at| of_group(at) == about_part)
             };
             match clauses.iter_mut().find(is_same) {
                 Some(clause) => clause.conditions.push(part.clone()),
