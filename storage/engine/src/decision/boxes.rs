@@ -82,7 +82,7 @@ impl<'a> Boxes<'a> {
         for condition in self.statistic.rows().conjuncts().iter().chain(of_cell) {
             self.add(&mut parts, condition);
         }
-        for (group, class) in self.statistic.groups().iter().zip(self.classes(cell)) {
+        for (group, class) in self.statistic.groups().iter().zip(self.classes(cell)).rev() {
             self.add_class(&mut parts, group, class);
         }
         self.add_measured(&mut parts, measured);
@@ -102,7 +102,7 @@ impl<'a> Boxes<'a> {
             self.add(&mut parts, condition);
         }
         let classes = self.statistic.groups().iter().zip(self.classes(cell)).enumerate();
-        for (_, (group, class)) in classes.filter(|(at, _)| !rows.any_of.contains(at)) {
+        for (_, (group, class)) in classes.rev().filter(|(at, _)| !rows.any_of.contains(at)) {
             self.add_class(&mut parts, group, class);
         }
         self.add_measured(&mut parts, measured);
