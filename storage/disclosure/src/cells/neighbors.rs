@@ -24,6 +24,9 @@ pub struct WiderSet {
     pub cell: CellBox,
     /// Whether the clause that it lacks is not one of alternatives.
     pub is_plain: bool,
+    /// Whether it may neither isolate subjects nor reveal that a region is empty. It may where that is not what the clause decides on: that nearly
+    /// all subjects have a row.
+    pub is_examined: bool,
 }
 
 /// The subjects of a part.
@@ -57,6 +60,7 @@ impl NeighborSets {
             subjects: subjects(&wider.cell),
             cell: wider.cell.clone(),
             is_plain: wider.is_plain,
+            is_examined: true,
         });
         let wider = wider.collect();
         let parts = neighbors.parts.iter().map(|part| PartSet {
@@ -85,11 +89,13 @@ impl NeighborSets {
     /// All of them, as the audit examines them.
     pub(super) fn add_to<'s>(&'s self, all: &mut Vec<Neighbor<'s>>) {
         all.extend(self.wider.iter().map(|wider| Neighbor {
+            is_examined: wider.is_examined,
             units: &wider.subjects,
             cell: &wider.cell,
         }));
         for part in &self.parts {
             all.push(Neighbor {
+                is_examined: true,
                 units: &part.subjects,
                 cell: &part.cell,
             });

@@ -165,7 +165,8 @@ impl<'a> Draft<'a> {
         if self.is_derivable(&residuals, &member.fingerprint) {
             return Ok(self.verdict_of_boxes(&residuals, &member.cell));
         }
-        if offered.neighbors.iter().any(|of| self.neighbor_isolates(of, shared)) {
+        let mut examined = offered.neighbors.iter().filter(|neighbor| neighbor.is_examined);
+        if examined.any(|of| self.neighbor_isolates(of, shared)) {
             return Ok(Verdict::Isolates);
         }
         Ok(self.verdict(member, residuals))

@@ -24,13 +24,15 @@ pub struct Offered<'a> {
     pub version: VersionNumber,
     /// What the units have in common.
     pub cell: &'a CellBox,
-    /// The sets without which it is not released: of the same version, none of which may isolate or reveal anything.
+    /// The sets on which the verdict depends, of the same version.
     pub neighbors: &'a [Neighbor<'a>],
 }
 
-/// A set on which the verdict about another one depends.
+/// A set on which the verdict about another one depends: also for what changed since an earlier version.
 #[derive(Clone, Copy, Debug)]
 pub struct Neighbor<'a> {
+    /// Whether it may neither isolate nor reveal that a region is empty.
+    pub is_examined: bool,
     /// The units of the set.
     pub units: &'a UnitSet,
     /// What the units have in common.

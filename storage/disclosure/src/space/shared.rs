@@ -32,7 +32,7 @@ impl Shared {
             sets: Vec::new(),
         };
         for set in offered {
-            for neighbor in set.neighbors {
+            for neighbor in set.neighbors.iter().filter(|neighbor| neighbor.is_examined) {
                 let at = std::ptr::from_ref(neighbor.units);
                 if shared.by_units.contains_key(&at) {
                     continue;

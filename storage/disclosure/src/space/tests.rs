@@ -288,6 +288,7 @@ fn space_withholds_what_changed_wherever_it_is() {
         space.add_version(later, changed.collect(), 300).unwrap();
         let (wider, of_wider, cell) = (UnitSet::from_iter(neighbor), cell(9), cell(0));
         let neighbors = [crate::Neighbor {
+            is_examined: false,
             units: &wider,
             cell: &of_wider,
         }];

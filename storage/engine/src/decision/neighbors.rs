@@ -7,13 +7,15 @@ use concordat_disclosure::{CellBox, NeighborSets, PartSet, UnitSet, WiderSet};
 use super::boxes::Boxes;
 use crate::{
     compute::{CellReport, NeighborSet, SetNeighbors},
-    statistic::Quantity,
+    statistic::{Condition, Quantity},
 };
 
 /// The neighbors of the cells of a report. Cells with the same neighbor have the same object, so that it is examined once.
 pub(super) struct CellNeighbors<'r, 'a> {
     boxes: &'r Boxes<'a>,
     report: &'r CellReport,
+    /// The number of groups.
+    groups: usize,
     /// The subjects by the position of the set and the groups that it lacks, for each cell of those whose class in these groups is the first.
     unions: HashMap<(usize, Vec<usize>), Vec<Option<Arc<UnitSet>>>>,
 }
@@ -21,6 +23,7 @@ pub(super) struct CellNeighbors<'r, 'a> {
 impl<'r, 'a> CellNeighbors<'r, 'a> {
     pub(super) fn new(boxes: &'r Boxes<'a>, report: &'r CellReport) -> Self {
         Self {
+            groups: boxes.sizes().len(),
             boxes,
             report,
             unions: HashMap::new(),
@@ -39,6 +42,7 @@ impl<'r, 'a> CellNeighbors<'r, 'a> {
                 subjects: self.subjects(set, cell)?,
                 cell: self.described(set, (cell, measured)),
                 is_plain: *is_plain,
+                is_examined: self.is_examined(set),
             });
         }
         for (set, of_part) in &neighbors.parts {
@@ -49,6 +53,13 @@ impl<'r, 'a> CellNeighbors<'r, 'a> {
             });
         }
         Some(sets)
+    }
+
+    /// Whether nearly all subjects may not be in a wider set, nor all. Nearly all of those whom the permission covers may be counted, and where
+    /// subjects have many rows, nearly all have one in a frequent class: what is shown of a rare one is not withheld for that.
+    fn is_examined(&self, set: &NeighborSet) -> bool {
+        let has_clauses = set.rows.condition != Condition::All || set.rows.any_of.len() < self.groups;
+        has_clauses && !self.boxes.counts_rows()
     }
 
     fn described(&self, set: &NeighborSet, (cell, measured): (usize, Option<&Quantity>)) -> CellBox {

@@ -30,6 +30,7 @@ fn wider(subjects: std::ops::Range<u32>, is_plain: bool) -> NeighborSets {
             subjects: Arc::new(subjects.collect()),
             cell: CellBox::new(atoms("a", 0)).unwrap(),
             is_plain,
+            is_examined: true,
         }],
         parts: Vec::new(),
     }
@@ -81,6 +82,9 @@ fn decide_withholds_a_set_whose_neighbor_isolates() {
             "that it is everyone is not known of all"
         );
         assert!(is_shown(Some(part(0..20, NeighborSets::default())), &protection));
+        let mut free = wider(0..76, true);
+        free.wider[0].is_examined = false;
+        assert!(is_shown(Some(free), &protection));
     }
 }
 

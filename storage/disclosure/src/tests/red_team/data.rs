@@ -11,6 +11,7 @@ use concordat_protocol::scope::Finite;
 
 use super::people::{People, SECRETS};
 use super::register::{Column, Register, SECRET, matching};
+use super::system::K;
 use crate::{
     CellBox, Condition, Contributions, Counted, FigureName, Grid, NeighborSets, Outline, ReportedSet, ReportedSum,
     SumOutline, UnitSet,
@@ -122,10 +123,11 @@ impl Data {
             sets.push(vec![ReportedSet {
                 cell: cell.clone(),
                 subjects,
-                neighbors: if has_neighbors {
-                    self.neighbors(cell, &mut known)
-                } else {
-                    Some(NeighborSets::default())
+                neighbors: match (has_neighbors, subjects.len() < u64::from(K)) {
+                    (false, _) => Some(NeighborSets::default()),
+                    // Withheld for its own size: a search has no time for the rest.
+                    (true, true) => None,
+                    (true, false) => self.neighbors(cell, &mut known),
                 },
                 rows: None,
                 sums: sum.into_iter().collect(),
