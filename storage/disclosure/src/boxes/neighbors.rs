@@ -53,11 +53,6 @@ impl CellBox {
         neighbors(&normal(self.condition(), false), &mut left)
     }
 
-    /// By which conditions that are joined are sorted.
-    fn order(condition: &Condition) -> Vec<u8> {
-        condition.to_bytes()
-    }
-
     /// The same description in the form in which two are compared: conditions on a column are one, and what everyone meets is left out.
     #[must_use]
     pub fn normal(&self) -> Condition {
@@ -190,7 +185,7 @@ fn joined(parts: &[Condition], is_negated: bool, is_all: bool) -> Condition {
     if !is_all && flat.contains(&Condition::Everyone) {
         return Condition::Everyone;
     }
-    flat.sort_by_cached_key(CellBox::order);
+    flat.sort_by_cached_key(Condition::to_bytes);
     match (is_all, flat.len()) {
         (true, _) => all(flat),
         (false, 1) => flat.remove(0),

@@ -11,11 +11,13 @@ use concordat_protocol::scope::Finite;
 
 use super::people::{People, SECRETS};
 use super::register::{Column, Register, SECRET, matching};
-use super::system::K;
 use crate::{
     CellBox, Condition, Contributions, Counted, FigureName, Grid, NeighborSets, Outline, ReportedSet, ReportedSum,
     SumOutline, UnitSet,
 };
+
+/// The smallest cell.
+pub(super) const K: u32 = 10;
 
 /// By what people are grouped.
 #[derive(Clone, Copy, Debug, PartialEq)]

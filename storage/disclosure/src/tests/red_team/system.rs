@@ -12,15 +12,13 @@ use std::rc::Rc;
 
 use concordat_protocol::scope::{DeltaExponent, Loss, MicroRho, Noise, Protection};
 
+pub(super) use super::data::K;
 use super::data::{Data, Measure, Query};
 use super::figure::Figure;
 use crate::{Condition, DisclosureRules, Mode, UnitSet};
 use audited::Audited;
 use naive::Naive;
 use private::Private;
-
-/// The smallest cell.
-pub(super) const K: u32 = 10;
 
 /// One cell of an answer.
 #[derive(Clone, Copy, Debug, Default)]
