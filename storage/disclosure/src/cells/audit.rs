@@ -51,6 +51,8 @@ pub(super) struct Candidate<'a> {
     pub(super) at: Position,
     /// The sets without which it is not released.
     pub(super) neighbors: Vec<Neighbor<'a>>,
+    /// Whether its neighbors are too small.
+    pub(super) is_withheld: bool,
 }
 
 /// What the audit accepted.
@@ -110,6 +112,7 @@ impl<'a> Audit<'a, '_> {
                 version: self.version,
                 cell: candidate.cell,
                 neighbors: &candidate.neighbors,
+                is_withheld: candidate.is_withheld,
             })
             .collect();
         let offer = self.space.offer(&offered, self.owners, self.entropy)?;

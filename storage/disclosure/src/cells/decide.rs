@@ -273,10 +273,8 @@ impl<'a> Deciding<'a> {
     /// Offers the sets of subjects.
     fn subjects(&self, space: &'a Space, entropy: &mut dyn Entropy) -> Result<Accepted, DecideError> {
         let mut candidates = Vec::new();
-        let large = self
-            .sets()
-            .filter(|placed| self.is_large(placed) && self.has_large_neighbors(placed));
-        for placed in large {
+        for placed in self.sets().filter(|placed| self.is_large(placed)) {
+            let is_withheld = !self.has_large_neighbors(&placed);
             let mut neighbors = Vec::new();
             if let Some(sets) = &placed.set.neighbors {
                 sets.add_to(&mut neighbors);
@@ -287,8 +285,9 @@ impl<'a> Deciding<'a> {
                 key: &placed.keys.subjects,
                 at: (placed.at.0, placed.at.1, None),
                 neighbors,
+                is_withheld,
             });
-            if self.grid.counted() == Counted::Subjects {
+            if self.grid.counted() == Counted::Subjects && !is_withheld {
                 candidates.extend(self.parts(&placed));
             }
         }
@@ -322,6 +321,7 @@ impl<'a> Deciding<'a> {
                 key: &placed.keys.units,
                 at: (cell, set, None),
                 neighbors: Vec::new(),
+                is_withheld: false,
             });
             candidates.extend(self.parts(&placed));
         }
@@ -350,6 +350,7 @@ impl<'a> Deciding<'a> {
             key,
             at: (cell, set, Some(at)),
             neighbors: Vec::new(),
+            is_withheld: false,
         };
         large.map(candidate).collect()
     }

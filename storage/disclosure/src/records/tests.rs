@@ -169,6 +169,7 @@ fn verdict(space: &Space, units: &UnitSet, version: VersionNumber) -> Verdict {
         version,
         cell: &cell(4),
         neighbors: &[],
+        is_withheld: false,
     };
     let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(2)).unwrap();
     offer.verdicts()[0]

@@ -71,7 +71,7 @@ impl Space {
                 cell: set.cell.clone(),
                 version: set.version,
             };
-            verdicts.push(draft.verdict_with(member, set, &mut shared)?);
+            verdicts.push(draft.verdict(member, set, &mut shared)?);
         }
         Ok(draft.finish(verdicts))
     }
@@ -149,48 +149,41 @@ impl<'a> Draft<'a> {
         self.columns = columns.into_iter().collect();
     }
 
-    /// The verdict about a set. It isolates if it does so together with what changed in later versions, or if one of its neighbors does: unless
-    /// it follows from what was released for everyone possible, because then it is known.
-    fn verdict_with(
-        &mut self,
-        member: Member,
-        offered: &Offered<'_>,
-        shared: &mut Shared,
-    ) -> Result<Verdict, SpaceError> {
+    /// The verdict about a set. What isolates is stated first, then what isolates with a neighbor or with what changed in later versions. A set that
+    /// follows from what was released for everyone possible is known, so that its neighbors do not matter. That the budget is used up is the last
+    /// reason: it is not seen of a set that would be withheld.
+    fn verdict(&mut self, member: Member, offered: &Offered<'_>, shared: &mut Shared) -> Result<Verdict, SpaceError> {
         self.search.next_set();
-        if !self.is_released(&member) && self.isolates_changed(offered)? {
-            return Ok(Verdict::Isolates);
-        }
+        let has_changed = !self.is_released(&member) && self.isolates_changed(offered)?;
         let residuals = self.residuals(&member.parts);
         if self.is_derivable(&residuals, &member.fingerprint) {
-            return Ok(self.verdict_of_boxes(&residuals, &member.cell));
+            return Ok(match self.verdict_of_boxes(&residuals, &member.cell) {
+                Verdict::Derivable if has_changed => Verdict::Neighbor,
+                verdict => verdict,
+            });
         }
-        let mut examined = offered.neighbors.iter().filter(|neighbor| neighbor.is_examined);
-        if examined.any(|of| self.neighbor_isolates(of, shared)) {
-            return Ok(Verdict::Isolates);
-        }
-        Ok(self.verdict(member, residuals))
-    }
-
-    /// The verdict about a set that does not follow. That the budget is used up is the last reason, so that it is not seen of a set that would
-    /// be withheld.
-    fn verdict(&mut self, member: Member, residuals: Vec<Coefficients>) -> Verdict {
         if !self.space.is_extendable() {
-            return Verdict::NoBudget;
+            return Ok(Verdict::NoBudget);
         }
         self.fill_columns();
         let is_used_up = self.members.len() >= self.space.limit();
         let steps = match self.steps_of(&member.parts, residuals) {
             Ok(steps) => steps,
-            Err(Verdict::Dense) if is_used_up => return Verdict::NoBudget,
-            Err(verdict) => return verdict,
+            Err(Verdict::Dense) if is_used_up => return Ok(Verdict::NoBudget),
+            Err(verdict) => return Ok(verdict),
         };
+        // Neighbors are compared with what was released before the set.
+        let mut examined = offered.neighbors.iter().filter(|neighbor| neighbor.is_examined);
+        if has_changed || offered.is_withheld || examined.any(|of| self.neighbor_isolates(of, shared)) {
+            self.take_back(&steps);
+            return Ok(Verdict::Neighbor);
+        }
         if is_used_up {
             self.take_back(&steps);
-            return Verdict::NoBudget;
+            return Ok(Verdict::NoBudget);
         }
         self.accept(member, steps);
-        Verdict::Certified
+        Ok(Verdict::Certified)
     }
 
     /// Whether a set of this description and version was released.

@@ -26,6 +26,8 @@ pub struct Offered<'a> {
     pub cell: &'a CellBox,
     /// The sets on which the verdict depends, of the same version.
     pub neighbors: &'a [Neighbor<'a>],
+    /// Whether it is released only if it follows, because of what is known of its neighbors already.
+    pub is_withheld: bool,
 }
 
 /// A set on which the verdict about another one depends: also for what changed since an earlier version.
@@ -46,8 +48,10 @@ pub enum Verdict {
     Certified,
     /// No figure that does not follow from the released ones.
     Derivable,
-    /// A figure about fewer than `k` subjects follows from it or from a neighbor, or none was excluded within the bounds of the computation.
+    /// A figure about fewer than `k` subjects, or none was excluded within the bounds of the computation.
     Isolates,
+    /// What depends on a neighbor, or on what changed: the set is withheld so that its verdict shows nothing.
+    Neighbor,
     /// That a region is empty.
     RevealsEmpty,
     /// Too many figures about the same subjects to exclude one about fewer than `k`.

@@ -68,6 +68,7 @@ fn offer_all(space: &Space, sets: &[UnitSet], seed: u64) -> super::Offer {
             version: VersionNumber::FIRST,
             cell,
             neighbors: &[],
+            is_withheld: false,
         })
         .collect();
     space.offer(&offered, &mut Themselves, &mut Seeded::new(seed)).unwrap()
@@ -172,7 +173,7 @@ proptest! {
             let sets: Vec<UnitSet> = now.iter().map(|(_, units, _)| units.iter().copied().collect()).collect();
             let cells: Vec<CellBox> = (0..).map(cell).take(length).collect();
             let offered: Vec<_> = now.iter().zip(&sets).zip(&cells).map(|(((version, ..), units), cell)| {
-                Offered { units, version: VersionNumber::new(*version), cell, neighbors: &[] }
+                Offered { units, version: VersionNumber::new(*version), cell, neighbors: &[], is_withheld: false, }
             }).collect();
             let offer = space.offer(&offered, &mut owners, entropy).unwrap();
             for ((version, units, _), verdict) in now.iter().zip(offer.verdicts()) {
@@ -182,9 +183,10 @@ proptest! {
                 match verdict {
                     Verdict::Certified => prop_assert!(is_new && !isolates),
                     Verdict::Derivable | Verdict::RevealsEmpty => prop_assert!(!is_new && !isolates),
-                    // A refusal is for a figure that exists, or would with what changed.
-                    Verdict::Isolates => prop_assert!(is_new && isolates || case.isolates_changed(&reference, (*version, units))),
+                    // A refusal is for a figure that exists.
+                    Verdict::Isolates => prop_assert!(is_new && isolates),
                     Verdict::Dense | Verdict::NoBudget => prop_assert!(is_new),
+                    Verdict::Neighbor => prop_assert!(case.isolates_changed(&reference, (*version, units))),
                 }
                 if *verdict == Verdict::Certified {
                     reference = with;
@@ -225,6 +227,7 @@ fn space_counts_the_universe_as_known() {
         version: VersionNumber::FIRST,
         cell: &everyone,
         neighbors: &[],
+        is_withheld: false,
     }];
     let offer = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap();
     assert_eq!(offer.verdicts(), [Verdict::Derivable]);
@@ -257,6 +260,7 @@ fn space_withholds_what_few_changes_reveal() {
             version: VersionNumber::new(2),
             cell: &everyone,
             neighbors: &[],
+            is_withheld: false,
         }];
         let offer = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap();
         // Only 5 of the changed ones are in the set, before and after the change.
@@ -277,10 +281,10 @@ fn space_withholds_what_changed_wherever_it_is() {
     let half = UnitSet::from_iter(0..150);
     for (changed, neighbor, expected) in [
         (7..8, 0..150, Verdict::Isolates),
-        (200..201, 0..150, Verdict::Isolates),
+        (200..201, 0..150, Verdict::Neighbor),
         (140..160, 0..150, Verdict::Certified),
         (150..170, 0..150, Verdict::Derivable),
-        (150..170, 0..151, Verdict::Isolates),
+        (150..170, 0..151, Verdict::Neighbor),
     ] {
         let mut space = space(10, 300, 1);
         assert_eq!(release(&mut space, half.clone()), Verdict::Certified);
@@ -297,6 +301,7 @@ fn space_withholds_what_changed_wherever_it_is() {
             version: later,
             cell: &cell,
             neighbors: &neighbors,
+            is_withheld: false,
         };
         let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(1)).unwrap();
         assert_eq!(offer.verdicts(), [expected]);
@@ -330,6 +335,7 @@ fn space_of_rows_counts_subjects() {
             version: VersionNumber::FIRST,
             cell: &cell,
             neighbors: &[],
+            is_withheld: false,
         }];
         space.offer(&offered, &mut owners, entropy).unwrap().verdicts()[0]
     };
@@ -357,6 +363,7 @@ fn space_does_not_count_rows_without_owners() {
             version: VersionNumber::FIRST,
             cell: &cell,
             neighbors: &[],
+            is_withheld: false,
         }];
         assert_eq!(
             space.offer(&offered, &mut owners, entropy).unwrap().verdicts(),
@@ -494,6 +501,7 @@ fn space_of_invalid_parameters_is_refused() {
         version: VersionNumber::FIRST,
         cell: &cell,
         neighbors: &[],
+        is_withheld: false,
     }];
     let refused = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap_err();
     assert_eq!(refused, SpaceError::Beyond { universe: 300 });
@@ -503,6 +511,7 @@ fn space_of_invalid_parameters_is_refused() {
         version: VersionNumber::new(2),
         cell: &cell,
         neighbors: &[],
+        is_withheld: false,
     }];
     let refused = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap_err();
     assert!(matches!(refused, SpaceError::Epochs(_)));

@@ -185,6 +185,7 @@ impl UnitMemory {
                 version: all.version,
                 cell: &all.cell,
                 neighbors: &[],
+                is_withheld: false,
             };
             let offer = space.offer(&[offered], owners_of, entropy);
             let offer = offer.map_err(|_| malformed())?;

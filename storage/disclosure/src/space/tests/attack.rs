@@ -234,6 +234,7 @@ fn attack_with_large_coefficients_is_withheld() {
                 version: VersionNumber::FIRST,
                 cell: &cell,
                 neighbors: &[],
+                is_withheld: false,
             }];
             let offer = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap();
             assert!(verdict != Verdict::Certified || offer.verdicts() != [Verdict::RevealsEmpty]);

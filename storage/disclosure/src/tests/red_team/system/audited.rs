@@ -124,6 +124,7 @@ impl Answering for Audited {
             version: self.version,
             cell: &everyone,
             neighbors: &[],
+            is_withheld: false,
         };
         let offer = self
             .space
