@@ -9,6 +9,7 @@ mod findings;
 mod listed;
 mod logic;
 mod meaning;
+mod neighbors;
 mod printed;
 mod queries;
 mod refusals;
