@@ -124,7 +124,7 @@ impl<'a> Boxes<'a> {
     /// The cell with these classes.
     pub(super) fn cell_of(&self, classes: &[usize]) -> usize {
         let classes = classes.iter().zip(&self.sizes);
-        classes.fold(0, |cell, (class, size)| {
+        classes.fold(0_usize, |cell, (class, size)| {
             cell.saturating_mul(*size).saturating_add(*class)
         })
     }

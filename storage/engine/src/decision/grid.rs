@@ -147,7 +147,7 @@ impl<'a> Requested<'a> {
         let classes = self.boxes.classes(cell).into_iter().zip(self.boxes.sizes());
         let classes = self.statistic.groups().iter().zip(classes);
         let of_cases = classes.filter(|(group, _)| matches!(group, Group::Cases { .. }));
-        of_cases.fold(0, |number, (_, (class, size))| {
+        of_cases.fold(0_usize, |number, (_, (class, size))| {
             number.saturating_mul(*size).saturating_add(class)
         })
     }
