@@ -1,6 +1,7 @@
 //! Sets offered to the spaces of what was released.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use concordat_protocol::schema::VersionNumber;
 
@@ -53,6 +54,10 @@ pub(super) struct Candidate<'a> {
     pub(super) neighbors: Vec<Neighbor<'a>>,
     /// Whether its neighbors are too small.
     pub(super) is_withheld: bool,
+    /// Where the alternatives are that count as released with it: it is not released without them, nor they without it.
+    pub(super) alternatives: Vec<Position>,
+    /// Whether it is one of them.
+    pub(super) is_alternative: bool,
 }
 
 /// What the audit accepted.
@@ -86,11 +91,18 @@ impl<'a> Audit<'a, '_> {
         let mut isolates = false;
         for _ in 0..MAX_OFFERS {
             let offer = self.offer(&candidates)?;
-            isolates |= offer.verdicts().contains(&Verdict::Isolates);
+            let mut own = candidates.iter().zip(offer.verdicts());
+            isolates |= own.any(|(candidate, verdict)| *verdict == Verdict::Isolates && !candidate.is_alternative);
             let accepted = verdicts_are(&offer, |verdict| {
                 matches!(verdict, Verdict::Certified | Verdict::Derivable)
             });
             let shown: Vec<&Candidate<'_>> = chosen(&candidates, &accepted);
+            let found: BTreeSet<Position> = shown.iter().map(|candidate| candidate.at).collect();
+            let whole = whole(&shown, &found);
+            if whole != found {
+                candidates.retain(|candidate| whole.contains(&candidate.at));
+                continue;
+            }
             let withheld = self.withheld_for_intervals(&shown);
             if withheld.is_empty() {
                 return Ok(self.result((offer, isolates), &candidates, &accepted));
@@ -162,6 +174,14 @@ impl<'a> Audit<'a, '_> {
             IntervalCheck::NotChecked => Vec::new(),
         }
     }
+}
+
+/// Those of some sets that are released with all of their alternatives, and these.
+fn whole(shown: &[&Candidate<'_>], found: &BTreeSet<Position>) -> BTreeSet<Position> {
+    let own = shown.iter().filter(|candidate| !candidate.is_alternative);
+    let whole = own.filter(|candidate| candidate.alternatives.iter().all(|at| found.contains(at)));
+    let all = whole.flat_map(|candidate| candidate.alternatives.iter().chain([&candidate.at]));
+    all.copied().collect()
 }
 
 fn verdicts_are(offer: &Offer, is: impl Fn(Verdict) -> bool) -> Vec<bool> {

@@ -279,6 +279,7 @@ impl<'a> Deciding<'a> {
             if let Some(sets) = &placed.set.neighbors {
                 sets.add_to(&mut neighbors);
             }
+            let alternatives = if is_withheld { Vec::new() } else { alternatives(&placed) };
             candidates.push(Candidate {
                 units: placed.set.subjects,
                 cell: &placed.set.cell,
@@ -286,7 +287,19 @@ impl<'a> Deciding<'a> {
                 at: (placed.at.0, placed.at.1, None),
                 neighbors,
                 is_withheld,
+                alternatives: alternatives.iter().map(|(at, ..)| *at).collect(),
+                is_alternative: false,
             });
+            candidates.extend(alternatives.into_iter().map(|(at, units, cell)| Candidate {
+                units,
+                cell,
+                key: &placed.keys.subjects,
+                at,
+                neighbors: Vec::new(),
+                is_withheld: false,
+                alternatives: Vec::new(),
+                is_alternative: true,
+            }));
             if self.grid.counted() == Counted::Subjects && !is_withheld {
                 candidates.extend(self.parts(&placed));
             }
@@ -322,6 +335,8 @@ impl<'a> Deciding<'a> {
                 at: (cell, set, None),
                 neighbors: Vec::new(),
                 is_withheld: false,
+                alternatives: Vec::new(),
+                is_alternative: false,
             });
             candidates.extend(self.parts(&placed));
         }
@@ -351,6 +366,8 @@ impl<'a> Deciding<'a> {
             at: (cell, set, Some(at)),
             neighbors: Vec::new(),
             is_withheld: false,
+            alternatives: Vec::new(),
+            is_alternative: false,
         };
         large.map(candidate).collect()
     }
@@ -413,6 +430,19 @@ impl<'a> Deciding<'a> {
         });
         requested.collect()
     }
+}
+
+/// The alternatives of a set, each with a position after all parts of values.
+fn alternatives<'a>(placed: &Placed<'a>) -> Vec<(Position, &'a UnitSet, &'a CellBox)> {
+    let mut found = Vec::new();
+    let set: &'a ReportedSet<'a> = placed.set;
+    if let Some(sets) = &set.neighbors {
+        sets.alternatives(&mut found);
+    }
+    let (cell, set) = placed.at;
+    let positions = (0..=usize::MAX).rev().map(|part| (cell, set, Some(part)));
+    let alternatives = positions.zip(found);
+    alternatives.map(|(at, (units, of))| (at, units, of)).collect()
 }
 
 /// Sums that were not released before, by their set.

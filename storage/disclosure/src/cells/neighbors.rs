@@ -86,6 +86,17 @@ impl NeighborSets {
         self.wider.iter().all(has_rest) && self.parts.iter().all(is_large)
     }
 
+    /// The alternatives of all clauses, each alone. A union counts as released with them: where the people of one are known, the number of the others
+    /// follows.
+    pub(super) fn alternatives<'s>(&'s self, all: &mut Vec<(&'s UnitSet, &'s CellBox)>) {
+        // A part with several alternatives has no neighbors.
+        let alone = self.parts.iter().filter(|part| part.neighbors != Self::default());
+        for part in alone {
+            all.push((&part.subjects, &part.cell));
+            part.neighbors.alternatives(all);
+        }
+    }
+
     /// All of them, as the audit examines them.
     pub(super) fn add_to<'s>(&'s self, all: &mut Vec<Neighbor<'s>>) {
         all.extend(self.wider.iter().map(|wider| Neighbor {

@@ -196,6 +196,11 @@ fn red_team_audit_by_values_meets_its_bars() {
 }
 
 #[test]
+fn red_team_padded_differences_meet_their_bars() {
+    check(&cases::PADDED);
+}
+
+#[test]
 fn red_team_unions_of_large_parts_meet_their_bars() {
     check(&cases::WIDE_PARTS);
 }
@@ -217,7 +222,7 @@ fn red_team_list_has_each_attack_once() {
     let mut names: Vec<&str> = cases::ALL.iter().map(|case| case.name).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 26);
+    assert_eq!(names.len(), 27);
 }
 
 /// Averaging has to remove noise that is drawn for each answer, or it would prove nothing about noise that is not.

@@ -279,6 +279,13 @@ pub(super) const WIDE_PARTS: Case = Case {
     ..PLAIN
 };
 
+pub(super) const PADDED: Case = Case {
+    name: "differences with known people",
+    is_target: |register, person| register.is_unique(person) && !register.paddings(person).is_empty(),
+    attack: oracles::of_padded_sets,
+    ..PLAIN
+};
+
 pub(super) const BUDGET: Case = Case {
     name: "a budget that is used up",
     attack: oracles::of_the_budget,
@@ -324,6 +331,7 @@ pub(super) const ALL: &[&Case] = &[
     &AUDIT,
     &AUDIT_BY_VALUES,
     &WIDE_PARTS,
+    &PADDED,
     &BUDGET,
     &VERSIONS,
 ];

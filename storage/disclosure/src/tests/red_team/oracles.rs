@@ -2,7 +2,7 @@
 
 use super::data::{Group, Measure, Query};
 use super::figure::Figure;
-use super::register::{all, any, has_secret, not, secret};
+use super::register::{Padding, all, any, has_secret, not, secret};
 use super::system::{Answering, K};
 use super::target::{Parties, Target};
 use crate::{Condition, Mode};
@@ -160,6 +160,25 @@ pub(super) fn of_wide_parts(target: &mut Target<'_>, parties: &mut Parties) -> O
             is_telling.then_some(Figure::exact(1.0))
         }
     }
+}
+
+/// Two unions of people in a group with the secret and those who are not in it. One lacks the target, and a dozen others of whom it is known that they
+/// are in the other one: so the difference is about enough people, and all but one are known.
+pub(super) fn of_padded_sets(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let register = target.register;
+    let Padding { group, column, known } = register.paddings(target.person).into_iter().next()?;
+    let values = &register.columns[column];
+    let own = values.values[target.person as usize];
+    // About one half of the people, so that what is left out is large.
+    let others = (0..values.atoms()).filter(|value| *value != own);
+    let half: Vec<u32> = others.step_by(2).collect();
+    let among = |outside: Condition, values: Condition| any([outside, all([group.clone(), values, has_secret()])]);
+    let first = among(not(group.clone()), values.is(half.iter().copied().chain([own])));
+    let second = among(all([not(group.clone()), not(known.clone())]), values.is(half));
+    let with = parties.ours.count(first)?;
+    let without = parties.ours.count(second)?;
+    let known = Figure::exact(register.matching(&known).len() as f64);
+    Some(with - without - known)
 }
 
 /// A group with the secret, and the same without the target, after the budget of distinctions was used up with other queries. If the target

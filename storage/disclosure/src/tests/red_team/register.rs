@@ -44,6 +44,14 @@ impl Column {
     }
 }
 
+/// A group, a column in which the person is alone in it, and people who are not in it.
+#[derive(Debug)]
+pub(super) struct Padding {
+    pub(super) group: Condition,
+    pub(super) column: usize,
+    pub(super) known: Condition,
+}
+
 /// Columns by which a person is alone among many.
 #[derive(Debug)]
 pub(super) struct Pivot {
@@ -132,6 +140,20 @@ impl Register {
                 like: columns.clone(),
                 column,
             }));
+        }
+        found
+    }
+
+    /// Groups in which no one else has the person's value of another column, with known people outside.
+    pub(super) fn paddings(&self, person: u32) -> Vec<Padding> {
+        let pivots = self.pivots(person).into_iter().filter(|pivot| pivot.like.len() == 1);
+        let mut found = Vec::new();
+        for Pivot { like, column } in pivots {
+            let group = self.equal(like[0], person);
+            let people = self.like(like[0], person);
+            let known = (12..=20).flat_map(|size| self.boxes(size, person));
+            let known = known.into_iter().find(|known| self.matching(known).is_disjoint(people));
+            found.extend(known.map(|known| Padding { group, column, known }));
         }
         found
     }
