@@ -54,7 +54,8 @@ pub(super) struct Candidate<'a> {
     pub(super) neighbors: Vec<Neighbor<'a>>,
     /// Whether its neighbors are too small.
     pub(super) is_withheld: bool,
-    /// Where the alternatives are that count as released with it: it is not released without them, nor they without it.
+    /// Where the sets are that count as released with it, its alternatives and what they leave out: it is not
+    /// released without them, nor they without it.
     pub(super) alternatives: Vec<Position>,
     /// Whether it is one of them.
     pub(super) is_alternative: bool,

@@ -6,7 +6,7 @@ use super::audit::{Accepted, Audit, Candidate, Position, RowSpace, Spaces};
 use super::error::DecideError;
 use super::grid::{Counted, Grid, Outline, ReportedSet, SetPart};
 use super::keys::CellKeys;
-use super::neighbors::Sizes;
+use super::neighbors::{Sizes, Together};
 use super::rules::DisclosureRules;
 use super::sums::{FigureName, ReleasedSums, SetName};
 use crate::answer::Mode;
@@ -273,13 +273,33 @@ impl<'a> Deciding<'a> {
     /// Offers the sets of subjects.
     fn subjects(&self, space: &'a Space, entropy: &mut dyn Entropy) -> Result<Accepted, DecideError> {
         let mut candidates = Vec::new();
-        for placed in self.sets().filter(|placed| self.is_large(placed)) {
-            let is_withheld = !self.has_large_neighbors(&placed);
+        let large: Vec<(Placed<'_>, bool)> = self
+            .sets()
+            .filter(|placed| self.is_large(placed))
+            .map(|placed| {
+                let is_withheld = !self.has_large_neighbors(&placed);
+                (placed, is_withheld)
+            })
+            .collect();
+        let together = |(placed, is_withheld): &(Placed<'a>, bool)| {
+            if *is_withheld {
+                Vec::new()
+            } else {
+                released_with(placed.set)
+            }
+        };
+        let together: Vec<Vec<Together<'_>>> = large.iter().map(together).collect();
+        for ((placed, is_withheld), together) in large.iter().zip(&together) {
+            let is_withheld = *is_withheld;
             let mut neighbors = Vec::new();
             if let Some(sets) = &placed.set.neighbors {
                 sets.add_to(&mut neighbors);
             }
-            let alternatives = if is_withheld { Vec::new() } else { alternatives(&placed) };
+            // Positions after those of all parts of values.
+            let positions = (0..=usize::MAX)
+                .rev()
+                .map(|part| (placed.at.0, placed.at.1, Some(part)));
+            let alternatives: Vec<(Position, &Together<'_>)> = positions.zip(together).collect();
             candidates.push(Candidate {
                 units: placed.set.subjects,
                 cell: &placed.set.cell,
@@ -290,7 +310,7 @@ impl<'a> Deciding<'a> {
                 alternatives: alternatives.iter().map(|(at, ..)| *at).collect(),
                 is_alternative: false,
             });
-            candidates.extend(alternatives.into_iter().map(|(at, units, cell)| Candidate {
+            candidates.extend(alternatives.into_iter().map(|(at, (units, cell))| Candidate {
                 units,
                 cell,
                 key: &placed.keys.subjects,
@@ -301,7 +321,7 @@ impl<'a> Deciding<'a> {
                 is_alternative: true,
             }));
             if self.grid.counted() == Counted::Subjects && !is_withheld {
-                candidates.extend(self.parts(&placed));
+                candidates.extend(self.parts(placed));
             }
         }
         let empty = self.sets().filter(|placed| placed.set.subjects.is_empty());
@@ -432,17 +452,13 @@ impl<'a> Deciding<'a> {
     }
 }
 
-/// The alternatives of a set, each with a position after all parts of values.
-fn alternatives<'a>(placed: &Placed<'a>) -> Vec<(Position, &'a UnitSet, &'a CellBox)> {
+/// What counts as released with a set.
+fn released_with<'a>(set: &'a ReportedSet<'_>) -> Vec<Together<'a>> {
     let mut found = Vec::new();
-    let set: &'a ReportedSet<'a> = placed.set;
     if let Some(sets) = &set.neighbors {
-        sets.alternatives(&mut found);
+        sets.released_with((set.subjects, &set.cell), &mut found);
     }
-    let (cell, set) = placed.at;
-    let positions = (0..=usize::MAX).rev().map(|part| (cell, set, Some(part)));
-    let alternatives = positions.zip(found);
-    alternatives.map(|(at, (units, of))| (at, units, of)).collect()
+    found
 }
 
 /// Sums that were not released before, by their set.

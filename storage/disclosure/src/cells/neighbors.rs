@@ -1,9 +1,10 @@
 //! The sets of neighbors.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::UnitSet;
-use crate::boxes::{CellBox, Neighbors};
+use crate::boxes::{CellBox, Condition, Neighbors};
 use crate::space::Neighbor;
 
 /// The subjects of the [`Neighbors`] of a set.
@@ -39,6 +40,9 @@ pub struct PartSet {
     /// The neighbors of the part.
     pub neighbors: NeighborSets,
 }
+
+/// A set that counts as released with another one.
+pub(super) type Together<'a> = (Cow<'a, UnitSet>, Cow<'a, CellBox>);
 
 /// The sizes that are required.
 #[derive(Clone, Copy, Debug)]
@@ -86,14 +90,24 @@ impl NeighborSets {
         self.wider.iter().all(has_rest) && self.parts.iter().all(is_large)
     }
 
-    /// The alternatives of all clauses, each alone. A union counts as released with them: where the people of one are known, the number of the others
-    /// follows.
-    pub(super) fn alternatives<'s>(&'s self, all: &mut Vec<(&'s UnitSet, &'s CellBox)>) {
+    /// What counts as released together with a set of these subjects and this description: each alternative of its clauses alone, and what a clause of
+    /// alternatives leaves out. Where the people of one are known, the number of the others follows.
+    pub(super) fn released_with<'s>(&'s self, (subjects, cell): (&UnitSet, &CellBox), all: &mut Vec<Together<'s>>) {
+        for wider in self.wider.iter().filter(|wider| !wider.is_plain) {
+            let rest = Condition::All(vec![
+                wider.cell.condition().clone(),
+                Condition::Not(Box::new(cell.condition().clone())),
+            ]);
+            // What is too large to be described is comparable with itself only, and then no set of the same name has other people.
+            if let Ok(cell) = CellBox::new(rest) {
+                let subjects = Cow::Owned(wider.subjects.difference(subjects));
+                all.push((subjects, Cow::Owned(cell)));
+            }
+        }
         // A part with several alternatives has no neighbors.
-        let alone = self.parts.iter().filter(|part| part.neighbors != Self::default());
-        for part in alone {
-            all.push((&part.subjects, &part.cell));
-            part.neighbors.alternatives(all);
+        for part in self.parts.iter().filter(|part| part.neighbors != Self::default()) {
+            all.push((Cow::Borrowed(&*part.subjects), Cow::Borrowed(&part.cell)));
+            part.neighbors.released_with((&part.subjects, &part.cell), all);
         }
     }
 
