@@ -201,6 +201,11 @@ fn red_team_padded_differences_meet_their_bars() {
 }
 
 #[test]
+fn red_team_padded_complements_meet_their_bars() {
+    check(&cases::PADDED_COMPLEMENTS);
+}
+
+#[test]
 fn red_team_unions_of_large_parts_meet_their_bars() {
     check(&cases::WIDE_PARTS);
 }
@@ -222,7 +227,7 @@ fn red_team_list_has_each_attack_once() {
     let mut names: Vec<&str> = cases::ALL.iter().map(|case| case.name).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 27);
+    assert_eq!(names.len(), 28);
 }
 
 /// Averaging has to remove noise that is drawn for each answer, or it would prove nothing about noise that is not.

@@ -112,6 +112,69 @@ fn decide_withholds_a_set_with_a_small_neighbor() {
     }
 }
 
+/// A union and its alternatives count as released together, and so does what it leaves out.
+#[test]
+fn decide_releases_a_union_with_its_alternatives() {
+    let (world, units) = (World::plain(SIZE), UnitSet::from_iter(0..40));
+    let alternative = |from: u32, to: u32, path: &str| PartSet {
+        subjects: Arc::new((from..to).collect()),
+        cell: CellBox::new(atoms(path, 0)).unwrap(),
+        neighbors: wider(from..to + 10, true),
+    };
+    let everyone = WiderSet {
+        subjects: Arc::new(UnitSet::all(SIZE)),
+        cell: CellBox::everyone(),
+        is_plain: false,
+        is_examined: true,
+    };
+    let outline = Outline {
+        subjects: true,
+        ..Outline::default()
+    };
+    let union = CellBox::new(Condition::Any(vec![atoms("a", 0), atoms("b", 0)])).unwrap();
+    for protection in any_protection() {
+        let set = ReportedSet {
+            cell: union.clone(),
+            neighbors: Some(NeighborSets {
+                wider: vec![everyone.clone()],
+                parts: vec![alternative(0, 20, "a"), alternative(20, 40, "b")],
+            }),
+            subjects: &units,
+            rows: None,
+            sums: Vec::new(),
+            parts: Vec::new(),
+        };
+        let grid = Grid::new(VERSION, Counted::Subjects, vec![outline.clone()], vec![vec![set]]).unwrap();
+        let rules = crate::DisclosureRules::new(K, &protection).unwrap();
+        let mut memory = Memory::new(&world, K);
+        let decision = memory.decided(&grid, &rules).unwrap();
+        assert!(decision.verdicts()[0][0].subjects);
+        let released: Vec<UnitSet> = decision
+            .records()
+            .subjects
+            .iter()
+            .map(|set| set.units.clone())
+            .collect();
+        assert_eq!(
+            released.len(),
+            2,
+            "the third set follows from two of them: {released:?}"
+        );
+        memory.commit(decision);
+        let less = CellBox::new(atoms("c", 0)).unwrap();
+        for people in [0..19, 21..40, 41..80] {
+            let cells = [(people.collect(), less.clone())];
+            assert_eq!(memory.answer_of(VERSION, &cells, &protection), [None]);
+        }
+        let mut before = Memory::new(&world, K);
+        let one = [(UnitSet::from_iter(0..19), less)];
+        assert!(before.answer_of(VERSION, &one, &protection)[0].is_some());
+        let decision = before.decided(&grid, &rules).unwrap();
+        assert!(!decision.verdicts()[0][0].subjects, "an alternative isolates");
+        assert!(decision.records().subjects.is_empty());
+    }
+}
+
 #[test]
 fn decide_withholds_a_set_with_too_many_neighbors() {
     for protection in any_protection() {

@@ -286,6 +286,12 @@ pub(super) const PADDED: Case = Case {
     ..PLAIN
 };
 
+pub(super) const PADDED_COMPLEMENTS: Case = Case {
+    name: "complements with known people",
+    attack: oracles::of_padded_complements,
+    ..PADDED
+};
+
 pub(super) const BUDGET: Case = Case {
     name: "a budget that is used up",
     attack: oracles::of_the_budget,
@@ -332,6 +338,7 @@ pub(super) const ALL: &[&Case] = &[
     &AUDIT_BY_VALUES,
     &WIDE_PARTS,
     &PADDED,
+    &PADDED_COMPLEMENTS,
     &BUDGET,
     &VERSIONS,
 ];

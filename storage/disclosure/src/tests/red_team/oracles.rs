@@ -181,6 +181,23 @@ pub(super) fn of_padded_sets(target: &mut Target<'_>, parties: &mut Parties) -> 
     Some(with - without - known)
 }
 
+/// The same with what two queries leave out.
+pub(super) fn of_padded_complements(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let register = target.register;
+    let Padding { group, column, known } = register.paddings(target.person).into_iter().next()?;
+    let values = &register.columns[column];
+    let own = values.values[target.person as usize];
+    let others = (0..values.atoms()).filter(|value| *value != own);
+    let half: Vec<u32> = others.step_by(2).collect();
+    let without = |values: Condition| not(all([group.clone(), values, has_secret()]));
+    let first = without(values.is(half.iter().copied()));
+    let second = all([without(values.is(half.into_iter().chain([own]))), not(known.clone())]);
+    let more = parties.ours.count(first)?;
+    let fewer = parties.ours.count(second)?;
+    let known = Figure::exact(register.matching(&known).len() as f64);
+    Some(more - fewer - known)
+}
+
 /// A group with the secret, and the same without the target, after the budget of distinctions was used up with other queries. If the target
 /// has the secret, the second set is one more, and otherwise it follows from the first: it must not be refused in one of the cases only.
 pub(super) fn of_the_budget(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
