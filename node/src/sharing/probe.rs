@@ -46,7 +46,7 @@ pub(super) use limits::Probes;
 /// How long a probe may take, which is less than its sender waits: [`Deadlines::QUIET`](concordat_network::Deadlines::QUIET).
 const PROBE_TIMEOUT: Duration = Duration::from_secs(50);
 /// The noise of perturbed figures: its variance, its largest deviation, and what counts are multiples of.
-const NOISE: (u8, u8, u8) = (3, 5, 5);
+const NOISE: (u16, u8, u8) = (3, 5, 5);
 /// The loss of private figures: of a query and of all, in millionths of rho, and the exponent of delta. All statements are within it.
 const MICRO_RHO: (u64, u64, u8) = (20_000, MicroRho::PER_RHO, 6);
 

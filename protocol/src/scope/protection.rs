@@ -116,60 +116,119 @@ impl fmt::Display for ProtectionName {
     }
 }
 
-/// Noise of perturbed counts. INVARIANT: the variance is 1 to 16 and below the square of `max`, `max` is 2 to 20, `round` is 1 to 10.
+/// Noise of perturbed counts. INVARIANT: the variance is below the square of `max`, and `round` is 1 to 10. For a number of answers, which is 1 to
+/// 64, the variance is at least so many times [`Noise::FOR_AN_ANSWER`] and at most 1,088, and `max` is 2 to 120; otherwise the variance is 1 to 16,
+/// and `max` is 2 to 20.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawNoise", into = "RawNoise")]
 pub struct Noise {
-    variance: u8,
+    variance: u16,
     max: u8,
     round: u8,
+    answers: Option<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawNoise {
-    variance: u8,
+    variance: u16,
     max: u8,
     round: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answers: Option<u8>,
 }
 
 impl Default for Noise {
-    /// A variance of 3, at most 5 subjects, multiples of 5: counts differ from the true ones by some two subjects, and are never below a
-    /// cell.
+    /// That for 32 answers: a variance of 544, at most 72 subjects, multiples of 5. Counts differ from the true ones by some 23 subjects, and are
+    /// never below a cell.
     fn default() -> Self {
-        Self {
-            variance: 3,
-            max: 5,
-            round: 5,
-        }
+        Self::of_answers(Self::DEFAULT_ANSWERS)
     }
 }
 
 impl Noise {
+    /// The variance for each answer, see [`Self::for_answers`].
+    pub const FOR_AN_ANSWER: u16 = 17;
+
+    /// The answers of the noise where nothing else is set.
+    pub const DEFAULT_ANSWERS: u8 = 32;
+
+    /// The most answers that there is noise for.
+    const MAX_ANSWERS: u8 = 64;
+
     /// Deviations with this variance, none larger than `max` subjects; counts are then rounded to multiples of `round`.
     ///
     /// # Errors
     /// [`InvalidScope`] if a number is out of its bounds, or if deviations of at most `max` cannot have the variance: with a mean of zero
     /// it is at most `max` times `max`, and then each deviation is `max`, which shows the count.
-    pub fn new(variance: u8, max: u8, round: u8) -> Result<Self, InvalidScope> {
-        let invalid = |detail: &str| Err(InvalidScope::new(Part::Protection, detail));
-        if !(1..=16).contains(&variance) {
-            return invalid("the variance of noise is 1 to 16");
+    pub fn new(variance: u16, max: u8, round: u8) -> Result<Self, InvalidScope> {
+        Self::bounded(variance, max, round, None)
+    }
+
+    /// The noise with which an attacker who gets so many answers that each count one person, and knows no value of the others, guesses a
+    /// value of this person right at most five times more in a hundred than without them.
+    ///
+    /// Each answer is the value, 0 or 1, with noise of variance `v`. The mean of `n` of them separates the two values by
+    /// `sqrt(n / v)` standard deviations, and if both are as likely, the better guess is right with the probability `Phi(sqrt(n / v) / 2)`. That is
+    /// 0.55 for `v = 15.8 n`, and 0.548 for `v = 17 n`, which is what is added: deviations are bounded, and so not quite normal. Rounding and
+    /// the values of the others make it less. If one of the values is more likely, more answers are needed for the same gain.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] if the number is not 1 to 64.
+    pub fn for_answers(answers: u8) -> Result<Self, InvalidScope> {
+        let noise = Self::of_answers(answers);
+        Self::bounded(noise.variance, noise.max, noise.round, noise.answers)
+    }
+
+    fn of_answers(answers: u8) -> Self {
+        let variance = Self::FOR_AN_ANSWER.saturating_mul(u16::from(answers));
+        // Three standard deviations.
+        let max = variance.isqrt().saturating_add(1).saturating_mul(3);
+        Self {
+            variance,
+            max: u8::try_from(max).unwrap_or(u8::MAX),
+            round: 5,
+            answers: Some(answers),
         }
-        if !(2..=20).contains(&max) {
-            return invalid("the largest deviation of noise is 2 to 20");
+    }
+
+    fn bounded(variance: u16, max: u8, round: u8, answers: Option<u8>) -> Result<Self, InvalidScope> {
+        let invalid = |detail: &str| Err(InvalidScope::new(Part::Protection, detail));
+        let least = answers.map_or(1, |answers| Self::FOR_AN_ANSWER.saturating_mul(u16::from(answers)));
+        if answers.is_some_and(|answers| !(1..=Self::MAX_ANSWERS).contains(&answers)) {
+            return invalid("noise is for 1 to 64 answers");
+        }
+        if answers.is_some() && !(least..=1_088).contains(&variance) {
+            return invalid("the variance of noise is at least 17 for each answer, and at most 1,088");
+        }
+        if answers.is_none() && !(1..=16).contains(&variance) {
+            return invalid("the variance of noise is 1 to 16, or follows from a number of answers");
+        }
+        let largest = if answers.is_some() { 120 } else { 20 };
+        if !(2..=largest).contains(&max) {
+            return invalid("the largest deviation of noise is 2 to 20, or to 120 for a number of answers");
         }
         if !(1..=10).contains(&round) {
             return invalid("counts are rounded to multiples of 1 to 10");
         }
-        if u16::from(variance) >= u16::from(max).saturating_mul(u16::from(max)) {
+        if variance >= u16::from(max).saturating_mul(u16::from(max)) {
             return invalid("the variance of noise is below the square of its largest deviation");
         }
-        Ok(Self { variance, max, round })
+        Ok(Self {
+            variance,
+            max,
+            round,
+            answers,
+        })
+    }
+
+    /// How many answers the noise is for, of which each counts a subject once; `None` if their number is not limited by it.
+    pub const fn answers(&self) -> Option<u8> {
+        self.answers
     }
 
     /// The variance of deviations.
-    pub const fn variance(&self) -> u8 {
+    pub const fn variance(&self) -> u16 {
         self.variance
     }
 
@@ -183,12 +242,17 @@ impl Noise {
         self.round
     }
 
-    /// The least noise that is at least both. The larger variance is below the square of its own `max`, and so below that of the larger.
+    /// The least noise that is at least both, for the fewer answers. The larger variance is below the square of its own `max`, and so below that of
+    /// the larger.
     fn meet(&self, other: &Self) -> Self {
         Self {
             variance: self.variance.max(other.variance),
             max: self.max.max(other.max),
             round: self.round.max(other.round),
+            answers: match (self.answers, other.answers) {
+                (Some(one), Some(two)) => Some(one.min(two)),
+                (one, two) => one.or(two),
+            },
         }
     }
 }
@@ -196,7 +260,7 @@ impl Noise {
 impl TryFrom<RawNoise> for Noise {
     type Error = InvalidScope;
     fn try_from(raw: RawNoise) -> Result<Self, InvalidScope> {
-        Self::new(raw.variance, raw.max, raw.round)
+        Self::bounded(raw.variance, raw.max, raw.round, raw.answers)
     }
 }
 
@@ -206,6 +270,7 @@ impl From<Noise> for RawNoise {
             variance: noise.variance,
             max: noise.max,
             round: noise.round,
+            answers: noise.answers,
         }
     }
 }
@@ -216,7 +281,11 @@ impl fmt::Display for Noise {
             f,
             "noise of variance {} up to {}, multiples of {}",
             self.variance, self.max, self.round
-        )
+        )?;
+        match self.answers {
+            Some(answers) => write!(f, ", for {answers} answers"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -68,6 +68,32 @@ fn scope_of_a_collection_of_one_has_its_only_dataset() {
     assert!(other.only().is_none(), "of another name");
 }
 
+/// The variance follows from the number of answers, and less of it is not noise for them.
+#[test]
+fn noise_for_answers_is_not_less_than_they_need() {
+    for answers in [0, 65, u8::MAX] {
+        assert!(Noise::for_answers(answers).is_err(), "{answers}");
+    }
+    for answers in 1..=64_u8 {
+        let noise = Noise::for_answers(answers).unwrap();
+        assert_eq!(noise.variance(), 17 * u16::from(answers));
+        assert_eq!(noise.answers(), Some(answers));
+        let protection = Protection::Perturbed(noise);
+        let json = serde_json::to_value(protection).unwrap();
+        assert_eq!(serde_json::from_value::<Protection>(json.clone()).unwrap(), protection);
+        let mut less = json;
+        less["perturbed"]["variance"] = serde_json::json!(noise.variance() - 1);
+        assert!(serde_json::from_value::<Protection>(less).is_err(), "{answers}");
+    }
+    let stated = serde_json::to_value(Protection::Perturbed(Noise::new(3, 5, 5).unwrap())).unwrap();
+    assert!(stated["perturbed"].get("answers").is_none(), "as before");
+    let met = Protection::Perturbed(Noise::for_answers(8).unwrap()).meet(&Protection::Perturbed(Noise::default()));
+    let Protection::Perturbed(met) = met else {
+        panic!("both have noise")
+    };
+    assert_eq!((met.variance(), met.answers()), (544, Some(8)));
+}
+
 #[test]
 fn protection_out_of_bounds_is_refused() {
     for (variance, max, round) in [

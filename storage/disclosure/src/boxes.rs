@@ -11,6 +11,7 @@
 mod condition;
 mod encoding;
 mod implied;
+mod neighbors;
 mod subject;
 mod subjects;
 #[cfg(test)]
@@ -18,3 +19,4 @@ mod tests;
 
 pub use condition::{CellBox, CellBoxError, Condition};
 pub(crate) use implied::imply;
+pub use neighbors::{Neighbors, Part, Wider};

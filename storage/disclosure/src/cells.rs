@@ -7,13 +7,15 @@
 //!
 //! 1. A set below its threshold is withheld. The threshold depends on the set, so that a set and the same set with one subject more have
 //!    unrelated ones. An empty set is below every threshold, and looks like a small one.
-//! 2. The sets of subjects are offered to the audit ([`Space`](crate::Space)), the largest first, and sets of equal size in an order that
-//!    neither the text nor the order of the cells changes. A set that isolates subjects, together with all that was released before, or that
-//!    reveals an empty region is withheld.
-//! 3. Sets of rows are offered to the space of their dataset, if their subjects are accepted.
-//! 4. Exact counts are also checked for what follows from them because counts are not negative ([`check_intervals`](crate::check_intervals)).
+//! 2. A set is withheld with neighbors that are too small ([`Neighbors`](crate::Neighbors)): what is left out of a wider set, and the parts of a
+//!    union. So is a set with too many of them. After the budget is used up a query is refused by its descriptions.
+//! 3. The sets of subjects are offered to the audit ([`Space`](crate::Space)), the largest first, and sets of equal size in an order that
+//!    neither the text nor the order of the cells changes. A set that isolates subjects, or has a neighbor that does, together with all that was released
+//!    before, or that reveals an empty region is withheld.
+//! 4. Sets of rows are offered to the space of their dataset, if their subjects are accepted.
+//! 5. Exact counts are also checked for what follows from them because counts are not negative ([`check_intervals`](crate::check_intervals)).
 //!    What is withheld for that is not offered.
-//! 5. A sum that few subjects dominate is withheld, and so is one more sum over a set of which too many were released ([`ReleasedSums`]).
+//! 6. A sum that few subjects dominate is withheld, and so is one more sum over a set of which too many were released ([`ReleasedSums`]).
 //!
 //! The [`Decision`] is stored first: its [`records`](Decision::records) and then its offers. Only then its [`figures`](Decision::figures) are
 //! shown. A set that was accepted counts as released also if its figure is withheld for another reason.
@@ -29,6 +31,7 @@ mod error;
 mod figures;
 mod grid;
 mod keys;
+mod neighbors;
 mod private;
 mod rules;
 mod sums;
@@ -41,6 +44,7 @@ pub use error::DecideError;
 pub use figures::{ReleasedSum, SetFigures};
 pub use grid::{Counted, Grid, Outline, ReportedRows, ReportedSet, ReportedSum, SetPart, SumOutline};
 pub use keys::CellKeys;
+pub use neighbors::{NeighborSets, PartSet, WiderSet};
 pub use private::draw;
 pub use rules::DisclosureRules;
 pub use sums::{FigureName, ReleasedSums, SetName};

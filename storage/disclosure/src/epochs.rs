@@ -87,6 +87,21 @@ impl Epochs {
         version == self.first || self.changes.iter().any(|(changed_in, _)| *changed_in == version)
     }
 
+    /// For each version before `version` the units that changed since, without those for which it is the same.
+    pub(crate) fn changed_until(&self, version: VersionNumber) -> Vec<UnitSet> {
+        let mut since: Vec<UnitSet> = Vec::new();
+        let until = self.changes.iter().rev();
+        for (_, changed) in until.filter(|(changed_in, _)| *changed_in <= version) {
+            let all = since
+                .last()
+                .map_or_else(|| changed.clone(), |since| since.union(changed));
+            if !all.is_empty() && since.last() != Some(&all) {
+                since.push(all);
+            }
+        }
+        since
+    }
+
     /// The set `units` of `version`, by epoch.
     pub(crate) fn split(&self, units: &UnitSet, version: VersionNumber) -> Result<Parts, EpochsError> {
         if !self.has(version) {

@@ -34,11 +34,11 @@ mod tokens;
 mod unit_set;
 
 pub use answer::{AnswerError, Mode, Precision, Released, ReleasedColumn, Value};
-pub use boxes::{CellBox, CellBoxError, Condition};
+pub use boxes::{CellBox, CellBoxError, Condition, Neighbors, Part, Wider};
 pub use cells::{
-    CellKeys, Counted, DecideError, Decision, DisclosureRules, FigureName, Grid, NewRecords, Outline, ReleasedSum,
-    ReleasedSums, ReportedRows, ReportedSet, ReportedSum, RowSpace, SetFigures, SetName, SetPart, SetVerdict, Spaces,
-    SumOutline, decide, draw,
+    CellKeys, Counted, DecideError, Decision, DisclosureRules, FigureName, Grid, NeighborSets, NewRecords, Outline,
+    PartSet, ReleasedSum, ReleasedSums, ReportedRows, ReportedSet, ReportedSum, RowSpace, SetFigures, SetName, SetPart,
+    SetVerdict, Spaces, SumOutline, WiderSet, decide, draw,
 };
 pub use dominance::{Contributions, Dominance, DominanceError, InvalidClip, Magnitude, RealClip, WholeClip};
 pub use entropy::Entropy;
@@ -50,7 +50,9 @@ pub use perturbation::{
 };
 pub use records::{Known, Record, RecordError, Replay, ReplayError, SpaceLimits, StoredAnswer};
 pub use sampling::{Gaussian, GaussianError};
-pub use space::{Offer, Offered, OwnersOf, ReleasedSet, Space, SpaceError, SpaceParameters, Themselves, Verdict};
+pub use space::{
+    Neighbor, Offer, Offered, OwnersOf, ReleasedSet, Space, SpaceError, SpaceParameters, Themselves, Verdict,
+};
 pub use time_class::TimeClass;
 pub use tokens::RecordKeys;
 pub use unit_set::{UnitSet, UnitSetError};

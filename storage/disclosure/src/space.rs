@@ -9,7 +9,9 @@
 //! 2. A residual that vanishes, which its fingerprint shows, adds no figure. The set is free, unless the cells' descriptions alone do not
 //!    imply that it vanishes ([`CellBox`](crate::CellBox)): then the numbers would reveal that a region is empty.
 //! 3. A residual about fewer than `k` subjects is a figure about them. The set isolates.
-//! 4. Otherwise the set is certified, if each basis can be extended by a unit of a subject that is not in too many bases already. If not,
+//! 4. So does a set of which a neighbor isolates: what [`Offered::neighbors`] names, and the set with what changed since an earlier version.
+//!    Neighbors do not count as released.
+//! 5. Otherwise the set is certified, if each basis can be extended by a unit of a subject that is not in too many bases already. If not,
 //!    there are too many figures about the same subjects.
 //!
 //! The proof is with [`Plan`](crate::bases::Plan). It does not depend on the attacker's ignorance. What does is that step 2 is right: the
@@ -20,11 +22,12 @@ mod examine;
 mod owners;
 mod search;
 mod sets;
+mod shared;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use error::SpaceError;
 pub use owners::{OwnersOf, Themselves};
-pub use sets::{Offered, ReleasedSet, Verdict};
+pub use sets::{Neighbor, Offered, ReleasedSet, Verdict};
 pub use state::{Offer, Space, SpaceParameters};

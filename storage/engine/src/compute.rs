@@ -56,7 +56,7 @@ pub(crate) use report::{
     Cell, CellReport, ContributionSum, Contributions, KEPT, MeasuredSet, Monomial, SetOutline, SumOutline,
 };
 use scan::{Reader, Wanted};
-pub(crate) use selections::{bound, outlined};
+pub(crate) use selections::{NeighborSet, Neighborhoods, SetNeighbors, bound, neighborhoods, outlined};
 use tables::{Bits, Tables};
 use values::Rows;
 

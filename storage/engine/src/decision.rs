@@ -16,6 +16,7 @@ mod above;
 mod boxes;
 mod grid;
 mod memory;
+mod neighbors;
 mod quantiles;
 mod release;
 mod values;

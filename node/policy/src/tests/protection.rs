@@ -92,7 +92,7 @@ fn protection_offered_is_the_stricter_of_setting_and_request() {
         (Exact, noisy, noisy),
         (Exact, private, private),
         (Perturbed, Protection::Exact, noisy),
-        (Perturbed, more, more),
+        (Perturbed, more, noisy.meet(&more)),
         (Perturbed, less, less),
         (Private, Protection::Exact, private),
         (Private, noisy, private),

@@ -77,7 +77,7 @@ pub(super) fn subjects() -> impl Strategy<Value = Subjects> {
 }
 
 pub(super) fn protections() -> impl Strategy<Value = Protection> {
-    let noise = (1_u8..17, 2_u8..21, 1_u8..11);
+    let noise = (1_u16..17, 2_u8..21, 1_u8..11);
     let noise = noise.prop_filter_map("possible", |(variance, max, round)| {
         Noise::new(variance, max, round).ok()
     });

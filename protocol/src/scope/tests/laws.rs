@@ -64,8 +64,8 @@ proptest! {
         prop_assert_eq!(met.meet(&a), met);
         prop_assert_eq!(a.meet(&a), a);
         if let (Protection::Perturbed(a), Protection::Perturbed(b)) = (a, b) {
-            let larger = [a.variance().max(b.variance()), a.max().max(b.max()), a.round().max(b.round())];
-            let larger = Noise::new(larger[0], larger[1], larger[2]).map(Protection::Perturbed);
+            let (variance, max) = (a.variance().max(b.variance()), a.max().max(b.max()));
+            let larger = Noise::new(variance, max, a.round().max(b.round())).map(Protection::Perturbed);
             prop_assert_eq!(larger, Ok(met));
         }
         if let (Protection::Private(a), Protection::Private(b)) = (a, b) {

@@ -15,9 +15,7 @@ impl CellBox {
     /// The description as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        put(&mut bytes, self.condition());
-        bytes
+        self.condition().to_bytes()
     }
 
     /// What [`Self::to_bytes`] wrote.
@@ -34,6 +32,15 @@ impl CellBox {
             return Err(CellBoxError::Malformed);
         }
         Self::new(condition)
+    }
+}
+
+impl Condition {
+    /// The condition as bytes.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put(&mut bytes, self);
+        bytes
     }
 }
 

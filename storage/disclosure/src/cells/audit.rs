@@ -1,6 +1,7 @@
 //! Sets offered to the spaces of what was released.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use concordat_protocol::schema::VersionNumber;
 
@@ -8,7 +9,7 @@ use super::error::DecideError;
 use crate::boxes::{CellBox, Condition};
 use crate::interval::{IntervalCheck, check_intervals};
 use crate::perturbation::CellKey;
-use crate::space::{Offer, Offered, OwnersOf, ReleasedSet, Space, Verdict};
+use crate::space::{Neighbor, Offer, Offered, OwnersOf, ReleasedSet, Space, Verdict};
 use crate::{Entropy, UnitSet};
 
 /// How often cells are offered again without those that would complete an interval. Each time there are fewer.
@@ -49,6 +50,15 @@ pub(super) struct Candidate<'a> {
     /// The key of the set.
     pub(super) key: &'a CellKey,
     pub(super) at: Position,
+    /// The sets without which it is not released.
+    pub(super) neighbors: Vec<Neighbor<'a>>,
+    /// Whether its neighbors are too small.
+    pub(super) is_withheld: bool,
+    /// Where the sets are that count as released with it, its alternatives and what they leave out: it is not
+    /// released without them, nor they without it.
+    pub(super) alternatives: Vec<Position>,
+    /// Whether it is one of them.
+    pub(super) is_alternative: bool,
 }
 
 /// What the audit accepted.
@@ -82,11 +92,18 @@ impl<'a> Audit<'a, '_> {
         let mut isolates = false;
         for _ in 0..MAX_OFFERS {
             let offer = self.offer(&candidates)?;
-            isolates |= offer.verdicts().contains(&Verdict::Isolates);
+            let mut own = candidates.iter().zip(offer.verdicts());
+            isolates |= own.any(|(candidate, verdict)| *verdict == Verdict::Isolates && !candidate.is_alternative);
             let accepted = verdicts_are(&offer, |verdict| {
                 matches!(verdict, Verdict::Certified | Verdict::Derivable)
             });
             let shown: Vec<&Candidate<'_>> = chosen(&candidates, &accepted);
+            let found: BTreeSet<Position> = shown.iter().map(|candidate| candidate.at).collect();
+            let whole = whole(&shown, &found);
+            if whole != found {
+                candidates.retain(|candidate| whole.contains(&candidate.at));
+                continue;
+            }
             let withheld = self.withheld_for_intervals(&shown);
             if withheld.is_empty() {
                 return Ok(self.result((offer, isolates), &candidates, &accepted));
@@ -107,6 +124,8 @@ impl<'a> Audit<'a, '_> {
                 units: candidate.units,
                 version: self.version,
                 cell: candidate.cell,
+                neighbors: &candidate.neighbors,
+                is_withheld: candidate.is_withheld,
             })
             .collect();
         let offer = self.space.offer(&offered, self.owners, self.entropy)?;
@@ -156,6 +175,14 @@ impl<'a> Audit<'a, '_> {
             IntervalCheck::NotChecked => Vec::new(),
         }
     }
+}
+
+/// Those of some sets that are released with all of their alternatives, and these.
+fn whole(shown: &[&Candidate<'_>], found: &BTreeSet<Position>) -> BTreeSet<Position> {
+    let own = shown.iter().filter(|candidate| !candidate.is_alternative);
+    let whole = own.filter(|candidate| candidate.alternatives.iter().all(|at| found.contains(at)));
+    let all = whole.flat_map(|candidate| candidate.alternatives.iter().chain([&candidate.at]));
+    all.copied().collect()
 }
 
 fn verdicts_are(offer: &Offer, is: impl Fn(Verdict) -> bool) -> Vec<bool> {

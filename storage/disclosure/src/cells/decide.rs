@@ -6,6 +6,7 @@ use super::audit::{Accepted, Audit, Candidate, Position, RowSpace, Spaces};
 use super::error::DecideError;
 use super::grid::{Counted, Grid, Outline, ReportedSet, SetPart};
 use super::keys::CellKeys;
+use super::neighbors::{Sizes, Together};
 use super::rules::DisclosureRules;
 use super::sums::{FigureName, ReleasedSums, SetName};
 use crate::answer::Mode;
@@ -84,6 +85,7 @@ pub fn decide(
         rules,
         keys: &set_keys,
     };
+    deciding.within_budget(subjects, row_space)?;
     let of_subjects = deciding.subjects(subjects, entropy)?;
     let known: BTreeSet<Position> = of_subjects.at.iter().copied().collect();
     let of_rows = rows.map(|rows| deciding.rows(rows, &known, entropy)).transpose()?;
@@ -235,18 +237,91 @@ impl<'a> Deciding<'a> {
         placed.set.subjects.len() >= self.rules.threshold(&placed.keys.subjects)
     }
 
+    /// Whether the neighbors of a set have the subjects that are required of them. A set with too many neighbors has not.
+    fn has_large_neighbors(&self, placed: &Placed<'_>) -> bool {
+        let sizes = Sizes {
+            rest: u64::from(self.rules.k()),
+            part: self.rules.certain_threshold(),
+            is_exact: self.rules.mode() == Mode::Exact,
+        };
+        let neighbors = placed.set.neighbors.as_ref();
+        neighbors.is_some_and(|neighbors| neighbors.are_large(placed.set.subjects, sizes))
+    }
+
+    /// Refuses the query if the budget is used up and it has a description that was not released of this version. A description follows
+    /// from the text, and the set does not.
+    fn within_budget(&self, subjects: &Space, rows: Option<&Space>) -> Result<(), DecideError> {
+        let version = self.grid.version();
+        let refuse = |space: &Space, mut cells: Box<dyn Iterator<Item = &CellBox> + '_>| {
+            if space.distinctions_left() > 0 {
+                return Ok(());
+            }
+            let released = space.descriptions(version);
+            if cells.all(|cell| released.contains(&cell.normal())) {
+                return Ok(());
+            }
+            Err(DecideError::NoDistinctions {
+                limit: space.distinctions(),
+            })
+        };
+        refuse(subjects, Box::new(self.sets().map(|placed| &placed.set.cell)))?;
+        let needed = self.sets().filter(|placed| placed.outline.needs_units());
+        let of_rows = needed.filter_map(|placed| placed.set.rows.as_ref().map(|rows| &rows.cell));
+        rows.map_or(Ok(()), |rows| refuse(rows, Box::new(of_rows)))
+    }
+
     /// Offers the sets of subjects.
     fn subjects(&self, space: &'a Space, entropy: &mut dyn Entropy) -> Result<Accepted, DecideError> {
         let mut candidates = Vec::new();
-        for placed in self.sets().filter(|placed| self.is_large(placed)) {
+        let large: Vec<(Placed<'_>, bool)> = self
+            .sets()
+            .filter(|placed| self.is_large(placed))
+            .map(|placed| {
+                let is_withheld = !self.has_large_neighbors(&placed);
+                (placed, is_withheld)
+            })
+            .collect();
+        let together = |(placed, is_withheld): &(Placed<'a>, bool)| {
+            if *is_withheld {
+                Vec::new()
+            } else {
+                released_with(placed.set)
+            }
+        };
+        let together: Vec<Vec<Together<'_>>> = large.iter().map(together).collect();
+        for ((placed, is_withheld), together) in large.iter().zip(&together) {
+            let is_withheld = *is_withheld;
+            let mut neighbors = Vec::new();
+            if let Some(sets) = &placed.set.neighbors {
+                sets.add_to(&mut neighbors);
+            }
+            // Positions after those of all parts of values.
+            let positions = (0..=usize::MAX)
+                .rev()
+                .map(|part| (placed.at.0, placed.at.1, Some(part)));
+            let alternatives: Vec<(Position, &Together<'_>)> = positions.zip(together).collect();
             candidates.push(Candidate {
                 units: placed.set.subjects,
                 cell: &placed.set.cell,
                 key: &placed.keys.subjects,
                 at: (placed.at.0, placed.at.1, None),
+                neighbors,
+                is_withheld,
+                alternatives: alternatives.iter().map(|(at, ..)| *at).collect(),
+                is_alternative: false,
             });
-            if self.grid.counted() == Counted::Subjects {
-                candidates.extend(self.parts(&placed));
+            candidates.extend(alternatives.into_iter().map(|(at, (units, cell))| Candidate {
+                units,
+                cell,
+                key: &placed.keys.subjects,
+                at,
+                neighbors: Vec::new(),
+                is_withheld: false,
+                alternatives: Vec::new(),
+                is_alternative: true,
+            }));
+            if self.grid.counted() == Counted::Subjects && !is_withheld {
+                candidates.extend(self.parts(placed));
             }
         }
         let empty = self.sets().filter(|placed| placed.set.subjects.is_empty());
@@ -278,6 +353,10 @@ impl<'a> Deciding<'a> {
                 cell: &reported.cell,
                 key: &placed.keys.units,
                 at: (cell, set, None),
+                neighbors: Vec::new(),
+                is_withheld: false,
+                alternatives: Vec::new(),
+                is_alternative: false,
             });
             candidates.extend(self.parts(&placed));
         }
@@ -305,6 +384,10 @@ impl<'a> Deciding<'a> {
             cell: &part.cell,
             key,
             at: (cell, set, Some(at)),
+            neighbors: Vec::new(),
+            is_withheld: false,
+            alternatives: Vec::new(),
+            is_alternative: false,
         };
         large.map(candidate).collect()
     }
@@ -367,6 +450,15 @@ impl<'a> Deciding<'a> {
         });
         requested.collect()
     }
+}
+
+/// What counts as released with a set.
+fn released_with<'a>(set: &'a ReportedSet<'_>) -> Vec<Together<'a>> {
+    let mut found = Vec::new();
+    if let Some(sets) = &set.neighbors {
+        sets.released_with((set.subjects, &set.cell), &mut found);
+    }
+    found
 }
 
 /// Sums that were not released before, by their set.

@@ -25,6 +25,12 @@ pub enum DecideError {
         /// How many there were.
         limit: u32,
     },
+    /// As many figures were released as the noise is for.
+    #[error("the answers for which there is noise are used up ({limit})")]
+    NoAnswers {
+        /// How many there were.
+        limit: u32,
+    },
     /// The range of a sum is too small or too large for noise.
     #[error("a measured value has a range for which there is no noise")]
     Scale(#[from] InvalidScale),

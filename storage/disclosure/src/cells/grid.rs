@@ -4,6 +4,7 @@ use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Finite;
 
 use super::error::DecideError;
+use super::neighbors::NeighborSets;
 use super::sums::FigureName;
 use crate::dominance::Contributions;
 use crate::{CellBox, UnitSet};
@@ -46,6 +47,8 @@ pub struct ReportedSet<'a> {
     pub cell: CellBox,
     /// The subjects.
     pub subjects: &'a UnitSet,
+    /// The subjects of its neighbors; `None` if there are too many, with which it is withheld.
+    pub neighbors: Option<NeighborSets>,
     /// The rows, where rows are counted.
     pub rows: Option<ReportedRows<'a>>,
     /// The sums, in the order of the outline.

@@ -64,6 +64,21 @@ impl DisclosureRules {
         }
     }
 
+    /// Refuses a query with so many sets in each cell if more would be shown, with those `answered` before, than the noise is for. A subject is in one
+    /// cell of a query, so each set measures it once.
+    ///
+    /// # Errors
+    /// [`DecideError::NoAnswers`]
+    pub fn within_answers(&self, answered: u64, sets: u64) -> Result<(), DecideError> {
+        let limit = self.perturbation().and_then(Perturbation::answers);
+        match limit {
+            Some(limit) if answered.saturating_add(sets) > u64::from(limit) => {
+                Err(DecideError::NoAnswers { limit: limit.into() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// A number of subjects from which on every set of exact or perturbed figures reaches its threshold.
     #[must_use]
     pub fn certain_threshold(&self) -> u64 {
@@ -106,6 +121,23 @@ mod tests {
             assert_eq!(refused, DecideError::Threshold(k));
         }
         assert!(DisclosureRules::new(2, &Protection::Exact).is_ok());
+    }
+
+    /// A figure more than the noise is for is refused, whatever it is about.
+    #[test]
+    fn answers_are_as_many_as_the_noise_is_for() {
+        let noise = Noise::for_answers(4).unwrap();
+        let rules = DisclosureRules::new(10, &Protection::Perturbed(noise)).unwrap();
+        for (answered, sets, is_free) in [(0, 4, true), (0, 5, false), (3, 1, true), (3, 2, false), (4, 1, false)] {
+            let expected = if is_free {
+                Ok(())
+            } else {
+                Err(DecideError::NoAnswers { limit: 4 })
+            };
+            assert_eq!(rules.within_answers(answered, sets), expected, "{answered} {sets}");
+        }
+        let exact = DisclosureRules::new(10, &Protection::Exact).unwrap();
+        assert_eq!(exact.within_answers(u64::MAX, 1), Ok(()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 mod attack;
 mod figures;
+mod neighbors;
 mod reference;
 mod rows;
 mod world;

@@ -102,6 +102,20 @@ impl Perturbation {
         down.checked_add(round).unwrap_or(down)
     }
 
+    /// The standard deviation of the noise of a figure that is not a count, in units of the largest contribution: that of a count, where the noise is
+    /// for a number of answers. Otherwise a mean would measure a subject with less noise than a count does.
+    pub(super) fn contribution_deviation(&self) -> f64 {
+        match self.noise.answers() {
+            Some(_) => f64::from(self.noise.variance()).sqrt(),
+            None => 1.0,
+        }
+    }
+
+    /// How many answers the noise is for.
+    pub(crate) fn answers(&self) -> Option<u8> {
+        self.noise.answers()
+    }
+
     pub(super) const fn contributions(&self) -> &ContributionNoise {
         &self.contributions
     }
@@ -109,6 +123,9 @@ impl Perturbation {
 
 /// How far above the smallest target a count has to be: with deviations from `-gap` to `max` and a mean of zero, variances below
 /// `gap · max` exist. It is at most `max`, because the variance of [`Noise`] is below the square of it.
-pub(super) const fn gap(noise: Noise) -> u8 {
-    noise.variance() / noise.max() + 1
+pub(super) fn gap(noise: Noise) -> u8 {
+    // An eighth more for large variances: next to the largest possible one only the outcomes at both ends are left.
+    let more = noise.answers().map_or(0, |_| noise.variance() / 8);
+    let gap = (noise.variance() + more) / u16::from(noise.max()) + 1;
+    u8::try_from(gap).unwrap_or(noise.max())
 }

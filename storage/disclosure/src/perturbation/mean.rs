@@ -28,7 +28,8 @@ pub struct Measured {
 
 impl Perturbation {
     /// The mean of the contributions, with noise: `(total + step · g) / units`, where `step` is the magnitude of the largest
-    /// contribution, rounded up to a step of the scale, and `g` has a mean of zero, a standard deviation of one, and `|g| < 3`.
+    /// contribution, rounded up to a step of the scale, and `g` has a mean of zero, a standard deviation of one, or of that of a count where the noise
+    /// is for a number of answers, and is below three of them.
     ///
     /// `released` is the number of units as it is released, from [`Perturbation::count`] or [`Perturbation::rows`]. `figure` names what
     /// is averaged, in one form: the column, its range, and the power. Each figure of a set has noise of its own. `None` if the set is
@@ -48,13 +49,14 @@ impl Perturbation {
             return None;
         }
         let step = scale.step(largest.get().abs())?;
-        let noise = step
+        let deviation = step * self.contribution_deviation();
+        let noise = deviation
             * self
                 .contributions()
                 .draw(key, labels::MEAN, &[figure, &scale.magnitude().to_bits().to_le_bytes()]);
         let grid = step * exponent_of_two(GRID_EXPONENT) / power_of_two_above(whole(released.value));
         let value = ((total.get() + noise) / as_f64(units) / grid).round() * grid;
-        let standard_deviation = step / released.value;
+        let standard_deviation = deviation / released.value;
         value.is_finite().then_some(Noisy {
             value,
             standard_deviation,
@@ -70,11 +72,12 @@ impl Perturbation {
             return None;
         }
         let step = power_of_two_above(most);
-        let noise = step * self.contributions().draw(key, labels::ROWS, &[]);
+        let deviation = step * self.contribution_deviation();
+        let noise = deviation * self.contributions().draw(key, labels::ROWS, &[]);
         let noisy = whole((as_f64(rows) + noise).round().max(0.0));
         Some(Noisy {
             value: as_f64(self.rounded(noisy, key)),
-            standard_deviation: (step * step + self.rounding_variance()).sqrt(),
+            standard_deviation: (deviation * deviation + self.rounding_variance()).sqrt(),
         })
     }
 }

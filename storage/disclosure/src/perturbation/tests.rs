@@ -37,9 +37,68 @@ fn record_keys(seed: u64, number: usize) -> Vec<u64> {
 }
 
 fn any_noise() -> impl Strategy<Value = Noise> {
-    (1_u8..=16, 2_u8..=20, 1_u8..=10).prop_filter_map("feasible", |(variance, max, round)| {
+    let stated = (1_u16..=16, 2_u8..=20, 1_u8..=10).prop_filter_map("feasible", |(variance, max, round)| {
         Noise::new(variance, max, round).ok()
-    })
+    });
+    let for_answers = (1_u8..=64).prop_map(|answers| Noise::for_answers(answers).unwrap());
+    prop_oneof![3 => stated, 1 => for_answers]
+}
+
+/// As many sets as noise is for, of each of which it is known how many others are in it: the mean of the answers is five points better than a coin.
+#[test]
+fn noise_for_answers_leaves_five_points() {
+    for answers in [1, 8, 32, 64] {
+        let noise = Noise::for_answers(answers).unwrap();
+        let perturbation = with(noise, 10);
+        let trials = 40_000_u64;
+        let mut right = 0;
+        for trial in 0..trials {
+            let value = trial % 2;
+            let count = |at: u64| {
+                let size = 200 + at;
+                let key = key_of(trial << 8 | at);
+                perturbation.count(size + value, &key).unwrap() as f64 - size as f64
+            };
+            let mean = (0..u64::from(answers)).map(count).sum::<f64>() / f64::from(answers);
+            right += u64::from((mean > 0.5) == (value == 1));
+        }
+        let points = 100.0 * right as f64 / trials as f64 - 50.0;
+        println!("{answers} answers: {points:.1} points");
+        assert!((2.0..5.5).contains(&points), "{answers} {points}");
+    }
+}
+
+/// A mean is not a better measurement of a subject than a count is.
+#[test]
+fn noise_for_answers_is_in_means_and_rows_too() {
+    let (few, many) = (with(usual(), 10), with(Noise::default(), 10));
+    let deviations = |of: &Perturbation| {
+        let key = key_of(1);
+        let counted = of.counted(200);
+        let mean = of
+            .mean(&measured(200, 4_000.0, 90.0, 100.0), counted, &key, b"x")
+            .unwrap();
+        let rows = of.rows(200, 400, 4, &key).unwrap();
+        (mean.standard_deviation, rows.standard_deviation)
+    };
+    let deviation = 544.0_f64.sqrt();
+    assert_eq!(deviations(&few).0, 0.5);
+    assert!((deviations(&many).0 - 0.5 * deviation).abs() < 1e-9);
+    assert!(deviations(&many).1 >= 4.0 * deviation);
+    let spread = |of: &Perturbation| {
+        let noise = |sum: u64| {
+            let mean = of.mean(
+                &measured(200, 4_000.0, 90.0, 100.0),
+                of.counted(200),
+                &key_of(sum),
+                b"x",
+            );
+            (mean.unwrap().value * 200.0 - 4_000.0).powi(2)
+        };
+        ((0..2_000).map(noise).sum::<f64>() / 2_000.0).sqrt()
+    };
+    let ratio = spread(&many) / spread(&few);
+    assert!((ratio / deviation - 1.0).abs() < 0.1, "{ratio}");
 }
 
 proptest! {
@@ -60,7 +119,7 @@ proptest! {
 
     #[test]
     fn noise_without_rounding_stays_within_its_bounds(noise in any_noise(), k in 1_u32..40, above in 0_u64..60, sum in any::<u64>()) {
-        let plain = Noise::new(noise.variance(), noise.max(), 1).unwrap();
+        let Ok(plain) = Noise::new(noise.variance(), noise.max(), 1) else { return Ok(()) };
         let size = u64::from(k) + above;
         if let Some(count) = with(plain, k).count(size, &key_of(sum)) {
             prop_assert!(count.abs_diff(size) <= u64::from(noise.max()) && count >= u64::from(k));

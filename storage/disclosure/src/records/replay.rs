@@ -7,7 +7,7 @@ use concordat_protocol::schema::VersionNumber;
 
 use super::error::{RecordError, ReplayError};
 use super::record::{Record, StoredAnswer};
-use crate::answer::Released;
+use crate::answer::{Mode, Released};
 use crate::boxes::CellBox;
 use crate::cells::ReleasedSums;
 use crate::space::{OwnersOf, ReleasedSet, Space, SpaceParameters};
@@ -52,6 +52,14 @@ impl Known {
     #[must_use]
     pub fn class(&self, query: &Digest32) -> Option<TimeClass> {
         self.answers.get(query).map(|(_, class)| *class)
+    }
+
+    /// How many figures of each subject were released with noise: those of all perturbed answers, one for each column.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        let released = self.answers.values().map(|(released, _)| released);
+        let perturbed = released.filter(|released| released.mode() == Mode::Perturbed);
+        perturbed.map(|released| released.columns().len() as u64).sum()
     }
 
     /// The loss of privacy so far, in millionths of `rho`.

@@ -168,6 +168,8 @@ fn verdict(space: &Space, units: &UnitSet, version: VersionNumber) -> Verdict {
         units,
         version,
         cell: &cell(4),
+        neighbors: &[],
+        is_withheld: false,
     };
     let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(2)).unwrap();
     offer.verdicts()[0]
@@ -248,6 +250,32 @@ fn replay_remembers_answers_sums_and_loss() {
         ReplayError::Record(RecordError::Loss),
         "the loss does not begin again at zero"
     );
+}
+
+/// What was released with noise, of each subject: a figure for each column of a perturbed answer, and none of another one.
+#[test]
+fn replay_counts_the_figures_with_noise() {
+    let deviation = Precision::StandardDeviation(Finite::new(2.0).unwrap());
+    let modes = [
+        (Mode::Perturbed, deviation),
+        (Mode::Exact, Precision::Exact),
+        (Mode::Perturbed, deviation),
+    ];
+    let mut known = Known::default();
+    for ((mode, precision), at) in modes.into_iter().zip(0..) {
+        let column = || ReleasedColumn::new(precision, vec![Some(Value::Whole(12)), None]);
+        let columns = (0..=at).map(|_| column()).collect();
+        let answer = Record::Answer(StoredAnswer {
+            query: Digest32::from_bytes([at; 32]),
+            released: Released::new(mode, 2, columns).unwrap(),
+            person: "ada".to_owned(),
+            grant: None,
+            class: TimeClass::new(1).unwrap(),
+        });
+        known.add(answer.clone()).unwrap();
+        known.add(answer).unwrap();
+    }
+    assert_eq!(known.answered(), 1 + 3);
 }
 
 /// A record that is torn between intact ones: nothing is answered from what is left.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::error::SpaceError;
 use super::owners::OwnersOf;
 use super::search::{Best, Found, Residual, Search};
-use super::sets::{Offered, ReleasedSet, Verdict};
+use super::sets::{Neighbor, Offered, ReleasedSet, Verdict};
+use super::shared::Shared;
 use super::state::{Member, Offer, Space, SpaceParameters};
 use crate::bases::{Basis, Coefficients, Column, Loads, Step};
-use crate::boxes;
+use crate::boxes::{self, CellBox};
 use crate::epochs::{Epochs, Parts, Unit};
 use crate::tokens::{Fingerprint, LANES};
 use crate::{Entropy, UnitSet};
@@ -51,21 +52,26 @@ impl Space {
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<Offer, SpaceError> {
-        let parts = offered.iter().map(|set| split(self, set.units, set.version));
+        let parts = offered.iter().map(|set| self.split(set.units, set.version));
         let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
-        let fingerprints = self.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
+        let shared = Shared::of(self, offered)?;
+        let all = parts.iter().chain(shared.parts());
+        let mut fingerprints = self.tokens.fingerprints(&all.collect::<Vec<_>>());
+        let of_shared = fingerprints.split_off(parts.len());
+        let mut shared = shared.with(of_shared);
         let mut draft = Draft::new(self, owners_of, entropy, MAX_WORK);
         draft
             .search
             .fill(&draft.members, &parts, self.parameters.k, draft.entropy);
         let mut verdicts = Vec::with_capacity(offered.len());
         for ((set, parts), fingerprint) in offered.iter().zip(parts).zip(fingerprints) {
-            let cell = set.cell.clone();
-            verdicts.push(draft.verdict(Member {
+            let member = Member {
                 parts,
                 fingerprint,
-                cell,
-            }));
+                cell: set.cell.clone(),
+                version: set.version,
+            };
+            verdicts.push(draft.verdict(member, set, &mut shared)?);
         }
         Ok(draft.finish(verdicts))
     }
@@ -77,7 +83,7 @@ impl Space {
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<(), SpaceError> {
-        let parts = released.iter().map(|set| split(self, &set.units, set.version));
+        let parts = released.iter().map(|set| self.split(&set.units, set.version));
         let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
         let fingerprints = self.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
         for ((set, parts), fingerprint) in released.iter().zip(parts).zip(fingerprints) {
@@ -94,24 +100,13 @@ impl Space {
                 parts,
                 fingerprint,
                 cell,
+                version: set.version,
             })?;
             let offer = draft.finish(Vec::new());
             self.commit(offer)?;
         }
         Ok(())
     }
-}
-
-fn split(
-    space: &Space,
-    units: &UnitSet,
-    version: concordat_protocol::schema::VersionNumber,
-) -> Result<Parts, SpaceError> {
-    let universe = space.parameters.universe;
-    if units.largest().is_some_and(|largest| largest >= universe) {
-        return Err(SpaceError::Beyond { universe });
-    }
-    Ok(space.epochs.split(units, version)?)
 }
 
 /// A space with the sets that were certified so far in one offer.
@@ -154,23 +149,87 @@ impl<'a> Draft<'a> {
         self.columns = columns.into_iter().collect();
     }
 
-    fn verdict(&mut self, member: Member) -> Verdict {
+    /// The verdict about a set. What isolates is stated first, then what isolates with a neighbor or with what changed in later versions. A set that
+    /// follows from what was released for everyone possible is known, so that its neighbors do not matter. That the budget is used up is the last
+    /// reason: it is not seen of a set that would be withheld.
+    fn verdict(&mut self, member: Member, offered: &Offered<'_>, shared: &mut Shared) -> Result<Verdict, SpaceError> {
         self.search.next_set();
+        let has_changed = !self.is_released(&member) && self.isolates_changed(offered)?;
         let residuals = self.residuals(&member.parts);
         if self.is_derivable(&residuals, &member.fingerprint) {
-            return self.verdict_of_boxes(&residuals, &member);
+            return Ok(match self.verdict_of_boxes(&residuals, &member.cell) {
+                Verdict::Derivable if has_changed => Verdict::Neighbor,
+                verdict => verdict,
+            });
         }
-        if !self.space.is_extendable() || self.members.len() >= self.space.limit() {
-            return Verdict::NoBudget;
+        if !self.space.is_extendable() {
+            return Ok(Verdict::NoBudget);
         }
         self.fill_columns();
-        match self.steps_of(&member.parts, residuals) {
-            Ok(steps) => {
-                self.accept(member, steps);
-                Verdict::Certified
-            }
-            Err(verdict) => verdict,
+        let is_used_up = self.members.len() >= self.space.limit();
+        let steps = match self.steps_of(&member.parts, residuals) {
+            Ok(steps) => steps,
+            Err(Verdict::Dense) if is_used_up => return Ok(Verdict::NoBudget),
+            Err(verdict) => return Ok(verdict),
+        };
+        // Neighbors are compared with what was released before the set.
+        let mut examined = offered.neighbors.iter().filter(|neighbor| neighbor.is_examined);
+        if has_changed || offered.is_withheld || examined.any(|of| self.neighbor_isolates(of, shared)) {
+            self.take_back(&steps);
+            return Ok(Verdict::Neighbor);
         }
+        if is_used_up {
+            self.take_back(&steps);
+            return Ok(Verdict::NoBudget);
+        }
+        self.accept(member, steps);
+        Ok(Verdict::Certified)
+    }
+
+    /// Whether a set of this description and version was released.
+    fn is_released(&self, member: &Member) -> bool {
+        let mut members = self.members.iter();
+        members.any(|of| of.version == member.version && of.cell == member.cell)
+    }
+
+    /// Whether a set isolates with the units that changed since an earlier version: all of them, and those in each neighbor. What differs from
+    /// that version is then withheld whether or not a unit that changed is in the set.
+    fn isolates_changed(&mut self, offered: &Offered<'_>) -> Result<bool, SpaceError> {
+        for changed in self.space.epochs.changed_until(offered.version) {
+            let within = offered.neighbors.iter().map(|of| changed.intersection(of.units));
+            let mut tried: Vec<UnitSet> = Vec::new();
+            for added in std::iter::once(changed.clone()).chain(within) {
+                let units = offered.units.union(&added);
+                if units == *offered.units || tried.contains(&units) {
+                    continue;
+                }
+                let parts = self.space.split(&units, offered.version)?;
+                let fingerprint = self.space.tokens.fingerprints(&[&parts]).pop().unwrap_or_default();
+                if self.set_isolates(&parts, &fingerprint, None) {
+                    return Ok(true);
+                }
+                tried.push(units);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a figure about fewer than `k` subjects, or that a region is empty, would follow from a neighbor. What isolates once does so with
+    /// further sets too.
+    fn neighbor_isolates(&mut self, neighbor: &Neighbor<'_>, shared: &mut Shared) -> bool {
+        let Some(set) = shared.get(neighbor) else { return true };
+        set.isolates = set.isolates || self.set_isolates(&set.parts, &set.fingerprint, Some(neighbor.cell));
+        set.isolates
+    }
+
+    fn set_isolates(&mut self, parts: &Parts, fingerprint: &Fingerprint, cell: Option<&CellBox>) -> bool {
+        let residuals = self.residuals(parts);
+        if self.is_derivable(&residuals, fingerprint) {
+            return cell.is_some_and(|cell| self.verdict_of_boxes(&residuals, cell) != Verdict::Derivable);
+        }
+        self.fill_columns();
+        let mut residuals = residuals.iter().enumerate();
+        residuals.any(|(at, coefficients)| !self.find(at, parts, coefficients, u32::MAX).has_subjects())
     }
 
     /// The residual of a set in each basis with the sets so far.
@@ -210,14 +269,14 @@ impl<'a> Draft<'a> {
         vanishing.all(|vanishes| vanishes)
     }
 
-    fn verdict_of_boxes(&mut self, residuals: &[Coefficients], member: &Member) -> Verdict {
+    fn verdict_of_boxes(&mut self, residuals: &[Coefficients], cell: &CellBox) -> Verdict {
         let lanes: Vec<_> = self.space.bases.iter().zip(residuals).take(LANES).collect();
         let lanes: Vec<_> = lanes
             .iter()
             .map(|(basis, numbers)| (basis.prime, numbers.as_slice()))
             .collect();
         let cells: Vec<_> = self.members.iter().map(|member| &member.cell).collect();
-        if boxes::imply(&member.cell, &cells, &lanes, self.entropy) {
+        if boxes::imply(cell, &cells, &lanes, self.entropy) {
             Verdict::Derivable
         } else {
             Verdict::RevealsEmpty

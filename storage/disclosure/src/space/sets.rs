@@ -24,6 +24,21 @@ pub struct Offered<'a> {
     pub version: VersionNumber,
     /// What the units have in common.
     pub cell: &'a CellBox,
+    /// The sets on which the verdict depends, of the same version.
+    pub neighbors: &'a [Neighbor<'a>],
+    /// Whether it is released only if it follows, because of what is known of its neighbors already.
+    pub is_withheld: bool,
+}
+
+/// A set on which the verdict about another one depends: also for what changed since an earlier version.
+#[derive(Clone, Copy, Debug)]
+pub struct Neighbor<'a> {
+    /// Whether it may neither isolate nor reveal that a region is empty.
+    pub is_examined: bool,
+    /// The units of the set.
+    pub units: &'a UnitSet,
+    /// What the units have in common.
+    pub cell: &'a CellBox,
 }
 
 /// What follows from the release of a set.
@@ -35,6 +50,8 @@ pub enum Verdict {
     Derivable,
     /// A figure about fewer than `k` subjects, or none was excluded within the bounds of the computation.
     Isolates,
+    /// What depends on a neighbor, or on what changed: the set is withheld so that its verdict shows nothing.
+    Neighbor,
     /// That a region is empty.
     RevealsEmpty,
     /// Too many figures about the same subjects to exclude one about fewer than `k`.

@@ -8,7 +8,7 @@ use concordat_protocol::schema::VersionNumber;
 use super::error::SpaceError;
 use super::sets::Verdict;
 use crate::bases::{Basis, Loads, Plan, Positions, Step};
-use crate::boxes::CellBox;
+use crate::boxes::{CellBox, Condition};
 use crate::epochs::{Epochs, Parts};
 use crate::tokens::{self, Fingerprint, Tokens};
 use crate::{Entropy, UnitSet};
@@ -32,6 +32,7 @@ pub(super) struct Member {
     pub(super) parts: Parts,
     pub(super) fingerprint: Fingerprint,
     pub(super) cell: CellBox,
+    pub(super) version: VersionNumber,
 }
 
 /// What was released of one kind of units to one owner of memory.
@@ -74,6 +75,15 @@ impl Space {
         })
     }
 
+    /// A set of a version, by epoch.
+    pub(super) fn split(&self, units: &UnitSet, version: VersionNumber) -> Result<Parts, SpaceError> {
+        let universe = self.parameters.universe;
+        if units.largest().is_some_and(|largest| largest >= universe) {
+            return Err(SpaceError::Beyond { universe });
+        }
+        Ok(self.epochs.split(units, version)?)
+    }
+
     /// Adds the next version of the data, in which `changed` units differ from the version before or are new; `universe` units exist now.
     ///
     /// # Errors
@@ -109,6 +119,9 @@ impl Space {
     /// How many more independent sets may be released.
     #[must_use]
     pub fn distinctions_left(&self) -> u32 {
+        if !self.is_extendable() {
+            return 0;
+        }
         u32::try_from(self.limit().saturating_sub(self.members.len())).unwrap_or(u32::MAX)
     }
 
@@ -126,6 +139,12 @@ impl Space {
         };
         let members = self.members.iter();
         members.map(|member| (units(member), &member.cell)).collect()
+    }
+
+    /// The descriptions of the sets of a version that were released, in the form in which two are compared.
+    pub(crate) fn descriptions(&self, version: VersionNumber) -> Vec<Condition> {
+        let members = self.members.iter().filter(|member| member.version == version);
+        members.map(|member| member.cell.normal()).collect()
     }
 
     /// How many subjects each figure is about at least.

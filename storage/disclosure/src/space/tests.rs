@@ -67,6 +67,8 @@ fn offer_all(space: &Space, sets: &[UnitSet], seed: u64) -> super::Offer {
             units,
             version: VersionNumber::FIRST,
             cell,
+            neighbors: &[],
+            is_withheld: false,
         })
         .collect();
     space.offer(&offered, &mut Themselves, &mut Seeded::new(seed)).unwrap()
@@ -124,6 +126,15 @@ impl Case {
         epochs
     }
 
+    /// Whether a set isolates with all units that changed since a version before.
+    fn isolates_changed(&self, reference: &Reference, (version, units): (u64, &BTreeSet<u32>)) -> bool {
+        let mut changed = units.clone();
+        (2..=version).rev().any(|since| {
+            changed.extend(&self.changes[usize::try_from(since - 2).unwrap()]);
+            reference.with(self.points(version, &changed)).isolates(self.k as usize)
+        })
+    }
+
     fn points(&self, version: u64, units: &BTreeSet<u32>) -> BTreeSet<Point> {
         let changed = |unit: u32| {
             let changes = (2..=version).zip(&self.changes);
@@ -162,7 +173,7 @@ proptest! {
             let sets: Vec<UnitSet> = now.iter().map(|(_, units, _)| units.iter().copied().collect()).collect();
             let cells: Vec<CellBox> = (0..).map(cell).take(length).collect();
             let offered: Vec<_> = now.iter().zip(&sets).zip(&cells).map(|(((version, ..), units), cell)| {
-                Offered { units, version: VersionNumber::new(*version), cell }
+                Offered { units, version: VersionNumber::new(*version), cell, neighbors: &[], is_withheld: false, }
             }).collect();
             let offer = space.offer(&offered, &mut owners, entropy).unwrap();
             for ((version, units, _), verdict) in now.iter().zip(offer.verdicts()) {
@@ -175,6 +186,7 @@ proptest! {
                     // A refusal is for a figure that exists.
                     Verdict::Isolates => prop_assert!(is_new && isolates),
                     Verdict::Dense | Verdict::NoBudget => prop_assert!(is_new),
+                    Verdict::Neighbor => prop_assert!(case.isolates_changed(&reference, (*version, units))),
                 }
                 if *verdict == Verdict::Certified {
                     reference = with;
@@ -214,6 +226,8 @@ fn space_counts_the_universe_as_known() {
         units: &all,
         version: VersionNumber::FIRST,
         cell: &everyone,
+        neighbors: &[],
+        is_withheld: false,
     }];
     let offer = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap();
     assert_eq!(offer.verdicts(), [Verdict::Derivable]);
@@ -245,6 +259,8 @@ fn space_withholds_what_few_changes_reveal() {
             units: &all,
             version: VersionNumber::new(2),
             cell: &everyone,
+            neighbors: &[],
+            is_withheld: false,
         }];
         let offer = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap();
         // Only 5 of the changed ones are in the set, before and after the change.
@@ -256,6 +272,46 @@ fn space_withholds_what_few_changes_reveal() {
         }];
         let offer = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap();
         assert_eq!(offer.verdicts(), [verdict]);
+    }
+}
+
+/// Whether a person who changed is in a set or not, what was released of an earlier version is not compared with it.
+#[test]
+fn space_withholds_what_changed_wherever_it_is() {
+    let half = UnitSet::from_iter(0..150);
+    for (changed, neighbor, expected) in [
+        (7..8, 0..150, Verdict::Isolates),
+        (200..201, 0..150, Verdict::Neighbor),
+        (140..160, 0..150, Verdict::Certified),
+        (150..170, 0..150, Verdict::Derivable),
+        (150..170, 0..151, Verdict::Neighbor),
+    ] {
+        let mut space = space(10, 300, 1);
+        assert_eq!(release(&mut space, half.clone()), Verdict::Certified);
+        let later = VersionNumber::new(2);
+        space.add_version(later, changed.collect(), 300).unwrap();
+        let (wider, of_wider, cell) = (UnitSet::from_iter(neighbor), cell(9), cell(0));
+        let neighbors = [crate::Neighbor {
+            is_examined: false,
+            units: &wider,
+            cell: &of_wider,
+        }];
+        let mut offered = Offered {
+            units: &half,
+            version: later,
+            cell: &cell,
+            neighbors: &neighbors,
+            is_withheld: false,
+        };
+        let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(1)).unwrap();
+        assert_eq!(offer.verdicts(), [expected]);
+        offered.version = VersionNumber::FIRST;
+        let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(1)).unwrap();
+        assert_eq!(
+            offer.verdicts(),
+            [Verdict::Derivable],
+            "what is known of the first version"
+        );
     }
 }
 
@@ -278,6 +334,8 @@ fn space_of_rows_counts_subjects() {
             units: &units,
             version: VersionNumber::FIRST,
             cell: &cell,
+            neighbors: &[],
+            is_withheld: false,
         }];
         space.offer(&offered, &mut owners, entropy).unwrap().verdicts()[0]
     };
@@ -304,6 +362,8 @@ fn space_does_not_count_rows_without_owners() {
             units: &units,
             version: VersionNumber::FIRST,
             cell: &cell,
+            neighbors: &[],
+            is_withheld: false,
         }];
         assert_eq!(
             space.offer(&offered, &mut owners, entropy).unwrap().verdicts(),
@@ -440,6 +500,8 @@ fn space_of_invalid_parameters_is_refused() {
         units: &units,
         version: VersionNumber::FIRST,
         cell: &cell,
+        neighbors: &[],
+        is_withheld: false,
     }];
     let refused = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap_err();
     assert_eq!(refused, SpaceError::Beyond { universe: 300 });
@@ -448,6 +510,8 @@ fn space_of_invalid_parameters_is_refused() {
         units: &units,
         version: VersionNumber::new(2),
         cell: &cell,
+        neighbors: &[],
+        is_withheld: false,
     }];
     let refused = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap_err();
     assert!(matches!(refused, SpaceError::Epochs(_)));

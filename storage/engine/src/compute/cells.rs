@@ -83,15 +83,23 @@ impl Cells {
                 tables,
             };
             let Some(owner) = row.owner() else { continue };
-            if !plan.rows.is_true(at) {
+            let is_counted = plan.rows.is_true(at);
+            if !is_counted && !plan.has_neighbors {
                 continue;
             }
             let cell = cell_of(&mut plan.groups, at);
-            if is_first && let Some(cell) = self.cell(cell) {
+            if is_counted
+                && is_first
+                && let Some(cell) = self.cell(cell)
+            {
                 cell.subjects.add(owner);
             }
             let mut first_sum = 0_usize;
             for (position, selection) in plan.selections.iter_mut().enumerate() {
+                if !is_counted && !selection.is_neighbor || !is_first && selection.is_neighbor {
+                    first_sum = first_sum.saturating_add(selection.sums.len());
+                    continue;
+                }
                 if selection.selects(at, &mut row_adds) {
                     if is_first && let Some(set) = self.cell(cell).and_then(|cell| cell.sets.get_mut(position)) {
                         set.add(
@@ -101,7 +109,9 @@ impl Cells {
                             pairs.is_none(),
                         );
                     }
-                    if let Some(pairs) = pairs {
+                    if let Some(pairs) = pairs
+                        && !selection.is_neighbor
+                    {
                         pairs.add((cell, owner), first_sum, &row_adds.sums);
                     }
                 }

@@ -160,6 +160,8 @@ pub(super) struct Selection {
     /// The first and the second value.
     pub(super) measures: Vec<Measure>,
     pub(super) sums: Vec<(Monomial, Quantum)>,
+    /// Whether the filter is all that rows must satisfy: of a neighbor, which lacks a condition of the rows.
+    pub(super) is_neighbor: bool,
     /// Whether the set of rows is needed.
     pub(super) has_rows: bool,
     /// Where the bands of a quantile begin.
@@ -239,6 +241,8 @@ pub(super) struct Plan {
     pub(super) rows: Check,
     pub(super) groups: Vec<Grouping>,
     pub(super) selections: Vec<Selection>,
+    /// Whether some of them are neighbors.
+    pub(super) has_neighbors: bool,
     /// The position of the selection of each aggregate.
     pub(super) selection_of: Vec<usize>,
     /// Whether a subject can be counted several times, because it can have several rows.

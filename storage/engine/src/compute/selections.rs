@@ -1,6 +1,6 @@
 //! From a statistic to a plan: its groups as columns of the grid, and its aggregates as sets with sums.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use concordat_protocol::{
     collection::{AtomId, AtomSet, Axis, Levels, Range},
@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     QueryError,
-    statistic::{Bucket, CellAggregate, Condition, Group, KnownCollection, Measured, Output, Quantity, Statistic},
+    statistic::{
+        Bucket, CellAggregate, Condition, Described, Group, KnownCollection, Measured, NeighborRows, Output, Quantity,
+        RowNeighbors, Statistic,
+    },
 };
 
 /// Bands of a quantile of values without declared edges.
@@ -50,15 +53,17 @@ pub(super) fn plan(
         let by = compiler.grouped(group, size, &mut frame)?;
         groups.push(Grouping { by, size });
     }
-    let mut wanted: Vec<Wanted<'_>> = Vec::new();
-    let mut selection_of = Vec::new();
-    for aggregate in statistic.cells() {
-        selection_of.push(Wanted::position(aggregate, &mut wanted));
-    }
+    let AllWanted {
+        all: wanted,
+        set_of: selection_of,
+        own,
+        ..
+    } = AllWanted::of(statistic, known);
     let selections = wanted.iter().map(|wanted| compiler.selection(wanted, &mut frame));
     let selections = selections.collect::<Result<Vec<_>, _>>()?;
     let plan = Plan {
         counts_rows: name.is_some_and(|name| !compiler.is_unique(name)),
+        has_neighbors: selections.len() > own,
         selections,
         measured,
         columns: frame.columns,
@@ -78,21 +83,154 @@ pub(crate) fn outlined(
     statistic: &Statistic,
     known: &KnownCollection,
 ) -> Result<(Vec<usize>, Vec<SetOutline>), QueryError> {
-    let mut all: Vec<Wanted<'_>> = Vec::new();
-    let aggregates = statistic.cells().iter();
-    let set_of = aggregates
-        .map(|aggregate| Wanted::position(aggregate, &mut all))
-        .collect();
+    let AllWanted { all, set_of, .. } = AllWanted::of(statistic, known);
     let outlines = all.iter().map(|wanted| wanted.outline(known));
     Ok((set_of, outlines.collect::<Result<_, _>>()?))
 }
 
+/// The neighbors of the sets that aggregates are computed from, which are the first ones of each cell; those of neighbors are after them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Neighborhoods {
+    /// For each set those by the combination of classes of the groups by `CASE` ([`Described::neighbors`]).
+    pub(crate) of: Vec<Vec<Option<SetNeighbors>>>,
+}
+
+/// The sets of the neighbors of a set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SetNeighbors {
+    /// Without one clause, and whether it was a condition without alternatives.
+    pub(crate) wider: Vec<(NeighborSet, bool)>,
+    /// With some of the alternatives of a clause, and the neighbors of each.
+    pub(crate) parts: Vec<(NeighborSet, Self)>,
+}
+
+/// A neighbor and where it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NeighborSet {
+    /// The position among the sets of each cell, over which it is the union of the classes of some groups.
+    pub(crate) at: usize,
+    pub(crate) rows: NeighborRows,
+}
+
+/// The neighbors of the sets of a statistic. They follow from the statistic and the declarations alone.
+pub(crate) fn neighborhoods(statistic: &Statistic, known: &KnownCollection) -> Neighborhoods {
+    AllWanted::of(statistic, known).neighborhoods
+}
+
+/// What is computed of each cell: what aggregates need, and then the neighbors.
+struct AllWanted<'a> {
+    all: Vec<Wanted<'a>>,
+    /// The position of what each aggregate needs.
+    set_of: Vec<usize>,
+    /// How many of them aggregates need.
+    own: usize,
+    neighborhoods: Neighborhoods,
+}
+
+/// Sets of neighbors of a cell. Beyond it a set has too many.
+const MAX_NEIGHBOR_SETS: usize = 128;
+
+impl<'a> AllWanted<'a> {
+    fn of(statistic: &'a Statistic, known: &KnownCollection) -> Self {
+        let mut all: Vec<Wanted<'a>> = Vec::new();
+        let aggregates = statistic.cells().iter();
+        let set_of = aggregates
+            .map(|aggregate| Wanted::position(aggregate, &mut all))
+            .collect();
+        let own = all.len();
+        let mut of = Vec::new();
+        for at in 0..own {
+            let Some(wanted) = all.get(at) else { continue };
+            let described = Described::new(statistic, &wanted.filter, known);
+            let measured = (wanted.of, wanted.with);
+            let found = described.neighbors(known).into_iter();
+            let placed = found.map(|neighbors| {
+                let mut placing = Placing {
+                    all: &mut all,
+                    own: (at, own),
+                    described: &described,
+                    measured,
+                };
+                placing.placed(&neighbors?)
+            });
+            let placed = placed.collect();
+            of.push(placed);
+        }
+        Self {
+            all,
+            set_of,
+            own,
+            neighborhoods: Neighborhoods { of },
+        }
+    }
+}
+
+/// Neighbors of a set while they become sets.
+struct Placing<'p, 'a> {
+    all: &'p mut Vec<Wanted<'a>>,
+    /// The position of the set, and how many there are without neighbors.
+    own: (usize, usize),
+    described: &'p Described<'a>,
+    /// The values without which a row is not in the set.
+    measured: (Option<&'a Quantity>, Option<&'a Quantity>),
+}
+
+impl Placing<'_, '_> {
+    /// `None` if there are too many sets.
+    fn placed(&mut self, neighbors: &RowNeighbors) -> Option<SetNeighbors> {
+        let mut placed = SetNeighbors::default();
+        for (rows, is_plain) in &neighbors.wider {
+            placed.wider.push((self.set(rows)?, *is_plain));
+        }
+        for (rows, of_part) in &neighbors.parts {
+            let set = self.set(rows)?;
+            placed.parts.push((set, self.placed(of_part)?));
+        }
+        Some(placed)
+    }
+
+    fn set(&mut self, rows: &NeighborRows) -> Option<NeighborSet> {
+        let (own, of_all) = self.own;
+        if rows.condition == self.described.conditions {
+            return Some(NeighborSet {
+                at: own,
+                rows: rows.clone(),
+            });
+        }
+        let filter = Condition::all(vec![rows.condition.clone(), self.described.fixed.clone()]);
+        let (of, with) = self.measured;
+        let is_same =
+            |known: &Wanted<'_>| known.is_neighbor && *known.filter == filter && known.of == of && known.with == with;
+        let at = match self.all.iter().position(is_same) {
+            Some(at) => at,
+            None => {
+                if self.all.len() >= of_all.saturating_add(MAX_NEIGHBOR_SETS) {
+                    return None;
+                }
+                self.all.push(Wanted {
+                    filter: Cow::Owned(filter),
+                    of,
+                    with,
+                    monomials: BTreeSet::new(),
+                    is_neighbor: true,
+                    has_rows: false,
+                    has_bands: false,
+                });
+                self.all.len().saturating_sub(1)
+            }
+        };
+        Some(NeighborSet { at, rows: rows.clone() })
+    }
+}
+
 /// What aggregates with one filter and the same values need.
 struct Wanted<'a> {
-    filter: &'a Condition,
+    filter: Cow<'a, Condition>,
     of: Option<&'a Quantity>,
     with: Option<&'a Quantity>,
     monomials: BTreeSet<Monomial>,
+    /// Whether the filter is all that rows must satisfy.
+    is_neighbor: bool,
     has_rows: bool,
     has_bands: bool,
 }
@@ -144,7 +282,8 @@ impl<'a> Wanted<'a> {
             CellAggregate::Quantile { of, .. } => (Some(of), None, BTreeSet::from([Monomial::One])),
         };
         Self {
-            filter: aggregate.filter(),
+            filter: Cow::Borrowed(aggregate.filter()),
+            is_neighbor: false,
             of,
             with,
             monomials,
@@ -229,7 +368,8 @@ impl Compiler<'_> {
             _ => None,
         };
         Ok(Selection {
-            filter: self.check(wanted.filter, frame, None)?,
+            filter: self.check(&wanted.filter, frame, None)?,
+            is_neighbor: wanted.is_neighbor,
             sums: wanted.monomials.iter().copied().map(quantum).collect(),
             measures,
             has_rows: wanted.has_rows,

@@ -21,7 +21,8 @@ use concordat_protocol::{
 use serde::Serialize;
 
 use crate::statistic::{
-    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, Quantity, Row, Statistic, Step,
+    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, NeighborRows, Quantity, Row,
+    Statistic, Step,
 };
 
 /// Label of the hashes that are names of columns. They are stored with the sets and never change.
@@ -77,24 +78,66 @@ impl<'a> Boxes<'a> {
     pub(super) fn set(&self, cell: usize, filter: &Condition, measured: Option<&Quantity>) -> SetBoxes {
         let mut parts = Parts::default();
         parts.subject.extend(self.covered.clone());
-        let of_cell = filter.conjuncts().iter().filter(|part| !self.is_of_values(part));
+        let of_cell = filter.conjuncts().iter().filter(|part| !self.known.is_of_values(part));
         for condition in self.statistic.rows().conjuncts().iter().chain(of_cell) {
             self.add(&mut parts, condition);
         }
-        let mut position = cell;
-        for (group, size) in self.statistic.groups().iter().zip(&self.sizes).rev() {
-            let class = position.checked_rem(*size).unwrap_or(0);
-            position = position.checked_div(*size).unwrap_or(0);
+        for (group, class) in self.statistic.groups().iter().zip(self.classes(cell)).rev() {
             self.add_class(&mut parts, group, class);
         }
-        if let Some(of) = measured.filter(|of| !is_column(of)) {
-            self.add_present(&mut parts, of);
-        }
+        self.add_measured(&mut parts, measured);
         let units = Described::All(parts.subject.iter().chain(&parts.row).cloned().collect());
         let subjects = self.of_subjects(parts);
         SetBoxes {
             subjects: boxed(subjects),
             units: boxed(units),
+        }
+    }
+
+    /// The subjects of a neighbor of a cell.
+    pub(super) fn neighbor(&self, cell: usize, rows: &NeighborRows, measured: Option<&Quantity>) -> CellBox {
+        let mut parts = Parts::default();
+        parts.subject.extend(self.covered.clone());
+        for condition in rows.condition.conjuncts() {
+            self.add(&mut parts, condition);
+        }
+        let classes = self.statistic.groups().iter().zip(self.classes(cell)).enumerate();
+        for (_, (group, class)) in classes.rev().filter(|(at, _)| !rows.any_of.contains(at)) {
+            self.add_class(&mut parts, group, class);
+        }
+        self.add_measured(&mut parts, measured);
+        boxed(self.of_subjects(parts))
+    }
+
+    /// The class of a cell in each group. The last group varies fastest.
+    pub(super) fn classes(&self, cell: usize) -> Vec<usize> {
+        let mut position = cell;
+        let mut classes: Vec<usize> = Vec::with_capacity(self.sizes.len());
+        for size in self.sizes.iter().rev() {
+            classes.push(position.checked_rem(*size).unwrap_or(0));
+            position = position.checked_div(*size).unwrap_or(0);
+        }
+        classes.reverse();
+        classes
+    }
+
+    /// The cell with these classes.
+    pub(super) fn cell_of(&self, classes: &[usize]) -> usize {
+        let classes = classes.iter().zip(&self.sizes);
+        classes.fold(0_usize, |cell, (class, size)| {
+            cell.saturating_mul(*size).saturating_add(*class)
+        })
+    }
+
+    /// The number of classes of each group.
+    pub(super) fn sizes(&self) -> &[usize] {
+        &self.sizes
+    }
+
+    /// Adds the condition that a measured value is not missing, unless it is a column.
+    fn add_measured(&self, parts: &mut Parts, measured: Option<&Quantity>) {
+        if let Some(of) = measured.filter(|of| !of.is_column()) {
+            self.add_present(parts, of);
         }
     }
 
@@ -123,15 +166,6 @@ impl<'a> Boxes<'a> {
             }),
         }
         Described::All(subject)
-    }
-
-    /// Whether a condition of a cell is that a column has a value.
-    fn is_of_values(&self, condition: &Condition) -> bool {
-        let Condition::Test(of, test) = condition else {
-            return false;
-        };
-        let present = is_column(of).then(|| self.known.present(of.clone())).flatten();
-        matches!(present, Some(Condition::Test(_, present)) if present.passing() == test.passing())
     }
 
     fn add(&self, parts: &mut Parts, condition: &Condition) {
@@ -275,15 +309,6 @@ const fn with_other_sign(atom: &AtomId, atoms: u16) -> AtomId {
     match atom {
         AtomId::Listed(at) => AtomId::Listed(atoms.saturating_sub(1).saturating_sub(*at)),
         AtomId::Null | AtomId::Code(_) => AtomId::Null,
-    }
-}
-
-/// Whether a quantity is one column, or a multiple of one.
-fn is_column(of: &Quantity) -> bool {
-    match of {
-        Quantity::Column(_) | Quantity::InText(_) => true,
-        Quantity::Linear { terms, .. } => terms.len() == 1,
-        Quantity::Seconds { .. } | Quantity::Days { .. } | Quantity::Age { .. } | Quantity::OfSubject { .. } => false,
     }
 }
 

@@ -13,12 +13,13 @@ use concordat_protocol::{
 
 use super::{
     boxes::{Boxes, SetBoxes},
+    neighbors::CellNeighbors,
     quantiles::{self, Band},
 };
 use crate::{
     QueryError,
-    compute::{self, Cell, CellReport, ContributionSum, MeasuredSet, Monomial, SetOutline, bound},
-    statistic::{CellAggregate, Condition, KnownCollection, Measured, Quantity, Statistic},
+    compute::{self, Cell, CellReport, ContributionSum, MeasuredSet, Monomial, Neighborhoods, SetOutline, bound},
+    statistic::{CellAggregate, Condition, Group, KnownCollection, Measured, Quantity, Statistic},
 };
 
 /// Label of the hashes that name sums. They are stored and never change.
@@ -31,6 +32,9 @@ pub(crate) struct Requested<'a> {
     /// The position of the set of each aggregate.
     pub(super) set_of: Vec<usize>,
     pub(super) sets: Vec<RequestedSet<'a>>,
+    /// What the sets of each cell consist of, with those of neighbors, which are the last ones.
+    outlines: Vec<SetOutline>,
+    neighborhoods: Neighborhoods,
     boxes: Boxes<'a>,
     /// Whether a subject can be counted several times.
     pub(super) counts_rows: bool,
@@ -69,6 +73,8 @@ impl<'a> Requested<'a> {
             known,
             set_of,
             sets: sets.into_iter().flatten().collect(),
+            outlines,
+            neighborhoods: compute::neighborhoods(statistic, known),
             counts_rows: boxes.counts_rows(),
             boxes,
         })
@@ -89,7 +95,7 @@ impl<'a> Requested<'a> {
 
     /// What the sets of each cell consist of.
     pub(crate) fn outlines(&self) -> Vec<SetOutline> {
-        self.sets.iter().map(|set| set.outline.clone()).collect()
+        self.outlines.clone()
     }
 
     /// The number of cells.
@@ -107,23 +113,43 @@ impl<'a> Requested<'a> {
         } else {
             Counted::Subjects
         };
+        let mut neighbors = CellNeighbors::new(&self.boxes, report);
         let cells = report.cells.iter().enumerate();
-        let cells = cells.map(|(at, cell)| self.cell(at, cell, rules));
+        let cells = cells.map(|(at, cell)| self.cell((at, cell), rules, &mut neighbors));
         let cells = cells.collect::<Result<Vec<_>, _>>()?;
         let outlines = self.sets.iter().map(|set| set.figures.clone()).collect();
         Grid::new(report.version, counted, outlines, cells).map_err(|_| malformed())
     }
 
-    fn cell<'r>(&self, at: usize, cell: &'r Cell, rules: &DisclosureRules) -> Result<Vec<ReportedSet<'r>>, QueryError> {
-        if cell.sets.len() != self.sets.len() {
+    fn cell<'r>(
+        &self,
+        (at, cell): (usize, &'r Cell),
+        rules: &DisclosureRules,
+        neighbors: &mut CellNeighbors<'_, '_>,
+    ) -> Result<Vec<ReportedSet<'r>>, QueryError> {
+        if cell.sets.len() != self.outlines.len() {
             return Err(malformed());
         }
-        let sets = self.sets.iter().zip(&cell.sets);
-        sets.map(|(requested, set)| {
+        let combination = self.combination(at);
+        let sets = self.sets.iter().zip(&cell.sets).zip(&self.neighborhoods.of);
+        sets.map(|((requested, set), neighborhood)| {
             let boxes = self.boxes.set(at, requested.filter, requested.of);
-            self.set(requested, set, boxes, rules)
+            let mut reported = self.set(requested, set, boxes, rules)?;
+            let found = neighborhood.get(combination).and_then(Option::as_ref);
+            reported.neighbors = found.and_then(|found| neighbors.of(found, (at, requested.of)));
+            Ok(reported)
         })
         .collect()
+    }
+
+    /// The number of the combination of the cell's classes in the groups by `CASE`, of which the last one varies fastest.
+    fn combination(&self, cell: usize) -> usize {
+        let classes = self.boxes.classes(cell).into_iter().zip(self.boxes.sizes());
+        let classes = self.statistic.groups().iter().zip(classes);
+        let of_cases = classes.filter(|(group, _)| matches!(group, Group::Cases { .. }));
+        of_cases.fold(0_usize, |number, (_, (class, size))| {
+            number.saturating_mul(*size).saturating_add(class)
+        })
     }
 
     fn set<'r>(
@@ -159,6 +185,7 @@ impl<'a> Requested<'a> {
         Ok(ReportedSet {
             cell: boxes.subjects,
             subjects: &set.subjects,
+            neighbors: None,
             rows,
             sums: sums.collect::<Result<_, _>>()?,
             parts,

@@ -184,6 +184,8 @@ impl UnitMemory {
                 units: &all.units,
                 version: all.version,
                 cell: &all.cell,
+                neighbors: &[],
+                is_withheld: false,
             };
             let offer = space.offer(&[offered], owners_of, entropy);
             let offer = offer.map_err(|_| malformed())?;

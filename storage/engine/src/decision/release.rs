@@ -198,6 +198,9 @@ impl Disclosure {
         (owners, entropy): (&mut dyn OwnersOf, &mut dyn Entropy),
     ) -> Result<Answered, QueryError> {
         let (subjects, rows) = memory.memories();
+        let columns = u64::try_from(requested.statistic.cells().len()).unwrap_or(u64::MAX);
+        let within = self.rules.within_answers(subjects.known().answered(), columns);
+        within.map_err(|error| refused(&error))?;
         let rows = rows.filter(|_| requested.counts_rows);
         let sums = rows
             .as_ref()
@@ -360,6 +363,7 @@ impl Records {
 fn refused(error: &DecideError) -> QueryError {
     match error {
         DecideError::NoDistinctions { .. }
+        | DecideError::NoAnswers { .. }
         | DecideError::Unbounded
         | DecideError::Gaussian(_)
         | DecideError::Scale(_) => QueryError::Reported {

@@ -49,7 +49,17 @@ fn report(statistic: &Statistic, known: &KnownCollection, cells: &[Range<u32>]) 
     let (set_of, outlines) = compute::outlined(statistic, known).unwrap();
     let cell = |at: usize| {
         let subjects: UnitSet = cells.get(at).cloned().unwrap_or(0..0).collect();
-        let sets = outlines.iter().map(|outline| measured(outline, &subjects)).collect();
+        // A neighbor has ten subjects more.
+        let more: UnitSet = cells
+            .get(at)
+            .map_or(0..0, |range| range.start..range.end + 10)
+            .collect();
+        let own = set_of.iter().max().map_or(0, |at| at + 1);
+        let sets = outlines.iter().enumerate().map(|(at, outline)| {
+            let subjects = if at < own { &subjects } else { &more };
+            measured(outline, subjects)
+        });
+        let sets = sets.collect();
         Cell { subjects, sets }
     };
     CellReport {

@@ -273,6 +273,15 @@ impl KnownCollection {
         Some(Condition::all(parts.collect::<Option<Vec<_>>>()?))
     }
 
+    /// Whether a condition is that a column has a value.
+    pub(crate) fn is_of_values(&self, condition: &Condition) -> bool {
+        let Condition::Test(of, test) = condition else {
+            return false;
+        };
+        let present = of.is_column().then(|| self.present(of.clone())).flatten();
+        matches!(present, Some(Condition::Test(_, present)) if present.passing() == test.passing())
+    }
+
     /// Whether each value of a column has a year: a number that is not whole has none.
     fn has_years(&self, born: &ColumnPath) -> bool {
         self.contents(born)

@@ -130,6 +130,15 @@ impl Quantity {
             (Self::Days { from: to, to: from }, true)
         }
     }
+
+    /// Whether it is one column, or a multiple of one.
+    pub(crate) const fn is_column(&self) -> bool {
+        match self {
+            Self::Column(_) | Self::InText(_) => true,
+            Self::Linear { terms, .. } => terms.len() == 1,
+            Self::Seconds { .. } | Self::Days { .. } | Self::Age { .. } | Self::OfSubject { .. } => false,
+        }
+    }
 }
 
 /// A date.

@@ -12,6 +12,7 @@ mod logic;
 mod meaning;
 mod measured;
 mod orders;
+mod neighbors;
 mod printed;
 mod queries;
 mod refusals;

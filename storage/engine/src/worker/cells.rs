@@ -1,7 +1,7 @@
 //! Cells of a statistic as frames, and the subjects of rows.
 //!
 //! ```text
-//! Cell       number of the cell | its subjects | for each set: subjects | rows | sums | bands
+//! Cell       number of the cell | its subjects | for each set and its neighbors: subjects | rows | sums | bands
 //! CellsDone  version | whether all rows were read
 //! Owners     to the process: numbers of rows
 //!            from the process: for each of them whether it has a subject, and which
@@ -123,10 +123,11 @@ impl Expected {
     fn cell(&self, reading: &mut Reading<'_>) -> Result<Cell, QueryError> {
         let subjects = reading.units(self.subjects)?;
         let mut sets = Vec::with_capacity(self.outlines.len());
-        for outline in &self.outlines {
+        let own = self.set_of.iter().max().map_or(0, |at| at.saturating_add(1));
+        for (at, outline) in self.outlines.iter().enumerate() {
             let set = self.set(outline, reading)?;
-            // Each set is of rows of the cell.
-            if !set.subjects.difference(&subjects).is_empty() {
+            // Each set is of rows of the cell, but for neighbors, which lack a condition of them.
+            if at < own && !set.subjects.difference(&subjects).is_empty() {
                 return Err(failed());
             }
             sets.push(set);

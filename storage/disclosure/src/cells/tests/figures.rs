@@ -42,6 +42,7 @@ fn grid<'a>(units: &'a UnitSet, sums: &[(u8, ReportedSum)]) -> Grid<'a> {
     };
     let set = ReportedSet {
         cell: CellBox::everyone(),
+        neighbors: Some(crate::NeighborSets::default()),
         subjects: units,
         rows: None,
         sums: sums.iter().map(|(_, sum)| *sum).collect(),
@@ -148,6 +149,7 @@ fn figures_of_parts_are_shown_together() {
         let parts = vec![part(UnitSet::all(cut), 0), part((cut..60).collect(), 1)];
         let set = ReportedSet {
             cell: CellBox::everyone(),
+            neighbors: Some(crate::NeighborSets::default()),
             subjects: &units,
             rows: None,
             sums: Vec::new(),
@@ -209,6 +211,7 @@ fn figures_of_private_mode_are_bounded_for_each_subject() {
     };
     let set = ReportedSet {
         cell: CellBox::everyone(),
+        neighbors: Some(crate::NeighborSets::default()),
         subjects: &units,
         rows: Some(rows),
         sums: Vec::new(),

@@ -60,6 +60,7 @@ impl Memory {
             };
             vec![ReportedSet {
                 cell: cell(at),
+                neighbors: Some(crate::NeighborSets::default()),
                 subjects,
                 rows: Some(rows),
                 sums: Vec::new(),

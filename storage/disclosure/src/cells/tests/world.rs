@@ -138,6 +138,7 @@ pub(super) fn grid_of(version: VersionNumber, cells: &[(UnitSet, CellBox)]) -> G
     let sets = cells.iter().map(|(subjects, cell)| {
         vec![ReportedSet {
             cell: cell.clone(),
+            neighbors: Some(crate::NeighborSets::default()),
             subjects,
             rows: None,
             sums: Vec::new(),

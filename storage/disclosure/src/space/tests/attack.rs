@@ -233,6 +233,8 @@ fn attack_with_large_coefficients_is_withheld() {
                 units: &set,
                 version: VersionNumber::FIRST,
                 cell: &cell,
+                neighbors: &[],
+                is_withheld: false,
             }];
             let offer = space.offer(&offered, &mut Themselves, &mut Seeded::new(1)).unwrap();
             assert!(verdict != Verdict::Certified || offer.verdicts() != [Verdict::RevealsEmpty]);

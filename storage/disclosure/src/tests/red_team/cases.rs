@@ -10,7 +10,7 @@ use super::overlaps;
 use super::people::{MISSING, People};
 use super::reconstruction;
 use super::register::Register;
-use super::system::DISTINCTIONS;
+use super::system::{DISTINCTIONS, K};
 use super::target::Attack;
 use super::trackers;
 
@@ -59,6 +59,9 @@ pub(super) struct Case {
     pub(super) attack: Attack,
     /// The budget of distinctions.
     pub(super) distinctions: u32,
+    /// Whether what is shown depends on neighbors. Without them, the rest of the decision is on its own: neighbors withhold all unions of
+    /// single people.
+    pub(super) has_neighbors: bool,
     /// Why a bar is not met. The test fails if it is.
     pub(super) open: Open,
 }
@@ -75,15 +78,6 @@ const MET: Open = Open {
     perturbed: None,
 };
 
-const WITHHOLDING: &str = "what is withheld depends on the secret";
-
-const REFUSING: &str = "without a budget, what is refused and not withheld depends on the secret";
-
-const ORACLE: Open = Open {
-    exact: Some(WITHHOLDING),
-    perturbed: Some(WITHHOLDING),
-};
-
 /// An attack on people as they are, of whom the target is any that is unique.
 const PLAIN: Case = Case {
     name: "",
@@ -91,6 +85,7 @@ const PLAIN: Case = Case {
     plant: |_, _, _| {},
     is_target: Register::is_unique,
     attack: differences::of_counts,
+    has_neighbors: true,
     distinctions: DISTINCTIONS,
     open: MET,
 };
@@ -142,6 +137,7 @@ pub(super) const AVERAGING: Case = Case {
 pub(super) const RECONSTRUCTION: Case = Case {
     name: "reconstruction",
     attack: reconstruction::of_a_region,
+    has_neighbors: false,
     ..PLAIN
 };
 
@@ -173,10 +169,6 @@ pub(super) const KNOWN_GROUP: Case = Case {
     plant: ALL_OF_A_SMALL_GROUP,
     is_target: IS_IN_A_SMALL_GROUP,
     attack: groups::with_one_value_and_known_people,
-    open: Open {
-        exact: Some("an exact number is compared with what is known of the group"),
-        ..MET
-    },
     ..PLAIN
 };
 
@@ -232,6 +224,7 @@ pub(super) const MISSING_VALUES: Case = Case {
 pub(super) const FLAGS: Case = Case {
     name: "sums of flags",
     attack: oracles::of_flags,
+    has_neighbors: false,
     ..PLAIN
 };
 
@@ -243,6 +236,7 @@ pub(super) const SITES: Case = Case {
 
 pub(super) const INSTITUTIONS: Case = Case {
     name: "two institutions",
+    is_target: |register, person| register.is_unique(person) && !register.pivots(person).is_empty(),
     attack: differences::of_two_institutions,
     open: Open {
         exact: Some("each institution has a memory of its own"),
@@ -256,25 +250,46 @@ pub(super) const OVERLAPS: Case = Case {
     truth: Truth::Coin,
     plant: TOSS,
     attack: overlaps::with_the_target,
-    open: Open {
-        perturbed: Some("noise of a constant size averages out over as many sets as the budget admits"),
-        ..MET
-    },
+    has_neighbors: false,
     ..PLAIN
 };
 
 pub(super) const THRESHOLDS: Case = Case {
     name: "thresholds with known people",
     attack: oracles::of_thresholds,
-    open: ORACLE,
     ..PLAIN
 };
 
 pub(super) const AUDIT: Case = Case {
     name: "the audit with known people",
     attack: oracles::of_the_audit,
-    open: ORACLE,
     ..PLAIN
+};
+
+pub(super) const AUDIT_BY_VALUES: Case = Case {
+    name: "the audit with known values",
+    is_target: |register, person| register.is_unique(person) && !register.boxes(u64::from(K - 1), person).is_empty(),
+    attack: oracles::of_the_audit_by_values,
+    ..PLAIN
+};
+
+pub(super) const WIDE_PARTS: Case = Case {
+    name: "unions of large parts",
+    attack: oracles::of_wide_parts,
+    ..PLAIN
+};
+
+pub(super) const PADDED: Case = Case {
+    name: "differences with known people",
+    is_target: |register, person| register.is_unique(person) && !register.paddings(person).is_empty(),
+    attack: oracles::of_padded_sets,
+    ..PLAIN
+};
+
+pub(super) const PADDED_COMPLEMENTS: Case = Case {
+    name: "complements with known people",
+    attack: oracles::of_padded_complements,
+    ..PADDED
 };
 
 pub(super) const BUDGET: Case = Case {
@@ -282,10 +297,6 @@ pub(super) const BUDGET: Case = Case {
     attack: oracles::of_the_budget,
     // In 900 people there is no capacity for the default; it is the same with any.
     distinctions: 8,
-    open: Open {
-        exact: Some(REFUSING),
-        perturbed: Some(REFUSING),
-    },
     ..PLAIN
 };
 
@@ -297,7 +308,6 @@ pub(super) const VERSIONS: Case = Case {
         versions.insert(0, before);
     },
     attack: differences::over_versions,
-    open: ORACLE,
     ..PLAIN
 };
 
@@ -325,6 +335,10 @@ pub(super) const ALL: &[&Case] = &[
     &OVERLAPS,
     &THRESHOLDS,
     &AUDIT,
+    &AUDIT_BY_VALUES,
+    &WIDE_PARTS,
+    &PADDED,
+    &PADDED_COMPLEMENTS,
     &BUDGET,
     &VERSIONS,
 ];

@@ -4,6 +4,7 @@
 //! of subjects and sums. What decides about the cells is the crate itself.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Finite;
@@ -11,9 +12,12 @@ use concordat_protocol::scope::Finite;
 use super::people::{People, SECRETS};
 use super::register::{Column, Register, SECRET, matching};
 use crate::{
-    CellBox, Condition, Contributions, Counted, FigureName, Grid, Outline, ReportedSet, ReportedSum, SumOutline,
-    UnitSet,
+    CellBox, Condition, Contributions, Counted, FigureName, Grid, NeighborSets, Outline, ReportedSet, ReportedSum,
+    SumOutline, UnitSet,
 };
+
+/// The smallest cell.
+pub(super) const K: u32 = 10;
 
 /// By what people are grouped.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,6 +102,16 @@ impl Data {
 
     /// The cells as they are decided about.
     pub(super) fn grid<'c>(&self, query: &Query, version: VersionNumber, cells: &'c [(UnitSet, CellBox)]) -> Grid<'c> {
+        self.grid_with(query, (version, true), cells)
+    }
+
+    /// The same, or as if cells had no neighbors.
+    pub(super) fn grid_with<'c>(
+        &self,
+        query: &Query,
+        (version, has_neighbors): (VersionNumber, bool),
+        cells: &'c [(UnitSet, CellBox)],
+    ) -> Grid<'c> {
         let outline = Outline {
             subjects: true,
             units: query.measure.is_some(),
@@ -105,17 +119,37 @@ impl Data {
             parts: false,
         };
         let mut sets = Vec::new();
+        let mut known = Vec::new();
         for (subjects, cell) in cells {
             let sum = query.measure.map(|measure| self.reported(measure, subjects));
             sets.push(vec![ReportedSet {
                 cell: cell.clone(),
                 subjects,
+                neighbors: match (has_neighbors, subjects.len() < u64::from(K)) {
+                    (false, _) => Some(NeighborSets::default()),
+                    // Withheld for its own size: a search has no time for the rest.
+                    (true, true) => None,
+                    (true, false) => self.neighbors(cell, &mut known),
+                },
                 rows: None,
                 sums: sum.into_iter().collect(),
                 parts: Vec::new(),
             }]);
         }
         Grid::new(version, Counted::Subjects, vec![outline], sets).unwrap()
+    }
+
+    /// The people of the neighbors of a cell, each of which is computed once for all cells.
+    fn neighbors(&self, cell: &CellBox, known: &mut Vec<(CellBox, Arc<UnitSet>)>) -> Option<NeighborSets> {
+        let mut subjects = |cell: &CellBox| {
+            if let Some((_, people)) = known.iter().find(|(of, _)| of == cell) {
+                return Arc::clone(people);
+            }
+            let people = Arc::new(self.matching(cell.condition()));
+            known.push((cell.clone(), Arc::clone(&people)));
+            people
+        };
+        Some(NeighborSets::of(&cell.neighbors()?, &mut subjects))
     }
 
     /// The sum over people.

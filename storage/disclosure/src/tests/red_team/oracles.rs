@@ -2,7 +2,7 @@
 
 use super::data::{Group, Measure, Query};
 use super::figure::Figure;
-use super::register::{all, any, has_secret, not, secret};
+use super::register::{Padding, all, any, has_secret, not, secret};
 use super::system::{Answering, K};
 use super::target::{Parties, Target};
 use crate::{Condition, Mode};
@@ -78,50 +78,163 @@ pub(super) fn of_thresholds(target: &mut Target<'_>, parties: &mut Parties) -> O
     }
 }
 
+/// Other people, of whom it is tried whether an answer is shown to depend on the secret at all.
+const SHADOWS: usize = 12;
+
 /// Everyone but nine known people, and but the target if the target has the secret: what is left out are nine, which isolates, or ten,
-/// which does not. So what the audit withholds depends on the target.
+/// which does not. So what the audit withholds depends on the target, unless it withholds either.
 pub(super) fn of_the_audit(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
     let known = (K - 1) as usize;
-    let others = target.others(known);
-    let left_out = any(others.iter().take(known).map(|other| target.register.only(*other)));
-    let small = all([target.register.only(target.person), has_secret()]);
-    let count = parties.ours.count(all([not(left_out), not(small)]));
-    let expected = Figure::exact(f64::from(target.register.size) - known as f64);
-    match (count, parties.ours.mode()) {
+    let register = target.register;
+    let others = target.others(known + SHADOWS);
+    let (left_out, shadows) = others.split_at(known);
+    let left_out = any(left_out.iter().map(|other| register.only(*other)));
+    let count = |party: &mut dyn Answering, person: u32| {
+        let small = all([register.only(person), has_secret()]);
+        party.count(all([not(left_out.clone()), not(small)]))
+    };
+    let found = count(&mut *parties.ours, target.person);
+    let expected = Figure::exact(f64::from(register.size) - known as f64);
+    match (found, parties.ours.mode()) {
         (Some(count), None | Some(Mode::Exact | Mode::Private)) => Some(expected - count),
-        (Some(_), Some(Mode::Perturbed)) => Some(Figure::exact(1.0)),
-        (None, Some(Mode::Private)) => None,
-        (None, None | Some(Mode::Exact | Mode::Perturbed)) => Some(Figure::exact(0.0)),
+        (None, None | Some(Mode::Private)) => None,
+        (found, Some(Mode::Exact | Mode::Perturbed)) => {
+            let is_shown = found.is_some();
+            let mut shadows = shadows.iter().take(SHADOWS);
+            let is_telling = shadows.any(|person| count(&mut *parties.theirs, *person).is_some() != is_shown);
+            is_telling.then(|| Figure::exact(f64::from(u8::from(is_shown))))
+        }
     }
 }
 
+/// The same with nine people who are found by values of two columns, so that the condition is short.
+pub(super) fn of_the_audit_by_values(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let register = target.register;
+    let known = register.boxes(u64::from(K - 1), target.person).into_iter().next()?;
+    let people = register.matching(&known);
+    let mut others = target.others(0);
+    others.retain(|person| !people.contains(*person));
+    let count = |party: &mut dyn Answering, person: u32| {
+        let small = all([register.only(person), has_secret()]);
+        party.count(all([not(known.clone()), not(small)]))
+    };
+    let found = count(&mut *parties.ours, target.person);
+    let expected = Figure::exact(f64::from(register.size) - f64::from(K - 1));
+    match (found, parties.ours.mode()) {
+        (Some(count), None | Some(Mode::Exact | Mode::Private)) => Some(expected - count),
+        (None, None | Some(Mode::Private)) => None,
+        (found, Some(Mode::Exact | Mode::Perturbed)) => {
+            let is_shown = found.is_some();
+            let mut shadows = others.iter().take(SHADOWS);
+            let is_telling = shadows.any(|person| count(&mut *parties.theirs, *person).is_some() != is_shown);
+            is_telling.then(|| Figure::exact(f64::from(u8::from(is_shown))))
+        }
+    }
+}
+
+/// The people of a group who have the secret, and the same without the target together with a large group of others of whom it is known how
+/// many they are. No part is small, so that it is left to the audit whether the second one is withheld.
+pub(super) fn of_wide_parts(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let register = target.register;
+    let column = register.widest(target.person);
+    let like = register.like(column, target.person);
+    let mut others = target.others(0);
+    others.retain(|person| like.contains(*person));
+    others.truncate(SHADOWS);
+    let group = register.group(target.person);
+    let count = |party: &mut dyn Answering, person: u32| {
+        let rest = all([group.clone(), not(register.only(person)), has_secret()]);
+        party.count(any([not(group.clone()), rest]))
+    };
+    let with = parties.ours.count(all([group.clone(), has_secret()]))?;
+    let found = count(&mut *parties.ours, target.person);
+    let known = Figure::exact((u64::from(register.size) - like.len()) as f64);
+    match (found, parties.ours.mode()) {
+        (Some(found), _) => Some(with + known - found),
+        (None, None | Some(Mode::Private)) => None,
+        (None, Some(Mode::Exact | Mode::Perturbed)) => {
+            parties.theirs.count(all([group.clone(), has_secret()]))?;
+            let is_telling = others
+                .iter()
+                .any(|person| count(&mut *parties.theirs, *person).is_some());
+            is_telling.then_some(Figure::exact(1.0))
+        }
+    }
+}
+
+/// Two unions of people in a group with the secret and those who are not in it. One lacks the target, and a dozen others of whom it is known that they
+/// are in the other one: so the difference is about enough people, and all but one are known.
+pub(super) fn of_padded_sets(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let register = target.register;
+    let Padding { group, column, known } = register.paddings(target.person).into_iter().next()?;
+    let values = &register.columns[column];
+    let own = values.values[target.person as usize];
+    // About one half of the people, so that what is left out is large.
+    let others = (0..values.atoms()).filter(|value| *value != own);
+    let half: Vec<u32> = others.step_by(2).collect();
+    let among = |outside: Condition, values: Condition| any([outside, all([group.clone(), values, has_secret()])]);
+    let first = among(not(group.clone()), values.is(half.iter().copied().chain([own])));
+    let second = among(all([not(group.clone()), not(known.clone())]), values.is(half));
+    let with = parties.ours.count(first)?;
+    let without = parties.ours.count(second)?;
+    let known = Figure::exact(register.matching(&known).len() as f64);
+    Some(with - without - known)
+}
+
+/// The same with what two queries leave out.
+pub(super) fn of_padded_complements(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
+    let register = target.register;
+    let Padding { group, column, known } = register.paddings(target.person).into_iter().next()?;
+    let values = &register.columns[column];
+    let own = values.values[target.person as usize];
+    let others = (0..values.atoms()).filter(|value| *value != own);
+    let half: Vec<u32> = others.step_by(2).collect();
+    let without = |values: Condition| not(all([group.clone(), values, has_secret()]));
+    let first = without(values.is(half.iter().copied()));
+    let second = all([without(values.is(half.into_iter().chain([own]))), not(known.clone())]);
+    let more = parties.ours.count(first)?;
+    let fewer = parties.ours.count(second)?;
+    let known = Figure::exact(register.matching(&known).len() as f64);
+    Some(more - fewer - known)
+}
+
 /// A group with the secret, and the same without the target, after the budget of distinctions was used up with other queries. If the target
-/// has the secret, the second set is one more, and the query is refused; otherwise it follows from the first, and is withheld.
+/// has the secret, the second set is one more, and otherwise it follows from the first: it must not be refused in one of the cases only.
 pub(super) fn of_the_budget(target: &mut Target<'_>, parties: &mut Parties) -> Option<Figure> {
-    let group = target.register.group(target.person);
-    let only = target.register.only(target.person);
+    let register = target.register;
+    let group = register.group(target.person);
+    let like = register.like(register.widest(target.person), target.person);
     let with = parties.ours.count(all([group.clone(), has_secret()]))?;
     use_up(target, &mut *parties.ours);
-    let cells = parties
-        .ours
-        .answer(&Query::count(all([group, has_secret(), not(only)])));
-    match (cells[0].count, parties.ours.mode()) {
+    let mut without = |person: u32| {
+        let query = Query::count(all([group.clone(), has_secret(), not(register.only(person))]));
+        parties.ours.answer(&query)[0]
+    };
+    let cell = without(target.person);
+    let mut others = target.others(0);
+    others.retain(|person| like.contains(*person));
+    let mut others = others.iter().take(SHADOWS);
+    let is_telling = others.any(|person| without(*person).is_refused != cell.is_refused);
+    match (cell.count, parties.ours.mode()) {
         (Some(without), _) => Some(with - without),
-        (None, Some(Mode::Exact | Mode::Perturbed)) => Some(Figure::exact(f64::from(u8::from(cells[0].is_refused)))),
+        (None, Some(Mode::Exact | Mode::Perturbed)) => {
+            is_telling.then(|| Figure::exact(f64::from(u8::from(cell.is_refused))))
+        }
         (None, None | Some(Mode::Private)) => None,
     }
 }
 
-/// Requests the numbers of random people until one is refused.
+/// Requests the numbers of people who are alike in one or two columns until one is refused.
 fn use_up(target: &mut Target<'_>, party: &mut dyn Answering) {
-    const PEOPLE: usize = 50;
     if !matches!(party.mode(), Some(Mode::Exact | Mode::Perturbed)) {
         return;
     }
-    for _ in 0..100 {
-        let people = target.others(PEOPLE);
-        let people = people.iter().take(PEOPLE).map(|other| target.register.only(*other));
-        if party.answer(&Query::count(any(people)))[0].is_refused {
+    let columns = u32::try_from(target.register.columns.len()).unwrap();
+    for _ in 0..200 {
+        let person = target.others(1)[0];
+        let mut column = || target.numbers.below(columns) as usize;
+        let parts = [column(), column()].map(|column| target.register.equal(column, person));
+        if party.answer(&Query::count(all(parts)))[0].is_refused {
             return;
         }
     }

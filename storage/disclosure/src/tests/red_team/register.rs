@@ -44,6 +44,23 @@ impl Column {
     }
 }
 
+/// A group, a column in which the person is alone in it, and people who are not in it.
+#[derive(Debug)]
+pub(super) struct Padding {
+    pub(super) group: Condition,
+    pub(super) column: usize,
+    pub(super) known: Condition,
+}
+
+/// Columns by which a person is alone among many.
+#[derive(Debug)]
+pub(super) struct Pivot {
+    /// In which many are like the person.
+    pub(super) like: Vec<usize>,
+    /// In which none of them is.
+    pub(super) column: usize,
+}
+
 /// The people with the columns by which they are found.
 #[derive(Debug)]
 pub(super) struct Register {
@@ -100,6 +117,60 @@ impl Register {
     pub(super) fn others(&self, person: u32) -> Vec<u32> {
         let others = (0..self.size).filter(|other| *other != person);
         others.filter(|other| self.is_unique(*other)).collect()
+    }
+
+    /// Columns in which many people are like this person, with another column in which none of them has the person's value.
+    pub(super) fn pivots(&self, person: u32) -> Vec<Pivot> {
+        const MANY: u64 = 150;
+        let columns = 0..self.columns.len();
+        let mut found = Vec::new();
+        for (first, second) in columns
+            .clone()
+            .flat_map(|first| (first..self.columns.len()).map(move |second| (first, second)))
+        {
+            let like = self.like(first, person).intersection(self.like(second, person));
+            if like.len() < MANY {
+                continue;
+            }
+            let others = columns.clone().filter(|column| *column != first && *column != second);
+            let alone = others.filter(|column| like.intersection(self.like(*column, person)).len() == 1);
+            let mut columns = vec![first, second];
+            columns.dedup();
+            found.extend(alone.map(|column| Pivot {
+                like: columns.clone(),
+                column,
+            }));
+        }
+        found
+    }
+
+    /// Groups in which no one else has the person's value of another column, with known people outside.
+    pub(super) fn paddings(&self, person: u32) -> Vec<Padding> {
+        let pivots = self.pivots(person).into_iter().filter(|pivot| pivot.like.len() == 1);
+        let mut found = Vec::new();
+        for Pivot { like, column } in pivots {
+            let group = self.equal(like[0], person);
+            let people = self.like(like[0], person);
+            let known = (12..=20).flat_map(|size| self.boxes(size, person));
+            let known = known.into_iter().find(|known| self.matching(known).is_disjoint(people));
+            found.extend(known.map(|known| Padding { group, column, known }));
+        }
+        found
+    }
+
+    /// Values of two columns that so many people have, this one not among them.
+    pub(super) fn boxes(&self, people: u64, person: u32) -> Vec<Condition> {
+        let mut found = Vec::new();
+        for (first, second) in (0..self.columns.len()).flat_map(|first| (0..first).map(move |second| (first, second))) {
+            let (first, second) = (&self.columns[first], &self.columns[second]);
+            for (one, other) in (0..first.atoms()).flat_map(|one| (0..second.atoms()).map(move |other| (one, other))) {
+                let both = first.with(one).intersection(second.with(other));
+                if both.len() == people && !both.contains(person) {
+                    found.push(all([first.is([one]), second.is([other])]));
+                }
+            }
+        }
+        found
     }
 
     /// The column in which most people have the person's value.

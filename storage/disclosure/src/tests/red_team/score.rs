@@ -65,7 +65,7 @@ impl Outcome {
 /// The outcomes of an attack on each system, in the order of [`Kind::ALL`].
 pub(super) fn outcomes(case: &Case, rules: &Rules, trials: u64) -> [Outcome; 5] {
     let mut outcomes = [Outcome::default(); 5];
-    let rules = rules.with_distinctions(case.distinctions);
+    let rules = rules.with(case.distinctions, case.has_neighbors);
     for seed in 0..trials {
         let trial = Trial::new(case, seed);
         for (outcome, kind) in outcomes.iter_mut().zip(Kind::ALL) {

@@ -12,15 +12,13 @@ use std::rc::Rc;
 
 use concordat_protocol::scope::{DeltaExponent, Loss, MicroRho, Noise, Protection};
 
+pub(super) use super::data::K;
 use super::data::{Data, Measure, Query};
 use super::figure::Figure;
 use crate::{Condition, DisclosureRules, Mode, UnitSet};
 use audited::Audited;
 use naive::Naive;
 use private::Private;
-
-/// The smallest cell.
-pub(super) const K: u32 = 10;
 
 /// One cell of an answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,6 +98,7 @@ pub(super) struct Rules {
     perturbed: Rc<DisclosureRules>,
     loss: Loss,
     distinctions: u32,
+    has_neighbors: bool,
 }
 
 /// The default budget of distinctions.
@@ -114,16 +113,18 @@ impl Rules {
         let rho = |millionths| MicroRho::new(millionths).unwrap();
         Self {
             exact: rules(Protection::Exact),
-            perturbed: rules(Protection::Perturbed(Noise::new(3, 5, 5).unwrap())),
+            perturbed: rules(Protection::Perturbed(Noise::default())),
             loss: Loss::new(rho(125), rho(1_250), DeltaExponent::new(6).unwrap()).unwrap(),
             distinctions: DISTINCTIONS,
+            has_neighbors: true,
         }
     }
 
-    /// The same with another budget of distinctions.
-    pub(super) fn with_distinctions(&self, distinctions: u32) -> Self {
+    /// The same with another budget of distinctions, and with or without what depends on neighbors.
+    pub(super) fn with(&self, distinctions: u32, has_neighbors: bool) -> Self {
         Self {
             distinctions,
+            has_neighbors,
             ..self.clone()
         }
     }
@@ -133,7 +134,8 @@ impl Rules {
         let versions = versions.to_vec();
         let audited = |rules: &Rc<DisclosureRules>, versions: Vec<Rc<Data>>| -> Box<dyn Answering> {
             let versions = (versions, changed.clone());
-            Box::new(Audited::new(Rc::clone(rules), self.distinctions, versions, seed))
+            let limits = (self.distinctions, self.has_neighbors);
+            Box::new(Audited::new(Rc::clone(rules), limits, versions, seed))
         };
         match kind {
             Kind::Naive => Box::new(Naive::new(versions, None)),

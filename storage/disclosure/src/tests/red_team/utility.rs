@@ -7,7 +7,7 @@ use super::system::{Kind, Rules};
 use crate::{Condition, UnitSet};
 
 /// People of the table.
-const PEOPLE: u32 = 5_000;
+const PEOPLE: u32 = 3_000;
 
 /// Cells with fewer people are not expected to be shown.
 const LARGE: u64 = 30;

@@ -25,6 +25,9 @@ pub(super) struct Audited {
     keys: CellKeys,
     space: Space,
     sums: ReleasedSums,
+    /// How many answers there were.
+    answered: u64,
+    has_neighbors: bool,
     entropy: Seeded,
 }
 
@@ -32,7 +35,7 @@ impl Audited {
     /// `versions` are the data, and who differs between two of them.
     pub(super) fn new(
         rules: Rc<DisclosureRules>,
-        distinctions: u32,
+        (distinctions, has_neighbors): (u32, bool),
         (versions, changed): (Vec<Rc<Data>>, UnitSet),
         seed: u64,
     ) -> Self {
@@ -59,28 +62,33 @@ impl Audited {
             changed,
             keys: CellKeys::new(CellSecret::new([7; 32]), "visits"),
             sums: ReleasedSums::default(),
+            answered: 0,
+            has_neighbors,
             entropy,
         }
     }
 
     fn decided(&mut self, query: &Query) -> Vec<Shown> {
         let cells = self.versions.current.cells(query);
-        let grid = self.versions.current.grid(query, self.version, &cells);
+        let refused = Shown {
+            is_refused: true,
+            ..Shown::default()
+        };
+        if self.rules.within_answers(self.answered, 1).is_err() {
+            return vec![refused; cells.len()];
+        }
+        let data = &self.versions.current;
+        let grid = data.grid_with(query, (self.version, self.has_neighbors), &cells);
         let spaces = Spaces {
             subjects: &self.space,
             rows: None,
         };
         let decided = decide(&grid, &self.rules, spaces, &self.sums, &self.keys, &mut self.entropy);
         let decision = match decided {
-            Err(DecideError::NoDistinctions { .. }) => {
-                let refused = Shown {
-                    is_refused: true,
-                    ..Shown::default()
-                };
-                return vec![refused; cells.len()];
-            }
+            Err(DecideError::NoDistinctions { .. }) => return vec![refused; cells.len()],
             decided => decided.unwrap(),
         };
+        self.answered += 1;
         let figures = decision.figures(&grid, &self.rules).unwrap();
         for (set, names) in decision.records().sums {
             self.sums.add(*set, names.iter().copied());
@@ -115,6 +123,8 @@ impl Answering for Audited {
             units: &UnitSet::all(universe),
             version: self.version,
             cell: &everyone,
+            neighbors: &[],
+            is_withheld: false,
         };
         let offer = self
             .space

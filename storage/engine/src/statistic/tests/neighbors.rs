@@ -1,0 +1,75 @@
+//! Which sets are computed beside those of the cells.
+
+use super::collections::Collection;
+use crate::statistic::{Condition, Described, RowNeighbors};
+
+fn of(sql: &str) -> (Condition, Vec<Option<RowNeighbors>>) {
+    let collection = Collection::named("omop");
+    let statistic = collection.lower(sql).unwrap().blocks.remove(0).statistic;
+    let filter = statistic.cells()[0].filter().clone();
+    let described = Described::new(&statistic, &filter, &collection.known);
+    (described.conditions.clone(), described.neighbors(&collection.known))
+}
+
+fn only(sql: &str) -> RowNeighbors {
+    let [found] = &of(sql).1[..] else {
+        panic!("there is no `CASE`")
+    };
+    found.clone().unwrap()
+}
+
+#[test]
+fn neighbors_of_a_statistic_lack_a_condition_or_a_group() {
+    let sql =
+        "SELECT gender_source_value, count(*) FROM person WHERE year_of_birth < 1950 GROUP BY gender_source_value";
+    let conditions = of(sql).0;
+    let found = only(sql);
+    let wider: Vec<_> = found
+        .wider
+        .iter()
+        .map(|(rows, is_plain)| (&rows.condition, &rows.any_of[..], *is_plain))
+        .collect();
+    assert_eq!(wider, [(&conditions, &[0][..], true), (&Condition::All, &[][..], true)]);
+    assert!(found.parts.is_empty());
+    assert!(only("SELECT count(*) FROM person").wider.is_empty());
+}
+
+/// Without a condition on what is grouped, the groups would be as they are.
+#[test]
+fn neighbors_lack_a_group_and_its_conditions_together() {
+    let sql =
+        "SELECT gender_source_value, count(*) FROM person WHERE gender_source_value = 'M' GROUP BY gender_source_value";
+    let found = only(sql);
+    let wider: Vec<_> = found
+        .wider
+        .iter()
+        .map(|(rows, _)| (&rows.condition, &rows.any_of[..]))
+        .collect();
+    assert_eq!(wider, [(&Condition::All, &[0][..])]);
+}
+
+#[test]
+fn neighbors_of_alternatives_are_each_of_them() {
+    let sql = "SELECT count(*) FROM person WHERE year_of_birth < 1950 OR gender_source_value = 'M'";
+    let found = only(sql);
+    assert_eq!(found.wider.len(), 1);
+    assert!(!found.wider[0].1, "alternatives are not a plain condition");
+    assert_eq!(found.parts.len(), 2);
+    for (rows, neighbors) in &found.parts {
+        assert!(matches!(rows.condition, Condition::Test(..)));
+        assert_eq!(neighbors.wider.len(), 1);
+    }
+    let many = "SELECT count(*) FROM person WHERE NOT (year_of_birth < 1950 AND gender_source_value = 'M')";
+    assert_eq!(only(many).parts.len(), 2, "a negation has alternatives");
+}
+
+/// A class of `CASE` is the conditions that lead to it.
+#[test]
+fn neighbors_of_a_case_lack_one_of_its_conditions() {
+    let case = "CASE WHEN year_of_birth < 1950 THEN 'old' WHEN gender_source_value = 'M' THEN 'male' END";
+    let (_, found) = of(&format!("SELECT {case} AS g, count(*) FROM person GROUP BY 1"));
+    let wider: Vec<usize> = found.iter().map(|of| of.as_ref().unwrap().wider.len()).collect();
+    assert_eq!(wider, [1, 2, 2]);
+    let rows = found.iter().flatten().flat_map(|of| &of.wider);
+    assert!(rows.clone().all(|(rows, _)| rows.any_of == [0]));
+}
