@@ -157,10 +157,9 @@ impl<'a> Draft<'a> {
         let has_changed = !self.is_released(&member) && self.isolates_changed(offered)?;
         let residuals = self.residuals(&member.parts);
         if self.is_derivable(&residuals, &member.fingerprint) {
-            return Ok(match self.verdict_of_boxes(&residuals, &member.cell) {
-                Verdict::Derivable if has_changed => Verdict::Neighbor,
-                verdict => verdict,
-            });
+            let verdict = self.verdict_of_boxes(&residuals, &member.cell);
+            let shows_change = verdict == Verdict::Derivable && has_changed;
+            return Ok(if shows_change { Verdict::Neighbor } else { verdict });
         }
         if !self.space.is_extendable() {
             return Ok(Verdict::NoBudget);
