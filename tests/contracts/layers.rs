@@ -111,6 +111,7 @@ const CRATES: &[Crate] = &[
                 "class",
                 "domains",
                 "floats",
+                "calendar",
                 "order",
                 "permit",
                 "precedence",
