@@ -44,6 +44,10 @@ pub struct PartSet {
 /// A set that counts as released with another one.
 pub(super) type Together<'a> = (Cow<'a, UnitSet>, Cow<'a, CellBox>);
 
+/// How many times the least cell a group has whose number of people is not known to those who ask. That all of a larger one have a value is
+/// shown in `exact`, as that most of it have.
+const SMALL_GROUP: u64 = 10;
+
 /// The sizes that are required.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
@@ -51,8 +55,8 @@ pub(super) struct Sizes {
     pub(super) rest: u64,
     /// Of parts.
     pub(super) part: u64,
-    /// Whether the rest is also required where the clause is a condition on one column: an exact figure that is equal to the number of those
-    /// who could be in it shows the value of each of them.
+    /// Whether the rest is also required where the clause is a condition on one column, in a group of which it may be known how many people are
+    /// in it: an exact figure that is equal to their number shows the value of each of them.
     pub(super) is_exact: bool,
 }
 
@@ -82,7 +86,8 @@ impl NeighborSets {
     /// of all then.
     pub(super) fn are_large(&self, subjects: &UnitSet, sizes: Sizes) -> bool {
         let has_rest = |wider: &WiderSet| {
-            let is_required = sizes.is_exact || !wider.is_plain;
+            let is_small = wider.subjects.len() < sizes.rest.saturating_mul(SMALL_GROUP);
+            let is_required = !wider.is_plain || sizes.is_exact && is_small;
             !is_required || wider.subjects.difference(subjects).len() >= sizes.rest
         };
         let is_large =
@@ -126,5 +131,40 @@ impl NeighborSets {
             });
             part.neighbors.add_to(all);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rest_of_a_condition_is_required_in_small_groups_of_exact_figures() {
+        let is_large = |people: u32, rest: u32, (is_plain, is_exact): (bool, bool)| {
+            let wider = WiderSet {
+                subjects: Arc::new((0..people).collect()),
+                cell: CellBox::new(Condition::Everyone).unwrap(),
+                is_plain,
+                is_examined: true,
+            };
+            let neighbors = NeighborSets {
+                wider: vec![wider],
+                parts: Vec::new(),
+            };
+            let sizes = Sizes {
+                rest: 5,
+                part: 7,
+                is_exact,
+            };
+            neighbors.are_large(&(0..people - rest).collect(), sizes)
+        };
+        for rest in [0, 1, 4] {
+            assert!(!is_large(49, rest, (true, true)), "{rest}");
+            assert!(is_large(50, rest, (true, true)), "{rest}");
+            assert!(is_large(49, rest, (true, false)), "{rest}");
+            // With alternatives the rest is about those that are left out, however many there are.
+            assert!(!is_large(5_000, rest, (false, false)), "{rest}");
+        }
+        assert!(is_large(49, 5, (true, true)));
     }
 }
