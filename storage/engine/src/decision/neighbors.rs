@@ -16,9 +16,12 @@ pub(super) struct CellNeighbors<'r, 'a> {
     report: &'r CellReport,
     /// The number of groups.
     groups: usize,
-    /// The subjects by the position of the set and the groups that it lacks, for each cell of those whose class in these groups is the first.
-    unions: HashMap<(usize, Vec<usize>), Vec<Option<Arc<UnitSet>>>>,
+    /// The subjects by the position of the set and the groups that it lacks.
+    unions: HashMap<(usize, Vec<usize>), Unions>,
 }
+
+/// The subjects for each of the cells whose class in the groups that are lacked is the first; none for the others.
+type Unions = Vec<Option<Arc<UnitSet>>>;
 
 impl<'r, 'a> CellNeighbors<'r, 'a> {
     pub(super) fn new(boxes: &'r Boxes<'a>, report: &'r CellReport) -> Self {
@@ -86,7 +89,7 @@ fn first(boxes: &Boxes<'_>, cell: usize, any_of: &[usize]) -> usize {
     boxes.cell_of(&classes.collect::<Vec<_>>())
 }
 
-fn unions(boxes: &Boxes<'_>, report: &CellReport, set: &NeighborSet) -> Vec<Option<Arc<UnitSet>>> {
+fn unions(boxes: &Boxes<'_>, report: &CellReport, set: &NeighborSet) -> Unions {
     let mut unions: Vec<Option<UnitSet>> = vec![None; report.cells.len()];
     for (at, cell) in report.cells.iter().enumerate() {
         let subjects = cell.sets.get(set.at).map(|set| &set.subjects);
