@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{answers_released, assert_ledger_valid};
 
-const PERSONS: u64 = 40;
+/// Of each gender more than ten times the smallest cell: of smaller groups it is withheld that all have a visit.
+const PERSONS: u64 = 320;
 const BORN_FROM: u64 = 1960;
 /// The model in small: persons, their visits, what was found in each, and measurements, which no one requests.
 const TEMPLATE: &str = r#"template = 1
@@ -58,7 +59,7 @@ fn gender(person: u64) -> u64 {
 }
 
 const fn born(person: u64) -> u64 {
-    1940 + person
+    1940 + person % 80
 }
 
 /// The visits of a person.
