@@ -12,6 +12,8 @@ use super::{answers_released, assert_ledger_valid};
 /// Celecoxib, and gastrointestinal hemorrhage.
 const DRUG: u64 = 1_118_084;
 const BLEEDING: u64 = 192_671;
+/// Another diagnosis.
+const OTHER: u64 = 80_180;
 /// The model in small.
 const TEMPLATE: &str = r#"template = 1
 name = "small"
@@ -60,7 +62,8 @@ const AFTER: &str = "SELECT p.gender_concept_id AS sex, p.year_of_birth AS born,
                      AND d.drug_exposure_start_date < c.condition_start_date) \
                      GROUP BY p.gender_concept_id, p.year_of_birth ORDER BY born, sex";
 
-/// The files of a hospital: for each cell its patients, 20 more who bled before they had the drug, and 20 who had none.
+/// The files of a hospital: for each cell its patients, 20 more who bled before they had the drug, 20 who had none, and 20 who had the drug
+/// and another diagnosis. In a group of fewer than ten times the smallest cell, figures are withheld where a condition leaves out few.
 fn files(cells: &[[u64; 2]; 3]) -> BTreeMap<&'static str, String> {
     let mut person = "person_id,gender_concept_id,year_of_birth\n".to_owned();
     let mut condition = "person_id,condition_concept_id,condition_start_date\n".to_owned();
@@ -68,12 +71,14 @@ fn files(cells: &[[u64; 2]; 3]) -> BTreeMap<&'static str, String> {
     let mut id: u64 = 0;
     for (row, (born, _)) in cells.iter().zip(BORN) {
         for (after, (sex, _)) in row.iter().zip(SEXES) {
-            for patient in 0..after + 40 {
+            for patient in 0..after + 60 {
                 id += 1;
                 writeln!(person, "{id},{sex},{born}").unwrap();
-                writeln!(condition, "{id},{BLEEDING},2015-06-01").unwrap();
-                let begun = if patient < *after { "2015-03-01" } else { "2016-03-01" };
-                if patient < after + 20 {
+                let diagnosis = if patient < after + 40 { BLEEDING } else { OTHER };
+                writeln!(condition, "{id},{diagnosis},2015-06-01").unwrap();
+                let is_before = patient < *after || diagnosis == OTHER;
+                let begun = if is_before { "2015-03-01" } else { "2016-03-01" };
+                if patient < after + 20 || diagnosis == OTHER {
                     writeln!(drug, "{id},{DRUG},{begun}").unwrap();
                 }
             }

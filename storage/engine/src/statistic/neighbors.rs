@@ -106,12 +106,26 @@ impl<'a> Described<'a> {
         let groups = 0..self.statistic.groups().len();
         let groups: Vec<usize> = groups.filter(|at| !self.cases.contains(at)).collect();
         let mut left = MAX_NEIGHBORS;
-        self.found(&Condition::all(conditions), &groups, &mut left)
+        self.found((&Condition::all(conditions), &groups), known, &mut left)
     }
 
-    fn found(&self, condition: &Condition, groups: &[usize], left: &mut usize) -> Option<RowNeighbors> {
+    fn found(
+        &self,
+        (condition, groups): (&Condition, &[usize]),
+        known: &KnownCollection,
+        left: &mut usize,
+    ) -> Option<RowNeighbors> {
         let mut found = RowNeighbors::default();
-        for clause in self.clauses(condition, groups) {
+        let is_presence = |clause: &Clause| {
+            let mut conditions = clause.conditions.iter();
+            clause.groups.is_empty() && conditions.all(|condition| known.is_of_values(condition))
+        };
+        // That a joined row or a value is there is rarely what a query is about, and true of nearly all.
+        for clause in self
+            .clauses(condition, groups)
+            .iter()
+            .filter(|clause| !is_presence(clause))
+        {
             *left = left.checked_sub(1)?;
             let rest = without(condition.conjuncts(), &clause.conditions);
             let others = groups.iter().copied().filter(|at| !clause.groups.contains(at));
@@ -123,7 +137,7 @@ impl<'a> Described<'a> {
         for clause in condition.conjuncts() {
             if let Condition::Or(alternatives) = clause {
                 let rest = without(condition.conjuncts(), std::slice::from_ref(clause));
-                self.add_parts(&mut found.parts, (&rest, groups), (alternatives, &mut *left))?;
+                self.add_parts(&mut found.parts, (&rest, groups), (alternatives, known, &mut *left))?;
             }
         }
         Some(found)
@@ -133,7 +147,7 @@ impl<'a> Described<'a> {
         &self,
         parts: &mut Vec<(NeighborRows, RowNeighbors)>,
         (rest, groups): (&Condition, &[usize]),
-        (alternatives, left): (&[Condition], &mut usize),
+        (alternatives, known, left): (&[Condition], &KnownCollection, &mut usize),
     ) -> Option<()> {
         if alternatives.len() > MAX_ALTERNATIVES {
             return None;
@@ -146,7 +160,7 @@ impl<'a> Described<'a> {
             let is_one = some.len() == 1;
             let condition = Condition::all(vec![rest.clone(), Condition::any(some)]);
             let own = if is_one {
-                self.found(&condition, groups, left)?
+                self.found((&condition, groups), known, left)?
             } else {
                 RowNeighbors::default()
             };

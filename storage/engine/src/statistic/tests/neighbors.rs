@@ -73,3 +73,17 @@ fn neighbors_of_a_case_lack_one_of_its_conditions() {
     let rows = found.iter().flatten().flat_map(|of| &of.wider);
     assert!(rows.clone().all(|(rows, _)| rows.any_of == [0]));
 }
+
+/// That a row has a joined one, or a value, is a condition of all neighbors.
+#[test]
+fn neighbors_lack_no_condition_that_something_is_there() {
+    let joined = "SELECT count(DISTINCT d.person_id) FROM drug_exposure d JOIN person p ON p.person_id = d.person_id \
+                  WHERE d.days_supply > 30";
+    let (conditions, _) = of(joined);
+    assert!(conditions.conjuncts().len() >= 2, "{conditions:?}");
+    let found = only(joined);
+    assert_eq!(found.wider.len(), 1, "{found:?}");
+    assert_ne!(found.wider[0].0.condition, Condition::All);
+    let present = only("SELECT count(*) FROM person WHERE year_of_birth IS NOT NULL");
+    assert!(present.wider.is_empty(), "{present:?}");
+}
