@@ -300,8 +300,8 @@ SELECT count(*) AS k FROM site.people WHERE date_part('year', admitted) IS DISTI
 --=SELECT pid, known_years(CAST(admitted - INTERVAL '2 years' AS DATE)) AS a, known_years(CAST(admitted + INTERVAL '1 day' AS DATE)) AS b FROM site.people
 SELECT pid, admitted - INTERVAL '2 years' AS a, admitted + INTERVAL '1 day' AS b FROM site.people
 --? interval
---=SELECT pid, CAST(known_years(seen + INTERVAL '1 month') AS VARCHAR) AS a, date_part('year', known_years(seen - INTERVAL '1 day')) AS b FROM site.people
-SELECT pid, CAST(seen + INTERVAL '1 month' AS VARCHAR) AS a, date_part('year', seen - INTERVAL '1 day') AS b FROM site.people
+--=SELECT pid, CAST(CAST(known_years(seen + INTERVAL '1 month') AS DATE) AS VARCHAR) AS a, date_part('year', known_years(seen - INTERVAL '1 day')) AS b FROM site.people
+SELECT pid, CAST(CAST(seen + INTERVAL '1 month' AS DATE) AS VARCHAR) AS a, date_part('year', seen - INTERVAL '1 day') AS b FROM site.people
 --? interval
 --=SELECT min(known_years(CAST(admitted - INTERVAL '1 year' AS DATE))) AS a, count(known_years(CAST(admitted + INTERVAL '1 year' AS DATE))) AS k FROM site.people
 SELECT min(admitted - INTERVAL '1 year') AS a, count(admitted + INTERVAL '1 year') AS k FROM site.people
