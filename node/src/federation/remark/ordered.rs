@@ -2,7 +2,7 @@
 //!
 //! They follow from the text of a query, and are the same whether any figure is withheld.
 
-use concordat_documents::query::{AnswerRemark, RemarkKind};
+use concordat_documents::query::RemarkKind;
 use concordat_engine::{FigureOrder, MissingFigures, OrderedBy};
 use datafusion::arrow::datatypes::Fields;
 
@@ -40,20 +40,18 @@ fn ordered(order: &FigureOrder, column: Option<&String>) -> Remark {
             )
         }
     };
-    Remark(AnswerRemark {
-        kind: RemarkKind::OrderOfFigures,
-        institution: None,
-        dataset: None,
-        column: column.cloned(),
-        cells: Vec::new(),
-        text,
-    })
+    let remark = Remark::new(RemarkKind::OrderOfFigures, text);
+    match column {
+        Some(column) => remark.on_column(column),
+        None => remark,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use concordat_documents::query::AnswerRemark;
     use datafusion::arrow::datatypes::{DataType, Field};
 
     use super::*;
