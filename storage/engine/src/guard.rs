@@ -12,6 +12,7 @@ mod cohort;
 mod dataset;
 mod exec;
 mod in_turn;
+mod ranked_rows;
 mod regroup;
 mod shuffle;
 

@@ -19,7 +19,7 @@ use datafusion::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::shuffle::internal;
+use super::ranked_rows::internal;
 
 /// `plan` with each node that has several partitions read partition by partition.
 pub(crate) fn in_turn(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {

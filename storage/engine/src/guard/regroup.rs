@@ -21,9 +21,9 @@ use datafusion::{
         stream::RecordBatchStreamAdapter,
     },
 };
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 
-use super::shuffle::{LoadedBag, OutputBatches, internal};
+use super::ranked_rows::{LoadedBag, OutputBatches, internal};
 use crate::order::Order;
 
 /// `plan` with the output of its last grouping sorted by `order`.
@@ -157,9 +157,6 @@ impl ExecutionPlan for Regroup {
         let batch_rows = context.session_config().batch_size();
         let all = collected(Arc::clone(&self.input), self.groups, self.order.clone(), context);
         let output = OutputBatches::new(all.into_stream().boxed(), Arc::clone(&schema), batch_rows);
-        let batches = stream::try_unfold(output, async |mut output| {
-            Ok(output.next().await?.map(|batch| (batch, output)))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, output.into_stream())))
     }
 }

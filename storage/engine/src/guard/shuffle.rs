@@ -5,8 +5,9 @@
 //!    a bag depend on the version and the grant, not on the query.
 //! 2. A bag is read completely, with the number of each stored row. Rows that are not permitted are dropped
 //!    ([`ScopeFilter`]).
-//! 3. Its rows are output by their rank ([`Order`]), in batches of equal size, while the next bag is read. Columns are
-//!    transformed as their rows are output: before any part of the query is evaluated, and only for rows that are needed.
+//! 3. Its rows are output by their rank ([`Order`], [`ranked_rows`](super::ranked_rows)), in batches of equal size, while the
+//!    next bag is read. Columns are transformed as their rows are output: before any part of the query is evaluated, and
+//!    only for rows that are needed.
 //!
 //! The order of a table with one bag reveals nothing about how it is stored. For a larger table it reveals which rows
 //! share a bag. Nothing above may introduce another order: there is one partition, and this node is opaque to the
@@ -15,17 +16,13 @@
 use std::{fmt, sync::Arc};
 
 use arrow::{
-    array::{AsArray, RecordBatch, RecordBatchOptions, UInt32Array},
-    compute::{concat_batches, take},
+    array::{AsArray, RecordBatch, RecordBatchOptions},
     datatypes::{Int64Type, SchemaRef},
 };
 use datafusion::{
     common::{runtime::SpawnedTask, tree_node::TreeNodeRecursion},
     error::{DataFusionError, Result},
-    execution::{
-        SendableRecordBatchStream, TaskContext,
-        memory_pool::{MemoryConsumer, MemoryReservation},
-    },
+    execution::{SendableRecordBatchStream, TaskContext, memory_pool::MemoryConsumer},
     physical_expr::EquivalenceProperties,
     physical_plan::{
         DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
@@ -34,13 +31,13 @@ use datafusion::{
         stream::RecordBatchStreamAdapter,
     },
 };
-use futures::{
-    StreamExt, TryStreamExt,
-    stream::{self, BoxStream},
-};
+use futures::{StreamExt, TryStreamExt, stream};
 
-use super::exec::ScopeFilter;
-use crate::order::{Order, by_rank};
+use super::{
+    exec::ScopeFilter,
+    ranked_rows::{LoadedBag, OutputBatches, internal},
+};
+use crate::order::Order;
 
 /// Maximum rows of a bag with more than one row group: four of the largest row groups. Fewer in tests, where filling
 /// several bags would take too long.
@@ -49,9 +46,6 @@ pub(super) const BAG_ROWS: u64 = if cfg!(test) { 4 * 1024 } else { 4 * 128 * 102
 pub(super) const BAG_BYTES: u64 = 32 << 20;
 /// A bag above this size is not read while another one is output.
 const LARGE_BYTES: u64 = 64 << 20;
-
-/// Memory of a value in a copy of a bag: texts are views, and not copied.
-const COPIED_BYTES: usize = 16;
 
 /// A part of one object that is read into a bag.
 #[derive(Clone, Copy, Debug)]
@@ -125,18 +119,6 @@ impl Shuffle {
     }
 }
 
-/// A bag in memory.
-pub(super) struct LoadedBag {
-    /// Its rows as they were read.
-    stored: RecordBatch,
-    /// The positions of those that were not output yet, by rank.
-    rows: std::vec::IntoIter<u32>,
-    /// Transforms their columns as they are output; `None` if they are output as they are.
-    filter: Option<ScopeFilter>,
-    /// Held until the last of its rows was output.
-    _memory: MemoryReservation,
-}
-
 impl Reader {
     async fn read(&self, bag: &Bag, context: &Arc<TaskContext>) -> Result<LoadedBag> {
         let memory = MemoryConsumer::new("rows in order").register(context.memory_pool());
@@ -152,11 +134,8 @@ impl Reader {
                 batches.push(rows);
             }
         }
-        let filter = Some(self.filter.clone());
-        Ok(LoadedBag {
-            filter,
-            ..LoadedBag::new(&self.stored, batches, ranks, memory)?
-        })
+        let bag = LoadedBag::new(&self.stored, batches, ranks, memory)?;
+        Ok(bag.transformed_by(self.filter.clone()))
     }
 
     /// The stored values of the shown columns, and the number of each row.
@@ -172,103 +151,6 @@ impl Reader {
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.stored), stored.to_vec(), &count)?;
         Ok((rows, numbers.values().to_vec()))
     }
-}
-
-impl LoadedBag {
-    /// The rows of `batches`, to be output by their `ranks`. They are put in one batch, because values are collected faster from one place.
-    ///
-    /// # Errors
-    /// If they are too many, or there is not enough memory for a copy.
-    pub(super) fn new(
-        schema: &SchemaRef,
-        batches: Vec<RecordBatch>,
-        ranks: Vec<u64>,
-        memory: MemoryReservation,
-    ) -> Result<Self> {
-        let rows = by_rank(ranks).ok_or_else(|| internal("a bag is too large"))?;
-        let values = rows.len().saturating_mul(schema.fields().len());
-        let copy = memory.new_empty();
-        copy.try_grow(values.saturating_mul(COPIED_BYTES))?;
-        let stored = concat_batches(schema, &batches)?;
-        drop(batches);
-        drop(copy);
-        Ok(Self {
-            rows: rows.into_iter(),
-            filter: None,
-            stored,
-            _memory: memory,
-        })
-    }
-
-    /// The next rows, at most `most`.
-    fn next(&mut self, most: usize) -> Result<RecordBatch> {
-        let positions: UInt32Array = self.rows.by_ref().take(most).collect();
-        let columns = self.stored.columns().iter();
-        let columns: Vec<_> = columns
-            .map(|column| take(column, &positions, None))
-            .collect::<std::result::Result<_, _>>()?;
-        let count = RecordBatchOptions::new().with_row_count(Some(positions.len()));
-        let taken = RecordBatch::try_new_with_options(self.stored.schema(), columns, &count)?;
-        match &self.filter {
-            Some(filter) => filter.transformed(&taken),
-            None => Ok(taken),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rows.as_slice().is_empty()
-    }
-}
-
-/// The output rows. All batches but the last have the same size, so that none shows where a bag ends.
-pub(super) struct OutputBatches {
-    bags: BoxStream<'static, Result<LoadedBag>>,
-    current: Option<LoadedBag>,
-    pending: Option<RecordBatch>,
-    schema: SchemaRef,
-    batch_rows: usize,
-}
-
-impl OutputBatches {
-    pub(super) fn new(bags: BoxStream<'static, Result<LoadedBag>>, schema: SchemaRef, batch_rows: usize) -> Self {
-        Self {
-            bags,
-            current: None,
-            pending: None,
-            schema,
-            batch_rows,
-        }
-    }
-
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
-            let Some(bag) = &mut self.current else {
-                match self.bags.try_next().await? {
-                    Some(bag) => self.current = Some(bag),
-                    None => return Ok(self.pending.take()),
-                }
-                continue;
-            };
-            let pending = self.pending.take();
-            let known = pending.as_ref().map_or(0, RecordBatch::num_rows);
-            let more = bag.next(self.batch_rows.saturating_sub(known))?;
-            if bag.is_empty() {
-                self.current = None;
-            }
-            let batch = match pending {
-                Some(pending) => concat_batches(&self.schema, [&pending, &more])?,
-                None => more,
-            };
-            if batch.num_rows() >= self.batch_rows {
-                return Ok(Some(batch));
-            }
-            self.pending = (batch.num_rows() > 0).then_some(batch);
-        }
-    }
-}
-
-pub(super) fn internal(what: &str) -> DataFusionError {
-    DataFusionError::Internal(what.to_owned())
 }
 
 impl DisplayAs for Shuffle {
@@ -340,12 +222,9 @@ impl ExecutionPlan for Shuffle {
             .buffered(prefetch)
             .boxed();
         let output = OutputBatches::new(bags, Arc::clone(&self.schema), batch_rows);
-        let batches = stream::try_unfold(output, async |mut output| {
-            Ok(output.next().await?.map(|batch| (batch, output)))
-        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             Arc::clone(&self.schema),
-            batches,
+            output.into_stream(),
         )))
     }
 }
