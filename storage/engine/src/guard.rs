@@ -12,6 +12,7 @@ mod cohort;
 mod dataset;
 mod exec;
 mod in_turn;
+mod plan_node;
 mod ranked_rows;
 mod regroup;
 mod shuffle;
@@ -337,7 +338,7 @@ impl View {
         let condition = self.physical_condition(session, &input)?;
         let read: Vec<Shown> = shown.into_iter().filter_map(|shown| shown.within(&indices)).collect();
         let filter = ScopeFilter::new(condition, self.owner_filter(&indices)?, read, Arc::clone(&schema));
-        Ok(Arc::new(Shuffle::new(input, filter, schema, plan.bags, order.clone())?))
+        Ok(Arc::new(Shuffle::over(input, filter, schema, plan.bags, order.clone())?))
     }
 
     fn physical_condition(

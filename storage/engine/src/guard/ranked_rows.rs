@@ -14,7 +14,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use super::exec::ScopeFilter;
+use super::{exec::ScopeFilter, plan_node::internal};
 use crate::order::by_rank;
 
 /// Memory of a value in a copy of a bag: texts are views, and not copied.
@@ -140,9 +140,4 @@ impl OutputBatches {
             self.pending = (batch.num_rows() > 0).then_some(batch);
         }
     }
-}
-
-/// An error of this program.
-pub(super) fn internal(what: &str) -> DataFusionError {
-    DataFusionError::Internal(what.to_owned())
 }

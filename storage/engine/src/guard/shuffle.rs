@@ -13,29 +13,27 @@
 //! share a bag. Nothing above may introduce another order: there is one partition, and this node is opaque to the
 //! optimizer. Groups are sorted separately by [`regroup`](super::regroup).
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
     array::{AsArray, RecordBatch, RecordBatchOptions},
     datatypes::{Int64Type, SchemaRef},
 };
 use datafusion::{
-    common::{runtime::SpawnedTask, tree_node::TreeNodeRecursion},
+    common::runtime::SpawnedTask,
     error::{DataFusionError, Result},
-    execution::{SendableRecordBatchStream, TaskContext, memory_pool::MemoryConsumer},
-    physical_expr::EquivalenceProperties,
-    physical_plan::{
-        DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
-        ReplaceChildrenOptions,
-        execution_plan::{Boundedness, EmissionType},
-        stream::RecordBatchStreamAdapter,
-    },
+    execution::{TaskContext, memory_pool::MemoryConsumer},
+    physical_plan::ExecutionPlan,
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 
 use super::{
     exec::ScopeFilter,
-    ranked_rows::{LoadedBag, OutputBatches, internal},
+    plan_node::{PlanNode, Step, internal},
+    ranked_rows::{LoadedBag, OutputBatches},
 };
 use crate::order::Order;
 
@@ -65,16 +63,14 @@ pub(super) struct Bag {
 }
 
 /// Reads bag by bag and outputs rows by rank.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Shuffle {
     reader: Arc<Reader>,
     schema: SchemaRef,
-    properties: Arc<PlanProperties>,
 }
 
 #[derive(Debug)]
 struct Reader {
-    scan: Arc<dyn ExecutionPlan>,
     filter: ScopeFilter,
     /// The shown columns as they are stored.
     stored: SchemaRef,
@@ -89,45 +85,82 @@ impl Shuffle {
     ///
     /// # Errors
     /// If `scan` does not read what `filter` shows.
-    pub(super) fn new(
+    pub(super) fn over(
         scan: Arc<dyn ExecutionPlan>,
         filter: ScopeFilter,
         schema: SchemaRef,
         bags: Vec<Bag>,
         order: Order,
-    ) -> Result<Self> {
+    ) -> Result<PlanNode<Self>> {
         let read = scan.schema();
         let number = read.fields().len().checked_sub(1);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        Ok(Self {
-            reader: Arc::new(Reader {
-                scan,
-                stored: filter.stored_schema(&read)?,
-                number: number.ok_or_else(|| internal("rows without numbers"))?,
-                filter,
-                bags,
-                order,
-            }),
+        let reader = Reader {
+            stored: filter.stored_schema(&read)?,
+            number: number.ok_or_else(|| internal("rows without numbers"))?,
+            filter,
+            bags,
+            order,
+        };
+        let step = Self {
+            reader: Arc::new(reader),
             schema,
-            properties: Arc::new(properties),
-        })
+        };
+        Ok(PlanNode::new(scan, step))
+    }
+}
+
+impl Step for Shuffle {
+    const NAME: &'static str = "Shuffle";
+    const SHOWS_INPUT: bool = false;
+
+    fn schema(&self, _scan: &Arc<dyn ExecutionPlan>) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn rows(
+        &self,
+        scan: &Arc<dyn ExecutionPlan>,
+        _partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let reader = Arc::clone(&self.reader);
+        let scan = Arc::clone(scan);
+        let prefetch = if reader.bags.iter().any(|bag| bag.bytes > LARGE_BYTES) {
+            1
+        } else {
+            2
+        };
+        let batch_rows = context.session_config().batch_size();
+        let bags = reader.bags.clone();
+        let bags = stream::iter(bags)
+            .map(move |bag| {
+                let reader = Arc::clone(&reader);
+                let scan = Arc::clone(&scan);
+                let context = Arc::clone(&context);
+                let reading = SpawnedTask::spawn(async move { reader.read(&bag, &scan, &context).await });
+                async move {
+                    reading
+                        .join()
+                        .await
+                        .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
+                }
+            })
+            .buffered(prefetch)
+            .boxed();
+        let output = OutputBatches::new(bags, Arc::clone(&self.schema), batch_rows);
+        Ok(output.into_stream())
     }
 }
 
 impl Reader {
-    async fn read(&self, bag: &Bag, context: &Arc<TaskContext>) -> Result<LoadedBag> {
+    async fn read(&self, bag: &Bag, scan: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>) -> Result<LoadedBag> {
         let memory = MemoryConsumer::new("rows in order").register(context.memory_pool());
         memory.try_grow(usize::try_from(bag.bytes).unwrap_or(usize::MAX))?;
         let mut batches = Vec::new();
         let mut ranks = Vec::new();
         for part in &bag.parts {
             let mut ranked = self.order.rows(part.object);
-            let mut stored = self.scan.execute(part.partition, Arc::clone(context))?;
+            let mut stored = scan.execute(part.partition, Arc::clone(context))?;
             while let Some(batch) = stored.try_next().await? {
                 let (rows, numbers) = self.numbered(&self.filter.permitted(&batch, &[self.number])?)?;
                 ranks.extend(numbers.iter().map(|number| ranked.of(number.cast_unsigned())));
@@ -150,81 +183,5 @@ impl Reader {
         let count = RecordBatchOptions::new().with_row_count(Some(permitted.num_rows()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.stored), stored.to_vec(), &count)?;
         Ok((rows, numbers.values().to_vec()))
-    }
-}
-
-impl DisplayAs for Shuffle {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shuffle")
-    }
-}
-
-impl ExecutionPlan for Shuffle {
-    fn name(&self) -> &'static str {
-        "Shuffle"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    /// No children are shown, so the optimizer cannot merge or split partitions, or pass a limit or condition to the
-    /// scan.
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() {
-            Ok(self)
-        } else {
-            Err(internal("a shuffle has no visible children"))
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let recompute = datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
-        self.replace_children(children, ReplaceChildrenOptions::new(recompute))
-    }
-
-    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let reader = Arc::clone(&self.reader);
-        let prefetch = if reader.bags.iter().any(|bag| bag.bytes > LARGE_BYTES) {
-            1
-        } else {
-            2
-        };
-        let batch_rows = context.session_config().batch_size();
-        let bags = reader.bags.clone();
-        let bags = stream::iter(bags)
-            .map(move |bag| {
-                let reader = Arc::clone(&reader);
-                let context = Arc::clone(&context);
-                let reading = SpawnedTask::spawn(async move { reader.read(&bag, &context).await });
-                async move {
-                    reading
-                        .join()
-                        .await
-                        .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
-                }
-            })
-            .buffered(prefetch)
-            .boxed();
-        let output = OutputBatches::new(bags, Arc::clone(&self.schema), batch_rows);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            output.into_stream(),
-        )))
     }
 }
