@@ -23,7 +23,7 @@ use super::{
     computation::Computation,
     frames::Kind,
     messages::{Task, encode, failed},
-    process::{MAX_PRIORITY_STEPS, Process},
+    process::{Process, steps_of},
     pump::Pump,
 };
 use crate::{
@@ -57,11 +57,29 @@ struct Running {
     holder: Holder,
     scope: Scope,
     time: Duration,
-    /// Queries of the same party that were running before.
-    running: usize,
+    /// By how many steps the priority of its process is lowered.
+    steps: u8,
 }
 
 impl Running {
+    /// One of a holder, while so many of the same party are already running.
+    fn new((holder, scope): (Holder, Scope), bounds: &Bounds, running: usize) -> Self {
+        Self {
+            holder,
+            scope,
+            time: bounds.time,
+            steps: steps_of(running),
+        }
+    }
+
+    /// What a process has computed that has answered it.
+    fn answered(&self) -> Answered {
+        Answered::Scope(Box::new(AnsweredScope {
+            holder: self.holder,
+            scope: self.scope.clone(),
+        }))
+    }
+
     fn released(
         &self,
         (raw, deadline): (RawAnswer, Sleep),
@@ -144,12 +162,7 @@ impl Workers {
         let keys = AnswerKeys::of(source, &holder);
         let bounds = self.bounds_within(time);
         let task = Task::new(source, scope.clone(), &keys, statement, &bounds)?;
-        let query = Running {
-            holder,
-            scope,
-            time: bounds.time,
-            running,
-        };
+        let query = Running::new((holder, scope), &bounds, running);
         let raw = self.run(&query, &task, source.object_store()).await?;
         Ok(query.released(raw, receipt, watch))
     }
@@ -171,16 +184,12 @@ impl Workers {
         let keys = AnswerKeys::of_collection(source, &holder);
         let bounds = self.bounds_within(time);
         let task = Task::of_collection(source, scope.clone(), &keys, statement, &bounds)?;
-        let query = Running {
-            holder,
-            scope,
-            time: bounds.time,
-            running,
-        };
+        let query = Running::new((holder, scope), &bounds, running);
         let raw = self.run(&query, &task, source.object_store()).await?;
         Ok(query.released(raw, receipt, watch))
     }
 
+    /// The limits of a query that may take `time`.
     fn bounds_within(&self, time: Duration) -> Bounds {
         Bounds {
             time: time.min(self.0.bounds.time),
@@ -196,12 +205,7 @@ impl Workers {
         store: Arc<dyn ObjectStore>,
     ) -> Result<(RawAnswer, Sleep), QueryError> {
         let sleep = tokio::time::sleep(query.time);
-        let answered = Answered::Scope(Box::new(AnsweredScope {
-            holder: query.holder,
-            scope: query.scope.clone(),
-        }));
-        let steps = u8::try_from(query.running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS);
-        with_deadline(sleep, self.compute(answered, steps, task, store)).await
+        with_deadline(sleep, self.compute(query.answered(), query.steps, task, store)).await
     }
 
     /// Begins a computation for `person`, one of this institution, with a message made of `head` and `rest`, in a process that has
@@ -265,30 +269,26 @@ impl Workers {
 
     /// A process that has computed nothing.
     fn fresh(&self) -> Result<Process, QueryError> {
-        loop {
-            let found = {
-                let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                let at = idle.iter().position(|one| one.answered.is_none());
-                at.map(|at| idle.swap_remove(at).process)
-            };
-            let Some(mut process) = found else { return self.start() };
-            if process.is_running() {
-                return Ok(process);
-            }
-        }
+        self.first_running(unused)
     }
 
     /// A process that has computed for the same right and scope, or person, and whose priority is not lower than by `steps`, or else one
     /// that has answered nothing.
     fn acquire(&self, next: &Answered, steps: u8) -> Result<Process, QueryError> {
+        self.first_running(|idle| {
+            let same = idle.iter().position(|one| {
+                one.process.priority_steps() <= steps && one.answered.as_ref().is_some_and(|of| of.allows(next))
+            });
+            same.or_else(|| unused(idle))
+        })
+    }
+
+    /// The first process at the position that `find` returns which has not ended, or a new one if there is none.
+    fn first_running(&self, find: impl Fn(&[IdleProcess]) -> Option<usize>) -> Result<Process, QueryError> {
         loop {
             let found = {
                 let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                let same = idle.iter().position(|one| {
-                    one.process.priority_steps() <= steps && one.answered.as_ref().is_some_and(|of| of.allows(next))
-                });
-                let fresh = || idle.iter().position(|one| one.answered.is_none());
-                same.or_else(fresh).map(|at| idle.swap_remove(at).process)
+                find(&idle).map(|at| idle.swap_remove(at).process)
             };
             let Some(mut process) = found else { return self.start() };
             if process.is_running() {
@@ -310,7 +310,7 @@ impl Workers {
     fn start_spare(&self) {
         let fresh = {
             let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.iter().any(|one| one.answered.is_none())
+            unused(&idle).is_some()
         };
         if !fresh && let Ok(process) = self.start() {
             self.keep_idle(process, None);
@@ -345,6 +345,11 @@ impl Workers {
             }
         });
     }
+}
+
+/// The position of a process that has computed nothing.
+fn unused(idle: &[IdleProcess]) -> Option<usize> {
+    idle.iter().position(|one| one.answered.is_none())
 }
 
 /// The index of the first of the most frequent values: the holder with the most idle processes loses one, no other
