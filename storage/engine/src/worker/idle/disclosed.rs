@@ -15,7 +15,10 @@ use futures::future::BoxFuture;
 use object_store::{ObjectStore, memory::InMemory};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Answered, AnsweredScope, Workers};
+use super::{
+    Workers,
+    answered::{Answered, AnsweredScope},
+};
 use crate::{
     AnswerMemory, AnsweredVersion, Bounds, Disclosure, Permit, QueryError, ReleasedAnswer, Requester, StillPermitted,
     compute::{self, CellReport},
