@@ -25,13 +25,13 @@ use received::receive_folder;
 
 use super::body::Body;
 use super::body_budget::MAX_DOCUMENT;
+use super::datasets::{erase, retain, verify};
 use super::imports::report;
 use super::parameters::Path;
 use super::route_access::{Access, Caller, Cost, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::collections::{self, NewFolder};
-use crate::services::datasets;
 
 pub(super) fn routes() -> Vec<Route> {
     let read = Access::Needs(Action::ReadDatasets);
@@ -171,30 +171,4 @@ async fn withdraw(
     Path(name): Path<String>,
 ) -> Result<Json<Collection>, Problem> {
     collections::withdraw(api.node(), &caller, name).await.map(Json)
-}
-
-async fn retain(
-    State(api): State<Api>,
-    Caller(caller): Caller,
-    Path(name): Path<String>,
-    Body(new): Body<NewRetention>,
-) -> Result<Json<Retention>, Problem> {
-    datasets::retain(api.node(), &caller, name, new).await.map(Json)
-}
-
-async fn erase(
-    State(api): State<Api>,
-    Caller(caller): Caller,
-    Path(name): Path<String>,
-    Body(request): Body<ErasureRequest>,
-) -> Result<Json<Erased>, Problem> {
-    datasets::erase(api.node(), &caller, name, request).await.map(Json)
-}
-
-async fn verify(
-    State(api): State<Api>,
-    Caller(caller): Caller,
-    Path(name): Path<String>,
-) -> Result<Json<DatasetCheck>, Problem> {
-    datasets::verify(api.node(), &caller, name).await.map(Json)
 }
