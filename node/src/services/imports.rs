@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::str::FromStr;
 
 use concordat_documents::dataset::Indexed;
 use concordat_documents::import::{
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 use self::reading::table_options;
 use self::view::{event, import_request, imported, inspection, kept_options};
 use super::run::blocking;
-use super::transfers::{Delivery, TransferPermit};
+use super::transfers::{Delivery, TransferPermit, Transfers};
 use crate::config::ImportSection;
 use crate::iam::{Action, Actor};
 use crate::node::Node;
@@ -46,14 +47,32 @@ pub(crate) struct NewImport<'a> {
     pub(crate) permit: TransferPermit,
 }
 
-/// Whether the caller may import a dataset of this name, before a file is received.
+/// What an import of this name is for, a dataset or a collection, and permission for another transfer, before bytes are received.
 ///
 /// # Errors
-/// `denied` without the role; `usage` if the name is invalid.
-pub(crate) fn check(caller: &Actor, name: &str) -> Result<ImportPermission, Problem> {
+/// `denied` without the role; `usage` if the name is invalid; `unreachable` if too many transfers are running.
+pub(crate) fn begin<N: FromStr>(
+    transfers: &Transfers,
+    caller: &Actor,
+    name: &str,
+) -> Result<(N, TransferPermit), Problem>
+where
+    N::Err: Into<Problem>,
+{
     caller.require(Action::ImportDataset)?;
+    let name: Result<N, Problem> = name.parse().map_err(|error: N::Err| error.into());
+    Ok((name?, transfers.begin(caller.id())?))
+}
+
+/// Whether the caller may import a dataset of this name, and another transfer may begin. A client that has begun to send a file might not read
+/// why it is refused.
+///
+/// # Errors
+/// As [`begin`].
+pub(crate) fn check(transfers: &Transfers, caller: &Actor, name: &str) -> Result<ImportPermission, Problem> {
+    let (dataset, _permit) = begin(transfers, caller, name)?;
     Ok(ImportPermission {
-        dataset: name.parse()?,
+        dataset,
         may_import: true,
     })
 }
@@ -115,12 +134,21 @@ pub(crate) struct NewInspection<'a> {
     pub(crate) permit: TransferPermit,
 }
 
-/// Whether the caller may inspect a file, before it is received.
+/// Permission for another transfer, for an inspection, before bytes are received.
 ///
 /// # Errors
-/// `denied` without the role.
-pub(crate) fn check_inspection(caller: &Actor) -> Result<InspectionPermission, Problem> {
+/// `denied` without the role; `unreachable` if too many transfers are running.
+pub(crate) fn begin_inspection(transfers: &Transfers, caller: &Actor) -> Result<TransferPermit, Problem> {
     caller.require(Action::ImportDataset)?;
+    transfers.begin(caller.id())
+}
+
+/// Whether the caller may inspect a file, and another transfer may begin.
+///
+/// # Errors
+/// As [`begin_inspection`].
+pub(crate) fn check_inspection(transfers: &Transfers, caller: &Actor) -> Result<InspectionPermission, Problem> {
+    drop(begin_inspection(transfers, caller)?);
     Ok(InspectionPermission { may_inspect: true })
 }
 
@@ -173,13 +201,15 @@ pub(crate) async fn notes(node: &Node, caller: &Actor, name: String) -> Result<D
 /// that person may not import any more when it has read the rows.
 ///
 /// # Errors
-/// `denied` without the role; `not_found` if there is no dataset of that name; `usage` if its subjects are numbered.
+/// `denied` without the role; `not_found` if there is no dataset of that name; `usage` if its subjects are numbered; `unreachable` if too many
+/// transfers are running.
 pub(crate) async fn index(
     node: &Node,
+    transfers: &Transfers,
     caller: &Actor,
     name: String,
-    permit: TransferPermit,
 ) -> Result<Indexed, Problem> {
+    let permit = transfers.begin(caller.id())?;
     let by = caller.authorize(Action::ImportDataset)?;
     let dataset: DatasetName = name.parse()?;
     blocking(node, move |node| {
