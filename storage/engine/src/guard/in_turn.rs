@@ -9,32 +9,18 @@ use arrow::array::RecordBatch;
 use datafusion::{
     error::Result,
     execution::TaskContext,
-    physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions},
+    physical_plan::{ExecutionPlan, ExecutionPlanProperties},
 };
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 
-use super::plan_node::{PlanNode, Step};
+use super::plan_node::{PlanNode, Step, with_inputs};
 
 /// `plan` with each node that has several partitions read partition by partition.
 pub(crate) fn in_turn(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let children: Result<Vec<_>> = plan
-        .children()
-        .into_iter()
-        .map(|child| in_turn(Arc::clone(child)))
-        .collect();
-    let children = children?;
-    let is_changed = children
-        .iter()
-        .zip(plan.children())
-        .any(|(new, old)| !Arc::ptr_eq(new, old));
-    let plan = if is_changed {
-        plan.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))?
-    } else {
-        plan
-    };
+    let plan = with_inputs(plan, in_turn)?;
     Ok(if plan.output_partitioning().partition_count() > 1 {
         Arc::new(PlanNode::new(plan, InTurn))
     } else {

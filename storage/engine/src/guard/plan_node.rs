@@ -127,6 +127,30 @@ impl<S: Step> ExecutionPlan for PlanNode<S> {
     }
 }
 
+/// `plan` over its inputs as `change` returns them.
+///
+/// # Errors
+/// That of `change`, and if `plan` cannot have other inputs.
+pub(super) fn with_inputs(
+    plan: Arc<dyn ExecutionPlan>,
+    change: impl Fn(Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let inputs: Result<Vec<_>> = plan
+        .children()
+        .into_iter()
+        .map(|input| change(Arc::clone(input)))
+        .collect();
+    let inputs = inputs?;
+    let is_changed = inputs
+        .iter()
+        .zip(plan.children())
+        .any(|(new, old)| !Arc::ptr_eq(new, old));
+    if !is_changed {
+        return Ok(plan);
+    }
+    plan.replace_children(inputs, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+}
+
 /// An error of this program.
 pub(super) fn internal(what: &str) -> DataFusionError {
     DataFusionError::Internal(what.to_owned())

@@ -14,7 +14,7 @@ use datafusion::{
     error::Result,
     execution::{TaskContext, memory_pool::MemoryConsumer},
     physical_plan::{
-        ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions,
+        ExecutionPlan,
         aggregates::{AggregateExec, AggregateMode},
         execute_stream,
         execution_plan::EmissionType,
@@ -23,7 +23,7 @@ use datafusion::{
 use futures::{FutureExt, StreamExt, TryStreamExt, stream::BoxStream};
 
 use super::{
-    plan_node::{PlanNode, Step},
+    plan_node::{PlanNode, Step, with_inputs},
     ranked_rows::{LoadedBag, OutputBatches},
 };
 use crate::order::Order;
@@ -38,17 +38,7 @@ pub(crate) fn regrouped(plan: Arc<dyn ExecutionPlan>, order: &Order) -> Result<A
             Arc::new(PlanNode::new(plan, Regroup { groups, order }))
         });
     }
-    let children: Result<Vec<_>> = plan
-        .children()
-        .into_iter()
-        .map(|child| regrouped(Arc::clone(child), order))
-        .collect();
-    let children = children?;
-    if children.is_empty() {
-        return Ok(plan);
-    }
-    let recompute = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-    plan.replace_children(children, recompute)
+    with_inputs(plan, |input| regrouped(input, order))
 }
 
 /// The number of grouping columns of a final aggregation.
