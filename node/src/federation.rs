@@ -11,7 +11,8 @@
 //! 4. The answer of one member streams to the requester ([`answer_stream`]). Several are computed on in the engine process
 //!    ([`collect_answers`], [`table`]).
 //! 5. A query is in the ledger before it is sent. Its end is entered too, however the query ends ([`evidence`]).
-//! 6. Every answer ends with a receipt that both sides sign ([`report`]). A cut answer ends with an error, never silently.
+//! 6. Every answer ends with a receipt that both sides sign, and with what its reader has to know ([`report`], [`remark`]). A cut answer ends
+//!    with an error, never silently.
 
 mod absent;
 mod answer_stream;
@@ -51,6 +52,7 @@ mod plan;
 mod planned_part;
 mod provider_client;
 mod read_texts;
+mod remark;
 mod remote_catalog;
 mod remote_dataset;
 mod report;

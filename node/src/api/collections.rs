@@ -8,8 +8,7 @@ mod received;
 use axum::{
     Json,
     extract::{Request, State},
-    http::header::CONTENT_TYPE,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use concordat_documents::Items;
@@ -25,13 +24,14 @@ use received::receive_folder;
 
 use super::body::Body;
 use super::body_budget::MAX_DOCUMENT;
+use super::datasets::{erase, retain, verify};
 use super::imports::report;
 use super::parameters::Path;
 use super::route_access::{Access, Caller, Cost, Route};
 use super::state::Api;
 use crate::iam::Action;
 use crate::services::collections::{self, NewFolder};
-use crate::services::datasets;
+use crate::services::imports;
 
 pub(super) fn routes() -> Vec<Route> {
     let read = Access::Needs(Action::ReadDatasets);
@@ -106,15 +106,12 @@ async fn show(
     collections::show(api.node(), &caller, name).await.map(Json)
 }
 
-/// Succeeds if the caller may import, and another transfer may begin: a client checks this before it sends files.
 async fn check(
     State(api): State<Api>,
     Caller(caller): Caller,
     Path(name): Path<String>,
 ) -> Result<Json<CollectionPermission>, Problem> {
-    let permission = collections::check(&caller, &name)?;
-    drop(api.transfers().begin(caller.id())?);
-    Ok(Json(permission))
+    collections::check(api.transfers(), &caller, &name).map(Json)
 }
 
 async fn import(
@@ -123,8 +120,7 @@ async fn import(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let CollectionPermission { collection, .. } = collections::check(&caller, &name)?;
-    let permit = api.transfers().begin(caller.id())?;
+    let (collection, permit) = imports::begin(api.transfers(), &caller, &name)?;
     let received = receive_folder(api.node(), &caller, request, permit).await?;
     let new = NewFolder {
         import: received.head,
@@ -132,8 +128,7 @@ async fn import(
         config: api.import(),
         permit: received.permit,
     };
-    let lines = collections::start(api.node(), &caller, collection, new)?;
-    Ok(([(CONTENT_TYPE, REPORT)], report(lines)).into_response())
+    collections::start(api.node(), &caller, collection, new).map(report)
 }
 
 async fn template(
@@ -171,30 +166,4 @@ async fn withdraw(
     Path(name): Path<String>,
 ) -> Result<Json<Collection>, Problem> {
     collections::withdraw(api.node(), &caller, name).await.map(Json)
-}
-
-async fn retain(
-    State(api): State<Api>,
-    Caller(caller): Caller,
-    Path(name): Path<String>,
-    Body(new): Body<NewRetention>,
-) -> Result<Json<Retention>, Problem> {
-    datasets::retain(api.node(), &caller, name, new).await.map(Json)
-}
-
-async fn erase(
-    State(api): State<Api>,
-    Caller(caller): Caller,
-    Path(name): Path<String>,
-    Body(request): Body<ErasureRequest>,
-) -> Result<Json<Erased>, Problem> {
-    datasets::erase(api.node(), &caller, name, request).await.map(Json)
-}
-
-async fn verify(
-    State(api): State<Api>,
-    Caller(caller): Caller,
-    Path(name): Path<String>,
-) -> Result<Json<DatasetCheck>, Problem> {
-    datasets::verify(api.node(), &caller, name).await.map(Json)
 }

@@ -1,4 +1,7 @@
 //! Datasets of this institution: their contents, the classes of their columns, and whether members can see them.
+//!
+//! Names of datasets and collections are of one space: what is done to a whole collection without regard to its datasets has one handler, which
+//! routes of collections have too.
 
 use axum::{
     Json,
@@ -118,7 +121,7 @@ async fn versions(
     datasets::versions(api.node(), &caller, name).await.map(Json)
 }
 
-async fn verify(
+pub(super) async fn verify(
     State(api): State<Api>,
     Caller(caller): Caller,
     Path(name): Path<String>,
@@ -135,7 +138,7 @@ async fn classify(
     datasets::classify(api.node(), &caller, name, new).await.map(Json)
 }
 
-async fn retain(
+pub(super) async fn retain(
     State(api): State<Api>,
     Caller(caller): Caller,
     Path(name): Path<String>,
@@ -144,7 +147,7 @@ async fn retain(
     datasets::retain(api.node(), &caller, name, new).await.map(Json)
 }
 
-async fn erase(
+pub(super) async fn erase(
     State(api): State<Api>,
     Caller(caller): Caller,
     Path(name): Path<String>,

@@ -80,8 +80,7 @@ async fn write_off(
 }
 
 async fn export(State(api): State<Api>, Caller(caller): Caller) -> Result<Response, Problem> {
-    let permit = api.transfers().begin(caller.id())?;
-    let waiting = evidence::export(api.node(), &caller, permit)?;
+    let waiting = evidence::export(api.node(), api.transfers(), &caller)?;
     let stream = futures::stream::unfold(waiting, async |mut waiting| {
         let line = waiting.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(line), waiting))

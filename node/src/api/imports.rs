@@ -87,16 +87,12 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Succeeds if the caller may import, and another transfer may begin: a client checks this before it sends a file.
 async fn check(
     State(api): State<Api>,
     Caller(caller): Caller,
     Path(name): Path<String>,
 ) -> Result<Json<ImportPermission>, Problem> {
-    let permission = imports::check(&caller, &name)?;
-    // A client that has begun to send a file might not read why it is refused.
-    drop(api.transfers().begin(caller.id())?);
-    Ok(Json(permission))
+    imports::check(api.transfers(), &caller, &name).map(Json)
 }
 
 async fn import(
@@ -105,8 +101,7 @@ async fn import(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let ImportPermission { dataset, .. } = imports::check(&caller, &name)?;
-    let permit = api.transfers().begin(caller.id())?;
+    let (dataset, permit) = imports::begin(api.transfers(), &caller, &name)?;
     let received = receive::<ImportOptions>(api.node(), &caller, request, permit).await?;
     let new = NewImport {
         options: received.head,
@@ -114,8 +109,7 @@ async fn import(
         config: api.import(),
         permit: received.permit,
     };
-    let lines = imports::start(api.node(), &caller, dataset, new).await?;
-    Ok(([(CONTENT_TYPE, REPORT)], report(lines)).into_response())
+    imports::start(api.node(), &caller, dataset, new).await.map(report)
 }
 
 async fn index(
@@ -123,18 +117,16 @@ async fn index(
     Caller(caller): Caller,
     Path(name): Path<String>,
 ) -> Result<Json<Indexed>, Problem> {
-    let permit = api.transfers().begin(caller.id())?;
-    imports::index(api.node(), &caller, name, permit).await.map(Json)
+    imports::index(api.node(), api.transfers(), &caller, name)
+        .await
+        .map(Json)
 }
 
-/// Succeeds if the caller may inspect a file, and another transfer may begin.
 async fn check_inspection(
     State(api): State<Api>,
     Caller(caller): Caller,
 ) -> Result<Json<InspectionPermission>, Problem> {
-    let permission = imports::check_inspection(&caller)?;
-    drop(api.transfers().begin(caller.id())?);
-    Ok(Json(permission))
+    imports::check_inspection(api.transfers(), &caller).map(Json)
 }
 
 async fn inspect(
@@ -142,8 +134,7 @@ async fn inspect(
     Caller(caller): Caller,
     request: Request,
 ) -> Result<Json<Inspection>, Problem> {
-    imports::check_inspection(&caller)?;
-    let permit = api.transfers().begin(caller.id())?;
+    let permit = imports::begin_inspection(api.transfers(), &caller)?;
     let received = receive::<InspectionRequest>(api.node(), &caller, request, permit).await?;
     let new = NewInspection {
         request: received.head,
@@ -162,13 +153,13 @@ async fn notes(
     imports::notes(api.node(), &caller, name).await.map(Json)
 }
 
-/// The lines as the body of a response.
-pub(super) fn report<T: Serialize + Send + 'static>(lines: mpsc::Receiver<T>) -> HttpBody {
+/// The lines as a response.
+pub(super) fn report<T: Serialize + Send + 'static>(lines: mpsc::Receiver<T>) -> Response {
     let stream = futures::stream::unfold(lines, async |mut lines| {
         let line = lines.recv().await?;
         Some((encoded(&line), lines))
     });
-    HttpBody::from_stream(stream)
+    ([(CONTENT_TYPE, REPORT)], HttpBody::from_stream(stream)).into_response()
 }
 
 fn encoded(line: &impl Serialize) -> Result<Bytes, serde_json::Error> {

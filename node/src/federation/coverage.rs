@@ -15,7 +15,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::Result;
 
 use super::fragment::Measure;
-use super::report::{CellName, Remark};
+use super::remark::{CellName, Remark};
 
 /// Most cells that one remark lists.
 const MAX_LISTED: usize = 100;

@@ -7,7 +7,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, SelectItem, SetExpr};
 
-use super::report::Remark;
+use super::remark::Remark;
 use super::statement::quoted;
 
 /// Gives each selected column with a name that an earlier one has another name, as far as the text names them.

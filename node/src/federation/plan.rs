@@ -35,7 +35,8 @@ use super::error::FederationError;
 use super::foreseen::ForeseenAnswers;
 use super::fragment::Fragment;
 use super::output_names;
-use super::report::{QueryReport, Remark};
+use super::remark::Remark;
+use super::report::QueryReport;
 use super::source::{MemberQuery, QuerySource, Target};
 use super::statement::{
     ANSWER, ParsedQuery, TableName, is_grouped, separate_signs, use_current_date, use_local_version_names,

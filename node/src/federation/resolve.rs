@@ -8,7 +8,8 @@ use concordat_protocol::scope::{DatasetScope, Purpose, Scope, Tier};
 use concordat_protocol::time::Timestamp;
 
 use super::error::FederationError;
-use super::report::{QueryReport, Remark};
+use super::remark::Remark;
+use super::report::QueryReport;
 use super::source::{Access, Target};
 use super::statement::TableName;
 use crate::negotiation::GrantView;

@@ -15,7 +15,9 @@ use concordat_storage::ledger::Attribution;
 
 use self::declare::{Declarations, shipped_text, with_proposals};
 use self::view::{details, summary, unclassified};
+use super::imports;
 use super::run::blocking;
+use super::transfers::Transfers;
 use crate::iam::{Action, Actor};
 use crate::node::Node;
 use crate::templates::written;
@@ -54,14 +56,14 @@ pub(crate) async fn show(node: &Node, caller: &Actor, name: String) -> Result<Co
     .await
 }
 
-/// Whether the caller may import a collection of this name, before files are received.
+/// Whether the caller may import a collection of this name, and another transfer may begin: a client checks this before it sends files.
 ///
 /// # Errors
-/// `denied` without the role; `usage` if the name is invalid.
-pub(crate) fn check(caller: &Actor, name: &str) -> Result<CollectionPermission, Problem> {
-    caller.require(Action::ImportDataset)?;
+/// As [`imports::begin`].
+pub(crate) fn check(transfers: &Transfers, caller: &Actor, name: &str) -> Result<CollectionPermission, Problem> {
+    let (collection, _permit) = imports::begin(transfers, caller, name)?;
     Ok(CollectionPermission {
-        collection: name.parse()?,
+        collection,
         may_import: true,
     })
 }

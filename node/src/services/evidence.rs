@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::ledger::{entry, prove_with_checkpoint, sign_with_current_key};
 use super::run::blocking;
-use super::transfers::{Delivery, TransferPermit, Undelivered};
+use super::transfers::{Delivery, Transfers, Undelivered};
 use super::work;
 use crate::evidence::{EvidenceRecord, EvidenceSide};
 use crate::iam::{Action, Actor};
@@ -100,8 +100,10 @@ pub(crate) async fn write_off(
 /// The complete ledger up to a checkpoint that is signed for the export, in pieces of text that end with a line.
 ///
 /// # Errors
-/// `denied` without the role; `integrity` if the ledger is damaged. The export ends early if it is not read.
-pub(crate) fn export(node: &Node, caller: &Actor, permit: TransferPermit) -> Result<mpsc::Receiver<String>, Problem> {
+/// `denied` without the role; `unreachable` if too many transfers are running; `integrity` if the ledger is damaged. The export ends early if it
+/// is not read.
+pub(crate) fn export(node: &Node, transfers: &Transfers, caller: &Actor) -> Result<mpsc::Receiver<String>, Problem> {
+    let permit = transfers.begin(caller.id())?;
     caller.require(Action::ReadEvidence)?;
     node.ledger().verified()?;
     let (lines, waiting) = mpsc::channel::<String>(PREFETCH);

@@ -1,34 +1,35 @@
 //! Importing a table as a new dataset, or as a new version of one.
 
-use std::io;
-use std::path::Path;
+use std::str::FromStr;
 
 use concordat_documents::dataset::Indexed;
-use concordat_documents::import::{
-    DatasetNotes, ImportEvent, ImportLine, ImportMode, ImportOptions, ImportPermission, Imported, Inspection,
-    InspectionPermission, InspectionRequest, ReadingOptions,
-};
+use concordat_documents::import::{DatasetNotes, ImportEvent, ImportLine, ImportOptions, ImportPermission, Imported};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::scope::Tier;
-use concordat_storage::beneath::open_beneath;
 use concordat_storage::catalog::{self, ImportRequest, Progress};
-use concordat_storage::ingest::{Refused, Source, Upload, infer_schema};
+use concordat_storage::ingest::Upload;
 use concordat_storage::ledger::Attribution;
 use tokio::sync::mpsc;
 
-use self::reading::table_options;
-use self::view::{event, import_request, imported, inspection, kept_options};
+use self::inbox::source;
+use self::used_options::{UsedOptions, kept, with_kept};
+use self::view::{event, import_request, imported, kept_options};
 use super::run::blocking;
-use super::transfers::{Delivery, TransferPermit};
+use super::transfers::{Delivery, TransferPermit, Transfers};
 use crate::config::ImportSection;
 use crate::iam::{Action, Actor};
 use crate::node::Node;
 
+mod inbox;
+mod inspecting;
 pub(super) mod reading;
+mod used_options;
 mod view;
+
+pub(crate) use inspecting::{NewInspection, begin_inspection, check_inspection, inspect};
 
 /// Lines that wait for the client: enough that the import seldom waits, few enough to use little memory.
 const LINES: usize = 256;
@@ -46,14 +47,32 @@ pub(crate) struct NewImport<'a> {
     pub(crate) permit: TransferPermit,
 }
 
-/// Whether the caller may import a dataset of this name, before a file is received.
+/// What an import of this name is for, a dataset or a collection, and permission for another transfer, before bytes are received.
 ///
 /// # Errors
-/// `denied` without the role; `usage` if the name is invalid.
-pub(crate) fn check(caller: &Actor, name: &str) -> Result<ImportPermission, Problem> {
+/// `denied` without the role; `usage` if the name is invalid; `unreachable` if too many transfers are running.
+pub(crate) fn begin<N: FromStr>(
+    transfers: &Transfers,
+    caller: &Actor,
+    name: &str,
+) -> Result<(N, TransferPermit), Problem>
+where
+    N::Err: Into<Problem>,
+{
     caller.require(Action::ImportDataset)?;
+    let name: Result<N, Problem> = name.parse().map_err(|error: N::Err| error.into());
+    Ok((name?, transfers.begin(caller.id())?))
+}
+
+/// Whether the caller may import a dataset of this name, and another transfer may begin. A client that has begun to send a file might not read
+/// why it is refused.
+///
+/// # Errors
+/// As [`begin`].
+pub(crate) fn check(transfers: &Transfers, caller: &Actor, name: &str) -> Result<ImportPermission, Problem> {
+    let (dataset, _permit) = begin(transfers, caller, name)?;
     Ok(ImportPermission {
-        dataset: name.parse()?,
+        dataset,
         may_import: true,
     })
 }
@@ -102,49 +121,6 @@ pub(crate) async fn start(
     Ok(waiting)
 }
 
-/// What is inspected: which file and how, the bytes that were sent, and where the node may read a file itself.
-#[derive(Debug)]
-pub(crate) struct NewInspection<'a> {
-    /// Which file, and how it is read.
-    pub(crate) request: InspectionRequest,
-    /// The bytes; empty if the request names a file in an inbox.
-    pub(crate) upload: Upload,
-    /// The configuration, with the inboxes.
-    pub(crate) config: &'a ImportSection,
-    /// Held until the file has been read.
-    pub(crate) permit: TransferPermit,
-}
-
-/// Whether the caller may inspect a file, before it is received.
-///
-/// # Errors
-/// `denied` without the role.
-pub(crate) fn check_inspection(caller: &Actor) -> Result<InspectionPermission, Problem> {
-    caller.require(Action::ImportDataset)?;
-    Ok(InspectionPermission { may_inspect: true })
-}
-
-/// What would be imported of a file. Nothing is stored, so nothing is entered in the ledger.
-///
-/// # Errors
-/// `denied` without the role, or if a file outside the inboxes is named; `not_found` if there is no such file; `usage` if the options
-/// contradict each other or the file is not a table.
-pub(crate) async fn inspect(node: &Node, caller: &Actor, new: NewInspection<'_>) -> Result<Inspection, Problem> {
-    caller.require(Action::ImportDataset)?;
-    let InspectionRequest { name, inbox, reading } = new.request;
-    // Who sends a file has read it; a file of an inbox is read by the node.
-    let shown = inbox.is_none();
-    let source = source(inbox.as_deref(), &name, new.upload, new.config)?;
-    let mut options = table_options(reading.clone(), Refused::Stop)?;
-    options.last_year = options.last_year.or_else(|| this_year(node));
-    let permit = new.permit;
-    blocking(node, move |_| {
-        let _permit = permit;
-        Ok::<_, Problem>(inspection(&infer_schema(&source, &options)?, reading, shown))
-    })
-    .await
-}
-
 /// What is kept of the latest import of a dataset.
 ///
 /// # Errors
@@ -173,13 +149,15 @@ pub(crate) async fn notes(node: &Node, caller: &Actor, name: String) -> Result<D
 /// that person may not import any more when it has read the rows.
 ///
 /// # Errors
-/// `denied` without the role; `not_found` if there is no dataset of that name; `usage` if its subjects are numbered.
+/// `denied` without the role; `not_found` if there is no dataset of that name; `usage` if its subjects are numbered; `unreachable` if too many
+/// transfers are running.
 pub(crate) async fn index(
     node: &Node,
+    transfers: &Transfers,
     caller: &Actor,
     name: String,
-    permit: TransferPermit,
 ) -> Result<Indexed, Problem> {
+    let permit = transfers.begin(caller.id())?;
     let by = caller.authorize(Action::ImportDataset)?;
     let dataset: DatasetName = name.parse()?;
     blocking(node, move |node| {
@@ -200,45 +178,6 @@ pub(crate) async fn index(
     .await
 }
 
-/// The options of an import: those in use, and those of them that are from the import before.
-struct UsedOptions {
-    reading: ReadingOptions,
-    kept: ReadingOptions,
-}
-
-impl UsedOptions {
-    /// What the steward should know about them.
-    fn notes(&self) -> Vec<String> {
-        let in_use = self.reading.flags();
-        let kept: Vec<String> = self
-            .kept
-            .flags()
-            .into_iter()
-            .filter(|flag| in_use.contains(flag))
-            .collect();
-        let note = || {
-            format!(
-                "options of the import before are in use: `{}`; `--without-kept-options` leaves them out",
-                kept.join(" ")
-            )
-        };
-        (!kept.is_empty()).then(note).into_iter().collect()
-    }
-}
-
-/// The options that the latest import of the dataset has kept, if they are to be used.
-async fn kept(node: &Node, dataset: &DatasetName, options: &ImportOptions) -> Result<ReadingOptions, Problem> {
-    if options.mode == ImportMode::Create || options.without_kept_options {
-        return Ok(ReadingOptions::default());
-    }
-    let dataset = dataset.clone();
-    let latest = blocking(node, move |node| {
-        node.storage().catalog().datasets().latest_import(&dataset)
-    })
-    .await?;
-    Ok(latest.map(|latest| kept_options(&latest.options)).unwrap_or_default())
-}
-
 /// The last of the hundred years that years of two digits stand for, unless another one is stated: what is imported has happened.
 pub(super) fn this_year(node: &Node) -> Option<i32> {
     let now = node.clock().now().exact();
@@ -251,42 +190,6 @@ pub(super) fn least_subjects(node: &Node, release: Option<&ReleaseRules>) -> u32
     let release = release.cloned().unwrap_or_default();
     let least = [Tier::Count, Tier::Aggregate].map(|tier| policy.limits(&release, tier).min_cell);
     least.into_iter().fold(0, u32::max)
-}
-
-/// Adds to a problem that options were in use which this request does not state.
-fn with_kept(problem: Problem, kept: &ReadingOptions) -> Problem {
-    if *kept == ReadingOptions::default() || problem.code != ErrorKind::Usage || problem.help.is_some() {
-        return problem;
-    }
-    problem.help("options of the import before are in use; `--without-kept-options` leaves them out")
-}
-
-/// The bytes that were sent, or the file in an inbox.
-fn source(inbox: Option<&Path>, name: &str, upload: Upload, config: &ImportSection) -> Result<Source, Problem> {
-    match inbox {
-        None => Ok(Source::sent(name, upload)),
-        Some(_) if !upload.is_empty() => Err(Problem::usage("a file in an inbox was named, and bytes were sent too")),
-        Some(path) => in_inbox(config, path),
-    }
-}
-
-/// Opens a file below an inbox; symbolic links that lead out of the inbox are not followed.
-fn in_inbox(config: &ImportSection, path: &Path) -> Result<Source, Problem> {
-    let shown = path.display();
-    let found = config.inboxes.iter().find_map(|inbox| inbox.of(path));
-    let Some((inbox, below)) = found else {
-        return Err(
-            Problem::new(ErrorKind::Denied, format!("`{shown}` is not in an inbox of this node"))
-                .help("send the file with `--from`; an administrator can configure inboxes as `import.inboxes`"),
-        );
-    };
-    match open_beneath(inbox, below) {
-        Ok(file) => Ok(Source::opened(path, file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Problem::new(ErrorKind::NotFound, format!("there is no file `{shown}`")))
-        }
-        Err(error) => Err(Problem::usage(format!("`{shown}` cannot be imported: {error}"))),
-    }
 }
 
 fn import(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ApiFixture, Leaves};
+use super::fixture::{ApiFixture, Leaves};
 
 pub(super) async fn all(fixture: &mut ApiFixture) {
     use Leaves::{Entries, Nothing};

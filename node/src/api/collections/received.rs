@@ -13,7 +13,7 @@ use concordat_storage::data_dir::StorageError;
 use concordat_storage::ingest::{Upload, UploadWriter};
 use tokio::sync::mpsc;
 
-use super::super::imports::received::{self, Arriving, CHUNKS, ended, first_line, send};
+use super::super::imports::received::{Arriving, begin_body, drained, head, stored};
 use crate::iam::Actor;
 use crate::node::Node;
 use crate::services::transfers::TransferPermit;
@@ -41,37 +41,23 @@ pub(super) async fn receive_folder(
     request: Request,
     permit: TransferPermit,
 ) -> Result<ReceivedFolder, Problem> {
-    received::check_media(&request, FOLDER)?;
-    let mut body = Arriving::new(node, caller, request.into_body().into_data_stream());
+    let mut body = begin_body((node, caller), request, FOLDER)?;
     let received = receive_all(node, &mut body, permit).await;
-    if received.is_err() {
-        while let Ok(Some(_)) = body.next().await {}
-    }
-    received
+    drained(received, &mut body).await
 }
 
-async fn receive_all(
-    node: &Node,
-    stream: &mut Arriving<'_>,
-    permit: TransferPermit,
-) -> Result<ReceivedFolder, Problem> {
-    let (line, first) = first_line(stream).await?;
-    let head: FolderImport = serde_json::from_slice(&line)
-        .map_err(|error| Problem::usage(format!("the first line of an import is invalid: {error}")))?;
+async fn receive_all(node: &Node, body: &mut Arriving<'_>, permit: TransferPermit) -> Result<ReceivedFolder, Problem> {
+    let (head, first) = head::<FolderImport>(body).await?;
     if head.files.len() > MAX_FILES {
         return Err(Problem::usage(format!("an import has at most {MAX_FILES} files")));
     }
     let lens: Vec<u64> = head.files.iter().map(|file| file.len).collect();
-    let (chunks, waiting) = mpsc::channel(CHUNKS);
     let storing = node.clone();
-    let writing = tokio::task::spawn_blocking(move || {
+    let writing = move |chunks| {
         let begin = || storing.storage().begin_upload().map_err(unwritable);
-        write(lens, begin, waiting).map(|written| (written, permit))
-    });
-    let sent = send(stream, first, &chunks).await;
-    drop(chunks);
-    let (written, permit) = ended(writing).await?;
-    sent?;
+        write(lens, begin, chunks)
+    };
+    let (written, permit) = stored(body, first, permit, writing).await?;
     // A folder of an inbox is listed by the node.
     let uploads = if head.inbox.is_some() && head.files.is_empty() && written.closing.is_empty() {
         written.uploads

@@ -8,6 +8,8 @@
 
 mod arriving;
 
+use std::io;
+
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use bytes::{Bytes, BytesMut};
@@ -27,7 +29,7 @@ use crate::services::transfers::TransferPermit;
 const MAX_HEAD: usize = 1024 * 1024;
 
 /// Chunks that wait for the disk; each is what one read of the socket returned.
-pub(in crate::api) const CHUNKS: usize = 16;
+const CHUNKS: usize = 16;
 
 /// What was received.
 pub(super) struct Received<T> {
@@ -49,46 +51,71 @@ pub(super) async fn receive<T: DeserializeOwned>(
     request: Request,
     permit: TransferPermit,
 ) -> Result<Received<T>, Problem> {
-    check_media(&request, UPLOAD)?;
-    let mut body = Arriving::new(node, caller, request.into_body().into_data_stream());
+    let mut body = begin_body((node, caller), request, UPLOAD)?;
     let received = receive_all(node, &mut body, permit).await;
+    drained(received, &mut body).await
+}
+
+async fn receive_all<T: DeserializeOwned>(
+    node: &Node,
+    body: &mut Arriving<'_>,
+    permit: TransferPermit,
+) -> Result<Received<T>, Problem> {
+    let (head, first) = head(body).await?;
+    let writer = node.storage().begin_upload()?;
+    let (upload, permit) = stored(body, first, permit, |chunks| write(writer, chunks)).await?;
+    Ok(Received { head, upload, permit })
+}
+
+fn write(mut writer: UploadWriter, mut waiting: mpsc::Receiver<Bytes>) -> io::Result<Upload> {
+    while let Some(chunk) = waiting.blocking_recv() {
+        writer.write(&chunk)?;
+    }
+    writer.finish()
+}
+
+/// The body of a request, whose media type states what it consists of.
+///
+/// # Errors
+/// If that is not `media`.
+pub(in crate::api) fn begin_body<'a>(
+    (node, caller): (&'a Node, &'a Actor),
+    request: Request,
+    media: &str,
+) -> Result<Arriving<'a>, Problem> {
+    let stated = request.headers().get(CONTENT_TYPE);
+    if stated.and_then(|value| value.to_str().ok()) == Some(media) {
+        return Ok(Arriving::new(node, caller, request.into_body().into_data_stream()));
+    }
+    Err(Problem::usage(format!(
+        "an import is sent as `{media}`: a line of JSON, then the bytes"
+    )))
+}
+
+/// What was received of a body. One that is refused has been read to its end.
+///
+/// # Errors
+/// Those of `received`.
+pub(in crate::api) async fn drained<T>(received: Result<T, Problem>, body: &mut Arriving<'_>) -> Result<T, Problem> {
     if received.is_err() {
         while let Ok(Some(_)) = body.next().await {}
     }
     received
 }
 
-/// The media type states what the body consists of.
-pub(in crate::api) fn check_media(request: &Request, expected: &str) -> Result<(), Problem> {
-    let media = request.headers().get(CONTENT_TYPE);
-    if media.and_then(|value| value.to_str().ok()) == Some(expected) {
-        return Ok(());
-    }
-    Err(Problem::usage(format!(
-        "an import is sent as `{expected}`: a line of JSON, then the bytes"
-    )))
-}
-
-async fn receive_all<T: DeserializeOwned>(
-    node: &Node,
-    stream: &mut Arriving<'_>,
-    permit: TransferPermit,
-) -> Result<Received<T>, Problem> {
-    let (line, first) = first_line(stream).await?;
+/// The line of JSON that a body begins with, and the bytes that were received with it.
+///
+/// # Errors
+/// If it is not what is expected, or too long.
+pub(in crate::api) async fn head<T: DeserializeOwned>(body: &mut Arriving<'_>) -> Result<(T, Bytes), Problem> {
+    let (line, first) = first_line(body).await?;
     let head = serde_json::from_slice(&line)
         .map_err(|error| Problem::usage(format!("the first line of an import is invalid: {error}")))?;
-    let writer = node.storage().begin_upload()?;
-    let (chunks, waiting) = mpsc::channel(CHUNKS);
-    let writing = tokio::task::spawn_blocking(move || write(writer, waiting).map(|upload| (upload, permit)));
-    let sent = send(stream, first, &chunks).await;
-    drop(chunks);
-    let (upload, permit) = ended(writing).await?;
-    sent?;
-    Ok(Received { head, upload, permit })
+    Ok((head, first))
 }
 
 /// The first line, and the part of the file that was received with it.
-pub(in crate::api) async fn first_line(stream: &mut Arriving<'_>) -> Result<(Bytes, Bytes), Problem> {
+async fn first_line(stream: &mut Arriving<'_>) -> Result<(Bytes, Bytes), Problem> {
     let mut buffer = BytesMut::new();
     loop {
         if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
@@ -109,12 +136,27 @@ pub(in crate::api) async fn first_line(stream: &mut Arriving<'_>) -> Result<(Byt
     }
 }
 
-/// Passes the bytes to the writer thread. If that has ended, its own error is reported instead.
-pub(in crate::api) async fn send(
-    stream: &mut Arriving<'_>,
+/// What `write` makes of the rest of a body, on a thread that may block. `permit` is held until it has ended.
+///
+/// # Errors
+/// If the body is cut off, hardly arrives or cannot be written, or the caller may act no longer.
+pub(in crate::api) async fn stored<T: Send + 'static>(
+    body: &mut Arriving<'_>,
     first: Bytes,
-    chunks: &mpsc::Sender<Bytes>,
-) -> Result<(), Problem> {
+    permit: TransferPermit,
+    write: impl FnOnce(mpsc::Receiver<Bytes>) -> io::Result<T> + Send + 'static,
+) -> Result<(T, TransferPermit), Problem> {
+    let (chunks, waiting) = mpsc::channel(CHUNKS);
+    let writing = tokio::task::spawn_blocking(move || write(waiting).map(|written| (written, permit)));
+    let sent = send(body, first, &chunks).await;
+    drop(chunks);
+    let stored = ended(writing).await?;
+    sent?;
+    Ok(stored)
+}
+
+/// Passes the bytes to the writer thread. If that has ended, its own error is reported instead.
+async fn send(stream: &mut Arriving<'_>, first: Bytes, chunks: &mpsc::Sender<Bytes>) -> Result<(), Problem> {
     let mut chunk = first;
     loop {
         match chunks.try_send(chunk) {
@@ -134,23 +176,13 @@ pub(in crate::api) async fn send(
     }
 }
 
-fn write(mut writer: UploadWriter, mut waiting: mpsc::Receiver<Bytes>) -> std::io::Result<Upload> {
-    while let Some(chunk) = waiting.blocking_recv() {
-        writer.write(&chunk)?;
-    }
-    writer.finish()
-}
-
-pub(in crate::api) async fn ended<T>(writing: JoinHandle<std::io::Result<T>>) -> Result<T, Problem> {
+async fn ended<T>(writing: JoinHandle<io::Result<T>>) -> Result<T, Problem> {
     let written = writing
         .await
         .map_err(|error| Problem::internal("the uploaded bytes could not be stored", &error))?;
     written.map_err(|error| {
         let problem = Problem::internal("the uploaded bytes cannot be written", &error);
-        if matches!(
-            error.kind(),
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-        ) {
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             problem.help(FREE_DISK_SPACE)
         } else {
             problem

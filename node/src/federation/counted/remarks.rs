@@ -8,7 +8,8 @@ use datafusion::logical_expr::{Aggregate, Expr};
 
 use crate::federation::counted::member::Member;
 use crate::federation::fragment::Measure;
-use crate::federation::report::{QueryReport, Remark};
+use crate::federation::remark::Remark;
+use crate::federation::report::QueryReport;
 
 /// Writes remarks about the figures of these members.
 pub(super) struct Remarks<'a> {

@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use concordat_protocol::ids::DatasetRef;
 
 use super::computation::Planned;
-use crate::federation::report::{QueryReport, Remark};
+use crate::federation::remark::Remark;
+use crate::federation::report::QueryReport;
 use crate::federation::source::{MemberQuery, Target};
 use crate::federation::tables::Tables;
 

@@ -29,7 +29,8 @@ use tracing::Instrument as _;
 
 use self::delivered_rows::DeliveredRows;
 use crate::federation::error::{FederationError, NotContinued};
-use crate::federation::report::{QueryReport, Remark};
+use crate::federation::remark::Remark;
+use crate::federation::report::QueryReport;
 use crate::federation::source::{Access, Answer, Batches, MemberQuery, QuerySource, Target, has_columns};
 
 /// How long a provider has to answer again: a node that was killed and is started by its service needs seconds. No attempt begins later.

@@ -1,6 +1,6 @@
 //! The physical node that outputs permitted rows and transformed columns.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
     array::{AsArray, BooleanArray, RecordBatch, RecordBatchOptions},
@@ -8,20 +8,17 @@ use arrow::{
     datatypes::{Schema, SchemaRef, UInt32Type},
 };
 use datafusion::{
-    common::tree_node::TreeNodeRecursion,
-    error::{DataFusionError, Result},
-    execution::{SendableRecordBatchStream, TaskContext},
-    physical_expr::EquivalenceProperties,
-    physical_plan::{
-        DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PhysicalExpr, PlanProperties,
-        ReplaceChildrenOptions,
-        execution_plan::{Boundedness, EmissionType},
-        stream::RecordBatchStreamAdapter,
-    },
+    error::Result,
+    execution::TaskContext,
+    physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning, PhysicalExpr},
 };
-use futures::StreamExt;
+use futures::{StreamExt, stream::BoxStream};
 
-use super::{Change, cohort::Cohort};
+use super::{
+    Change,
+    cohort::Cohort,
+    plan_node::{PlanNode, Step, internal},
+};
 
 /// One visible column: the index of the stored column, and its transform.
 #[derive(Clone, Debug)]
@@ -41,14 +38,8 @@ impl Shown {
     }
 }
 
-/// Drops rows and transforms columns. It keeps the default of rejecting every filter that is pushed down to it; this is
-/// essential.
-#[derive(Debug)]
-pub(super) struct Guard {
-    input: Arc<dyn ExecutionPlan>,
-    filter: ScopeFilter,
-    properties: Arc<PlanProperties>,
-}
+/// Drops rows and transforms columns.
+pub(super) type Guard = PlanNode<ScopeFilter>;
 
 /// Keeps the permitted rows of a batch and transforms its columns.
 #[derive(Clone, Debug)]
@@ -76,26 +67,10 @@ impl OwnerFilter {
     fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let owners = batch.columns().get(self.index);
         let owners = owners.and_then(|owners| owners.as_primitive_opt::<UInt32Type>());
-        let owners = owners.ok_or_else(|| DataFusionError::Internal("the owners of rows are missing".to_owned()))?;
+        let owners = owners.ok_or_else(|| internal("the owners of rows are missing"))?;
         let is_in = |owner: Option<u32>| Some(owner.is_some_and(|owner| self.cohort.contains(owner)));
         let permits: BooleanArray = owners.iter().map(is_in).collect();
         Ok(filter_record_batch(batch, &permits)?)
-    }
-}
-
-impl Guard {
-    pub(super) fn new(input: Arc<dyn ExecutionPlan>, filter: ScopeFilter) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&filter.schema)),
-            input.output_partitioning().clone(),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        Self {
-            input,
-            filter,
-            properties: Arc::new(properties),
-        }
     }
 }
 
@@ -148,7 +123,7 @@ impl ScopeFilter {
     /// The shown columns of rows whose `stored` values are those of [`Self::permitted`] without others.
     pub(super) fn transformed(&self, stored: &RecordBatch) -> Result<RecordBatch> {
         if stored.num_columns() != self.shown.len() {
-            return Err(DataFusionError::Internal("a column is missing".to_owned()));
+            return Err(internal("a column is missing"));
         }
         let columns = self.shown.iter().zip(stored.columns());
         let columns: std::result::Result<Vec<_>, _> =
@@ -166,57 +141,25 @@ impl ScopeFilter {
     }
 }
 
-impl DisplayAs for Guard {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Guard")
-    }
-}
+impl Step for ScopeFilter {
+    const NAME: &'static str = "Guard";
 
-impl ExecutionPlan for Guard {
-    fn name(&self) -> &'static str {
-        "Guard"
+    fn schema(&self, _input: &Arc<dyn ExecutionPlan>) -> SchemaRef {
+        Arc::clone(&self.schema)
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
+    fn partitioning(&self, input: &Arc<dyn ExecutionPlan>) -> Partitioning {
+        input.output_partitioning().clone()
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
+    fn rows(
         &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match <[_; 1]>::try_from(children) {
-            Ok([input]) => Ok(Arc::new(Self::new(input, self.filter.clone()))),
-            Err(_) => Err(DataFusionError::Internal("a guard has one input".to_owned())),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let recompute = datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
-        self.replace_children(children, ReplaceChildrenOptions::new(recompute))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let filter = self.filter.clone();
-        let batches = self
-            .input
-            .execute(partition, context)?
-            .map(move |batch| filter.apply(&batch?));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.filter.schema),
-            batches,
-        )))
+        input: &Arc<dyn ExecutionPlan>,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let filter = self.clone();
+        let stored = input.execute(partition, context)?;
+        Ok(stored.map(move |batch| filter.apply(&batch?)).boxed())
     }
 }

@@ -4,26 +4,28 @@
 //! partitions run concurrently, chance. Here they are sorted by a keyed hash of their grouping columns. So the rows
 //! below may be read in any order, in several partitions and without being shuffled first.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use arrow::row::{RowConverter, SortField};
+use arrow::{
+    array::RecordBatch,
+    row::{RowConverter, SortField},
+};
 use datafusion::{
-    common::tree_node::TreeNodeRecursion,
     error::Result,
-    execution::{SendableRecordBatchStream, TaskContext, memory_pool::MemoryConsumer},
-    physical_expr::EquivalenceProperties,
+    execution::{TaskContext, memory_pool::MemoryConsumer},
     physical_plan::{
-        ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr,
-        PlanProperties, ReplaceChildrenOptions,
+        ExecutionPlan,
         aggregates::{AggregateExec, AggregateMode},
         execute_stream,
-        execution_plan::{Boundedness, EmissionType},
-        stream::RecordBatchStreamAdapter,
+        execution_plan::EmissionType,
     },
 };
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream::BoxStream};
 
-use super::shuffle::{LoadedBag, OutputBatches, internal};
+use super::{
+    plan_node::{PlanNode, Step, with_inputs},
+    ranked_rows::{LoadedBag, OutputBatches},
+};
 use crate::order::Order;
 
 /// `plan` with the output of its last grouping sorted by `order`.
@@ -32,20 +34,11 @@ pub(crate) fn regrouped(plan: Arc<dyn ExecutionPlan>, order: &Order) -> Result<A
         return Ok(if groups == 0 {
             plan
         } else {
-            Arc::new(Regroup::new(plan, groups, order.clone()))
+            let order = order.clone();
+            Arc::new(PlanNode::new(plan, Regroup { groups, order }))
         });
     }
-    let children: Result<Vec<_>> = plan
-        .children()
-        .into_iter()
-        .map(|child| regrouped(Arc::clone(child), order))
-        .collect();
-    let children = children?;
-    if children.is_empty() {
-        return Ok(plan);
-    }
-    let recompute = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-    plan.replace_children(children, recompute)
+    with_inputs(plan, |input| regrouped(input, order))
 }
 
 /// The number of grouping columns of a final aggregation.
@@ -61,28 +54,26 @@ fn groups(plan: &dyn ExecutionPlan) -> Option<usize> {
 }
 
 /// Collects groups, whose grouping columns come first, and outputs them sorted by a keyed hash of these.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Regroup {
-    input: Arc<dyn ExecutionPlan>,
     groups: usize,
     order: Order,
-    properties: Arc<PlanProperties>,
 }
 
-impl Regroup {
-    fn new(input: Arc<dyn ExecutionPlan>, groups: usize, order: Order) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(input.schema()),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
-        Self {
-            input,
-            groups,
-            order,
-            properties: Arc::new(properties),
-        }
+impl Step for Regroup {
+    const NAME: &'static str = "Regroup";
+    const EMISSION: EmissionType = EmissionType::Final;
+
+    fn rows(
+        &self,
+        input: &Arc<dyn ExecutionPlan>,
+        _partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let batch_rows = context.session_config().batch_size();
+        let all = collected(Arc::clone(input), self.groups, self.order.clone(), context);
+        let output = OutputBatches::new(all.into_stream().boxed(), input.schema(), batch_rows);
+        Ok(output.into_stream())
     }
 }
 
@@ -108,58 +99,4 @@ async fn collected(
         batches.push(group);
     }
     LoadedBag::new(&schema, batches, ranks, memory)
-}
-
-impl DisplayAs for Regroup {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Regroup")
-    }
-}
-
-impl ExecutionPlan for Regroup {
-    fn name(&self) -> &'static str {
-        "Regroup"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match <[_; 1]>::try_from(children) {
-            Ok([input]) => Ok(Arc::new(Self::new(input, self.groups, self.order.clone()))),
-            Err(_) => Err(internal("a regroup node has one input")),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let recompute = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-        self.replace_children(children, recompute)
-    }
-
-    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let schema = self.input.schema();
-        let batch_rows = context.session_config().batch_size();
-        let all = collected(Arc::clone(&self.input), self.groups, self.order.clone(), context);
-        let output = OutputBatches::new(all.into_stream().boxed(), Arc::clone(&schema), batch_rows);
-        let batches = stream::try_unfold(output, async |mut output| {
-            Ok(output.next().await?.map(|batch| (batch, output)))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
-    }
 }

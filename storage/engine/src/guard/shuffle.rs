@@ -5,42 +5,37 @@
 //!    a bag depend on the version and the grant, not on the query.
 //! 2. A bag is read completely, with the number of each stored row. Rows that are not permitted are dropped
 //!    ([`ScopeFilter`]).
-//! 3. Its rows are output by their rank ([`Order`]), in batches of equal size, while the next bag is read. Columns are
-//!    transformed as their rows are output: before any part of the query is evaluated, and only for rows that are needed.
+//! 3. Its rows are output by their rank ([`Order`], [`ranked_rows`](super::ranked_rows)), in batches of equal size, while the
+//!    next bag is read. Columns are transformed as their rows are output: before any part of the query is evaluated, and
+//!    only for rows that are needed.
 //!
 //! The order of a table with one bag reveals nothing about how it is stored. For a larger table it reveals which rows
 //! share a bag. Nothing above may introduce another order: there is one partition, and this node is opaque to the
 //! optimizer. Groups are sorted separately by [`regroup`](super::regroup).
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
-    array::{AsArray, RecordBatch, RecordBatchOptions, UInt32Array},
-    compute::{concat_batches, take},
+    array::{AsArray, RecordBatch, RecordBatchOptions},
     datatypes::{Int64Type, SchemaRef},
 };
 use datafusion::{
-    common::{runtime::SpawnedTask, tree_node::TreeNodeRecursion},
+    common::runtime::SpawnedTask,
     error::{DataFusionError, Result},
-    execution::{
-        SendableRecordBatchStream, TaskContext,
-        memory_pool::{MemoryConsumer, MemoryReservation},
-    },
-    physical_expr::EquivalenceProperties,
-    physical_plan::{
-        DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
-        ReplaceChildrenOptions,
-        execution_plan::{Boundedness, EmissionType},
-        stream::RecordBatchStreamAdapter,
-    },
+    execution::{TaskContext, memory_pool::MemoryConsumer},
+    physical_plan::ExecutionPlan,
 };
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 
-use super::exec::ScopeFilter;
-use crate::order::{Order, by_rank};
+use super::{
+    exec::ScopeFilter,
+    plan_node::{PlanNode, Step, internal},
+    ranked_rows::{LoadedBag, OutputBatches},
+};
+use crate::order::Order;
 
 /// Maximum rows of a bag with more than one row group: four of the largest row groups. Fewer in tests, where filling
 /// several bags would take too long.
@@ -49,9 +44,6 @@ pub(super) const BAG_ROWS: u64 = if cfg!(test) { 4 * 1024 } else { 4 * 128 * 102
 pub(super) const BAG_BYTES: u64 = 32 << 20;
 /// A bag above this size is not read while another one is output.
 const LARGE_BYTES: u64 = 64 << 20;
-
-/// Memory of a value in a copy of a bag: texts are views, and not copied.
-const COPIED_BYTES: usize = 16;
 
 /// A part of one object that is read into a bag.
 #[derive(Clone, Copy, Debug)]
@@ -71,16 +63,14 @@ pub(super) struct Bag {
 }
 
 /// Reads bag by bag and outputs rows by rank.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Shuffle {
     reader: Arc<Reader>,
     schema: SchemaRef,
-    properties: Arc<PlanProperties>,
 }
 
 #[derive(Debug)]
 struct Reader {
-    scan: Arc<dyn ExecutionPlan>,
     filter: ScopeFilter,
     /// The shown columns as they are stored.
     stored: SchemaRef,
@@ -95,68 +85,90 @@ impl Shuffle {
     ///
     /// # Errors
     /// If `scan` does not read what `filter` shows.
-    pub(super) fn new(
+    pub(super) fn over(
         scan: Arc<dyn ExecutionPlan>,
         filter: ScopeFilter,
         schema: SchemaRef,
         bags: Vec<Bag>,
         order: Order,
-    ) -> Result<Self> {
+    ) -> Result<PlanNode<Self>> {
         let read = scan.schema();
         let number = read.fields().len().checked_sub(1);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        Ok(Self {
-            reader: Arc::new(Reader {
-                scan,
-                stored: filter.stored_schema(&read)?,
-                number: number.ok_or_else(|| internal("rows without numbers"))?,
-                filter,
-                bags,
-                order,
-            }),
+        let reader = Reader {
+            stored: filter.stored_schema(&read)?,
+            number: number.ok_or_else(|| internal("rows without numbers"))?,
+            filter,
+            bags,
+            order,
+        };
+        let step = Self {
+            reader: Arc::new(reader),
             schema,
-            properties: Arc::new(properties),
-        })
+        };
+        Ok(PlanNode::new(scan, step))
     }
 }
 
-/// A bag in memory.
-pub(super) struct LoadedBag {
-    /// Its rows as they were read.
-    stored: RecordBatch,
-    /// The positions of those that were not output yet, by rank.
-    rows: std::vec::IntoIter<u32>,
-    /// Transforms their columns as they are output; `None` if they are output as they are.
-    filter: Option<ScopeFilter>,
-    /// Held until the last of its rows was output.
-    _memory: MemoryReservation,
+impl Step for Shuffle {
+    const NAME: &'static str = "Shuffle";
+    const SHOWS_INPUT: bool = false;
+
+    fn schema(&self, _scan: &Arc<dyn ExecutionPlan>) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn rows(
+        &self,
+        scan: &Arc<dyn ExecutionPlan>,
+        _partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let reader = Arc::clone(&self.reader);
+        let scan = Arc::clone(scan);
+        let prefetch = if reader.bags.iter().any(|bag| bag.bytes > LARGE_BYTES) {
+            1
+        } else {
+            2
+        };
+        let batch_rows = context.session_config().batch_size();
+        let bags = reader.bags.clone();
+        let bags = stream::iter(bags)
+            .map(move |bag| {
+                let reader = Arc::clone(&reader);
+                let scan = Arc::clone(&scan);
+                let context = Arc::clone(&context);
+                let reading = SpawnedTask::spawn(async move { reader.read(&bag, &scan, &context).await });
+                async move {
+                    reading
+                        .join()
+                        .await
+                        .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
+                }
+            })
+            .buffered(prefetch)
+            .boxed();
+        let output = OutputBatches::new(bags, Arc::clone(&self.schema), batch_rows);
+        Ok(output.into_stream())
+    }
 }
 
 impl Reader {
-    async fn read(&self, bag: &Bag, context: &Arc<TaskContext>) -> Result<LoadedBag> {
+    async fn read(&self, bag: &Bag, scan: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>) -> Result<LoadedBag> {
         let memory = MemoryConsumer::new("rows in order").register(context.memory_pool());
         memory.try_grow(usize::try_from(bag.bytes).unwrap_or(usize::MAX))?;
         let mut batches = Vec::new();
         let mut ranks = Vec::new();
         for part in &bag.parts {
             let mut ranked = self.order.rows(part.object);
-            let mut stored = self.scan.execute(part.partition, Arc::clone(context))?;
+            let mut stored = scan.execute(part.partition, Arc::clone(context))?;
             while let Some(batch) = stored.try_next().await? {
                 let (rows, numbers) = self.numbered(&self.filter.permitted(&batch, &[self.number])?)?;
                 ranks.extend(numbers.iter().map(|number| ranked.of(number.cast_unsigned())));
                 batches.push(rows);
             }
         }
-        let filter = Some(self.filter.clone());
-        Ok(LoadedBag {
-            filter,
-            ..LoadedBag::new(&self.stored, batches, ranks, memory)?
-        })
+        let bag = LoadedBag::new(&self.stored, batches, ranks, memory)?;
+        Ok(bag.transformed_by(self.filter.clone()))
     }
 
     /// The stored values of the shown columns, and the number of each row.
@@ -171,181 +183,5 @@ impl Reader {
         let count = RecordBatchOptions::new().with_row_count(Some(permitted.num_rows()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.stored), stored.to_vec(), &count)?;
         Ok((rows, numbers.values().to_vec()))
-    }
-}
-
-impl LoadedBag {
-    /// The rows of `batches`, to be output by their `ranks`. They are put in one batch, because values are collected faster from one place.
-    ///
-    /// # Errors
-    /// If they are too many, or there is not enough memory for a copy.
-    pub(super) fn new(
-        schema: &SchemaRef,
-        batches: Vec<RecordBatch>,
-        ranks: Vec<u64>,
-        memory: MemoryReservation,
-    ) -> Result<Self> {
-        let rows = by_rank(ranks).ok_or_else(|| internal("a bag is too large"))?;
-        let values = rows.len().saturating_mul(schema.fields().len());
-        let copy = memory.new_empty();
-        copy.try_grow(values.saturating_mul(COPIED_BYTES))?;
-        let stored = concat_batches(schema, &batches)?;
-        drop(batches);
-        drop(copy);
-        Ok(Self {
-            rows: rows.into_iter(),
-            filter: None,
-            stored,
-            _memory: memory,
-        })
-    }
-
-    /// The next rows, at most `most`.
-    fn next(&mut self, most: usize) -> Result<RecordBatch> {
-        let positions: UInt32Array = self.rows.by_ref().take(most).collect();
-        let columns = self.stored.columns().iter();
-        let columns: Vec<_> = columns
-            .map(|column| take(column, &positions, None))
-            .collect::<std::result::Result<_, _>>()?;
-        let count = RecordBatchOptions::new().with_row_count(Some(positions.len()));
-        let taken = RecordBatch::try_new_with_options(self.stored.schema(), columns, &count)?;
-        match &self.filter {
-            Some(filter) => filter.transformed(&taken),
-            None => Ok(taken),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rows.as_slice().is_empty()
-    }
-}
-
-/// The output rows. All batches but the last have the same size, so that none shows where a bag ends.
-pub(super) struct OutputBatches {
-    bags: BoxStream<'static, Result<LoadedBag>>,
-    current: Option<LoadedBag>,
-    pending: Option<RecordBatch>,
-    schema: SchemaRef,
-    batch_rows: usize,
-}
-
-impl OutputBatches {
-    pub(super) fn new(bags: BoxStream<'static, Result<LoadedBag>>, schema: SchemaRef, batch_rows: usize) -> Self {
-        Self {
-            bags,
-            current: None,
-            pending: None,
-            schema,
-            batch_rows,
-        }
-    }
-
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
-            let Some(bag) = &mut self.current else {
-                match self.bags.try_next().await? {
-                    Some(bag) => self.current = Some(bag),
-                    None => return Ok(self.pending.take()),
-                }
-                continue;
-            };
-            let pending = self.pending.take();
-            let known = pending.as_ref().map_or(0, RecordBatch::num_rows);
-            let more = bag.next(self.batch_rows.saturating_sub(known))?;
-            if bag.is_empty() {
-                self.current = None;
-            }
-            let batch = match pending {
-                Some(pending) => concat_batches(&self.schema, [&pending, &more])?,
-                None => more,
-            };
-            if batch.num_rows() >= self.batch_rows {
-                return Ok(Some(batch));
-            }
-            self.pending = (batch.num_rows() > 0).then_some(batch);
-        }
-    }
-}
-
-pub(super) fn internal(what: &str) -> DataFusionError {
-    DataFusionError::Internal(what.to_owned())
-}
-
-impl DisplayAs for Shuffle {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shuffle")
-    }
-}
-
-impl ExecutionPlan for Shuffle {
-    fn name(&self) -> &'static str {
-        "Shuffle"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    /// No children are shown, so the optimizer cannot merge or split partitions, or pass a limit or condition to the
-    /// scan.
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() {
-            Ok(self)
-        } else {
-            Err(internal("a shuffle has no visible children"))
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let recompute = datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
-        self.replace_children(children, ReplaceChildrenOptions::new(recompute))
-    }
-
-    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let reader = Arc::clone(&self.reader);
-        let prefetch = if reader.bags.iter().any(|bag| bag.bytes > LARGE_BYTES) {
-            1
-        } else {
-            2
-        };
-        let batch_rows = context.session_config().batch_size();
-        let bags = reader.bags.clone();
-        let bags = stream::iter(bags)
-            .map(move |bag| {
-                let reader = Arc::clone(&reader);
-                let context = Arc::clone(&context);
-                let reading = SpawnedTask::spawn(async move { reader.read(&bag, &context).await });
-                async move {
-                    reading
-                        .join()
-                        .await
-                        .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
-                }
-            })
-            .buffered(prefetch)
-            .boxed();
-        let output = OutputBatches::new(bags, Arc::clone(&self.schema), batch_rows);
-        let batches = stream::try_unfold(output, async |mut output| {
-            Ok(output.next().await?.map(|batch| (batch, output)))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            batches,
-        )))
     }
 }

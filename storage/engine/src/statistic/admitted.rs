@@ -64,36 +64,37 @@ impl QueryPart {
     }
 }
 
+/// Forms of SQL, in the order in which they are printed: who computes them at tier `records`, the parts that may have them, and their names.
 macro_rules! forms_of_sql {
-    ($($variant:ident $name:literal $by:ident [$($part:ident)*];)*) => {
+    ($($by:ident [$($part:ident)*] { $($variant:ident $name:literal)* })*) => {
         /// An operator, or another form of SQL that is not a function.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Syntax {
-            $(#[doc = $name] $variant,)*
+            $($(#[doc = $name] $variant,)*)*
         }
 
         impl Syntax {
             /// All of them.
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            pub(crate) const ALL: &'static [Self] = &[$($(Self::$variant,)*)*];
 
             /// Its name in SQL.
             pub(crate) const fn name(self) -> &'static str {
                 match self {
-                    $(Self::$variant => $name,)*
+                    $($(Self::$variant => $name,)*)*
                 }
             }
 
             /// The parts of a query below tier `records` that may have it.
             pub(crate) const fn parts(self) -> &'static [QueryPart] {
                 match self {
-                    $(Self::$variant => &[$(QueryPart::$part,)*],)*
+                    $($(Self::$variant)|* => &[$(QueryPart::$part,)*],)*
                 }
             }
 
             /// Who computes it at tier `records`.
             pub(crate) const fn computed_by(self) -> ComputedBy {
                 match self {
-                    $(Self::$variant => ComputedBy::$by,)*
+                    $($(Self::$variant)|* => ComputedBy::$by,)*
                 }
             }
         }
@@ -101,42 +102,40 @@ macro_rules! forms_of_sql {
 }
 
 forms_of_sql! {
-    Plus "+" Holder [Condition Operand Figures];
-    Minus "-" Holder [Condition Group Operand Figures];
-    Times "*" Holder [Condition Group Operand Figures];
-    Divided "/" Holder [Condition Group Operand Figures];
-    Remainder "%" Holder [Figures];
-    Equal "=" Holder [Condition Group Figures];
-    NotEqual "<>" Holder [Condition Group Figures];
-    Less "<" Holder [Condition Group Figures];
-    AtMost "<=" Holder [Condition Group Figures];
-    Greater ">" Holder [Condition Group Figures];
-    AtLeast ">=" Holder [Condition Group Figures];
-    And "AND" Holder [Condition Group Figures];
-    Or "OR" Holder [Condition Group Figures];
-    Not "NOT" Holder [Condition Group Figures];
-    Joined "||" Holder [Figures];
-    IsNull "IS NULL" Holder [Condition Group Figures];
-    IsTrue "IS TRUE" Holder [Condition Group Figures];
-    IsDistinct "IS DISTINCT FROM" Holder [Condition Group Figures];
-    In "IN" Holder [Condition Group Figures];
-    Between "BETWEEN" Holder [Condition Group Figures];
-    Like "LIKE" Holder [Condition Group Figures];
-    LikeAnyCase "ILIKE" Holder [Condition Group Figures];
-    SimilarTo "SIMILAR TO" Consumer [Figures];
-    Matches "~" Consumer [Figures];
-    BitAnd "&" Consumer [Figures];
-    Case "CASE" Holder [Group Operand Figures];
-    Cast "CAST" Holder [Condition Group Operand Figures];
-    TryCast "TRY_CAST" Holder [Condition Group Operand Figures];
-    Interval "INTERVAL" HolderOfCollection [Condition Figures];
-    Zone "AT TIME ZONE" Consumer [Figures];
-    Exists "EXISTS" HolderOfCollection [Condition Group];
-    DistinctRows "SELECT DISTINCT" Holder [PerSubject Figures];
-    DistinctValues "count(DISTINCT …)" Holder [Aggregate];
-    Filter "FILTER" Holder [Aggregate];
-    Over "OVER" HolderOfCollection [Figures];
-    WithinGroup "WITHIN GROUP" HolderOfCollection [Aggregate];
+    Holder [Condition Operand Figures] { Plus "+" }
+    Holder [Condition Group Operand Figures] { Minus "-" Times "*" Divided "/" }
+    Holder [Figures] { Remainder "%" }
+    Holder [Condition Group Figures] {
+        Equal "="
+        NotEqual "<>"
+        Less "<"
+        AtMost "<="
+        Greater ">"
+        AtLeast ">="
+        And "AND"
+        Or "OR"
+        Not "NOT"
+    }
+    Holder [Figures] { Joined "||" }
+    Holder [Condition Group Figures] {
+        IsNull "IS NULL"
+        IsTrue "IS TRUE"
+        IsDistinct "IS DISTINCT FROM"
+        In "IN"
+        Between "BETWEEN"
+        Like "LIKE"
+        LikeAnyCase "ILIKE"
+    }
+    Consumer [Figures] { SimilarTo "SIMILAR TO" Matches "~" BitAnd "&" }
+    Holder [Group Operand Figures] { Case "CASE" }
+    Holder [Condition Group Operand Figures] { Cast "CAST" TryCast "TRY_CAST" }
+    HolderOfCollection [Condition Figures] { Interval "INTERVAL" }
+    Consumer [Figures] { Zone "AT TIME ZONE" }
+    HolderOfCollection [Condition Group] { Exists "EXISTS" }
+    Holder [PerSubject Figures] { DistinctRows "SELECT DISTINCT" }
+    Holder [Aggregate] { DistinctValues "count(DISTINCT …)" Filter "FILTER" }
+    HolderOfCollection [Figures] { Over "OVER" }
+    HolderOfCollection [Aggregate] { WithinGroup "WITHIN GROUP" }
 }
 
 impl Syntax {

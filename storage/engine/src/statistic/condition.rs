@@ -52,31 +52,28 @@ impl Condition {
     /// `CASE`. It has no negation around it, so it is true for the same rows if each of its tests is.
     #[must_use]
     pub fn where_true(self) -> Self {
-        match self {
-            Self::And(parts) => Self::all(parts.into_iter().map(Self::where_true).collect()).with_plain_tests(),
-            Self::Or(parts) => Self::any(parts.into_iter().map(Self::where_true).collect()).with_plain_tests(),
-            Self::Test(..)
-            | Self::All
-            | Self::Never
-            | Self::Events { .. }
-            | Self::Listed { .. }
-            | Self::Reference { .. }
-            | Self::OtherRow { .. } => self.plain(),
+        let condition = self.map_parts(Self::where_true);
+        if matches!(condition, Self::And(_) | Self::Or(_)) {
+            // A test that was joined from several ones is plain again.
+            condition.map_parts(Self::plain)
+        } else {
+            condition.plain()
         }
     }
 
-    /// A test that was joined from several ones is plain again.
-    fn with_plain_tests(self) -> Self {
+    /// The condition with each of its parts changed, and joined again. One without parts stays as it is.
+    #[must_use]
+    pub(super) fn map_parts(self, each: impl FnMut(Self) -> Self) -> Self {
         match self {
-            Self::And(parts) => Self::all(parts.into_iter().map(Self::plain).collect()),
-            Self::Or(parts) => Self::any(parts.into_iter().map(Self::plain).collect()),
+            Self::And(parts) => Self::all(parts.into_iter().map(each).collect()),
+            Self::Or(parts) => Self::any(parts.into_iter().map(each).collect()),
             Self::Test(..)
             | Self::All
             | Self::Never
             | Self::Events { .. }
             | Self::Listed { .. }
             | Self::Reference { .. }
-            | Self::OtherRow { .. } => self.plain(),
+            | Self::OtherRow { .. } => self,
         }
     }
 

@@ -295,21 +295,13 @@ impl KnownCollection {
     }
 
     fn missing_in_parts(&self, condition: Condition) -> Condition {
-        let each = |parts: Vec<Condition>| parts.into_iter().map(|part| self.missing_in_parts(part)).collect();
-        match condition {
-            Condition::And(parts) => Condition::all(each(parts)),
-            Condition::Or(parts) => Condition::any(each(parts)),
-            Condition::Test(ref of, ref test) if is_of_parts(of) && test.passing().has_null() => {
-                self.or_missing(of, test).unwrap_or(condition)
-            }
-            Condition::Test(..)
-            | Condition::All
-            | Condition::Never
-            | Condition::Events { .. }
-            | Condition::Listed { .. }
-            | Condition::Reference { .. }
-            | Condition::OtherRow { .. } => condition,
+        if let Condition::Test(of, test) = &condition
+            && is_of_parts(of)
+            && test.passing().has_null()
+        {
+            return self.or_missing(of, test).unwrap_or(condition);
         }
+        condition.map_parts(|part| self.missing_in_parts(part))
     }
 
     fn or_missing(&self, of: &Quantity, test: &AtomTest) -> Option<Condition> {

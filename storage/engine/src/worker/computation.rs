@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     frames::{self, Kind},
     messages::failed,
-    process::{MAX_PRIORITY_STEPS, Process},
+    process::{Process, steps_of},
 };
 use crate::QueryError;
 
@@ -63,8 +63,7 @@ impl Computation {
 
     /// Lowers the priority of the process, the more the more queries of the same person are `running`.
     pub fn lower_priority(&mut self, running: usize) {
-        let steps = u8::try_from(running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS);
-        self.process.lower_priority(steps);
+        self.process.lower_priority(steps_of(running));
     }
 
     /// The process, and whose computation it was.

@@ -1,7 +1,9 @@
 //! The pool of engine processes.
 
+mod answered;
 mod disclosed;
 mod probed;
+mod released;
 
 use std::{
     path::PathBuf,
@@ -9,8 +11,6 @@ use std::{
     time::Duration,
 };
 
-use concordat_protocol::{schema::VersionNumber, scope::Scope};
-use concordat_storage::{catalog::CollectionSource, ledger::LedgerReceipt};
 use futures::{StreamExt, stream};
 use object_store::{ObjectMeta, ObjectStore};
 use tokio::{
@@ -19,19 +19,9 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::{
-    computation::Computation,
-    frames::Kind,
-    messages::{Task, encode, failed},
-    process::{MAX_PRIORITY_STEPS, Process},
-    pump::Pump,
-};
-use crate::{
-    Bounds, Holder, Permit, QueryError, ReleasedAnswer, Source, StillPermitted,
-    disclosure::RawAnswer,
-    run::{Sleep, max_rows, with_deadline},
-    source::AnswerKeys,
-};
+use super::{computation::Computation, frames::Kind, process::Process, pump::Pump};
+use crate::{Bounds, QueryError, disclosure::RawAnswer};
+use answered::Answered;
 
 pub use disclosed::{Changes, Deciding, DisclosedAnswer, LossOfQuery};
 
@@ -52,27 +42,6 @@ struct Inner {
     idle: Mutex<Vec<IdleProcess>>,
 }
 
-/// A query that is being answered.
-struct Running {
-    holder: Holder,
-    scope: Scope,
-    time: Duration,
-    /// Queries of the same party that were running before.
-    running: usize,
-}
-
-impl Running {
-    fn released(
-        &self,
-        (raw, deadline): (RawAnswer, Sleep),
-        receipt: LedgerReceipt,
-        watch: Arc<dyn StillPermitted>,
-    ) -> ReleasedAnswer {
-        let max_rows = max_rows(self.scope.tier, &self.scope.limits);
-        ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline)
-    }
-}
-
 /// A process that waits for a query.
 #[derive(Debug)]
 struct IdleProcess {
@@ -80,32 +49,6 @@ struct IdleProcess {
     /// What it has computed; `None` if it is nothing.
     answered: Option<Answered>,
     until: Instant,
-}
-
-/// What a process has computed, which decides what it may compute next.
-#[derive(Clone, Debug, PartialEq)]
-enum Answered {
-    /// Answers of our own datasets.
-    Scope(Box<AnsweredScope>),
-    /// Plans of the queries of this person.
-    Person(String),
-    /// Cells of canaries.
-    Canary,
-}
-
-/// For whom a process has computed.
-#[derive(Debug, PartialEq)]
-enum Served {
-    Holder(Holder),
-    Person(String),
-    Prober,
-}
-
-/// The right and the scope of a process's answers.
-#[derive(Clone, Debug, PartialEq)]
-struct AnsweredScope {
-    holder: Holder,
-    scope: Scope,
 }
 
 impl Workers {
@@ -125,83 +68,12 @@ impl Workers {
         self.0.bounds
     }
 
-    /// Answers a statement over a version of `source`'s dataset within `permit`, as [`answer`](crate::answer), in a
-    /// separate process and within `time`. A statement that names another version is refused.
-    /// The more queries of the same party are already `running`, the lower the priority of the process.
-    ///
-    /// # Errors
-    /// [`QueryError`]; no row was released then.
-    pub async fn answer(
-        &self,
-        permit: Permit,
-        source: &dyn Source,
-        statement: (&str, Option<VersionNumber>),
-        watch: Arc<dyn StillPermitted>,
-        time: Duration,
-        running: usize,
-    ) -> Result<ReleasedAnswer, QueryError> {
-        let (holder, scope, receipt) = permit.open();
-        let keys = AnswerKeys::of(source, &holder);
-        let bounds = self.bounds_within(time);
-        let task = Task::new(source, scope.clone(), &keys, statement, &bounds)?;
-        let query = Running {
-            holder,
-            scope,
-            time: bounds.time,
-            running,
-        };
-        let raw = self.run(&query, &task, source.object_store()).await?;
-        Ok(query.released(raw, receipt, watch))
-    }
-
-    /// Answers a statement over datasets of a version of a collection, as [`Workers::answer`].
-    ///
-    /// # Errors
-    /// [`QueryError`]; no row was released then.
-    pub async fn answer_collection(
-        &self,
-        permit: Permit,
-        source: &dyn CollectionSource,
-        statement: (&str, Option<VersionNumber>),
-        watch: Arc<dyn StillPermitted>,
-        time: Duration,
-        running: usize,
-    ) -> Result<ReleasedAnswer, QueryError> {
-        let (holder, scope, receipt) = permit.open();
-        let keys = AnswerKeys::of_collection(source, &holder);
-        let bounds = self.bounds_within(time);
-        let task = Task::of_collection(source, scope.clone(), &keys, statement, &bounds)?;
-        let query = Running {
-            holder,
-            scope,
-            time: bounds.time,
-            running,
-        };
-        let raw = self.run(&query, &task, source.object_store()).await?;
-        Ok(query.released(raw, receipt, watch))
-    }
-
+    /// The limits of a query that may take `time`.
     fn bounds_within(&self, time: Duration) -> Bounds {
         Bounds {
             time: time.min(self.0.bounds.time),
             ..self.0.bounds
         }
-    }
-
-    /// The rest of the time, and what a process computes for `task` within it.
-    async fn run(
-        &self,
-        query: &Running,
-        task: &Task,
-        store: Arc<dyn ObjectStore>,
-    ) -> Result<(RawAnswer, Sleep), QueryError> {
-        let sleep = tokio::time::sleep(query.time);
-        let answered = Answered::Scope(Box::new(AnsweredScope {
-            holder: query.holder,
-            scope: query.scope.clone(),
-        }));
-        let steps = u8::try_from(query.running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS);
-        with_deadline(sleep, self.compute(answered, steps, task, store)).await
     }
 
     /// Begins a computation for `person`, one of this institution, with a message made of `head` and `rest`, in a process that has
@@ -220,21 +92,6 @@ impl Workers {
     pub fn keep(&self, computation: Computation) {
         let (process, person) = computation.into_parts();
         self.keep_idle(process, Some(Answered::Person(person)));
-    }
-
-    /// Dropping the result, or the future, ends the process.
-    async fn compute(
-        &self,
-        answered: Answered,
-        steps: u8,
-        task: &Task,
-        store: Arc<dyn ObjectStore>,
-    ) -> Result<RawAnswer, QueryError> {
-        let objects = task.objects().ok_or(failed())?;
-        let mut process = self.acquire(&answered, steps)?;
-        process.lower_priority(steps);
-        self.received(process, Some(answered), (Kind::Task, encode(task)?), (store, objects))
-            .await
     }
 
     /// The rows that a process computes for a task. It is kept for `next`; without that it is ended.
@@ -265,30 +122,26 @@ impl Workers {
 
     /// A process that has computed nothing.
     fn fresh(&self) -> Result<Process, QueryError> {
-        loop {
-            let found = {
-                let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                let at = idle.iter().position(|one| one.answered.is_none());
-                at.map(|at| idle.swap_remove(at).process)
-            };
-            let Some(mut process) = found else { return self.start() };
-            if process.is_running() {
-                return Ok(process);
-            }
-        }
+        self.first_running(unused)
     }
 
     /// A process that has computed for the same right and scope, or person, and whose priority is not lower than by `steps`, or else one
     /// that has answered nothing.
     fn acquire(&self, next: &Answered, steps: u8) -> Result<Process, QueryError> {
+        self.first_running(|idle| {
+            let same = idle.iter().position(|one| {
+                one.process.priority_steps() <= steps && one.answered.as_ref().is_some_and(|of| of.allows(next))
+            });
+            same.or_else(|| unused(idle))
+        })
+    }
+
+    /// The first process at the position that `find` returns which has not ended, or a new one if there is none.
+    fn first_running(&self, find: impl Fn(&[IdleProcess]) -> Option<usize>) -> Result<Process, QueryError> {
         loop {
             let found = {
                 let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                let same = idle.iter().position(|one| {
-                    one.process.priority_steps() <= steps && one.answered.as_ref().is_some_and(|of| of.allows(next))
-                });
-                let fresh = || idle.iter().position(|one| one.answered.is_none());
-                same.or_else(fresh).map(|at| idle.swap_remove(at).process)
+                find(&idle).map(|at| idle.swap_remove(at).process)
             };
             let Some(mut process) = found else { return self.start() };
             if process.is_running() {
@@ -310,7 +163,7 @@ impl Workers {
     fn start_spare(&self) {
         let fresh = {
             let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.iter().any(|one| one.answered.is_none())
+            unused(&idle).is_some()
         };
         if !fresh && let Ok(process) = self.start() {
             self.keep_idle(process, None);
@@ -347,6 +200,11 @@ impl Workers {
     }
 }
 
+/// The position of a process that has computed nothing.
+fn unused(idle: &[IdleProcess]) -> Option<usize> {
+    idle.iter().position(|one| one.answered.is_none())
+}
+
 /// The index of the first of the most frequent values: the holder with the most idle processes loses one, no other
 /// holder does.
 fn most_frequent<T: PartialEq>(all: &[T]) -> usize {
@@ -358,59 +216,9 @@ fn most_frequent<T: PartialEq>(all: &[T]) -> usize {
     at
 }
 
-impl Answered {
-    /// Whether a process that has computed this may compute `next`.
-    fn allows(&self, next: &Self) -> bool {
-        match (self, next) {
-            (Self::Scope(before), Self::Scope(next)) => before.matches(next),
-            (Self::Person(before), Self::Person(next)) => before == next,
-            (Self::Canary, Self::Canary) => true,
-            (Self::Scope(_), Self::Person(_) | Self::Canary)
-            | (Self::Person(_), Self::Scope(_) | Self::Canary)
-            | (Self::Canary, Self::Scope(_) | Self::Person(_)) => false,
-        }
-    }
-
-    fn served(&self) -> Served {
-        match self {
-            Self::Scope(scope) => Served::Holder(scope.holder),
-            Self::Person(person) => Served::Person(person.clone()),
-            Self::Canary => Served::Prober,
-        }
-    }
-}
-
-impl AnsweredScope {
-    /// Whether a process that has answered within this scope may answer within the other one. The validity period of
-    /// the permission does not matter, because it does not affect what is visible.
-    fn matches(&self, other: &Self) -> bool {
-        let scope = Scope {
-            window: other.scope.window,
-            ..self.scope.clone()
-        };
-        self.holder == other.holder && scope == other.scope
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn engine_process_of_a_person_serves_the_same_person_only() {
-        let person = |name: &str| Answered::Person(name.to_owned());
-        assert!(person("eva@alfa").allows(&person("eva@alfa")));
-        assert!(!person("eva@alfa").allows(&person("max@alfa")));
-    }
-
-    /// What it reads is not secret, and no other process is influenced by what a canary contains.
-    #[test]
-    fn engine_process_of_a_canary_serves_canaries_only() {
-        let person = Answered::Person("eva@alfa".to_owned());
-        assert!(Answered::Canary.allows(&Answered::Canary));
-        assert!(!Answered::Canary.allows(&person));
-        assert!(!person.allows(&Answered::Canary));
-    }
 
     #[test]
     fn holder_of_most_idle_processes_loses_one() {

@@ -30,6 +30,11 @@ const SOCKET_BUFFER: usize = 1 << 20;
 /// How long a process that has closed its socket may take to exit.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// By how many steps the priority of a process is lowered while so many queries of the same party are already running.
+pub(super) fn steps_of(running: usize) -> u8 {
+    u8::try_from(running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS)
+}
+
 /// An engine process; it is killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Process {

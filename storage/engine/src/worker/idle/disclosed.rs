@@ -15,7 +15,10 @@ use futures::future::BoxFuture;
 use object_store::{ObjectStore, memory::InMemory};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Answered, AnsweredScope, Workers};
+use super::{
+    Workers,
+    answered::{Answered, AnsweredScope},
+};
 use crate::{
     AnswerMemory, AnsweredVersion, Bounds, Disclosure, Permit, QueryError, ReleasedAnswer, Requester, StillPermitted,
     compute::{self, CellReport},
@@ -27,7 +30,7 @@ use crate::{
         cells::Expected,
         frames::Kind,
         messages::{encode, failed},
-        process::MAX_PRIORITY_STEPS,
+        process::steps_of,
         pump::{Pump, statistics::OwnersOfRows},
         statistics::{AboveTask, CellsTask, Planning, check_tier, decoded_statistics},
     },
@@ -113,10 +116,7 @@ impl Workers {
         (time, running): (Duration, usize),
     ) -> Result<DisclosedAnswer, QueryError> {
         let (holder, scope, receipt) = permit.open();
-        let bounds = Bounds {
-            time: time.min(self.0.bounds.time),
-            ..self.0.bounds
-        };
+        let bounds = self.bounds_within(time);
         let sleep = tokio::time::sleep(bounds.time);
         let statement = Statement {
             collection,
@@ -127,7 +127,7 @@ impl Workers {
                 holder,
                 scope: scope.clone(),
             })),
-            steps: u8::try_from(running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS),
+            steps: steps_of(running),
         };
         let work = self.decided(statement, &bounds, &mut deciding);
         let (Decided { raw, class }, deadline) = with_deadline(sleep, work).await?;

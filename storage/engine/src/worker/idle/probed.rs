@@ -15,7 +15,8 @@ use concordat_protocol::{
 use futures::TryStreamExt as _;
 
 use super::{
-    Answered, Workers,
+    Workers,
+    answered::Answered,
     disclosed::{Decided, Deciding, Statement},
 };
 use crate::{

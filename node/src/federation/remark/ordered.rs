@@ -2,22 +2,18 @@
 //!
 //! They follow from the text of a query, and are the same whether any figure is withheld.
 
-use std::collections::BTreeSet;
-
-use concordat_documents::query::{AnswerRemark, RemarkKind};
+use concordat_documents::query::RemarkKind;
 use concordat_engine::{FigureOrder, MissingFigures, OrderedBy};
 use datafusion::arrow::datatypes::Fields;
 
-use super::{QueryReport, Remark};
+use super::Remark;
 
-impl QueryReport {
-    /// Adds a remark for each of these orders. `answer` are the columns of the answer.
-    pub(in crate::federation) fn ordered(&self, orders: &BTreeSet<FigureOrder>, answer: &Fields) {
-        for order in orders {
-            let column = order.column.as_ref();
-            let column = column.filter(|name| answer.iter().any(|field| field.name() == *name));
-            self.remark(ordered(order, column));
-        }
+impl Remark {
+    /// The remark on an order, which names its column if that is one of `answer`, the columns of the answer.
+    pub(in crate::federation) fn of_order(order: &FigureOrder, answer: &Fields) -> Self {
+        let column = order.column.as_ref();
+        let column = column.filter(|name| answer.iter().any(|field| field.name() == *name));
+        ordered(order, column)
     }
 }
 
@@ -44,21 +40,22 @@ fn ordered(order: &FigureOrder, column: Option<&String>) -> Remark {
             )
         }
     };
-    Remark(AnswerRemark {
-        kind: RemarkKind::OrderOfFigures,
-        institution: None,
-        dataset: None,
-        column: column.cloned(),
-        cells: Vec::new(),
-        text,
-    })
+    let remark = Remark::new(RemarkKind::OrderOfFigures, text);
+    match column {
+        Some(column) => remark.on_column(column),
+        None => remark,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use concordat_documents::query::AnswerRemark;
     use datafusion::arrow::datatypes::{DataType, Field};
 
     use super::*;
+    use crate::federation::report::QueryReport;
 
     fn remarks(column: &str, missing: MissingFigures) -> Vec<AnswerRemark> {
         let report = QueryReport::default();
