@@ -63,7 +63,7 @@ pub struct Settings {
     pub distinctions: u32,
     /// Most figures that are protected as `perturbed`, for one institution and collection: 1 to 64. Each has noise for all of them, so more figures are
     /// less precise.
-    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 1, maximum = 64))]
+    #[cfg_attr(feature = "openapi", schema(value_type = u8))]
     pub figures_with_noise: FiguresWithNoise,
     /// How much privacy answers may lose whose figures are protected as `private`, for one institution and collection.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
