@@ -4,7 +4,7 @@ use concordat_protocol::scope::Noise;
 
 /// The figures with noise that were released of each subject, and how precise they are together.
 ///
-/// Figures of one subject with variances `v` tell as much as a single figure with the variance `1 / sum(1 / v)`, which is what is limited: `n` figures with
+/// Figures of one subject with variances `v` show as much as a single figure with the variance `1 / sum(1 / v)`, which is what is limited: `n` figures with
 /// noise for `n` answers are all that there may be, whatever `n` is, and so are half of those for `n` and half of those for `m`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnsweredFigures {
