@@ -359,7 +359,7 @@ pub struct RequestedTerms {
     #[schema(value_type = Option<String>)]
     pub tier: Option<Tier>,
     /// How figures below `records` are protected at least: `exact`, the default, `perturbed` or `private`. The policy of the holder can
-    /// protect them more.
+    /// protect them more, and states the noise or the loss.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub protection: Option<ProtectionName>,
