@@ -261,6 +261,31 @@ async fn statistics_at_the_same_time_share_one_distinction() {
     study.world.assert_still_serving().await;
 }
 
+/// A member has all figures that there is noise for, and waits for a policy set with more of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_with_noise_are_not_renewed_by_a_policy_set() {
+    let study = Study::under(json!({ "figures_with_noise": 1 })).await;
+    assert!(study.shows("sex = 1").await);
+    for figures in [1, 64] {
+        apply(&study.world.provider, json!({ "figures_with_noise": figures })).await;
+        let another = study.send("SELECT count(*) AS n FROM heart WHERE chol = 200").await;
+        let Err(refusal) = another else {
+            panic!("one more figure is shown under a set with {figures}")
+        };
+        assert_eq!(refusal.code, RefusalCode::Denied, "{refusal:?}");
+        assert!(
+            refusal.reasons[0]
+                .text
+                .contains("the answers for which there is noise are used up"),
+            "{refusal:?}"
+        );
+    }
+    // What was shown is shown again.
+    apply(&study.world.provider, json!({ "figures_with_noise": 1 })).await;
+    assert!(study.shows("sex = 1").await);
+    study.world.assert_still_serving().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statistics_at_the_same_time_spend_the_last_loss_once() {
     let loss = json!({ "query": 10_000, "total": 15_000, "delta": 6 });

@@ -160,6 +160,52 @@ fn figures_are_offered_where_records_were_requested() {
     assert!(shown["protection"].as_str().unwrap().starts_with("private"), "{shown}");
 }
 
+/// The number of figures with noise is a setting, an offer states a smaller one, and both are shown.
+#[test]
+fn figures_with_noise_are_those_that_a_steward_states() {
+    let world = World::consortium(2);
+    let few = ("figures_with_noise = 32", "figures_with_noise = 8");
+    world.change_settings("cleveland", &[few]);
+    share_stays(&world, "cleveland");
+    let holder = world.node("cleveland");
+    let set = holder.json_as(Person::Steward, &["policy", "show"]);
+    assert_eq!(set["settings"]["figures_with_noise"], 8, "{set}");
+
+    // A request for noise does not state how much.
+    let request = ["--tier", "aggregate", "--protection", "perturbed"];
+    world.grant("budapest", "cleveland", "stays", &request);
+    let estimate = ["query", "--estimate", BY_WARD];
+    let estimated = world.node("budapest").json_as(Person::Researcher, &estimate);
+    let stated = estimated["parts"][0]["protection"].as_str().unwrap();
+    assert_eq!(
+        stated,
+        "perturbed, noise of variance 136 up to 36, multiples of 5, for 8 answers"
+    );
+
+    let id = world.request("budapest", "cleveland", "stays", &["--tier", "aggregate"]);
+    let offered = |figures: &'static str| ["grant", "offer", id.as_str(), "--limits", figures];
+    let refused = holder.refused_as(Person::Steward, 3, &offered("figures-with-noise=9"));
+    assert!(refused.to_string().contains("`9` exceeds"), "{refused}");
+    let offer = holder.json_as(Person::Steward, &offered("figures-with-noise=2"));
+    assert_eq!(offer["limits"]["figures_with_noise"], 2, "{offer}");
+    let shown = holder.json_as(Person::Steward, &["grant", "show", id.as_str()]);
+    let fewer = "perturbed, noise of variance 136 up to 36, multiples of 5, for 2 answers";
+    assert_eq!(shown["protection"], fewer, "the noise is that of the policy set");
+}
+
+/// A query with more figures than are left is refused, also after a restart.
+#[test]
+fn figures_with_noise_are_used_up() {
+    let mut world = granted_under(&[("figures_with_noise = 32", "figures_with_noise = 1")]);
+    let answer = world.node("budapest").query(&of_ward("a")).ok().table();
+    for _ in 0..2 {
+        assert_is_refused(&world, "b", "the answers for which there is noise are used up (1)");
+        restart(&mut world, "cleveland");
+        let again = world.node("budapest").query(&of_ward("a")).ok().table();
+        assert_eq!(again.rows, answer.rows);
+    }
+}
+
 fn of_ward(ward: &str) -> String {
     format!("SELECT count(DISTINCT patient) AS n FROM cleveland.stays WHERE ward = '{ward}'")
 }

@@ -8,7 +8,7 @@ use concordat_protocol::ids::{
     ActorId, ColumnName, DatasetName, DatasetRef, Digest32, InstitutionId, NegotiationId, SelectedColumn,
 };
 use concordat_protocol::negotiation::{Justification, RuleName};
-use concordat_protocol::scope::{Part, ProtectionName, Purpose, Tier};
+use concordat_protocol::scope::{FiguresWithNoise, Part, ProtectionName, Purpose, Tier};
 use concordat_protocol::text::Reason;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -289,6 +289,9 @@ pub struct GrantLimits {
     /// Most sets of subjects that all answers at the tiers below records distinguish; absent if the grant sets none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distinctions: Option<u32>,
+    /// Most figures that are protected as `perturbed`, for the institution and the collection; absent if noise is not for a number of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures_with_noise: Option<u8>,
     /// Fewest subjects behind a released cell at the tiers below records.
     pub min_cell: u32,
 }
@@ -356,7 +359,7 @@ pub struct RequestedTerms {
     #[schema(value_type = Option<String>)]
     pub tier: Option<Tier>,
     /// How figures below `records` are protected at least: `exact`, the default, `perturbed` or `private`. The policy of the holder can
-    /// protect them more.
+    /// protect them more, and states the noise or the loss.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub protection: Option<ProtectionName>,
@@ -427,6 +430,9 @@ pub struct OfferLimits {
     pub max_cells: Option<u32>,
     /// Most sets of subjects, none of which follows from others, that answers below `records` distinguish.
     pub distinctions: Option<u32>,
+    /// Most figures that are protected as `perturbed`, which they are then: 1 to 64, and not more than the policy set states.
+    #[schema(value_type = Option<u8>)]
+    pub figures_with_noise: Option<FiguresWithNoise>,
 }
 
 /// Why a negotiation is ended, or a grant is changed.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use concordat_protocol::{
     ids::{ColumnName, DatasetName},
     scope::{
-        Columns, DatasetScope, Datasets, Generalization, InvalidScope, Limits, Loss, Noise, People, Places, Protection,
+        Columns, DatasetScope, Datasets, Generalization, InvalidScope, Limits, People, Places, Protection,
         ProtectionName, Purpose, Purposes, Rows, Scope, Subjects, Tier, Transform, Window,
     },
     time::Timestamp,
@@ -100,8 +100,7 @@ impl Policy {
                 ..*input
             })
         };
-        let noisy = Protection::Perturbed(Noise::default());
-        let all = [Protection::Exact, noisy, Protection::Private(Loss::DEFAULT)];
+        let all = ProtectionName::ALL.map(ProtectionName::widest);
         all.into_iter().filter_map(offered).collect()
     }
 }

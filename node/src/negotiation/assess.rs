@@ -113,9 +113,7 @@ impl Negotiations {
         let scope = restriction.within(&offer.scope, applicant.consumer, &facts)?;
         let again = self.assess(&scope, applicant, now).await?;
         let scope = with_figures_of(&again.scope, scope);
-        let protection = scope.protection.name();
-        let is_protected = restriction.protection.is_none_or(|wanted| wanted == protection);
-        if again.scope == scope && is_protected {
+        if again.scope == scope && restriction.is_of(&scope.protection) {
             let mut narrowings = offer.narrowings;
             narrowings.extend(again.narrowings);
             return Ok(Assessed {

@@ -26,7 +26,7 @@ pub(crate) struct GrantRequest {
     /// How much an answer may reveal; defaults to records.
     #[serde(default)]
     pub tier: Option<Tier>,
-    /// How figures are protected at least; the provider offers the one that its policy permits.
+    /// How figures are protected at least; the provider offers the one that its policy permits, with the noise or loss of its policy.
     #[serde(default)]
     pub protection: Option<ProtectionName>,
     /// The datasets of the collection; defaults to those of which a column is requested.
@@ -129,7 +129,7 @@ impl GrantRequest {
         let scope = Scope {
             collection: target.collection(),
             tier: tier.unwrap_or(Tier::Records),
-            protection: protection.unwrap_or(ProtectionName::Exact).usual(),
+            protection: protection.unwrap_or(ProtectionName::Exact).widest(),
             subjects: Subjects::Any,
             datasets: scopes(requested, conditions)?,
             purposes: Purposes::new(purposes)?,

@@ -10,8 +10,8 @@ use std::str::FromStr;
 use concordat_protocol::collection::ColumnRole;
 use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, InstitutionId, SelectedColumn};
 use concordat_protocol::scope::{
-    BandWidth, Columns, DatasetScope, Datasets, Disjoint, Generalization, InvalidScope, Limits, Part, People,
-    Protection, ProtectionName, Rows, Scope, Tier, Transform, Window,
+    BandWidth, Columns, DatasetScope, Datasets, Disjoint, FiguresWithNoise, Generalization, InvalidScope, Limits,
+    Noise, Part, People, Protection, ProtectionName, Rows, Scope, Tier, Transform, Window,
 };
 use concordat_protocol::time::{InvalidTime, Timestamp};
 use concordat_protocol::wire::messages::{CatalogColumn, Reason};
@@ -62,6 +62,8 @@ pub struct RestrictedLimits {
     pub max_cells: Option<u32>,
     /// Maximum number of sets of subjects, none of which follows from others, that answers below records distinguish.
     pub distinctions: Option<u32>,
+    /// Maximum number of figures that are protected as `perturbed`, which they are then.
+    pub figures_with_noise: Option<FiguresWithNoise>,
 }
 
 /// A transform as people write it: `clear`, `year`, `band:5`, `band:10`, `pseudonym` or `removed`.
@@ -115,6 +117,12 @@ pub enum RestrictionError {
     /// The row condition is not about the columns of the offer.
     #[error(transparent)]
     Condition(#[from] ConditionError),
+    /// A number of figures with noise is stated, and a protection without such noise.
+    #[error("figures with noise are protected as `perturbed`, and not as `{protection}`; state one of both")]
+    FiguresWithNoise {
+        /// The protection.
+        protection: ProtectionName,
+    },
 }
 
 /// Why a restriction leaves nothing to offer.
@@ -135,6 +143,17 @@ pub enum NarrowError {
 }
 
 impl Restriction {
+    /// Whether figures with this protection are those of the restriction: what the policy offers in the end can be another one.
+    pub(super) fn is_of(&self, protection: &Protection) -> bool {
+        let is_named = self.protection.is_none_or(|wanted| wanted == protection.name());
+        let figures = self.limits.figures_with_noise;
+        let is_counted = |figures: FiguresWithNoise| match protection {
+            Protection::Perturbed(noise) => noise.answers() == Some(figures.get()),
+            Protection::Exact | Protection::Private(_) => false,
+        };
+        is_named && figures.is_none_or(is_counted)
+    }
+
     /// The part of `allowed` that lies within this restriction.
     ///
     /// # Errors
@@ -150,7 +169,7 @@ impl Restriction {
         let shown = self.shown(&offered, facts, &mut excess)?;
         let conditions = self.conditions(&offered, facts)?;
         let tier = self.tier(allowed, &mut excess);
-        let protection = self.protection(allowed, &mut excess);
+        let protection = self.protection(allowed, &mut excess)?;
         let people = self.people(allowed, consumer, &mut excess)?;
         let limits = self.limits(allowed, &mut excess);
         let window = self.window(allowed, &mut excess)?;
@@ -194,13 +213,27 @@ impl Restriction {
         tier
     }
 
-    fn protection(&self, allowed: &Scope, excess: &mut Excess) -> Protection {
+    fn protection(&self, allowed: &Scope, excess: &mut Excess) -> Result<Protection, RestrictionError> {
         let known = allowed.protection;
-        let Some(wanted) = self.protection else {
-            return known;
+        let figures = self.limits.figures_with_noise;
+        // Figures with noise are perturbed, whether that is stated or not.
+        let named = self.protection.or(figures.map(|_| ProtectionName::Perturbed));
+        let Some(wanted) = named else {
+            return Ok(known);
         };
         excess.unless(wanted >= known.name(), "the protection", wanted, known.name());
-        wanted.usual()
+        let Some(figures) = figures else {
+            return Ok(wanted.widest());
+        };
+        if wanted != ProtectionName::Perturbed {
+            return Err(RestrictionError::FiguresWithNoise { protection: wanted });
+        }
+        if let Protection::Perturbed(noise) = known {
+            let most = noise.answers();
+            excess.lowered("the figures with noise", Some(figures.get()), most);
+        }
+        // The meet with what the policy allows has the noise of the policy, for these figures.
+        Ok(Protection::Perturbed(Noise::of(figures)))
     }
 
     /// The columns of each dataset that are offered still.
@@ -296,6 +329,8 @@ impl Restriction {
             min_cell,
             max_cells,
             distinctions,
+            // It is part of the protection.
+            figures_with_noise: _,
         } = self.limits;
         let known = allowed.limits;
         let least = min_cell.unwrap_or(known.min_cell);

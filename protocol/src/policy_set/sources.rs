@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scope::{DEFAULT_MIN_CELL, Loss, ProtectionName};
+use crate::scope::{DEFAULT_MIN_CELL, FiguresWithNoise, Loss, ProtectionName};
 
 /// Queries below `records` of a person, and of an institution, in 24 hours: a study needs some dozens of statistics a day, and an attack that
 /// combines them many more. The value is part of digests, as one that is not written there: it does not change.
@@ -18,6 +18,8 @@ const PROTECTION: ProtectionName = ProtectionName::Perturbed;
 const MAX_CELLS: u32 = 500;
 /// Sets of subjects, none of which follows from others, that may be released to one institution. The same of digests.
 const DISTINCTIONS: u32 = 512;
+/// Figures with noise. The same of digests.
+const FIGURES_WITH_NOISE: FiguresWithNoise = FiguresWithNoise::DEFAULT;
 
 /// A file of rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +61,10 @@ pub struct Settings {
     /// Most sets of subjects, none of which follows from others, that all answers below `records` distinguish for one institution and
     /// collection, at most 512.
     pub distinctions: u32,
+    /// Most figures that are protected as `perturbed`, for one institution and collection: 1 to 64. Each has noise for all of them, so more figures are
+    /// less precise.
+    #[cfg_attr(feature = "openapi", schema(value_type = u8))]
+    pub figures_with_noise: FiguresWithNoise,
     /// How much privacy answers may lose whose figures are protected as `private`, for one institution and collection.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub loss: Loss,
@@ -79,6 +85,7 @@ impl Default for Settings {
             protection: PROTECTION,
             max_cells: MAX_CELLS,
             distinctions: DISTINCTIONS,
+            figures_with_noise: FIGURES_WITH_NOISE,
             loss: Loss::DEFAULT,
             two_people: false,
         }
@@ -100,6 +107,7 @@ impl fmt::Debug for Settings {
             protection,
             max_cells,
             distinctions,
+            figures_with_noise,
             loss,
             two_people,
         } = self;
@@ -120,6 +128,10 @@ impl fmt::Debug for Settings {
         let figures = (*protection, *max_cells, *distinctions, *loss);
         if figures != (PROTECTION, MAX_CELLS, DISTINCTIONS, Loss::DEFAULT) {
             shown.field("figures_below_records", &figures);
+        }
+        // By itself: sets with other figures from before there was this setting keep their digests too.
+        if *figures_with_noise != FIGURES_WITH_NOISE {
+            shown.field("figures_with_noise", &figures_with_noise.get());
         }
         shown.field("two_people", two_people).finish()
     }
@@ -163,6 +175,15 @@ mod tests {
         // One query would lose more than all.
         assert!(read(r#"{"loss":{"query":3,"total":2,"delta":6}}"#).is_err());
         assert!(read(r#"{"protection":"none"}"#).is_err());
+        let few = Settings {
+            figures_with_noise: FiguresWithNoise::new(8).unwrap(),
+            ..Settings::default()
+        };
+        assert_eq!(read(r#"{"figures_with_noise":8}"#).unwrap(), few);
+        for unbounded in ["0", "65", "-1", "256", "null"] {
+            let text = format!(r#"{{"figures_with_noise":{unbounded}}}"#);
+            assert!(read(&text).is_err(), "{text}");
+        }
     }
 
     /// Sets are sealed in one form and digested in the other.
@@ -188,6 +209,7 @@ mod tests {
                 "protection": "perturbed",
                 "max_cells": 500,
                 "distinctions": 512,
+                "figures_with_noise": 32,
                 "loss": { "query": 10_000, "total": 1_000_000, "delta": 6 },
                 "two_people": false,
             },
@@ -230,11 +252,24 @@ mod tests {
                 ..Settings::default()
             },
             Settings {
+                figures_with_noise: FiguresWithNoise::new(31).unwrap(),
+                ..Settings::default()
+            },
+            Settings {
                 loss: Loss::new(Loss::DEFAULT.query(), Loss::DEFAULT.query(), Loss::DEFAULT.delta()).unwrap(),
                 ..Settings::default()
             },
         ] {
             assert_ne!(format!("{limited:?}"), format!("{:?}", Settings::default()));
         }
+        // As sets with other figures were digested before there was a number of figures with noise.
+        let exact = Settings {
+            protection: ProtectionName::Exact,
+            ..Settings::default()
+        };
+        let figures = (exact.protection, exact.max_cells, exact.distinctions, exact.loss);
+        let digested = format!("{exact:?}");
+        let expected = format!("figures_below_records: {figures:?}, two_people: false }}");
+        assert!(digested.ends_with(&expected), "{digested}");
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::figures::FiguresWithNoise;
 use super::invalid::{InvalidScope, Part, short};
 
 /// How the figures of an answer below records are protected, from what reveals most to what reveals least.
@@ -83,13 +84,14 @@ impl ProtectionName {
         }
     }
 
-    /// The protection of this name with the usual noise or loss.
+    /// The protection of this name that reveals most. Its meet with any other one of this name is the other: it states the name, and leaves noise and
+    /// loss to the other side.
     #[must_use]
-    pub fn usual(self) -> Protection {
+    pub const fn widest(self) -> Protection {
         match self {
             Self::Exact => Protection::Exact,
-            Self::Perturbed => Protection::Perturbed(Noise::default()),
-            Self::Private => Protection::Private(Loss::DEFAULT),
+            Self::Perturbed => Protection::Perturbed(Noise::LEAST),
+            Self::Private => Protection::Private(Loss::MOST),
         }
     }
 }
@@ -142,7 +144,7 @@ impl Default for Noise {
     /// That for 32 answers: a variance of 544, at most 72 subjects, multiples of 5. Counts differ from the true ones by some 23 subjects, and are
     /// never below a cell.
     fn default() -> Self {
-        Self::of_answers(Self::DEFAULT_ANSWERS)
+        Self::of(FiguresWithNoise::DEFAULT)
     }
 }
 
@@ -150,11 +152,13 @@ impl Noise {
     /// The variance for each answer, see [`Self::for_answers`].
     pub const FOR_AN_ANSWER: u16 = 17;
 
-    /// The answers of the noise where nothing else is set.
-    pub const DEFAULT_ANSWERS: u8 = 32;
-
-    /// The most answers that there is noise for.
-    const MAX_ANSWERS: u8 = 64;
+    /// The least noise that there is, for any number of answers. It is what is stated of noise that the other side decides, and never what figures have.
+    pub const LEAST: Self = Self {
+        variance: 1,
+        max: 2,
+        round: 1,
+        answers: None,
+    };
 
     /// Deviations with this variance, none larger than `max` subjects; counts are then rounded to multiples of `round`.
     ///
@@ -176,11 +180,13 @@ impl Noise {
     /// # Errors
     /// [`InvalidScope`] if the number is not 1 to 64.
     pub fn for_answers(answers: u8) -> Result<Self, InvalidScope> {
-        let noise = Self::of_answers(answers);
-        Self::bounded(noise.variance, noise.max, noise.round, noise.answers)
+        FiguresWithNoise::new(answers).map(Self::of)
     }
 
-    fn of_answers(answers: u8) -> Self {
+    /// As [`Self::for_answers`], for a number of them that is valid.
+    #[must_use]
+    pub fn of(figures: FiguresWithNoise) -> Self {
+        let answers = figures.get();
         let variance = Self::FOR_AN_ANSWER.saturating_mul(u16::from(answers));
         // Three standard deviations.
         let max = variance.isqrt().saturating_add(1).saturating_mul(3);
@@ -195,9 +201,7 @@ impl Noise {
     fn bounded(variance: u16, max: u8, round: u8, answers: Option<u8>) -> Result<Self, InvalidScope> {
         let invalid = |detail: &str| Err(InvalidScope::new(Part::Protection, detail));
         let least = answers.map_or(1, |answers| Self::FOR_AN_ANSWER.saturating_mul(u16::from(answers)));
-        if answers.is_some_and(|answers| !(1..=Self::MAX_ANSWERS).contains(&answers)) {
-            return invalid("noise is for 1 to 64 answers");
-        }
+        answers.map(FiguresWithNoise::new).transpose()?;
         if answers.is_some() && !(least..=1_088).contains(&variance) {
             return invalid("the variance of noise is at least 17 for each answer, and at most 1,088");
         }
@@ -242,8 +246,8 @@ impl Noise {
         self.round
     }
 
-    /// The least noise that is at least both, for the fewer answers. The larger variance is below the square of its own `max`, and so below that of
-    /// the larger.
+    /// The least noise that is at least both, for the fewer answers: fewer answers have less noise for themselves, but a figure with less noise than one
+    /// side states would reveal more than that side. The larger variance is below the square of its own `max`, and so below that of the larger.
     fn meet(&self, other: &Self) -> Self {
         Self {
             variance: self.variance.max(other.variance),
@@ -277,6 +281,9 @@ impl From<Noise> for RawNoise {
 
 impl fmt::Display for Noise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::LEAST {
+            return f.write_str("any noise");
+        }
         write!(
             f,
             "noise of variance {} up to {}, multiples of {}",
@@ -312,6 +319,13 @@ impl Loss {
     pub const DEFAULT: Self = Self {
         query: MicroRho(MicroRho::PER_RHO / 100),
         total: MicroRho(MicroRho::PER_RHO),
+        delta: DeltaExponent(6),
+    };
+
+    /// The most that may be lost at all. It is what is stated of a loss that the other side decides.
+    pub const MOST: Self = Self {
+        query: MicroRho(MicroRho::MAX),
+        total: MicroRho(MicroRho::MAX),
         delta: DeltaExponent(6),
     };
 
@@ -373,6 +387,9 @@ impl From<Loss> for RawLoss {
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::MOST {
+            return f.write_str("any loss");
+        }
         let Self { query, total, delta } = self;
         write!(f, "rho of {query} a query and {total} in all, delta of {delta}")
     }

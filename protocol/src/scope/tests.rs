@@ -94,6 +94,34 @@ fn noise_for_answers_is_not_less_than_they_need() {
     assert_eq!((met.variance(), met.answers()), (544, Some(8)));
 }
 
+/// A number that is not stated is not the default: the other side's number stays as it is.
+#[test]
+fn protection_that_states_no_number_meets_to_the_other() {
+    let numbers = (1..=64_u8).map(|answers| Noise::for_answers(answers).unwrap());
+    let noises = numbers.chain([Noise::new(3, 5, 5).unwrap(), Noise::LEAST]);
+    let others = noises.map(Protection::Perturbed).chain([private(), Protection::Exact]);
+    for other in others {
+        let widest = other.name().widest();
+        assert_eq!((widest.meet(&other), other.meet(&widest)), (other, other));
+        assert!(widest.covers(&other));
+        let json = serde_json::to_value(widest).unwrap();
+        assert_eq!(serde_json::from_value::<Protection>(json).unwrap(), widest);
+    }
+}
+
+#[test]
+fn figures_with_noise_are_one_to_64() {
+    for figures in [0, 65, u8::MAX] {
+        assert!(FiguresWithNoise::new(figures).is_err());
+        assert!(serde_json::from_value::<FiguresWithNoise>(figures.into()).is_err());
+    }
+    for figures in [1, 64] {
+        let read: FiguresWithNoise = serde_json::from_value(figures.into()).unwrap();
+        assert_eq!(Noise::of(read), Noise::for_answers(figures).unwrap());
+    }
+    assert_eq!(Noise::of(FiguresWithNoise::DEFAULT), Noise::default());
+}
+
 #[test]
 fn protection_out_of_bounds_is_refused() {
     for (variance, max, round) in [
@@ -234,7 +262,8 @@ fn scope_texts() -> Vec<String> {
     for tier in [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records] {
         add("tier", tier.to_string());
     }
-    for protection in [Protection::Exact, perturbed(), private()] {
+    let widest = [ProtectionName::Perturbed, ProtectionName::Private].map(ProtectionName::widest);
+    for protection in [Protection::Exact, perturbed(), private()].into_iter().chain(widest) {
         add("protection", protection.to_string());
     }
     for subjects in [Subjects::Any, born_after_1950()] {

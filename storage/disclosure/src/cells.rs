@@ -25,6 +25,7 @@
 //!
 //! In all of this a cell that is withheld has no reason: small, empty, isolating and dominated are one.
 
+mod answered;
 mod audit;
 mod decide;
 mod error;
@@ -38,6 +39,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+pub use answered::AnsweredFigures;
 pub use audit::{RowSpace, Spaces};
 pub use decide::{Decision, NewRecords, SetVerdict, decide};
 pub use error::DecideError;

@@ -36,9 +36,9 @@ mod unit_set;
 pub use answer::{AnswerError, Mode, Precision, Released, ReleasedColumn, Value};
 pub use boxes::{CellBox, CellBoxError, Condition, Neighbors, Part, Wider};
 pub use cells::{
-    CellKeys, Counted, DecideError, Decision, DisclosureRules, FigureName, Grid, NeighborSets, NewRecords, Outline,
-    PartSet, ReleasedSum, ReleasedSums, ReportedRows, ReportedSet, ReportedSum, RowSpace, SetFigures, SetName, SetPart,
-    SetVerdict, Spaces, SumOutline, WiderSet, decide, draw,
+    AnsweredFigures, CellKeys, Counted, DecideError, Decision, DisclosureRules, FigureName, Grid, NeighborSets,
+    NewRecords, Outline, PartSet, ReleasedSum, ReleasedSums, ReportedRows, ReportedSet, ReportedSum, RowSpace,
+    SetFigures, SetName, SetPart, SetVerdict, Spaces, SumOutline, WiderSet, decide, draw,
 };
 pub use dominance::{Contributions, Dominance, DominanceError, InvalidClip, Magnitude, RealClip, WholeClip};
 pub use entropy::Entropy;

@@ -123,6 +123,7 @@ fn answer(number: u32) -> Record {
     Record::Answer(StoredAnswer {
         query: Digest32::sha256(LABEL, &number.to_le_bytes()),
         released: Released::new(Mode::Exact, cells, columns).unwrap(),
+        variance: None,
         person: "eva@zurich".to_owned(),
         grant: None,
         class: TimeClass::default(),

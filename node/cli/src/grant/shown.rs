@@ -232,6 +232,7 @@ mod tests {
                 max_queries_per_day: None,
                 max_cells: None,
                 distinctions: None,
+                figures_with_noise: None,
                 min_cell: 10,
             },
             reason: None,

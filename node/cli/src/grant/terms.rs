@@ -7,7 +7,7 @@ use concordat_documents::grant::{GrantRequest, OfferLimits, OfferTerms, Requeste
 use concordat_documents::problem::Problem;
 use concordat_protocol::ids::{ActorId, DatasetName, InstitutionId, InvalidName, SelectedColumn};
 use concordat_protocol::negotiation::Justification;
-use concordat_protocol::scope::{ProtectionName, Purpose, Tier};
+use concordat_protocol::scope::{FiguresWithNoise, ProtectionName, Purpose, Tier};
 
 use super::datasets::{Requested, Target, datasets, requests};
 use crate::context::Context;
@@ -162,7 +162,7 @@ pub struct TermArgs {
     /// Only these people, as name@institution
     #[arg(long, value_delimiter = ',')]
     people: Vec<ActorId>,
-    /// Limits, for example max-rows=1000,queries-per-day=20,min-cell=20, and below records max-cells=50,distinctions=100
+    /// Limits, for example max-rows=1000,queries-per-day=20,min-cell=20, and below records max-cells=50,distinctions=100,figures-with-noise=8
     #[arg(long, value_name = "LIMIT=NUMBER", value_delimiter = ',', value_parser = limit)]
     limits: Vec<Limit>,
     /// How columns are shown, for example age=band:10,visit=year,name=pseudonym,person.chol=removed
@@ -192,6 +192,7 @@ impl From<TermArgs> for OfferTerms {
                 Limit::MinCell(number) => limits.min_cell = Some(number),
                 Limit::MaxCells(number) => limits.max_cells = Some(number),
                 Limit::Distinctions(number) => limits.distinctions = Some(number),
+                Limit::FiguresWithNoise(number) => limits.figures_with_noise = Some(number),
             }
         }
         Self {
@@ -219,6 +220,7 @@ enum Limit {
     MinCell(u32),
     MaxCells(u32),
     Distinctions(u32),
+    FiguresWithNoise(FiguresWithNoise),
 }
 
 fn limit(text: &str) -> Result<Limit, String> {
@@ -230,8 +232,15 @@ fn limit(text: &str) -> Result<Limit, String> {
         "min-cell" => number.parse().map(Limit::MinCell).map_err(invalid),
         "max-cells" => number.parse().map(Limit::MaxCells).map_err(invalid),
         "distinctions" => number.parse().map(Limit::Distinctions).map_err(invalid),
+        "figures-with-noise" => {
+            let figures = FiguresWithNoise::new(number.parse().map_err(invalid)?);
+            figures
+                .map(Limit::FiguresWithNoise)
+                .map_err(|_| format!("the limit `{name}` must be 1 to 64"))
+        }
         _ => Err(format!(
-            "`{name}` is not a limit; the limits are max-rows, queries-per-day, min-cell, max-cells and distinctions"
+            "`{name}` is not a limit; the limits are max-rows, queries-per-day, min-cell, max-cells, distinctions and \
+             figures-with-noise"
         )),
     }
 }
@@ -336,7 +345,7 @@ mod tests {
             "x",
             "5b97",
             "--limits",
-            "max-rows=1000,min-cell=20,max-cells=50,distinctions=100",
+            "max-rows=1000,min-cell=20,max-cells=50,distinctions=100,figures-with-noise=8",
             "--transform",
             "age=band:10,name=removed",
         ];
@@ -347,6 +356,7 @@ mod tests {
             min_cell: Some(20),
             max_cells: Some(50),
             distinctions: Some(100),
+            figures_with_noise: FiguresWithNoise::new(8).ok(),
         };
         assert_eq!(terms.limits, limits);
         assert_eq!(terms.transforms[&"age".parse().unwrap()], "band:10");
@@ -355,6 +365,8 @@ mod tests {
             ("max-rows", "is not of the form NAME=VALUE"),
             ("max-rows=many", "must be a whole number"),
             ("rows=1", "is not a limit; the limits are max-rows"),
+            ("figures-with-noise=65", "must be 1 to 64"),
+            ("figures-with-noise=256", "must be a whole number"),
         ] {
             let error = Offer::try_parse_from(["x", "5b97", "--limits", limit]).unwrap_err();
             assert!(error.to_string().contains(words), "{error}");

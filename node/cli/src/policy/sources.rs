@@ -121,6 +121,7 @@ pub(super) fn settings_text(settings: &Settings) -> String {
         protection,
         max_cells,
         distinctions,
+        figures_with_noise,
         loss,
         two_people,
     } = settings;
@@ -132,6 +133,7 @@ pub(super) fn settings_text(settings: &Settings) -> String {
          institution_queries_below_records = {institution_queries_below_records}\n\
          all_queries_below_records = {all_queries_below_records}\n\
          protection = \"{protection}\"\nmax_cells = {max_cells}\ndistinctions = {distinctions}\n\
+         figures_with_noise = {figures_with_noise}\n\
          loss = {{ query = {query}, total = {total}, delta = {delta} }}\n\
          two_people = {two_people}\n"
     )
@@ -169,6 +171,7 @@ mod tests {
              person_queries_below_records = 100\ninstitution_queries_below_records = 100\n\
              all_queries_below_records = 1000\n\
              protection = \"perturbed\"\nmax_cells = 500\ndistinctions = 512\n\
+             figures_with_noise = 32\n\
              loss = { query = 10000, total = 1000000, delta = 6 }\n\
              two_people = true\n"
         );

@@ -246,7 +246,7 @@ impl<'a> OfferEvaluation<'a> {
                 withheld.insert(Part::Protection, reason);
                 return Ok(match name {
                     ProtectionName::Exact => Protection::Exact,
-                    ProtectionName::Perturbed => Protection::Perturbed(Noise::default()),
+                    ProtectionName::Perturbed => Protection::Perturbed(Noise::of(settings.figures_with_noise)),
                     ProtectionName::Private => Protection::Private(settings.loss),
                 });
             }

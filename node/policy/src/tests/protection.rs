@@ -1,6 +1,6 @@
 //! How figures are protected: by the setting, by rules, by the request and by a grant, whichever reveals least.
 
-use concordat_protocol::scope::{DeltaExponent, Loss, MicroRho, Noise, Part, ProtectionName};
+use concordat_protocol::scope::{DeltaExponent, FiguresWithNoise, Loss, MicroRho, Noise, Part, ProtectionName};
 
 use super::*;
 
@@ -10,6 +10,19 @@ fn with(protection: ProtectionName) -> Policy {
         ..Settings::default()
     };
     Policy::shipped(settings).unwrap()
+}
+
+/// Noise for so many figures by the setting.
+fn with_figures(figures: u8) -> Policy {
+    let settings = Settings {
+        figures_with_noise: FiguresWithNoise::new(figures).unwrap(),
+        ..Settings::default()
+    };
+    Policy::shipped(settings).unwrap()
+}
+
+fn noise_for(figures: u8) -> Noise {
+    Noise::for_answers(figures).unwrap()
 }
 
 /// Exact figures by the setting, and none by a rule.
@@ -150,4 +163,69 @@ fn protection_of_a_grant_is_never_weakened_by_the_setting() {
     assert_eq!(agreed.limits, limits_of_figures());
     let scope = permitted(&Policy::shipped(narrower).unwrap(), &agreed);
     assert_eq!((scope.limits.max_cells, scope.limits.distinctions), (Some(40), Some(7)));
+}
+
+/// The number of the setting is that of the grant, also if the request states the protection and no number.
+#[test]
+fn figures_with_noise_are_as_many_as_the_setting_states() {
+    for number in [1, 8, 32, 64] {
+        let policy = with_figures(number);
+        let expected = Protection::Perturbed(noise_for(number));
+        for requested in [ProtectionName::Exact, ProtectionName::Perturbed] {
+            let request = figures(requested.widest());
+            let offered = offer(&policy, &request).scope;
+            assert_eq!(offered.protection, expected, "{requested}");
+            assert!(request.covers(&offered), "the requester accepts it");
+            assert_eq!(permitted(&policy, &offered).protection, expected, "{requested}");
+        }
+    }
+    // The same of the loss.
+    let settings = Settings {
+        loss: loss(2_000_000, 3_000_000),
+        ..Settings::default()
+    };
+    let offered = offer(
+        &Policy::shipped(settings).unwrap(),
+        &figures(ProtectionName::Private.widest()),
+    );
+    assert_eq!(
+        offered.scope.protection,
+        Protection::Private(loss(2_000_000, 3_000_000))
+    );
+}
+
+/// Neither a request nor a grant gets more figures than the setting states, or figures with less noise.
+#[test]
+fn figures_with_noise_beyond_the_setting_are_not_offered() {
+    for (set, stated) in [(8, 64), (32, 8), (32, 31), (31, 32), (64, 1)] {
+        let policy = with_figures(set);
+        let request = figures(Protection::Perturbed(noise_for(stated)));
+        for scope in [
+            offer(&policy, &request).scope,
+            permitted(&policy, &offer(&policy, &request).scope),
+        ] {
+            let Protection::Perturbed(noise) = scope.protection else {
+                panic!("figures have noise: {}", scope.protection)
+            };
+            assert_eq!(noise.answers(), Some(set.min(stated)), "{set} {stated}");
+            assert_eq!(noise.variance(), 17 * u16::from(set.max(stated)), "{set} {stated}");
+        }
+        // A set with another number applies to grants that there are.
+        let before = offer(&with_figures(stated), &figures(Protection::Exact)).scope;
+        let now = permitted(&policy, &before);
+        assert_eq!(
+            now.protection,
+            offer(&policy, &request).scope.protection,
+            "{set} {stated}"
+        );
+        assert!(before.covers(&now));
+    }
+    // As grants were before noise was for a number of figures.
+    let stated = Protection::Perturbed(Noise::new(3, 5, 10).unwrap());
+    let before = Scope {
+        protection: stated,
+        ..offer(&shipped(), &figures(Protection::Exact)).scope
+    };
+    let now = permitted(&with_figures(8), &before);
+    assert_eq!(now.protection, Protection::Perturbed(noise_for(8)).meet(&stated));
 }

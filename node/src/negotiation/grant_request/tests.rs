@@ -152,6 +152,18 @@ fn request_over_a_collection_names_what_is_wrong() {
     }
 }
 
+/// How much noise there is, or how much may be lost, the policy of the holder states.
+#[test]
+fn request_for_a_protection_states_its_name_only() {
+    for name in ProtectionName::ALL {
+        let options = json!({ "tier": "aggregate", "protection": name.as_str() });
+        let scope = of_heart(&options, &[heart()]).unwrap();
+        assert_eq!(scope.protection, name.widest());
+    }
+    let unnamed = of_heart(&json!({ "tier": "aggregate" }), &[heart()]).unwrap();
+    assert_eq!(unnamed.protection, ProtectionName::Exact.widest());
+}
+
 #[test]
 fn request_over_a_collection_can_be_for_figures() {
     for tier in ["exists", "count", "aggregate"] {

@@ -132,7 +132,7 @@ fn each_option_narrows_its_part_and_no_other() {
 #[test]
 fn offer_protection_is_never_weaker_than_that_of_the_policy() {
     let allowed = Scope {
-        protection: ProtectionName::Perturbed.usual(),
+        protection: Protection::Perturbed(Noise::default()),
         ..allowed()
     };
     let within = |wanted: &str| {
@@ -146,6 +146,74 @@ fn offer_protection_is_never_weaker_than_that_of_the_policy() {
     for wanted in ["perturbed", "private"] {
         assert_eq!(within(wanted).unwrap().protection.name().as_str(), wanted);
     }
+}
+
+/// Fewer figures than the policy set states, with the same noise: more of them, or less noise, would be beyond it.
+#[test]
+fn offer_has_at_most_the_figures_with_noise_of_the_policy() {
+    let noise = |answers| Noise::for_answers(answers).unwrap();
+    let within = |known: Protection, options: serde_json::Value| {
+        let allowed = Scope {
+            protection: known,
+            ..allowed()
+        };
+        restriction(options).within(&allowed, &zurich(), &facts())
+    };
+    let counted = |figures: u8| serde_json::json!({ "limits": { "figures_with_noise": figures } });
+    let perturbed = Protection::Perturbed(noise(32));
+    for figures in [1, 8, 32] {
+        let offered = within(perturbed, counted(figures)).unwrap().protection;
+        let Protection::Perturbed(offered) = offered else {
+            panic!("{offered}")
+        };
+        let parts = (offered.variance(), offered.max(), offered.round(), offered.answers());
+        assert_eq!(parts, (544, noise(32).max(), noise(32).round(), Some(figures)));
+    }
+    let Err(NarrowError::Exceeds { reasons }) = within(perturbed, counted(33)) else {
+        panic!("more figures are offered than the policy allows")
+    };
+    assert!(
+        reasons[0].text.contains("`33` exceeds") && reasons[0].text.contains("`32`"),
+        "{reasons:?}"
+    );
+    let private = ProtectionName::Private.widest();
+    assert!(matches!(within(private, counted(8)), Err(NarrowError::Exceeds { .. })));
+    // The policy decides about the noise of what it would offer as exact.
+    let exact = within(Protection::Exact, counted(8)).unwrap().protection;
+    assert_eq!(exact, Protection::Perturbed(noise(8)));
+    for other in ["exact", "private"] {
+        let options = serde_json::json!({ "protection": other, "limits": { "figures_with_noise": 8 } });
+        let refused = within(Protection::Exact, options);
+        assert!(
+            matches!(
+                refused,
+                Err(NarrowError::Invalid(RestrictionError::FiguresWithNoise { .. }))
+            ),
+            "{other}"
+        );
+    }
+}
+
+/// What the policy offers in the end has to be what the steward stated.
+#[test]
+fn restriction_is_of_its_protection_and_number_only() {
+    let noise = |answers| Protection::Perturbed(Noise::for_answers(answers).unwrap());
+    let eight = restriction(serde_json::json!({ "limits": { "figures_with_noise": 8 } }));
+    let private = ProtectionName::Private.widest();
+    for (protection, expected) in [
+        (noise(8), true),
+        (noise(8).meet(&noise(32)), true),
+        (noise(7), false),
+        (noise(32), false),
+        (ProtectionName::Perturbed.widest(), false),
+        (private, false),
+        (Protection::Exact, false),
+    ] {
+        assert_eq!(eight.is_of(&protection), expected, "{protection}");
+    }
+    let named = restriction(serde_json::json!({ "protection": "private" }));
+    assert!(named.is_of(&private) && !named.is_of(&noise(8)));
+    assert!(Restriction::default().is_of(&Protection::Exact));
 }
 
 #[test]
@@ -186,6 +254,8 @@ fn an_option_that_widens_is_refused_with_what_is_allowed() {
     for unreadable in [
         serde_json::json!({ "tier": "everything" }),
         serde_json::json!({ "limits": { "days": 3 } }),
+        serde_json::json!({ "limits": { "figures_with_noise": 0 } }),
+        serde_json::json!({ "limits": { "figures_with_noise": 65 } }),
         serde_json::json!({ "transforms": { "age": "band:7" } }),
         serde_json::json!({ "wider": true }),
     ] {
@@ -354,7 +424,8 @@ proptest::proptest! {
         columns in proptest::option::of(proptest::collection::btree_set(0..6usize, 1..6)),
         transforms in proptest::collection::btree_map(0..6usize, 0..6usize, 0..4),
         limits in (proptest::option::of(0..2000u64), proptest::option::of(0..200u32), proptest::option::of(1..30u32)),
-        figures in (proptest::option::of(1..600u32), proptest::option::of(1..600u32)),
+        figures in (proptest::option::of(1..600u32), proptest::option::of(1..600u32), proptest::option::of(1..65u8)),
+        known in proptest::option::of(1..65u8),
         days in proptest::option::of(-10..200i64),
         condition in proptest::option::of(0..4usize),
     ) {
@@ -374,14 +445,18 @@ proptest::proptest! {
                 min_cell: limits.2,
                 max_cells: figures.0,
                 distinctions: figures.1,
+                figures_with_noise: figures.2.map(|figures| FiguresWithNoise::new(figures).unwrap()),
             },
             transforms: transforms
                 .into_iter()
                 .map(|(column, index)| (name(columns_of[column]).into(), transform_names[index].parse().unwrap()))
                 .collect(),
         };
-        if let Ok(offered) = restriction.within(&allowed(), &zurich(), &facts()) {
-            proptest::prop_assert!(allowed().covers(&offered));
+        let known = known.map_or(Protection::Exact, |known| Protection::Perturbed(Noise::for_answers(known).unwrap()));
+        let allowed = Scope { protection: known, ..allowed() };
+        if let Ok(offered) = restriction.within(&allowed, &zurich(), &facts()) {
+            proptest::prop_assert!(allowed.covers(&offered));
+            proptest::prop_assert!(restriction.is_of(&offered.protection));
             proptest::prop_assert!(restriction.tier.is_none_or(|tier| offered.tier == tier));
             proptest::prop_assert!(restriction.protection.is_none_or(|wanted| offered.protection.name() == wanted));
             for (column, transform) in offered.only().unwrap().1.columns.iter() {

@@ -9,7 +9,7 @@ use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::grant::{Effective, Party};
 use concordat_protocol::ids::{DatasetName, SelectedColumn};
 use concordat_protocol::negotiation::{Body, Narrowing, NegotiationMessage, State, StateName};
-use concordat_protocol::scope::{DatasetScope, Limits, Scope, Tier};
+use concordat_protocol::scope::{DatasetScope, Limits, Protection, Scope, Tier};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 
@@ -64,6 +64,7 @@ pub(super) fn restriction(terms: OfferTerms, condition: Option<RowCondition>) ->
         min_cell,
         max_cells,
         distinctions,
+        figures_with_noise,
     } = limits;
     Ok(Restriction {
         tier,
@@ -79,6 +80,7 @@ pub(super) fn restriction(terms: OfferTerms, condition: Option<RowCondition>) ->
             min_cell,
             max_cells,
             distinctions,
+            figures_with_noise,
         },
         transforms: transforms.into_iter().map(transform).collect::<Result<_, Problem>>()?,
     })
@@ -128,7 +130,7 @@ pub(super) fn grant(view: &NegotiationView, grant: Option<&GrantView>, now: Time
         places: scope.places.to_string(),
         not_before: scope.window.not_before().to_string(),
         not_after: scope.window.not_after().to_string(),
-        limits: limits(scope.limits),
+        limits: limits(scope),
         reason: stated
             .or_else(|| termination_reason(&view.detail))
             .or_else(|| view.stopped.clone()),
@@ -258,7 +260,7 @@ fn of_each(scope: &Scope, text: fn(&DatasetScope) -> String) -> String {
     }
 }
 
-fn limits(limits: Limits) -> GrantLimits {
+fn limits(scope: &Scope) -> GrantLimits {
     let Limits {
         max_rows,
         max_queries_per_day,
@@ -267,12 +269,17 @@ fn limits(limits: Limits) -> GrantLimits {
         distinctions,
         // A grant that sets it is refused ([`Scope::check_applied`]).
         per_person_per_day: _,
-    } = limits;
+    } = scope.limits;
+    let answers = match scope.protection {
+        Protection::Perturbed(noise) => noise.answers(),
+        Protection::Exact | Protection::Private(_) => None,
+    };
     GrantLimits {
         max_rows,
         max_queries_per_day,
         max_cells,
         distinctions,
+        figures_with_noise: answers,
         min_cell,
     }
 }

@@ -85,9 +85,14 @@ pub(super) fn protections() -> impl Strategy<Value = Protection> {
         let delta = DeltaExponent::new(delta).unwrap();
         Loss::new(MicroRho::new(query).unwrap(), MicroRho::new(total).unwrap(), delta).ok()
     });
+    let figures = proptest::sample::select(vec![1_u8, 2, 8, 32, 64]);
+    let for_answers = figures.prop_map(|answers| Noise::for_answers(answers).unwrap());
+    let names = proptest::sample::select(ProtectionName::ALL.to_vec());
     prop_oneof![
         Just(Protection::Exact),
         noise.prop_map(Protection::Perturbed),
+        for_answers.prop_map(Protection::Perturbed),
+        names.prop_map(ProtectionName::widest),
         loss.prop_map(Protection::Private),
     ]
 }

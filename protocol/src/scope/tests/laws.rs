@@ -64,9 +64,15 @@ proptest! {
         prop_assert_eq!(met.meet(&a), met);
         prop_assert_eq!(a.meet(&a), a);
         if let (Protection::Perturbed(a), Protection::Perturbed(b)) = (a, b) {
-            let (variance, max) = (a.variance().max(b.variance()), a.max().max(b.max()));
-            let larger = Noise::new(variance, max, a.round().max(b.round())).map(Protection::Perturbed);
-            prop_assert_eq!(larger, Ok(met));
+            let Protection::Perturbed(noise) = met else { panic!("both have noise") };
+            let larger = (a.variance().max(b.variance()), a.max().max(b.max()), a.round().max(b.round()));
+            prop_assert_eq!((noise.variance(), noise.max(), noise.round()), larger);
+            let fewer = a.answers().into_iter().chain(b.answers()).min();
+            prop_assert_eq!(noise.answers(), fewer);
+            let needed = fewer.map_or(0, |fewer| Noise::FOR_AN_ANSWER * u16::from(fewer));
+            prop_assert!(noise.variance() >= needed, "noise is for its answers");
+            let read: Protection = serde_json::from_value(serde_json::to_value(met).unwrap()).unwrap();
+            prop_assert_eq!(read, met, "the constructor accepts it");
         }
         if let (Protection::Private(a), Protection::Private(b)) = (a, b) {
             let smaller = Loss::new(a.query().min(b.query()), a.total().min(b.total()), a.delta().max(b.delta()));
@@ -142,7 +148,9 @@ proptest! {
             (_, Protection::Exact) | (Protection::Private(_), Protection::Perturbed(_)) => false,
             (Protection::Perturbed(_), Protection::Private(_)) => true,
             (Protection::Perturbed(a), Protection::Perturbed(b)) => {
-                a.variance() <= b.variance() && a.max() <= b.max() && a.round() <= b.round()
+                let most = |noise: &Noise| noise.answers().unwrap_or(u8::MAX);
+                let is_less = a.variance() <= b.variance() && a.max() <= b.max() && a.round() <= b.round();
+                is_less && most(a) >= most(b)
             }
             (Protection::Private(a), Protection::Private(b)) => {
                 a.query() >= b.query() && a.total() >= b.total() && a.delta() <= b.delta()

@@ -1,9 +1,10 @@
 //! By which rules cells are decided.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use concordat_protocol::scope::Protection;
 
+use super::answered::AnsweredFigures;
 use super::error::DecideError;
 use crate::answer::Mode;
 use crate::dominance::Dominance;
@@ -65,18 +66,27 @@ impl DisclosureRules {
     }
 
     /// Refuses a query with so many sets in each cell if more would be shown, with those `answered` before, than the noise is for. A subject is in one
-    /// cell of a query, so each set measures it once.
+    /// cell of a query, so each set measures it once. What was answered with other noise counts as its noise is.
     ///
     /// # Errors
     /// [`DecideError::NoAnswers`]
-    pub fn within_answers(&self, answered: u64, sets: u64) -> Result<(), DecideError> {
-        let limit = self.perturbation().and_then(Perturbation::answers);
-        match limit {
-            Some(limit) if answered.saturating_add(sets) > u64::from(limit) => {
-                Err(DecideError::NoAnswers { limit: limit.into() })
-            }
-            Some(_) | None => Ok(()),
+    pub fn within_answers(&self, mut answered: AnsweredFigures, sets: u64) -> Result<(), DecideError> {
+        let noise = self.perturbation();
+        let Some((noise, limit)) = noise.and_then(|noise| Some((noise, noise.answers()?))) else {
+            return Ok(());
+        };
+        answered.add(sets, noise.variance());
+        if answered.are_within(limit) {
+            Ok(())
+        } else {
+            Err(DecideError::NoAnswers { limit: limit.into() })
         }
+    }
+
+    /// The variance of the noise of figures; `None` if they are not perturbed.
+    #[must_use]
+    pub fn variance(&self) -> Option<NonZeroU16> {
+        NonZeroU16::new(self.perturbation()?.variance())
     }
 
     /// A number of subjects from which on every set of exact or perturbed figures reaches its threshold.
@@ -134,10 +144,22 @@ mod tests {
             } else {
                 Err(DecideError::NoAnswers { limit: 4 })
             };
-            assert_eq!(rules.within_answers(answered, sets), expected, "{answered} {sets}");
+            let mut before = AnsweredFigures::default();
+            before.add(answered, noise.variance());
+            assert_eq!(rules.within_answers(before, sets), expected, "{answered} {sets}");
         }
+        // Noise for as many more answers, and some with less noise before.
+        let more = DisclosureRules::new(10, &Protection::Perturbed(Noise::for_answers(64).unwrap())).unwrap();
+        let mut before = AnsweredFigures::default();
+        before.add(4, noise.variance());
+        assert_eq!(
+            more.within_answers(before, 1),
+            Err(DecideError::NoAnswers { limit: 64 })
+        );
+        assert_eq!(rules.variance(), NonZeroU16::new(68));
         let exact = DisclosureRules::new(10, &Protection::Exact).unwrap();
-        assert_eq!(exact.within_answers(u64::MAX, 1), Ok(()));
+        before.add(u64::MAX, 17);
+        assert_eq!((exact.within_answers(before, 1), exact.variance()), (Ok(()), None));
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub struct Perturbation {
     /// The distributions of counts that are [`gap`] to `max` above the smallest one; larger ones have the last.
     rows: Vec<Distribution>,
     contributions: ContributionNoise,
+    /// What noise is drawn by besides the key of the set: its variance and its largest deviation. Two figures of a set with more noise and with less, of
+    /// the same draw, would be two equations for the figure without noise. `None` for the shipped noise and for noise without a number of answers, which
+    /// are drawn by the key alone, so that no figure changes that was released.
+    drawn_by: Option<[u8; 3]>,
 }
 
 impl Perturbation {
@@ -34,6 +38,7 @@ impl Perturbation {
             smallest: u64::from(k.get()),
             rows: (gap(noise)..=noise.max()).map(row).collect::<Result<_, _>>()?,
             contributions: ContributionNoise::solve()?,
+            drawn_by: drawn_by(noise),
         })
     }
 
@@ -61,7 +66,7 @@ impl Perturbation {
         let above = (size - self.smallest).min(u64::from(self.noise.max()));
         let row = above.checked_sub(u64::from(gap(self.noise)))?;
         let row = self.rows.get(usize::try_from(row).ok()?)?;
-        let noisy = size.checked_add_signed(i64::from(row.deviation(key.count_draw())))?;
+        let noisy = size.checked_add_signed(i64::from(row.deviation(key.count_draw(self.drawn_by()))))?;
         Some(self.rounded(noisy, key))
     }
 
@@ -116,9 +121,26 @@ impl Perturbation {
         self.noise.answers()
     }
 
+    /// The variance of the noise.
+    pub(crate) const fn variance(&self) -> u16 {
+        self.noise.variance()
+    }
+
+    /// What noise is drawn by besides the key of the set.
+    pub(super) fn drawn_by(&self) -> Option<&[u8]> {
+        self.drawn_by.as_ref().map(<[u8; 3]>::as_slice)
+    }
+
     pub(super) const fn contributions(&self) -> &ContributionNoise {
         &self.contributions
     }
+}
+
+fn drawn_by(noise: Noise) -> Option<[u8; 3]> {
+    let parts = |noise: Noise| (noise.variance(), noise.max());
+    let is_shipped = noise.answers().is_none() || parts(noise) == parts(Noise::default());
+    let [low, high] = noise.variance().to_le_bytes();
+    (!is_shipped).then(|| [low, high, noise.max()])
 }
 
 /// How far above the smallest target a count has to be: with deviations from `-gap` to `max` and a mean of zero, variances below

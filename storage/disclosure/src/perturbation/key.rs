@@ -91,9 +91,9 @@ impl CellKey {
         self.numbers(labels::ORDER, &[cell])
     }
 
-    /// The draw of a count's deviation.
-    pub(super) fn count_draw(&self) -> u32 {
-        let [number, _] = self.numbers(labels::COUNT, &[]);
+    /// The draw of a count's deviation, for noise that is drawn by `noise` besides the key.
+    pub(super) fn count_draw(&self, noise: Option<&[u8]>) -> u32 {
+        let [number, _] = self.numbers(labels::COUNT, noise.as_slice());
         high_half(number)
     }
 

@@ -50,10 +50,10 @@ impl Perturbation {
         }
         let step = scale.step(largest.get().abs())?;
         let deviation = step * self.contribution_deviation();
-        let noise = deviation
-            * self
-                .contributions()
-                .draw(key, labels::MEAN, &[figure, &scale.magnitude().to_bits().to_le_bytes()]);
+        let magnitude = scale.magnitude().to_bits().to_le_bytes();
+        let mut parts = vec![figure, magnitude.as_slice()];
+        parts.extend(self.drawn_by());
+        let noise = deviation * self.contributions().draw(key, labels::MEAN, &parts);
         let grid = step * exponent_of_two(GRID_EXPONENT) / power_of_two_above(whole(released.value));
         let value = ((total.get() + noise) / as_f64(units) / grid).round() * grid;
         let standard_deviation = deviation / released.value;
@@ -73,7 +73,7 @@ impl Perturbation {
         }
         let step = power_of_two_above(most);
         let deviation = step * self.contribution_deviation();
-        let noise = deviation * self.contributions().draw(key, labels::ROWS, &[]);
+        let noise = deviation * self.contributions().draw(key, labels::ROWS, self.drawn_by().as_slice());
         let noisy = whole((as_f64(rows) + noise).round().max(0.0));
         Some(Noisy {
             value: as_f64(self.rounded(noisy, key)),

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use concordat_protocol::scope::{Finite, Noise};
+use concordat_protocol::scope::{Finite, Noise, Protection};
 use proptest::prelude::*;
 
 use super::*;
@@ -99,6 +99,43 @@ fn noise_for_answers_is_in_means_and_rows_too() {
     };
     let ratio = spread(&many) / spread(&few);
     assert!((ratio / deviation - 1.0).abs() < 0.1, "{ratio}");
+}
+
+/// With the draws of one noise under another, a figure of a set with each of them would be two equations, and their solution the figure without noise.
+#[test]
+fn noise_for_two_numbers_of_a_set_is_unrelated() {
+    let [few, many] = [8, 32].map(|answers| with(Noise::for_answers(answers).unwrap(), 10));
+    let deviations = |of: &Perturbation, sum: u64| {
+        let key = key_of(sum);
+        let counted = of.counted(200);
+        let mean = of.mean(&measured(200, 4_000.0, 90.0, 100.0), counted, &key, b"x");
+        [
+            of.count(200, &key).unwrap() as f64 - 200.0,
+            mean.unwrap().value * 200.0 - 4_000.0,
+            of.rows(200, 400, 4, &key).unwrap().value - 400.0,
+        ]
+    };
+    let drawn: Vec<_> = (0..4_000)
+        .map(|sum| (deviations(&few, sum), deviations(&many, sum)))
+        .collect();
+    for figure in 0..3 {
+        let sum_of = |product: fn(f64, f64) -> f64| -> f64 {
+            drawn.iter().map(|(few, many)| product(few[figure], many[figure])).sum()
+        };
+        let (both, of_few, of_many) = (sum_of(|a, b| a * b), sum_of(|a, _| a * a), sum_of(|_, b| b * b));
+        let correlation = both / (of_few * of_many).sqrt();
+        assert!(correlation.abs() < 0.1, "{figure}: {correlation}");
+    }
+    // As much noise for fewer answers is the same noise: with another one, both together would be less.
+    let noise = |answers| Protection::Perturbed(Noise::for_answers(answers).unwrap());
+    let Protection::Perturbed(same) = noise(8).meet(&noise(32)) else {
+        panic!("both have noise")
+    };
+    let same = with(same, 10);
+    for sum in 0..50 {
+        assert_eq!(deviations(&same, sum), deviations(&many, sum));
+    }
+    assert!(many.drawn_by().is_none(), "the shipped noise is drawn by the key alone");
 }
 
 proptest! {

@@ -1,5 +1,7 @@
 //! Records as bytes: a byte for the format, one for the kind, and the parts in order. Numbers are little endian.
 
+use std::num::NonZeroU16;
+
 use concordat_protocol::ids::{Digest32, GrantId};
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Finite;
@@ -136,11 +138,15 @@ fn put_answer(to: &mut Vec<u8>, answer: &StoredAnswer) {
         }
     }
     to.push(answer.class.number());
-    to.push(match answer.released.mode() {
-        Mode::Exact => 0,
-        Mode::Perturbed => 1,
-        Mode::Private => 2,
-    });
+    match (answer.released.mode(), answer.variance) {
+        (Mode::Exact, _) => to.push(0),
+        (Mode::Perturbed, None) => to.push(1),
+        (Mode::Private, _) => to.push(2),
+        (Mode::Perturbed, Some(variance)) => {
+            to.push(3);
+            to.extend_from_slice(&variance.get().to_le_bytes());
+        }
+    }
     put_count(to, answer.released.cells());
     put_count(to, answer.released.columns().len());
     for column in answer.released.columns() {
@@ -179,10 +185,14 @@ fn read_answer(input: &mut Input<'_>) -> Result<StoredAnswer, RecordError> {
         _ => return Err(RecordError::Malformed),
     };
     let class = TimeClass::new(input.byte()?).ok_or(RecordError::Malformed)?;
-    let mode = match input.byte()? {
-        0 => Mode::Exact,
-        1 => Mode::Perturbed,
-        2 => Mode::Private,
+    let (mode, variance) = match input.byte()? {
+        0 => (Mode::Exact, None),
+        1 => (Mode::Perturbed, None),
+        2 => (Mode::Private, None),
+        3 => {
+            let variance = NonZeroU16::new(u16::from_le_bytes(input.array()?));
+            (Mode::Perturbed, Some(variance.ok_or(RecordError::Malformed)?))
+        }
         _ => return Err(RecordError::Malformed),
     };
     // Each value has a byte, and each column one for its precision.
@@ -195,6 +205,7 @@ fn read_answer(input: &mut Input<'_>) -> Result<StoredAnswer, RecordError> {
     Ok(StoredAnswer {
         query,
         released: released.ok_or(RecordError::Malformed)?,
+        variance,
         person: person.to_owned(),
         grant,
         class,

@@ -1,5 +1,7 @@
 //! The records.
 
+use std::num::NonZeroU16;
+
 use concordat_protocol::ids::{Digest32, GrantId};
 use concordat_protocol::schema::VersionNumber;
 
@@ -43,6 +45,8 @@ pub struct StoredAnswer {
     pub query: Digest32,
     /// The values.
     pub released: Released,
+    /// The variance of the noise of perturbed values; `None` of others, and in records from before there was another noise than the shipped one.
+    pub variance: Option<NonZeroU16>,
     /// To whom, as the ledger names people; at most 1,024 bytes.
     pub person: String,
     /// Under which grant; `None` for the institution's own people.

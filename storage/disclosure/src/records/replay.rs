@@ -1,15 +1,17 @@
 //! A memory restored from its records.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::schema::VersionNumber;
+use concordat_protocol::scope::Noise;
 
 use super::error::{RecordError, ReplayError};
 use super::record::{Record, StoredAnswer};
 use crate::answer::{Mode, Released};
 use crate::boxes::CellBox;
-use crate::cells::ReleasedSums;
+use crate::cells::{AnsweredFigures, ReleasedSums};
 use crate::space::{OwnersOf, ReleasedSet, Space, SpaceParameters};
 use crate::time_class::TimeClass;
 use crate::{Entropy, Epochs, UnitSet};
@@ -25,11 +27,20 @@ pub struct SpaceLimits {
     pub bytes: usize,
 }
 
+/// What is known of an answer.
+#[derive(Clone, Debug, PartialEq)]
+struct KnownAnswer {
+    released: Released,
+    class: TimeClass,
+    /// See [`StoredAnswer::variance`].
+    variance: Option<NonZeroU16>,
+}
+
 /// What is known of past answers besides the sets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
     sums: ReleasedSums,
-    answers: BTreeMap<Digest32, (Released, TimeClass)>,
+    answers: BTreeMap<Digest32, KnownAnswer>,
     spent: u64,
     latest: Option<VersionNumber>,
     universe: u32,
@@ -45,21 +56,25 @@ impl Known {
     /// What was shown for a query.
     #[must_use]
     pub fn answer(&self, query: &Digest32) -> Option<&Released> {
-        self.answers.get(query).map(|(released, _)| released)
+        self.answers.get(query).map(|answer| &answer.released)
     }
 
     /// When the answer to a query leaves at the earliest.
     #[must_use]
     pub fn class(&self, query: &Digest32) -> Option<TimeClass> {
-        self.answers.get(query).map(|(_, class)| *class)
+        self.answers.get(query).map(|answer| answer.class)
     }
 
-    /// How many figures of each subject were released with noise: those of all perturbed answers, one for each column.
+    /// What was released with noise of each subject: the figures of all perturbed answers, one for each column.
     #[must_use]
-    pub fn answered(&self) -> u64 {
-        let released = self.answers.values().map(|(released, _)| released);
-        let perturbed = released.filter(|released| released.mode() == Mode::Perturbed);
-        perturbed.map(|released| released.columns().len() as u64).sum()
+    pub fn answered(&self) -> AnsweredFigures {
+        let mut answered = AnsweredFigures::default();
+        let perturbed = |answer: &&KnownAnswer| answer.released.mode() == Mode::Perturbed;
+        for answer in self.answers.values().filter(perturbed) {
+            let variance = answer.variance.map_or(Noise::default().variance(), NonZeroU16::get);
+            answered.add(answer.released.columns().len() as u64, variance);
+        }
+        answered
     }
 
     /// The loss of privacy so far, in millionths of `rho`.
@@ -96,10 +111,18 @@ impl Known {
             Record::Set(_) => {}
             Record::Sums { set, figures } => self.sums.add(set, figures),
             Record::Answer(StoredAnswer {
-                query, released, class, ..
+                query,
+                released,
+                class,
+                variance,
+                ..
             }) => {
                 // An answer is stored once; if it were stored again, the first one is what was shown first.
-                self.answers.entry(query).or_insert((released, class));
+                self.answers.entry(query).or_insert(KnownAnswer {
+                    released,
+                    class,
+                    variance,
+                });
             }
             Record::Spent(rho) => self.spent = self.spent.checked_add(rho).ok_or(RecordError::Loss)?,
         }

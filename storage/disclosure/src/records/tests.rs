@@ -1,3 +1,4 @@
+use std::num::NonZeroU16;
 use std::slice;
 
 use concordat_protocol::ids::{Digest32, GrantId};
@@ -8,8 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::random::seeded::Seeded;
 use crate::{
-    CellBox, Condition, FigureName, Mode, Offered, Precision, Released, ReleasedColumn, ReleasedSet, SetName, Space,
-    SpaceError, Themselves, TimeClass, UnitSet, Value, Verdict,
+    AnsweredFigures, CellBox, Condition, FigureName, Mode, Offered, Precision, Released, ReleasedColumn, ReleasedSet,
+    SetName, Space, SpaceError, Themselves, TimeClass, UnitSet, Value, Verdict,
 };
 
 const FIRST: VersionNumber = VersionNumber::FIRST;
@@ -62,11 +63,12 @@ fn any_record() -> impl Strategy<Value = Record> {
         any_released(),
         "[a-z@]{0,9}",
         any::<Option<[u8; 16]>>(),
-        0_u8..16,
+        (0_u8..16, any::<u16>()),
     );
-    let answers = answers.prop_map(|(query, released, person, grant, class)| {
+    let answers = answers.prop_map(|(query, released, person, grant, (class, variance))| {
         Record::Answer(StoredAnswer {
             query: Digest32::from_bytes(query),
+            variance: NonZeroU16::new(variance % 1_089).filter(|_| released.mode() == Mode::Perturbed),
             released,
             person,
             grant: grant.map(GrantId::from_bytes),
@@ -210,6 +212,7 @@ fn replay_remembers_answers_sums_and_loss() {
         Record::Answer(StoredAnswer {
             query: Digest32::from_bytes([query; 32]),
             released: released(count).unwrap(),
+            variance: None,
             person: "ada".to_owned(),
             grant: None,
             class: TimeClass::new(query + 2).unwrap(),
@@ -256,18 +259,20 @@ fn replay_remembers_answers_sums_and_loss() {
 #[test]
 fn replay_counts_the_figures_with_noise() {
     let deviation = Precision::StandardDeviation(Finite::new(2.0).unwrap());
+    // Without a variance it is the shipped one: a figure of 32.
     let modes = [
-        (Mode::Perturbed, deviation),
-        (Mode::Exact, Precision::Exact),
-        (Mode::Perturbed, deviation),
+        (Mode::Perturbed, deviation, None),
+        (Mode::Exact, Precision::Exact, None),
+        (Mode::Perturbed, deviation, NonZeroU16::new(68)),
     ];
     let mut known = Known::default();
-    for ((mode, precision), at) in modes.into_iter().zip(0..) {
+    for ((mode, precision, variance), at) in modes.into_iter().zip(0..) {
         let column = || ReleasedColumn::new(precision, vec![Some(Value::Whole(12)), None]);
         let columns = (0..=at).map(|_| column()).collect();
         let answer = Record::Answer(StoredAnswer {
             query: Digest32::from_bytes([at; 32]),
             released: Released::new(mode, 2, columns).unwrap(),
+            variance,
             person: "ada".to_owned(),
             grant: None,
             class: TimeClass::new(1).unwrap(),
@@ -275,7 +280,11 @@ fn replay_counts_the_figures_with_noise() {
         known.add(answer.clone()).unwrap();
         known.add(answer).unwrap();
     }
-    assert_eq!(known.answered(), 1 + 3);
+    let mut expected = AnsweredFigures::default();
+    expected.add(1, 544);
+    expected.add(3, 68);
+    assert_eq!(known.answered(), expected);
+    assert_eq!(expected.figures(), 1 + 3);
 }
 
 /// A record that is torn between intact ones: nothing is answered from what is left.

@@ -7,6 +7,8 @@
 //!
 //! A report that is not complete is released as a grid of withheld cells, and is not remembered: the next one may be complete.
 
+use std::num::NonZeroU16;
+
 use concordat_disclosure::{
     CellKeys, CellSecret, DecideError, Decision, DisclosureRules, Entropy, Grid, Mode, NewRecords, OwnersOf, Record,
     Released, Reserved, RowSpace, SetFigures, Spaces, StoredAnswer, TimeClass, decide, draw,
@@ -149,7 +151,7 @@ impl Disclosure {
         if answered.decision.as_ref().is_some_and(Decision::isolates) {
             isolated();
         }
-        let added = answered.added(requested.counts_rows, &remembered, &release);
+        let added = answered.added(requested.counts_rows, &remembered, (&release, self.rules.variance()));
         memory.store(added.encoded()).await?;
         let (subjects, rows) = answered.offers();
         let (of_subjects, of_rows) = memory.memories();
@@ -312,8 +314,13 @@ struct Records {
 }
 
 impl Answered {
-    /// The records of the sets, the sums and the answer. Sums are in the memory of the units that they are over.
-    fn added(&self, counts_rows: bool, remembered: &Remembered, release: &Release) -> Records {
+    /// The records of the sets, the sums and the answer with the variance of its noise. Sums are in the memory of the units that they are over.
+    fn added(
+        &self,
+        counts_rows: bool,
+        remembered: &Remembered,
+        (release, variance): (&Release, Option<NonZeroU16>),
+    ) -> Records {
         let mut added = Records {
             subjects: Vec::new(),
             rows: Vec::new(),
@@ -334,6 +341,7 @@ impl Answered {
         added.subjects.push(Record::Answer(StoredAnswer {
             query: remembered.query,
             released: release.released.clone(),
+            variance,
             person: remembered.requester.person.clone(),
             grant: remembered.requester.grant,
             class: release.class,

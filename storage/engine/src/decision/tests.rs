@@ -13,6 +13,7 @@ use concordat_disclosure::{
     LossBudget, Mode, Precision, Released, ReleasedColumn, Reserved, SpaceLimits, UnitSet, Value,
 };
 use concordat_protocol::{
+    error_kind::ErrorKind,
     ids::{DatasetRef, Digest32},
     schema::VersionNumber,
     scope::{DeltaExponent, Loss, MicroRho, Noise, Protection, Scope},
@@ -224,6 +225,30 @@ fn decision_withholds_a_difference_after_a_restart() {
             "it is shown to someone who does not know the first one"
         );
     }
+}
+
+/// A figure with noise for one answer is all that there may be, also under noise for more answers and after a restart.
+#[test]
+fn decision_counts_figures_as_their_noise_is() {
+    let collection = Collection::named("omop");
+    let men = "SELECT count(*) FROM person WHERE gender_source_value = 'M'";
+    let noise = |answers| Protection::Perturbed(Noise::for_answers(answers).unwrap());
+    let mut memory = Stored::new();
+    answered((&collection, men), &one(0..20), (&noise(1), &mut memory)).unwrap();
+    let mut restarted = memory.restarted();
+    for memory in [&mut memory, &mut restarted] {
+        let refused = answered((&collection, BY_GENDER), &[0..20, 20..45], (&noise(64), memory)).unwrap_err();
+        let is_denied = matches!(
+            refused,
+            QueryError::Reported {
+                kind: ErrorKind::Denied,
+                ..
+            }
+        );
+        assert!(is_denied, "{refused:?}");
+    }
+    let fresh = &mut Stored::new();
+    answered((&collection, BY_GENDER), &[0..20, 20..45], (&noise(64), fresh)).unwrap();
 }
 
 #[test]

@@ -143,6 +143,7 @@ impl AboveTask {
             let answer = StoredAnswer {
                 query: Digest32::ZERO,
                 released: released.clone(),
+                variance: None,
                 person: String::new(),
                 grant: None,
                 class: TimeClass::default(),

@@ -9,8 +9,8 @@ use crate::random::seeded::Seeded;
 use crate::tests::red_team::data::{Data, Measure, Query};
 use crate::tests::red_team::figure::Figure;
 use crate::{
-    CellBox, CellKeys, CellSecret, DecideError, DisclosureRules, Epochs, Mode, Noisy, Offered, ReleasedSet,
-    ReleasedSums, SetFigures, Space, SpaceParameters, Spaces, Themselves, UnitSet, Verdict, decide,
+    AnsweredFigures, CellBox, CellKeys, CellSecret, DecideError, DisclosureRules, Epochs, Mode, Noisy, Offered,
+    ReleasedSet, ReleasedSums, SetFigures, Space, SpaceParameters, Spaces, Themselves, UnitSet, Verdict, decide,
 };
 
 /// How many bytes the bases may have.
@@ -25,8 +25,8 @@ pub(super) struct Audited {
     keys: CellKeys,
     space: Space,
     sums: ReleasedSums,
-    /// How many answers there were.
-    answered: u64,
+    /// What was answered with noise.
+    answered: AnsweredFigures,
     has_neighbors: bool,
     entropy: Seeded,
 }
@@ -62,7 +62,7 @@ impl Audited {
             changed,
             keys: CellKeys::new(CellSecret::new([7; 32]), "visits"),
             sums: ReleasedSums::default(),
-            answered: 0,
+            answered: AnsweredFigures::default(),
             has_neighbors,
             entropy,
         }
@@ -88,7 +88,9 @@ impl Audited {
             Err(DecideError::NoDistinctions { .. }) => return vec![refused; cells.len()],
             decided => decided.unwrap(),
         };
-        self.answered += 1;
+        if let Some(variance) = self.rules.variance() {
+            self.answered.add(1, variance.get());
+        }
         let figures = decision.figures(&grid, &self.rules).unwrap();
         for (set, names) in decision.records().sums {
             self.sums.add(*set, names.iter().copied());
