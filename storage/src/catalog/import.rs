@@ -28,6 +28,7 @@ mod several;
 mod shape;
 mod stored_rows;
 mod subjects;
+mod value_names;
 mod write;
 
 use std::sync::Arc;
