@@ -1,7 +1,7 @@
 //! Groups: columns with levels, `CASE`, bands of numbers, and parts of dates.
 
 use concordat_protocol::{
-    collection::{AtomId, AtomSet, Codes, Comparison, LISTED_LEVEL, Levels, ListedValues},
+    collection::{AtomId, AtomSet, Comparison, LISTED_LEVEL, Levels, ListedValues},
     ids::LevelName,
     scope::Value,
 };
@@ -18,7 +18,7 @@ use crate::statistic::{
     admitted::QueryPart,
     forms::{Form, NotCountable},
     measure::Group,
-    paths::{ColumnPath, Step},
+    paths::ColumnPath,
     terms::{Condition, Quantity, ReferenceTest},
 };
 
@@ -82,7 +82,7 @@ impl Lowering<'_> {
             Levels::Codes(_) => {
                 if let (Quantity::Column(path), Some(codes)) = (&of, codes_of(&of, rows)) {
                     let of = path.clone();
-                    return Ok(Group::Codes { of, codes, shown: None });
+                    return Ok(Group::Codes { of, codes });
                 }
                 Some(has(LISTED_LEVEL).ok_or_else(|| refused(Form::OpenCodes))?)
             }
@@ -94,7 +94,7 @@ impl Lowering<'_> {
         })
     }
 
-    /// Names of codes that a condition names by name or by code, or that the levels of the codes list.
+    /// Names that a condition names, or the declared names of codes or values that lead to a reference dataset.
     fn named_codes(&self, of: &Quantity, rows: &Condition) -> Result<Group> {
         let Quantity::Column(name) = of else {
             return Err(refused(Form::Group));
@@ -105,20 +105,12 @@ impl Lowering<'_> {
         if let Some(group) = named_by_condition(name, rows) {
             return Ok(group);
         }
-        let code = name.linked_by().ok_or_else(|| refused(Form::OpenCodes))?;
-        let of = Quantity::Column(code.clone());
+        let code = name.linked_by().ok_or_else(|| refused(Form::CodeNames))?;
+        let named = self.known.names_of(&code, name);
+        let named = named.ok_or_else(|| refused(Form::CodeNames))?;
+        let of = Quantity::Column(code);
         let codes = codes_of(&of, rows);
-        if let Levels::Codes(known) = self.known.levels(&of)
-            && let Some(named) = names_in(&known, name)
-        {
-            return self.by_name(of, named, codes.as_deref());
-        }
-        let codes = codes.or_else(|| listed_codes(&self.known.levels(&of)));
-        Ok(Group::Codes {
-            of: code,
-            codes: codes.ok_or_else(|| refused(Form::OpenCodes))?,
-            shown: Some(name.clone()),
-        })
+        self.by_name(of, &named, codes.as_deref())
     }
 
     /// The names of codes, as they are declared: of those that a condition names, or of all that are listed, with all other codes together.
@@ -136,7 +128,7 @@ impl Lowering<'_> {
             return if codes.iter().all(is_named) {
                 buckets(of, sets, None)
             } else {
-                Err(refused(Form::OpenCodes))
+                Err(refused(Form::CodeNames))
             };
         }
         let missing = self
@@ -154,7 +146,7 @@ impl Lowering<'_> {
     /// The atoms of these values.
     fn atoms(&self, of: &Quantity, values: Vec<Value>) -> Result<AtomSet> {
         let test = self.known.levels(of).decide(&Comparison::In(values));
-        Ok(test.map_err(|_| refused(Form::OpenCodes))?.passing().clone())
+        Ok(test.map_err(|_| refused(Form::CodeNames))?.passing().clone())
     }
 
     /// True, false and neither.
@@ -346,30 +338,9 @@ fn named_by_condition(name: &ColumnPath, rows: &Condition) -> Option<Group> {
         } if of == name => Some(Group::Codes {
             of: name.clone(),
             codes: names.clone(),
-            shown: None,
         }),
         _ => None,
     })
-}
-
-/// The declared names of codes, if they are those in this column of a reference dataset.
-fn names_in<'c>(codes: &'c Codes, name: &ColumnPath) -> Option<&'c ListedValues> {
-    let Some(Step::Link(link)) = name.via().last() else {
-        return None;
-    };
-    let of = codes.names()?;
-    let is_name = of.dataset == *name.dataset() && of.name == *name.column() && of.code == link.key;
-    codes.named().filter(|_| is_name)
-}
-
-/// The codes that levels list.
-fn listed_codes(levels: &Levels) -> Option<Vec<Value>> {
-    let level = LevelName::new(LISTED_LEVEL).ok()?;
-    let coarser = levels.level(&level);
-    let Levels::Values(values) = coarser.as_ref().unwrap_or(levels) else {
-        return None;
-    };
-    Some(values.iter().map(|listed| listed.value.clone()).collect())
 }
 
 const fn is_truth(op: Operator) -> bool {

@@ -6,7 +6,8 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use concordat_protocol::{
     collection::{
         CodeNames, CollectionRules, ColumnRole, Contents, DatasetKind, Hierarchy, KnownColumns, LISTED_LEVEL, Listed,
-        NAMED_LEVEL, RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, RawRange, ValueLabel,
+        ListedValues, NAMED_LEVEL, RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, RawRange,
+        ValueLabel, ValueNames,
     },
     ids::{ColumnName, DatasetName, LevelName},
     schema::ColumnKind,
@@ -190,6 +191,16 @@ fn code_levels(words: &str, kind: ColumnKind) -> BTreeMap<LevelName, Vec<Listed>
     levels
 }
 
+/// Values with a label each.
+fn labeled(values: &str, labels: &str, kind: ColumnKind) -> Vec<Listed> {
+    let entries = values.split(',').zip(labels.split(','));
+    let listed = entries.map(|(entry, label)| Listed {
+        value: value(entry, kind),
+        label: ValueLabel::new(label).unwrap(),
+    });
+    listed.collect()
+}
+
 fn declared(words: &[&str], kind: ColumnKind) -> RawColumnRules {
     let mut rules = RawColumnRules::default();
     let mut words = words.iter().copied().peekable();
@@ -232,11 +243,12 @@ fn declared(words: &[&str], kind: ColumnKind) -> RawColumnRules {
                 rules.levels = edges(days.map(|day| Value::Date(day.to_epoch_days())).collect());
             }
             "values" => {
-                let listed = words.next().unwrap().split(',').map(|entry| Listed {
-                    value: value(entry, kind),
-                    label: ValueLabel::new(entry).unwrap(),
+                let entries = words.next().unwrap();
+                rules.levels = RawLevels::Values(labeled(entries, entries, kind));
+                rules.names = words.next_if_eq(&"names").map(|_| ValueNames {
+                    column: ColumnName::new("concept_name").unwrap(),
+                    values: ListedValues::check(labeled(entries, words.next().unwrap(), kind)).unwrap(),
                 });
-                rules.levels = RawLevels::Values(listed.collect());
             }
             "truth" => rules.levels = RawLevels::Truth,
             "codes" => {
