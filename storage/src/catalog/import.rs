@@ -16,6 +16,7 @@ mod code_names;
 mod collection_request;
 mod commit;
 mod create;
+mod descriptions;
 mod destination;
 mod error;
 mod index;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::kind::{ColumnRole, DatasetKind, KeyLink};
-use super::super::levels::{CodeKind, Contents, Levels};
+use super::super::levels::{CodeKind, CodeNames, Contents, Levels};
 use super::column::ColumnRules;
 use super::dataset::DatasetRules;
 use super::error::{Errors, MAX_COLUMNS, MAX_DATASETS, RuleProblem};
@@ -247,7 +247,10 @@ fn check_references(name: &DatasetName, rules: &DatasetRules, datasets: &Dataset
         let hierarchy = codes
             .hierarchy()
             .map(|found| (&found.dataset, vec![&found.ancestor, &found.descendant]));
-        let names = codes.names().map(|found| (&found.dataset, vec![&found.code]));
+        // Texts beside the codes describe them.
+        let is_beside = |found: &&CodeNames| found.dataset == *name && found.code == *column;
+        let names = codes.names().filter(|found| !is_beside(found));
+        let names = names.map(|found| (&found.dataset, vec![&found.code]));
         let labels = codes.names().map(|found| (&found.dataset, &found.name));
         for (dataset, keys) in hierarchy.into_iter().chain(names) {
             let Some(reference) = datasets

@@ -381,6 +381,16 @@ impl KnownCollection {
         }
     }
 
+    /// The declared texts of listed codes, if they are those in this other column of the row.
+    pub(super) fn texts_of(&self, code: &ColumnPath, text: &ColumnPath) -> Option<&ListedValues> {
+        let Levels::Codes(codes) = &self.column(code.dataset(), code.column())?.levels else {
+            return None;
+        };
+        let of = codes.names()?;
+        let is_text = of.dataset == *code.dataset() && of.code == *code.column() && of.name == *text.column();
+        codes.named().filter(|_| is_text && code.is_beside(text))
+    }
+
     /// Whether any condition may be put on a column of a reference dataset: its rows are about no subject, and the codes of the subject that
     /// lead to them could be listed one by one. If the column that leads there has no open list, the row that it leads to would be more
     /// than its levels distinguish.

@@ -26,7 +26,7 @@ use super::{
 };
 
 /// The longest name that is declared, in bytes: declarations are one message.
-const MAX_NAME: usize = 128;
+pub(super) const MAX_NAME: usize = 128;
 
 /// The codes that are listed, with the name of each as far as it is known.
 type Names = BTreeMap<Value, Option<String>>;
@@ -74,7 +74,11 @@ pub(super) fn add_names(
 }
 
 /// Where a column's codes have their names.
-fn names_of<'a>(rules: &'a CollectionRules, dataset: &DatasetName, column: &ColumnName) -> Option<&'a CodeNames> {
+pub(super) fn names_of<'a>(
+    rules: &'a CollectionRules,
+    dataset: &DatasetName,
+    column: &ColumnName,
+) -> Option<&'a CodeNames> {
     match rules.dataset(dataset)?.column(column)?.levels() {
         Levels::Codes(codes) => codes.names(),
         Levels::None | Levels::Truth | Levels::Edges(_) | Levels::Values(_) => None,
@@ -86,7 +90,8 @@ fn wanted(parts: &[Part<'_>], rules: &CollectionRules) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = Vec::new();
     for part in parts {
         for (column, proposed) in &part.proposed {
-            let Some((of, listed)) = names_of(rules, part.prepared.name, column).zip(proposed.listed()) else {
+            let of = names_of(rules, part.prepared.name, column).filter(|of| of.dataset != *part.prepared.name);
+            let Some((of, listed)) = of.zip(proposed.listed()) else {
                 continue;
             };
             add(&mut wanted, of, listed.iter().map(|code| &code.value));
@@ -157,7 +162,7 @@ fn add_rows(batch: &RecordBatch, (code, name): (usize, usize), names: &mut Names
 }
 
 /// The code in a row: a whole number or a text.
-fn code_at(codes: &ArrayRef, row: usize) -> Option<Value> {
+pub(super) fn code_at(codes: &ArrayRef, row: usize) -> Option<Value> {
     if codes.is_null(row) {
         return None;
     }

@@ -10,6 +10,7 @@ use super::{
     code_names::add_names,
     collection_request::{ImportedCollection, ImportedDataset},
     commit::{Committed, Creation},
+    descriptions::add_descriptions,
     destination::Destination,
     objects::ImportObjects,
     plan::Plan,
@@ -39,7 +40,12 @@ impl Importer {
         let result = written.and_then(|mut written| {
             let stays = |dataset: &DatasetName| destination.stays_of(dataset).is_some();
             let named = match creation.rules {
-                Some(rules) => add_names(&runtime, &mut written.parts, rules, &stays)?,
+                Some(rules) => {
+                    for part in &mut written.parts {
+                        add_descriptions(&runtime, part, rules)?;
+                    }
+                    add_names(&runtime, &mut written.parts, rules, &stays)?
+                }
                 None => None,
             };
             let creation = creation.with_rules(named.as_ref().or(creation.rules));

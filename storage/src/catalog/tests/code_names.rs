@@ -170,3 +170,66 @@ fn listed_values_have_the_names_of_a_reference_dataset() {
     let rules = imported(ImportMode::Replace, others, Some(rules));
     assert_eq!(named(&rules), ["2 male"]);
 }
+
+/// Persons with a code and a text that describes it.
+fn with_texts(known: &KnownColumns) -> CollectionRules {
+    let mut raw = coded(known).raw();
+    let person = raw.datasets.get_mut(&dataset("person")).unwrap();
+    for (name, names) in [
+        (
+            "code",
+            Some(CodeNames {
+                dataset: dataset("person"),
+                code: column("code"),
+                name: column("text"),
+            }),
+        ),
+        ("text", None),
+    ] {
+        person.columns.get_mut(&column(name)).unwrap().levels = RawLevels::Codes {
+            hierarchy: None,
+            names,
+            levels: BTreeMap::new(),
+        };
+    }
+    CollectionRules::check(raw, known).unwrap()
+}
+
+#[test]
+fn texts_of_enough_subjects_describe_codes() {
+    let node = TestNode::new();
+    // One of the codes has one text but for a few persons, one has two, and the text of one is that of a few persons.
+    let row = |id: usize| match id {
+        0..20 => "A,alpha",
+        20..23 => "A,beta",
+        23..40 => "B,beta",
+        40..52 => "B,gamma",
+        52..60 => "C,gamma",
+        60..70 => "C,",
+        _ => "D,delta",
+    };
+    let persons: String = (0..75).map(|id| format!("{id},5,{}\n", row(id))).collect();
+    let files = vec![
+        node.declared_import("person", &format!("person_id,diagnosis,code,text\n{persons}")),
+        node.declared_import("concept", "concept_id,concept_name\n5,gout\n"),
+    ];
+    let open = OpenColumns::from(["code", "text"].map(|name| (dataset("person"), column(name))));
+    let request = CollectionImport {
+        least_subjects: 10,
+        ..CollectionImport::new(clinic(), files)
+    };
+    let declare = |known: &KnownColumns| Ok::<_, Vec<String>>(Declared::Rules(with_texts(known), open.clone()));
+    let _within = node.runtime.enter();
+    let catalog = node.catalog();
+    catalog
+        .import_collection(&request, &declare, (&key(1), NOW), &mut |_| {})
+        .unwrap();
+    let proposed = catalog.datasets().proposals(&clinic()).unwrap();
+    let Levels::Codes(codes) = &proposed[&dataset("person")][&column("code")].levels else {
+        panic!("{proposed:?}")
+    };
+    let named = codes.named().unwrap().iter();
+    let named: Vec<_> = named.map(|code| format!("{} {}", code.value, code.label)).collect();
+    assert_eq!(codes.listed().unwrap().iter().count(), 3, "D is of five persons");
+    assert_eq!(named, ["A alpha"]);
+}

@@ -1,7 +1,9 @@
 //! Groups: columns with levels, `CASE`, bands of numbers, and parts of dates.
 
+use std::collections::BTreeSet;
+
 use concordat_protocol::{
-    collection::{AtomId, AtomSet, Comparison, LISTED_LEVEL, Levels, ListedValues},
+    collection::{AtomId, AtomSet, Comparison, LISTED_LEVEL, Levels, Listed, ListedValues},
     ids::LevelName,
     scope::Value,
 };
@@ -79,10 +81,15 @@ impl Lowering<'_> {
             Levels::None => return self.named_codes(&of, rows),
             Levels::Truth | Levels::Values(_) => None,
             Levels::Edges(_) => has(BAND),
-            Levels::Codes(_) => {
-                if let (Quantity::Column(path), Some(codes)) = (&of, codes_of(&of, rows)) {
-                    let of = path.clone();
-                    return Ok(Group::Codes { of, codes });
+            Levels::Codes(listed) => {
+                if let Quantity::Column(path) = &of {
+                    if let Some(codes) = codes_of(&of, rows) {
+                        let of = path.clone();
+                        return Ok(Group::Codes { of, codes });
+                    }
+                    if let Some(texts) = self.texts_of_codes(path, listed.listed(), rows) {
+                        return self.by_name(of, &texts, None);
+                    }
                 }
                 Some(has(LISTED_LEVEL).ok_or_else(|| refused(Form::OpenCodes))?)
             }
@@ -92,6 +99,37 @@ impl Lowering<'_> {
             level,
             missing: None,
         })
+    }
+
+    /// The listed texts of those codes that a condition on another column of the row names: other texts are seldom beside them. `None` if the
+    /// text of one of the codes is not declared.
+    fn texts_of_codes(
+        &self,
+        path: &ColumnPath,
+        listed: Option<&ListedValues>,
+        rows: &Condition,
+    ) -> Option<ListedValues> {
+        let texts = rows
+            .conjuncts()
+            .iter()
+            .find_map(|condition| self.texts_of_named(path, condition))?;
+        let of_text = |text: Value| listed?.iter().find(|listed| listed.value == text).cloned();
+        let found = texts.into_iter().map(|text| of_text(Value::Text(text)));
+        ListedValues::check(found.collect::<Option<Vec<Listed>>>()?).ok()
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other conditions name no codes")]
+    fn texts_of_named(&self, path: &ColumnPath, condition: &Condition) -> Option<BTreeSet<String>> {
+        match condition {
+            Condition::Test(Quantity::Column(code), test) => {
+                let texts = self.known.texts_of(code, path)?;
+                let text = |code: &Value| texts.iter().find(|listed| listed.value == *code);
+                let codes = codes_in(test.passing())?;
+                let texts = codes.iter().map(|code| Some(text(code)?.label.to_string()));
+                texts.collect()
+            }
+            _ => None,
+        }
     }
 
     /// Names that a condition names, or the declared names of codes or values that lead to a reference dataset.

@@ -125,7 +125,7 @@ fn read(name: &str) -> (RawCollectionRules, BTreeMap<DatasetName, Columns>) {
         };
         let contents = contents(words[1]);
         let name = dataset.as_ref().unwrap();
-        let declared = declared(&words[2..], contents);
+        let declared = declared(&words[2..], contents, (name, &column));
         rules
             .datasets
             .get_mut(name)
@@ -201,7 +201,7 @@ fn labeled(values: &str, labels: &str, kind: ColumnKind) -> Vec<Listed> {
     listed.collect()
 }
 
-fn declared(words: &[&str], kind: ColumnKind) -> RawColumnRules {
+fn declared(words: &[&str], kind: ColumnKind, (dataset, column): (&DatasetName, &ColumnName)) -> RawColumnRules {
     let mut rules = RawColumnRules::default();
     let mut words = words.iter().copied().peekable();
     // Edges of a column of text are numbers.
@@ -257,12 +257,18 @@ fn declared(words: &[&str], kind: ColumnKind) -> RawColumnRules {
                     ancestor: ColumnName::new("ancestor_concept_id").unwrap(),
                     descendant: ColumnName::new("descendant_concept_id").unwrap(),
                 });
+                let beside = words.next_if_eq(&"beside").map(|_| CodeNames {
+                    dataset: dataset.clone(),
+                    code: column.clone(),
+                    name: ColumnName::new(words.next().unwrap()).unwrap(),
+                });
+                let of_reference = hierarchy.as_ref().map(|_| CodeNames {
+                    dataset: DatasetName::new("concept").unwrap(),
+                    code: ColumnName::new("concept_id").unwrap(),
+                    name: ColumnName::new("concept_name").unwrap(),
+                });
                 rules.levels = RawLevels::Codes {
-                    names: hierarchy.as_ref().map(|_| CodeNames {
-                        dataset: DatasetName::new("concept").unwrap(),
-                        code: ColumnName::new("concept_id").unwrap(),
-                        name: ColumnName::new("concept_name").unwrap(),
-                    }),
+                    names: of_reference.or(beside),
                     hierarchy,
                     levels: match words.next_if_eq(&"listed") {
                         Some(_) => code_levels(words.next().unwrap(), kind),

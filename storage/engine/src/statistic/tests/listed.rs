@@ -2,11 +2,12 @@
 
 use concordat_protocol::{
     collection::AtomId,
+    ids::{ColumnName, DatasetName},
     scope::{Generalization, Transform, Value},
 };
 
 use super::{Collection, only, refusal, rows};
-use crate::statistic::{Condition, Group, ReferenceTest, print};
+use crate::statistic::{ColumnPath, Condition, Group, ReferenceTest, Row, Statistic, print};
 
 const NAMED: &str = "SELECT n.concept_name, count(*) FROM omop.condition_occurrence c \
                      JOIN omop.concept n ON n.concept_id = c.condition_concept_id";
@@ -136,6 +137,61 @@ fn statistic_groups_by_names_that_are_not_declared_are_refused() {
             assert_eq!(by_name.is_err(), hidden == "concept_name", "{hidden} {transform:?}");
         }
     }
+}
+
+/// A query that names codes has the texts beside them as groups, and others together: not each text that is listed.
+#[test]
+fn statistic_groups_by_texts_are_those_beside_the_codes() {
+    let synthea = Collection::named("synthea");
+    let of = |condition: &str| {
+        let sql = format!(
+            "SELECT description, units, count(*) FROM synthea.observations {condition} GROUP BY description, units"
+        );
+        let statistic = only(&synthea, &sql);
+        let again = print(&statistic, &synthea.known).unwrap();
+        assert_eq!(only(&synthea, &again), statistic, "{again}");
+        statistic
+    };
+    let group = |statistic: &Statistic| {
+        let mut groups = statistic.groups().iter();
+        groups.find(|group| matches!(group, Group::Buckets { .. })).cloned()
+    };
+    let code = |text: &str| AtomId::Code(Value::Text(text.to_owned()));
+    let one = of("WHERE code = '8302-2' AND units = 'cm'");
+    let found = group(&one).unwrap();
+    let labels = ["Height", "Weight", "Blood"].map(|of| label_of(&found, &code(of)));
+    assert_eq!(labels, ["Height", "other", "other"].map(text));
+    assert_eq!(label_of(&found, &AtomId::Null), None);
+    let both = group(&of("WHERE code IN ('8302-2', '29463-7')")).unwrap();
+    assert_eq!(label_of(&both, &code("Weight")), text("Weight"));
+    // With a code whose text is not known, and without a condition on codes, these are all listed texts.
+    for condition in [
+        "",
+        "WHERE code IN ('8302-2', '8480-6')",
+        "WHERE code <> '8302-2'",
+        "WHERE units = 'cm'",
+    ] {
+        assert_eq!(group(&of(condition)), None, "{condition}");
+    }
+}
+
+#[test]
+fn statistic_texts_describe_codes_of_their_own_row() {
+    let synthea = Collection::named("synthea");
+    let path = |row: Row, column: &str| {
+        let dataset = DatasetName::new("observations").unwrap();
+        ColumnPath::new(row, &dataset, Vec::new(), ColumnName::new(column).unwrap()).unwrap()
+    };
+    let text = path(Row::This, "description");
+    assert!(synthea.known.texts_of(&path(Row::This, "code"), &text).is_some());
+    assert!(synthea.known.texts_of(&path(Row::Outer, "code"), &text).is_none());
+    assert!(
+        synthea
+            .known
+            .texts_of(&path(Row::This, "code"), &path(Row::This, "units"))
+            .is_none()
+    );
+    assert!(synthea.known.texts_of(&text, &path(Row::This, "code")).is_none());
 }
 
 /// A column that a grant shows as a pseudonym has no codes, and no names of them.
