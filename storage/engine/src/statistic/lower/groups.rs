@@ -256,22 +256,11 @@ impl Lowering<'_> {
         }
     }
 
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "functions that are not listed are refused"
-    )]
     fn function_group(&mut self, function: &ScalarFunction, frame: &Frame<'_>, rows: &Condition) -> Result<Group> {
         match (function.func.name(), function.args.as_slice()) {
             ("coalesce", [of, other]) => {
-                let missing = constant(other)?.ok_or_else(|| refused(Form::Labels))?;
-                match self.group(of, frame, rows)? {
-                    Group::Levels { of, level, .. } => Ok(Group::Levels {
-                        of,
-                        level,
-                        missing: Some(missing),
-                    }),
-                    _ => Err(refused(Form::Group)),
-                }
+                let label = constant(other)?.ok_or_else(|| refused(Form::Labels))?;
+                with_label(self.group(of, frame, rows)?, label)
             }
             ("date_part", [part, date]) => {
                 let part = date_part(part)?;
@@ -305,6 +294,37 @@ impl Lowering<'_> {
         let label = |_: i32, _: i64, at: i64| Some(Value::Int(at.saturating_add(1)));
         let spans = self.months(&of, months, false, &label)?;
         self.closed_group(of, spans, rows)
+    }
+}
+
+/// The group with this label where it has none. Of groups with labels of the query these are texts: a date or number that is missing
+/// as a label need not be a missing value.
+fn with_label(group: Group, label: Value) -> Result<Group> {
+    match group {
+        Group::Levels { of, level, missing } => Ok(Group::Levels {
+            of,
+            level,
+            missing: missing.or(Some(label)),
+        }),
+        Group::Buckets {
+            of,
+            buckets: labeled,
+            rest,
+        } => {
+            let with = |known: Option<Value>| known.unwrap_or_else(|| label.clone());
+            let sets: Vec<(Value, AtomSet)> = labeled
+                .into_iter()
+                .map(|bucket| (with(bucket.label), bucket.atoms))
+                .collect();
+            let rest = with(rest);
+            let mut labels = sets.iter().map(|(label, _)| label).chain([&rest]);
+            if !labels.all(|label| matches!(label, Value::Text(_))) {
+                return Err(refused(Form::Labels));
+            }
+            let sets = sets.into_iter().map(|(label, atoms)| (Some(label), atoms));
+            buckets(of, sets.collect(), Some(rest))
+        }
+        Group::Codes { .. } | Group::Cases { .. } => Err(refused(Form::Group)),
     }
 }
 

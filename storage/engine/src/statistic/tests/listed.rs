@@ -111,6 +111,30 @@ fn statistic_groups_by_names_of_listed_values_have_the_names() {
     }
 }
 
+/// Rows without a name have the label that a query has for them, and only these.
+#[test]
+fn statistic_groups_by_names_have_a_label_for_missing_ones() {
+    let omop = Collection::named("omop");
+    let by = |group: &str| only(&omop, &BY_SEX.replace("k.concept_name", group));
+    let unknown = by("coalesce(k.concept_name, 'unknown')");
+    let labels = [AtomId::Listed(0), AtomId::Listed(2), AtomId::Null].map(|atom| label_of(&unknown.groups()[0], &atom));
+    assert_eq!(labels, ["MALE", "other", "unknown"].map(text));
+    // A label that there is already is one group with it.
+    let other = by("coalesce(k.concept_name, 'other')");
+    assert_eq!(label_of(&other.groups()[0], &AtomId::Null), text("other"));
+    assert_eq!(other.grid(&omop.known), unknown.grid(&omop.known) - 1);
+    assert_eq!(by("coalesce(coalesce(k.concept_name, 'unknown'), 'none')"), unknown);
+    let years = "coalesce(date_part('year', condition_start_date), 1900)";
+    let of_years = format!("SELECT {years} AS y, count(*) FROM omop.condition_occurrence GROUP BY {years}");
+    assert!(omop.lower(&of_years).is_err(), "they are no texts");
+    let races = |label: &str| {
+        let sql = format!("SELECT {label} AS race, count(*) FROM omop.person GROUP BY {label}");
+        only(&omop, &sql)
+    };
+    let race = "coalesce(race_source_value, 'unknown')";
+    assert_eq!(races(&format!("coalesce({race}, 'none')")), races(race));
+}
+
 /// Names of other columns, of codes without a list, and what the grant does not show as it is, are no groups.
 #[test]
 fn statistic_groups_by_names_that_are_not_declared_are_refused() {
