@@ -1,6 +1,6 @@
 //! The names of listed values: they are found and not declared, so what does not fit is left out.
 
-use super::clinical::{clinical, columns, known, link, rules_of, with_kind};
+use super::clinical::{clinical, columns, keyed, known, link, rules_of, with_kind};
 use super::shown::shown;
 use super::*;
 use crate::scope::{Generalization, Transform};
@@ -104,4 +104,38 @@ fn names_are_shown_where_both_columns_are() {
     let under = |transform: Transform| sex(&rules).under(transform, None).unwrap().names;
     assert_eq!(under(CLEAR).as_ref(), sex(&rules).names());
     assert_eq!((under(LEVELS), under(Transform::Pseudonym)), (None, None));
+}
+
+/// The texts beside codes describe them; other columns of a dataset with subjects are no list of names.
+#[test]
+fn names_of_codes_are_in_a_reference_dataset_or_beside_them() {
+    let checked = |code: &str, name: &str| {
+        let mut raw = clinical();
+        raw.datasets
+            .insert(dataset("drug"), with_kind(keyed("person_id", false)));
+        rules_of(&mut raw, "drug", "code").levels = RawLevels::Codes {
+            hierarchy: None,
+            names: Some(CodeNames {
+                dataset: dataset("drug"),
+                code: column(code),
+                name: column(name),
+            }),
+            levels: BTreeMap::new(),
+        };
+        let drug = columns(&[
+            ("person_id", ColumnKind::Int),
+            ("code", ColumnKind::Int),
+            ("label", ColumnKind::Text),
+        ]);
+        let all: Vec<_> = known()
+            .iter()
+            .map(|(name, columns)| (name.clone(), columns.clone()))
+            .collect();
+        let known = KnownColumns::new(all.into_iter().chain([(dataset("drug"), drug)]));
+        CollectionRules::check(raw, &known)
+    };
+    assert_eq!(checked("code", "label").err(), None);
+    for (code, name) in [("label", "label"), ("code", "other"), ("code", "code")] {
+        assert!(checked(code, name).is_err(), "{code} {name}");
+    }
 }
