@@ -26,7 +26,7 @@ pub use levels::{
 pub use measure::{InvalidRange, Range, RawRange};
 pub use rules::{
     CollectionRules, ColumnRules, DatasetRules, EffectiveColumn, KnownColumns, MAX_COLUMNS, MAX_DATASETS,
-    RawCollectionRules, RawColumnRules, RawDatasetRules, RuleProblem, RulesError,
+    RawCollectionRules, RawColumnRules, RawDatasetRules, RuleProblem, RulesError, ValueNames,
 };
 pub use template::{
     CalendarPart, EdgeSpec, HeaderSpelling, InvalidPattern, Origin, Pattern, Template, TemplateColumn, TemplateDataset,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use column::{ColumnRules, EffectiveColumn, RawColumnRules};
+pub use column::{ColumnRules, EffectiveColumn, RawColumnRules, ValueNames};
 pub use dataset::{DatasetRules, RawDatasetRules};
 pub use error::{MAX_COLUMNS, MAX_DATASETS, RuleProblem, RulesError};
 pub use known::KnownColumns;

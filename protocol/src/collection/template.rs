@@ -249,6 +249,10 @@ impl Applied<'_> {
         let spelled =
             |dataset: &DatasetName, column: ColumnName| find(self.known, dataset, &column).cloned().unwrap_or(column);
         let is_kept = |dataset: &DatasetName| self.origin == Origin::User || self.known.has(dataset);
+        let has_names = |found: &CodeNames| {
+            let has = |column: &ColumnName| find(self.known, &found.dataset, column).is_some();
+            self.origin == Origin::User || (has(&found.code) && has(&found.name))
+        };
         match levels {
             RawLevels::Codes {
                 hierarchy,
@@ -262,7 +266,7 @@ impl Applied<'_> {
                         descendant: spelled(&found.dataset, found.descendant),
                         dataset: found.dataset,
                     }),
-                names: names.filter(|found| is_kept(&found.dataset)).map(|found| CodeNames {
+                names: names.filter(has_names).map(|found| CodeNames {
                     code: spelled(&found.dataset, found.code),
                     name: spelled(&found.dataset, found.name),
                     dataset: found.dataset,

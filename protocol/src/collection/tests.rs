@@ -6,6 +6,7 @@ mod code_sets;
 mod common;
 mod encoding;
 mod labels;
+mod names;
 mod rules;
 mod shown;
 mod template;

@@ -6,6 +6,7 @@
 //! grouping reads ([`Grouping::cells`], [`above_cells`]).
 
 mod common;
+mod names;
 
 use std::{collections::BTreeSet, sync::Arc};
 

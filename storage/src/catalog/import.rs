@@ -16,6 +16,7 @@ mod code_names;
 mod collection_request;
 mod commit;
 mod create;
+mod descriptions;
 mod destination;
 mod error;
 mod index;
@@ -28,6 +29,7 @@ mod several;
 mod shape;
 mod stored_rows;
 mod subjects;
+mod value_names;
 mod write;
 
 use std::sync::Arc;

@@ -36,6 +36,7 @@ use crate::{
 
 mod answering;
 mod appending;
+mod code_names;
 mod damage;
 mod declared;
 mod erasing;

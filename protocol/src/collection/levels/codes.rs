@@ -31,7 +31,8 @@ pub struct Hierarchy {
     pub descendant: ColumnName,
 }
 
-/// A reference dataset with the name of each code.
+/// A dataset with the name of each code: a reference dataset, or that of the column with the codes, in which another column describes the code
+/// of each row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodeNames {
@@ -131,7 +132,7 @@ impl Codes {
         self.hierarchy.as_ref()
     }
 
-    /// The reference dataset with the names of codes.
+    /// Where codes have their names.
     pub const fn names(&self) -> Option<&CodeNames> {
         self.names.as_ref()
     }

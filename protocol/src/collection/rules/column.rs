@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::kind::ColumnRole;
-use super::super::levels::{Contents, Levels, LevelsError, RawLevels};
+use super::super::levels::{Contents, Levels, LevelsError, ListedValues, RawLevels};
 use super::super::measure::{Range, RawRange};
 use super::error::RuleProblem;
+use crate::ids::ColumnName;
 use crate::schema::{ColumnClass, ColumnKind};
-use crate::scope::Transform;
+use crate::scope::{Transform, Value};
 use crate::text::Label;
 
 /// What a steward declares about one column.
@@ -23,6 +24,18 @@ pub struct RawColumnRules {
     pub measure: Option<RawRange>,
     /// The unit of its values.
     pub unit: Option<Label>,
+    /// The names of its listed values. What does not fit the other rules is left out.
+    pub names: Option<ValueNames>,
+}
+
+/// The names that a reference dataset has for listed values of a column that leads there. They are read when the dataset is imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValueNames {
+    /// The column of the reference dataset that has them.
+    pub column: ColumnName,
+    /// The values, each with its name as the label. Some may have none.
+    pub values: ListedValues,
 }
 
 /// The valid rules of one column.
@@ -34,6 +47,8 @@ pub struct ColumnRules {
     pub(super) levels: Levels,
     pub(super) measure: Option<Range>,
     pub(super) unit: Option<Label>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) names: Option<ValueNames>,
 }
 
 /// Rules of one column as they were decoded.
@@ -46,6 +61,8 @@ pub(super) struct ColumnForm {
     levels: Levels,
     measure: Option<Range>,
     unit: Option<Label>,
+    #[serde(default)]
+    names: Option<ValueNames>,
 }
 
 impl ColumnRules {
@@ -67,6 +84,7 @@ impl ColumnRules {
             levels,
             measure,
             unit: raw.unit,
+            names: raw.names,
         };
         (rules, problems)
     }
@@ -137,6 +155,20 @@ impl ColumnRules {
         self.unit.as_ref()
     }
 
+    /// The names of its listed values; `None` if none are known.
+    pub const fn names(&self) -> Option<&ValueNames> {
+        self.names.as_ref()
+    }
+
+    /// Whether each value that has a name is a listed value of the column.
+    pub(super) fn lists_names(&self, names: &ValueNames) -> bool {
+        let Levels::Values(listed) = &self.levels else {
+            return false;
+        };
+        let is_listed = |named: &Value| listed.iter().any(|listed| listed.value == *named);
+        names.values.iter().all(|named| is_listed(&named.value))
+    }
+
     /// What of the column can be used under a grant that shows it with this transform, for which see [`Levels::under`]. `None` if the
     /// column is removed.
     #[must_use]
@@ -145,6 +177,8 @@ impl ColumnRules {
             levels: self.levels.under(transform, oldest_year)?,
             measure: self.measure.filter(|_| transform == Transform::Clear),
             is_joinable: matches!(transform, Transform::Clear | Transform::Pseudonym),
+            // Values with one label are one, and their names would distinguish them.
+            names: self.names.clone().filter(|_| transform == Transform::Clear),
         })
     }
 
@@ -156,6 +190,7 @@ impl ColumnRules {
             levels: self.levels.raw(),
             measure: self.measure.map(RawRange::from),
             unit: self.unit.clone(),
+            names: self.names.clone(),
         }
     }
 }
@@ -169,6 +204,7 @@ impl From<ColumnForm> for ColumnRules {
             levels: form.levels,
             measure: form.measure,
             unit: form.unit,
+            names: form.names,
         }
     }
 }
@@ -182,4 +218,6 @@ pub struct EffectiveColumn {
     pub measure: Option<Range>,
     /// Whether its values can be compared with those of columns of the same domain.
     pub is_joinable: bool,
+    /// The names of its listed values; `None` if none are known.
+    pub names: Option<ValueNames>,
 }

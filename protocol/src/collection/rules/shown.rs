@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::super::kind::{ColumnRole, DatasetKind, KeyLink, OwnerLinks};
 use super::super::levels::{Contents, RawLevels};
 use super::super::measure::RawRange;
-use super::column::{ColumnRules, RawColumnRules};
+use super::column::{ColumnRules, RawColumnRules, ValueNames};
 use super::dataset::{DatasetRules, RawDatasetRules};
 use super::known::KnownColumns;
 use super::{CollectionRules, RawCollectionRules};
@@ -142,6 +142,18 @@ impl Shown<'_> {
                 .filter(|_| transform == Transform::Clear)
                 .map(RawRange::from),
             unit: declared.unit().cloned(),
+            names: declared
+                .names()
+                .filter(|names| transform == Transform::Clear && self.has_names(declared, names))
+                .cloned(),
+        }
+    }
+
+    /// Whether both the values and their names are shown as they are.
+    fn has_names(&self, declared: &ColumnRules, names: &ValueNames) -> bool {
+        match declared.role() {
+            ColumnRole::Link { to, .. } => self.transform(to, &names.column) == Transform::Clear,
+            ColumnRole::Subject | ColumnRole::Key | ColumnRole::Value => false,
         }
     }
 

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::kind::{ColumnRole, DatasetKind, KeyLink};
-use super::super::levels::{CodeKind, Contents, Levels};
+use super::super::levels::{CodeKind, CodeNames, Contents, Levels};
+use super::column::ColumnRules;
 use super::dataset::DatasetRules;
 use super::error::{Errors, MAX_COLUMNS, MAX_DATASETS, RuleProblem};
 use crate::ids::{ColumnName, DatasetName};
 use crate::schema::ColumnKind;
+use crate::scope::Kind;
 
 /// The datasets of a collection.
 pub(super) type Datasets = BTreeMap<DatasetName, DatasetRules>;
@@ -19,6 +21,7 @@ pub(super) fn complete(datasets: &mut Datasets, errors: &mut Errors) {
     }
     check_size(datasets, errors);
     adopt_kinds(datasets);
+    leave_out_names(datasets);
     for (name, rules) in &*datasets {
         check_columns(name, rules, errors);
         check_subject(name, rules, errors);
@@ -52,6 +55,40 @@ fn adopt_kinds(datasets: &mut Datasets) {
             codes.adopt(kind);
         }
     }
+}
+
+/// Leaves out the names of listed values where the column lists others now, or leads elsewhere: names are found, and not declared, so that
+/// this is no mistake of who declares the rest.
+fn leave_out_names(datasets: &mut Datasets) {
+    let all = &*datasets;
+    let mut stale = Vec::new();
+    for (name, rules) in all {
+        for (column, declared) in &rules.columns {
+            let fits = declared.names.as_ref().is_none_or(|names| {
+                let found = named_by(declared, all).and_then(|reference| reference.column(&names.column));
+                let is_text = found.is_some_and(|found| found.contents.fits(Kind::Text));
+                is_text && declared.lists_names(names)
+            });
+            if !fits {
+                stale.push((name.clone(), column.clone()));
+            }
+        }
+    }
+    for (name, column) in stale {
+        let found = datasets.get_mut(&name).and_then(|rules| rules.columns.get_mut(&column));
+        if let Some(found) = found {
+            found.names = None;
+        }
+    }
+}
+
+/// The reference dataset that a column leads to.
+fn named_by<'d>(declared: &ColumnRules, datasets: &'d Datasets) -> Option<&'d DatasetRules> {
+    let ColumnRole::Link { to, key } = &declared.role else {
+        return None;
+    };
+    let reference = datasets.get(to).filter(|found| found.kind == DatasetKind::Reference)?;
+    reference.is_key(key).then_some(reference)
 }
 
 /// What a column contains as codes; `None` if it has no values, or others.
@@ -210,7 +247,10 @@ fn check_references(name: &DatasetName, rules: &DatasetRules, datasets: &Dataset
         let hierarchy = codes
             .hierarchy()
             .map(|found| (&found.dataset, vec![&found.ancestor, &found.descendant]));
-        let names = codes.names().map(|found| (&found.dataset, vec![&found.code]));
+        // Texts beside the codes describe them.
+        let is_beside = |found: &&CodeNames| found.dataset == *name && found.code == *column;
+        let names = codes.names().filter(|found| !is_beside(found));
+        let names = names.map(|found| (&found.dataset, vec![&found.code]));
         let labels = codes.names().map(|found| (&found.dataset, &found.name));
         for (dataset, keys) in hierarchy.into_iter().chain(names) {
             let Some(reference) = datasets
@@ -233,7 +273,7 @@ fn check_references(name: &DatasetName, rules: &DatasetRules, datasets: &Dataset
         {
             let fits = reference
                 .column(label)
-                .is_some_and(|found| found.contents.fits(crate::scope::Kind::Text));
+                .is_some_and(|found| found.contents.fits(Kind::Text));
             check_reference_column(fits, (name, column), (dataset, label), errors);
         }
     }

@@ -290,6 +290,7 @@ fn collections() -> impl Strategy<Value = CollectionRules> {
                         .filter(|_| is_number)
                         .map(|(low, high)| RawRange { low, high, step: None }),
                     unit: unit.then(|| "mg/dl".parse().unwrap()),
+                    names: None,
                 };
                 extra.columns.insert(column_at(at), rules);
             }

@@ -9,7 +9,7 @@ fn rules() -> CollectionRules {
 }
 
 /// A permission for these columns.
-fn shown(datasets: &[(&str, &[(&str, Transform)])]) -> Datasets {
+pub(super) fn shown(datasets: &[(&str, &[(&str, Transform)])]) -> Datasets {
     let datasets = datasets.iter().map(|(name, columns)| {
         let columns = columns.iter().map(|(name, transform)| (column(name), *transform));
         let scope = DatasetScope {

@@ -335,7 +335,7 @@ impl Compiler<'_> {
                     of: self.operand(of, frame, None)?,
                 }
             }
-            Group::Codes { of, codes, .. } => {
+            Group::Codes { of, codes } => {
                 self.require_codes(of)?;
                 GroupedBy::Codes {
                     of: self.path(of, frame, None)?,

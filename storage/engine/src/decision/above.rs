@@ -211,14 +211,9 @@ fn labels(group: &Group, known: &KnownCollection) -> Result<Labels, QueryError> 
             let texts = buckets.iter().map(|bucket| text(bucket.label.as_ref()));
             (texts.chain([text(rest.as_ref())]).collect(), false)
         }
-        Group::Codes { codes, shown: None, .. } => {
+        Group::Codes { codes, .. } => {
             let texts = codes.iter().map(|code| text(Some(code)));
             (texts.chain([None]).collect(), false)
-        }
-        Group::Codes { shown: Some(_), .. } => {
-            return Err(QueryError::Invalid {
-                detail: "groups by the names of codes; group by the codes themselves".to_owned(),
-            });
         }
         Group::Cases { cases, rest } => {
             let texts = cases.iter().map(|(_, label)| text(label.as_ref()));

@@ -226,7 +226,7 @@ impl<'a> Boxes<'a> {
                 };
                 self.place(parts, is_of_subject(of), part);
             }
-            Group::Codes { of, codes, .. } => {
+            Group::Codes { of, codes } => {
                 let part = classes(&("codes", of, codes), codes.len().saturating_add(1), class);
                 self.place(parts, is_path_of_subject(of), part);
             }

@@ -5,7 +5,7 @@
 //! 3. Of edges it has those that all members have. A member with further ones gets a text in which ranges are the labels of these.
 //! 4. Of listed values it has those that any member lists. At a member that does not list one, its rows with the value are among its others:
 //!    it has no part of the cells of this value, and none of those of all other values.
-//! 5. All members must come to one statistic then. If one cannot, or if levels differ in another way, that is the error.
+//! 5. All members must come to one statistic then. If one cannot, or if levels or the names of codes differ in another way, that is the error.
 //!
 //! A member with records computes any groups, so its own levels decide nothing.
 
@@ -17,7 +17,7 @@ use concordat_protocol::{
     scope::{Scope, Value},
 };
 
-use super::Grouping;
+use super::{Grouping, names::different_names};
 use crate::{
     QueryError, compute,
     statistic::{CellColumn, Group, KnownCollection, Used},
@@ -268,7 +268,10 @@ impl Members<'_> {
         };
         let alike = member.under(&replaced.whole).map_err(refused)?;
         if alike.block != whole.block {
-            return Err(another());
+            let names = different_names(whole, &alike);
+            return Err(names.map_or_else(another, |(what, [ours, theirs])| {
+                difference(what, [(0, ours), (at, theirs)])
+            }));
         }
         if is_of_records {
             let cells = (0..whole.cells().num_rows()).map(Some).collect();

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use concordat_protocol::{
-    collection::{KnownColumns, RawCollectionRules, RawLevels},
+    collection::{KnownColumns, RawCollectionRules, RawColumnRules, RawLevels},
     ids::{ColumnName, DatasetName},
     scope::{Columns, DatasetScope, Datasets, Rows, Transform, Value},
 };
@@ -104,9 +104,14 @@ fn grouping_text_of_records_has_labels() {
 
 /// The same rules with these levels of a column of persons.
 fn changed(rules: &CollectionRules, name: &str, levels: RawLevels) -> CollectionRules {
+    with(rules, name, |column| column.levels = levels)
+}
+
+/// The same rules with a change of a column of persons.
+fn with(rules: &CollectionRules, name: &str, change: impl FnOnce(&mut RawColumnRules)) -> CollectionRules {
     let RawCollectionRules { mut datasets, days } = rules.raw();
     let person = datasets.get_mut(&DatasetName::new("person").unwrap()).unwrap();
-    person.columns.get_mut(&ColumnName::new(name).unwrap()).unwrap().levels = levels;
+    change(person.columns.get_mut(&ColumnName::new(name).unwrap()).unwrap());
     let known = rules.datasets().map(|(name, dataset)| {
         let columns = dataset.columns();
         let columns = columns.map(|(column, declared)| (column.clone(), declared.contents()));

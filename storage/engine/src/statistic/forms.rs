@@ -111,6 +111,7 @@ forms! {
     SubjectGroup "a group by the key of the subject", "group by other columns, and count subjects with `count(DISTINCT subject)`";
     Group "a group by this column or expression", "group by a column with levels, `CASE` over its levels, or the year, quarter or month of a date";
     OpenCodes "a group by an open list of codes", "add a condition `IN (…)` that names the codes";
+    CodeNames "a group by names of codes that are not declared", "group by the codes, or write their names with `CASE`; names are declared of listed codes and values, in the column of a reference dataset that names its codes";
     Labels "this result of `CASE` in a group", "use constants, all of them texts, whole numbers, numbers, dates or truth values";
     NoAggregate "groups without an aggregate", "add `count(*)`";
     TotalOfCells "an aggregate with `OVER` over groups, of which some may be withheld,", "use `sum(n) OVER ()` or `sum(n) OVER (PARTITION BY column)` of a count or sum `n` of each group, without a condition or `LIMIT` before it, or write a second query for the total";

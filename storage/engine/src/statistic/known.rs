@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use concordat_protocol::{
     collection::{
         AtomTest, CollectionRules, ColumnRole, ColumnRules, Comparison, Contents, DatasetKind, EffectiveColumn,
-        KeyDomain, Levels, Range, RawLevels, Reading,
+        KeyDomain, Levels, ListedValues, Range, RawLevels, Reading,
     },
     ids::{ColumnName, DatasetName},
     schema::ColumnKind,
@@ -13,7 +13,7 @@ use concordat_protocol::{
 };
 
 use super::{
-    paths::ColumnPath,
+    paths::{ColumnPath, Step},
     terms::{Condition, Day, EventSet, Quantity, SubjectValue},
 };
 
@@ -29,6 +29,8 @@ const MAX_DAYS: usize = 49;
 pub struct KnownCollection {
     rules: CollectionRules,
     columns: BTreeMap<DatasetName, BTreeMap<ColumnName, EffectiveColumn>>,
+    /// The columns that are shown as they are.
+    clear: BTreeSet<(DatasetName, ColumnName)>,
 }
 
 impl KnownCollection {
@@ -41,9 +43,13 @@ impl KnownCollection {
         oldest_year: Option<i32>,
     ) -> Self {
         let mut columns: BTreeMap<DatasetName, BTreeMap<ColumnName, EffectiveColumn>> = BTreeMap::new();
+        let mut clear = BTreeSet::new();
         for (dataset, known) in rules.datasets() {
             for (column, declared) in known.columns() {
                 let effective = shown(dataset, column).and_then(|transform| declared.under(transform, oldest_year));
+                if shown(dataset, column) == Some(Transform::Clear) {
+                    clear.insert((dataset.clone(), column.clone()));
+                }
                 if let Some(effective) = effective {
                     columns
                         .entry(dataset.clone())
@@ -52,7 +58,7 @@ impl KnownCollection {
                 }
             }
         }
-        Self { rules, columns }
+        Self { rules, columns, clear }
     }
 
     /// The same collection with these levels of columns.
@@ -342,6 +348,39 @@ impl KnownCollection {
             }
             Condition::All | Condition::Never | Condition::Events { .. } => condition,
         })
+    }
+
+    /// The declared names of the values of a column, or of listed codes, if they are those in this column of a reference dataset, and it is
+    /// shown as it is.
+    pub(super) fn names_of(&self, code: &ColumnPath, name: &ColumnPath) -> Option<ListedValues> {
+        let Some(Step::Link(link)) = name.via().last() else {
+            return None;
+        };
+        let is_clear = self.clear.contains(&(name.dataset().clone(), name.column().clone()));
+        let column = self.column(code.dataset(), code.column()).filter(|_| is_clear)?;
+        match &column.levels {
+            Levels::Codes(codes) => {
+                let of = codes.names()?;
+                let is_name = of.dataset == *name.dataset() && of.name == *name.column() && of.code == link.key;
+                codes.named().filter(|_| is_name).cloned()
+            }
+            Levels::Values(_) => {
+                // The link is the one of the column, which leads to a row with the names.
+                let names = column.names.as_ref().filter(|names| names.column == *name.column());
+                names.map(|names| names.values.clone())
+            }
+            Levels::None | Levels::Truth | Levels::Edges(_) => None,
+        }
+    }
+
+    /// The declared texts of listed codes, if they are those in this other column of the row.
+    pub(super) fn texts_of(&self, code: &ColumnPath, text: &ColumnPath) -> Option<&ListedValues> {
+        let Levels::Codes(codes) = &self.column(code.dataset(), code.column())?.levels else {
+            return None;
+        };
+        let of = codes.names()?;
+        let is_text = of.dataset == *code.dataset() && of.code == *code.column() && of.name == *text.column();
+        codes.named().filter(|_| is_text && code.is_beside(text))
     }
 
     /// Whether any condition may be put on a column of a reference dataset: its rows are about no subject, and the codes of the subject that

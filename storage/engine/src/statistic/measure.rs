@@ -37,8 +37,6 @@ pub enum Group {
         of: ColumnPath,
         /// The codes in ascending order.
         codes: Vec<Value>,
-        /// The column of a reference dataset that names them; the codes themselves if `None`.
-        shown: Option<ColumnPath>,
     },
     /// The first of several conditions that is true.
     Cases {

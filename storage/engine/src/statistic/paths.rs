@@ -111,6 +111,11 @@ impl ColumnPath {
         })
     }
 
+    /// Whether the other one is a column of the same row.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        (self.row, &self.root, &self.via) == (other.row, &other.root, &other.via)
+    }
+
     /// The dataset of the row that the path begins at.
     pub const fn root(&self) -> &DatasetName {
         &self.root

@@ -266,7 +266,7 @@ impl Printer<'_> {
                 None => self.quantity(of)?,
                 Some(missing) => format!("coalesce({}, {})", self.quantity(of)?, literal(missing)?),
             },
-            Group::Codes { of, shown, .. } => self.column(shown.as_ref().unwrap_or(of))?,
+            Group::Codes { of, .. } => self.column(of)?,
             Group::Buckets { of, buckets, rest } => {
                 let text = self.quantity(of)?;
                 let levels = self.known.levels(of);

@@ -155,12 +155,7 @@ impl Used {
                 }
             }
             Group::Buckets { of, .. } => self.quantity(of),
-            Group::Codes { of, shown, .. } => {
-                self.column(of);
-                if let Some(shown) = shown {
-                    self.column(shown);
-                }
-            }
+            Group::Codes { of, .. } => self.column(of),
             Group::Cases { cases, .. } => {
                 for (condition, _) in cases {
                     self.condition(condition);

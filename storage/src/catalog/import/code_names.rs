@@ -1,4 +1,5 @@
-//! The names of codes in proposed lists: groups by the name of a code are decided by what is declared, so that the names are declared too.
+//! The names of codes in proposed lists, and of listed values: groups by the name of a code are decided by what is declared, so that the
+//! names are declared too.
 //!
 //! They are read once more from the rows of the reference dataset, after everything is written: which codes are in a list is known then. A
 //! code that has two names has none, and neither has any code whose reference dataset is not imported with it.
@@ -17,10 +18,15 @@ use concordat_protocol::{
 };
 use tokio::runtime::Handle;
 
-use super::{super::version::collection::contents, ImportError, write::Part};
+use super::{
+    super::version::collection::contents,
+    ImportError,
+    value_names::{FoundNames, listed_columns, with_value_names},
+    write::Part,
+};
 
 /// The longest name that is declared, in bytes: declarations are one message.
-const MAX_NAME: usize = 128;
+pub(super) const MAX_NAME: usize = 128;
 
 /// The codes that are listed, with the name of each as far as it is known.
 type Names = BTreeMap<Value, Option<String>>;
@@ -31,9 +37,25 @@ struct Wanted {
     names: Names,
 }
 
-/// Adds the names of the codes in the proposed lists.
-pub(super) fn add_names(runtime: &Handle, parts: &mut [Part<'_>], rules: &CollectionRules) -> Result<(), ImportError> {
-    for Wanted { of, mut names } in wanted(parts, rules) {
+/// Adds the names of the codes in the proposed lists, and returns the rules with the names of listed values; `None` if these stay as they
+/// are. `stays` is whether the rows of a dataset stay.
+pub(super) fn add_names(
+    runtime: &Handle,
+    parts: &mut [Part<'_>],
+    rules: &CollectionRules,
+    stays: &dyn Fn(&DatasetName) -> bool,
+) -> Result<Option<CollectionRules>, ImportError> {
+    let listed = listed_columns(parts, rules);
+    let mut wanted = wanted(parts, rules);
+    for column in &listed {
+        add(
+            &mut wanted,
+            &column.of,
+            column.listed.iter().map(|listed| &listed.value),
+        );
+    }
+    let mut all: Vec<FoundNames> = Vec::new();
+    for Wanted { of, mut names } in wanted {
         read(runtime, parts, &of, &mut names)?;
         let found = names.into_iter().filter_map(|(code, name)| Some((code, name?)));
         let found: BTreeMap<Value, String> = found.collect();
@@ -46,12 +68,17 @@ pub(super) fn add_names(runtime: &Handle, parts: &mut [Part<'_>], rules: &Collec
                 }
             }
         }
+        all.push((of, found));
     }
-    Ok(())
+    Ok(with_value_names(rules, &listed, &all, stays))
 }
 
 /// Where a column's codes have their names.
-fn names_of<'a>(rules: &'a CollectionRules, dataset: &DatasetName, column: &ColumnName) -> Option<&'a CodeNames> {
+pub(super) fn names_of<'a>(
+    rules: &'a CollectionRules,
+    dataset: &DatasetName,
+    column: &ColumnName,
+) -> Option<&'a CodeNames> {
     match rules.dataset(dataset)?.column(column)?.levels() {
         Levels::Codes(codes) => codes.names(),
         Levels::None | Levels::Truth | Levels::Edges(_) | Levels::Values(_) => None,
@@ -63,20 +90,25 @@ fn wanted(parts: &[Part<'_>], rules: &CollectionRules) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = Vec::new();
     for part in parts {
         for (column, proposed) in &part.proposed {
-            let Some((of, listed)) = names_of(rules, part.prepared.name, column).zip(proposed.listed()) else {
+            let of = names_of(rules, part.prepared.name, column).filter(|of| of.dataset != *part.prepared.name);
+            let Some((of, listed)) = of.zip(proposed.listed()) else {
                 continue;
             };
-            let codes = listed.iter().map(|code| (code.value.clone(), None));
-            match wanted.iter_mut().find(|known| known.of == *of) {
-                Some(known) => known.names.extend(codes),
-                None => wanted.push(Wanted {
-                    of: of.clone(),
-                    names: codes.collect(),
-                }),
-            }
+            add(&mut wanted, of, listed.iter().map(|code| &code.value));
         }
     }
     wanted
+}
+
+fn add<'v>(wanted: &mut Vec<Wanted>, of: &CodeNames, codes: impl Iterator<Item = &'v Value>) {
+    let codes = codes.map(|code| (code.clone(), None));
+    match wanted.iter_mut().find(|known| known.of == *of) {
+        Some(known) => known.names.extend(codes),
+        None => wanted.push(Wanted {
+            of: of.clone(),
+            names: codes.collect(),
+        }),
+    }
 }
 
 /// Reads the names from the rows of the reference dataset, if it is among the parts.
@@ -130,7 +162,7 @@ fn add_rows(batch: &RecordBatch, (code, name): (usize, usize), names: &mut Names
 }
 
 /// The code in a row: a whole number or a text.
-fn code_at(codes: &ArrayRef, row: usize) -> Option<Value> {
+pub(super) fn code_at(codes: &ArrayRef, row: usize) -> Option<Value> {
     if codes.is_null(row) {
         return None;
     }

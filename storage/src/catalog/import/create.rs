@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use concordat_protocol::ids::DatasetName;
+
 use super::{
     super::runtime::runtime,
     ImportError, Importer, Progress,
     code_names::add_names,
     collection_request::{ImportedCollection, ImportedDataset},
     commit::{Committed, Creation},
+    descriptions::add_descriptions,
     destination::Destination,
     objects::ImportObjects,
     plan::Plan,
@@ -35,9 +38,17 @@ impl Importer {
         );
         let written = write(plan, destination, prepared, rows_per_object, &mut objects, progress);
         let result = written.and_then(|mut written| {
-            if let Some(rules) = creation.rules {
-                add_names(&runtime, &mut written.parts, rules)?;
-            }
+            let stays = |dataset: &DatasetName| destination.stays_of(dataset).is_some();
+            let named = match creation.rules {
+                Some(rules) => {
+                    for part in &mut written.parts {
+                        add_descriptions(&runtime, part, rules)?;
+                    }
+                    add_names(&runtime, &mut written.parts, rules, &stays)?
+                }
+                None => None,
+            };
+            let creation = creation.with_rules(named.as_ref().or(creation.rules));
             progress(Progress::Committing);
             let committed = self.commit(destination, &written, creation)?;
             Ok(imported(&written, &committed))

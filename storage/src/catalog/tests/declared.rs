@@ -4,8 +4,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use concordat_protocol::{
     collection::{
-        CodeNames, CollectionRules, ColumnRole, Contents, DatasetKind, KnownColumns, Levels, RawCollectionRules,
-        RawColumnRules, RawDatasetRules, RawLevels,
+        CollectionRules, ColumnRole, Contents, DatasetKind, KnownColumns, RawCollectionRules, RawColumnRules,
+        RawDatasetRules,
     },
     ids::{CollectionName, InstitutionId},
     text::Reason,
@@ -64,7 +64,7 @@ const SOME: [(&str, ColumnClass); 2] = [
 pub(super) const ALL: [(&str, ColumnClass); 3] = [SOME[0], SOME[1], ("sex", ColumnClass::Sensitive)];
 
 impl TestNode {
-    fn declared_import(&self, file: &str, text: &str) -> DatasetImport {
+    pub(super) fn declared_import(&self, file: &str, text: &str) -> DatasetImport {
         let path = self.files.path().join(format!("{file}.csv"));
         fs::write(&path, text).unwrap();
         DatasetImport {
@@ -348,82 +348,4 @@ fn rules_of_a_dataset_alone_are_those_of_its_rows() {
         .classify(&people(), &identifying.into_iter().collect())
         .unwrap();
     assert_eq!(levels("sex"), Some(1), "an identifier has no levels");
-}
-
-/// Persons with a code each, and concepts with the names of the codes.
-fn coded(known: &KnownColumns) -> CollectionRules {
-    let mut raw = RawCollectionRules::default();
-    for (name, columns) in known.iter() {
-        let columns = columns.keys().map(|own| {
-            let mut rules = RawColumnRules::default();
-            match own.as_str() {
-                "person_id" => rules.role = ColumnRole::Subject,
-                "diagnosis" => {
-                    rules.levels = RawLevels::Codes {
-                        hierarchy: None,
-                        names: Some(CodeNames {
-                            dataset: dataset("concept"),
-                            code: column("concept_id"),
-                            name: column("concept_name"),
-                        }),
-                        levels: BTreeMap::new(),
-                    }
-                }
-                _ => {}
-            }
-            (own.clone(), rules)
-        });
-        let kind = if name.as_str() == "concept" {
-            DatasetKind::Reference
-        } else {
-            DatasetKind::Keyed {
-                subject: column("person_id"),
-                unique: true,
-            }
-        };
-        let dataset = RawDatasetRules {
-            kind,
-            columns: columns.collect(),
-            ..RawDatasetRules::default()
-        };
-        raw.datasets.insert(name.clone(), dataset);
-    }
-    CollectionRules::check(raw, known).unwrap()
-}
-
-#[test]
-fn lists_of_declared_codes_are_proposed_with_their_names() {
-    let node = TestNode::new();
-    // Each code of ten persons, and as many codes of one person.
-    let persons: String = (0..40)
-        .map(|id| format!("{id},{}\n", [5, 7, 9, 100 + id][id % 4]))
-        .collect();
-    let concepts = "concept_id,concept_name\n5,gout\n7,asthma\n9,gout\n103,rare\n";
-    let datasets = vec![
-        node.declared_import("person", &format!("person_id,diagnosis\n{persons}")),
-        node.declared_import("concept", concepts),
-    ];
-    let open = OpenColumns::from([(dataset("person"), column("diagnosis"))]);
-    let request = CollectionImport {
-        least_subjects: 10,
-        ..CollectionImport::new(clinic(), datasets)
-    };
-    let declare = |known: &KnownColumns| Ok::<_, Vec<String>>(Declared::Rules(coded(known), open.clone()));
-    let _within = node.runtime.enter();
-    let catalog = node.catalog();
-    catalog
-        .import_collection(&request, &declare, (&key(1), NOW), &mut |_| {})
-        .unwrap();
-    let proposed = catalog.datasets().proposals(&clinic()).unwrap();
-    let Levels::Codes(codes) = &proposed[&dataset("person")][&column("diagnosis")].levels else {
-        panic!("{proposed:?}")
-    };
-    let labels = |listed: &concordat_protocol::collection::ListedValues| {
-        let listed = listed.iter();
-        listed
-            .map(|code| format!("{} {}", code.value, code.label))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(labels(codes.listed().unwrap()), ["5 5", "7 7", "9 9"]);
-    assert_eq!(labels(codes.named().unwrap()), ["5 gout", "7 asthma", "9 gout"]);
 }

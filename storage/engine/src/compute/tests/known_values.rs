@@ -497,7 +497,6 @@ fn statistic_for_a_wider_scope_is_refused() {
     let codes = Group::Codes {
         of: path("event", Row::This, &[], "code"),
         codes: vec![Value::Int(1)],
-        shown: None,
     };
     let valued = moments(own("event", "value"), Output::Sum);
     let by_code = statistic(&known, "event", coded, Vec::new(), vec![ALL_ROWS]);

@@ -259,7 +259,6 @@ impl Maker<'_> {
             (0, _) if frame.0 == "event" => Group::Codes {
                 of: self.path("event", Row::This, &[], "code"),
                 codes: vec![Value::Int(1), Value::Int(2)],
-                shown: None,
             },
             (1, Levels::Edges(_) | Levels::Values(_) | Levels::Truth) => Group::Levels {
                 of,

@@ -150,7 +150,7 @@ impl<'a> Reference<'a> {
                 let found = buckets.iter().position(|bucket| bucket.atoms.contains(&atom));
                 found.unwrap_or(rest)
             }
-            Group::Codes { of, codes, .. } => {
+            Group::Codes { of, codes } => {
                 let item = self.item(&Quantity::Column(of.clone()), context, None);
                 let code = value(&item);
                 let found = codes.iter().position(|known| Some(known) == code.as_ref());

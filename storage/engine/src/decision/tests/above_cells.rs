@@ -39,6 +39,24 @@ fn answer_above_cells_has_the_full_grid() {
     assert!((0..answer.num_rows()).any(|row| label.is_valid(row) && label.value(row) == "M"));
 }
 
+/// The names of codes are the values of a column with text, and a condition above the groups compares them.
+#[test]
+fn answer_above_cells_has_the_names_of_codes() {
+    let collection = Collection::named("omop");
+    let by_name = "SELECT k.concept_name AS sex, count(*) AS n FROM person p \
+                   JOIN concept k ON k.concept_id = p.gender_concept_id GROUP BY k.concept_name";
+    let only = format!("SELECT sex, n FROM ({by_name}) t WHERE sex = 'FEMALE'");
+    for (sql, expected) in [
+        (by_name, vec![None, Some("FEMALE"), Some("MALE"), Some("other")]),
+        (only.as_str(), vec![Some("FEMALE")]),
+    ] {
+        let answer = above(&collection, sql, &[0..20, 20..35]).unwrap();
+        let mut labels: Vec<Option<&str>> = answer.column(0).as_string::<i32>().iter().collect();
+        labels.sort_unstable();
+        assert_eq!(labels, expected, "{sql}");
+    }
+}
+
 /// A subtotal is a grouping of its own, whose column is missing where the labels of the groups are text.
 #[test]
 fn answer_above_cells_has_the_rows_of_all_grouping_sets() {

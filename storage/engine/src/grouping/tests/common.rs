@@ -1,6 +1,6 @@
 //! Groupings of members that declare levels of their own.
 
-use concordat_protocol::collection::{Listed, ValueLabel};
+use concordat_protocol::collection::{Listed, ListedValues, ValueLabel, ValueNames};
 
 use super::*;
 
@@ -212,4 +212,42 @@ fn grouping_that_one_member_refuses_names_common_edges() {
     assert_eq!(*common, ["<1940", "1940-1949", "1950+"]);
     assert!(CommonGrouping::undecided(&here, rules, &scope).is_none());
     assert!(CommonGrouping::undecided(&[], rules, &scope).is_none());
+}
+
+/// A part is combined by its codes, so one of a member with other names is not.
+#[test]
+fn grouping_by_names_is_of_members_with_the_same_names() {
+    let omop = Collection::named("omop");
+    let rules = omop.known.rules();
+    let sql = "SELECT k.concept_name, count(*) AS n FROM person p JOIN concept k ON k.concept_id = p.gender_concept_id \
+               GROUP BY k.concept_name";
+    let [here, same, other] = ["FEMALE", "FEMALE", "WOMAN"].map(|name| {
+        let names = [(8507, "MALE"), (8532, name)].map(|(code, name)| Listed {
+            value: Value::Int(code),
+            label: ValueLabel::new(name).unwrap(),
+        });
+        let names = ValueNames {
+            column: ColumnName::new("concept_name").unwrap(),
+            values: ListedValues::check(names.to_vec()).unwrap(),
+        };
+        let rules = with(rules, "gender_concept_id", |column| column.names = Some(names));
+        (lowered(&omop, sql, &rules).unwrap(), false)
+    });
+    let found = common(&[here.clone(), same]);
+    let [first, second] = found.members() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(text(first), text(second));
+    assert!(
+        text(first).contains("8532") && text(first).contains("'FEMALE'"),
+        "{}",
+        text(first)
+    );
+    let error = CommonGrouping::of(&[here, other]).unwrap_err();
+    let GroupingDifference::Declared { what, members, .. } = error.as_ref() else {
+        panic!("{error:?}")
+    };
+    assert_eq!(what, "person.gender_concept_id");
+    let names = [&members[0].1, &members[1].1];
+    assert_eq!(names, ["8532 is named `FEMALE`", "8532 is named `WOMAN`"]);
 }

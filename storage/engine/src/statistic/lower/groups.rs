@@ -1,7 +1,9 @@
 //! Groups: columns with levels, `CASE`, bands of numbers, and parts of dates.
 
+use std::collections::BTreeSet;
+
 use concordat_protocol::{
-    collection::{AtomId, AtomSet, Codes, Comparison, LISTED_LEVEL, Levels, ListedValues},
+    collection::{AtomId, AtomSet, Comparison, LISTED_LEVEL, Levels, Listed, ListedValues},
     ids::LevelName,
     scope::Value,
 };
@@ -18,7 +20,7 @@ use crate::statistic::{
     admitted::QueryPart,
     forms::{Form, NotCountable},
     measure::Group,
-    paths::{ColumnPath, Step},
+    paths::ColumnPath,
     terms::{Condition, Quantity, ReferenceTest},
 };
 
@@ -79,10 +81,15 @@ impl Lowering<'_> {
             Levels::None => return self.named_codes(&of, rows),
             Levels::Truth | Levels::Values(_) => None,
             Levels::Edges(_) => has(BAND),
-            Levels::Codes(_) => {
-                if let (Quantity::Column(path), Some(codes)) = (&of, codes_of(&of, rows)) {
-                    let of = path.clone();
-                    return Ok(Group::Codes { of, codes, shown: None });
+            Levels::Codes(listed) => {
+                if let Quantity::Column(path) = &of {
+                    if let Some(codes) = codes_of(&of, rows) {
+                        let of = path.clone();
+                        return Ok(Group::Codes { of, codes });
+                    }
+                    if let Some(texts) = self.texts_of_codes(path, listed.listed(), rows) {
+                        return self.by_name(of, &texts, None);
+                    }
                 }
                 Some(has(LISTED_LEVEL).ok_or_else(|| refused(Form::OpenCodes))?)
             }
@@ -94,7 +101,38 @@ impl Lowering<'_> {
         })
     }
 
-    /// Names of codes that a condition names by name or by code, or that the levels of the codes list.
+    /// The listed texts of those codes that a condition on another column of the row names: other texts are seldom beside them. `None` if the
+    /// text of one of the codes is not declared.
+    fn texts_of_codes(
+        &self,
+        path: &ColumnPath,
+        listed: Option<&ListedValues>,
+        rows: &Condition,
+    ) -> Option<ListedValues> {
+        let texts = rows
+            .conjuncts()
+            .iter()
+            .find_map(|condition| self.texts_of_named(path, condition))?;
+        let of_text = |text: Value| listed?.iter().find(|listed| listed.value == text).cloned();
+        let found = texts.into_iter().map(|text| of_text(Value::Text(text)));
+        ListedValues::check(found.collect::<Option<Vec<Listed>>>()?).ok()
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other conditions name no codes")]
+    fn texts_of_named(&self, path: &ColumnPath, condition: &Condition) -> Option<BTreeSet<String>> {
+        match condition {
+            Condition::Test(Quantity::Column(code), test) => {
+                let texts = self.known.texts_of(code, path)?;
+                let text = |code: &Value| texts.iter().find(|listed| listed.value == *code);
+                let codes = codes_in(test.passing())?;
+                let texts = codes.iter().map(|code| Some(text(code)?.label.to_string()));
+                texts.collect()
+            }
+            _ => None,
+        }
+    }
+
+    /// Names that a condition names, or the declared names of codes or values that lead to a reference dataset.
     fn named_codes(&self, of: &Quantity, rows: &Condition) -> Result<Group> {
         let Quantity::Column(name) = of else {
             return Err(refused(Form::Group));
@@ -105,20 +143,12 @@ impl Lowering<'_> {
         if let Some(group) = named_by_condition(name, rows) {
             return Ok(group);
         }
-        let code = name.linked_by().ok_or_else(|| refused(Form::OpenCodes))?;
-        let of = Quantity::Column(code.clone());
+        let code = name.linked_by().ok_or_else(|| refused(Form::CodeNames))?;
+        let named = self.known.names_of(&code, name);
+        let named = named.ok_or_else(|| refused(Form::CodeNames))?;
+        let of = Quantity::Column(code);
         let codes = codes_of(&of, rows);
-        if let Levels::Codes(known) = self.known.levels(&of)
-            && let Some(named) = names_in(&known, name)
-        {
-            return self.by_name(of, named, codes.as_deref());
-        }
-        let codes = codes.or_else(|| listed_codes(&self.known.levels(&of)));
-        Ok(Group::Codes {
-            of: code,
-            codes: codes.ok_or_else(|| refused(Form::OpenCodes))?,
-            shown: Some(name.clone()),
-        })
+        self.by_name(of, &named, codes.as_deref())
     }
 
     /// The names of codes, as they are declared: of those that a condition names, or of all that are listed, with all other codes together.
@@ -136,7 +166,7 @@ impl Lowering<'_> {
             return if codes.iter().all(is_named) {
                 buckets(of, sets, None)
             } else {
-                Err(refused(Form::OpenCodes))
+                Err(refused(Form::CodeNames))
             };
         }
         let missing = self
@@ -154,7 +184,7 @@ impl Lowering<'_> {
     /// The atoms of these values.
     fn atoms(&self, of: &Quantity, values: Vec<Value>) -> Result<AtomSet> {
         let test = self.known.levels(of).decide(&Comparison::In(values));
-        Ok(test.map_err(|_| refused(Form::OpenCodes))?.passing().clone())
+        Ok(test.map_err(|_| refused(Form::CodeNames))?.passing().clone())
     }
 
     /// True, false and neither.
@@ -226,22 +256,11 @@ impl Lowering<'_> {
         }
     }
 
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "functions that are not listed are refused"
-    )]
     fn function_group(&mut self, function: &ScalarFunction, frame: &Frame<'_>, rows: &Condition) -> Result<Group> {
         match (function.func.name(), function.args.as_slice()) {
             ("coalesce", [of, other]) => {
-                let missing = constant(other)?.ok_or_else(|| refused(Form::Labels))?;
-                match self.group(of, frame, rows)? {
-                    Group::Levels { of, level, .. } => Ok(Group::Levels {
-                        of,
-                        level,
-                        missing: Some(missing),
-                    }),
-                    _ => Err(refused(Form::Group)),
-                }
+                let label = constant(other)?.ok_or_else(|| refused(Form::Labels))?;
+                with_label(self.group(of, frame, rows)?, label)
             }
             ("date_part", [part, date]) => {
                 let part = date_part(part)?;
@@ -275,6 +294,37 @@ impl Lowering<'_> {
         let label = |_: i32, _: i64, at: i64| Some(Value::Int(at.saturating_add(1)));
         let spans = self.months(&of, months, false, &label)?;
         self.closed_group(of, spans, rows)
+    }
+}
+
+/// The group with this label where it has none. Of groups with labels of the query these are texts: a date or number that is missing
+/// as a label need not be a missing value.
+fn with_label(group: Group, label: Value) -> Result<Group> {
+    match group {
+        Group::Levels { of, level, missing } => Ok(Group::Levels {
+            of,
+            level,
+            missing: missing.or(Some(label)),
+        }),
+        Group::Buckets {
+            of,
+            buckets: labeled,
+            rest,
+        } => {
+            let with = |known: Option<Value>| known.unwrap_or_else(|| label.clone());
+            let sets: Vec<(Value, AtomSet)> = labeled
+                .into_iter()
+                .map(|bucket| (with(bucket.label), bucket.atoms))
+                .collect();
+            let rest = with(rest);
+            let mut labels = sets.iter().map(|(label, _)| label).chain([&rest]);
+            if !labels.all(|label| matches!(label, Value::Text(_))) {
+                return Err(refused(Form::Labels));
+            }
+            let sets = sets.into_iter().map(|(label, atoms)| (Some(label), atoms));
+            buckets(of, sets.collect(), Some(rest))
+        }
+        Group::Codes { .. } | Group::Cases { .. } => Err(refused(Form::Group)),
     }
 }
 
@@ -346,30 +396,9 @@ fn named_by_condition(name: &ColumnPath, rows: &Condition) -> Option<Group> {
         } if of == name => Some(Group::Codes {
             of: name.clone(),
             codes: names.clone(),
-            shown: None,
         }),
         _ => None,
     })
-}
-
-/// The declared names of codes, if they are those in this column of a reference dataset.
-fn names_in<'c>(codes: &'c Codes, name: &ColumnPath) -> Option<&'c ListedValues> {
-    let Some(Step::Link(link)) = name.via().last() else {
-        return None;
-    };
-    let of = codes.names()?;
-    let is_name = of.dataset == *name.dataset() && of.name == *name.column() && of.code == link.key;
-    codes.named().filter(|_| is_name)
-}
-
-/// The codes that levels list.
-fn listed_codes(levels: &Levels) -> Option<Vec<Value>> {
-    let level = LevelName::new(LISTED_LEVEL).ok()?;
-    let coarser = levels.level(&level);
-    let Levels::Values(values) = coarser.as_ref().unwrap_or(levels) else {
-        return None;
-    };
-    Some(values.iter().map(|listed| listed.value.clone()).collect())
 }
 
 const fn is_truth(op: Operator) -> bool {

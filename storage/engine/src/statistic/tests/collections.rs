@@ -6,7 +6,8 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use concordat_protocol::{
     collection::{
         CodeNames, CollectionRules, ColumnRole, Contents, DatasetKind, Hierarchy, KnownColumns, LISTED_LEVEL, Listed,
-        NAMED_LEVEL, RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, RawRange, ValueLabel,
+        ListedValues, NAMED_LEVEL, RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, RawRange,
+        ValueLabel, ValueNames,
     },
     ids::{ColumnName, DatasetName, LevelName},
     schema::ColumnKind,
@@ -124,7 +125,7 @@ fn read(name: &str) -> (RawCollectionRules, BTreeMap<DatasetName, Columns>) {
         };
         let contents = contents(words[1]);
         let name = dataset.as_ref().unwrap();
-        let declared = declared(&words[2..], contents);
+        let declared = declared(&words[2..], contents, (name, &column));
         rules
             .datasets
             .get_mut(name)
@@ -190,7 +191,17 @@ fn code_levels(words: &str, kind: ColumnKind) -> BTreeMap<LevelName, Vec<Listed>
     levels
 }
 
-fn declared(words: &[&str], kind: ColumnKind) -> RawColumnRules {
+/// Values with a label each.
+fn labeled(values: &str, labels: &str, kind: ColumnKind) -> Vec<Listed> {
+    let entries = values.split(',').zip(labels.split(','));
+    let listed = entries.map(|(entry, label)| Listed {
+        value: value(entry, kind),
+        label: ValueLabel::new(label).unwrap(),
+    });
+    listed.collect()
+}
+
+fn declared(words: &[&str], kind: ColumnKind, (dataset, column): (&DatasetName, &ColumnName)) -> RawColumnRules {
     let mut rules = RawColumnRules::default();
     let mut words = words.iter().copied().peekable();
     // Edges of a column of text are numbers.
@@ -232,11 +243,12 @@ fn declared(words: &[&str], kind: ColumnKind) -> RawColumnRules {
                 rules.levels = edges(days.map(|day| Value::Date(day.to_epoch_days())).collect());
             }
             "values" => {
-                let listed = words.next().unwrap().split(',').map(|entry| Listed {
-                    value: value(entry, kind),
-                    label: ValueLabel::new(entry).unwrap(),
+                let entries = words.next().unwrap();
+                rules.levels = RawLevels::Values(labeled(entries, entries, kind));
+                rules.names = words.next_if_eq(&"names").map(|_| ValueNames {
+                    column: ColumnName::new("concept_name").unwrap(),
+                    values: ListedValues::check(labeled(entries, words.next().unwrap(), kind)).unwrap(),
                 });
-                rules.levels = RawLevels::Values(listed.collect());
             }
             "truth" => rules.levels = RawLevels::Truth,
             "codes" => {
@@ -245,12 +257,18 @@ fn declared(words: &[&str], kind: ColumnKind) -> RawColumnRules {
                     ancestor: ColumnName::new("ancestor_concept_id").unwrap(),
                     descendant: ColumnName::new("descendant_concept_id").unwrap(),
                 });
+                let beside = words.next_if_eq(&"beside").map(|_| CodeNames {
+                    dataset: dataset.clone(),
+                    code: column.clone(),
+                    name: ColumnName::new(words.next().unwrap()).unwrap(),
+                });
+                let of_reference = hierarchy.as_ref().map(|_| CodeNames {
+                    dataset: DatasetName::new("concept").unwrap(),
+                    code: ColumnName::new("concept_id").unwrap(),
+                    name: ColumnName::new("concept_name").unwrap(),
+                });
                 rules.levels = RawLevels::Codes {
-                    names: hierarchy.as_ref().map(|_| CodeNames {
-                        dataset: DatasetName::new("concept").unwrap(),
-                        code: ColumnName::new("concept_id").unwrap(),
-                        name: ColumnName::new("concept_name").unwrap(),
-                    }),
+                    names: of_reference.or(beside),
                     hierarchy,
                     levels: match words.next_if_eq(&"listed") {
                         Some(_) => code_levels(words.next().unwrap(), kind),
