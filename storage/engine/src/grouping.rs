@@ -24,7 +24,7 @@ pub use common::{ChangedLevels, CommonGrouping, GroupingDifference, MemberGroupi
 use crate::{
     QueryError, compute,
     decision::{cells_tables, label_texts},
-    meaning::{checked, plannable},
+    meaning::{checked, plan_of},
     size,
     statistic::{
         Block, CellAggregate, CellColumn, CellTables, FigureOrder, Form, KnownCollection, Lowered, NotCountable,
@@ -187,7 +187,7 @@ pub async fn countable(
     statement: &Statement,
     dataset: &DatasetRef,
 ) -> Result<LogicalPlan, QueryError> {
-    let plan = state.statement_to_plan(plannable(statement)).await;
+    let plan = plan_of(state, statement).await;
     let plan = plan.map_err(|error| QueryError::planning_of(statement, error, dataset))?;
     size::admitted(&plan)?;
     Ok(plan)

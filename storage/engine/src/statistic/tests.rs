@@ -18,6 +18,7 @@ mod queries;
 mod refusals;
 mod several_cells;
 mod spans;
+mod subqueries;
 mod totals;
 
 use collections::Collection;
