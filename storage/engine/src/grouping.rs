@@ -73,6 +73,10 @@ impl Grouping {
         if lowered.blocks.iter().any(|block| block.is_by_value) {
             return Err(not_countable(&NotCountable::Form(Form::CombinedValues)));
         }
+        // A running sum is one of a window, which is above a grouping.
+        if lowered.blocks.iter().any(|block| block.running.is_some()) {
+            return Err(QueryError::Engine { step: "planning" });
+        }
         let nothing = lowered.blocks.iter().map(|block| withheld(&block.statistic, &known));
         let nothing = nothing.collect::<Result<Vec<Released>, QueryError>>()?;
         let mut tables = cells_tables(&lowered, &known, &nothing)?;

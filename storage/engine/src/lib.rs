@@ -123,7 +123,7 @@ pub use source::{Source, Table};
 pub use statistic::{
     Block, Bucket, CellAggregate, CellColumn, CellTables, ColumnPath, Condition, Day, EventSet, FigureOrder,
     Form as CountableForm, Group, KeyList, KnownCollection, Lowered, MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured,
-    MissingFigures, NotCountable, OrderedBy, Output, Quantity, QueryPart, ReferenceTest, Row, Statistic, Step,
+    MissingFigures, NotCountable, OrderedBy, Output, Quantity, QueryPart, ReferenceTest, Row, RunningRows, Statistic, Step,
     SubjectValue, lower, print, separate_sets, with_totals,
 };
 pub use sums::narrow;

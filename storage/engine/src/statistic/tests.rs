@@ -16,6 +16,7 @@ mod orders;
 mod printed;
 mod queries;
 mod refusals;
+mod running;
 mod several_cells;
 mod spans;
 mod subqueries;

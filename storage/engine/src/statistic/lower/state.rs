@@ -17,6 +17,7 @@ use crate::statistic::{
     block::{Statistic, at_most},
     forms::{Form, NotCountable},
     known::KnownCollection,
+    measure::Group,
     paths::Step,
     several_cells::FigureOrder,
     terms::{EventSet, SubjectValue},
@@ -56,6 +57,18 @@ pub struct Block {
     /// Whether a cell is several rows of the query, one for each value of a group by a column of rows that list codes. The columns are the
     /// other groups, and then the aggregates of one value after the other.
     pub is_by_value: bool,
+    /// The rows of a cell, if it has one for each class of a further group. Their columns are after the others: the label of the class, and
+    /// the running sums.
+    pub running: Option<RunningRows>,
+}
+
+/// Rows with running sums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningRows {
+    /// The group whose classes are the rows.
+    pub group: Group,
+    /// For each sum, and each class in the order of the grid, the aggregate of the statistic that it is; `None` if it is one of no rows.
+    pub cells: Vec<Vec<Option<usize>>>,
 }
 
 /// A column of a table of cells.
