@@ -1,5 +1,6 @@
 //! The report of one query: the receipts of the answers behind it, and remarks that a reader needs to interpret the rows.
 
+mod beyond;
 mod ordered;
 
 use std::collections::BTreeMap;
@@ -222,6 +223,7 @@ impl Remark {
             | RemarkKind::ContinuedAnswer
             | RemarkKind::CombinedParts
             | RemarkKind::OrderOfFigures
+            | RemarkKind::DatesBeyond
             | RemarkKind::InventedRows => false,
         }
     }

@@ -27,8 +27,8 @@ use crate::{
     meaning::{checked, plan_of},
     size,
     statistic::{
-        Block, CellAggregate, CellColumn, CellTables, FigureOrder, Form, KnownCollection, Lowered, NotCountable,
-        Printing, Statistic, lower, printed,
+        Block, CellAggregate, CellColumn, CellTables, DatesBeyond, FigureOrder, Form, KnownCollection, Lowered,
+        NotCountable, Printing, Statistic, lower, printed,
     },
 };
 
@@ -72,6 +72,9 @@ impl Grouping {
         let lowered = lower(&plan, &known, most_cells).map_err(|error| not_countable(&error))?;
         if lowered.blocks.iter().any(|block| block.is_by_value) {
             return Err(not_countable(&NotCountable::Form(Form::CombinedValues)));
+        }
+        if let Some(DatesBeyond { column, from, to }) = lowered.beyond.first().cloned() {
+            return Err(not_countable(&NotCountable::Beyond { column, from, to }));
         }
         // A running sum is one of a window, which is above a grouping.
         if lowered.blocks.iter().any(|block| block.running.is_some()) {

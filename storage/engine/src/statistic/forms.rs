@@ -17,7 +17,8 @@ pub enum NotCountable {
         #[source]
         source: Undecided,
     },
-    /// A group by parts of years of dates that are not limited to the declared edges: of dates beyond them the part is not known.
+    /// A group by parts of years of dates that are not limited to the declared edges, over several members: of dates beyond them the part is
+    /// not known.
     #[error(
         "quarters and months of `{column}` are those between its outermost edges; add the condition `{column} >= {from} AND {column} < {to}`"
     )]

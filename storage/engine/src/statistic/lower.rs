@@ -53,7 +53,7 @@ use columns::instances_of;
 pub use grouping_sets::separate_sets;
 use listings::{ListedValues, listed_table};
 use running::{Direction, Running};
-pub use state::{Block, CellColumn, Lowered, RunningRows};
+pub use state::{Block, CellColumn, DatesBeyond, Lowered, RunningRows};
 use state::{Bound, Lowering, MAX_BLOCKS, Result, refused, rewritten};
 pub use totals::with_totals;
 
@@ -65,10 +65,15 @@ pub use totals::with_totals;
 pub fn lower(plan: &LogicalPlan, known: &KnownCollection, max_cells: usize) -> Result<Lowered> {
     let mut lowering = Lowering::new(known, max_cells);
     let above = lowering.above(&with_totals(plan.clone(), &|_| true))?;
-    let blocks = lowering.blocks;
+    let Lowering { blocks, beyond, .. } = lowering;
     let tables = CellTables::new((1_usize..).map(name_of).zip(blocks.iter().map(figures)));
     let orders = tables.check(&above)?;
-    Ok(Lowered { blocks, above, orders })
+    Ok(Lowered {
+        blocks,
+        above,
+        orders,
+        beyond,
+    })
 }
 
 /// The name of the table of cells of the grouping with this number, from 1 on.

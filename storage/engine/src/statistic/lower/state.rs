@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetName},
-    scope::Finite,
+    scope::{Finite, Value},
 };
 use datafusion::{
     common::tree_node::{Transformed, TreeNode as _},
@@ -45,6 +45,20 @@ pub struct Lowered {
     pub above: LogicalPlan,
     /// The orders of figures that decide about first rows and ranks, of which the reader of an answer has to know.
     pub orders: BTreeSet<FigureOrder>,
+    /// The dates of which some have no group, of which the reader of an answer has to know as well.
+    pub beyond: BTreeSet<DatesBeyond>,
+}
+
+/// A group by quarters or months as numbers. Of dates before the first edge and after the last one they are not known: rows with these are in
+/// the group of those without a date, unless a condition leaves them out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DatesBeyond {
+    /// The column with the dates, or what is computed from it.
+    pub column: String,
+    /// The first day that has a group.
+    pub from: Value,
+    /// The first day after them.
+    pub to: Value,
 }
 
 /// One grouping of a query, and the columns that its table has.
@@ -107,6 +121,7 @@ pub(super) struct Lowering<'k> {
     /// The part of the query that is read.
     part: QueryPart,
     pub(super) blocks: Vec<Block>,
+    pub(super) beyond: BTreeSet<DatesBeyond>,
 }
 
 impl<'k> Lowering<'k> {
@@ -121,6 +136,7 @@ impl<'k> Lowering<'k> {
             depth: 0,
             part: QueryPart::Condition,
             blocks: Vec::new(),
+            beyond: BTreeSet::new(),
         }
     }
 

@@ -192,6 +192,7 @@ fn running_sums_without_a_known_order_are_refused() {
         format!("SELECT avg(n) OVER (ORDER BY age) AS t FROM ({counted}) c"),
         format!("SELECT sum(n) OVER (ORDER BY age) AS t FROM ({counted} HAVING count(*) > 5) c"),
         format!("SELECT sum(n) OVER (ORDER BY age) AS t FROM ({counted} LIMIT 3) c"),
+        "SELECT sum(count(*)) OVER (ORDER BY age ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS t FROM heart GROUP BY age".to_owned(),
         "SELECT sum(count(*)) OVER (ORDER BY coalesce(age, 0)) AS t FROM heart GROUP BY coalesce(age, 0)".to_owned(),
     ] {
         let found = refusal(&collection, &sql);
