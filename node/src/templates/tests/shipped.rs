@@ -70,7 +70,7 @@ fn shipped_template_applies_without_any_one_dataset() {
     }
 }
 
-/// Whoever is of an age in one year is of another one in the next, so conditions are at any year of birth. Groups have five years.
+/// Those who are of an age today are born in other years in each year, so conditions are at any year of birth. Groups have five years.
 fn check_birth(levels: &Levels) {
     assert_eq!(levels.atoms(), Some(132), "before 1900, each year, and from 2030 on");
     let groups = levels.level(&LevelName::new("band").unwrap());
