@@ -39,7 +39,7 @@ use crate::statistic::{
 };
 
 /// The order of a running sum.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Direction {
     is_ascending: bool,
     has_missing_first: bool,
