@@ -229,18 +229,14 @@ async fn executable(
     // Nothing was computed from rows so far. The message may contain what a file states about its values.
     physical.map_err(|error| {
         let found = QueryError::running(&error, seen);
-        if matches!(found, QueryError::Computation) {
-            let detail = if tests_subqueries(optimized) {
-                "`EXISTS` and `IN (SELECT …)` are computed here in `WHERE` and `HAVING` only; write them there in one query for each case, \
-                 or use `LEFT JOIN` with `IS NOT NULL`"
-            } else {
-                "it cannot be planned"
-            };
-            QueryError::Invalid {
-                detail: detail.to_owned(),
-            }
-        } else {
+        if !matches!(found, QueryError::Computation) {
             found
+        } else if tests_subqueries(optimized) {
+            QueryError::subquery_outside_of_conditions()
+        } else {
+            QueryError::Invalid {
+                detail: "it cannot be planned".to_owned(),
+            }
         }
     })
 }
