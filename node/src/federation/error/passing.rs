@@ -158,7 +158,10 @@ mod tests {
         for test in ["InSubquery(InSubquery { expr", "Exists(Exists { subquery"] {
             let text = format!("Physical plan does not support logical expression {test}");
             let found = FederationError::from(DataFusionError::NotImplemented(text));
-            assert!(chain(&found).contains("in `WHERE` and `HAVING` only"), "{test}: {found:?}");
+            assert!(
+                chain(&found).contains("in `WHERE` and `HAVING` only"),
+                "{test}: {found:?}"
+            );
         }
     }
 }
