@@ -84,8 +84,8 @@ fn is_about_this_answer(remark: &AnswerRemark) -> bool {
         | RemarkKind::RenamedColumn
         | RemarkKind::ContinuedAnswer
         | RemarkKind::CombinedParts
-        | RemarkKind::OrderOfFigures
         | RemarkKind::DatesBeyond
+        | RemarkKind::OrderOfFigures
         | RemarkKind::InventedRows => true,
         RemarkKind::WithheldCells => false,
     }
