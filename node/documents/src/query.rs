@@ -116,6 +116,9 @@ pub enum RemarkKind {
     CombinedParts,
     /// First rows or ranks in the order of figures, of which some may be withheld: it follows from the text of the query.
     OrderOfFigures,
+    /// Dates before the first declared edge or after the last one, which have no quarter or month: it follows from the text and the
+    /// declarations.
+    DatesBeyond,
     /// Rows that no one has sent: they are invented from names and types.
     InventedRows,
 }

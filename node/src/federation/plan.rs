@@ -119,8 +119,9 @@ impl Planner {
         }
         self.refuse_joins_of_members(&parsed.tables)?;
         let whole = if let Some(joined) = Joined::of(&parsed.tables, &self.tables, &query) {
-            let whole = joined.whole(&query, &self.tables).await.map(|(query, orders)| {
-                self.report.ordered(&orders, query.schema.fields());
+            let whole = joined.whole(&query, &self.tables).await.map(|(query, known)| {
+                self.report.ordered(&known.orders, query.schema.fields());
+                self.report.beyond(&known.beyond);
                 Plan::Whole {
                     target: joined.target.clone(),
                     query,

@@ -1,5 +1,6 @@
 //! What a reader has to know to interpret an answer.
 
+mod beyond;
 mod columns;
 mod combined;
 mod members;
@@ -33,6 +34,7 @@ impl Remark {
             | RemarkKind::ContinuedAnswer
             | RemarkKind::CombinedParts
             | RemarkKind::OrderOfFigures
+            | RemarkKind::DatesBeyond
             | RemarkKind::InventedRows => false,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use concordat_documents::query::{AnswerReceipt, AnswerSummary};
-use concordat_engine::FigureOrder;
+use concordat_engine::{DatesBeyond, FigureOrder};
 use concordat_protocol::ids::{DatasetName, DatasetRef, Digest32};
 use concordat_protocol::query::Receipt;
 use concordat_protocol::scope::Tier;
@@ -100,6 +100,13 @@ impl QueryReport {
     pub(super) fn ordered(&self, orders: &BTreeSet<FigureOrder>, answer: &Fields) {
         for order in orders {
             self.remark(Remark::of_order(order, answer));
+        }
+    }
+
+    /// Adds a remark for each group by quarters or months that dates beyond the declared edges do not have.
+    pub(super) fn beyond(&self, groups: &BTreeSet<DatesBeyond>) {
+        for group in groups {
+            self.remark(Remark::of_dates_beyond(group));
         }
     }
 

@@ -25,11 +25,11 @@ pub use common::{ChangedLevels, CommonGrouping, GroupingDifference, MemberGroupi
 use crate::{
     QueryError, compute,
     decision::{cells_tables, label_texts},
-    meaning::{checked, plannable},
+    meaning::{checked, plan_of},
     size,
     statistic::{
-        Block, CellAggregate, CellColumn, CellTables, FigureOrder, Form, KnownCollection, Lowered, NotCountable,
-        Printing, Statistic, lower, printed,
+        Block, CellAggregate, CellColumn, CellTables, DatesBeyond, FigureOrder, Form, KnownCollection, Lowered,
+        NotCountable, Printing, Statistic, lower, printed,
     },
 };
 
@@ -73,6 +73,13 @@ impl Grouping {
         let lowered = lower(&plan, &known, most_cells).map_err(|error| not_countable(&error))?;
         if lowered.blocks.iter().any(|block| block.is_by_value) {
             return Err(not_countable(&NotCountable::Form(Form::CombinedValues)));
+        }
+        if let Some(DatesBeyond { column, from, to }) = lowered.beyond.first().cloned() {
+            return Err(not_countable(&NotCountable::Beyond { column, from, to }));
+        }
+        // A running sum is one of a window, which is above a grouping.
+        if lowered.blocks.iter().any(|block| block.running.is_some()) {
+            return Err(QueryError::Engine { step: "planning" });
         }
         let nothing = lowered.blocks.iter().map(|block| withheld(&block.statistic, &known));
         let nothing = nothing.collect::<Result<Vec<Released>, QueryError>>()?;
@@ -188,7 +195,7 @@ pub async fn countable(
     statement: &Statement,
     dataset: &DatasetRef,
 ) -> Result<LogicalPlan, QueryError> {
-    let plan = state.statement_to_plan(plannable(statement)).await;
+    let plan = plan_of(state, statement).await;
     let plan = plan.map_err(|error| QueryError::planning_of(statement, error, dataset))?;
     size::admitted(&plan)?;
     Ok(plan)

@@ -10,6 +10,8 @@
 //!    with dates at the ends of years ([`compare_years`]); a pseudonym with pseudonyms of the same origin ([`compare_pseudonyms`]).
 //! 3. The arguments of functions are checked in the same way ([`arguments`]), and the operands of arithmetic ([`arithmetic`]).
 //!
+//! Two columns that differ in their subqueries only are two columns ([`subqueries`]).
+//!
 //! The result has no functions of its own, so that a part of it can be written as SQL again, and means the same there.
 
 mod align;
@@ -29,12 +31,14 @@ mod nodes;
 mod operands;
 mod patterns;
 mod planner;
+mod subqueries;
 
 use std::ops::ControlFlow;
 
 use datafusion::{
     common::tree_node::Transformed,
     error::Result,
+    execution::context::SessionState,
     logical_expr::LogicalPlan,
     sql::{
         parser,
@@ -48,8 +52,21 @@ pub(crate) use expressions::refused;
 pub(crate) use planner::ComparisonPlanner;
 use planner::{DISTINCT, NOT_DISTINCT};
 
+/// The plan of a statement, with names resolved, and before anything is checked or converted.
+pub(crate) async fn plan_of(state: &SessionState, statement: &Statement) -> Result<LogicalPlan> {
+    let error = match state.statement_to_plan(plannable(statement)).await {
+        Ok(plan) => return Ok(plan),
+        Err(error) => error,
+    };
+    let Some(numbered) = subqueries::numbered(statement) else {
+        return Err(error);
+    };
+    // The error is about the statement as it was written.
+    state.statement_to_plan(plannable(&numbered)).await.map_err(|_| error)
+}
+
 /// The statement with operators in place of what cannot be planned otherwise.
-pub(crate) fn plannable(statement: &Statement) -> parser::Statement {
+fn plannable(statement: &Statement) -> parser::Statement {
     let mut planned = statement.clone();
     let _ = visit_mut(&mut planned, &mut Distinctions);
     parser::Statement::Statement(Box::new(planned))

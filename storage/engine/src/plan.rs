@@ -15,7 +15,7 @@ use super::{
     QueryError,
     cast_rule::Casts,
     executable::executable,
-    meaning::{checked, plannable},
+    meaning::{checked, plan_of},
     size,
 };
 
@@ -29,9 +29,8 @@ pub async fn meaning(
     statement: Statement,
     dataset: &DatasetRef,
 ) -> Result<LogicalPlan, QueryError> {
-    let planned = plannable(&statement);
     let refused = |error| QueryError::planning_of(&statement, error, dataset);
-    let plan = state.statement_to_plan(planned).await.map_err(refused)?;
+    let plan = plan_of(state, &statement).await.map_err(refused)?;
     // What follows walks each expression once for each of its types.
     size::admitted(&plan)?;
     let plan = checked(plan).map_err(refused)?;

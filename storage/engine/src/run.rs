@@ -15,7 +15,7 @@ use datafusion::{
         SendableRecordBatchStream,
         context::{SessionContext, SessionState},
     },
-    logical_expr::LogicalPlan,
+    logical_expr::{Expr, LogicalPlan},
     physical_plan::{ExecutionPlan, execute_stream},
 };
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
@@ -229,14 +229,28 @@ async fn executable(
     // Nothing was computed from rows so far. The message may contain what a file states about its values.
     physical.map_err(|error| {
         let found = QueryError::running(&error, seen);
-        if matches!(found, QueryError::Computation) {
+        if !matches!(found, QueryError::Computation) {
+            found
+        } else if tests_subqueries(optimized) {
+            QueryError::subquery_outside_of_conditions()
+        } else {
             QueryError::Invalid {
                 detail: "it cannot be planned".to_owned(),
             }
-        } else {
-            found
         }
     })
+}
+
+/// Whether a test of a subquery is left in an optimized plan: those of `WHERE` and `HAVING` are joins by then.
+fn tests_subqueries(optimized: &LogicalPlan) -> bool {
+    let is_test = |part: &Expr| matches!(part, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_));
+    let has_test = |expression: &Expr| expression.exists(|part| Ok(is_test(part)));
+    let found = optimized.exists(|node| {
+        let expressions = node.expressions();
+        let found = expressions.iter().map(has_test).collect::<Result<Vec<bool>, _>>()?;
+        Ok(found.contains(&true))
+    });
+    found.unwrap_or(false)
 }
 
 /// The rows of `stream` in a form that can be released, before anything may be.

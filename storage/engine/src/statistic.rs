@@ -8,7 +8,7 @@
 //!    value is compared with anything finer than an atom.
 //! 4. What is computed from cells is computed row by row, or of cells that the query restricts to those that are shown ([`CellTables`]).
 //!    First rows and ranks are those of all cells, with a remark on those that are missing ([`FigureOrder`]). A sum over whole partitions of
-//!    a grouping is a grouping of its own ([`with_totals`]).
+//!    a grouping is a grouping of its own ([`with_totals`]), and running sums are cells of one ([`RunningRows`]).
 //! 5. Two texts that mean the same have one statistic: conditions have one form, and the digest identifies the query.
 //!
 //! Lowering walks plans recursively, so it needs a thread with a large stack ([`on_large_stack`](crate::on_large_stack)). Its work is
@@ -35,7 +35,7 @@ pub(crate) use admitted::{Syntax, parts_of_aggregate, parts_of_function, parts_o
 pub use block::{MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, Statistic};
 pub use forms::{Form, NotCountable};
 pub use known::KnownCollection;
-pub use lower::{Block, CellColumn, Lowered, lower, separate_sets, with_totals};
+pub use lower::{Block, CellColumn, DatesBeyond, Lowered, RunningRows, lower, separate_sets, with_totals};
 pub use measure::{Bucket, CellAggregate, Group, Output};
 pub(crate) use neighbors::{Described, NeighborRows, RowNeighbors};
 pub use paths::{ColumnPath, Row, Step};

@@ -100,6 +100,13 @@ def within(column: Column) -> str | None:
     return between(literal(below), literal(high))
 
 
+def inside(column: Column) -> str | None:
+    """An expression for `x` between the outermost edges of a column of dates, and NULL beyond them: days there have no quarter or month."""
+    if not isinstance(column.levels, Edges) or not isinstance(column.levels.at[0], datetime.date):
+        return None
+    return f"CASE WHEN x >= {literal(column.levels.at[0])} AND x < {literal(column.levels.at[-1])} THEN x END"
+
+
 def between(low: str, high: str) -> str:
     return f"CASE WHEN x < {low} THEN {low} WHEN x > {high} THEN {high} ELSE x END"
 
@@ -116,11 +123,11 @@ def literal(value: Value) -> str:
 
 
 def macros(collection: str, rules: Rules) -> dict[str, str]:
-    """The macros of a collection, by name: `shown_…`, `named_…` and `within_…` of each column that needs them."""
+    """The macros of a collection, by name: `shown_…`, `named_…`, `within_…` and `inside_…` of each column that needs them."""
     found = {"within_age": between(*map(str, AGES))}
     for dataset, declared in rules.datasets.items():
         for name, column in declared.columns.items():
-            kinds = {"shown": shown, "named": named, "within": within}
+            kinds = {"shown": shown, "named": named, "within": within, "inside": inside}
             for kind, expression in ((kind, of(column)) for kind, of in kinds.items()):
                 if expression:
                     found[macro(kind, collection, dataset, name)] = expression

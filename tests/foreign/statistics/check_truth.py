@@ -89,11 +89,14 @@ class Groups(Database):
         tens = self.rows("SELECT floor(born / 10) * 10 AS ten, count(*) AS n FROM clinic.person GROUP BY 1", "person_id")
         self.assertEqual(tens, {(1940.0, 10), (1950.0, 10), (1960.0, 10), (1970.0, 10)})
 
-    def test_months_are_those_of_each_date(self) -> None:
-        group = "SELECT EXTRACT(MONTH FROM v.day) AS part, count(*) AS n FROM clinic.visit v GROUP BY 1"
-        months = dict(self.rows(group))
-        plain = self.truths.database.execute(group).fetchall()
-        self.assertEqual((len(months), None in months, months), (12, False, dict(plain)))
+    def test_months_are_those_of_dates_between_the_edges(self) -> None:
+        group = "SELECT EXTRACT(MONTH FROM v.day) AS part, count(*) AS n FROM clinic.visit v{} GROUP BY 1"
+        months = dict(self.rows(group.format("")))
+        within = group.format(" WHERE v.day >= DATE '2000-01-01' AND v.day < DATE '2010-01-01'")
+        plain = dict(self.truths.database.execute(within).fetchall())
+        others = 120 - sum(plain.values())
+        self.assertGreater(others, 0)
+        self.assertEqual(months, plain | {None: others})
 
     def test_ages_are_from_0_to_90(self) -> None:
         age = "EXTRACT(YEAR FROM v.day) - p.born"
@@ -115,6 +118,7 @@ class Groups(Database):
         sql = "SELECT date_trunc('year', v.day) AS year, count(*) AS n, sum(count(*)) OVER (ORDER BY date_trunc('year', v.day)) AS total"
         found = self.truth(f"{sql} FROM clinic.visit v GROUP BY 1")
         self.assertEqual((found.keys, max(int(row[2]) for row in found.rows)), ((0,), 120))
+        self.assertEqual(found.running, {2: (0, True)})
 
     def test_figures_are_distinguished_from_groups(self) -> None:
         found = self.truth(
@@ -208,6 +212,15 @@ class Grids(unittest.TestCase):
         clipped = truth(("a", 12, 50.0))
         self.assertEqual(compare([("a", 12, 45.0)], clipped, Promise(EXACT, 10, is_clipped=True)).problems, [])
         self.assertTrue(compare([("a", 13, 50.0)], clipped, Promise(EXACT, 10, is_clipped=True)).problems)
+
+    def test_running_sum_without_a_row_is_the_one_before(self) -> None:
+        first, third = datetime.date(2000, 1, 1), datetime.date(2002, 1, 1)
+        theirs = truth((first, 12, 12), (third, 1, 13), keys=(0,), sizes=(12, 1), running={2: (0, True)})
+        answer = [(None, None, 13), (third, None, 13), (datetime.datetime(2001, 1, 1), None, 12), (first, 12, 12)]
+        self.assertEqual(compare([*answer, (datetime.date(1999, 1, 1), None, None)], theirs).problems, [])
+        for wrong in (13, 11):
+            other = [(datetime.date(2001, 1, 1), None, wrong)]
+            self.assertIn(DIFFERENT, outcomes(compare([row for row in answer if row[0] != other[0][0]][:2] + other + answer[3:], theirs)))
 
     def test_figure_without_a_member_is_that_of_the_others(self) -> None:
         theirs = truth(("a", 12, 0.5))

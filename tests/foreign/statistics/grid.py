@@ -108,14 +108,17 @@ def compared(ours: Rows, truth: Truth, promise: Promise, partials: Partials | No
     rows = by_key(ours.rows, truth, grid)
     for key, row in rows.items():
         theirs, size = known.get(key, (None, 0))
-        figures = [(row[at], theirs[at] if theirs else None) for at in truth.values]
+        figures = [(row[at], truth.figure(theirs, row, at)) for at in truth.values]
         for at, (shown, right) in zip(truth.values, figures):
             found = EMPTY if theirs is None and shown is None else of_figure(shown, right, at in truth.quantiles, promise)
             if found == DIFFERENT and partials:
                 found = PARTIAL if any(same(shown, cell) for cell in partials(key, at)) else DIFFERENT
             grid.figures.append(Figure(key, truth.names[at], shown, right, found))
-        problem = promise.problem(key, figures, size)
-        grid.problems += [problem] if problem else []
+        own = [figure for at, figure in zip(truth.values, figures) if at not in truth.running]
+        # A running sum is of more subjects than its row.
+        sums = [figure for at, figure in zip(truth.values, figures) if at in truth.running]
+        problems = [promise.problem(key, own, size), promise.problem(key, sums, promise.least)]
+        grid.problems += [problem for problem in problems if problem]
     lacking = [key for key in known if key not in rows]
     grid.left_out = len(lacking)
     if lacking and not truth.is_cut:

@@ -1,12 +1,12 @@
 """What DuckDB answers to a query, in the form in which a node answers it below tier `records`.
 
 1. A group by a column has the labels of its levels, and one by the names of codes the declared names. Groups by years and by bands have
-   what is beyond the outermost edges in the first and last of them. Quarters and months as numbers are those of each date: a node answers
-   only if the query limits the dates to the edges.
+   what is beyond the outermost edges in the first and last of them. Quarters and months as numbers are those of dates between these edges.
 2. Measured ages are those from 0 to 90.
 3. `HAVING`, `ORDER BY` and `LIMIT` are left out: they see released figures only, and each row is compared by its groups.
 """
 
+import datetime
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -46,6 +46,8 @@ class Truth:
     is_cut: bool = False
     # A column may be missing because a row is a subtotal, and not because its values are.
     has_subtotals: bool = False
+    # The positions of running sums, each with that of the group in whose order it is, and whether that is ascending.
+    running: dict[int, tuple[int, bool]] = field(default_factory=dict)
 
     def key(self, row: Row) -> tuple:
         """What identifies a row; a value of a group is its label, whichever of the two is shown."""
@@ -55,6 +57,31 @@ class Truth:
     def values(self) -> list[int]:
         """The positions of figures."""
         return [at for at in range(len(self.names)) if at not in self.keys]
+
+    def figure(self, theirs: Row | None, row: Row, at: int) -> Cell:
+        """What DuckDB has at this position of the row with the groups of `row`, which is `theirs`. Where it has no row, a running sum is that
+        of the last one before it."""
+        if theirs is not None or at not in self.running:
+            return theirs[at] if theirs is not None else None
+        by, is_ascending = self.running[at]
+        place = self.place(row, by, is_ascending)
+        before = [known for known in self.rows if self.place(known, by, is_ascending)[0] == place[0]]
+        before = [known for known in before if self.place(known, by, is_ascending) <= place]
+        return max(before, key=lambda known: self.place(known, by, is_ascending))[at] if before else None
+
+    def place(self, row: Row, by: int, is_ascending: bool) -> tuple:
+        """The other groups of a row, and where it is in the order of one: missing values are last."""
+        others = tuple(str(canonical(row[at], self.labels.get(at, {}))) for at in self.keys if at != by)
+        cell = canonical(row[by], self.labels.get(by, {}))
+        if cell is None:
+            return others, 1, 0.0, ""
+        number = float(cell) if isinstance(cell, float) else days_of(str(cell))
+        return others, 0, number if is_ascending else -number, ""
+
+
+def days_of(text: str) -> float:
+    """The number of a day."""
+    return float(datetime.date.fromisoformat(text[:10]).toordinal())
 
 
 def canonical(cell: Cell, labels: dict[str, str]) -> object:
@@ -102,6 +129,7 @@ class Truths:
         items = part["select_list"]
         found.keys = tuple(at for at, item in enumerate(items) if not is_figure(item))
         found.quantiles |= {at for at, item in enumerate(items) if calls(item, QUANTILES)}
+        found.running |= running(items, found.keys)
         named = coded(part, self.names, tree)
         groups: list[tuple[object, dict]] = []
         for at in found.keys:
@@ -134,7 +162,8 @@ class Truths:
         if item["class"] == "FUNCTION" and item["function_name"] == "coalesce" or item.get("type") == "OPERATOR_COALESCE":
             return mapped(item, lambda part: self.grouped(part, tree, named))
         if item["class"] == "FUNCTION" and item["function_name"] in SPANS:
-            return item if is_part_of_year(item) else mapped(item, lambda part: self.within(part, tree))
+            limited = self.inside if is_part_of_year(item) else self.within
+            return mapped(item, lambda part: limited(part, tree))
         return self.within(item, tree) if self.is_age(item, tree) else item
 
     def code_of(self, item: dict, tree: dict) -> dict | None:
@@ -147,6 +176,15 @@ class Truths:
                 if name and keyed and is_declared and keyed.table == name.table and levels.names == (name.table, name.column):
                     return code
         return None
+
+    def inside(self, item: dict, tree: dict) -> dict:
+        """The date of a part of a year, without what is beyond its outermost edges."""
+        if item["class"] == "COLUMN_REF":
+            found, column = self.found(item, tree), self.declared(item, tree)
+            if found and column and isinstance(column.levels, Edges):
+                return called(macro("inside", self.collection, found.table, found.column), item)
+            return item
+        return mapped(item, lambda part: self.inside(part, tree)) if item["class"] in ("FUNCTION", "CAST") else item
 
     def within(self, item: dict, tree: dict) -> dict:
         """A span's expression with its columns between their outermost edges."""
@@ -187,6 +225,17 @@ class Truths:
         return self.rules.column(found.table, found.column) if found else None
 
 
+def running(items: list[dict], keys: tuple[int, ...]) -> dict[int, tuple[int, bool]]:
+    """The running sums among columns, each with the group in whose order it is."""
+    found = {}
+    for at, item in enumerate(items):
+        orders = item.get("orders") if item["class"] == "WINDOW" and item.get("function_name") == "sum" else None
+        for by in keys if orders and len(orders) == 1 else ():
+            if plain(orders[0]["expression"]) == plain(items[by]):
+                found[at] = (by, orders[0]["type"] != "DESCENDING")
+    return found
+
+
 def listed_of(column: Column | None, found: Found | None, named: set[Found]) -> Listed | None:
     """The listed values that a group by the column has: codes that a condition names are groups themselves."""
     levels = column.levels if column else None
@@ -225,7 +274,7 @@ def equalities(node: object) -> Iterator[tuple[dict, dict]]:
 
 
 def is_part_of_year(item: dict) -> bool:
-    """Whether an expression is the quarter or the month of a date: a node has no group for dates beyond the outermost edges."""
+    """Whether an expression is the quarter or the month of a date, which dates beyond the outermost edges do not have."""
     if item["function_name"] != "date_part":
         return False
     part = item["arguments"][0]["expression"]

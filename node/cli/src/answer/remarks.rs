@@ -84,6 +84,7 @@ fn is_about_this_answer(remark: &AnswerRemark) -> bool {
         | RemarkKind::RenamedColumn
         | RemarkKind::ContinuedAnswer
         | RemarkKind::CombinedParts
+        | RemarkKind::DatesBeyond
         | RemarkKind::OrderOfFigures
         | RemarkKind::InventedRows => true,
         RemarkKind::WithheldCells => false,
@@ -147,6 +148,7 @@ mod tests {
             RemarkKind::ContinuedAnswer,
             RemarkKind::CombinedParts,
             RemarkKind::OrderOfFigures,
+            RemarkKind::DatesBeyond,
             RemarkKind::InventedRows,
         ] {
             assert!(complete(&summary(kind)), "{kind:?}");

@@ -62,6 +62,14 @@ fn query_error(error: DataFusionError) -> QueryError {
 }
 
 fn of_engine(error: &DataFusionError) -> QueryError {
+    // What the library states of an expression that it has no physical form for. It is one of the text of the query.
+    if let DataFusionError::NotImplemented(text) = error.find_root()
+        && ["expression InSubquery(", "expression Exists("]
+            .iter()
+            .any(|test| text.contains(test))
+    {
+        return QueryError::subquery_outside_of_conditions();
+    }
     if matches!(
         error.find_root(),
         DataFusionError::Plan(_) | DataFusionError::SchemaError(..)
@@ -142,6 +150,18 @@ mod tests {
                     assert!(!line.contains(word), "{line}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn test_of_a_subquery_that_is_not_computed_has_advice() {
+        for test in ["InSubquery(InSubquery { expr", "Exists(Exists { subquery"] {
+            let text = format!("Physical plan does not support logical expression {test}");
+            let found = FederationError::from(DataFusionError::NotImplemented(text));
+            assert!(
+                chain(&found).contains("in `WHERE` and `HAVING` only"),
+                "{test}: {found:?}"
+            );
         }
     }
 }

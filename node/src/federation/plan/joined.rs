@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concordat_engine::{FigureOrder, QueryError, foreseen_in_collection};
+use concordat_engine::{DatesBeyond, FigureOrder, QueryError, foreseen_in_collection};
 use concordat_protocol::scope::Tier;
 use datafusion::sql::sqlparser::ast::Query;
 
@@ -19,6 +19,15 @@ pub(super) struct Joined<'a> {
     /// One of them.
     pub(super) target: &'a Target,
     tables: Vec<(&'a TableName, &'a Member)>,
+}
+
+/// What follows from a text about its answer.
+#[derive(Default)]
+pub(super) struct KnownOfText {
+    /// The orders of figures that decide about first rows and ranks.
+    pub(super) orders: BTreeSet<FigureOrder>,
+    /// The dates of which some have no group.
+    pub(super) beyond: BTreeSet<DatesBeyond>,
 }
 
 impl<'a> Joined<'a> {
@@ -49,37 +58,37 @@ impl<'a> Joined<'a> {
         joined.iter().all(is_joined).then_some(Self { target, tables: joined })
     }
 
-    /// The query as a whole, for the holder of the collection, and the orders of figures of which the reader of the answer has to know.
+    /// The query as a whole, for the holder of the collection, with what the reader of its answer has to know.
     ///
     /// # Errors
     /// The error with which the holder would refuse it.
-    pub(super) async fn whole(
-        &self,
-        query: &Query,
-        tables: &Tables,
-    ) -> Result<(MemberQuery, BTreeSet<FigureOrder>), QueryError> {
+    pub(super) async fn whole(&self, query: &Query, tables: &Tables) -> Result<(MemberQuery, KnownOfText), QueryError> {
         let mut query = query.clone();
         for (name, _) in &self.tables {
             use_provider_table_name(&mut query, name);
         }
         separate_signs(&mut query);
         let sql = query.to_string();
-        let (schema, orders) = if self.target.tier < Tier::Records {
+        let (schema, known) = if self.target.tier < Tier::Records {
             let declared = tables.declared(self.target).ok_or_else(nothing_declared)?;
             let figures = declared.figures(&sql, self.target).await?;
-            (figures.columns, figures.orders)
+            let known = KnownOfText {
+                orders: figures.orders,
+                beyond: figures.beyond,
+            };
+            (figures.columns, known)
         } else {
             let dataset = |(name, member): &(&TableName, &Member)| (name.dataset.clone(), Arc::clone(&member.schema));
             let shown: BTreeMap<_, _> = self.tables.iter().map(dataset).collect();
             let collection = self.target.dataset.collection();
             let schema = foreseen_in_collection(&sql, &collection, None, &shown).await?;
-            (schema, BTreeSet::new())
+            (schema, KnownOfText::default())
         };
         let query = MemberQuery {
             grouped: is_grouped(&query),
             sql,
             schema,
         };
-        Ok((query, orders))
+        Ok((query, known))
     }
 }

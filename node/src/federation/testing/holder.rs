@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use concordat_engine::{
     CellAggregate, CellColumn, CellTables, Grouping, ShownStatistics, TextParser, above_cells, countable, executable,
     home_state, reading, with_totals,
@@ -80,6 +81,8 @@ impl Dataset {
                 let edges = edges.iter().map(|edge| f64::from(i32::try_from(*edge).unwrap()));
                 let edges = edges.map(|edge| Value::Float(Finite::new(edge).unwrap())).collect();
                 (ColumnKind::Float, edged(edges))
+            } else if *field.data_type() == DataType::Date32 {
+                (ColumnKind::Date, edged(months()))
             } else {
                 let values = listed.get(field.name()).into_iter().flatten();
                 let values = values.map(|text| Listed {
@@ -90,7 +93,7 @@ impl Dataset {
             };
             if is_alone || field.name() != SUBJECT {
                 rules.levels = levels;
-                rules.measure = range.filter(|_| kind != ColumnKind::Text);
+                rules.measure = range.filter(|_| !matches!(kind, ColumnKind::Text | ColumnKind::Date));
             }
             columns.insert(name.clone(), rules);
             contents.insert(name, Contents::Of(kind));
@@ -105,6 +108,17 @@ impl Dataset {
 }
 
 type Columns = BTreeMap<ColumnName, Contents>;
+
+/// The months of two years.
+fn months() -> Vec<Value> {
+    let begins = [2000, 2001]
+        .into_iter()
+        .flat_map(|year| (1..=12).map(move |month| (year, month)));
+    let days = begins
+        .chain([(2002, 1)])
+        .map(|(year, month)| NaiveDate::from_ymd_opt(year, month, 1).unwrap());
+    days.map(|day| Value::Date(day.to_epoch_days())).collect()
+}
 
 fn edged(edges: Vec<Value>) -> RawLevels {
     let levels = BTreeMap::new();

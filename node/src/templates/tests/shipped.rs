@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use concordat_protocol::collection::{
     CollectionRules, ColumnRole, ColumnRules, DatasetKind, Levels, Origin, RawCollectionRules,
 };
-use concordat_protocol::ids::CollectionName;
+use concordat_protocol::ids::{CollectionName, LevelName};
 use concordat_protocol::schema::ColumnClass;
 
 use super::*;
@@ -70,6 +70,19 @@ fn shipped_template_applies_without_any_one_dataset() {
     }
 }
 
+/// Those who are of an age today are born in other years in each year, so conditions are at any year of birth. Groups have five years.
+fn check_birth(levels: &Levels) {
+    assert_eq!(levels.atoms(), Some(132), "before 1900, each year, and from 2030 on");
+    let groups = levels.level(&LevelName::new("band").unwrap());
+    assert_eq!(groups.and_then(|groups| groups.atoms()), Some(28));
+}
+
+#[test]
+fn synthea_template_declares_years_of_birth() {
+    let rules = applied(&of("synthea"), &model("synthea", ""), Origin::DataModel);
+    check_birth(rule(&rules, "patients", "BIRTHDATE").levels());
+}
+
 #[test]
 fn omop_template_declares_what_analysts_need() {
     for name in ["omop-5.3", "omop-5.4"] {
@@ -85,9 +98,10 @@ fn omop_template_declares_what_analysts_need() {
         let date = rules.dataset(&dataset("drug_exposure")).unwrap().event_date();
         assert_eq!(date, Some(&column("drug_exposure_start_date")));
 
-        assert_eq!(rule(&rules, "person", "year_of_birth").levels().atoms(), Some(28));
         // A date of birth distinguishes no more than the year of birth does.
-        assert_eq!(rule(&rules, "person", "birth_datetime").levels().atoms(), Some(28));
+        for birth in ["year_of_birth", "birth_datetime"] {
+            check_birth(rule(&rules, "person", birth).levels());
+        }
         assert_eq!(*rule(&rules, "person", "day_of_birth").levels(), Levels::None);
         assert_eq!(rule(&rules, "death", "death_date").levels().atoms(), Some(80 * 12 + 2));
         let gender = rule(&rules, "person", "gender_concept_id").levels();

@@ -241,6 +241,16 @@ impl AtomTest {
         }
     }
 
+    /// The test that is true for these atoms, where it does not matter for which others it is false ([`Self::where_true`]).
+    #[must_use]
+    pub fn true_for(atoms: AtomSet) -> Self {
+        Self {
+            is_false: atoms.complement(),
+            is_true: atoms,
+        }
+        .where_true()
+    }
+
     /// `IS NULL`, for a column with these atoms.
     pub(super) fn is_null(all: &AtomSet) -> Self {
         let is_true = all.complement().with_null(true);

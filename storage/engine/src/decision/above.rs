@@ -1,14 +1,15 @@
 //! What a query computes from its aggregates: a plan over tables of released cells, and nothing else.
 //!
 //! Each grouping has a table `cells_1`, `cells_2`, … with a row for each cell of the grid. Atoms of edges, and listed values with names,
-//! are shown by their labels, which are text also where the column has numbers or dates.
+//! are shown by their labels, which are text also where the column has numbers or dates. That of running sums has a row for each class of the
+//! ordered group, in each cell.
 //! What depends on several of these rows was refused when the query was lowered, unless the query restricts itself to cells that are shown.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray},
-    compute::cast_with_options,
+    array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array},
+    compute::{cast_with_options, take},
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use chrono::NaiveDate;
@@ -38,7 +39,7 @@ use crate::{
     error_capture::CapturedError,
     executable::executable,
     meaning::checked,
-    statistic::{Block, CellColumn, Form, Group, KnownCollection, Lowered, NotCountable, Statistic},
+    statistic::{Block, CellColumn, Form, Group, KnownCollection, Lowered, NotCountable, RunningRows, Statistic},
 };
 
 /// The tables of the groupings of a query, from what was released of each.
@@ -138,7 +139,11 @@ fn table(
     planned: &SchemaRef,
 ) -> Result<RecordBatch, QueryError> {
     let cells = block.statistic.grid(known);
-    if released.columns().len() != block.statistic.cells().len() || planned.fields().len() != block.columns.len() {
+    let running = block.running.as_ref();
+    // The label of the class, and the sums.
+    let of_running = running.map_or(0, |running| running.cells.len().saturating_add(1));
+    let columns = block.columns.len().saturating_add(of_running);
+    if released.columns().len() != block.statistic.cells().len() || planned.fields().len() != columns {
         return Err(malformed());
     }
     let mut fields: Vec<Field> = Vec::new();
@@ -156,7 +161,7 @@ fn table(
             }
             CellColumn::Cell(at) => {
                 let column = released.columns().get(*at).ok_or(malformed())?;
-                converted(&numbers(column), field.data_type())?
+                converted(&numbers(column.values()), field.data_type())?
             }
             CellColumn::Scaled { of, by, plus } => {
                 let column = released.columns().get(*of).ok_or(malformed())?;
@@ -174,7 +179,62 @@ fn table(
         fields.push(Field::new(field.name(), array.data_type().clone(), true));
         arrays.push(array);
     }
+    if let Some(running) = running {
+        let labels = labels(&running.group, known)?;
+        arrays = repeated(&arrays, cells, labels.texts.len())?;
+        let planned: Vec<&Field> = planned
+            .fields()
+            .iter()
+            .skip(arrays.len())
+            .map(|field| &**field)
+            .collect();
+        for (array, field) in of_classes(running, &labels, (released, cells), &planned)?
+            .into_iter()
+            .zip(planned)
+        {
+            fields.push(Field::new(field.name(), array.data_type().clone(), true));
+            arrays.push(array);
+        }
+    }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|_| malformed())
+}
+
+/// The columns with the value of each cell once for each class.
+fn repeated(columns: &[ArrayRef], cells: usize, classes: usize) -> Result<Vec<ArrayRef>, QueryError> {
+    let positions = (0..cells).flat_map(|cell| std::iter::repeat_n(u64::try_from(cell).unwrap_or(u64::MAX), classes));
+    let positions: UInt64Array = positions.collect();
+    let taken = columns.iter().map(|column| take(column, &positions, None));
+    taken.collect::<Result<_, _>>().map_err(|_| malformed())
+}
+
+/// The label of each class in each cell, and then the running sums.
+fn of_classes(
+    running: &RunningRows,
+    labels: &Labels,
+    (released, cells): (&Released, usize),
+    planned: &[&Field],
+) -> Result<Vec<ArrayRef>, QueryError> {
+    let Some((label, sums)) = planned.split_first() else {
+        return Err(malformed());
+    };
+    let texts = (0..cells).flat_map(|_| labels.texts.iter().cloned());
+    let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
+    let mut arrays = vec![if labels.are_atoms {
+        texts
+    } else {
+        converted(&texts, label.data_type())?
+    }];
+    for (of_class, field) in running.cells.iter().zip(sums) {
+        let known = of_class.iter().flatten().all(|at| *at < released.columns().len());
+        if of_class.len() != labels.texts.len() || !known {
+            return Err(malformed());
+        }
+        let value = |at: Option<usize>, cell: usize| *released.columns().get(at?)?.values().get(cell)?;
+        let values = (0..cells).flat_map(|cell| of_class.iter().map(move |at| value(*at, cell)));
+        let values: Vec<Option<Number>> = values.collect();
+        arrays.push(converted(&numbers(&values), field.data_type())?);
+    }
+    Ok(arrays)
 }
 
 /// The class of a group in a cell: the last group varies fastest.
@@ -244,16 +304,16 @@ fn text(value: Option<&Value>) -> Option<String> {
 }
 
 /// Released numbers: whole ones if all are.
-fn numbers(column: &ReleasedColumn) -> ArrayRef {
+fn numbers(values: &[Option<Number>]) -> ArrayRef {
     let is_whole = |value: &Option<Number>| matches!(value, None | Some(Number::Whole(_)));
-    if column.values().iter().all(is_whole) {
+    if values.iter().all(is_whole) {
         let whole = |value: &Option<Number>| match value {
             Some(Number::Whole(number)) => Some(*number),
             Some(Number::Real(_)) | None => None,
         };
-        Arc::new(column.values().iter().map(whole).collect::<Int64Array>())
+        Arc::new(values.iter().map(whole).collect::<Int64Array>())
     } else {
-        Arc::new(column.values().iter().map(real).collect::<Float64Array>())
+        Arc::new(values.iter().map(real).collect::<Float64Array>())
     }
 }
 

@@ -26,6 +26,15 @@ impl QueryError {
     pub(crate) fn planning_of(statement: &Statement, error: DataFusionError, dataset: &DatasetRef) -> Self {
         explained(error, dataset, Some(statement))
     }
+
+    /// A test of a subquery where the library computes none.
+    #[must_use]
+    pub fn subquery_outside_of_conditions() -> Self {
+        invalid(
+            "`EXISTS` and `IN (SELECT …)` are computed here in `WHERE` and `HAVING` only; write them there in one query for each case, or use \
+             `LEFT JOIN` with `IS NOT NULL`",
+        )
+    }
 }
 
 /// The error as people read it.

@@ -166,3 +166,21 @@ fn grouping_refuses_with_the_error_of_the_holder() {
         assert!(error.contains(nearest), "{sql}: {error}");
     }
 }
+
+/// Members have edges of their own, so that the group of other dates would have other ones at each.
+#[test]
+fn grouping_by_months_is_limited_to_the_edges() {
+    let omop = Collection::named("omop");
+    let by = |condition: &str| {
+        let sql = format!(
+            "SELECT date_part('month', condition_start_date) AS m, count(*) AS n FROM condition_occurrence {condition} GROUP BY 1"
+        );
+        lowered(&omop, &sql, omop.known.rules())
+    };
+    let edges = "condition_start_date >= DATE '1980-01-01' AND condition_start_date < DATE '2020-01-01'";
+    let Err(refused) = by("") else {
+        panic!("dates without a month are counted")
+    };
+    assert!(refused.to_string().contains(edges), "{refused}");
+    assert!(by(&format!("WHERE {edges}")).is_ok());
+}

@@ -17,6 +17,8 @@ use super::checks::binary;
 pub(super) const DISTINCT: &str = "IS DISTINCT FROM";
 /// The operator that stands for `IS NOT DISTINCT FROM`.
 pub(super) const NOT_DISTINCT: &str = "IS NOT DISTINCT FROM";
+/// What the operator begins with that gives its left side a name, which is the whole operator.
+pub(super) const SUBQUERY: &str = "subquery ";
 
 /// Plans what the library has no types for, with our rules and our errors.
 #[derive(Debug)]
@@ -24,6 +26,11 @@ pub(crate) struct ComparisonPlanner;
 
 impl ExprPlanner for ComparisonPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        if let BinaryOperator::Custom(name) = &raw.op
+            && name.starts_with(SUBQUERY)
+        {
+            return Ok(PlannerResult::Planned(raw.left.alias(name.as_str())));
+        }
         let (Some(op), Ok(left), Ok(right)) =
             (operator(&raw.op), raw.left.get_type(schema), raw.right.get_type(schema))
         else {

@@ -17,7 +17,8 @@ pub enum NotCountable {
         #[source]
         source: Undecided,
     },
-    /// A group by parts of years of dates that are not limited to the declared edges: of dates beyond them the part is not known.
+    /// A group by parts of years of dates that are not limited to the declared edges, over several members: of dates beyond them the part is
+    /// not known.
     #[error(
         "quarters and months of `{column}` are those between its outermost edges; add the condition `{column} >= {from} AND {column} < {to}`"
     )]
@@ -114,7 +115,7 @@ forms! {
     CodeNames "a group by names of codes that are not declared", "group by the codes, or write their names with `CASE`; names are declared of listed codes and values, in the column of a reference dataset that names its codes";
     Labels "this result of `CASE` in a group", "use constants, all of them texts, whole numbers, numbers, dates or truth values";
     NoAggregate "groups without an aggregate", "add `count(*)`";
-    TotalOfCells "an aggregate with `OVER` over groups, of which some may be withheld,", "use `sum(n) OVER ()` or `sum(n) OVER (PARTITION BY column)` of a count or sum `n` of each group, without a condition or `LIMIT` before it, or write a second query for the total";
+    TotalOfCells "an aggregate with `OVER` over groups, of which some may be withheld,", "use `sum(n) OVER ()`, `sum(n) OVER (PARTITION BY column)` or, over one holder and in the order of a group with edges or with labels of the query, `sum(n) OVER (ORDER BY column)`, of a count or sum `n` of each group, without a condition or `LIMIT` before it, or write a second query for the total";
     WindowOfCells "a function with `OVER` over groups, of which some may be withheld,", "leave those out first, as in `FROM (SELECT g, count(*) AS n … GROUP BY g) WHERE n IS NOT NULL`, with `IS NOT NULL` of each figure that the function depends on: then it is that of the groups that are shown; of `rank`, `dense_rank` and `row_number`, the order of a figure with `NULLS LAST` is enough";
     LimitOfCells "`LIMIT` or `OFFSET` in the order of what is computed of figures, of which some may be withheld,", "order by the figures themselves, with `NULLS LAST`, or leave those out first, as in `HAVING count(*) IS NOT NULL`, with `IS NOT NULL` of each figure that the order or a condition depends on: then the rows are the first ones of those that are shown";
     JoinOfCells "an outer or marking join, `EXCEPT` or `INTERSECT` that depends on figures, of which some may be withheld,", "use an inner join, and write conditions on figures in `WHERE` after it";

@@ -7,7 +7,7 @@
 //! 3. Conditions (`conditions`, `subqueries`), arithmetic (`arithmetic`), groups (`groups`) and aggregates (`aggregates`) are read
 //!    with these positions. What is not listed there is refused.
 //! 4. Several sets of groups (`grouping_sets`) are as many groupings, whose tables are one after the other. A sum of figures over whole
-//!    partitions (`totals`) is one more grouping.
+//!    partitions (`totals`) is one more grouping, and so are running sums (`running`).
 
 mod aggregates;
 mod arithmetic;
@@ -23,6 +23,7 @@ mod numbered;
 mod per_subject;
 mod quantities;
 mod relation;
+mod running;
 mod scaled;
 mod spans;
 mod state;
@@ -40,7 +41,7 @@ use datafusion::{
 };
 
 use super::{
-    block::{Statistic, at_most},
+    block::{MAX_AGGREGATES, Statistic, at_most},
     forms::Form,
     known::KnownCollection,
     measure::CellAggregate,
@@ -51,7 +52,8 @@ use aggregates::Computed;
 use columns::instances_of;
 pub use grouping_sets::separate_sets;
 use listings::{ListedValues, listed_table};
-pub use state::{Block, CellColumn, Lowered};
+use running::{Direction, Running};
+pub use state::{Block, CellColumn, DatesBeyond, Lowered, RunningRows};
 use state::{Bound, Lowering, MAX_BLOCKS, Result, refused, rewritten};
 pub use totals::with_totals;
 
@@ -63,10 +65,15 @@ pub use totals::with_totals;
 pub fn lower(plan: &LogicalPlan, known: &KnownCollection, max_cells: usize) -> Result<Lowered> {
     let mut lowering = Lowering::new(known, max_cells);
     let above = lowering.above(&with_totals(plan.clone(), &|_| true))?;
-    let blocks = lowering.blocks;
+    let Lowering { blocks, beyond, .. } = lowering;
     let tables = CellTables::new((1_usize..).map(name_of).zip(blocks.iter().map(figures)));
     let orders = tables.check(&above)?;
-    Ok(Lowered { blocks, above, orders })
+    Ok(Lowered {
+        blocks,
+        above,
+        orders,
+        beyond,
+    })
 }
 
 /// The name of the table of cells of the grouping with this number, from 1 on.
@@ -81,14 +88,22 @@ fn figures(block: &Block) -> Vec<bool> {
         CellColumn::Cell(_) | CellColumn::Scaled { .. } | CellColumn::Quotient { .. } => true,
     };
     let of_columns = block.columns.iter().map(is_figure);
+    let running = block.running.iter();
+    let of_running = running.flat_map(|running| [false].into_iter().chain(running.cells.iter().map(|_| true)));
     // Rows for each value are groups, although the value is in no column of the table.
-    of_columns.chain(block.is_by_value.then_some(false)).collect()
+    let by_value = block.is_by_value.then_some(false);
+    of_columns.chain(of_running).chain(by_value).collect()
 }
 
 impl Lowering<'_> {
     /// The plan above its groupings.
     #[expect(clippy::wildcard_enum_match_arm, reason = "a plan that is not listed is refused")]
     fn above(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        if let LogicalPlan::Window(window) = plan
+            && let Some(running) = Running::of(window)
+        {
+            return self.deeper(|lowering| lowering.running(&running));
+        }
         match plan {
             LogicalPlan::Aggregate(aggregate) => match aggregate.group_expr.as_slice() {
                 [Expr::GroupingSet(sets)] => self.grouping_sets(aggregate, sets),
@@ -130,10 +145,25 @@ impl Lowering<'_> {
         })
     }
 
+    /// A window becomes its other functions, joined with a table of the cells that its running sums are.
+    fn running(&mut self, running: &Running<'_>) -> Result<LogicalPlan> {
+        let has_no_form = || refused(Form::TotalOfCells);
+        let aggregate = running.aggregate().ok_or_else(has_no_form)?;
+        let sums = self.cells_of(&aggregate, Some(running.direction()))?;
+        let number = self.blocks.len();
+        let rows = self.above(&running.others().ok_or_else(has_no_form)?)?;
+        running.joined(sums, rows, number).ok_or_else(has_no_form)
+    }
+
     /// A grouping becomes a block, and a table of its cells with the same columns.
     fn block(&mut self, aggregate: &Aggregate) -> Result<LogicalPlan> {
+        self.cells_of(aggregate, None)
+    }
+
+    /// The same; with a direction, the figures are running sums in the order of the last group.
+    fn cells_of(&mut self, aggregate: &Aggregate, direction: Option<Direction>) -> Result<LogicalPlan> {
         at_most(self.blocks.len().saturating_add(1), MAX_BLOCKS, "groupings")?;
-        let (block, listed) = self.deeper(|lowering| lowering.statistic_of(aggregate))?;
+        let (block, listed) = self.deeper(|lowering| lowering.statistic_of(aggregate, direction))?;
         self.blocks.push(block);
         let name = name_of(self.blocks.len());
         let table = match &listed {
@@ -144,7 +174,11 @@ impl Lowering<'_> {
     }
 
     /// The statistic, with the values of a group by a column of rows that list codes.
-    fn statistic_of(&mut self, aggregate: &Aggregate) -> Result<(Block, Option<ListedValues>)> {
+    fn statistic_of(
+        &mut self,
+        aggregate: &Aggregate,
+        direction: Option<Direction>,
+    ) -> Result<(Block, Option<ListedValues>)> {
         let relation = self.relation(&aggregate.input)?;
         let schema = aggregate.input.schema();
         let bind = |lowering: &mut Self, expressions: &[Expr]| -> Result<Vec<Expr>> {
@@ -174,17 +208,29 @@ impl Lowering<'_> {
         let (measured, rows) = self.measured(&relation, &attached)?;
         let frame = attached.frame(None);
         let groups = group_by.iter().map(|group| self.group(group, &frame, &rows));
-        let groups = groups.collect::<Result<Vec<_>>>()?;
+        let mut groups = groups.collect::<Result<Vec<_>>>()?;
         let is_listed_often = self.is_listed_often(&attached, listed.as_ref())?;
         let by_subject = attached.by_subject(&relation, self.repeats_rows(&relation), is_listed_often);
         let computed = aggregates
             .iter()
             .map(|item| self.aggregate(item, &frame, &measured, by_subject));
         let computed = computed.collect::<Result<Vec<Computed>>>()?;
-        let computed = match &listed {
-            None => computed,
-            Some(listed) => self.of_each_value(listed, &computed),
+        let classes = match (direction, groups.pop()) {
+            (Some(direction), Some(group)) => Some(self.classes(group, direction, &rows)?),
+            (_, group) => {
+                groups.extend(group);
+                None
+            }
         };
+        let computed = match (&listed, &classes) {
+            (None, None) => computed,
+            (Some(listed), None) => self.of_each_value(listed, &computed),
+            (None, Some(classes)) => classes.computed(self.known, &computed),
+            (Some(_), Some(_)) => return Err(refused(Form::TotalOfCells)),
+        };
+        if classes.is_some() {
+            at_most(computed.len(), MAX_AGGREGATES, "running sums")?;
+        }
         let (rows, computed) = with_common_filter(rows, computed);
         let cells = computed.iter().flat_map(Computed::cells).cloned().collect();
         let statistic = Statistic::new(measured, rows, groups.clone(), cells, self.known, self.max_cells)?;
@@ -194,13 +240,20 @@ impl Lowering<'_> {
             let at = statistic.groups().iter().position(|known| known == group);
             columns.push(CellColumn::Group(position(at)?));
         }
-        for item in &computed {
-            columns.push(item.column(statistic.cells()).ok_or_else(|| refused(Form::Operator))?);
-        }
+        let running = match classes {
+            Some(classes) => Some(classes.rows(&computed, statistic.cells())?),
+            None => {
+                for item in &computed {
+                    columns.push(item.column(statistic.cells()).ok_or_else(|| refused(Form::Operator))?);
+                }
+                None
+            }
+        };
         let block = Block {
             statistic,
             columns,
             is_by_value: listed.is_some(),
+            running,
         };
         Ok((block, listed))
     }

@@ -16,8 +16,10 @@ mod orders;
 mod printed;
 mod queries;
 mod refusals;
+mod running;
 mod several_cells;
 mod spans;
+mod subqueries;
 mod totals;
 
 use collections::Collection;

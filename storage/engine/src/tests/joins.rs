@@ -101,6 +101,31 @@ async fn joined_records_are_those_of_a_reference() {
     assert_eq!(sorted(labels).await.len(), usize::try_from(CODES).unwrap());
 }
 
+/// The library would call the first ones two columns of one name.
+#[tokio::test]
+async fn joined_tests_outside_of_conditions_have_advice() {
+    let clinic = Clinic::new().await;
+    let some = "person_id IN (SELECT person_id FROM event WHERE number < 10)";
+    let others = "person_id IN (SELECT person_id FROM event WHERE number >= 10)";
+    for select in [
+        format!("count(*) FILTER (WHERE {some}) AS a, count(*) FILTER (WHERE {others}) AS b"),
+        format!("count(*) FILTER (WHERE {some}) AS a"),
+        format!("sum(CASE WHEN {some} THEN 1 ELSE 0 END) AS a, sum(CASE WHEN {others} THEN 1 ELSE 0 END) AS b"),
+    ] {
+        let sql = format!("SELECT {select} FROM person");
+        let answer = clinic
+            .query_within(grant(1), scope_of(&ALL, false), &sql, Bounds::default())
+            .await;
+        let Err(error) = answer else {
+            panic!("{sql} is answered")
+        };
+        assert!(
+            error.to_string().contains("in `WHERE` and `HAVING` only"),
+            "{sql}: {error}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn joined_pseudonyms_agree_within_one_grant_only() {
     let clinic = Clinic::new().await;

@@ -1,6 +1,7 @@
-//! First rows, ranks and totals of figures.
+//! First rows, ranks, totals and groups of figures of which an answer has a remark.
 
 use concordat_documents::query::{AnswerRemark, RemarkKind};
+use datafusion::arrow::array::Date32Array;
 
 use super::*;
 
@@ -83,4 +84,25 @@ async fn plan_total_of_figures_is_that_of_all_members() {
         rows[0].starts_with("f|66.6") && rows[1].starts_with("m|33.3"),
         "{rows:?}"
     );
+}
+
+/// The remark follows from the text and the declarations: this holder has edges at the months of 2000 and 2001.
+#[tokio::test]
+async fn plan_months_beyond_the_edges_have_a_remark() {
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![10_957, 11_000, 11_100]));
+    let visits = Dataset::new("aachen.visits", Tier::Aggregate, vec![("day", days)]);
+    let all = Arc::new(Institutions::new(vec![visits]));
+    for (condition, expected) in [
+        ("", 1),
+        ("WHERE day >= DATE '2000-01-01'", 1),
+        ("WHERE day >= DATE '2000-01-01' AND day < DATE '2002-01-01'", 0),
+    ] {
+        let sql =
+            format!("SELECT date_part('month', day) AS m, count(*) AS n FROM aachen.visits {condition} GROUP BY 1");
+        let (plan, report) = all.plan(&sql).await;
+        assert!(matches!(plan.unwrap(), Plan::Whole { .. }), "{sql}");
+        let remarks = report.summary().remarks.into_iter();
+        let found = remarks.filter(|remark| remark.kind == RemarkKind::DatesBeyond);
+        assert_eq!(found.count(), expected, "{sql}");
+    }
 }

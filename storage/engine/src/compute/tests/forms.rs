@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     home_state,
-    meaning::plannable,
+    meaning::plan_of,
     parse,
     statistic::{CellAggregate, lower},
 };
@@ -101,7 +101,7 @@ fn computed(world: &World, sql: &str) -> u64 {
         panic!("{sql}")
     };
     let state = context.state();
-    let plan = wait(state.statement_to_plan(plannable(&statement))).unwrap();
+    let plan = wait(plan_of(&state, &statement)).unwrap();
     let lowered = lower(&plan, &known(world, &scope), 1_000).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let statistic = &lowered.blocks[0].statistic;
     let report = reported(world, &world.stored(3), &scope, statistic).unwrap();

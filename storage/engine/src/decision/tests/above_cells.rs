@@ -175,6 +175,58 @@ fn answer_above_cells_has_percentages_of_the_total() {
     assert_eq!(percentages(&parts, 3), [15.0; 20]);
 }
 
+/// Each group has the sum up to itself, whichever of the two is decided.
+#[test]
+fn answer_above_cells_has_running_sums_beside_groups() {
+    let collection = Collection::named("omop");
+    let over = |over: &str| format!("sum(count(*)) OVER ({over}ORDER BY year_of_birth) AS t");
+    for (sql, partitions) in [
+        (
+            format!("SELECT count(*) AS n, {} FROM person GROUP BY year_of_birth", over("")),
+            1,
+        ),
+        (
+            format!(
+                "SELECT count(*) AS n, {} FROM person GROUP BY gender_source_value, year_of_birth",
+                over("PARTITION BY gender_source_value ")
+            ),
+            4,
+        ),
+    ] {
+        let lowered = collection.lower(&sql).unwrap();
+        let [sums, groups] = lowered.blocks.as_slice() else {
+            panic!("{sql}")
+        };
+        let classes = &sums.running.as_ref().unwrap().cells[0];
+        // A group is numbered by its class, and each sum by the class that it is up to.
+        let number = |class: usize| Some(Value::Whole(i64::try_from(class).unwrap()));
+        let of_sums = (0..sums.statistic.cells().len()).map(|cell| {
+            let class = classes.iter().position(|at| *at == Some(cell)).unwrap();
+            ReleasedColumn::exact(vec![number(100 + class); partitions])
+        });
+        let of_sums = Released::new(Mode::Exact, partitions, of_sums.collect()).unwrap();
+        let grid = groups.statistic.grid(&collection.known);
+        let year = groups
+            .statistic
+            .groups()
+            .iter()
+            .position(|group| *group == sums.running.as_ref().unwrap().group);
+        let step = if year == Some(groups.statistic.groups().len() - 1) {
+            1
+        } else {
+            grid / classes.len()
+        };
+        let of_groups = (0..grid).map(|cell| number(cell / step % classes.len())).collect();
+        let of_groups = Released::new(Mode::Exact, grid, vec![ReleasedColumn::exact(of_groups)]).unwrap();
+        let answer = computed(&collection, &lowered, &[of_sums, of_groups]).unwrap();
+        assert_eq!(answer.num_rows(), grid, "{sql}");
+        let numbers = |at: usize| answer.column(at).as_primitive::<Int64Type>().values().to_vec();
+        for (group, sum) in numbers(0).into_iter().zip(numbers(1)) {
+            assert_eq!(sum, group + 100, "{sql}");
+        }
+    }
+}
+
 /// The numbers of a column that are not missing.
 fn percentages(answer: &RecordBatch, column: usize) -> Vec<f64> {
     let values = arrow::compute::cast(answer.column(column), &arrow::datatypes::DataType::Float64).unwrap();

@@ -284,7 +284,7 @@ impl Lowering<'_> {
     }
 
     /// The year, quarter or month of a date.
-    fn part_group(&self, of: Quantity, part: &str, rows: &Condition) -> Result<Group> {
+    fn part_group(&mut self, of: Quantity, part: &str, rows: &Condition) -> Result<Group> {
         let months = months_of(part).ok_or_else(|| refused(Form::Group))?;
         if part == "year" {
             let label = |_: i32, year: i64, _: i64| Some(Value::Int(year));

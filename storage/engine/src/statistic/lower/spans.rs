@@ -11,7 +11,7 @@ use super::{
     columns::unaliased,
     conditions::described,
     literals::{constant, first_of_month, year_of},
-    state::{Frame, Lowering, Result, refused},
+    state::{DatesBeyond, Frame, Lowering, Result, refused},
 };
 use crate::statistic::{
     block::at_most,
@@ -107,8 +107,9 @@ impl Lowering<'_> {
         Some((first, *numbers.last()?))
     }
 
-    /// Spans that are not open, of rows that are within them or have no value: a row beyond them would be in the group of missing values.
-    pub(super) fn closed_group(&self, of: Quantity, spans: Vec<Span>, rows: &Condition) -> Result<Group> {
+    /// Spans that are not open. Rows beyond them are in the group of missing values, about which an answer has a remark unless a condition
+    /// leaves them out.
+    pub(super) fn closed_group(&mut self, of: Quantity, spans: Vec<Span>, rows: &Condition) -> Result<Group> {
         let ends = spans.first().zip(spans.last());
         let (from, to) = ends
             .map(|((_, from, _), (.., to))| (from.clone(), to.clone()))
@@ -123,10 +124,10 @@ impl Lowering<'_> {
             let left = beyond.difference(&bucket.atoms);
             beyond = left.map_err(|_| refused(Form::Group))?;
         }
-        if beyond.is_empty() || excludes(rows, of, &beyond) {
-            return limited(of, buckets, rows);
+        if !beyond.is_empty() && !excludes(rows, of, &beyond) {
+            self.beyond.insert(DatesBeyond { column, from, to });
         }
-        Err(NotCountable::Beyond { column, from, to })
+        limited(of, buckets, rows)
     }
 
     /// Spans with labels, and NULL for all else.

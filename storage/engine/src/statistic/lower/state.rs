@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetName},
-    scope::Finite,
+    scope::{Finite, Value},
 };
 use datafusion::{
     common::tree_node::{Transformed, TreeNode as _},
@@ -17,6 +17,7 @@ use crate::statistic::{
     block::{Statistic, at_most},
     forms::{Form, NotCountable},
     known::KnownCollection,
+    measure::Group,
     paths::Step,
     several_cells::FigureOrder,
     terms::{EventSet, SubjectValue},
@@ -44,6 +45,20 @@ pub struct Lowered {
     pub above: LogicalPlan,
     /// The orders of figures that decide about first rows and ranks, of which the reader of an answer has to know.
     pub orders: BTreeSet<FigureOrder>,
+    /// The dates of which some have no group, of which the reader of an answer has to know as well.
+    pub beyond: BTreeSet<DatesBeyond>,
+}
+
+/// A group by quarters or months as numbers. Of dates before the first edge and after the last one they are not known: rows with these are in
+/// the group of those without a date, unless a condition leaves them out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DatesBeyond {
+    /// The column with the dates, or what is computed from it.
+    pub column: String,
+    /// The first day that has a group.
+    pub from: Value,
+    /// The first day after them.
+    pub to: Value,
 }
 
 /// One grouping of a query, and the columns that its table has.
@@ -56,6 +71,18 @@ pub struct Block {
     /// Whether a cell is several rows of the query, one for each value of a group by a column of rows that list codes. The columns are the
     /// other groups, and then the aggregates of one value after the other.
     pub is_by_value: bool,
+    /// The rows of a cell, if it has one for each class of a further group. Their columns are after the others: the label of the class, and
+    /// the running sums.
+    pub running: Option<RunningRows>,
+}
+
+/// Rows with running sums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningRows {
+    /// The group whose classes are the rows.
+    pub group: Group,
+    /// For each sum, and each class in the order of the grid, the aggregate of the statistic that it is; `None` if it is one of no rows.
+    pub cells: Vec<Vec<Option<usize>>>,
 }
 
 /// A column of a table of cells.
@@ -94,6 +121,7 @@ pub(super) struct Lowering<'k> {
     /// The part of the query that is read.
     part: QueryPart,
     pub(super) blocks: Vec<Block>,
+    pub(super) beyond: BTreeSet<DatesBeyond>,
 }
 
 impl<'k> Lowering<'k> {
@@ -108,6 +136,7 @@ impl<'k> Lowering<'k> {
             depth: 0,
             part: QueryPart::Condition,
             blocks: Vec::new(),
+            beyond: BTreeSet::new(),
         }
     }
 

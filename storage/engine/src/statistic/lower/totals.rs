@@ -19,7 +19,8 @@ use datafusion::{
     },
     logical_expr::{
         Aggregate, Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Window, WindowFrame, WindowFrameBound,
-        WindowFunctionDefinition, expr::AggregateFunction,
+        WindowFunctionDefinition,
+        expr::{AggregateFunction, WindowFunction},
     },
 };
 
@@ -57,19 +58,19 @@ struct Total<'p> {
 }
 
 /// A column that is partitioned by.
-#[derive(PartialEq)]
-struct Partition<'p> {
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Partition<'p> {
     /// The column of the window's input.
-    column: &'p Expr,
+    pub(super) column: &'p Expr,
     /// The group that it is.
-    group: &'p Expr,
+    pub(super) group: &'p Expr,
 }
 
 /// A sum, and what is summed.
-struct Sum<'p> {
+pub(super) struct Sum<'p> {
     /// The number of the function in the window.
-    at: usize,
-    aggregate: &'p Expr,
+    pub(super) at: usize,
+    pub(super) aggregate: &'p Expr,
 }
 
 impl<'p> Total<'p> {
@@ -98,58 +99,15 @@ impl<'p> Total<'p> {
 
     /// The aggregate that a function sums over whole partitions, and what it is partitioned by.
     fn summed(&self, function: &'p Expr, at: usize) -> Option<(&'p Expr, Vec<Partition<'p>>)> {
-        let Expr::WindowFunction(function) = function else {
-            return None;
-        };
-        let WindowFunctionDefinition::AggregateUDF(aggregate) = &function.fun else {
-            return None;
-        };
-        let params = &function.params;
-        let is_plain = params.filter.is_none() && params.null_treatment.is_none() && !params.distinct;
+        let summed = Summed::of(self.window, self.grouping, at, function)?;
+        let params = &summed.function.params;
         let is_whole = params.order_by.is_empty() && is_whole(&params.window_frame);
-        let [argument] = params.args.as_slice() else {
-            return None;
-        };
-        if aggregate.name() != "sum" || !is_plain || !is_whole {
-            return None;
-        }
-        let groups = groups(self.grouping)?;
-        let summed = self.origin(argument)?;
-        let aggregate = self.grouping.aggr_expr.get(summed.checked_sub(groups.len())?)?;
-        let own = self.grouping.schema.fields().get(summed)?.data_type();
-        let sum = self.window.schema.fields().get(self.inputs().saturating_add(at))?;
-        if !is_additive(aggregate) || own != sum.data_type() {
-            return None;
-        }
-        let partition = |column: &'p Expr| {
-            let group = groups.get(self.origin(column)?).copied()?;
-            let column = unaliased(column);
-            is_stored(&self.grouping.input, group).then_some(Partition { column, group })
-        };
-        let mut partitions: Vec<Partition<'p>> = Vec::new();
-        for column in &params.partition_by {
-            let partition = partition(column)?;
-            if !partitions.iter().any(|known| known.group == partition.group) {
-                partitions.push(partition);
-            }
-        }
-        Some((aggregate, partitions))
+        is_whole.then_some((summed.aggregate, summed.partitions))
     }
 
     /// The number of columns of the window's input.
     fn inputs(&self) -> usize {
-        self.window.input.schema().fields().len()
-    }
-
-    /// The column of the grouping that an expression is.
-    fn origin(&self, expression: &Expr) -> Option<usize> {
-        let Expr::Column(column) = unaliased(expression) else {
-            return None;
-        };
-        origin(
-            &self.window.input,
-            self.window.input.schema().maybe_index_of_column(column)?,
-        )
+        inputs(self.window)
     }
 
     /// The node in place of the window, with the same columns: its total is the one of this number. `None` if it cannot be built, as where
@@ -220,19 +178,90 @@ impl<'p> Total<'p> {
 
     /// The input of the window, with its other functions.
     fn others(&self) -> Option<Arc<LogicalPlan>> {
-        let is_other = |at: usize| !self.sums.iter().any(|sum| sum.at == at);
-        let others = self.window.window_expr.iter().enumerate();
-        let others: Vec<Expr> = others
-            .filter(|(at, _)| is_other(*at))
-            .map(|(_, other)| other.clone())
-            .collect();
-        let input = Arc::clone(&self.window.input);
-        if others.is_empty() {
-            return Some(input);
-        }
-        let window = Window::try_new(others, input).ok()?;
-        Some(Arc::new(LogicalPlan::Window(window)))
+        others(self.window, &self.sums)
     }
+}
+
+/// A function with `OVER` that sums a number of rows or a sum of each group.
+pub(super) struct Summed<'p> {
+    pub(super) function: &'p WindowFunction,
+    /// What is summed.
+    pub(super) aggregate: &'p Expr,
+    pub(super) partitions: Vec<Partition<'p>>,
+}
+
+impl<'p> Summed<'p> {
+    /// The function of this number; `None` if what is summed of the groups is not what the aggregate is of their rows.
+    pub(super) fn of(window: &'p Window, grouping: &'p Aggregate, at: usize, function: &'p Expr) -> Option<Self> {
+        let Expr::WindowFunction(function) = function else {
+            return None;
+        };
+        let WindowFunctionDefinition::AggregateUDF(aggregate) = &function.fun else {
+            return None;
+        };
+        let params = &function.params;
+        let is_plain = params.filter.is_none() && params.null_treatment.is_none() && !params.distinct;
+        let [argument] = params.args.as_slice() else {
+            return None;
+        };
+        if aggregate.name() != "sum" || !is_plain {
+            return None;
+        }
+        let groups = groups(grouping)?;
+        let summed = column_of(window, argument)?;
+        let aggregate = grouping.aggr_expr.get(summed.checked_sub(groups.len())?)?;
+        let own = grouping.schema.fields().get(summed)?.data_type();
+        let sum = window.schema.fields().get(inputs(window).saturating_add(at))?;
+        if !is_additive(aggregate) || own != sum.data_type() {
+            return None;
+        }
+        let partition = |column: &'p Expr| {
+            let group = groups.get(column_of(window, column)?).copied()?;
+            let column = unaliased(column);
+            is_stored(&grouping.input, group).then_some(Partition { column, group })
+        };
+        let mut partitions: Vec<Partition<'p>> = Vec::new();
+        for column in &params.partition_by {
+            let partition = partition(column)?;
+            if !partitions.iter().any(|known| known.group == partition.group) {
+                partitions.push(partition);
+            }
+        }
+        Some(Self {
+            function,
+            aggregate,
+            partitions,
+        })
+    }
+}
+
+/// The input of a window, with its functions that are not among these sums.
+pub(super) fn others(window: &Window, sums: &[Sum<'_>]) -> Option<Arc<LogicalPlan>> {
+    let is_other = |at: usize| !sums.iter().any(|sum| sum.at == at);
+    let others = window.window_expr.iter().enumerate();
+    let others: Vec<Expr> = others
+        .filter(|(at, _)| is_other(*at))
+        .map(|(_, other)| other.clone())
+        .collect();
+    let input = Arc::clone(&window.input);
+    if others.is_empty() {
+        return Some(input);
+    }
+    let window = Window::try_new(others, input).ok()?;
+    Some(Arc::new(LogicalPlan::Window(window)))
+}
+
+/// The number of columns of a window's input.
+pub(super) fn inputs(window: &Window) -> usize {
+    window.input.schema().fields().len()
+}
+
+/// The column of the grouping below a window that an expression of the window is.
+pub(super) fn column_of(window: &Window, expression: &Expr) -> Option<usize> {
+    let Expr::Column(column) = unaliased(expression) else {
+        return None;
+    };
+    origin(&window.input, window.input.schema().maybe_index_of_column(column)?)
 }
 
 /// The names of the columns of a total, which no text has by chance.
@@ -253,7 +282,7 @@ impl Names {
     clippy::wildcard_enum_match_arm,
     reason = "every other node may leave rows out, or repeat them"
 )]
-fn grouping(plan: &LogicalPlan) -> Option<&Aggregate> {
+pub(super) fn grouping(plan: &LogicalPlan) -> Option<&Aggregate> {
     match plan {
         LogicalPlan::Aggregate(aggregate) => Some(aggregate),
         LogicalPlan::Projection(projection) => grouping(&projection.input),
@@ -289,7 +318,7 @@ fn origin(plan: &LogicalPlan, at: usize) -> Option<usize> {
 }
 
 /// The groups, each once, as they are the first columns of a grouping; `None` for several sets of them.
-fn groups(grouping: &Aggregate) -> Option<Vec<&Expr>> {
+pub(super) fn groups(grouping: &Aggregate) -> Option<Vec<&Expr>> {
     let mut groups: Vec<&Expr> = Vec::new();
     for group in &grouping.group_expr {
         if matches!(group, Expr::GroupingSet(_)) {

@@ -20,7 +20,7 @@ use datafusion::{
 
 use crate::{
     home_state,
-    meaning::plannable,
+    meaning::plan_of,
     parse,
     statistic::{KnownCollection, Lowered, NotCountable, lower},
 };
@@ -71,7 +71,7 @@ impl Collection {
             panic!("{sql}")
         };
         let state = self.context.state();
-        let plan = futures::executor::block_on(state.statement_to_plan(plannable(&statement)));
+        let plan = futures::executor::block_on(plan_of(&state, &statement));
         plan.map_err(|error| error.to_string())
     }
 

@@ -11,7 +11,7 @@ use datafusion::{
 use super::{Collection, sentence};
 use crate::{
     home_state,
-    meaning::plannable,
+    meaning::plan_of,
     parse,
     statistic::{CellTables, Form, NotCountable},
 };
@@ -263,7 +263,7 @@ fn planned(sql: &str) -> LogicalPlan {
             .unwrap();
     }
     let statement = parse(sql, 64).unwrap().pop().unwrap();
-    let plan = futures::executor::block_on(context.state().statement_to_plan(plannable(&statement)));
+    let plan = futures::executor::block_on(plan_of(&context.state(), &statement));
     plan.unwrap_or_else(|error| panic!("{sql}: {error}"))
 }
 

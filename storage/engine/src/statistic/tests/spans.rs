@@ -1,8 +1,8 @@
-//! Groups by parts of dates: no row with a date is in the group of missing ones.
+//! Groups by parts of dates: of a row with a date in the group of missing ones, an answer has a remark.
 
 use concordat_protocol::collection::{AtomId, Comparison};
 
-use super::{Collection, only, refusal};
+use super::{Collection, only};
 use crate::statistic::{Condition, Group, print};
 
 const EDGES: &str = "condition_start_date >= DATE '1980-01-01' AND condition_start_date < DATE '2020-01-01'";
@@ -13,8 +13,17 @@ fn by(part: &str, condition: &str) -> String {
     )
 }
 
+/// The condition on dates of which the answer to a query has a remark; `None` if it has none.
+fn remarked(omop: &Collection, sql: &str) -> Option<String> {
+    let lowered = omop.lower(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    assert!(lowered.beyond.len() < 2, "{sql}");
+    let found = lowered.beyond.first()?;
+    let column = &found.column;
+    Some(format!("{column} >= {} AND {column} < {}", found.from, found.to))
+}
+
 #[test]
-fn months_beyond_the_edges_are_refused() {
+fn months_beyond_the_edges_have_a_remark() {
     let omop = Collection::named("omop");
     for part in ["quarter", "month"] {
         for condition in [
@@ -24,15 +33,30 @@ fn months_beyond_the_edges_are_refused() {
             "WHERE condition_start_date IS NOT NULL",
             "WHERE condition_concept_id = 5 OR condition_start_date < DATE '2000-01-01'",
         ] {
-            let found = refusal(&omop, &by(part, condition));
-            assert!(found.contains(EDGES), "{condition}: {found}");
+            let sql = by(part, condition);
+            assert_eq!(remarked(&omop, &sql).as_deref(), Some(EDGES), "{condition}");
+            // The group of missing ones has all other dates, and those within the edges are as with the condition.
+            let groups = |sql: &str| only(&omop, sql).groups().to_vec();
+            if condition.is_empty() {
+                assert_eq!(groups(&sql), groups(&by(part, &format!("WHERE {EDGES}"))));
+            }
         }
         let filtered = by(part, "").replace("count(*)", &format!("count(*) FILTER (WHERE {EDGES})"));
-        assert!(refusal(&omop, &filtered).contains(EDGES));
+        assert_eq!(remarked(&omop, &filtered).as_deref(), Some(EDGES));
     }
 }
 
-/// The condition that the refusal names is one that is enough.
+/// Groups by years have them in the first and the last one.
+#[test]
+fn months_with_their_years_have_no_remark() {
+    let omop = Collection::named("omop");
+    for part in ["year", "quarter", "month"] {
+        let sql = by(part, "").replace("date_part", "date_trunc");
+        assert_eq!(remarked(&omop, &sql), None, "{part}");
+    }
+}
+
+/// The condition that the remark names is one that is enough.
 #[test]
 fn months_between_the_edges_are_groups() {
     let omop = Collection::named("omop");
@@ -45,6 +69,7 @@ fn months_between_the_edges_are_groups() {
         "WHERE false".to_owned(),
     ] {
         for (part, groups) in [("quarter", 4), ("month", 12)] {
+            assert_eq!(remarked(&omop, &by(part, &condition)), None, "{condition}");
             let statistic = only(&omop, &by(part, &condition));
             let [
                 Group::Buckets {

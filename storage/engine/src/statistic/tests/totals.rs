@@ -136,7 +136,7 @@ fn total_of_other_rows_is_refused() {
         format!("SELECT sum(n) OVER (PARTITION BY n) AS t FROM ({counted}) c"),
         format!("SELECT avg(n) OVER () AS t FROM ({counted}) c"),
         format!("SELECT count(*) OVER () AS t FROM ({counted}) c"),
-        // A running sum is that of other groups in each row.
+        // A running sum in an order of names.
         format!("SELECT sum(n) OVER (ORDER BY g) AS t FROM ({counted}) c"),
         format!("SELECT sum(n) OVER (ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS t FROM ({counted}) c"),
         format!("SELECT sum(n) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS t FROM ({counted}) c"),

@@ -25,7 +25,7 @@ use crate::{
     Bounds, QueryError,
     decision::{cells_tables, computed_above},
     grouping::withheld,
-    statistic::{FigureOrder, Statistic},
+    statistic::{DatesBeyond, FigureOrder, Statistic},
     text,
     worker::messages::{decode, encode, failed, schema_bytes, schema_of},
 };
@@ -48,6 +48,8 @@ pub struct ForeseenFigures {
     pub columns: SchemaRef,
     /// The orders of figures that decide about first rows and ranks, of which its reader has to know.
     pub orders: BTreeSet<FigureOrder>,
+    /// The dates of which some have no group, of which its reader has to know as well.
+    pub beyond: BTreeSet<DatesBeyond>,
 }
 
 /// [`ShownStatistics`] as it is sent to a process.
@@ -108,6 +110,7 @@ pub async fn foreseen_statistic(
         return Ok(ForeseenFigures {
             columns: existence_columns(),
             orders: BTreeSet::new(),
+            beyond: BTreeSet::new(),
         });
     }
     let nothing = statistics.iter().map(|statistic| withheld(statistic, &known));
@@ -119,5 +122,6 @@ pub async fn foreseen_statistic(
     Ok(ForeseenFigures {
         columns: text::owned_schema(&stream.schema())?,
         orders: lowered.orders,
+        beyond: lowered.beyond,
     })
 }

@@ -16,7 +16,7 @@ use crate::{
     QueryError, compute,
     grouping::not_countable,
     home_state,
-    meaning::plannable,
+    meaning::plan_of,
     parse, size,
     statistic::{KnownCollection, Lowered, lower},
     worker::messages::{failed, schema_of},
@@ -54,7 +54,7 @@ pub(super) async fn planned(planning: &Planning) -> Result<Planned, QueryError> 
     bare_names(&mut statement, &planning.scope, planning.version)?;
     let state = context.state();
     let dataset = planning.dataset().ok_or(failed())?;
-    let plan = state.statement_to_plan(plannable(&statement)).await;
+    let plan = plan_of(&state, &statement).await;
     let plan = plan.map_err(|error| QueryError::planning_of(&statement, error, &dataset))?;
     size::admitted(&plan)?;
     let known = compute::shown(&planning.rules, &planning.scope);
