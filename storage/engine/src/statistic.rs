@@ -20,6 +20,7 @@ mod block;
 mod condition;
 mod encoding;
 mod forms;
+mod implied;
 mod known;
 mod lower;
 mod measure;

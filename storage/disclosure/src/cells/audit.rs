@@ -86,8 +86,9 @@ impl<'a> Audit<'a, '_> {
     /// The sets that may be released, of which those with few units are withheld for the sake of others.
     pub(super) fn accepted(&mut self, mut candidates: Vec<Candidate<'a>>) -> Result<Accepted, DecideError> {
         candidates.sort_by_cached_key(|candidate| {
-            let order = candidate.key.order(&candidate.cell.to_bytes());
-            (Reverse(candidate.units.len()), order)
+            let cell = candidate.cell.to_bytes();
+            // Of sets with the same units the one with the shorter description counts as released: more queries are about it.
+            (Reverse(candidate.units.len()), cell.len(), candidate.key.order(&cell))
         });
         let mut isolates = false;
         for _ in 0..MAX_OFFERS {

@@ -120,12 +120,14 @@ impl NeighborSets {
     pub(super) fn add_to<'s>(&'s self, all: &mut Vec<Neighbor<'s>>) {
         all.extend(self.wider.iter().map(|wider| Neighbor {
             is_examined: wider.is_examined,
+            is_plain: wider.is_plain,
             units: &wider.subjects,
             cell: &wider.cell,
         }));
         for part in &self.parts {
             all.push(Neighbor {
                 is_examined: true,
+                is_plain: false,
                 units: &part.subjects,
                 cell: &part.cell,
             });

@@ -172,8 +172,7 @@ impl<'a> Draft<'a> {
             Err(verdict) => return Ok(verdict),
         };
         // Neighbors are compared with what was released before the set.
-        let mut examined = offered.neighbors.iter().filter(|neighbor| neighbor.is_examined);
-        if has_changed || offered.is_withheld || examined.any(|of| self.neighbor_isolates(of, shared)) {
+        if has_changed || offered.is_withheld || self.neighbors_isolate((&member.parts, offered), shared) {
             self.take_back(&steps);
             return Ok(Verdict::Neighbor);
         }
@@ -213,6 +212,28 @@ impl<'a> Draft<'a> {
         Ok(false)
     }
 
+    /// Whether the set may isolate because one of its neighbors does. The set is a wider one without some of its subjects. A combination of the released
+    /// sets with it therefore is one with the wider set, which is about fewer than `k` subjects if that isolates, and one with those that are left
+    /// out. If it is about `2 k` subjects, whichever of the few have the value that is asked for, it is about `k` others. What a clause of several
+    /// alternatives leaves out can be chosen by its text, and is no reason.
+    fn neighbors_isolate(&mut self, (parts, offered): (&Parts, &Offered<'_>), shared: &mut Shared) -> bool {
+        let mut found = Vec::new();
+        for neighbor in offered.neighbors.iter().filter(|neighbor| neighbor.is_examined) {
+            if self.neighbor_isolates(neighbor, shared) {
+                found.push(neighbor.is_plain);
+            }
+        }
+        let is_plain = found.iter().all(|is_plain| *is_plain);
+        !found.is_empty() && !(is_plain && self.is_about_twice_as_many(parts))
+    }
+
+    fn is_about_twice_as_many(&mut self, parts: &Parts) -> bool {
+        let residuals = self.residuals(parts);
+        let twice = self.space.parameters.k.saturating_mul(2);
+        let mut residuals = residuals.iter().enumerate();
+        residuals.all(|(at, coefficients)| self.find(at, (parts, coefficients), (twice, u32::MAX)).has_subjects())
+    }
+
     /// Whether a figure about fewer than `k` subjects, or that a region is empty, would follow from a neighbor. What isolates once does so with
     /// further sets too.
     fn neighbor_isolates(&mut self, neighbor: &Neighbor<'_>, shared: &mut Shared) -> bool {
@@ -227,8 +248,9 @@ impl<'a> Draft<'a> {
             return cell.is_some_and(|cell| self.verdict_of_boxes(&residuals, cell) != Verdict::Derivable);
         }
         self.fill_columns();
+        let k = self.space.parameters.k;
         let mut residuals = residuals.iter().enumerate();
-        residuals.any(|(at, coefficients)| !self.find(at, parts, coefficients, u32::MAX).has_subjects())
+        residuals.any(|(at, coefficients)| !self.find(at, (parts, coefficients), (k, u32::MAX)).has_subjects())
     }
 
     /// The residual of a set in each basis with the sets so far.
@@ -284,9 +306,10 @@ impl<'a> Draft<'a> {
 
     /// What extends each basis by a set, if its residuals are about enough subjects.
     fn steps_of(&mut self, parts: &Parts, residuals: Vec<Coefficients>) -> Result<Vec<Step>, Verdict> {
+        let k = self.space.parameters.k;
         let mut steps = Vec::with_capacity(residuals.len());
         for (at, coefficients) in residuals.into_iter().enumerate() {
-            match self.find(at, parts, &coefficients, self.space.plan.cap).best() {
+            match self.find(at, (parts, &coefficients), (k, self.space.plan.cap)).best() {
                 Ok(best) => steps.push(self.step(at, best, coefficients)),
                 Err(verdict) => {
                     self.take_back(&steps);
@@ -297,8 +320,9 @@ impl<'a> Draft<'a> {
         Ok(steps)
     }
 
-    fn find(&mut self, at: usize, parts: &Parts, coefficients: &[u32], cap: u32) -> Found {
-        let mut found = Found::new(self.space.parameters.k, cap);
+    /// The subjects of a residual, up to `k`, and one of those in at most `cap` bases.
+    fn find(&mut self, at: usize, (parts, coefficients): (&Parts, &[u32]), (k, cap): (u32, u32)) -> Found {
+        let mut found = Found::new(k, cap);
         let (Some(basis), Some(steps)) = (self.space.bases.get(at), self.steps.get(at)) else {
             return found;
         };
@@ -367,14 +391,15 @@ impl<'a> Draft<'a> {
                 Ok(())
             };
         }
+        let k = self.space.parameters.k;
         let mut steps = Vec::with_capacity(residuals.len());
         for (at, coefficients) in residuals.into_iter().enumerate() {
-            let mut found = self.find(at, &member.parts, &coefficients, self.space.plan.cap);
+            let mut found = self.find(at, (&member.parts, &coefficients), (k, self.space.plan.cap));
             if self.members.is_empty() && !found.has_subjects() {
                 return Err(self.too_few());
             }
             if found.any().is_none() {
-                found = self.find(at, &member.parts, &coefficients, u32::MAX);
+                found = self.find(at, (&member.parts, &coefficients), (k, u32::MAX));
             }
             let best = found.any().ok_or(SpaceError::NoOwners)?;
             steps.push(self.step(at, best, coefficients));

@@ -35,6 +35,8 @@ pub struct Offered<'a> {
 pub struct Neighbor<'a> {
     /// Whether it may neither isolate nor reveal that a region is empty.
     pub is_examined: bool,
+    /// Whether it is a wider set, without a clause that is not one of alternatives. If it isolates, the set has to be about more subjects.
+    pub is_plain: bool,
     /// The units of the set.
     pub units: &'a UnitSet,
     /// What the units have in common.

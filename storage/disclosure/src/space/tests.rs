@@ -292,6 +292,7 @@ fn space_withholds_what_changed_wherever_it_is() {
         space.add_version(later, changed.collect(), 300).unwrap();
         let (wider, of_wider, cell) = (UnitSet::from_iter(neighbor), cell(9), cell(0));
         let neighbors = [crate::Neighbor {
+            is_plain: false,
             is_examined: false,
             units: &wider,
             cell: &of_wider,
@@ -312,6 +313,52 @@ fn space_withholds_what_changed_wherever_it_is() {
             [Verdict::Derivable],
             "what is known of the first version"
         );
+    }
+}
+
+/// A wider set that isolates five does not withhold a set of which twice as many people as usual do not follow from what was released.
+#[test]
+fn space_certifies_what_is_about_twice_as_many() {
+    let offered =
+        |before: &[std::ops::Range<u32>], neighbor: std::ops::Range<u32>, (is_plain, is_examined): (bool, bool)| {
+            let mut space = space(10, 1_000, 1);
+            for units in before {
+                assert_eq!(release(&mut space, units.clone().collect()), Verdict::Certified);
+            }
+            let (units, wider) = (UnitSet::from_iter(0..100), UnitSet::from_iter(neighbor));
+            let (cell, of_wider) = (cell(0), cell(9));
+            let neighbors = [crate::Neighbor {
+                is_examined,
+                is_plain,
+                units: &wider,
+                cell: &of_wider,
+            }];
+            let offered = Offered {
+                units: &units,
+                version: VersionNumber::FIRST,
+                cell: &cell,
+                neighbors: &neighbors,
+                is_withheld: false,
+            };
+            let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(1)).unwrap();
+            offer.verdicts()[0]
+        };
+    let (plain, alternatives, free) = ((true, true), (false, true), (false, false));
+    for all_but in [0, 1, 5, 9] {
+        let wider = 0..1_000 - all_but;
+        assert_eq!(offered(&[], wider.clone(), plain), Verdict::Certified, "{all_but}");
+        assert_eq!(
+            offered(&[], wider.clone(), alternatives),
+            Verdict::Neighbor,
+            "{all_but}"
+        );
+        assert_eq!(offered(&[], wider, free), Verdict::Certified, "{all_but}");
+    }
+    assert_eq!(offered(&[], 0..990, alternatives), Verdict::Certified);
+    for (about, expected) in [(19, Verdict::Neighbor), (20, Verdict::Certified)] {
+        let before = 0..100 + about;
+        assert_eq!(offered(&[before.clone()], 0..1_000, plain), expected, "{about}");
+        assert_eq!(offered(&[before], 0..500, plain), Verdict::Certified, "{about}");
     }
 }
 

@@ -9,16 +9,20 @@
 //!    neighbors of its own.
 //! 3. Rows are computed of a condition with the groups that are left; a set without a group is the union over its classes.
 //!
+//! 4. That a subject has an event is left out together with all that follows from it: conditions on what is computed from such events, and groups
+//!    of it ([`implied`](super::implied)). Without it alone, nothing would change.
+//!
 //! The condition that a column has a value is not one of the clauses, see [`decision`](crate::decision).
 
 use concordat_protocol::collection::Comparison;
 
 use super::{
     block::Statistic,
+    implied::{is_of_events, needs_events},
     known::KnownCollection,
     measure::Group,
     paths::ColumnPath,
-    terms::{Condition, Quantity},
+    terms::{Condition, EventSet, Quantity},
 };
 
 /// Alternatives of a clause, of which all combinations are parts.
@@ -205,11 +209,45 @@ impl<'a> Described<'a> {
                 }),
             }
         }
-        clauses
+        (0..clauses.len())
+            .filter_map(|at| self.with_implying(at, &clauses))
+            .collect()
+    }
+
+    /// A clause, with those from which it follows if it is that there is an event.
+    fn with_implying(&self, at: usize, clauses: &[Clause]) -> Option<Clause> {
+        let mut clause = clauses.get(at)?.clone();
+        let [
+            Condition::Events {
+                of: events,
+                exist: true,
+            },
+        ] = &clause.conditions.clone()[..]
+        else {
+            return Some(clause);
+        };
+        let others = clauses.iter().enumerate().filter(|(other, _)| *other != at);
+        for (_, other) in others {
+            let mut conditions = other.conditions.iter();
+            if conditions.any(|condition| needs_events(condition, events)) || self.has_group_of(other, events) {
+                clause.conditions.extend(other.conditions.iter().cloned());
+                clause.groups.extend(&other.groups);
+            }
+        }
+        Some(clause)
+    }
+
+    fn has_group_of(&self, clause: &Clause, events: &EventSet) -> bool {
+        let mut groups = clause.groups.iter().filter_map(|at| self.statistic.groups().get(*at));
+        groups.any(|group| match group {
+            Group::Levels { of, .. } | Group::Buckets { of, .. } => is_of_events(of, events),
+            Group::Codes { .. } | Group::Cases { .. } => false,
+        })
     }
 }
 
 /// What is left out together.
+#[derive(Clone)]
 struct Clause {
     conditions: Vec<Condition>,
     groups: Vec<usize>,

@@ -87,3 +87,39 @@ fn neighbors_lack_no_condition_that_something_is_there() {
     let present = only("SELECT count(*) FROM person WHERE year_of_birth IS NOT NULL");
     assert!(present.wider.is_empty(), "{present:?}");
 }
+
+/// That there is an event follows from what is computed from it, so it is left out together with that.
+#[test]
+fn neighbors_lack_an_event_together_with_what_follows_from_it() {
+    let first = "(SELECT person_id, min(drug_exposure_start_date) AS first FROM drug_exposure \
+                 WHERE drug_concept_id = 1118084 GROUP BY person_id)";
+    let by_year = only(&format!(
+        "SELECT date_part('year', first) AS year, count(*) FROM {first} GROUP BY 1"
+    ));
+    let wider = |found: &RowNeighbors| -> Vec<(usize, usize)> {
+        let sizes = found
+            .wider
+            .iter()
+            .map(|(rows, _)| (rows.condition.conjuncts().len(), rows.any_of.len()));
+        sizes.collect()
+    };
+    assert_eq!(wider(&by_year), [(1, 1), (0, 1)], "{by_year:?}");
+    let after = only(&format!(
+        "SELECT count(DISTINCT p.person_id) FROM person p JOIN {first} d ON d.person_id = p.person_id \
+         JOIN condition_occurrence c ON c.person_id = p.person_id \
+         WHERE c.condition_concept_id = 192671 AND c.condition_start_date > d.first"
+    ));
+    let mut sizes = wider(&after);
+    sizes.sort_unstable();
+    assert!(
+        sizes
+            .iter()
+            .all(|(conditions, _)| *conditions > 0 || after.wider.len() == 2),
+        "{after:?}"
+    );
+    let more = only(
+        "SELECT count(*) FROM person p WHERE EXISTS (SELECT 1 FROM drug_exposure d WHERE d.person_id = p.person_id) \
+         AND EXISTS (SELECT 1 FROM drug_exposure d WHERE d.person_id = p.person_id AND d.days_supply > 30)",
+    );
+    assert_eq!(wider(&more), [(0, 0), (1, 0)], "{more:?}");
+}
