@@ -3,7 +3,8 @@
 //! 1. A request is built from facts only ([`crate::request`]), and what no set may allow is decided with it.
 //! 2. The rules are asked about a prohibited request too, because their reasons name a remedy, and because a set that permits it is
 //!    refused. They do not change the decision.
-//! 3. What the rules have decided about the same facts is known ([`crate::verdict`]).
+//! 3. What the rules have decided about the same facts is known ([`crate::verdict`]). If they see no names of columns, it is the same for all
+//!    columns of one class and kind ([`crate::column_names`]).
 //! 4. Requests are built against the schema; a request that does not match it is an internal error and is denied. A request is also
 //!    denied if any policy could not be evaluated: the rule that failed might be one that forbids.
 
@@ -33,9 +34,16 @@ impl Policy {
     /// The decision of the rules alone.
     fn ask_rules(&self, request: &AuthorizationRequest) -> Verdict {
         let loaded = &*self.0;
-        if let Some(known) = loaded.verdicts.get(request) {
-            return known;
-        }
+        let nameless = Some(request).filter(|_| !loaded.names_matter);
+        let seen = nameless.and_then(AuthorizationRequest::without_names);
+        let seen = seen.as_ref().unwrap_or(request);
+        let verdict = loaded.verdicts.get(seen).unwrap_or_else(|| self.ask_cedar(seen));
+        verdict.about(request.about())
+    }
+
+    /// The same, evaluated by Cedar.
+    pub(crate) fn ask_cedar(&self, request: &AuthorizationRequest) -> Verdict {
+        let loaded = &*self.0;
         match loaded.respond(request) {
             Ok(responses) => {
                 let verdict = loaded.verdict(request, &responses);

@@ -22,6 +22,12 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
+    /// The same verdict on what `about` names in explanations.
+    pub(crate) fn about(mut self, about: &str) -> Self {
+        about.clone_into(&mut self.step.about);
+        self
+    }
+
     /// The denial of what no set may allow. The reasons of rules that deny it as well stay.
     pub(crate) fn prohibited(mut self, reason: &RuleReason) -> Self {
         self.overruled = self.allowed;
@@ -67,6 +73,12 @@ impl Verdicts {
             }
             kept.insert(request.clone(), verdict.clone());
         });
+    }
+
+    /// How many are kept.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.with(|kept| kept.len())
     }
 
     fn with<T>(&self, access: impl FnOnce(&mut HashMap<AuthorizationRequest, Verdict>) -> T) -> T {

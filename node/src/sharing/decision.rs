@@ -3,7 +3,7 @@
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::policy_set::Settings;
-use concordat_protocol::query::ActorAssertion;
+use concordat_protocol::query::{ActorAssertion, ValidQuery};
 use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::scope::{Purpose, Scope, Tier};
 use concordat_protocol::text;
@@ -61,8 +61,22 @@ impl Sharing {
         (counted.map(|()| scope), basis)
     }
 
-    fn decide_on(&self, case: &Case, policy: &Policy, facts: Option<&CollectionFacts>) -> Result<Scope, Refusal> {
-        match self.evaluate_on(case, policy, facts)?.0 {
+    /// The same, by what was read from the catalog.
+    pub(super) fn decide_on(
+        &self,
+        case: &Case,
+        policy: &Policy,
+        facts: Option<&CollectionFacts>,
+    ) -> Result<Scope, Refusal> {
+        let now = self.0.parts.clock.now();
+        let decision = match case {
+            Case::Peer { query, lease, .. } => {
+                let query = under_grant(case, query, lease);
+                self.evaluate_under_grant(&query, facts, now, |input| policy.decide(input, now))?
+            }
+            Case::Local { .. } => self.evaluate_on(case, policy, facts)?.0,
+        };
+        match decision {
             QueryDecision::Permit(scope) => Ok(*scope),
             QueryDecision::Deny { reasons } => Err(denied(reasons)),
         }
@@ -95,13 +109,8 @@ impl Sharing {
         let now = parts.clock.now();
         Ok(match case {
             Case::Peer { query, lease, .. } => {
-                let query = UnderGrant {
-                    lease,
-                    requester: query.assertion(),
-                    purpose: &query.envelope().purpose,
-                    as_of: case.version().is_some(),
-                };
-                self.evaluate_under_grant(&query, policy, facts, now)?
+                let query = under_grant(case, query, lease);
+                self.evaluate_under_grant(&query, facts, now, |input| policy.explain(input, now))?
             }
             Case::Local {
                 requester,
@@ -124,14 +133,14 @@ impl Sharing {
         })
     }
 
-    /// The decision about a query under a grant, whether it was sent or is only estimated.
-    fn evaluate_under_grant(
+    /// What `decide` makes of a query under a grant, whether it was sent or is only estimated.
+    fn evaluate_under_grant<T>(
         &self,
         query: &UnderGrant<'_>,
-        policy: &Policy,
         facts: Option<&CollectionFacts>,
         now: Timestamp,
-    ) -> Result<(QueryDecision, Explanation), Refusal> {
+        decide: impl FnOnce(&QueryInput<'_>) -> T,
+    ) -> Result<T, Refusal> {
         let UnderGrant {
             lease,
             requester,
@@ -149,7 +158,7 @@ impl Sharing {
             collection: facts,
             earlier: &self.0.parts.negotiations.held_before_grant(lease, now),
         };
-        Ok(policy.explain(&input, now))
+        Ok(decide(&input))
     }
 
     /// The scope that a query under a grant would have now, and the limits of answers at its tier. It is decided as a query that was sent, and
@@ -159,7 +168,7 @@ impl Sharing {
         let facts = facts.map_err(|_| failed("the catalog cannot be read"))?;
         let policy = self.policy();
         let now = self.0.parts.clock.now();
-        let (decision, _) = self.evaluate_under_grant(query, &policy, facts.as_ref(), now)?;
+        let decision = self.evaluate_under_grant(query, facts.as_ref(), now, |input| policy.decide(input, now))?;
         match decision {
             QueryDecision::Permit(scope) => {
                 let release = facts.map(|facts| facts.release).unwrap_or_default();
@@ -281,6 +290,16 @@ impl Sharing {
             tracing::error!(%error, "the ledger cannot be written, so nothing is served");
             failed("the holder cannot write its ledger and therefore answers no queries")
         })
+    }
+}
+
+/// What the query of a peer is decided by.
+fn under_grant<'a>(case: &Case, query: &'a ValidQuery, lease: &'a Lease) -> UnderGrant<'a> {
+    UnderGrant {
+        lease,
+        requester: query.assertion(),
+        purpose: &query.envelope().purpose,
+        as_of: case.version().is_some(),
     }
 }
 

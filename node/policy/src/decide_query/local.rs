@@ -56,7 +56,8 @@ impl Policy {
                     granted: &offer.scope,
                     ..query
                 };
-                self.evaluate(&granted, now)
+                // Its window begins now, so the comparison would not be made again.
+                self.evaluate(&granted, now, Self::still_allowed)
             }
             OfferDecision::Refused(refusal) => self.refuse_local(refusal, &query, facts, now),
         }

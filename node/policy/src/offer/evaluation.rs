@@ -331,8 +331,7 @@ impl<'a> OfferEvaluation<'a> {
         about: &impl ToString,
     ) -> Result<(), Reasons> {
         let request = AuthorizationRequest::for_dataset(self.parties(), action, self.facts, context, about.to_string());
-        let verdict = self.authorize(&request);
-        if verdict.allowed { Ok(()) } else { Err(verdict.reasons) }
+        self.authorize(&request)
     }
 
     fn parties(&self) -> Parties<'a> {
@@ -342,10 +341,15 @@ impl<'a> OfferEvaluation<'a> {
         }
     }
 
-    fn authorize(&mut self, request: &AuthorizationRequest) -> Verdict {
-        let verdict = self.policy.authorize(request);
-        self.explanation.steps.push(verdict.step.clone());
-        verdict
+    fn authorize(&mut self, request: &AuthorizationRequest) -> Result<(), Reasons> {
+        let Verdict {
+            allowed,
+            overruled: _,
+            reasons,
+            step,
+        } = self.policy.authorize(request);
+        self.explanation.steps.push(step);
+        if allowed { Ok(()) } else { Err(reasons) }
     }
 }
 
