@@ -51,6 +51,7 @@ mod plan;
 mod planned_part;
 mod provider_client;
 mod read_texts;
+mod record_columns;
 mod remote_catalog;
 mod remote_dataset;
 mod report;

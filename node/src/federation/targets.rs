@@ -12,7 +12,7 @@ use futures::future::join_all;
 use super::Question;
 use super::absent::Absent;
 use super::error::FederationError;
-use super::grant_columns::Shown;
+use super::grant_columns::{SharedDeclared, Shown};
 use super::handle::Federation;
 use super::report::{QueryReport, Remark};
 use super::resolve::{ResolveContext, target_of};
@@ -40,20 +40,22 @@ impl Federation {
         report: &QueryReport,
     ) -> Result<Tables, FederationError> {
         let mut tables = Tables::default();
+        let mut known: Vec<SharedDeclared> = Vec::new();
         for (name, targets) in targets {
             let mut members = match name.institution {
-                Some(_) => self.member_of_one(targets, requester, report).await?,
+                Some(_) => self.member_of_one(targets, requester, &known, report).await?,
                 None => {
-                    let members = self.members_of_all(targets, requester, absent, report);
+                    let members = self.members_of_all(targets, (requester, known.as_slice()), absent, report);
                     members.await?
                 }
             };
             for (target, shown) in &mut members {
-                if let Some(declared) = shown.declared.take() {
+                if let Some(shared) = shown.declared.take() {
                     if target.access != Access::Own {
-                        target.rules = Some(declared.statistics.rules.digest());
+                        target.rules = Some(shared.rules);
                     }
-                    tables.declare(target, Arc::new(declared));
+                    tables.declare(target, Arc::clone(&shared.declared));
+                    known.push(shared);
                 }
             }
             let mut columns: Vec<(Target, MemberColumns)> = members
@@ -77,13 +79,14 @@ impl Federation {
         &self,
         mut targets: Vec<Target>,
         requester: &Requester,
+        known: &[SharedDeclared],
         report: &QueryReport,
     ) -> Result<Vec<(Target, Shown)>, FederationError> {
         let Some(target) = targets.pop() else {
             return Ok(Vec::new());
         };
         let shown = if target.tier < Tier::Records {
-            self.declared_columns_of(&target, requester, report).await?
+            self.declared_columns_of(&target, requester, known, report).await?
         } else {
             self.columns_of(&target, report).await?
         };
@@ -94,7 +97,7 @@ impl Federation {
     async fn members_of_all(
         &self,
         targets: Vec<Target>,
-        requester: &Requester,
+        (requester, known): (&Requester, &[SharedDeclared]),
         absent: &mut Absent,
         report: &QueryReport,
     ) -> Result<Vec<(Target, Shown)>, FederationError> {
@@ -117,7 +120,7 @@ impl Federation {
         let is_counted = present.iter().any(|target| target.tier < Tier::Records);
         let shown = present.iter().map(|target| async move {
             if is_counted {
-                self.declared_columns_of(target, requester, report).await
+                self.declared_columns_of(target, requester, known, report).await
             } else {
                 self.columns_of(target, report).await
             }
