@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concordat_protocol::ids::{DatasetRef, InstitutionId};
-use concordat_protocol::scope::{Purpose, Tier};
+use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
+use concordat_protocol::scope::{Purpose, Scope, Tier};
 use concordat_protocol::wire::messages::Refusal;
 
 use futures::future::join_all;
@@ -24,6 +24,9 @@ use crate::sharing::{Requester, subject};
 
 /// The datasets behind each table of a query.
 pub(super) type Targets = BTreeMap<TableName, Vec<Target>>;
+
+/// What was decided for a query about each of our own collections and each purpose; `None` if there is no such collection.
+type OwnScopes = Vec<((DatasetName, Purpose), Option<Scope>)>;
 
 impl Federation {
     /// Each table of the query with the columns that its datasets show. A member of several that cannot be asked for them, or that is
@@ -165,17 +168,19 @@ impl Federation {
             now: parts.clock.now(),
         };
         let mut targets = Targets::new();
+        let mut own = OwnScopes::new();
         for table in &parsed.tables {
             let found = match &table.institution {
                 Some(institution) if institution == context.institution => {
-                    self.own(requester, purpose, table, report).await?.into_iter().collect()
+                    let found = self.own((requester, &mut own), purpose, table, report).await?;
+                    found.into_iter().collect()
                 }
                 Some(institution) => {
                     let dataset = table.at(institution.clone());
                     vec![context.remote(&dataset, &beside(&parsed.tables, table, institution))?]
                 }
                 None => {
-                    self.all_members(&context, (table, &parsed.tables), requester, report)
+                    self.all_members(&context, (table, &parsed.tables), (requester, &mut own), report)
                         .await?
                 }
             };
@@ -194,7 +199,7 @@ impl Federation {
         &self,
         context: &ResolveContext<'_>,
         (table, named): (&TableName, &BTreeSet<TableName>),
-        requester: &Requester,
+        requester: (&Requester, &mut OwnScopes),
         report: &QueryReport,
     ) -> Result<Vec<Target>, FederationError> {
         let beside = |institution: &InstitutionId| beside(named, table, institution);
@@ -224,10 +229,10 @@ impl Federation {
         }
     }
 
-    /// Our own dataset, if there is one of that name.
+    /// Our own dataset, if there is one of that name. What was decided about its collection for another table of the query is in `own`.
     async fn own(
         &self,
-        requester: &Requester,
+        (requester, own): (&Requester, &mut OwnScopes),
         purpose: Option<&Purpose>,
         table: &TableName,
         report: &QueryReport,
@@ -235,12 +240,21 @@ impl Federation {
         let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
         let sharing = &self.0.parts.sharing;
         let collection = table.collection_name();
+        let of = |scope: &Option<Scope>, purpose| target_of(scope.as_ref()?, &table.dataset, Access::Own, purpose);
+        let known = own
+            .iter()
+            .find(|((about, of), _)| *about == collection && *of == purpose);
+        if let Some((_, scope)) = known {
+            return Ok(of(scope, purpose));
+        }
         let scope = sharing.local_scope(requester, &purpose, &collection).await;
         let scope = scope.map_err(|refusal| {
             report.refused(subject(&collection, &purpose), refusal.clone());
             self.refused_locally(refusal)
         })?;
-        Ok(scope.and_then(|scope| target_of(&scope, &table.dataset, Access::Own, purpose)))
+        let target = of(&scope, purpose.clone());
+        own.push(((collection, purpose), scope));
+        Ok(target)
     }
 }
 
