@@ -19,6 +19,7 @@
 //!    ([`Evidence::remove_expired`]).
 
 mod countersignature;
+mod days;
 mod error;
 mod receipt_check;
 mod record;
@@ -29,7 +30,6 @@ pub(crate) use error::EvidenceError;
 pub(crate) use receipt_check::{UnsignedReceipt, check_receipt};
 pub(crate) use record::{AnswerEnd, Counted, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding, ReceiptBounds};
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use concordat_protocol::audit::EntryBody;
@@ -41,11 +41,11 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{AnchoredHead, Attribution, Ledger, StateChange};
 use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
+use days::{Days, LISTS, list_of};
+
 /// The tree of records.
 const RECORDS: TreeId = TreeId::new("evidence");
 const DAY_MS: i64 = 86_400_000;
-/// Number of lists into which the queries of a day are divided by their ids, so that no list becomes long.
-const LISTS: u8 = 64;
 /// The key of the only value in the tree of the oldest day.
 const OLDEST: &str = "oldest";
 
@@ -60,7 +60,7 @@ struct Inner {
     records: SealedTree<EvidenceRecord>,
     open: SealedTree<EvidenceSide>,
     outstanding: SealedTree<Vec<Outstanding>>,
-    days: SealedTree<BTreeSet<QueryId>>,
+    days: Days,
     oldest: SealedTree<i64>,
     /// Held while what belongs to a query is read, changed and applied, including the ledger entry in between; by the list of the query.
     changing: [Mutex<()>; LISTS as usize],
@@ -80,7 +80,7 @@ impl Evidence {
             records: db.tree(RECORDS)?,
             open: db.tree(TreeId::new("evidence-open"))?,
             outstanding: db.tree(TreeId::new("evidence-outstanding"))?,
-            days: db.tree(TreeId::new("evidence-days"))?,
+            days: Days::open(db)?,
             oldest: db.tree(TreeId::new("evidence-oldest"))?,
             changing: std::array::from_fn(|_| Mutex::default()),
             sharing: Mutex::default(),
@@ -124,20 +124,19 @@ impl Evidence {
             return Ok(false);
         }
         let day = record.at.as_millis().div_euclid(DAY_MS);
-        let list = list_name(day, list_of(query));
-        let mut listed = inner.days.get(&list)?.unwrap_or_default();
-        listed.insert(query);
+        let page = inner.days.page_with((day, list_of(query)), [query])?;
         let sharing = self.sharing();
         let is_oldest = inner.oldest.get(OLDEST)?.is_none_or(|oldest| day < oldest);
         let ((), change) = self.apply(|_, batch| {
             batch.put(&inner.records, &query.to_string(), record)?;
             batch.put(&inner.open, &query.to_string(), &record.side)?;
-            batch.put(&inner.days, &list, &listed)?;
+            inner.days.put(batch, &page)?;
             if is_oldest {
                 batch.put(&inner.oldest, OLDEST, &day)?;
             }
             Ok::<_, MetaError>(())
         })?;
+        inner.days.applied(page);
         drop((sharing, changing));
         self.until_durable(change)?;
         Ok(true)
@@ -341,15 +340,6 @@ impl Evidence {
 
 fn locked(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn list_of(query: QueryId) -> u8 {
-    let first = query.as_bytes().first().copied().unwrap_or_default();
-    first % LISTS
-}
-
-fn list_name(day: i64, list: u8) -> String {
-    format!("{day}/{list}")
 }
 
 #[cfg(test)]
