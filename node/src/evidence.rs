@@ -13,8 +13,8 @@
 //! 5. Whatever is stored here is applied together with the present head of the ledger ([`Ledger::apply`]), because records name
 //!    entries: a ledger that lacks one of them does not open.
 //! 6. The numbers of entries, and that a record is closed, are applied without waiting for the disk ([`Evidence::note`],
-//!    [`Evidence::close`]): a start finds both in the ledger. Everything else is on the disk when a call returns, and no lock is held
-//!    meanwhile: queries that are stored at the same time share a sync.
+//!    [`Evidence::close`]): a start finds both in the ledger, from the size on that it had when a record was begun. Everything else is on the disk
+//!    when a call returns, and no lock is held meanwhile: queries that are stored at the same time share a sync.
 //! 7. Records older than [`RETENTION_DAYS`](retention::RETENTION_DAYS) are removed at the start, as the ledger and the clock agree on the time
 //!    ([`Evidence::remove_expired`]).
 
@@ -127,8 +127,10 @@ impl Evidence {
         let page = inner.days.page_with((day, list_of(query)), [query])?;
         let sharing = self.sharing();
         let is_oldest = inner.oldest.get(OLDEST)?.is_none_or(|oldest| day < oldest);
-        let ((), change) = self.apply(|_, batch| {
-            batch.put(&inner.records, &query.to_string(), record)?;
+        let mut record = record.clone();
+        let ((), change) = self.apply(|head, batch| {
+            record.since = Some(head.tree().size);
+            batch.put(&inner.records, &query.to_string(), &record)?;
             batch.put(&inner.open, &query.to_string(), &record.side)?;
             inner.days.put(batch, &page)?;
             if is_oldest {

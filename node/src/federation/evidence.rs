@@ -343,6 +343,7 @@ fn record_of(
         sql: None,
         envelope: Some(outgoing.signed.clone()),
         entries: Vec::new(),
+        since: None,
         bounds: Some(outgoing.bounds()),
         counted: None,
         receipt: None,

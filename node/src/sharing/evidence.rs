@@ -136,6 +136,7 @@ impl Sharing {
             sql: envelope.is_none().then(|| case.sql().to_owned()),
             envelope,
             entries: Vec::new(),
+            since: None,
             bounds: None,
             counted: None,
             receipt: None,
