@@ -73,7 +73,7 @@ impl Policy {
                     request: &request,
                     held: &[],
                 };
-                match self.offer(&input, now) {
+                match self.offer_unexplained(&input, now) {
                     OfferDecision::Offer(offer) => {
                         max_scope.add(&offer.scope);
                     }

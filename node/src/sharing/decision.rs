@@ -3,7 +3,7 @@
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::policy_set::Settings;
-use concordat_protocol::query::{ActorAssertion, ValidQuery};
+use concordat_protocol::query::ActorAssertion;
 use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::scope::{Purpose, Scope, Tier};
 use concordat_protocol::text;
@@ -68,15 +68,9 @@ impl Sharing {
         policy: &Policy,
         facts: Option<&CollectionFacts>,
     ) -> Result<Scope, Refusal> {
-        let now = self.0.parts.clock.now();
-        let decision = match case {
-            Case::Peer { query, lease, .. } => {
-                let query = under_grant(case, query, lease);
-                self.evaluate_under_grant(&query, facts, now, |input| policy.decide(input, now))?
-            }
-            Case::Local { .. } => self.evaluate_on(case, policy, facts)?.0,
-        };
-        match decision {
+        let under_grant = |input: &QueryInput<'_>, now| policy.decide(input, now);
+        let own = |input: &LocalInput<'_>, now| policy.decide_local(input, now);
+        match self.evaluate_on(case, facts, under_grant, own)? {
             QueryDecision::Permit(scope) => Ok(*scope),
             QueryDecision::Deny { reasons } => Err(denied(reasons)),
         }
@@ -85,7 +79,9 @@ impl Sharing {
     /// The decision, rule by rule. A refusal is returned if a check before the rules fails.
     pub(super) async fn evaluate(&self, case: &Case, policy: &Policy) -> Result<(QueryDecision, Explanation), Refusal> {
         let facts = self.facts(case).await?;
-        self.evaluate_on(case, policy, facts.as_ref())
+        let under_grant = |input: &QueryInput<'_>, now| policy.explain(input, now);
+        let own = |input: &LocalInput<'_>, now| policy.explain_local(input, now);
+        self.evaluate_on(case, facts.as_ref(), under_grant, own)
     }
 
     /// What the catalog records about the collection that is queried; `None` if it does not exist.
@@ -99,18 +95,25 @@ impl Sharing {
         facts.map_err(|_| failed("the catalog cannot be read"))
     }
 
-    fn evaluate_on(
+    /// What `under_grant` makes of the query of a peer, and `own` of one of this institution's own people.
+    fn evaluate_on<T>(
         &self,
         case: &Case,
-        policy: &Policy,
         facts: Option<&CollectionFacts>,
-    ) -> Result<(QueryDecision, Explanation), Refusal> {
+        under_grant: impl FnOnce(&QueryInput<'_>, Timestamp) -> T,
+        own: impl FnOnce(&LocalInput<'_>, Timestamp) -> T,
+    ) -> Result<T, Refusal> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
         Ok(match case {
             Case::Peer { query, lease, .. } => {
-                let query = under_grant(case, query, lease);
-                self.evaluate_under_grant(&query, facts, now, |input| policy.explain(input, now))?
+                let query = UnderGrant {
+                    lease,
+                    requester: query.assertion(),
+                    purpose: &query.envelope().purpose,
+                    as_of: case.version().is_some(),
+                };
+                self.evaluate_under_grant(&query, facts, now, under_grant)?
             }
             Case::Local {
                 requester,
@@ -128,7 +131,7 @@ impl Sharing {
                     holder: &holder,
                     collection: facts,
                 };
-                policy.decide_local(&input, now)
+                own(&input, now)
             }
         })
     }
@@ -139,7 +142,7 @@ impl Sharing {
         query: &UnderGrant<'_>,
         facts: Option<&CollectionFacts>,
         now: Timestamp,
-        decide: impl FnOnce(&QueryInput<'_>) -> T,
+        decide: impl FnOnce(&QueryInput<'_>, Timestamp) -> T,
     ) -> Result<T, Refusal> {
         let UnderGrant {
             lease,
@@ -158,7 +161,7 @@ impl Sharing {
             collection: facts,
             earlier: &self.0.parts.negotiations.held_before_grant(lease, now),
         };
-        Ok(decide(&input))
+        Ok(decide(&input, now))
     }
 
     /// The scope that a query under a grant would have now, and the limits of answers at its tier. It is decided as a query that was sent, and
@@ -168,8 +171,8 @@ impl Sharing {
         let facts = facts.map_err(|_| failed("the catalog cannot be read"))?;
         let policy = self.policy();
         let now = self.0.parts.clock.now();
-        let decision = self.evaluate_under_grant(query, facts.as_ref(), now, |input| policy.decide(input, now))?;
-        match decision {
+        let decide = |input: &QueryInput<'_>, now| policy.decide(input, now);
+        match self.evaluate_under_grant(query, facts.as_ref(), now, decide)? {
             QueryDecision::Permit(scope) => {
                 let release = facts.map(|facts| facts.release).unwrap_or_default();
                 let limits = policy.limits(&release, scope.tier);
@@ -290,16 +293,6 @@ impl Sharing {
             tracing::error!(%error, "the ledger cannot be written, so nothing is served");
             failed("the holder cannot write its ledger and therefore answers no queries")
         })
-    }
-}
-
-/// What the query of a peer is decided by.
-fn under_grant<'a>(case: &Case, query: &'a ValidQuery, lease: &'a Lease) -> UnderGrant<'a> {
-    UnderGrant {
-        lease,
-        requester: query.assertion(),
-        purpose: &query.envelope().purpose,
-        as_of: case.version().is_some(),
     }
 }
 

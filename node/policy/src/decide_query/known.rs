@@ -11,10 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::scope::Scope;
 
-use crate::explanation::Explanation;
 use crate::facts::{CollectionFacts, Party};
 use crate::load::Policy;
-use crate::offer::{HeldScope, Offer, OfferDecision, OfferInput, Refusal};
+use crate::offer::{HeldScope, OfferDecision, OfferInput};
 
 /// Most comparisons that are known; the one that was used least recently is dropped.
 const MAX_KNOWN: usize = 32;
@@ -91,18 +90,9 @@ pub(crate) fn still_allowed(policy: &Policy, input: &OfferInput<'_>) -> OfferDec
     if let Some(known) = find(policy, input) {
         return known;
     }
-    let decision = unexplained(policy.still_allowed(input));
+    let decision = policy.still_allowed_unexplained(input);
     keep(policy, input, &decision);
     decision
-}
-
-/// The decision without the way to it.
-pub(crate) fn unexplained(decision: OfferDecision) -> OfferDecision {
-    let explanation = Explanation::default();
-    match decision {
-        OfferDecision::Offer(offer) => OfferDecision::Offer(Box::new(Offer { explanation, ..*offer })),
-        OfferDecision::Refused(refusal) => OfferDecision::Refused(Refusal { explanation, ..refusal }),
-    }
 }
 
 fn find(policy: &Policy, input: &OfferInput<'_>) -> Option<OfferDecision> {

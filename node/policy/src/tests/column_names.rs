@@ -3,6 +3,7 @@
 use super::*;
 use crate::facts::Parties;
 use crate::request::{AuthorizationRequest, RequestedColumn};
+use crate::verdict::Verdict;
 
 /// Rules that distinguish columns by their names, each in another way.
 const DISTINGUISHING: [&str; 8] = [
@@ -92,11 +93,13 @@ fn verdict_on_each_column_is_that_of_the_rules() {
         for _ in 0..2 {
             for request in requests(&facts) {
                 let verdict = policy.authorize(&request);
-                let by_rules = policy.ask_cedar(&request);
+                let by_rules = Verdict::clone(&policy.ask_cedar(&request));
                 let expected = match &request.prohibited {
                     Some(reason) => by_rules.prohibited(reason),
                     None => by_rules,
                 };
+                let denied = policy.check(&request).err();
+                assert_eq!(denied, Some(expected.reasons.clone()).filter(|_| !expected.allowed));
                 assert_eq!(verdict.step, expected.step, "set {number}");
                 assert_eq!(verdict.reasons, expected.reasons, "set {number}");
                 assert_eq!(

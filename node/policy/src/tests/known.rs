@@ -3,7 +3,7 @@
 use concordat_protocol::ids::GrantId;
 
 use super::*;
-use crate::decide_query::known::{is_known, still_allowed, unexplained};
+use crate::decide_query::known::{is_known, still_allowed};
 use crate::known_max_scope;
 
 /// Institutions, collections, scopes and what is held, in every combination under two sets.
@@ -48,6 +48,15 @@ fn known_comparison_is_used_for_the_same_facts_only() {
                 }
             }
         }
+    }
+}
+
+/// The decision without the way to it.
+fn unexplained(decision: OfferDecision) -> OfferDecision {
+    let explanation = Explanation::default();
+    match decision {
+        OfferDecision::Offer(offer) => OfferDecision::Offer(Box::new(Offer { explanation, ..*offer })),
+        OfferDecision::Refused(refusal) => OfferDecision::Refused(Refusal { explanation, ..refusal }),
     }
 }
 
