@@ -126,7 +126,7 @@ mod tests {
         let shown = RecordColumns::new(&target, &datasets, 1936);
         let [visit, note] = [0, 1].map(|at| {
             let GrantedDataset { name, columns } = &datasets[at];
-            shown.schema((name, columns), &scope).unwrap()
+            shown.schema((name, columns.as_slice()), &scope).unwrap()
         });
         assert_eq!(
             visit.field(0).metadata(),
@@ -140,6 +140,13 @@ mod tests {
         );
         let removed = Columns::new([("ward".parse().unwrap(), Transform::Pseudonym)]).unwrap();
         let GrantedDataset { name, columns } = &datasets[0];
-        assert_eq!(shown.schema((name, columns), &removed).unwrap().fields().len(), 1);
+        assert_eq!(
+            shown
+                .schema((name, columns.as_slice()), &removed)
+                .unwrap()
+                .fields()
+                .len(),
+            1
+        );
     }
 }

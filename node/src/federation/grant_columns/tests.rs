@@ -37,7 +37,7 @@ fn columns() -> Columns {
 }
 
 #[test]
-fn listed_columns_are_used_unless_one_of_the_dataset_has_no_type() {
+fn listed_columns_are_used_unless_one_of_them_has_no_type() {
     let listed = [granted("visit", false), granted("note", true)];
     assert!(is_usable(&target("visit"), &listed));
     assert!(!is_usable(&target("note"), &listed), "a column of it has no values");
