@@ -12,13 +12,14 @@
 //!    that the consumer cannot sign ([`Evidence::write_off`]).
 //! 5. Whatever is stored here is applied together with the present head of the ledger ([`Ledger::apply`]), because records name
 //!    entries: a ledger that lacks one of them does not open.
-//! 6. The numbers of entries, and that a record is closed, are applied without waiting for the disk ([`Evidence::note`],
-//!    [`Evidence::close`]): a start finds both in the ledger. Everything else is on the disk when a call returns, and no lock is held
-//!    meanwhile: queries that are stored at the same time share a sync.
+//! 6. The number of an entry is stored with the next change of its record ([`Evidence::note`]), and that a record is closed is applied without waiting
+//!    for the disk ([`Evidence::close`]): a start finds both in the ledger, from the size on that it had when a record was begun. Everything else is on
+//!    the disk when a call returns, and no lock is held meanwhile: queries that are stored at the same time share a sync.
 //! 7. Records older than [`RETENTION_DAYS`](retention::RETENTION_DAYS) are removed at the start, as the ledger and the clock agree on the time
 //!    ([`Evidence::remove_expired`]).
 
 mod countersignature;
+mod days;
 mod error;
 mod receipt_check;
 mod record;
@@ -29,7 +30,7 @@ pub(crate) use error::EvidenceError;
 pub(crate) use receipt_check::{UnsignedReceipt, check_receipt};
 pub(crate) use record::{AnswerEnd, Counted, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding, ReceiptBounds};
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use concordat_protocol::audit::EntryBody;
@@ -41,11 +42,11 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{AnchoredHead, Attribution, Ledger, StateChange};
 use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
+use days::{Days, LISTS, list_of};
+
 /// The tree of records.
 const RECORDS: TreeId = TreeId::new("evidence");
 const DAY_MS: i64 = 86_400_000;
-/// Number of lists into which the queries of a day are divided by their ids, so that no list becomes long.
-const LISTS: u8 = 64;
 /// The key of the only value in the tree of the oldest day.
 const OLDEST: &str = "oldest";
 
@@ -60,12 +61,14 @@ struct Inner {
     records: SealedTree<EvidenceRecord>,
     open: SealedTree<EvidenceSide>,
     outstanding: SealedTree<Vec<Outstanding>>,
-    days: SealedTree<BTreeSet<QueryId>>,
+    days: Days,
     oldest: SealedTree<i64>,
     /// Held while what belongs to a query is read, changed and applied, including the ledger entry in between; by the list of the query.
     changing: [Mutex<()>; LISTS as usize],
     /// Held while a value that many queries share is read, changed and applied; taken after the one of the query.
     sharing: Mutex<()>,
+    /// Entries about open queries, which the next changes of their records name. Taken last.
+    noted: Mutex<BTreeMap<QueryId, Vec<u64>>>,
 }
 
 impl Evidence {
@@ -80,10 +83,11 @@ impl Evidence {
             records: db.tree(RECORDS)?,
             open: db.tree(TreeId::new("evidence-open"))?,
             outstanding: db.tree(TreeId::new("evidence-outstanding"))?,
-            days: db.tree(TreeId::new("evidence-days"))?,
+            days: Days::open(db)?,
             oldest: db.tree(TreeId::new("evidence-oldest"))?,
             changing: std::array::from_fn(|_| Mutex::default()),
             sharing: Mutex::default(),
+            noted: Mutex::default(),
         })))
     }
 
@@ -124,20 +128,21 @@ impl Evidence {
             return Ok(false);
         }
         let day = record.at.as_millis().div_euclid(DAY_MS);
-        let list = list_name(day, list_of(query));
-        let mut listed = inner.days.get(&list)?.unwrap_or_default();
-        listed.insert(query);
+        let page = inner.days.page_with((day, list_of(query)), [query])?;
         let sharing = self.sharing();
         let is_oldest = inner.oldest.get(OLDEST)?.is_none_or(|oldest| day < oldest);
-        let ((), change) = self.apply(|_, batch| {
-            batch.put(&inner.records, &query.to_string(), record)?;
+        let mut record = record.clone();
+        let ((), change) = self.apply(|head, batch| {
+            record.since = Some(head.tree().size);
+            batch.put(&inner.records, &query.to_string(), &record)?;
             batch.put(&inner.open, &query.to_string(), &record.side)?;
-            batch.put(&inner.days, &list, &listed)?;
+            inner.days.put(batch, &page)?;
             if is_oldest {
                 batch.put(&inner.oldest, OLDEST, &day)?;
             }
             Ok::<_, MetaError>(())
         })?;
+        inner.days.applied(page);
         drop((sharing, changing));
         self.until_durable(change)?;
         Ok(true)
@@ -163,12 +168,14 @@ impl Evidence {
         self.0.records.contains(&query.to_string())
     }
 
-    /// Names a ledger entry in the record of a query, if there is one. A start finds what a power cut has lost of this in the ledger
-    /// ([`Self::compare`]).
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn note(&self, query: QueryId, entry: u64) -> Result<(), MetaError> {
+    /// Notes a ledger entry about an open query: its record names the entry from now on, and in the state from its next change on. Writes
+    /// nothing: a start finds the entries of open queries in the ledger ([`Self::compare`]).
+    pub fn note(&self, query: QueryId, entry: u64) {
+        self.noted().entry(query).or_default().push(entry);
+    }
+
+    /// Names a ledger entry in the record of a query, if there is one.
+    fn name(&self, query: QueryId, entry: u64) -> Result<(), MetaError> {
         let _changing = self.changing(query);
         let Some(mut record) = self.get(query)? else {
             return Ok(());
@@ -197,6 +204,7 @@ impl Evidence {
             batch.remove(&self.0.open, &query.to_string());
             Ok::<_, MetaError>(())
         })?;
+        self.noted().remove(&query);
         drop(changing);
         if counted.is_none() || signed {
             return Ok(());
@@ -281,7 +289,13 @@ impl Evidence {
     /// # Errors
     /// If the database fails.
     pub fn get(&self, query: QueryId) -> Result<Option<EvidenceRecord>, MetaError> {
-        self.0.records.get(&query.to_string())
+        let mut found = self.0.records.get(&query.to_string())?;
+        if let Some(record) = &mut found {
+            let noted = self.noted();
+            let entries = noted.get(&query).into_iter().flatten();
+            entries.for_each(|entry| record.note(*entry));
+        }
+        Ok(found)
     }
 
     /// Whether the end of a query is not in the ledger yet.
@@ -337,19 +351,14 @@ impl Evidence {
     fn sharing(&self) -> MutexGuard<'_, ()> {
         locked(&self.0.sharing)
     }
+
+    fn noted(&self) -> MutexGuard<'_, BTreeMap<QueryId, Vec<u64>>> {
+        locked(&self.0.noted)
+    }
 }
 
-fn locked(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn list_of(query: QueryId) -> u8 {
-    let first = query.as_bytes().first().copied().unwrap_or_default();
-    first % LISTS
-}
-
-fn list_name(day: i64, list: u8) -> String {
-    format!("{day}/{list}")
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ mod plan;
 mod planned_part;
 mod provider_client;
 mod read_texts;
+mod record_columns;
 mod remark;
 mod remote_catalog;
 mod remote_dataset;

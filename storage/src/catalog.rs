@@ -231,7 +231,19 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::NotFound`], and an error of [`concordat_protocol::error_kind::ErrorKind::Integrity`] if the manifest is not what was stored.
     pub fn current(&self, name: &CollectionName) -> Result<(CollectionRecord, CollectionManifest), CatalogError> {
-        self.0.versions.current(name)
+        self.0.versions.described(name, None)
+    }
+
+    /// As [`Catalog::current`], with the manifest of a version, the current one if none is given.
+    ///
+    /// # Errors
+    /// As [`Catalog::current`], and [`CatalogError::NoSuchVersion`].
+    pub fn described(
+        &self,
+        name: &CollectionName,
+        version: Option<VersionNumber>,
+    ) -> Result<(CollectionRecord, CollectionManifest), CatalogError> {
+        self.0.versions.described(name, version)
     }
 
     /// Imports a file as a new version, signed by the institution. Blocks until the version is durable; see the module

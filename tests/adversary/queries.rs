@@ -415,6 +415,36 @@ async fn version_of_format_2_answers_only_at_records() {
     }
 }
 
+/// A reader keeps the receipt and signs nothing, until it is given up: a kill of the provider would lose what left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outcome_is_entered_while_the_reader_signs() {
+    let world = World::connected().await;
+    let grant = granted(&world).await;
+    let mut stream = world.attacker.open(&world.provider, QUERY).await.unwrap();
+    let envelope = envelope(&world, grant, |_| (), |_| ());
+    let query = envelope.peek_unverified().unwrap().query;
+    stream.send(&QueryFrame { envelope }).await.unwrap();
+    assert!(matches!(stream.recv().await.unwrap(), QueryOpening::Accepted { .. }));
+    stream.chunks().await.unwrap();
+    let QueryClosing { receipt, .. } = stream.recv().await.unwrap();
+    let entered = async {
+        while world.provider.node.evidence().is_open(query).unwrap() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    // A reader has fifteen seconds.
+    let in_time = tokio::time::timeout(std::time::Duration::from_secs(10), entered);
+    in_time.await.expect("it is not waited for");
+    assert_eq!(released(&world.provider), 1);
+    assert_eq!(countersigned(&world.provider), 0);
+    // The signature is still accepted.
+    let both = receipt.add_signature(&world.attacker.node).unwrap();
+    stream.send(&world.attacker.countersignature(both)).await.unwrap();
+    assert!(stream.is_dropped().await);
+    assert_eq!(countersigned(&world.provider), 1);
+    world.assert_still_serving().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipt_without_countersignature_is_recognized_as_such() {
     let world = World::connected().await;

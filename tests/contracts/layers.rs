@@ -235,7 +235,7 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "node/policy/src",
         layers: &[
-            &["explanation", "facts", "text_bounds"],
+            &["column_names", "explanation", "facts", "text_bounds"],
             &["entities", "prohibited", "rows"],
             &["request"],
             &["verdict"],
@@ -244,7 +244,7 @@ const CRATES: &[Crate] = &[
             &["offer", "sample"],
             &["permitted"],
             &["cases", "diff", "max_scope"],
-            &["decide_query"],
+            &["decide_query", "known_max_scope"],
         ],
         upward: &[],
         cycles: &[],

@@ -3,11 +3,12 @@
 //! 1. A request is built from facts only ([`crate::request`]), and what no set may allow is decided with it.
 //! 2. The rules are asked about a prohibited request too, because their reasons name a remedy, and because a set that permits it is
 //!    refused. They do not change the decision.
-//! 3. What the rules have decided about the same facts is known ([`crate::verdict`]).
+//! 3. What the rules have decided about the same facts is known ([`crate::verdict`]). If they see no names of columns, it is the same for all
+//!    columns of one class and kind ([`crate::column_names`]).
 //! 4. Requests are built against the schema; a request that does not match it is an internal error and is denied. A request is also
 //!    denied if any policy could not be evaluated: the rule that failed might be one that forbids.
 
-use std::{collections::HashSet, error::Error};
+use std::{collections::HashSet, error::Error, sync::Arc};
 
 use cedar_policy::{
     ActionConstraint, Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet, Request, Response,
@@ -23,28 +24,50 @@ use crate::verdict::Verdict;
 impl Policy {
     /// Decides one request.
     pub(crate) fn authorize(&self, request: &AuthorizationRequest) -> Verdict {
-        let by_rules = self.ask_rules(request);
+        let by_rules = Verdict::clone(&self.ask_rules(request)).about(request.about());
         match &request.prohibited {
             Some(reason) => by_rules.prohibited(reason),
             None => by_rules,
         }
     }
 
-    /// The decision of the rules alone.
-    fn ask_rules(&self, request: &AuthorizationRequest) -> Verdict {
-        let loaded = &*self.0;
-        if let Some(known) = loaded.verdicts.get(request) {
-            return known;
+    /// The same decision without the rules that led to it.
+    ///
+    /// # Errors
+    /// The reasons of a denial.
+    pub(crate) fn check(&self, request: &AuthorizationRequest) -> Result<(), Vec<RuleReason>> {
+        let by_rules = self.ask_rules(request);
+        match &request.prohibited {
+            None if by_rules.allowed => Ok(()),
+            Some(reason) if by_rules.allowed => Err(vec![reason.clone()]),
+            None | Some(_) => Err(by_rules.reasons.clone()),
         }
+    }
+
+    /// The decision of the rules alone.
+    fn ask_rules(&self, request: &AuthorizationRequest) -> Arc<Verdict> {
+        let loaded = &*self.0;
+        let nameless = Some(request).filter(|_| !loaded.names_matter);
+        let seen = nameless.and_then(AuthorizationRequest::without_names);
+        let seen = seen.as_ref().unwrap_or(request);
+        loaded.verdicts.get(seen).unwrap_or_else(|| self.ask_cedar(seen))
+    }
+
+    /// The same, evaluated by Cedar.
+    pub(crate) fn ask_cedar(&self, request: &AuthorizationRequest) -> Arc<Verdict> {
+        let loaded = &*self.0;
         match loaded.respond(request) {
             Ok(responses) => {
-                let verdict = loaded.verdict(request, &responses);
+                let verdict = Arc::new(loaded.verdict(request, &responses));
                 loaded.verdicts.add(request, &verdict);
                 verdict
             }
             Err(error) => {
                 tracing::error!(action = request.action, %error, "an authorization request does not match the policy schema");
-                policy_error(request, "the authorization request does not match the policy schema")
+                Arc::new(policy_error(
+                    request,
+                    "the authorization request does not match the policy schema",
+                ))
             }
         }
     }

@@ -24,18 +24,27 @@ use crate::{
     request::{AuthorizationRequest, Requester},
 };
 
+/// Compares an agreed scope with what a set allows now.
+type Comparison = fn(&Policy, &OfferInput<'_>) -> OfferDecision;
+
 impl Policy {
     /// Decides a query under a grant.
     pub fn decide(&self, input: &QueryInput<'_>, now: Timestamp) -> QueryDecision {
-        self.evaluate(input, now).0
+        self.evaluate(input, now, known::still_allowed).0
     }
 
     /// As [`Self::decide`], with the decision rule by rule.
     pub fn explain(&self, input: &QueryInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
-        self.evaluate(input, now)
+        self.evaluate(input, now, Self::still_allowed)
     }
 
-    fn evaluate(&self, input: &QueryInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
+    /// The decision, with the steps that `still_allowed` explains.
+    fn evaluate(
+        &self,
+        input: &QueryInput<'_>,
+        now: Timestamp,
+        still_allowed: Comparison,
+    ) -> (QueryDecision, Explanation) {
         let mut explanation = Explanation {
             steps: vec![agreement::step(input, now)],
         };
@@ -54,7 +63,7 @@ impl Policy {
             }
             explanation.steps.push(verdict.step);
         }
-        let (current, steps) = self.current_scope(input, now);
+        let (current, steps) = self.current_scope(input, now, still_allowed);
         explanation.steps.extend(steps.steps);
         match current {
             Ok(scope) if reasons.is_empty() => (QueryDecision::Permit(scope), explanation),
@@ -75,6 +84,7 @@ impl Policy {
         &self,
         input: &QueryInput<'_>,
         now: Timestamp,
+        still_allowed: Comparison,
     ) -> (Result<Box<Scope>, Vec<RuleReason>>, Explanation) {
         let request = match used_scope(input) {
             Ok(request) => request,
@@ -93,7 +103,7 @@ impl Policy {
             request: &request,
             held: input.earlier,
         };
-        match known::still_allowed(self, &offer_input) {
+        match still_allowed(self, &offer_input) {
             OfferDecision::Offer(offer)
                 if offer
                     .narrowings

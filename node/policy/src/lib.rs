@@ -19,8 +19,10 @@
 //! | `prohibited` | what no policy set may allow |
 //! | `text_bounds`, `load`, `sources` | a policy set as a steward writes it: compiled, validated, and with a digest |
 //! | `entities`, `authorize` | facts as values of Cedar; one authorization request: first to the prohibitions, then to Cedar |
+//! | `column_names`, `verdict` | what the rules have decided before, and for which requests it is the same |
 //! | `rows` | row conditions, compared with how their columns are shown |
 //! | `offer`, `max_scope`, `query` | the decisions |
+//! | `known_max_scope` | what a member could get, as it was worked out before |
 //! | `named`, `sample` | the values that rules name, and the requests that represent all that are possible |
 //! | `permitted`, `cases`, `diff` | what a set permits over these requests; test cases; what changes between two sets |
 //!
@@ -35,11 +37,13 @@
 
 mod authorize;
 mod cases;
+mod column_names;
 mod decide_query;
 mod diff;
 mod entities;
 mod explanation;
 mod facts;
+mod known_max_scope;
 mod load;
 mod max_scope;
 mod named;

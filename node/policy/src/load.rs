@@ -18,6 +18,7 @@ use concordat_protocol::{
     scope::Tier,
 };
 
+use crate::column_names;
 use crate::text_bounds;
 use crate::verdict::Verdicts;
 
@@ -43,6 +44,8 @@ pub(crate) struct Loaded {
     pub(crate) settings: Settings,
     /// What the rules have decided.
     pub(crate) verdicts: Verdicts,
+    /// Whether a rule may distinguish columns by their names.
+    pub(crate) names_matter: bool,
     digest: Digest32,
 }
 
@@ -106,6 +109,7 @@ impl Policy {
             return Err(PolicyErrors(errors));
         }
         let digest = digest(sources, settings);
+        let names_matter = column_names::matter(rules.iter().map(|rule| &rule.policy));
         Ok(Self(Arc::new(Loaded {
             schema,
             set,
@@ -114,6 +118,7 @@ impl Policy {
             actions,
             settings,
             verdicts: Verdicts::default(),
+            names_matter,
             digest,
         })))
     }

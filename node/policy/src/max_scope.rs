@@ -38,8 +38,9 @@ pub struct MaxScope {
 }
 
 impl Policy {
-    /// The maximum scope of a collection for `consumer`, over all purposes; `None` if the collection is hidden from it.
-    pub fn max_scope(
+    /// The maximum scope of a collection for `consumer`, over all purposes; `None` if the collection is hidden from it. It is worked out from ten
+    /// requests for all columns; what was worked out before is known ([`Self::max_scope`]).
+    pub(crate) fn work_out_max_scope(
         &self,
         consumer: &Party,
         provider: &Party,
@@ -72,7 +73,7 @@ impl Policy {
                     request: &request,
                     held: &[],
                 };
-                match self.offer(&input, now) {
+                match self.offer_unexplained(&input, now) {
                     OfferDecision::Offer(offer) => {
                         max_scope.add(&offer.scope);
                     }

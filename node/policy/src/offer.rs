@@ -27,6 +27,15 @@ use evaluation::OfferEvaluation;
 impl Policy {
     /// Decides what part of a request may be released.
     pub fn offer(&self, input: &OfferInput<'_>, now: Timestamp) -> OfferDecision {
+        self.evaluate_offer(input, now, true)
+    }
+
+    /// The same without an explanation.
+    pub(crate) fn offer_unexplained(&self, input: &OfferInput<'_>, now: Timestamp) -> OfferDecision {
+        self.evaluate_offer(input, now, false)
+    }
+
+    fn evaluate_offer(&self, input: &OfferInput<'_>, now: Timestamp, is_explained: bool) -> OfferDecision {
         let Some(facts) = input
             .collection
             .filter(|facts| facts.reference == input.request.collection)
@@ -36,7 +45,7 @@ impl Policy {
                 explanation: Explanation::default(),
             });
         };
-        let mut evaluation = OfferEvaluation::new(self, input, facts);
+        let mut evaluation = OfferEvaluation::new(self, input, facts, is_explained);
         if evaluation.dataset("see-dataset", Vec::new(), &facts.reference).is_err() {
             return evaluation.refused(vec![not_visible(input)]);
         }
@@ -54,16 +63,25 @@ impl Policy {
     /// collection is visible is not decided.
     pub(crate) fn protection_of_figures(&self, input: &OfferInput<'_>) -> Option<ProtectionName> {
         let facts = input.collection?;
-        OfferEvaluation::new(self, input, facts).protection_of_figures()
+        OfferEvaluation::new(self, input, facts, false).protection_of_figures()
     }
 
     /// Decides how much of an agreed scope may still be released. Whether the collection is published no longer matters.
     pub(crate) fn still_allowed(&self, input: &OfferInput<'_>) -> OfferDecision {
+        self.evaluate_agreed(input, true)
+    }
+
+    /// The same without an explanation.
+    pub(crate) fn still_allowed_unexplained(&self, input: &OfferInput<'_>) -> OfferDecision {
+        self.evaluate_agreed(input, false)
+    }
+
+    fn evaluate_agreed(&self, input: &OfferInput<'_>, is_explained: bool) -> OfferDecision {
         match input
             .collection
             .filter(|facts| facts.reference == input.request.collection)
         {
-            Some(facts) => OfferEvaluation::new(self, input, facts).run(),
+            Some(facts) => OfferEvaluation::new(self, input, facts, is_explained).run(),
             None => OfferDecision::Refused(Refusal {
                 reasons: vec![not_visible(input)],
                 explanation: Explanation::default(),

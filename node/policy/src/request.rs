@@ -120,6 +120,34 @@ impl AuthorizationRequest {
         }
     }
 
+    /// The same request about any column of this class and kind, for rules that see no names of columns; `None` if it is not about a column.
+    /// What no set may allow is left out: the rules do not see it.
+    pub(crate) fn without_names(&self) -> Option<Self> {
+        let EntityValue(kind, _, attributes) = &self.resource;
+        if *kind != "Column" {
+            return None;
+        }
+        let attributes = attributes.iter().map(|(attribute, value)| match attribute.as_str() {
+            "name" | "table" => pair(attribute, entities::text("")),
+            _ => (attribute.clone(), value.clone()),
+        });
+        Some(Self {
+            principal: self.principal.clone(),
+            action: self.action,
+            resource: EntityValue(*kind, "any".to_owned(), attributes.collect()),
+            others: self.others.clone(),
+            context: self.context.clone(),
+            about: String::new(),
+            prohibited: None,
+            states_ages: self.states_ages,
+        })
+    }
+
+    /// What the request is about, in explanations.
+    pub(crate) fn about(&self) -> &str {
+        &self.about
+    }
+
     /// Whether no set may allow it.
     pub(crate) const fn is_prohibited(&self) -> bool {
         self.prohibited.is_some()

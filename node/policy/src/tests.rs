@@ -2,6 +2,7 @@
 
 mod ages;
 mod collections;
+mod column_names;
 mod diff;
 mod held;
 mod known;

@@ -1,7 +1,7 @@
 //! The decision about one request, and what the rules of a set have decided before.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use concordat_protocol::decision::{DecisionRule, DecisionStep, RuleEffect, RuleReason};
 
@@ -22,6 +22,12 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
+    /// The same verdict on what `about` names in explanations.
+    pub(crate) fn about(mut self, about: &str) -> Self {
+        about.clone_into(&mut self.step.about);
+        self
+    }
+
     /// The denial of what no set may allow. The reasons of rules that deny it as well stay.
     pub(crate) fn prohibited(mut self, reason: &RuleReason) -> Self {
         self.overruled = self.allowed;
@@ -45,11 +51,11 @@ impl Verdict {
 /// They see nothing but the request, so the same request has the same verdict, however often it is made: the offer that a grant is compared with
 /// is evaluated again for each query, column by column. A set that comes into force begins without any.
 #[derive(Default)]
-pub(crate) struct Verdicts(Mutex<HashMap<AuthorizationRequest, Verdict>>);
+pub(crate) struct Verdicts(Mutex<HashMap<AuthorizationRequest, Arc<Verdict>>>);
 
 impl Verdicts {
     /// The verdict on the same request.
-    pub(crate) fn get(&self, request: &AuthorizationRequest) -> Option<Verdict> {
+    pub(crate) fn get(&self, request: &AuthorizationRequest) -> Option<Arc<Verdict>> {
         if request.states_ages {
             return None;
         }
@@ -57,7 +63,7 @@ impl Verdicts {
     }
 
     /// Keeps a verdict, unless the request will not be made again.
-    pub(crate) fn add(&self, request: &AuthorizationRequest, verdict: &Verdict) {
+    pub(crate) fn add(&self, request: &AuthorizationRequest, verdict: &Arc<Verdict>) {
         if request.states_ages {
             return;
         }
@@ -65,11 +71,17 @@ impl Verdicts {
             if kept.len() >= MAX_KEPT {
                 kept.clear();
             }
-            kept.insert(request.clone(), verdict.clone());
+            kept.insert(request.clone(), Arc::clone(verdict));
         });
     }
 
-    fn with<T>(&self, access: impl FnOnce(&mut HashMap<AuthorizationRequest, Verdict>) -> T) -> T {
+    /// How many are kept.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.with(|kept| kept.len())
+    }
+
+    fn with<T>(&self, access: impl FnOnce(&mut HashMap<AuthorizationRequest, Arc<Verdict>>) -> T) -> T {
         access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! 1. It is checked, entered in the ledger and stored while the record is locked, so that of several at the same time one is entered.
 //! 2. The same signature again, after a reply that was lost, changes nothing. Another one for the same query is refused.
-//! 3. The entry is durable before the record. A stop in between leaves an entry that the record names after the next start
-//!    ([`Evidence::compare`]); the receipt still waits, and the signature is entered once more when it comes again.
+//! 3. The entry is durable before the record. A stop in between leaves an entry about a signature that is not stored: the receipt still waits, and the
+//!    signature is entered once more when it comes again. The record names the second entry, and the first one if the next start finds it
+//!    ([`Evidence::compare`]); of a record that is closed, it does not if the change of another query has covered the entry.
 
 use concordat_protocol::audit::{EntryBody, LedgerHead};
 use concordat_protocol::ids::QueryId;

@@ -113,6 +113,10 @@ pub struct EvidenceRecord {
     pub envelope: Option<Signed<QueryEnvelope>>,
     /// The ledger entries about it, in order.
     pub entries: Vec<u64>,
+    /// The size of the ledger when the record was stored: no entry about the query has a lower number. `None` before it is stored, and in records
+    /// of earlier versions.
+    #[serde(default)]
+    pub since: Option<u64>,
     /// What a receipt may state at most, for a query that this node sent.
     #[serde(default)]
     pub bounds: Option<ReceiptBounds>,
@@ -127,11 +131,15 @@ pub struct EvidenceRecord {
 }
 
 impl EvidenceRecord {
-    /// Names a ledger entry, once. If there are more entries than evidence may contain, the first ones stay: the decision is among them.
+    /// Names a ledger entry, once. If there are more entries than evidence may contain, the first ones stay: the decision is among them, also if
+    /// a start finds it after later ones.
     pub fn note(&mut self, entry: u64) {
-        if self.entries.len() < MAX_PROOFS && !self.entries.contains(&entry) {
-            self.entries.push(entry);
+        if self.entries.contains(&entry) {
+            return;
         }
+        let at = self.entries.partition_point(|known| *known < entry);
+        self.entries.insert(at, entry);
+        self.entries.truncate(MAX_PROOFS);
     }
 
     /// The text of the query.

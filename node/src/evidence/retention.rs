@@ -16,8 +16,9 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Ledger, LedgerError};
 use concordat_storage::meta::MetaError;
 
+use super::days::{DayList, LISTS};
 use super::error::EvidenceError;
-use super::{DAY_MS, Evidence, LISTS, OLDEST, list_name};
+use super::{DAY_MS, Evidence, OLDEST};
 use crate::attribution::by_node;
 
 /// Six years, as 45 CFR 164.316(b)(2)(i) requires for such documents, and some days.
@@ -25,13 +26,6 @@ pub(crate) const RETENTION_DAYS: i64 = 2200;
 /// Newest entries of earlier runs whose times are compared: more than a service manager that restarts a node with a wrong clock writes
 /// before a person notices, and few enough that they reach back no more than months on a node with little to do.
 const COMPARED_ENTRIES: u64 = 64;
-
-/// Queries of one day, in one of its lists.
-struct DayList {
-    day: i64,
-    list: u8,
-    queries: BTreeSet<QueryId>,
-}
 
 impl Evidence {
     /// Removes the records whose retention has ended, and returns their number. Must be called before the first query. Blocks.
@@ -54,7 +48,7 @@ impl Evidence {
             drop(ledger.append(entry, &by_node(NodeTask::Maintenance), now)?);
         }
         for list in lists {
-            self.remove_list(list, until, &retained)?;
+            self.remove_list(&list, until, &retained)?;
         }
         let (records, change) = self.apply(|_, batch| {
             batch.put(&self.0.oldest, OLDEST, &until)?;
@@ -82,29 +76,27 @@ impl Evidence {
         let mut lists = Vec::new();
         for day in oldest..until {
             for list in 0..LISTS {
-                if let Some(queries) = self.0.days.get(&list_name(day, list))? {
-                    lists.push(DayList { day, list, queries });
-                }
+                lists.extend(self.0.days.list(day, list)?);
             }
         }
         Ok(lists)
     }
 
     /// Removes the records of a list; those that stay are listed under day `until`, so that the next start examines them.
-    fn remove_list(&self, expired: DayList, until: i64, retained: &BTreeSet<QueryId>) -> Result<(), MetaError> {
-        let DayList { day, list, queries } = expired;
-        let (stay, removed): (BTreeSet<_>, BTreeSet<_>) =
-            queries.into_iter().partition(|query| retained.contains(query));
+    fn remove_list(&self, expired: &DayList, until: i64, retained: &BTreeSet<QueryId>) -> Result<(), MetaError> {
+        let (stay, removed): (BTreeSet<_>, BTreeSet<_>) = expired
+            .queries
+            .iter()
+            .copied()
+            .partition(|query| retained.contains(query));
         let ((), change) = self.apply(|_, batch| {
             for query in removed {
                 batch.remove(&self.0.records, &query.to_string());
             }
-            batch.remove(&self.0.days, &list_name(day, list));
+            self.0.days.remove(batch, expired);
             if !stay.is_empty() {
-                let name = list_name(until, list);
-                let mut listed = self.0.days.get(&name)?.unwrap_or_default();
-                listed.extend(stay);
-                batch.put(&self.0.days, &name, &listed)?;
+                let page = self.0.days.page_with((until, expired.list), stay)?;
+                self.0.days.put(batch, &page)?;
             }
             Ok::<_, MetaError>(())
         })?;

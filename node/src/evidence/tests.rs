@@ -158,7 +158,7 @@ fn ledger_older_than_the_evidence_of_a_query_does_not_open() {
     evidence.begin(query(1), &record(EvidenceSide::Local, NOON)).unwrap();
     let [decision, ..] = about(1);
     let entry = ledger.append(decision, &by, NOON).unwrap().sequence();
-    evidence.note(query(1), entry).unwrap();
+    evidence.name(query(1), entry).unwrap();
     drop((evidence, ledger));
     fixture.copy_meta(&earlier, &folder);
     let db = SealedDb::open(&fixture.meta(), fixture.master.state()).unwrap();
@@ -207,6 +207,95 @@ fn evidence_record_without_entries_is_left_by_a_crash() {
     assert_eq!(ledger.size(), 5);
 }
 
+/// The change of another query covers an entry before the record of its own query names it, and the node is killed.
+#[test]
+fn evidence_entry_that_another_query_has_covered_is_named() {
+    let fixture = Fixture::new();
+    let by = by_node(NodeTask::Start);
+    let empty = EvidenceRecord {
+        entries: Vec::new(),
+        ..record(EvidenceSide::Provider, NOON)
+    };
+    let (evidence, ledger) = fixture.open_anchored();
+    evidence.begin(query(1), &empty).unwrap();
+    evidence.begin(query(2), &empty).unwrap();
+    let numbers = [1, 2].map(|n| {
+        let [decision, ..] = about(n);
+        ledger.append(decision, &by, NOON).unwrap().sequence()
+    });
+    // It names the later entry only, and covers both.
+    evidence.name(query(2), numbers[1]).unwrap();
+    evidence.begin(query(3), &empty).unwrap();
+    drop((evidence, ledger));
+
+    let (evidence, ledger) = fixture.open_anchored();
+    assert_eq!(ledger.anchored(), ledger.size(), "no entry is left to be compared");
+    evidence.compare().unwrap();
+    let named = |n| evidence.get(query(n)).unwrap().unwrap().entries;
+    assert_eq!(
+        [named(1), named(2), named(3)],
+        [vec![numbers[0]], vec![numbers[1]], vec![]]
+    );
+    // What the start enters about them follows.
+    assert_eq!(evidence.recover(NOON).unwrap(), 3);
+    assert!((1..4).all(|n| named(n).len() + usize::from(n == 3) == 2));
+    assert_eq!(evidence.recover(NOON).unwrap(), 0);
+}
+
+/// The state is not changed for the number of an entry alone.
+#[test]
+fn evidence_entry_is_named_with_the_next_change_of_its_record() {
+    let fixture = Fixture::new();
+    let by = by_node(NodeTask::Start);
+    let (evidence, ledger) = fixture.open_anchored();
+    let empty = EvidenceRecord {
+        entries: Vec::new(),
+        ..record(EvidenceSide::Provider, NOON)
+    };
+    evidence.begin(query(1), &empty).unwrap();
+    let [decision, _, released, ..] = about(1);
+    let decided = ledger.append(decision, &by, NOON).unwrap().sequence();
+    evidence.note(query(1), decided);
+    let stored = || evidence.0.records.get(&query(1).to_string()).unwrap().unwrap().entries;
+    assert_eq!(stored(), [0_u64; 0]);
+    assert_eq!(evidence.get(query(1)).unwrap().unwrap().entries, [decided]);
+    let ended = ledger.append(released, &by, NOON).unwrap().sequence();
+    evidence.close(query(1), ended, None).unwrap();
+    assert_eq!(stored(), [decided, ended]);
+    assert!(evidence.noted().is_empty(), "nothing is left of it");
+}
+
+/// The end of an open query is found however many entries followed it.
+#[test]
+fn entries_of_open_queries_are_read_in_parts() {
+    let fixture = Fixture::new();
+    let by = by_node(NodeTask::Start);
+    let (_evidence, ledger) = fixture.open();
+    for n in 0..11 {
+        let [decision, ..] = about(n);
+        drop(ledger.append(decision, &by, NOON).unwrap());
+    }
+    for at_once in [1, 3, 8, 100] {
+        let mut numbers = Vec::new();
+        let read = recovery::read_entries(&ledger, (2, 11), at_once, |stored| {
+            numbers.push(stored.entry.sequence);
+            Ok::<_, concordat_storage::ledger::LedgerError>(())
+        });
+        read.unwrap();
+        assert_eq!(numbers, (2..11).collect::<Vec<_>>(), "{at_once}");
+    }
+}
+
+#[test]
+fn evidence_record_names_entries_in_their_order() {
+    let mut record = record(EvidenceSide::Local, NOON);
+    record.entries.clear();
+    for entry in [5, 3, 9, 3, 5] {
+        record.note(entry);
+    }
+    assert_eq!(record.entries, [3, 5, 9]);
+}
+
 fn budapest() -> InstitutionId {
     InstitutionId::new("budapest").unwrap()
 }
@@ -225,6 +314,7 @@ fn record(side: EvidenceSide, at: Timestamp) -> EvidenceRecord {
         sql: Some("SELECT 1".to_owned()),
         envelope: None,
         entries: vec![0],
+        since: None,
         bounds: None,
         counted: None,
         receipt: None,

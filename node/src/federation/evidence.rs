@@ -18,8 +18,6 @@ use concordat_protocol::wire::messages::{
 };
 use concordat_protocol::wire::streams::RECEIPT;
 use concordat_storage::ledger::{Attribution, LedgerError};
-use concordat_storage::meta::MetaError;
-use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use super::error::FederationError;
@@ -41,14 +39,12 @@ use concordat_network::Session;
 pub(super) struct OpenQuery {
     pub(super) id: QueryId,
     by: Attribution,
-    /// Stores the reference from the record to the entry that the query was opened.
-    referenced: JoinHandle<Result<(), MetaError>>,
 }
 
 impl Federation {
     /// Stores a signed query and enters it in the ledger; it may be sent afterwards. The record comes first, so that a stop in between may
-    /// leave an end without a beginning, but never a beginning without an end. That the record refers to the entry is stored while the query is
-    /// sent; a start finds the entry in the ledger if a stop comes first.
+    /// leave an end without a beginning, but never a beginning without an end. That the record refers to the entry is stored with its next change;
+    /// a start finds the entry in the ledger if a stop comes first.
     ///
     /// # Errors
     /// If it cannot be shown as evidence, or not be made durable. The query must not be sent in that case.
@@ -87,14 +83,8 @@ impl Federation {
             }
             FederationError::machine("the query cannot be entered in the ledger", error)
         })?;
-        let sequence = entry.sequence();
-        let evidence = parts.evidence.clone();
-        let referenced = tokio::task::spawn_blocking(move || evidence.note(query, sequence));
-        Ok(OpenQuery {
-            id: query,
-            by,
-            referenced,
-        })
+        parts.evidence.note(query, entry.sequence());
+        Ok(OpenQuery { id: query, by })
     }
 
     /// Enters the end of a query.
@@ -109,8 +99,7 @@ impl Federation {
         outcome: Outcome,
     ) -> Result<(), FederationError> {
         let parts = &self.0.parts;
-        let OpenQuery { id, by, referenced } = query;
-        let referenced = referenced.await;
+        let OpenQuery { id, by } = query;
         let entry = EntryBody::QueryClosed {
             query: id,
             rows: counted.rows,
@@ -123,9 +112,7 @@ impl Federation {
         let stored = parts
             .evidence
             .blocking(move |evidence| evidence.close(id, sequence, Some(counted)));
-        stored.await.map_err(evidence_error)?;
-        let referenced = referenced.map_err(|error| evidence_error(error.into()))?;
-        referenced.map_err(|error| evidence_error(error.into()))
+        stored.await.map_err(evidence_error)
     }
 
     /// Enters that the receipt is being signed, and stores it with both signatures and the head of the ledger that contains this entry.
@@ -343,6 +330,7 @@ fn record_of(
         sql: None,
         envelope: Some(outgoing.signed.clone()),
         entries: Vec::new(),
+        since: None,
         bounds: Some(outgoing.bounds()),
         counted: None,
         receipt: None,

@@ -90,12 +90,12 @@ impl Federation {
         };
         let mut explanation = Explanation::default();
         let parsed = self.query_tables(actor, sql).await?;
-        for table in parsed.tables.iter().filter(ours) {
-            let own = parts
-                .sharing
-                .explain_local(&requester, &purpose, &table.collection_name())
-                .await;
-            explanation.steps.extend(own.steps);
+        // The decision is about a collection, whichever of its datasets are named.
+        let own = parsed.tables.iter().filter(ours).map(TableName::collection_name);
+        let own: BTreeSet<DatasetName> = own.collect();
+        for collection in own {
+            let decided = parts.sharing.explain_local(&requester, &purpose, &collection).await;
+            explanation.steps.extend(decided.steps);
         }
         Ok(explanation)
     }

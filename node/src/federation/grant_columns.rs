@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concordat_engine::{Domains, ShownColumn, ShownStatistics, shown_dataset, shown_schema, with_oldest_year};
+use concordat_engine::{ShownColumn, ShownStatistics, shown_schema};
 use concordat_network::NetworkError;
-use concordat_protocol::ids::{ColumnName, DatasetName, GrantId};
+use concordat_protocol::ids::{DatasetName, Digest32, GrantId};
 use concordat_protocol::scope::{DatasetScope, Datasets, Scope, Transform, Window};
 use concordat_protocol::wire::messages::{
     GrantColumnsReply, GrantColumnsRequest, GrantedColumn, GrantedDataset, GrantedDatasets,
@@ -20,6 +20,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use super::declared::Declared;
 use super::error::FederationError;
 use super::handle::Federation;
+use super::record_columns::RecordColumns;
 use super::report::QueryReport;
 use super::source::{Access, Target};
 use super::union_table::MemberColumns;
@@ -34,7 +35,30 @@ pub(super) struct Shown {
     /// Its columns: as they are shown at tier `records`, and as they are stored for statistics, whose levels decide what is distinguished.
     pub(super) columns: MemberColumns,
     /// What is declared about its collection; `None` if that was not requested, and if nothing is.
-    pub(super) declared: Option<Declared>,
+    pub(super) declared: Option<SharedDeclared>,
+}
+
+/// What is declared about a collection, as the permission for one of its datasets shows it; for the others under the same permission too.
+#[derive(Clone, Debug)]
+pub(super) struct SharedDeclared {
+    /// One of the datasets.
+    target: Target,
+    /// The listing that it follows from.
+    listed: Arc<GrantedDatasets>,
+    /// What is declared.
+    pub(super) declared: Arc<Declared>,
+    /// The digest of the declarations.
+    pub(super) rules: Digest32,
+}
+
+impl SharedDeclared {
+    /// Whether it is what `target` would show, of which this was listed.
+    fn is_of(&self, target: &Target, listed: &Arc<GrantedDatasets>) -> bool {
+        let of = |target: &Target| (target.dataset.collection(), target.access, target.version, target.tier);
+        of(&self.target) == of(target)
+            && self.target.purpose == target.purpose
+            && (Arc::ptr_eq(&self.listed, listed) || self.listed == *listed)
+    }
 }
 
 impl Federation {
@@ -45,9 +69,8 @@ impl Federation {
     pub(super) async fn columns_of(&self, target: &Target, report: &QueryReport) -> Result<Shown, FederationError> {
         let granted = self.listed(target, report).await?;
         let stored = columns_of_target(target, &granted.datasets).ok_or_else(|| not_once(target))?;
-        let schema = self
-            .shown_columns(target, (&target.dataset.dataset, stored), &granted)
-            .await?;
+        let shown = RecordColumns::new(target, &granted.datasets, self.oldest_year(target).await);
+        let schema = shown.schema((&target.dataset.dataset, stored), &target.columns)?;
         let columns = MemberColumns {
             schema,
             empty: empty(stored),
@@ -58,7 +81,8 @@ impl Federation {
         })
     }
 
-    /// The columns that `target` shows as they are stored, and what is declared about its collection, for statistics.
+    /// The columns that `target` shows as they are stored, and what is declared about its collection, for statistics: one of `known`, if it is
+    /// the same.
     ///
     /// # Errors
     /// As [`Self::columns_of`].
@@ -66,6 +90,7 @@ impl Federation {
         &self,
         target: &Target,
         requester: &Requester,
+        known: &[SharedDeclared],
         report: &QueryReport,
     ) -> Result<Shown, FederationError> {
         let granted = self.listed(target, report).await?;
@@ -77,41 +102,53 @@ impl Federation {
             schema: stored_columns(target, visible)?,
             empty: empty(listed),
         };
-        let scope = self.scope_of(target, requester).await?;
-        let declared = match (granted.rules.clone(), scope) {
-            (Some(rules), Some(scope)) => {
-                let mut columns: BTreeMap<DatasetName, SchemaRef> = BTreeMap::new();
-                let mut shown: BTreeMap<DatasetName, SchemaRef> = BTreeMap::new();
-                let mut datasets: Vec<(DatasetName, DatasetScope)> = Vec::new();
-                for dataset in &granted.datasets {
-                    let Some(covered) = scope.datasets.get(&dataset.name) else {
-                        continue;
-                    };
-                    datasets.push((dataset.name.clone(), covered.clone()));
-                    columns.insert(dataset.name.clone(), stored_columns(target, dataset.columns.iter())?);
-                    let of = Target {
-                        columns: covered.columns.clone(),
-                        ..target.clone()
-                    };
-                    let of_records = self
-                        .shown_columns(&of, (&dataset.name, dataset.columns.as_slice()), &granted)
-                        .await;
-                    // A column that cannot be shown is no obstacle below records.
-                    shown.extend(of_records.ok().map(|schema| (dataset.name.clone(), schema)));
-                }
-                // The version may lack a dataset of the scope, which is unknown then.
-                Datasets::new(datasets).ok().map(|datasets| Declared {
-                    statistics: ShownStatistics {
-                        scope: Scope { datasets, ..scope },
-                        rules,
-                        columns,
-                    },
-                    shown,
-                })
-            }
-            (Some(_) | None, _) => None,
+        let declared = match known.iter().find(|known| known.is_of(target, &granted)) {
+            Some(known) => Some(known.clone()),
+            None => self.declared_by(target, requester, &granted).await?,
         };
         Ok(Shown { columns, declared })
+    }
+
+    /// What the permission for `target` shows of its collection; `None` if nothing is declared.
+    async fn declared_by(
+        &self,
+        target: &Target,
+        requester: &Requester,
+        granted: &Arc<GrantedDatasets>,
+    ) -> Result<Option<SharedDeclared>, FederationError> {
+        let scope = self.scope_of(target, requester).await?;
+        let (Some(rules), Some(scope)) = (granted.rules.clone(), scope) else {
+            return Ok(None);
+        };
+        let records = RecordColumns::new(target, &granted.datasets, self.oldest_year(target).await);
+        let mut columns: BTreeMap<DatasetName, SchemaRef> = BTreeMap::new();
+        let mut shown: BTreeMap<DatasetName, SchemaRef> = BTreeMap::new();
+        let mut datasets: Vec<(DatasetName, DatasetScope)> = Vec::new();
+        for dataset in &granted.datasets {
+            let Some(covered) = scope.datasets.get(&dataset.name) else {
+                continue;
+            };
+            datasets.push((dataset.name.clone(), covered.clone()));
+            columns.insert(dataset.name.clone(), stored_columns(target, dataset.columns.iter())?);
+            let of_records = records.schema((&dataset.name, dataset.columns.as_slice()), &covered.columns);
+            // A column that cannot be shown is no obstacle below records.
+            shown.extend(of_records.ok().map(|schema| (dataset.name.clone(), schema)));
+        }
+        // The version may lack a dataset of the scope, which is unknown then.
+        let declared = Datasets::new(datasets).ok().map(|datasets| Declared {
+            statistics: ShownStatistics {
+                scope: Scope { datasets, ..scope },
+                rules,
+                columns,
+            },
+            shown,
+        });
+        Ok(declared.map(|declared| SharedDeclared {
+            target: target.clone(),
+            listed: Arc::clone(granted),
+            rules: declared.statistics.rules.digest(),
+            declared: Arc::new(declared),
+        }))
     }
 
     async fn listed(&self, target: &Target, report: &QueryReport) -> Result<Arc<GrantedDatasets>, FederationError> {
@@ -119,31 +156,6 @@ impl Federation {
             Access::Own => self.own_columns(target).await,
             Access::Grant(grant) => self.granted_columns(target, grant, report).await,
         }
-    }
-
-    /// The columns of a dataset as `target` shows them at tier `records`.
-    async fn shown_columns(
-        &self,
-        target: &Target,
-        (dataset, stored): (&DatasetName, &[GrantedColumn]),
-        granted: &GrantedDatasets,
-    ) -> Result<SchemaRef, FederationError> {
-        let origin = match target.access {
-            Access::Own => format!("own:{}", target.dataset.collection()),
-            Access::Grant(grant) => format!("grant:{grant}"),
-        };
-        let shown: Vec<ShownColumn> = stored
-            .iter()
-            .filter_map(|column| shown_column(target, column))
-            .collect();
-        let domains = domains(&granted.datasets);
-        let domain_of = |column: &str| match ColumnName::new(column) {
-            Ok(name) => domains.of(dataset, &name).to_string(),
-            Err(_) => column.to_owned(),
-        };
-        let schema = shown_dataset(&origin, &shown, &domain_of);
-        let schema = schema.map_err(|error| FederationError::query(&target.dataset, error))?;
-        Ok(Arc::new(with_oldest_year(&schema, self.oldest_year(target).await)))
     }
 
     /// The scope of the permission for `target`: that of the grant, or what the requester may do with our own collection now.
@@ -210,7 +222,7 @@ impl Federation {
         // A provider that is not connected is asked again, so that a plan has no part for a member that cannot be reached.
         if self.connected_node(provider).is_some()
             && let Some(columns) = known.with(|columns| columns.get(&grant).cloned())
-            && columns_of_target(target, &columns.datasets).is_some()
+            && is_usable(target, &columns.datasets)
         {
             report.use_known_columns();
             return Ok(columns);
@@ -231,12 +243,7 @@ impl Federation {
             }
         };
         columns_of_target(target, &granted.datasets).ok_or_else(|| not_once(target))?;
-        // A column without values has no type yet. What is sent would cast it to that of the other members, and silently cut its first
-        // values if they have another type.
-        let mut columns = granted.datasets.iter().flat_map(|dataset| &dataset.columns);
-        if columns.all(|column| !column.empty) {
-            known.with(|known| known.insert(grant, Arc::clone(&granted)));
-        }
+        known.with(|known| known.insert(grant, Arc::clone(&granted)));
         Ok(granted)
     }
 }
@@ -256,6 +263,13 @@ fn columns_of_target<'a>(target: &Target, datasets: &'a [GrantedDataset]) -> Opt
     let mut names = BTreeSet::new();
     let are_distinct = listed.columns.iter().all(|column| names.insert(&column.name));
     are_distinct.then_some(listed.columns.as_slice())
+}
+
+/// Whether a query of the target can be planned on datasets that were listed before. A column without values has no type yet: what is sent would cast
+/// it to that of the other members, and silently cut its first values if they have another type. So its dataset is listed again for each query, and not
+/// the others of the grant.
+fn is_usable(target: &Target, datasets: &[GrantedDataset]) -> bool {
+    columns_of_target(target, datasets).is_some_and(|columns| columns.iter().all(|column| !column.empty))
 }
 
 /// The columns in which no row has a value.
@@ -278,21 +292,5 @@ fn stored_columns<'a>(
     schema.map_err(|error| FederationError::query(&target.dataset, error))
 }
 
-/// Which columns join, as the provider states it.
-fn domains(datasets: &[GrantedDataset]) -> Domains {
-    let roles = datasets.iter().flat_map(|dataset| {
-        let columns = dataset.columns.iter();
-        columns.map(|column| (dataset.name.clone(), column.name.clone(), column.role.clone()))
-    });
-    Domains::of_roles(roles)
-}
-
-/// The column as the scope shows it; `None` if the scope does not.
-fn shown_column(target: &Target, column: &GrantedColumn) -> Option<ShownColumn> {
-    let (_, transform) = target.columns.iter().find(|(name, _)| **name == column.name)?;
-    (transform != Transform::Removed).then(|| ShownColumn {
-        name: column.name.to_string(),
-        kind: column.kind,
-        transform,
-    })
-}
+#[cfg(test)]
+mod tests;

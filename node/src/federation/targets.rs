@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concordat_protocol::ids::{DatasetRef, InstitutionId};
-use concordat_protocol::scope::{Purpose, Tier};
+use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
+use concordat_protocol::scope::{Purpose, Scope, Tier};
 use concordat_protocol::wire::messages::Refusal;
 
 use futures::future::join_all;
@@ -12,7 +12,7 @@ use futures::future::join_all;
 use super::Question;
 use super::absent::Absent;
 use super::error::FederationError;
-use super::grant_columns::Shown;
+use super::grant_columns::{SharedDeclared, Shown};
 use super::handle::Federation;
 use super::remark::Remark;
 use super::report::QueryReport;
@@ -25,6 +25,9 @@ use crate::sharing::{Requester, subject};
 
 /// The datasets behind each table of a query.
 pub(super) type Targets = BTreeMap<TableName, Vec<Target>>;
+
+/// What was decided for a query about each of our own collections and each purpose; `None` if there is no such collection.
+type OwnScopes = Vec<((DatasetName, Purpose), Option<Scope>)>;
 
 impl Federation {
     /// Each table of the query with the columns that its datasets show. A member of several that cannot be asked for them, or that is
@@ -41,20 +44,22 @@ impl Federation {
         report: &QueryReport,
     ) -> Result<Tables, FederationError> {
         let mut tables = Tables::default();
+        let mut known: Vec<SharedDeclared> = Vec::new();
         for (name, targets) in targets {
             let mut members = match name.institution {
-                Some(_) => self.member_of_one(targets, requester, report).await?,
+                Some(_) => self.member_of_one(targets, requester, &known, report).await?,
                 None => {
-                    let members = self.members_of_all(targets, requester, absent, report);
+                    let members = self.members_of_all(targets, (requester, known.as_slice()), absent, report);
                     members.await?
                 }
             };
             for (target, shown) in &mut members {
-                if let Some(declared) = shown.declared.take() {
+                if let Some(shared) = shown.declared.take() {
                     if target.access != Access::Own {
-                        target.rules = Some(declared.statistics.rules.digest());
+                        target.rules = Some(shared.rules);
                     }
-                    tables.declare(target, Arc::new(declared));
+                    tables.declare(target, Arc::clone(&shared.declared));
+                    known.push(shared);
                 }
             }
             let mut columns: Vec<(Target, MemberColumns)> = members
@@ -78,13 +83,14 @@ impl Federation {
         &self,
         mut targets: Vec<Target>,
         requester: &Requester,
+        known: &[SharedDeclared],
         report: &QueryReport,
     ) -> Result<Vec<(Target, Shown)>, FederationError> {
         let Some(target) = targets.pop() else {
             return Ok(Vec::new());
         };
         let shown = if target.tier < Tier::Records {
-            self.declared_columns_of(&target, requester, report).await?
+            self.declared_columns_of(&target, requester, known, report).await?
         } else {
             self.columns_of(&target, report).await?
         };
@@ -95,7 +101,7 @@ impl Federation {
     async fn members_of_all(
         &self,
         targets: Vec<Target>,
-        requester: &Requester,
+        (requester, known): (&Requester, &[SharedDeclared]),
         absent: &mut Absent,
         report: &QueryReport,
     ) -> Result<Vec<(Target, Shown)>, FederationError> {
@@ -118,7 +124,7 @@ impl Federation {
         let is_counted = present.iter().any(|target| target.tier < Tier::Records);
         let shown = present.iter().map(|target| async move {
             if is_counted {
-                self.declared_columns_of(target, requester, report).await
+                self.declared_columns_of(target, requester, known, report).await
             } else {
                 self.columns_of(target, report).await
             }
@@ -163,17 +169,19 @@ impl Federation {
             now: parts.clock.now(),
         };
         let mut targets = Targets::new();
+        let mut own = OwnScopes::new();
         for table in &parsed.tables {
             let found = match &table.institution {
                 Some(institution) if institution == context.institution => {
-                    self.own(requester, purpose, table, report).await?.into_iter().collect()
+                    let found = self.own((requester, &mut own), purpose, table, report).await?;
+                    found.into_iter().collect()
                 }
                 Some(institution) => {
                     let dataset = table.at(institution.clone());
                     vec![context.remote(&dataset, &beside(&parsed.tables, table, institution))?]
                 }
                 None => {
-                    self.all_members(&context, (table, &parsed.tables), requester, report)
+                    self.all_members(&context, (table, &parsed.tables), (requester, &mut own), report)
                         .await?
                 }
             };
@@ -192,7 +200,7 @@ impl Federation {
         &self,
         context: &ResolveContext<'_>,
         (table, named): (&TableName, &BTreeSet<TableName>),
-        requester: &Requester,
+        requester: (&Requester, &mut OwnScopes),
         report: &QueryReport,
     ) -> Result<Vec<Target>, FederationError> {
         let beside = |institution: &InstitutionId| beside(named, table, institution);
@@ -222,10 +230,10 @@ impl Federation {
         }
     }
 
-    /// Our own dataset, if there is one of that name.
+    /// Our own dataset, if there is one of that name. What was decided about its collection for another table of the query is in `own`.
     async fn own(
         &self,
-        requester: &Requester,
+        (requester, own): (&Requester, &mut OwnScopes),
         purpose: Option<&Purpose>,
         table: &TableName,
         report: &QueryReport,
@@ -233,12 +241,21 @@ impl Federation {
         let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
         let sharing = &self.0.parts.sharing;
         let collection = table.collection_name();
+        let of = |scope: &Option<Scope>, purpose| target_of(scope.as_ref()?, &table.dataset, Access::Own, purpose);
+        let known = own
+            .iter()
+            .find(|((about, of), _)| *about == collection && *of == purpose);
+        if let Some((_, scope)) = known {
+            return Ok(of(scope, purpose));
+        }
         let scope = sharing.local_scope(requester, &purpose, &collection).await;
         let scope = scope.map_err(|refusal| {
             report.refused(subject(&collection, &purpose), refusal.clone());
             self.refused_locally(refusal)
         })?;
-        Ok(scope.and_then(|scope| target_of(&scope, &table.dataset, Access::Own, purpose)))
+        let target = of(&scope, purpose.clone());
+        own.push(((collection, purpose), scope));
+        Ok(target)
     }
 }
 

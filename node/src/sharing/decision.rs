@@ -61,8 +61,16 @@ impl Sharing {
         (counted.map(|()| scope), basis)
     }
 
-    fn decide_on(&self, case: &Case, policy: &Policy, facts: Option<&CollectionFacts>) -> Result<Scope, Refusal> {
-        match self.evaluate_on(case, policy, facts)?.0 {
+    /// The same, by what was read from the catalog.
+    pub(super) fn decide_on(
+        &self,
+        case: &Case,
+        policy: &Policy,
+        facts: Option<&CollectionFacts>,
+    ) -> Result<Scope, Refusal> {
+        let under_grant = |input: &QueryInput<'_>, now| policy.decide(input, now);
+        let own = |input: &LocalInput<'_>, now| policy.decide_local(input, now);
+        match self.evaluate_on(case, facts, under_grant, own)? {
             QueryDecision::Permit(scope) => Ok(*scope),
             QueryDecision::Deny { reasons } => Err(denied(reasons)),
         }
@@ -71,7 +79,9 @@ impl Sharing {
     /// The decision, rule by rule. A refusal is returned if a check before the rules fails.
     pub(super) async fn evaluate(&self, case: &Case, policy: &Policy) -> Result<(QueryDecision, Explanation), Refusal> {
         let facts = self.facts(case).await?;
-        self.evaluate_on(case, policy, facts.as_ref())
+        let under_grant = |input: &QueryInput<'_>, now| policy.explain(input, now);
+        let own = |input: &LocalInput<'_>, now| policy.explain_local(input, now);
+        self.evaluate_on(case, facts.as_ref(), under_grant, own)
     }
 
     /// What the catalog records about the collection that is queried; `None` if it does not exist.
@@ -85,12 +95,14 @@ impl Sharing {
         facts.map_err(|_| failed("the catalog cannot be read"))
     }
 
-    fn evaluate_on(
+    /// What `under_grant` makes of the query of a peer, and `own` of one of this institution's own people.
+    fn evaluate_on<T>(
         &self,
         case: &Case,
-        policy: &Policy,
         facts: Option<&CollectionFacts>,
-    ) -> Result<(QueryDecision, Explanation), Refusal> {
+        under_grant: impl FnOnce(&QueryInput<'_>, Timestamp) -> T,
+        own: impl FnOnce(&LocalInput<'_>, Timestamp) -> T,
+    ) -> Result<T, Refusal> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
         Ok(match case {
@@ -101,7 +113,7 @@ impl Sharing {
                     purpose: &query.envelope().purpose,
                     as_of: case.version().is_some(),
                 };
-                self.evaluate_under_grant(&query, policy, facts, now)?
+                self.evaluate_under_grant(&query, facts, now, under_grant)?
             }
             Case::Local {
                 requester,
@@ -119,19 +131,19 @@ impl Sharing {
                     holder: &holder,
                     collection: facts,
                 };
-                policy.decide_local(&input, now)
+                own(&input, now)
             }
         })
     }
 
-    /// The decision about a query under a grant, whether it was sent or is only estimated.
-    fn evaluate_under_grant(
+    /// What `decide` makes of a query under a grant, whether it was sent or is only estimated.
+    fn evaluate_under_grant<T>(
         &self,
         query: &UnderGrant<'_>,
-        policy: &Policy,
         facts: Option<&CollectionFacts>,
         now: Timestamp,
-    ) -> Result<(QueryDecision, Explanation), Refusal> {
+        decide: impl FnOnce(&QueryInput<'_>, Timestamp) -> T,
+    ) -> Result<T, Refusal> {
         let UnderGrant {
             lease,
             requester,
@@ -149,7 +161,7 @@ impl Sharing {
             collection: facts,
             earlier: &self.0.parts.negotiations.held_before_grant(lease, now),
         };
-        Ok(policy.explain(&input, now))
+        Ok(decide(&input, now))
     }
 
     /// The scope that a query under a grant would have now, and the limits of answers at its tier. It is decided as a query that was sent, and
@@ -159,8 +171,8 @@ impl Sharing {
         let facts = facts.map_err(|_| failed("the catalog cannot be read"))?;
         let policy = self.policy();
         let now = self.0.parts.clock.now();
-        let (decision, _) = self.evaluate_under_grant(query, &policy, facts.as_ref(), now)?;
-        match decision {
+        let decide = |input: &QueryInput<'_>, now| policy.decide(input, now);
+        match self.evaluate_under_grant(query, facts.as_ref(), now, decide)? {
             QueryDecision::Permit(scope) => {
                 let release = facts.map(|facts| facts.release).unwrap_or_default();
                 let limits = policy.limits(&release, scope.tier);

@@ -12,11 +12,13 @@ use concordat_network::{FramedStream, NetworkError};
 use concordat_protocol::collection::{CollectionRules, ColumnRole, DatasetKind};
 use concordat_protocol::ids::{CollectionName, DatasetName, GrantId};
 use concordat_protocol::schema::VersionNumber;
-use concordat_protocol::scope::{Columns, DatasetScope, Datasets, InvalidScope, Rows, Transform};
+use concordat_protocol::scope::{self, Columns, DatasetScope, InvalidScope, Rows, Transform};
 use concordat_protocol::wire::messages::{
     GrantColumnsReply, GrantColumnsRequest, GrantedColumn, GrantedDataset, GrantedDatasets, Refusal, RefusalCode,
 };
-use concordat_storage::catalog::{Catalog, CatalogError, CollectionManifest, ColumnMeta, DatasetManifest};
+use concordat_storage::catalog::{
+    CatalogError, CollectionManifest, CollectionRecord, ColumnMeta, DatasetManifest, Datasets,
+};
 
 use super::case::Case;
 use super::handle::Sharing;
@@ -76,10 +78,10 @@ impl Sharing {
     ) -> Result<Option<KnownDatasets>, Refusal> {
         let catalog = self.0.parts.storage.catalog().clone();
         let collection = collection.clone();
-        let read = move || match catalog.open_collection(&collection, version) {
-            Ok(version) => Ok(Some(KnownDatasets {
-                rules: declared(&catalog, &collection),
-                ..KnownDatasets::of(version.manifest())
+        let read = move || match catalog.described(&collection, version) {
+            Ok((record, manifest)) => Ok(Some(KnownDatasets {
+                rules: declared(catalog.datasets(), &record),
+                ..KnownDatasets::of(&manifest)
             })),
             Err(CatalogError::NotFound { .. } | CatalogError::NoSuchVersion { .. }) => Ok(None),
             Err(other) => Err(other),
@@ -93,11 +95,8 @@ impl Sharing {
 }
 
 /// What is declared about the collection now, also for an older version; `None` if that does not fit its columns.
-fn declared(catalog: &Catalog, collection: &CollectionName) -> Option<CollectionRules> {
-    let datasets = catalog.datasets();
-    let rules = datasets
-        .collection(collection)
-        .and_then(|record| datasets.rules(&record));
+fn declared(datasets: &Datasets, record: &CollectionRecord) -> Option<CollectionRules> {
+    let rules = datasets.rules(record);
     rules
         .inspect_err(|error| tracing::warn!(%error, "a collection has no rules for statistics"))
         .ok()
@@ -164,7 +163,7 @@ impl KnownDatasets {
     }
 
     /// All datasets with all of their columns.
-    fn everything(&self) -> Result<Datasets, InvalidScope> {
+    fn everything(&self) -> Result<scope::Datasets, InvalidScope> {
         let mut datasets = Vec::new();
         for dataset in &self.datasets {
             let columns = dataset.columns.iter();
@@ -172,11 +171,11 @@ impl KnownDatasets {
             let rows = Rows::all();
             datasets.push((dataset.name.clone(), DatasetScope { columns, rows }));
         }
-        Datasets::new(datasets)
+        scope::Datasets::new(datasets)
     }
 
     /// The datasets and columns that `shown` contains, and which of them join. Nothing else is named.
-    fn shown_by(self, shown: &Datasets) -> GrantedDatasets {
+    fn shown_by(self, shown: &scope::Datasets) -> GrantedDatasets {
         let Self {
             datasets,
             is_alone,
@@ -197,7 +196,7 @@ impl KnownDatasets {
                 continue;
             };
             let mut columns = dataset.columns;
-            columns.retain(|column| scope.columns.names().any(|name| *name == column.name));
+            columns.retain(|column| scope.columns.transform(&column.name) != Transform::Removed);
             for column in &mut columns {
                 column.role = domains.role(&dataset.name, &column.name);
             }
@@ -279,7 +278,7 @@ mod tests {
             ]
         );
         let (note, scope) = both.iter().next().unwrap();
-        let only_notes = Datasets::new([(note.clone(), scope.clone())]).unwrap();
+        let only_notes = scope::Datasets::new([(note.clone(), scope.clone())]).unwrap();
         let shown = clinic().shown_by(&only_notes);
         assert_eq!(shown.datasets.len(), 1);
         assert!(roles(shown).iter().all(|(_, role)| *role == ColumnRole::Value));

@@ -42,7 +42,7 @@ impl Sharing {
         let case = self.planned_case(requester, purpose, dataset)?;
         let known = collection_facts(&self.0.parts.storage, &case.collection()).await;
         match known.map_err(|_| failed("the catalog cannot be read"))? {
-            Some(_) => self.decide(&case, &self.policy()).await.map(Some),
+            Some(facts) => self.decide_on(&case, &self.policy(), Some(&facts)).map(Some),
             None => Ok(None),
         }
     }

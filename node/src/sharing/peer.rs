@@ -77,11 +77,14 @@ impl Sharing {
         // Durable before it is sent: a reader that has gone away signs it when it comes back.
         let receipt = self.store_receipt(&closed).await;
         let digest = receipt.as_ref().and_then(|receipt| receipt.payload_digest().ok());
-        let exchanged = match receipt {
-            Some(receipt) => self.deliver_receipt(&mut stream, &closed, receipt).await,
-            None => Ok(()),
+        let exchanged = async {
+            match receipt {
+                Some(receipt) => self.deliver_receipt(&mut stream, &closed, receipt).await,
+                None => Ok(()),
+            }
         };
-        let recorded = closed.record_outcome(self, digest).await;
+        // What left is known, and does not depend on the signature: it is entered while the reader signs, which may take as long as it likes.
+        let (exchanged, recorded) = tokio::join!(exchanged, closed.record_outcome(self, digest));
         tracing::info!(
             rows = closed.totals.rows,
             recorded = recorded.is_ok(),

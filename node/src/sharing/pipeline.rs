@@ -233,8 +233,7 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// Opens the engine, and stores the reference from the record to the entry meanwhile. What does not run is closed with its outcome in the
-    /// ledger.
+    /// Opens the engine. What does not run is closed with its outcome in the ledger.
     ///
     /// # Errors
     /// [`Refusal`] if the engine refuses the query, the permission ends, or the reader goes away first.
@@ -251,7 +250,7 @@ impl Recorded {
             epoch,
         } = self;
         let decision = receipt.leaf();
-        let referenced = sharing.store_decision(&case, receipt.sequence());
+        sharing.0.parts.evidence.note(case.query(), receipt.sequence());
         let opened = async {
             let queried = (scope.clone(), version?);
             tokio::select! {
@@ -261,8 +260,8 @@ impl Recorded {
                 () = reader_gone => Err(failed("the requester no longer waits for the answer")),
             }
         };
-        let (referenced, opened) = tokio::join!(referenced, opened);
-        match referenced.and(opened) {
+        let opened = opened.await;
+        match opened {
             Ok(answer) => Ok(Running {
                 case,
                 slot,

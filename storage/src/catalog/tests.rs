@@ -302,6 +302,25 @@ fn current_manifest_is_that_of_the_newest_version() {
 }
 
 #[test]
+fn described_version_is_the_one_that_is_named() {
+    let node = TestNode::new();
+    node.import_text(PEOPLE, ImportMode::Create);
+    let first = node.current().manifest().clone();
+    node.import_text("id,name,age\n1,Zsofia Sentinel,42\n", ImportMode::Append);
+    let described = |version: Option<u64>| {
+        let version = version.map(VersionNumber::new);
+        node.catalog().described(&CollectionName::from(&people()), version)
+    };
+    assert_eq!(described(Some(1)).unwrap().1.alone(), Some(first));
+    assert_eq!(
+        described(None).unwrap().1.alone().as_ref(),
+        Some(node.current().manifest())
+    );
+    let third = described(Some(3));
+    assert!(matches!(third, Err(CatalogError::NoSuchVersion { .. })));
+}
+
+#[test]
 fn a_reader_keeps_the_version_it_started_with() {
     let node = TestNode::new();
     node.import_text(PEOPLE, ImportMode::Create);

@@ -52,14 +52,15 @@ impl Versions {
         }))
     }
 
-    /// The record of a collection and the manifest of its current version, as they are at one moment.
-    pub(super) fn current(
+    /// The record of a collection and the manifest of a version, the current one if none is given, as they are at one moment.
+    pub(super) fn described(
         &self,
         name: &CollectionName,
+        version: Option<VersionNumber>,
     ) -> Result<(CollectionRecord, CollectionManifest), CatalogError> {
         let _placements = self.objects.read_placements();
         let record = self.datasets.collection(name)?;
-        let manifest = self.datasets.manifest(&record, record.current)?;
+        let manifest = self.datasets.manifest(&record, version.unwrap_or(record.current))?;
         Ok((record, manifest.document().clone()))
     }
 }

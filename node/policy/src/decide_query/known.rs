@@ -2,7 +2,8 @@
 //!
 //! Each query under a grant is compared with what policies allow now, column by column. The result depends on the policy set, on the two
 //! institutions, on the collection with its release rules, on the used part of the grant, and on what else the institution holds; on no row and no
-//! time. So the same comparison is not made again by this process.
+//! time. So the same comparison is not made again by this process. What is kept is the decision without the way to it, which has a kilobyte or two
+//! for each column.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -16,8 +17,9 @@ use crate::offer::{HeldScope, OfferDecision, OfferInput};
 
 /// Most comparisons that are known; the one that was used least recently is dropped.
 const MAX_KNOWN: usize = 32;
-/// Most columns of a scope whose comparison is kept, which takes a kilobyte or two for each: some ten megabytes together.
-const MAX_COLUMNS: usize = 200;
+/// Most columns in all of them, of the collection and of the scopes: some two hundred bytes each, four megabytes together. A grant over forty
+/// datasets has a thousand.
+const MAX_COLUMNS: usize = 20_000;
 
 /// The known comparisons, most recently used last.
 static KNOWN: Mutex<VecDeque<(Compared, OfferDecision)>> = Mutex::new(VecDeque::new());
@@ -53,6 +55,19 @@ impl Compared {
         }
     }
 
+    /// The columns that it takes memory for.
+    fn columns(&self) -> usize {
+        let facts = self.collection.as_ref().map_or(0, |facts| facts.columns().count());
+        // The decision has the scope once more, and a reason for each column that it shows less of.
+        let scopes = self
+            .held
+            .iter()
+            .map(|held| &held.scope)
+            .chain([&self.request, &self.request]);
+        let columns = scopes.map(|scope| scope.datasets.count_columns());
+        columns.fold(facts, usize::saturating_add)
+    }
+
     fn is_of(&self, policy: &Policy, input: &OfferInput<'_>) -> bool {
         let OfferInput {
             consumer,
@@ -70,12 +85,12 @@ impl Compared {
     }
 }
 
-/// How much of an agreed scope may still be released, as [`Policy::still_allowed`].
+/// How much of an agreed scope may still be released, as [`Policy::still_allowed`], without an explanation.
 pub(crate) fn still_allowed(policy: &Policy, input: &OfferInput<'_>) -> OfferDecision {
     if let Some(known) = find(policy, input) {
         return known;
     }
-    let decision = policy.still_allowed(input);
+    let decision = policy.still_allowed_unexplained(input);
     keep(policy, input, &decision);
     decision
 }
@@ -90,20 +105,28 @@ fn find(policy: &Policy, input: &OfferInput<'_>) -> Option<OfferDecision> {
 }
 
 fn keep(policy: &Policy, input: &OfferInput<'_>, decision: &OfferDecision) {
-    let columns = input
-        .request
-        .datasets
-        .iter()
-        .map(|(_, scope)| scope.columns.iter().count());
-    if columns.fold(0, usize::saturating_add) > MAX_COLUMNS {
+    let compared = Compared::new(policy, input);
+    let columns = compared.columns();
+    if columns > MAX_COLUMNS {
         return;
     }
-    let compared = Compared::new(policy, input);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     // Another thread may have made the same comparison.
     known.retain(|(of, _)| !of.is_of(policy, input));
-    if known.len() >= MAX_KNOWN {
+    while known.len() >= MAX_KNOWN || columns_in(&known).saturating_add(columns) > MAX_COLUMNS {
         known.pop_front();
     }
     known.push_back((compared, decision.clone()));
+}
+
+fn columns_in(known: &VecDeque<(Compared, OfferDecision)>) -> usize {
+    known.iter().map(|(of, _)| of.columns()).fold(0, usize::saturating_add)
+}
+
+/// Whether the comparison is known, and whether all that are known are within the bounds.
+#[cfg(test)]
+pub(crate) fn is_known(policy: &Policy, input: &OfferInput<'_>) -> (bool, bool) {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = known.iter().any(|(of, _)| of.is_of(policy, input));
+    (found, known.len() <= MAX_KNOWN && columns_in(&known) <= MAX_COLUMNS)
 }

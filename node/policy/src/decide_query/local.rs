@@ -4,8 +4,8 @@ use concordat_protocol::decision::{RuleEffect, RuleReason};
 use concordat_protocol::scope::{InvalidScope, People, Places, Scope, Window};
 use concordat_protocol::time::Timestamp;
 
-use super::authorization_request;
 use super::decision::{LocalInput, QueryDecision, QueryInput};
+use super::{Comparison, authorization_request};
 use crate::explanation::Explanation;
 use crate::facts::CollectionFacts;
 use crate::load::Policy;
@@ -17,7 +17,21 @@ const LOCAL_MS: i64 = 15 * 60 * 1000;
 
 impl Policy {
     /// Decides a query by one of the holder's own people, who need no grant but pass all other checks.
-    pub fn decide_local(&self, input: &LocalInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
+    pub fn decide_local(&self, input: &LocalInput<'_>, now: Timestamp) -> QueryDecision {
+        self.evaluate_local(input, now, Self::still_allowed_unexplained).0
+    }
+
+    /// As [`Self::decide_local`], with the decision rule by rule.
+    pub fn explain_local(&self, input: &LocalInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
+        self.evaluate_local(input, now, Self::still_allowed)
+    }
+
+    fn evaluate_local(
+        &self,
+        input: &LocalInput<'_>,
+        now: Timestamp,
+        still_allowed: Comparison,
+    ) -> (QueryDecision, Explanation) {
         let Some(facts) = input.collection else {
             let reason = RuleReason::new(
                 "dataset-not-visible",
@@ -50,13 +64,19 @@ impl Policy {
             collection: Some(facts),
             earlier: &[],
         };
-        match self.offer(&offer_input, now) {
+        let offered = match self.offer_unexplained(&offer_input, now) {
+            offer @ OfferDecision::Offer(_) => offer,
+            // The reasons for the holder's own people follow from the rules that led to it.
+            OfferDecision::Refused(_) => self.offer(&offer_input, now),
+        };
+        match offered {
             OfferDecision::Offer(offer) => {
                 let granted = QueryInput {
                     granted: &offer.scope,
                     ..query
                 };
-                self.evaluate(&granted, now)
+                // Its window begins now, so no comparison would be made again.
+                self.evaluate(&granted, now, still_allowed)
             }
             OfferDecision::Refused(refusal) => self.refuse_local(refusal, &query, facts, now),
         }

@@ -40,17 +40,25 @@ pub(super) struct OfferEvaluation<'a> {
     policy: &'a Policy,
     input: &'a OfferInput<'a>,
     facts: &'a CollectionFacts,
+    /// Whether the rules that lead to each step are noted: some two kilobytes for each column.
+    is_explained: bool,
     explanation: Explanation,
 }
 
 type Reasons = Vec<RuleReason>;
 
 impl<'a> OfferEvaluation<'a> {
-    pub(super) fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a CollectionFacts) -> Self {
+    pub(super) fn new(
+        policy: &'a Policy,
+        input: &'a OfferInput<'a>,
+        facts: &'a CollectionFacts,
+        is_explained: bool,
+    ) -> Self {
         Self {
             policy,
             input,
             facts,
+            is_explained,
             explanation: Explanation::default(),
         }
     }
@@ -331,8 +339,7 @@ impl<'a> OfferEvaluation<'a> {
         about: &impl ToString,
     ) -> Result<(), Reasons> {
         let request = AuthorizationRequest::for_dataset(self.parties(), action, self.facts, context, about.to_string());
-        let verdict = self.authorize(&request);
-        if verdict.allowed { Ok(()) } else { Err(verdict.reasons) }
+        self.authorize(&request)
     }
 
     fn parties(&self) -> Parties<'a> {
@@ -342,10 +349,18 @@ impl<'a> OfferEvaluation<'a> {
         }
     }
 
-    fn authorize(&mut self, request: &AuthorizationRequest) -> Verdict {
-        let verdict = self.policy.authorize(request);
-        self.explanation.steps.push(verdict.step.clone());
-        verdict
+    fn authorize(&mut self, request: &AuthorizationRequest) -> Result<(), Reasons> {
+        if !self.is_explained {
+            return self.policy.check(request);
+        }
+        let Verdict {
+            allowed,
+            overruled: _,
+            reasons,
+            step,
+        } = self.policy.authorize(request);
+        self.explanation.steps.push(step);
+        if allowed { Ok(()) } else { Err(reasons) }
     }
 }
 

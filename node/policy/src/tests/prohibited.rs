@@ -135,7 +135,7 @@ fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
         holder: &provider,
         collection: Some(&dataset),
     };
-    let (QueryDecision::Permit(scope), _) = policy.decide_local(&local, NOON) else {
+    let QueryDecision::Permit(scope) = policy.decide_local(&local, NOON) else {
         panic!("denied")
     };
     assert_eq!(columns_of(&scope).transform(&name("mrn")), Transform::Pseudonym);

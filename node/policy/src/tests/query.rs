@@ -297,7 +297,7 @@ fn local_at(holder: &Party, requester: &ActorAssertion, collection: Option<&Coll
         holder,
         collection,
     };
-    shipped().decide_local(&input, NOON).0
+    shipped().decide_local(&input, NOON)
 }
 
 fn own() -> ActorAssertion {
@@ -355,7 +355,7 @@ fn query_of_own_people_is_refused_with_all_that_is_missing() {
         holder: &holder,
         collection: Some(&dataset),
     };
-    assert_eq!(rules(&denied(hiding.decide_local(&input, NOON).0)), ["hidden"]);
+    assert_eq!(rules(&denied(hiding.decide_local(&input, NOON))), ["hidden"]);
 }
 
 #[test]

@@ -66,10 +66,8 @@ impl OfferEvaluation<'_> {
     ) -> Result<(), Option<RuleReason>> {
         for purpose in purposes {
             let request = AuthorizationRequest::for_column(self.parties(), reveal, requested, tier, purpose);
-            let verdict = self.authorize(&request);
-            if !verdict.allowed {
-                return Err(verdict.reasons.into_iter().next());
-            }
+            let answer = self.authorize(&request);
+            answer.map_err(|reasons| reasons.into_iter().next())?;
         }
         Ok(())
     }
@@ -77,8 +75,11 @@ impl OfferEvaluation<'_> {
     /// The datasets as they are shown at most, with all rows.
     pub(super) fn datasets(&self, shown: &Shown) -> Result<Datasets, InvalidScope> {
         let scope_of = |dataset: &DatasetFacts| {
-            let columns = shown.iter().filter(|(path, _)| path.dataset == dataset.name);
-            let columns = columns.map(|(path, (transform, _))| (path.column.clone(), *transform));
+            let columns = dataset.columns.iter().filter_map(|column| {
+                let path = ColumnPath::new(&dataset.name, &column.name);
+                let (transform, _) = shown.get(&path)?;
+                Some((path.column, *transform))
+            });
             let scope = DatasetScope {
                 columns: Columns::new(columns)?,
                 rows: Rows::all(),
