@@ -151,7 +151,8 @@ impl Lowering<'_> {
         let aggregate = running.aggregate().ok_or_else(has_no_form)?;
         let sums = self.cells_of(&aggregate, Some(running.direction()))?;
         let number = self.blocks.len();
-        let rows = self.above(&running.others().ok_or_else(has_no_form)?)?;
+        let others = running.others().ok_or_else(has_no_form)?;
+        let rows = self.above(&others)?;
         running.joined(sums, rows, number).ok_or_else(has_no_form)
     }
 

@@ -317,8 +317,8 @@ fn with_label(group: Group, label: Value) -> Result<Group> {
                 .map(|bucket| (with(bucket.label), bucket.atoms))
                 .collect();
             let rest = with(rest);
-            let mut labels = sets.iter().map(|(label, _)| label).chain([&rest]);
-            if !labels.all(|label| matches!(label, Value::Text(_))) {
+            let is_text = |label: &Value| matches!(label, Value::Text(_));
+            if !is_text(&rest) || !sets.iter().all(|(label, _)| is_text(label)) {
                 return Err(refused(Form::Labels));
             }
             let sets = sets.into_iter().map(|(label, atoms)| (Some(label), atoms));
