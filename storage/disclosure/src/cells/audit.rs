@@ -68,7 +68,7 @@ pub(super) struct Accepted {
     pub(super) certified: Vec<ReleasedSet>,
     /// Where the accepted sets are in the grid.
     pub(super) at: Vec<Position>,
-    /// Whether a set was not accepted because a figure about few subjects would follow from it.
+    /// Whether a set was not accepted because a figure about few subjects, or none, would follow from it.
     pub(super) isolates: bool,
 }
 
@@ -94,7 +94,9 @@ impl<'a> Audit<'a, '_> {
         for _ in 0..MAX_OFFERS {
             let offer = self.offer(&candidates)?;
             let mut own = candidates.iter().zip(offer.verdicts());
-            isolates |= own.any(|(candidate, verdict)| *verdict == Verdict::Isolates && !candidate.is_alternative);
+            // Which of the two it is depends on the few subjects: a count of one of them would show it.
+            let is_about_few = |verdict: &Verdict| matches!(verdict, Verdict::Isolates | Verdict::RevealsEmpty);
+            isolates |= own.any(|(candidate, verdict)| is_about_few(verdict) && !candidate.is_alternative);
             let accepted = verdicts_are(&offer, |verdict| {
                 matches!(verdict, Verdict::Certified | Verdict::Derivable)
             });

@@ -6,7 +6,8 @@ use concordat_protocol::scope::Protection;
 
 use super::world::{Memory, VERSION, World, any_protection};
 use crate::{
-    CellBox, Condition, Counted, DecideError, Grid, NeighborSets, Outline, PartSet, ReportedSet, UnitSet, WiderSet,
+    CellBox, Condition, Counted, DecideError, Decision, Grid, NeighborSets, Outline, PartSet, ReportedSet, UnitSet,
+    WiderSet,
 };
 
 const SIZE: u32 = 80;
@@ -49,7 +50,16 @@ fn part(subjects: std::ops::Range<u32>, neighbors: NeighborSets) -> NeighborSets
 
 /// Whether 30 of 80 people are shown who have these neighbors.
 fn is_shown(neighbors: Option<NeighborSets>, protection: &Protection) -> bool {
-    let (world, units) = (World::plain(SIZE), UnitSet::from_iter(0..30));
+    let decision = decided((&UnitSet::from_iter(0..30), neighbors), protection);
+    let [verdict] = &decision.verdicts()[0][..] else {
+        panic!("there is one set")
+    };
+    verdict.subjects
+}
+
+/// The decision about people out of 80 who have these neighbors.
+fn decided((units, neighbors): (&UnitSet, Option<NeighborSets>), protection: &Protection) -> Decision {
+    let world = World::plain(SIZE);
     let memory = Memory::new(&world, K);
     let outline = Outline {
         subjects: true,
@@ -58,18 +68,14 @@ fn is_shown(neighbors: Option<NeighborSets>, protection: &Protection) -> bool {
     let set = ReportedSet {
         cell: cell(),
         neighbors,
-        subjects: &units,
+        subjects: units,
         rows: None,
         sums: Vec::new(),
         parts: Vec::new(),
     };
     let grid = Grid::new(VERSION, Counted::Subjects, vec![outline], vec![vec![set]]).unwrap();
     let rules = crate::DisclosureRules::new(K, protection).unwrap();
-    let decision = memory.decided(&grid, &rules).unwrap();
-    let [verdict] = &decision.verdicts()[0][..] else {
-        panic!("there is one set")
-    };
-    verdict.subjects
+    memory.decided(&grid, &rules).unwrap()
 }
 
 #[test]
@@ -86,6 +92,21 @@ fn decide_withholds_a_set_whose_neighbor_isolates() {
             "one condition, and a set of six times as many people as one needs"
         );
         assert!(is_shown(Some(part(0..20, NeighborSets::default())), &protection));
+    }
+}
+
+/// Which of the two it is depends on whether one more person has a value, so a count of one of them would show it.
+#[test]
+fn decide_counts_what_reveals_an_empty_region() {
+    for protection in any_protection() {
+        for (people, expected) in [(40, false), (76, true), (79, true), (80, true)] {
+            let decision = decided(
+                (&UnitSet::from_iter(0..people), Some(NeighborSets::default())),
+                &protection,
+            );
+            assert_eq!(decision.isolates(), expected, "{people}");
+            assert_eq!(decision.verdicts()[0][0].subjects, !expected, "{people}");
+        }
     }
 }
 
