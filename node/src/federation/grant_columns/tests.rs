@@ -1,6 +1,8 @@
 //! What was listed of a grant is used for another dataset only if it is the same for it.
 
-use concordat_protocol::collection::{CollectionRules, ColumnRole, KnownColumns, RawCollectionRules};
+use concordat_protocol::collection::{
+    CollectionRules, ColumnRole, Contents, DatasetKind, KnownColumns, RawCollectionRules, RawDatasetRules,
+};
 use concordat_protocol::schema::{ColumnKind, VersionNumber};
 use concordat_protocol::scope::{Columns, Limits, People, Places, Protection, Purpose, Purposes, Rows, Subjects, Tier};
 use concordat_protocol::time::Timestamp;
@@ -86,6 +88,23 @@ fn declarations_are_those_of_the_same_permission_and_listing() {
     }
 }
 
+fn rules() -> CollectionRules {
+    let columns = [("x".parse().unwrap(), Contents::Of(ColumnKind::Int))];
+    let visit = RawDatasetRules {
+        kind: DatasetKind::Keyed {
+            subject: "x".parse().unwrap(),
+            unique: false,
+        },
+        ..RawDatasetRules::default()
+    };
+    let raw = RawCollectionRules {
+        datasets: [("visit".parse().unwrap(), visit)].into(),
+        ..RawCollectionRules::default()
+    };
+    let known = KnownColumns::new([("visit".parse().unwrap(), columns.into())]);
+    CollectionRules::check(raw, &known).unwrap()
+}
+
 fn shared(target: Target, listed: Arc<GrantedDatasets>) -> SharedDeclared {
     let day = Timestamp::from_millis(1_800_000_000_000);
     let covered = DatasetScope {
@@ -104,7 +123,7 @@ fn shared(target: Target, listed: Arc<GrantedDatasets>) -> SharedDeclared {
         limits: Limits::WIDEST,
         window: Window::new(day, day.plus_seconds(1)).unwrap(),
     };
-    let rules = CollectionRules::check(RawCollectionRules::default(), &KnownColumns::new([])).unwrap();
+    let rules = rules();
     SharedDeclared {
         target,
         listed,

@@ -77,14 +77,11 @@ impl Locked {
         let writing = writing.map_err(|_| MemoryError::Closed)?;
         let logs = self.restored.take_logs(self.rows_of.as_ref())?;
         let writer = self.writer.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            let written = writer.write(logs, &records);
-            // The logs are closed, or returned.
-            drop(writing);
-            written
-        });
-        let logs = written.await??;
-        self.restored.return_logs(self.rows_of.as_ref(), logs);
+        // In this order: if this future is dropped, the logs are closed before another one may open them.
+        let written = tokio::task::spawn_blocking(move || (writer.write(logs, &records), writing));
+        let (logs, writing) = written.await?;
+        self.restored.return_logs(self.rows_of.as_ref(), logs?);
+        drop(writing);
         Ok(())
     }
 }

@@ -231,5 +231,5 @@ fn texts_of_enough_subjects_describe_codes() {
     let named = codes.named().unwrap().iter();
     let named: Vec<_> = named.map(|code| format!("{} {}", code.value, code.label)).collect();
     assert_eq!(codes.listed().unwrap().iter().count(), 3, "D is of five persons");
-    assert_eq!(named, ["A alpha"]);
+    assert_eq!(named, ["'A' alpha"]);
 }
