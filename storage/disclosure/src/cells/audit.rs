@@ -68,7 +68,7 @@ pub(super) struct Accepted {
     pub(super) certified: Vec<ReleasedSet>,
     /// Where the accepted sets are in the grid.
     pub(super) at: Vec<Position>,
-    /// Whether a set was not accepted because a figure about few subjects, or none, would follow from it.
+    /// Whether a set was not accepted because a figure about few subjects, or none, would follow from it, or could for other data.
     pub(super) isolates: bool,
 }
 
@@ -94,9 +94,12 @@ impl<'a> Audit<'a, '_> {
         for _ in 0..MAX_OFFERS {
             let offer = self.offer(&candidates)?;
             let mut own = candidates.iter().zip(offer.verdicts());
-            // Which of the two it is depends on the few subjects: a count of one of them would show it.
-            let is_about_few = |verdict: &Verdict| matches!(verdict, Verdict::Isolates | Verdict::RevealsEmpty);
-            isolates |= own.any(|(candidate, verdict)| is_about_few(verdict) && !candidate.is_alternative);
+            // Which of these it is can depend on the few, so that a count of one of them would show it.
+            let is_withheld = |verdict: &Verdict| match verdict {
+                Verdict::Isolates | Verdict::RevealsEmpty | Verdict::Neighbor => true,
+                Verdict::Certified | Verdict::Derivable | Verdict::Dense | Verdict::NoBudget => false,
+            };
+            isolates |= own.any(|(candidate, verdict)| is_withheld(verdict) && !candidate.is_alternative);
             let accepted = verdicts_are(&offer, |verdict| {
                 matches!(verdict, Verdict::Certified | Verdict::Derivable)
             });

@@ -212,26 +212,48 @@ impl<'a> Draft<'a> {
         Ok(false)
     }
 
-    /// Whether the set may isolate because one of its neighbors does. The set is a wider one without some of its subjects. A combination of the released
-    /// sets with it therefore is one with the wider set, which is about fewer than `k` subjects if that isolates, and one with those that are left
-    /// out. If it is about `2 k` subjects, whichever of the few have the value that is asked for, it is about `k` others. What a clause of several
-    /// alternatives leaves out can be chosen by its text, and is no reason.
+    /// Whether the set may isolate because one of its neighbors does. The set is a wider one without some of its subjects, so a combination of the released
+    /// sets with it is one with the wider set, about the few whom that isolates, and one with those that are left out. The set is accepted if
+    /// each is about `k` subjects beside those few: then the verdict does not depend on who of them is in the set. What a clause of several alternatives
+    /// leaves out can be chosen by its text, and is no reason.
     fn neighbors_isolate(&mut self, (parts, offered): (&Parts, &Offered<'_>), shared: &mut Shared) -> bool {
-        let mut found = Vec::new();
+        let mut few = BTreeSet::new();
         for neighbor in offered.neighbors.iter().filter(|neighbor| neighbor.is_examined) {
-            if self.neighbor_isolates(neighbor, shared) {
-                found.push(neighbor.is_plain);
+            if !self.neighbor_isolates(neighbor, shared) {
+                continue;
+            }
+            let of_neighbor = shared.get(neighbor).filter(|_| neighbor.is_plain);
+            match of_neighbor.and_then(|set| self.isolated_by(&set.parts)) {
+                Some(isolated) => few.extend(isolated),
+                None => return true,
             }
         }
-        let is_plain = found.iter().all(|is_plain| *is_plain);
-        !found.is_empty() && !(is_plain && self.is_about_twice_as_many(parts))
+        !few.is_empty() && !self.is_about_others(parts, &few)
     }
 
-    fn is_about_twice_as_many(&mut self, parts: &Parts) -> bool {
+    /// The subjects whom a set isolates; `None` if they were not all found.
+    fn isolated_by(&mut self, parts: &Parts) -> Option<BTreeSet<u32>> {
+        let k = self.space.parameters.k;
+        let mut isolated = BTreeSet::new();
+        for (at, coefficients) in self.residuals(parts).iter().enumerate() {
+            let found = self.find(at, (parts, coefficients), (k, u32::MAX));
+            if !found.has_subjects() {
+                isolated.extend(found.few()?);
+            }
+        }
+        Some(isolated)
+    }
+
+    /// Whether each figure that a set adds is about `k` subjects beside these.
+    fn is_about_others(&mut self, parts: &Parts, few: &BTreeSet<u32>) -> bool {
+        let k = self.space.parameters.k;
+        let with_few = k.saturating_add(u32::try_from(few.len()).unwrap_or(u32::MAX));
         let residuals = self.residuals(parts);
-        let twice = self.space.parameters.k.saturating_mul(2);
         let mut residuals = residuals.iter().enumerate();
-        residuals.all(|(at, coefficients)| self.find(at, (parts, coefficients), (twice, u32::MAX)).has_subjects())
+        residuals.all(|(at, coefficients)| {
+            let found = self.find(at, (parts, coefficients), (with_few, u32::MAX));
+            u32::try_from(found.others(few)).is_ok_and(|others| others >= k)
+        })
     }
 
     /// Whether a figure about fewer than `k` subjects, or that a region is empty, would follow from a neighbor. What isolates once does so with

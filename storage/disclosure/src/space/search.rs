@@ -25,6 +25,8 @@ pub(super) struct Found {
     cap: u32,
     subjects: BTreeSet<u32>,
     best: Option<Best>,
+    /// Whether all of the residual was searched.
+    is_whole: bool,
 }
 
 /// The unit whose subject is in the fewest bases.
@@ -45,12 +47,23 @@ impl Found {
             cap,
             subjects: BTreeSet::new(),
             best: None,
+            is_whole: false,
         }
     }
 
     /// Whether the residual is about enough subjects.
     pub(super) fn has_subjects(&self) -> bool {
         self.subjects.len() >= self.k
+    }
+
+    /// All subjects of the residual, if it is about fewer than required; `None` if they were not found within the bounds of the computation.
+    pub(super) fn few(self) -> Option<BTreeSet<u32>> {
+        (self.is_whole && !self.has_subjects()).then_some(self.subjects)
+    }
+
+    /// How many of the subjects that were found are not among these.
+    pub(super) fn others(&self, than: &BTreeSet<u32>) -> usize {
+        self.subjects.difference(than).count()
     }
 
     /// The unit for the basis, if the residual is about enough subjects and one of them can be in one more basis.
@@ -191,6 +204,7 @@ impl<'a> Search<'a> {
 
     fn find_everywhere(&mut self, found: &mut Found, residual: &mut Residual<'_>) {
         let Some(support) = self.support(residual) else { return };
+        found.is_whole = true;
         let owners = self.owners(support.iter().copied());
         for unit in support {
             let Some(owner) = owners.get(&unit.ordinal) else {

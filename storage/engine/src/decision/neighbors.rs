@@ -7,7 +7,7 @@ use concordat_disclosure::{CellBox, NeighborSets, PartSet, UnitSet, WiderSet};
 use super::boxes::Boxes;
 use crate::{
     compute::{CellReport, NeighborSet, SetNeighbors},
-    statistic::{Condition, Quantity},
+    statistic::{Condition, NeighborRows, Quantity},
 };
 
 /// The neighbors of the cells of a report. Cells with the same neighbor have the same object, so that it is examined once.
@@ -40,7 +40,12 @@ impl<'r, 'a> CellNeighbors<'r, 'a> {
         (cell, measured): (usize, Option<&Quantity>),
     ) -> Option<NeighborSets> {
         let mut sets = NeighborSets::default();
-        for (set, is_plain) in &neighbors.wider {
+        let is_neighbor = |rows: &NeighborRows| {
+            let mut groups = rows.missing_in.iter();
+            rows.missing_in.is_empty() || groups.any(|at| self.boxes.is_missing(cell, *at))
+        };
+        let wider = neighbors.wider.iter().filter(|(set, _)| is_neighbor(&set.rows));
+        for (set, is_plain) in wider.collect::<Vec<_>>() {
             sets.wider.push(WiderSet {
                 subjects: self.subjects(set, cell)?,
                 cell: self.described(set, (cell, measured)),
