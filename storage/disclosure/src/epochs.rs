@@ -104,13 +104,18 @@ impl Epochs {
 
     /// The set `units` of `version`, by epoch.
     pub(crate) fn split(&self, units: &UnitSet, version: VersionNumber) -> Result<Parts, EpochsError> {
+        self.split_owned(units.clone(), version)
+    }
+
+    /// The same, without a copy of what has not changed.
+    pub(crate) fn split_owned(&self, units: UnitSet, version: VersionNumber) -> Result<Parts, EpochsError> {
         if !self.has(version) {
             return Err(EpochsError::Unknown(version));
         }
         let mut parts = Vec::new();
         let mut rest = units.intersection(&self.changed);
         let first = if rest.is_empty() {
-            units.clone()
+            units
         } else {
             units.difference(&rest)
         };

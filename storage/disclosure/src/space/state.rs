@@ -76,12 +76,12 @@ impl Space {
     }
 
     /// A set of a version, by epoch.
-    pub(super) fn split(&self, units: &UnitSet, version: VersionNumber) -> Result<Parts, SpaceError> {
+    pub(super) fn split(&self, units: UnitSet, version: VersionNumber) -> Result<Parts, SpaceError> {
         let universe = self.parameters.universe;
         if units.largest().is_some_and(|largest| largest >= universe) {
             return Err(SpaceError::Beyond { universe });
         }
-        Ok(self.epochs.split(units, version)?)
+        Ok(self.epochs.split_owned(units, version)?)
     }
 
     /// Adds the next version of the data, in which `changed` units differ from the version before or are new; `universe` units exist now.
