@@ -93,10 +93,13 @@ pub(super) fn over_secrets(rules: &Rules, tables: Range<u64>, secrets: u64) -> O
             })
             .collect();
         let all: Vec<&UnitSet> = others.iter().chain([&person]).collect();
+        let epochs = Epochs::new(VersionNumber::FIRST);
+        let sums = RecordKeys::new(&[7; 32]).sums(&all, VersionNumber::FIRST, &epochs);
+        let mut sums = sums.unwrap();
+        let of_person = sums.pop().unwrap();
         let mut numbers = Numbers::new(seed ^ 0x0005_ec4e);
         for _ in 0..secrets {
-            let (secret, mut sums) = sums(&all, &mut numbers);
-            let of_person = sums.pop().unwrap();
+            let secret = drawn(&mut numbers);
             for (truth, of_person, one) in [(1.0, KeySum::default(), 0), (0.0, of_person, 1)] {
                 let figures = others.iter().zip(&sums).map(|(others, sum)| {
                     let key = secret.cell_key(sum.plus(of_person));
@@ -116,12 +119,9 @@ pub(super) fn over_secrets(rules: &Rules, tables: Range<u64>, secrets: u64) -> O
     outcome
 }
 
-/// A secret, and the sums of the keys of sets by it.
-fn sums(sets: &[&UnitSet], numbers: &mut Numbers) -> (CellSecret, Vec<KeySum>) {
+fn drawn(numbers: &mut Numbers) -> CellSecret {
     let mut bytes = [0; 32];
     let (words, _) = bytes.as_chunks_mut::<8>();
     words.iter_mut().for_each(|word| *word = numbers.word().to_le_bytes());
-    let epochs = Epochs::new(VersionNumber::FIRST);
-    let sums = RecordKeys::new(&bytes).sums(sets, VersionNumber::FIRST, &epochs);
-    (CellSecret::new(bytes), sums.unwrap())
+    CellSecret::new(bytes)
 }
