@@ -165,7 +165,7 @@ impl<'a> Audit<'a, '_> {
     fn withheld_for_intervals(&self, shown: &[&Candidate<'_>]) -> Vec<usize> {
         let Some(empty) = &self.empty else { return Vec::new() };
         let before = self.space.released();
-        let released: Vec<&UnitSet> = before.iter().map(|(units, _)| units).collect();
+        let released: Vec<&UnitSet> = before.iter().map(|(units, _)| &**units).collect();
         let cells: Vec<&UnitSet> = shown.iter().map(|candidate| candidate.units).collect();
         let boxes = before.iter().map(|(_, cell)| *cell);
         let boxes: Vec<&CellBox> = boxes.chain(shown.iter().map(|candidate| candidate.cell)).collect();

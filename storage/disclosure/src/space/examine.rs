@@ -33,10 +33,18 @@ impl Space {
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<Self, SpaceError> {
+        Self::restored(parameters, released.to_vec(), epochs, owners_of, entropy)
+    }
+
+    /// The same; the sets are moved into the space, because those of many rows take hundreds of megabytes.
+    pub(crate) fn restored(
+        parameters: SpaceParameters,
+        released: Vec<ReleasedSet>,
+        epochs: Epochs,
+        owners_of: &mut dyn OwnersOf,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, SpaceError> {
         let mut space = Self::empty(parameters, epochs, entropy)?;
-        if released.is_empty() {
-            return Err(SpaceError::NoUniverse);
-        }
         space.replay(released, owners_of, entropy)?;
         Ok(space)
     }
@@ -52,17 +60,16 @@ impl Space {
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<Offer, SpaceError> {
-        let parts = offered.iter().map(|set| self.split(set.units, set.version));
+        let parts = offered.iter().map(|set| self.split(set.units.clone(), set.version));
         let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
         let shared = Shared::of(self, offered)?;
         let all = parts.iter().chain(shared.parts());
         let mut fingerprints = self.tokens.fingerprints(&all.collect::<Vec<_>>());
         let of_shared = fingerprints.split_off(parts.len());
         let mut shared = shared.with(of_shared);
-        let mut draft = Draft::new(self, owners_of, entropy, MAX_WORK);
-        draft
-            .search
-            .fill(&draft.members, &parts, self.parameters.k, draft.entropy);
+        let mut draft = Draft::new(self, Search::new(owners_of, MAX_WORK), entropy);
+        let universe = draft.members.first().map(|universe| &universe.parts);
+        draft.search.fill(universe, &parts, self.parameters.k, draft.entropy);
         let mut verdicts = Vec::with_capacity(offered.len());
         for ((set, parts), fingerprint) in offered.iter().zip(parts).zip(fingerprints) {
             let member = Member {
@@ -73,36 +80,39 @@ impl Space {
             };
             verdicts.push(draft.verdict(member, set, &mut shared)?);
         }
-        Ok(draft.finish(verdicts))
+        let (offer, _) = draft.finish(verdicts);
+        Ok(offer)
     }
 
-    /// Adds sets that were released, whether or not they are safe.
+    /// Adds sets that were released, whether or not they are safe. Subjects are looked up for all sets at once, and again only for a set whose residuals
+    /// are about few of the units that were chosen.
     fn replay(
         &mut self,
-        released: &[ReleasedSet],
+        released: Vec<ReleasedSet>,
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<(), SpaceError> {
-        let parts = released.iter().map(|set| self.split(&set.units, set.version));
-        let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
+        let mut parts = Vec::with_capacity(released.len());
+        let mut described = Vec::with_capacity(released.len());
+        for ReleasedSet { units, version, cell } in released {
+            parts.push(self.split(units, version)?);
+            described.push((cell, version));
+        }
+        let universe = parts.first().ok_or(SpaceError::NoUniverse)?;
+        let mut search = Search::new(owners_of, u64::MAX);
+        search.fill_each(universe, &parts, self.parameters.k, entropy);
         let fingerprints = self.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
-        for ((set, parts), fingerprint) in released.iter().zip(parts).zip(fingerprints) {
-            let mut draft = Draft::new(self, owners_of, entropy, u64::MAX);
-            draft.search.fill(
-                &draft.members,
-                std::slice::from_ref(&parts),
-                self.parameters.k,
-                draft.entropy,
-            );
-            draft.search.next_set();
-            let cell = set.cell.clone();
+        for (((cell, version), parts), fingerprint) in described.into_iter().zip(parts).zip(fingerprints) {
+            search.next_set_alone();
+            let mut draft = Draft::new(self, search, entropy);
             draft.admit(Member {
                 parts,
                 fingerprint,
                 cell,
-                version: set.version,
+                version,
             })?;
-            let offer = draft.finish(Vec::new());
+            let (offer, left) = draft.finish(Vec::new());
+            search = left;
             self.commit(offer)?;
         }
         Ok(())
@@ -110,7 +120,7 @@ impl Space {
 }
 
 /// A space with the sets that were certified so far in one offer.
-struct Draft<'a> {
+struct Draft<'a, 'o> {
     space: &'a Space,
     entropy: &'a mut dyn Entropy,
     /// All sets: those of the space, and then the certified ones.
@@ -118,11 +128,11 @@ struct Draft<'a> {
     steps: Vec<Vec<Step>>,
     loads: Loads,
     columns: HashMap<Unit, Column>,
-    search: Search<'a>,
+    search: Search<'o>,
 }
 
-impl<'a> Draft<'a> {
-    fn new(space: &'a Space, owners_of: &'a mut dyn OwnersOf, entropy: &'a mut dyn Entropy, work: u64) -> Self {
+impl<'a, 'o> Draft<'a, 'o> {
+    fn new(space: &'a Space, search: Search<'o>, entropy: &'a mut dyn Entropy) -> Self {
         Self {
             space,
             entropy,
@@ -130,7 +140,7 @@ impl<'a> Draft<'a> {
             steps: vec![Vec::new(); space.bases.len()],
             loads: space.loads.clone(),
             columns: HashMap::new(),
-            search: Search::new(owners_of, work),
+            search,
         }
     }
 
@@ -201,7 +211,7 @@ impl<'a> Draft<'a> {
                 if units == *offered.units || tried.contains(&units) {
                     continue;
                 }
-                let parts = self.space.split(&units, offered.version)?;
+                let parts = self.space.split(units.clone(), offered.version)?;
                 let fingerprint = self.space.tokens.fingerprints(&[&parts]).pop().unwrap_or_default();
                 if self.set_isolates(&parts, &fingerprint, None) {
                     return Ok(true);
@@ -436,9 +446,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(self, verdicts: Vec<Verdict>) -> Offer {
+    fn finish(self, verdicts: Vec<Verdict>) -> (Offer, Search<'o>) {
         let after = self.space.members.len();
-        Offer {
+        let offer = Offer {
             verdicts,
             added: self.members.into_iter().skip(after).collect(),
             steps: self.steps,
@@ -446,7 +456,8 @@ impl<'a> Draft<'a> {
             identity: self.space.identity,
             after,
             latest: self.space.epochs.latest(),
-        }
+        };
+        (offer, self.search)
     }
 }
 

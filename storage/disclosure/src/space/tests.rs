@@ -1,6 +1,7 @@
 mod attack;
 mod cost;
 mod reference;
+mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -74,6 +74,11 @@ impl<'a> Boxes<'a> {
         self.rows_of.is_some()
     }
 
+    /// Whether a condition is that a value, or a joined row, is there.
+    pub(super) fn is_of_values(&self, condition: &Condition) -> bool {
+        self.known.is_of_values(condition)
+    }
+
     /// The set of a cell with this filter and this measured value.
     pub(super) fn set(&self, cell: usize, filter: &Condition, measured: Option<&Quantity>) -> SetBoxes {
         let mut parts = Parts::default();

@@ -7,7 +7,7 @@ use concordat_disclosure::{CellBox, NeighborSets, PartSet, UnitSet, WiderSet};
 use super::boxes::Boxes;
 use crate::{
     compute::{CellReport, NeighborSet, SetNeighbors},
-    statistic::{Condition, NeighborRows, Quantity},
+    statistic::{NeighborRows, Quantity},
 };
 
 /// The neighbors of the cells of a report. Cells with the same neighbor have the same object, so that it is examined once.
@@ -64,9 +64,12 @@ impl<'r, 'a> CellNeighbors<'r, 'a> {
     }
 
     /// Whether nearly all subjects may not be in a wider set, nor all. Nearly all of those whom the permission covers may be counted, and where
-    /// subjects have many rows, nearly all have one in a frequent class: what is shown of a rare one is not withheld for that.
+    /// subjects have many rows, nearly all have one in a frequent class: what is shown of a rare one is not withheld for that. That a value or a joined
+    /// row is there is no clause, so a set of everyone with it is one of nearly all, too.
     fn is_examined(&self, set: &NeighborSet) -> bool {
-        let has_clauses = set.rows.condition != Condition::All || set.rows.any_of.len() < self.groups;
+        let mut conditions = set.rows.condition.conjuncts().iter();
+        let has_conditions = conditions.any(|condition| !self.boxes.is_of_values(condition));
+        let has_clauses = has_conditions || set.rows.any_of.len() < self.groups;
         has_clauses && !self.boxes.counts_rows()
     }
 
