@@ -21,8 +21,8 @@ use concordat_protocol::{
 use serde::Serialize;
 
 use crate::statistic::{
-    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, NeighborRows, Quantity, Row,
-    Statistic, Step,
+    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, NeighborRows, Quantity, Statistic,
+    Step,
 };
 
 /// Label of the hashes that are names of columns. They are stored with the sets and never change.
