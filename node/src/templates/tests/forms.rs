@@ -135,6 +135,7 @@ fn template_file_declares_levels_in_every_form() {
         dataset: dataset("above"),
         ancestor: column("a"),
         descendant: column("d"),
+        groups: None,
     };
     let names = CodeNames {
         dataset: dataset("concept"),

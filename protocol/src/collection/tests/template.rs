@@ -221,6 +221,7 @@ fn references_of_a_template_are_found_in_any_case() {
         dataset,
         ancestor: column("above"),
         descendant: column("below"),
+        groups: None,
     };
     let of_codes = |reference: &str| TemplateColumn {
         levels: Some(TemplateLevels::Codes {
