@@ -154,7 +154,7 @@ fn grouping_by_values_of_lists_is_of_one_holder() {
     assert!(error.contains("one query for each value"), "{error}");
     let one = sql.replace("a.ancestor_concept_id, ", "").replace(" GROUP BY 1", "");
     assert!(lowered(&omop, &one, omop.known.rules()).is_ok());
-    let names = "SELECT k.concept_name, count(DISTINCT d.person_id) AS n FROM drug_era d \
+    let names = "SELECT k.concept_name, count(DISTINCT d.person_id) AS n FROM drug_exposure d \
                  JOIN concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
                  JOIN concept k ON k.concept_id = a.ancestor_concept_id GROUP BY k.concept_name";
     let error = lowered(&omop, names, omop.known.rules()).unwrap_err().to_string();

@@ -134,7 +134,7 @@ fn answer_above_cells_has_a_row_for_each_value_of_a_list() {
 #[test]
 fn answer_above_cells_has_a_row_for_each_ancestor() {
     let collection = Collection::named("omop");
-    let sql = "SELECT k.concept_name AS g, count(DISTINCT d.person_id) AS n, count(*) AS m FROM drug_era d \
+    let sql = "SELECT k.concept_name AS g, count(DISTINCT d.person_id) AS n, count(*) AS m FROM drug_exposure d \
                JOIN concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
                JOIN concept k ON k.concept_id = a.ancestor_concept_id AND k.concept_class_id = 'Ingredient' \
                GROUP BY k.concept_name ORDER BY n DESC NULLS LAST";

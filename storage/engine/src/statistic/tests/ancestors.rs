@@ -5,7 +5,7 @@ use concordat_protocol::scope::{Transform, Value};
 use super::{Collection, refusal, rows};
 use crate::statistic::{CellAggregate, Condition, Form, Lowered, NotCountable, ReferenceTest};
 
-const ERAS: &str = "FROM omop.drug_era d JOIN omop.concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
+const DRUGS: &str = "FROM omop.drug_exposure d JOIN omop.concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
                     JOIN omop.concept k ON k.concept_id = a.ancestor_concept_id AND k.concept_class_id = 'Ingredient'";
 const DISEASES: &str = "FROM omop.condition_occurrence c \
                         JOIN omop.concept_ancestor a ON a.descendant_concept_id = c.condition_concept_id \
@@ -50,7 +50,7 @@ fn named(filter: &Condition) -> (Vec<Value>, bool) {
 #[test]
 fn group_by_ancestors_is_a_filter_for_each() {
     let omop = Collection::named("omop");
-    let sql = format!("SELECT k.concept_name AS g, count(DISTINCT d.person_id) AS n, count(*) AS m {ERAS} GROUP BY 1");
+    let sql = format!("SELECT k.concept_name AS g, count(DISTINCT d.person_id) AS n, count(*) AS m {DRUGS} GROUP BY 1");
     let lowered = omop.lower(&sql).unwrap();
     assert_eq!(lowered.blocks[0].statistic.cells().len(), 8);
     let found = filters(&lowered);
@@ -59,7 +59,7 @@ fn group_by_ancestors_is_a_filter_for_each() {
     for code in [11, 12, 13] {
         let one = rows(
             &omop,
-            &format!("SELECT count(*) {ERAS} WHERE a.ancestor_concept_id = {code}"),
+            &format!("SELECT count(*) {DRUGS} WHERE a.ancestor_concept_id = {code}"),
         );
         assert!(found.contains(&one), "{code}: {found:?}");
     }
@@ -80,7 +80,7 @@ fn group_by_ancestors_is_a_filter_for_each() {
 fn group_by_ancestors_has_all_other_conditions() {
     let omop = Collection::named("omop");
     let sql = format!(
-        "SELECT k.concept_name AS g, count(*) AS n {ERAS} WHERE k.concept_id <> 12 AND d.person_id IN \
+        "SELECT k.concept_name AS g, count(*) AS n {DRUGS} WHERE k.concept_id <> 12 AND d.person_id IN \
          (SELECT person_id FROM omop.person WHERE year_of_birth < 1950) GROUP BY 1"
     );
     let lowered = omop.lower(&sql).unwrap();
@@ -98,7 +98,7 @@ fn group_by_ancestors_has_those_that_a_condition_names() {
     let omop = Collection::named("omop");
     for (codes, expected) in [("11, 99", vec![11]), ("98, 99", vec![])] {
         let sql = format!(
-            "SELECT k.concept_name AS g, count(DISTINCT d.person_id) AS n {ERAS} WHERE a.ancestor_concept_id IN ({codes}) GROUP BY 1"
+            "SELECT k.concept_name AS g, count(DISTINCT d.person_id) AS n {DRUGS} WHERE a.ancestor_concept_id IN ({codes}) GROUP BY 1"
         );
         let lowered = omop.lower(&sql).unwrap();
         let text = lowered.above.display_indent().to_string();
@@ -134,17 +134,17 @@ fn group_by_ancestors_counts_rows_of_one_code() {
 fn group_by_ancestors_needs_declared_names() {
     let omop = Collection::named("omop");
     let figure = "count(DISTINCT d.person_id) AS n";
-    let of_exposures = ERAS.replace("drug_era", "drug_exposure");
-    let below = ERAS
+    let of_eras = DRUGS.replace("drug_exposure", "drug_era");
+    let below = DRUGS
         .replace("a.descendant_concept_id = d.", "a.ancestor_concept_id = d.")
         .replace("= a.ancestor_concept_id", "= a.descendant_concept_id");
     for (group, from) in [
         // Codes and classes have no declared names, no codes above those of this column are declared, and those below are others.
-        ("a.ancestor_concept_id", ERAS),
-        ("k.concept_id", ERAS),
-        ("k.concept_class_id", ERAS),
-        ("k.concept_name, a.ancestor_concept_id", ERAS),
-        ("k.concept_name", of_exposures.as_str()),
+        ("a.ancestor_concept_id", DRUGS),
+        ("k.concept_id", DRUGS),
+        ("k.concept_class_id", DRUGS),
+        ("k.concept_name, a.ancestor_concept_id", DRUGS),
+        ("k.concept_name", of_eras.as_str()),
         ("k.concept_name", below.as_str()),
     ] {
         let found = refusal(&omop, &format!("SELECT {figure} {from} GROUP BY {group}"));
@@ -155,7 +155,7 @@ fn group_by_ancestors_needs_declared_names() {
 /// What a grant hides of codes and names decides no group.
 #[test]
 fn group_by_hidden_ancestors_is_refused() {
-    let sql = format!("SELECT k.concept_name AS g, count(DISTINCT d.person_id) AS n {ERAS} GROUP BY 1");
+    let sql = format!("SELECT k.concept_name AS g, count(DISTINCT d.person_id) AS n {DRUGS} GROUP BY 1");
     for hidden in ["concept_name", "ancestor_concept_id", "drug_concept_id"] {
         let shown = Collection::shown("omop", &|_, column| {
             let is_hidden = column.as_str() == hidden;
@@ -180,7 +180,7 @@ fn group_by_ancestors_and_levels_is_limited_to_the_cells() {
         });
         let figures = figures.collect::<Vec<_>>().join(", ");
         format!(
-            "SELECT k.concept_name, p.year_of_birth, {figures} {ERAS} JOIN omop.person p ON p.person_id = d.person_id GROUP BY 1, 2"
+            "SELECT k.concept_name, p.year_of_birth, {figures} {DRUGS} JOIN omop.person p ON p.person_id = d.person_id GROUP BY 1, 2"
         )
     };
     assert!(omop.lower(&by(16)).is_ok());

@@ -176,7 +176,9 @@ fn group_by_lists_needs_values_and_one_column() {
             "k.concept_name, a.ancestor_concept_id",
         ),
     ] {
-        let sql = format!("SELECT count(DISTINCT d.person_id) AS n {NAMED} WHERE {condition} GROUP BY {groups}");
+        // No codes above those of this dataset are declared as groups.
+        let named = NAMED.replace("drug_exposure", "drug_era");
+        let sql = format!("SELECT count(DISTINCT d.person_id) AS n {named} WHERE {condition} GROUP BY {groups}");
         let found = refusal(&omop, &sql);
         assert!(found.contains("column of rows that list codes"), "{groups}: {found}");
     }
