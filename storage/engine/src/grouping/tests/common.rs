@@ -273,8 +273,12 @@ fn grouping_does_not_depend_on_groups_of_ancestors() {
         });
     });
     let with_other_pairs = with_column(rules, of_column, |column| {
-        if let RawLevels::Codes { hierarchy, .. } = &mut column.levels {
-            *hierarchy = None;
+        if let RawLevels::Codes {
+            hierarchy: Some(hierarchy),
+            ..
+        } = &mut column.levels
+        {
+            std::mem::swap(&mut hierarchy.ancestor, &mut hierarchy.descendant);
         }
     });
     let [here, same, other] =
