@@ -35,8 +35,10 @@ use super::{
 
 /// Most groups of a column: with two figures for each of them and for all others they are as many as a query has cells.
 const MAX_GROUPS: usize = 249;
-/// Bytes of the names of all groups: the declarations that a permission shows are one message.
-const MAX_NAMES: usize = 64 << 10;
+/// Bytes of all groups as they are declared: the declarations that a permission shows are one message.
+const MAX_BYTES: usize = 64 << 10;
+/// Bytes of a group beside its code and its name.
+const ENTRY_BYTES: usize = 20;
 /// Most codes of a class, which are in memory with their names. A larger class has no groups.
 const MAX_CLASS: usize = 200_000;
 
@@ -62,7 +64,7 @@ pub(super) fn add_ancestors(
     parts: &mut [Part<'_>],
     rules: &CollectionRules,
 ) -> Result<(), ImportError> {
-    let mut left = MAX_NAMES;
+    let mut left = MAX_BYTES;
     for mut above in wanted(parts, rules) {
         above.read(runtime, parts)?;
         for part in &mut *parts {
@@ -74,7 +76,8 @@ pub(super) fn add_ancestors(
                     continue;
                 };
                 let groups = above.groups_of(proposed);
-                let bytes = groups.iter().map(|(_, name)| name.len()).fold(0, usize::saturating_add);
+                let bytes = groups.iter().map(|(code, name)| bytes(code, name));
+                let bytes = bytes.fold(0, usize::saturating_add);
                 if bytes <= left {
                     left = left.saturating_sub(bytes);
                     proposed.add_ancestors(&groups, contents(meta.kind, meta.empty));
@@ -83,6 +86,12 @@ pub(super) fn add_ancestors(
         }
     }
     Ok(())
+}
+
+/// How many bytes a group takes as it is declared.
+fn bytes(code: &Value, name: &str) -> usize {
+    let code = code.to_string().len();
+    code.saturating_add(name.len()).saturating_add(ENTRY_BYTES)
 }
 
 /// The sources of all columns with proposed lists, with the listed codes.

@@ -36,13 +36,16 @@ fn of_list(filter: &Condition) -> &[Condition] {
 
 /// The codes that a filter names of the column with ancestors, and whether it is true for others.
 fn named(filter: &Condition) -> (Vec<Value>, bool) {
-    let found = of_list(filter).iter().find_map(|part| match part {
-        Condition::Reference {
+    let found = of_list(filter).iter().find_map(|part| {
+        let Condition::Reference {
             of,
             test: ReferenceTest::OneOf(codes),
             negated,
-        } if of.column().as_str() == "ancestor_concept_id" => Some((codes.clone(), *negated)),
-        _ => None,
+        } = part
+        else {
+            return None;
+        };
+        (of.column().as_str() == "ancestor_concept_id").then(|| (codes.clone(), *negated))
     });
     found.unwrap()
 }
