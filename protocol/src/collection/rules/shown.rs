@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::super::kind::{ColumnRole, DatasetKind, KeyLink, OwnerLinks};
-use super::super::levels::{Contents, RawLevels};
+use super::super::levels::{ANCESTORS_LEVEL, AncestorGroups, Contents, Hierarchy, RawLevels};
 use super::super::measure::RawRange;
 use super::column::{ColumnRules, RawColumnRules, ValueNames};
 use super::dataset::{DatasetRules, RawDatasetRules};
@@ -169,22 +169,38 @@ impl Shown<'_> {
         let RawLevels::Codes {
             hierarchy,
             names,
-            levels,
+            mut levels,
         } = levels
         else {
             return levels;
         };
+        let names = names.filter(|found| {
+            [&found.code, &found.name]
+                .iter()
+                .all(|column| self.has(&found.dataset, column))
+        });
+        let hierarchy = hierarchy.filter(|found| {
+            [&found.ancestor, &found.descendant]
+                .iter()
+                .all(|column| self.has(&found.dataset, column))
+        });
+        let mut of_codes = names.iter();
+        let has_names = of_codes.any(|names| self.transform(&names.dataset, &names.name) == Transform::Clear);
+        if hierarchy.is_none() || !has_names {
+            levels.retain(|level, _| level.as_str() != ANCESTORS_LEVEL);
+        }
+        let has_class = |groups: &AncestorGroups| {
+            let mut of_codes = names.iter();
+            of_codes.any(|names| self.has(&names.dataset, &groups.column))
+        };
         RawLevels::Codes {
-            hierarchy: hierarchy.filter(|found| {
-                [&found.ancestor, &found.descendant]
-                    .iter()
-                    .all(|column| self.has(&found.dataset, column))
+            hierarchy: hierarchy.map(|found| Hierarchy {
+                groups: found.groups.filter(has_class),
+                dataset: found.dataset,
+                ancestor: found.ancestor,
+                descendant: found.descendant,
             }),
-            names: names.filter(|found| {
-                [&found.code, &found.name]
-                    .iter()
-                    .all(|column| self.has(&found.dataset, column))
-            }),
+            names,
             levels,
         }
     }

@@ -10,6 +10,7 @@
 //!    partitions (`totals`) is one more grouping, and so are running sums (`running`).
 
 mod aggregates;
+mod ancestors;
 mod arithmetic;
 mod attach;
 mod columns;

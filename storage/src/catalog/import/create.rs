@@ -7,6 +7,7 @@ use concordat_protocol::ids::DatasetName;
 use super::{
     super::runtime::runtime,
     ImportError, Importer, Progress,
+    ancestors::add_ancestors,
     code_names::add_names,
     collection_request::{ImportedCollection, ImportedDataset},
     commit::{Committed, Creation},
@@ -44,6 +45,7 @@ impl Importer {
                     for part in &mut written.parts {
                         add_descriptions(&runtime, part, rules)?;
                     }
+                    add_ancestors(&runtime, &mut written.parts, rules)?;
                     add_names(&runtime, &mut written.parts, rules, &stays)?
                 }
                 None => None,
