@@ -64,7 +64,7 @@ use concordat_network::{IncomingStreams, NetworkError};
 pub(crate) use case::LocalQuery;
 pub use engine::{DEFAULT_MEMORY, EngineConfig};
 pub(crate) use handle::{Sharing, SharingParts};
-pub(crate) use limits_below_records::{UnlockOrder, Unlocking};
+pub(crate) use limits_below_records::{ISOLATING, Searching, UnlockOrder, Unlocking};
 pub(crate) use local::{LocalChunks, subject};
 pub(crate) use party_limits::QuerySlot;
 pub(crate) use requester::Requester;

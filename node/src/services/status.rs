@@ -11,12 +11,17 @@ use crate::iam::{Action, Actor};
 use crate::membership::{Rejection, UnconfirmedKey};
 use crate::node::Node;
 use crate::rules::PeerRules;
+use crate::sharing::{ISOLATING, Searching};
 
 /// The node as it is now. Peers are named only to callers with a role that permits it.
 pub(crate) fn show(node: &Node, caller: Option<&Actor>) -> Status {
     let may_see_peers = caller.is_some_and(|caller| caller.may(Action::ReadStatus));
     let identity = node.identity();
     let reasons = unready(node);
+    let mut alarms = alarms(node);
+    if may_see_peers {
+        alarms.extend(search_alarms(node));
+    }
     Status {
         institution: identity.institution.clone(),
         name: identity.name.clone(),
@@ -40,7 +45,7 @@ pub(crate) fn show(node: &Node, caller: Option<&Actor>) -> Status {
         },
         rules: may_see_peers.then(|| own_rules(node)).flatten(),
         peer_rules: if may_see_peers { peer_rules(node) } else { Vec::new() },
-        alarms: alarms(node),
+        alarms,
         time: node.clock().now().to_string(),
         clock: node.clock_difference().map(|difference| ClockStatus {
             before: difference.is_before(),
@@ -96,6 +101,27 @@ fn grant_alarms(node: &Node) -> Vec<String> {
     let differences = node.grants().differences().into_iter();
     alarms.extend(differences.map(|(grant, reason)| format!("grant {grant}: {reason}")));
     alarms
+}
+
+/// People who may be looking for what is withheld.
+fn search_alarms(node: &Node) -> Vec<String> {
+    match node.sharing().searching() {
+        Ok(people) => people.iter().map(search_alarm).collect(),
+        Err(error) => vec![format!("who receives withheld figures is not known: {error}")],
+    }
+}
+
+fn search_alarm(
+    Searching {
+        collection,
+        institution,
+        person,
+    }: &Searching,
+) -> String {
+    format!(
+        "{person} of `{institution}` received {ISOLATING} answers or more about `{collection}` in 30 days with figures that were withheld because of \
+         earlier answers: look at the queries in the ledger, and if they are a search suspend the grant with `concordat grant suspend ID`"
+    )
 }
 
 /// Why a request would not be served now; empty if it would.

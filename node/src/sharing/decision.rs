@@ -249,10 +249,9 @@ impl Sharing {
     /// Notes that a cell of an answer is withheld because a figure about few subjects would follow from it and from earlier ones.
     pub(super) fn note_isolating(&self, case: &Case) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
         let query = counted(case);
-        let by = case.attribution().for_outcome();
         let now = self.0.parts.clock.now();
         let limits = self.0.below_records.clone();
-        async move { limits.note_isolating(query, by, now).await }
+        async move { limits.note_isolating(query, now).await }
     }
 
     /// Records the decision and the digest of its basis; only a decision that is in the ledger may be acted upon.

@@ -5,8 +5,9 @@
 //!
 //! 1. [`counts`]: the queries of 24 hours, by the hour as those of a grant. A query is counted once the policy permits it and before anything is
 //!    computed, by one query at a time ([`store`]), and stays counted whatever becomes of it.
-//! 2. A person who reaches limits three times in 30 days, or receives a hundred answers with cells that were withheld for what was answered before,
-//!    is locked at the collection ([`locks`]), which is in the ledger first. The person learns no more than that.
+//! 2. A person who reaches limits three times in 30 days is locked at the collection ([`locks`]), which is in the ledger first. The person learns
+//!    no more than that. One who receives a hundred answers with cells that were withheld for what was answered before is not locked, which could
+//!    show why they were, but named to the stewards.
 //! 3. Two stewards unlock them: one proposes it, another approves ([`unlock`]).
 //!
 //! The institution's own people are counted as those of any other.
@@ -21,7 +22,9 @@ mod unlock;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use counts::ISOLATING;
 pub(crate) use error::UnlockError;
 pub(crate) use locks::UnlockOrder;
+pub(crate) use store::Searching;
 pub(super) use store::{CountedQuery, LimitsBelowRecords};
 pub(crate) use unlock::{LockedPerson, Unlocking};

@@ -16,6 +16,7 @@
 //! times.
 
 mod admitted;
+mod alternatives;
 mod block;
 mod condition;
 mod encoding;

@@ -13,9 +13,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How often a person may reach a limit before their queries are locked, counted in [`COUNTED_MS`]: once may be a mistake in a program, and
 /// three times in a month is a way to work.
 pub(super) const TIMES: usize = 3;
-/// How many answers with a cell that was withheld for what was answered before a person may receive in [`COUNTED_MS`] until their queries
-/// are locked. Some are usual in a study: tables that differ in few people or in none. A hundred of them are a search.
-pub(super) const ISOLATING: usize = 100;
+/// How many answers with a cell that was withheld for what was answered before a person may receive in [`COUNTED_MS`] until stewards are asked
+/// to look at them. Some are usual in a study: tables that differ in few people or in none. A hundred of them are a search.
+pub(crate) const ISOLATING: usize = 100;
 /// How long it counts that a person has reached a limit, or received such an answer, in milliseconds: 30 days.
 const COUNTED_MS: i64 = 30 * DAY_MS;
 
@@ -156,14 +156,26 @@ impl InstitutionCounts {
             .collect()
     }
 
-    /// Notes an answer with a cell that was withheld for what was answered before, and returns how many `person` has received in 30 days.
-    pub(super) fn note_isolating(&mut self, person: &ActorId, now: Timestamp) -> usize {
+    /// Notes an answer with a cell that was withheld for what was answered before. Returns whether `person` has now received so many in 30 days
+    /// that a steward is to look at them.
+    pub(super) fn note_isolating(&mut self, person: &ActorId, now: Timestamp) -> bool {
         self.retain_counted(now);
         let counts = self.of(person);
-        if counts.isolating.len() < ISOLATING {
+        if counts.isolating.len() >= ISOLATING {
+            counts.isolating.remove(0);
             counts.isolating.push(now);
+            return false;
         }
-        counts.isolating.len()
+        counts.isolating.push(now);
+        counts.isolating.len() == ISOLATING
+    }
+
+    /// The people who have received as many at `now`.
+    pub(super) fn isolated(&self, now: Timestamp) -> impl Iterator<Item = &ActorId> {
+        let is_counted = move |at: &&Timestamp| now.since(**at) < COUNTED_MS;
+        let people = self.people.iter();
+        let people = people.filter(move |(_, counts)| counts.isolating.iter().filter(is_counted).count() >= ISOLATING);
+        people.map(|(person, _)| person)
     }
 
     /// Forgets how often these people have reached limits, and received such answers.

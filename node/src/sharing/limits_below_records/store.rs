@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use concordat_protocol::audit::EntryBody;
-use concordat_protocol::ids::{ActorId, CollectionRef, InstitutionId};
+use concordat_protocol::ids::{ActorId, CollectionName, CollectionRef, InstitutionId};
 use concordat_protocol::policy_set::Settings;
 use concordat_protocol::text;
 use concordat_protocol::time::Timestamp;
@@ -12,7 +12,7 @@ use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
 use super::counts::{Counted, ISOLATING, InstitutionCounts, Most, TIMES};
-use super::locks::{Locks, UnlockProposal, institution_key};
+use super::locks::{Locks, UnlockProposal, institution_key, named_by};
 use super::refusal;
 use crate::changes::{ChangeEntryError, Changes, RELEASE_LOCKS, Subject};
 use crate::sharing::hour_counts::HourCounts;
@@ -46,6 +46,17 @@ pub(super) struct Store {
     collections: SealedTree<HourCounts>,
     /// Held while a query is counted and while people are locked or unlocked; always before a change of [`Changes`].
     counting: Mutex<()>,
+}
+
+/// A person who receives many answers with cells that are withheld for what was answered before.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Searching {
+    /// The collection that the queries are about.
+    pub(crate) collection: CollectionName,
+    /// The institution.
+    pub(crate) institution: InstitutionId,
+    /// The person.
+    pub(crate) person: ActorId,
 }
 
 impl LimitsBelowRecords {
@@ -96,19 +107,14 @@ impl LimitsBelowRecords {
         }
     }
 
-    /// Notes that a person receives an answer with a cell that was withheld for what was answered before, and locks their queries after too
-    /// many. Durable when it returns, and noted also if the caller stops waiting.
+    /// Notes that a person receives an answer with a cell that was withheld for what was answered before. Durable when it returns, and noted also if
+    /// the caller stops waiting.
     ///
     /// # Errors
-    /// A failure if state or ledger cannot be read or written.
-    pub(in crate::sharing) async fn note_isolating(
-        &self,
-        query: CountedQuery,
-        by: Attribution,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
+    /// A failure if the state cannot be read or written.
+    pub(in crate::sharing) async fn note_isolating(&self, query: CountedQuery, now: Timestamp) -> Result<(), Refusal> {
         let store = Arc::clone(&self.0);
-        let noted = tokio::task::spawn_blocking(move || store.note_isolating(&query, (&by, now))).await;
+        let noted = tokio::task::spawn_blocking(move || store.note_isolating(&query, now)).await;
         match noted {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
@@ -146,6 +152,27 @@ impl LimitsBelowRecords {
                 Err(failed("the number of queries could not be read"))
             }
         }
+    }
+
+    /// The people who have received so many answers with a cell that was withheld for what was answered before that a steward has to look at their
+    /// queries. Blocks.
+    ///
+    /// # Errors
+    /// [`MetaError`] if the state cannot be read.
+    pub(in crate::sharing) fn searching(&self, now: Timestamp) -> Result<Vec<Searching>, MetaError> {
+        let mut found = Vec::new();
+        for (key, counts) in self.0.institutions.iter()? {
+            let Some((collection, institution)) = named_by(&key) else {
+                continue;
+            };
+            found.extend(counts.isolated(now).map(|person| Searching {
+                collection: collection.clone(),
+                institution: institution.clone(),
+                person: person.clone(),
+            }));
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// What all clones share, for the functions that unlock.
@@ -206,23 +233,21 @@ impl Store {
         }
     }
 
-    /// Notes an answer with a cell that was withheld for what was answered before. Blocks.
-    pub(super) fn note_isolating(
-        &self,
-        query: &CountedQuery,
-        (by, now): (&Attribution, Timestamp),
-    ) -> Result<(), ChangeEntryError> {
+    /// Notes an answer with a cell that was withheld for what was answered before. The person is not told, and not locked: why a cell is withheld
+    /// can depend on one person, so that whatever follows from it must not be seen by who asks. Blocks.
+    pub(super) fn note_isolating(&self, query: &CountedQuery, now: Timestamp) -> Result<(), MetaError> {
         let _counting = self.lock();
         let key = institution_key(&query.collection.collection, &query.institution);
-        let locks = self.locks.get(&key)?.unwrap_or_default();
         let mut counts = self.institutions.get(&key)?.unwrap_or_default();
-        let received = counts.note_isolating(&query.person, now);
-        if received >= ISOLATING && !locks.contains(&query.person) {
-            let reason = format!("cells of {ISOLATING} answers in 30 days were withheld because of earlier answers");
-            return self.lock_person((query, &reason), &locks.with(&query.person, now), &counts, (by, now));
+        if counts.note_isolating(&query.person, now) {
+            let CountedQuery {
+                collection,
+                institution,
+                person,
+            } = query;
+            tracing::warn!(%collection, %institution, %person, "cells of {ISOLATING} answers in 30 days were withheld because of earlier answers");
         }
-        self.institutions.put(&key, &counts)?;
-        Ok(())
+        self.institutions.put(&key, &counts)
     }
 
     /// How many more queries there may be, or why there may be none. Blocks.

@@ -89,6 +89,12 @@ impl DisclosureRules {
         NonZeroU16::new(self.perturbation()?.variance())
     }
 
+    /// The standard deviation of a count with noise that is a function of its set; `None` in the other modes.
+    #[must_use]
+    pub fn count_deviation(&self) -> Option<f64> {
+        Some(self.perturbation()?.count_deviation())
+    }
+
     /// A number of subjects from which on every set of exact or perturbed figures reaches its threshold.
     #[must_use]
     pub fn certain_threshold(&self) -> u64 {

@@ -11,6 +11,9 @@ use super::scale::{Scale, exponent_of_two};
 /// A released mean is a multiple of this part of the scale divided by the number of units: 2^-10.
 const GRID_EXPONENT: i32 = -10;
 
+/// Means once had noise in proportion to the largest contribution of their set. A draw of its own makes the two of one set unrelated.
+const BY_RANGE: &[u8] = b"by range";
+
 /// What is known of a set before noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
@@ -27,8 +30,8 @@ pub struct Measured {
 }
 
 impl Perturbation {
-    /// The mean of the contributions, with noise: `(total + step · g) / units`, where `step` is the magnitude of the largest
-    /// contribution, rounded up to a step of the scale, and `g` has a mean of zero, a standard deviation of one, or of that of a count where the noise
+    /// The mean of the contributions, with noise: `(total + step · g) / units`, where `step` is how large a contribution can be by what is declared,
+    /// whatever the set has: noise in proportion to its largest contribution would show how large that is, in its size and in the digits of the mean. `g` has a mean of zero, a standard deviation of one, or of that of a count where the noise
     /// is for a number of answers, and is below three of them, or below five.
     ///
     /// `released` is the number of units as it is released, from [`Perturbation::count`] or [`Perturbation::rows`]. `figure` names what
@@ -48,10 +51,13 @@ impl Perturbation {
         if subjects < self.threshold(key) || units == 0 || released.value < 1.0 {
             return None;
         }
-        let step = scale.step(largest.get().abs())?;
+        if !scale.admits(largest.get().abs()) {
+            return None;
+        }
+        let step = scale.magnitude();
         let deviation = step * self.contribution_deviation();
         let magnitude = scale.magnitude().to_bits().to_le_bytes();
-        let mut parts = vec![figure, magnitude.as_slice()];
+        let mut parts = vec![figure, magnitude.as_slice(), BY_RANGE];
         parts.extend(self.drawn_by());
         let noise = deviation * self.contributions().draw(key, labels::MEAN, &parts);
         let grid = step * exponent_of_two(GRID_EXPONENT) / power_of_two_above(whole(released.value));

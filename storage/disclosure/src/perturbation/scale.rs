@@ -2,10 +2,6 @@
 
 use concordat_protocol::scope::Finite;
 
-/// How many scales there are, each half of the next: the one that is used shows only within a factor of two how large the largest
-/// contribution is.
-const STEPS: i32 = 8;
-
 /// How large the contribution of a subject can be, by what the collection declares: the larger magnitude of both ends of a range, or half
 /// of the range for contributions that are counted from its middle, which have less noise. Where a subject has several rows it is what all
 /// of them can add up to. INVARIANT: positive, and its multiples by 2^-100 to 2^50 are normal numbers.
@@ -36,10 +32,9 @@ impl Scale {
         self.0
     }
 
-    /// The first of eight steps that is not below `largest`; `None` if that is more than a contribution can be.
-    pub(super) fn step(self, largest: f64) -> Option<f64> {
-        let steps = (0..STEPS).rev().map(|halvings| self.0 * exponent_of_two(-halvings));
-        steps.into_iter().find(|step| *step >= largest)
+    /// Whether a contribution can be as large.
+    pub(super) fn admits(self, largest: f64) -> bool {
+        largest <= self.0
     }
 }
 

@@ -14,7 +14,7 @@ use concordat_protocol::{
 use super::{
     boxes::{Boxes, SetBoxes},
     neighbors::CellNeighbors,
-    quantiles::{self, Band},
+    quantiles::{self, Band, BandNoise},
 };
 use crate::{
     QueryError,
@@ -107,7 +107,11 @@ impl<'a> Requested<'a> {
     ///
     /// # Errors
     /// [`QueryError::Engine`] if it does not have the form of the statistic.
-    pub(super) fn grid<'r>(&self, report: &'r CellReport, rules: &DisclosureRules) -> Result<Grid<'r>, QueryError> {
+    pub(super) fn grid<'r>(
+        &self,
+        report: &'r CellReport,
+        (rules, noise): (&DisclosureRules, Option<&BandNoise>),
+    ) -> Result<Grid<'r>, QueryError> {
         let counted = if self.counts_rows {
             Counted::Rows
         } else {
@@ -115,7 +119,7 @@ impl<'a> Requested<'a> {
         };
         let mut neighbors = CellNeighbors::new(&self.boxes, report);
         let cells = report.cells.iter().enumerate();
-        let cells = cells.map(|(at, cell)| self.cell((at, cell), rules, &mut neighbors));
+        let cells = cells.map(|(at, cell)| self.cell((at, cell), (rules, noise), &mut neighbors));
         let cells = cells.collect::<Result<Vec<_>, _>>()?;
         let outlines = self.sets.iter().map(|set| set.figures.clone()).collect();
         Grid::new(report.version, counted, outlines, cells).map_err(|_| malformed())
@@ -124,7 +128,7 @@ impl<'a> Requested<'a> {
     fn cell<'r>(
         &self,
         (at, cell): (usize, &'r Cell),
-        rules: &DisclosureRules,
+        by: (&DisclosureRules, Option<&BandNoise>),
         neighbors: &mut CellNeighbors<'_, '_>,
     ) -> Result<Vec<ReportedSet<'r>>, QueryError> {
         if cell.sets.len() != self.outlines.len() {
@@ -134,7 +138,7 @@ impl<'a> Requested<'a> {
         let sets = self.sets.iter().zip(&cell.sets).zip(&self.neighborhoods.of);
         sets.map(|((requested, set), neighborhood)| {
             let boxes = self.boxes.set(at, requested.filter, requested.of);
-            let mut reported = self.set(requested, set, boxes, rules)?;
+            let mut reported = self.set(requested, set, boxes, by)?;
             let found = neighborhood.get(combination).and_then(Option::as_ref);
             reported.neighbors = found.and_then(|found| neighbors.of(found, (at, requested.of)));
             Ok(reported)
@@ -157,11 +161,11 @@ impl<'a> Requested<'a> {
         requested: &RequestedSet<'_>,
         set: &'r MeasuredSet,
         boxes: SetBoxes,
-        rules: &DisclosureRules,
+        (rules, noise): (&DisclosureRules, Option<&BandNoise>),
     ) -> Result<ReportedSet<'r>, QueryError> {
         let parts = match requested.of {
             Some(of) if requested.figures.parts => {
-                let bands = requested.bands(set, rules.certain_threshold());
+                let bands = requested.bands(set, (rules.certain_threshold(), noise));
                 let number = set.bands.len();
                 let part = |(from, to): Band| SetPart {
                     units: Cow::Owned(union(set, from, to)),
@@ -236,9 +240,8 @@ impl<'a> RequestedSet<'a> {
     }
 
     /// The parts by whose numbers the quantiles of a set are shown.
-    pub(super) fn bands(&self, set: &MeasuredSet, least: u64) -> Vec<Band> {
-        let counts: Vec<u64> = set.bands.iter().map(UnitSet::len).collect();
-        quantiles::parts(&counts, &self.quantiles, least)
+    pub(super) fn bands(&self, set: &MeasuredSet, (least, noise): (u64, Option<&BandNoise>)) -> Vec<Band> {
+        quantiles::parts(&quantiles::numbers(&set.bands, noise), &self.quantiles, least)
     }
 }
 

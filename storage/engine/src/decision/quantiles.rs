@@ -3,8 +3,61 @@
 //! Which band a quantile is in is known only from numbers, and each number that is shown must be that of enough units. So the bands are joined
 //! to parts: those that a quantile is in, what is below, between and above them; each part has enough units, or all bands are one part. Within
 //! a band the values count as evenly distributed.
+//!
+//! Where figures have noise, the bands are joined by numbers with noise ([`BandNoise`]): which band a quantile is in would otherwise show exact
+//! numbers, to someone who asks for many quantiles.
 
+use concordat_disclosure::UnitSet;
 use concordat_protocol::collection::Range;
+use zeroize::Zeroizing;
+
+/// Noise for the numbers by which bands are joined. It is a function of the units of a band, so that a quantile that is asked for again, or another
+/// one, shows nothing more of it.
+pub(super) struct BandNoise {
+    key: Zeroizing<[u8; 32]>,
+    /// The standard deviation.
+    deviation: f64,
+}
+
+impl BandNoise {
+    /// Noise as large as that of a count, from the secret of the collection.
+    pub(super) fn new(secret: &[u8; 32], deviation: f64) -> Self {
+        Self {
+            key: Zeroizing::new(blake3::derive_key(
+                "concordat/1 numbers by which bands are joined",
+                secret,
+            )),
+            deviation,
+        }
+    }
+
+    /// The number of units of a band, with noise; never below zero.
+    fn number(&self, at: usize, band: &UnitSet) -> u64 {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&at.to_le_bytes()).update(&band.to_bytes());
+        let mut draws = [[0_u8; 4]; UNIFORM];
+        let mut reader = hasher.finalize_xof();
+        draws.iter_mut().for_each(|draw| reader.fill(draw));
+        let sum: f64 = draws
+            .iter()
+            .map(|draw| f64::from(u32::from_le_bytes(*draw)) / f64::from(u32::MAX))
+            .sum();
+        // The sum of twelve has a variance of one.
+        let noise = (sum - as_f64(UNIFORM as u64) / 2.0) * self.deviation;
+        whole((as_f64(band.len()) + noise).max(0.0))
+    }
+}
+
+/// How many evenly distributed numbers are added to one that is nearly normal.
+const UNIFORM: usize = 12;
+
+/// The numbers of units of bands, by which they are joined.
+pub(super) fn numbers(bands: &[UnitSet], noise: Option<&BandNoise>) -> Vec<u64> {
+    let bands = bands.iter().enumerate();
+    bands
+        .map(|(at, band)| noise.map_or_else(|| band.len(), |noise| noise.number(at, band)))
+        .collect()
+}
 
 /// Bands that are one part: the first and the last one.
 pub(super) type Band = (usize, usize);
@@ -75,6 +128,15 @@ pub(super) fn quantile(at: f64, parts: &[Band], counts: &[f64], edges: &[f64], r
     None
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of units with noise, which is not negative"
+)]
+const fn whole(number: f64) -> u64 {
+    number.round() as u64
+}
+
 #[expect(clippy::cast_precision_loss, reason = "numbers of units are below 2^53")]
 const fn as_f64(number: u64) -> f64 {
     number as f64
@@ -103,6 +165,23 @@ mod tests {
             for (from, to) in parts {
                 prop_assert!(counts[from..=to].iter().sum::<u64>() >= least);
             }
+        }
+
+        /// Two tables that differ in one person have other noise in the band of this person, so that ranks do not show in which of them it is.
+        #[test]
+        fn numbers_of_bands_have_the_noise_of_their_units(secret in any::<[u8; 32]>(), size in 200_u32..2_000) {
+            let noise = BandNoise::new(&secret, 23.0);
+            let [band, other] = [size, size + 1].map(|size| UnitSet::all(size));
+            let numbers = |bands: &[UnitSet]| super::numbers(bands, Some(&noise));
+            prop_assert_eq!(super::numbers(&[band.clone()], None), [u64::from(size)]);
+            let [first, second] = numbers(&[band.clone(), other.clone()])[..] else { panic!("two bands") };
+            prop_assert_eq!(&numbers(&[band.clone(), band.clone()])[..1], &[first]);
+            for number in [first, second] {
+                prop_assert!(number.abs_diff(u64::from(size)) <= 23 * 6 + 1);
+            }
+            let many: Vec<u64> = (0..200).map(|more| numbers(&[UnitSet::all(size + more)])[0].abs_diff(u64::from(size + more))).collect();
+            let mean = many.iter().sum::<u64>() as f64 / 200.0;
+            prop_assert!((12.0..25.0).contains(&mean), "{mean}: a normal deviation has 18.4");
         }
 
         /// The quantile is between the ends of a part that has as many units below as the quantile states.

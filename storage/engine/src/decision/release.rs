@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 use super::{
     grid::{Requested, malformed},
     memory::{AnsweredVersion, LockedMemory, NewMemory, UnitMemory},
+    quantiles::BandNoise,
     values,
 };
 use crate::{
@@ -104,6 +105,12 @@ impl Disclosure {
         Ok(Self { rules, secret })
     }
 
+    /// Noise for what quantiles depend on besides figures, where these have noise.
+    fn band_noise(&self) -> Option<BandNoise> {
+        let deviation = self.rules.count_deviation()?;
+        Some(BandNoise::new(&self.secret, deviation))
+    }
+
     /// The least number of subjects of a figure.
     #[must_use]
     pub const fn k(&self) -> u32 {
@@ -120,7 +127,9 @@ impl Disclosure {
         remembered: Remembered,
         sources: Sources<'_>,
     ) -> Result<Release, QueryError> {
-        let grid = requested.grid(report, &self.rules)?;
+        let noise = self.band_noise();
+        let by = (&self.rules, noise.as_ref());
+        let grid = requested.grid(report, by)?;
         if !report.is_complete {
             return self.withheld((requested, report), remembered.since);
         }
@@ -143,7 +152,7 @@ impl Disclosure {
             None => self.decided(&grid, requested, &mut *memory, (&mut *owners, &mut *entropy))?,
         };
         known_owners(&mut *owners)?;
-        let released = values::released(requested, report, &answered.figures, &self.rules)?;
+        let released = values::released(requested, report, &answered.figures, by)?;
         let release = Release {
             released,
             class: TimeClass::of_decision(remembered.since.elapsed()),
@@ -176,7 +185,7 @@ impl Disclosure {
         let nothing: Vec<SetFigures> = nothing.collect();
         let figures = vec![nothing; report.cells.len()];
         Ok(Release {
-            released: values::released(requested, report, &figures, &self.rules)?,
+            released: values::released(requested, report, &figures, (&self.rules, self.band_noise().as_ref()))?,
             class: TimeClass::of_decision(since.elapsed()),
         })
     }

@@ -7,7 +7,7 @@ use concordat_protocol::scope::Finite;
 
 use super::{
     grid::{Requested, RequestedSet, malformed},
-    quantiles::{self, Band},
+    quantiles::{self, Band, BandNoise},
 };
 use crate::{
     QueryError,
@@ -34,7 +34,7 @@ pub(super) fn released(
     requested: &Requested<'_>,
     report: &CellReport,
     figures: &[Vec<SetFigures>],
-    rules: &DisclosureRules,
+    (rules, noise): (&DisclosureRules, Option<&BandNoise>),
 ) -> Result<Released, QueryError> {
     let mut columns = Vec::new();
     for (aggregate, at) in requested.statistic.cells().iter().zip(&requested.set_of) {
@@ -43,7 +43,7 @@ pub(super) fn released(
         for (cell, sets) in report.cells.iter().zip(figures) {
             let shown = sets.get(*at).zip(cell.sets.get(*at));
             let (shown, measured) = shown.ok_or(malformed())?;
-            let bands = || set.bands(measured, rules.certain_threshold());
+            let bands = || set.bands(measured, (rules.certain_threshold(), noise));
             column.push(value(requested, set, aggregate, (shown, &bands)));
         }
         columns.push(released_column(&column, rules.mode())?);

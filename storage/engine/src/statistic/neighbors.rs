@@ -5,8 +5,9 @@
 //!
 //! 1. What describes a cell are its conditions, and its class in each group. Conditions on what is grouped are one clause with the group, and
 //!    so are groups of one quantity: each without the other would change nothing, and be withheld. A class of `CASE` is conditions.
-//! 2. There is a wider set without each clause, and a part with each combination of the alternatives of an `OR`. A part with one alternative has
-//!    neighbors of its own.
+//! 2. There is a wider set without each clause, and a part with each combination of the alternatives of an `OR`, also of one within a subquery
+//!    ([`alternatives`]). A part with one alternative has neighbors of its own. Cells that are grouped by what is computed from events with
+//!    alternatives have none, and are withheld.
 //! 3. Rows are computed of a condition with the groups that are left; a set without a group is the union over its classes.
 //!
 //! 4. That a subject has an event is left out together with all from which it follows: conditions on what is computed from such events, and groups
@@ -17,6 +18,7 @@
 use concordat_protocol::collection::Comparison;
 
 use super::{
+    alternatives,
     block::Statistic,
     implied::{is_of_events, needs_events},
     known::KnownCollection,
@@ -122,6 +124,9 @@ impl<'a> Described<'a> {
         known: &KnownCollection,
         left: &mut usize,
     ) -> Option<RowNeighbors> {
+        if groups.iter().any(|at| self.has_alternatives(*at)) {
+            return None;
+        }
         let mut found = RowNeighbors::default();
         let is_presence = |clause: &Clause| {
             let mut conditions = clause.conditions.iter();
@@ -136,7 +141,9 @@ impl<'a> Described<'a> {
             *left = left.checked_sub(1)?;
             let rest = without(condition.conjuncts(), &clause.conditions);
             let others = groups.iter().copied().filter(|at| !clause.groups.contains(at));
-            let is_plain = !clause.conditions.iter().any(|part| matches!(part, Condition::Or(_)));
+            let has_alternatives =
+                |part: &Condition| matches!(part, Condition::Or(_)) || !alternatives::within(part).is_empty();
+            let is_plain = !clause.conditions.iter().any(has_alternatives);
             let rows = NeighborRows {
                 missing_in: clause.missing_in.clone(),
                 ..self.rows(rest, &others.collect::<Vec<_>>())
@@ -144,9 +151,24 @@ impl<'a> Described<'a> {
             found.wider.push((rows, is_plain));
         }
         for clause in condition.conjuncts() {
+            let rest = without(condition.conjuncts(), std::slice::from_ref(clause));
             if let Condition::Or(alternatives) = clause {
-                let rest = without(condition.conjuncts(), std::slice::from_ref(clause));
-                self.add_parts(&mut found.parts, (&rest, groups), (alternatives, known, &mut *left))?;
+                let some = |some: Vec<Condition>| Condition::any(some);
+                self.add_parts(
+                    &mut found.parts,
+                    (&rest, groups),
+                    (alternatives, &some),
+                    (known, &mut *left),
+                )?;
+            }
+            for (at, alternatives) in alternatives::within(clause).iter().enumerate() {
+                let some = |some: Vec<Condition>| alternatives::with_some(clause, at, &some);
+                self.add_parts(
+                    &mut found.parts,
+                    (&rest, groups),
+                    (alternatives, &some),
+                    (known, &mut *left),
+                )?;
             }
         }
         Some(found)
@@ -156,7 +178,8 @@ impl<'a> Described<'a> {
         &self,
         parts: &mut Vec<(NeighborRows, RowNeighbors)>,
         (rest, groups): (&Condition, &[usize]),
-        (alternatives, known, left): (&[Condition], &KnownCollection, &mut usize),
+        (alternatives, with): (&[Condition], &dyn Fn(Vec<Condition>) -> Condition),
+        (known, left): (&KnownCollection, &mut usize),
     ) -> Option<()> {
         if alternatives.len() > MAX_ALTERNATIVES {
             return None;
@@ -167,7 +190,7 @@ impl<'a> Described<'a> {
             let some: Vec<Condition> = some.map(|(_, alternative)| alternative.clone()).collect();
             *left = left.checked_sub(1)?;
             let is_one = some.len() == 1;
-            let condition = Condition::all(vec![rest.clone(), Condition::any(some)]);
+            let condition = Condition::all(vec![rest.clone(), with(some)]);
             let own = if is_one {
                 self.found((&condition, groups), known, left)?
             } else {
@@ -254,6 +277,13 @@ impl<'a> Described<'a> {
         };
         let is_alone = !is_implied && !alone.missing_in.is_empty();
         std::iter::once(clause).chain(is_alone.then_some(alone)).collect()
+    }
+
+    fn has_alternatives(&self, at: usize) -> bool {
+        match self.statistic.groups().get(at) {
+            Some(Group::Levels { of, .. } | Group::Buckets { of, .. }) => alternatives::are_in(of),
+            Some(Group::Codes { .. } | Group::Cases { .. }) | None => false,
+        }
     }
 
     fn has_group_of(&self, clause: &Clause, events: &EventSet) -> bool {

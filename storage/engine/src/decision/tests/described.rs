@@ -140,7 +140,7 @@ fn wider_set_of_those_with_a_value_is_not_examined() {
         let requested = Requested::new(&statistic, &collection.known, &scope).unwrap();
         let report = super::report(&statistic, &collection.known, &super::one(0..30));
         let rules = DisclosureRules::new(5, &Protection::Exact).unwrap();
-        let grid = requested.grid(&report, &rules).unwrap();
+        let grid = requested.grid(&report, (&rules, None)).unwrap();
         let neighbors = grid.cells()[0][0].neighbors.clone().unwrap();
         neighbors.wider.iter().map(|set| set.is_examined).collect::<Vec<_>>()
     };

@@ -145,3 +145,25 @@ fn neighbors_lack_an_event_that_only_another_row_has() {
         .collect();
     assert_eq!(left, [1, 1], "each is left out alone: {found:?}");
 }
+
+/// What an `OR` within a subquery adds can be chosen by its text, so it has parts as one of the query itself.
+#[test]
+fn neighbors_of_alternatives_within_events_are_each_of_them() {
+    let rows = "d.person_id = p.person_id AND (d.drug_concept_id = 5 OR d.days_supply > 30)";
+    let of_rows = |test: &str| only(&format!("SELECT count(*) FROM person p WHERE {test}"));
+    let exist = of_rows(&format!("EXISTS (SELECT 1 FROM drug_exposure d WHERE {rows})"));
+    let counted = of_rows(
+        "p.person_id IN (SELECT person_id FROM drug_exposure WHERE drug_concept_id = 5 OR days_supply > 30 \
+         GROUP BY person_id HAVING count(*) >= 2)",
+    );
+    for found in [exist, counted] {
+        assert!(!found.wider[0].1, "alternatives are not a plain condition: {found:?}");
+        assert_eq!(found.parts.len(), 2, "{found:?}");
+        assert!(
+            found.parts.iter().all(|(_, neighbors)| neighbors.wider.len() == 1),
+            "{found:?}"
+        );
+    }
+    let none = of_rows(&format!("NOT EXISTS (SELECT 1 FROM drug_exposure d WHERE {rows})"));
+    assert_eq!(none.parts.len(), 2, "{none:?}");
+}
