@@ -1,7 +1,8 @@
 //! The rules as far as a permission shows them: what the consumer of a grant receives.
 //!
 //! 1. Only datasets and columns that the permission shows are named, and a link or a reference only if what it leads to is shown too.
-//! 2. Each column has the levels and the range that are left under its transform. Classes are left out: the catalog states them.
+//! 2. Each column has the levels and the range that are left under its transform. Classes are left out: the catalog states them. Names of
+//!    codes and values are values of another column, and are shown only if both columns are shown as they are.
 //! 3. Rows that lead to a subject in a way that is not shown have a column in place of it, which the permission does not show either.
 //!
 //! The result is valid as a whole, as every value of [`CollectionRules`] is, so that decoding makes the same checks.
@@ -9,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::super::kind::{ColumnRole, DatasetKind, KeyLink, OwnerLinks};
-use super::super::levels::{Contents, RawLevels};
+use super::super::levels::{CodeNames, Contents, NAMED_LEVEL, RawLevels};
 use super::super::measure::RawRange;
 use super::column::{ColumnRules, RawColumnRules, ValueNames};
 use super::dataset::{DatasetRules, RawDatasetRules};
@@ -136,7 +137,7 @@ impl Shown<'_> {
         RawColumnRules {
             class: None,
             role: self.role(declared.role()),
-            levels: levels.map_or(RawLevels::None, |levels| self.levels(levels.raw())),
+            levels: levels.map_or(RawLevels::None, |levels| self.levels(levels.raw(), transform)),
             measure: declared
                 .measure()
                 .filter(|_| transform == Transform::Clear)
@@ -164,16 +165,23 @@ impl Shown<'_> {
         }
     }
 
-    /// The levels without what is not shown of the reference datasets.
-    fn levels(&self, levels: RawLevels) -> RawLevels {
+    /// The levels of a column under this transform, without what is not shown of the columns that they refer to: the level of names has
+    /// values of another column, so that both are shown as they are.
+    fn levels(&self, levels: RawLevels, transform: Transform) -> RawLevels {
         let RawLevels::Codes {
             hierarchy,
             names,
-            levels,
+            mut levels,
         } = levels
         else {
             return levels;
         };
+        let are_clear = |found: &CodeNames| {
+            transform == Transform::Clear && self.transform(&found.dataset, &found.name) == Transform::Clear
+        };
+        if !names.as_ref().is_some_and(are_clear) {
+            levels.retain(|level, _| level.as_str() != NAMED_LEVEL);
+        }
         RawLevels::Codes {
             hierarchy: hierarchy.filter(|found| {
                 [&found.ancestor, &found.descendant]
