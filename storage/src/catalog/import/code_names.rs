@@ -1,8 +1,9 @@
 //! The names of codes in proposed lists, and of listed values: groups by the name of a code are decided by what is declared, so that the
 //! names are declared too.
 //!
-//! They are read once more from the rows of the reference dataset, after everything is written: which codes are in a list is known then. A
-//! code that has two names has none, and neither has any code whose reference dataset is not imported with it.
+//! They are read once more from the rows of the reference dataset, after everything is written: which codes are in a list is known then. If
+//! rows are added, those that stay are read too. A code that has two names has none, and neither has any code in a proposed list whose
+//! reference dataset is not imported with it.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,10 @@ use tokio::runtime::Handle;
 use super::{
     super::version::collection::contents,
     ImportError,
-    value_names::{FoundNames, listed_columns, with_value_names},
+    destination::Destination,
+    prepared::Prepared,
+    stored_rows::for_each_stored,
+    value_names::{FoundNames, named_columns, with_names},
     write::Part,
 };
 
@@ -37,26 +41,22 @@ struct Wanted {
     names: Names,
 }
 
-/// Adds the names of the codes in the proposed lists, and returns the rules with the names of listed values; `None` if these stay as they
-/// are. `stays` is whether the rows of a dataset stay.
+/// Adds the names of the codes in the proposed lists, and returns the rules with the names of declared values and codes; `None` if these stay as
+/// they are.
 pub(super) fn add_names(
     runtime: &Handle,
     parts: &mut [Part<'_>],
     rules: &CollectionRules,
-    stays: &dyn Fn(&DatasetName) -> bool,
+    destination: &Destination,
 ) -> Result<Option<CollectionRules>, ImportError> {
-    let listed = listed_columns(parts, rules);
+    let declared = named_columns(parts, rules, destination);
     let mut wanted = wanted(parts, rules);
-    for column in &listed {
-        add(
-            &mut wanted,
-            &column.of,
-            column.listed.iter().map(|listed| &listed.value),
-        );
+    for column in &declared {
+        add(&mut wanted, &column.of, column.values());
     }
     let mut all: Vec<FoundNames> = Vec::new();
     for Wanted { of, mut names } in wanted {
-        read(runtime, parts, &of, &mut names)?;
+        read(runtime, parts, destination, &of, &mut names)?;
         let found = names.into_iter().filter_map(|(code, name)| Some((code, name?)));
         let found: BTreeMap<Value, String> = found.collect();
         for part in &mut *parts {
@@ -70,7 +70,7 @@ pub(super) fn add_names(
         }
         all.push((of, found));
     }
-    Ok(with_value_names(rules, &listed, &all, stays))
+    Ok(with_names(rules, &declared, &all, parts))
 }
 
 /// Where a column's codes have their names.
@@ -112,7 +112,13 @@ fn add<'v>(wanted: &mut Vec<Wanted>, of: &CodeNames, codes: impl Iterator<Item =
 }
 
 /// Reads the names from the rows of the reference dataset, if it is among the parts.
-fn read(runtime: &Handle, parts: &[Part<'_>], of: &CodeNames, names: &mut Names) -> Result<(), ImportError> {
+fn read(
+    runtime: &Handle,
+    parts: &[Part<'_>],
+    destination: &Destination,
+    of: &CodeNames,
+    names: &mut Names,
+) -> Result<(), ImportError> {
     let Some(prepared) = parts
         .iter()
         .map(|part| part.prepared)
@@ -125,14 +131,32 @@ fn read(runtime: &Handle, parts: &[Part<'_>], of: &CodeNames, names: &mut Names)
         return Ok(());
     };
     let mut ambiguous = Vec::new();
-    prepared.for_each(runtime, &mut |batch| {
-        add_rows(&batch, (code, name), names, &mut ambiguous);
-        Ok(())
+    for_each_row(runtime, prepared, destination, &mut |batch| {
+        add_rows(batch, (code, name), names, &mut ambiguous);
     })?;
     for code in ambiguous {
         names.remove(&code);
     }
     Ok(())
+}
+
+/// Passes on the rows that stay, and those that are added, with the columns of the version.
+fn for_each_row(
+    runtime: &Handle,
+    prepared: &Prepared<'_>,
+    destination: &Destination,
+    each: &mut dyn FnMut(&RecordBatch),
+) -> Result<(), ImportError> {
+    if let (Some(version), Some(stays)) = (&destination.previous, destination.stays_of(prepared.name)) {
+        for_each_stored(runtime, version, stays, &mut |batch| {
+            each(&prepared.shape.conform(batch)?);
+            Ok(())
+        })?;
+    }
+    prepared.for_each(runtime, &mut |batch| {
+        each(&batch);
+        Ok(())
+    })
 }
 
 /// Adds the names in some rows, and notes the codes that have another one already.

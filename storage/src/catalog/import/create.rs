@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use concordat_protocol::ids::DatasetName;
-
 use super::{
     super::runtime::runtime,
     ImportError, Importer, Progress,
@@ -38,13 +36,12 @@ impl Importer {
         );
         let written = write(plan, destination, prepared, rows_per_object, &mut objects, progress);
         let result = written.and_then(|mut written| {
-            let stays = |dataset: &DatasetName| destination.stays_of(dataset).is_some();
             let named = match creation.rules {
                 Some(rules) => {
                     for part in &mut written.parts {
                         add_descriptions(&runtime, part, rules)?;
                     }
-                    add_names(&runtime, &mut written.parts, rules, &stays)?
+                    add_names(&runtime, &mut written.parts, rules, destination)?
                 }
                 None => None,
             };

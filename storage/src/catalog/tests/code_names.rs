@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Persons with a code each, and concepts with the names of the codes.
-fn coded(known: &KnownColumns) -> CollectionRules {
+pub(super) fn coded(known: &KnownColumns) -> CollectionRules {
     let mut raw = RawCollectionRules::default();
     for (name, columns) in known.iter() {
         let columns = columns.keys().map(|own| {
@@ -38,7 +38,7 @@ fn coded(known: &KnownColumns) -> CollectionRules {
             }
             (own.clone(), rules)
         });
-        let kind = if name.as_str() == "concept" {
+        let kind = if ["concept", "place"].contains(&name.as_str()) {
             DatasetKind::Reference
         } else {
             DatasetKind::Keyed {
@@ -94,7 +94,7 @@ fn lists_of_declared_codes_are_proposed_with_their_names() {
 }
 
 /// The same with persons whose sex is a listed value, which leads to a concept.
-fn with_listed(known: &KnownColumns, before: Option<&CollectionRules>) -> CollectionRules {
+pub(super) fn with_listed(known: &KnownColumns, before: Option<&CollectionRules>) -> CollectionRules {
     let mut raw = coded(known).raw();
     let names = before.and_then(|rules| rules.dataset(&dataset("person"))?.column(&column("sex"))?.names());
     let declared = |raw: &mut RawCollectionRules, name: &str, of: &str, change: &dyn Fn(&mut RawColumnRules)| {
