@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use concordat_protocol::{
     collection::{
-        CodeNames, CollectionRules, ColumnRole, Contents, KnownColumns, Levels, Listed, ListedValues, NAMED_LEVEL,
-        RawCollectionRules, RawLevels, ValueLabel, ValueNames,
+        CodeNames, CollectionRules, ColumnRole, ColumnRules, Contents, KnownColumns, Levels, Listed, ListedValues,
+        NAMED_LEVEL, RawCollectionRules, RawLevels, ValueLabel, ValueNames,
     },
     ids::{ColumnName, DatasetName, LevelName},
     scope::Value,
@@ -65,35 +65,13 @@ pub(super) fn named_columns<'a>(
     let mut found = Vec::new();
     for (dataset, declared) in rules.datasets() {
         for (column, rules) in declared.columns() {
-            let (of, lists): (Option<CodeNames>, Vec<&ListedValues>) = match rules.levels() {
-                Levels::Codes(codes) => {
-                    // Texts beside codes are found with the list of the codes.
-                    let of = codes.names().filter(|of| of.dataset != *dataset).cloned();
-                    (of, codes.listed().into_iter().chain(codes.named()).collect())
-                }
-                Levels::Values(listed) => {
-                    let ColumnRole::Link { to, key } = rules.role() else {
-                        continue;
-                    };
-                    // Rows that are added can have another name for a value that has one.
-                    let before = rules.names().filter(|_| destination.stays_of(to).is_some());
-                    let name = known.get(&(to, key)).copied();
-                    let name = name.or_else(|| before.map(|names| &names.column));
-                    let of = name.map(|name| CodeNames {
-                        dataset: to.clone(),
-                        code: key.clone(),
-                        name: name.clone(),
-                    });
-                    (of, vec![listed])
-                }
-                Levels::None | Levels::Truth | Levels::Edges(_) => continue,
-            };
-            let contents = rules.contents();
-            if let Some(of) = of.filter(|of| is_part(parts, &of.dataset) && !lists.is_empty()) {
+            let wanted = wanted((dataset, rules), &known, destination);
+            let wanted = wanted.filter(|(of, lists)| is_part(parts, &of.dataset) && !lists.is_empty());
+            if let Some((of, lists)) = wanted {
                 found.push(NamedColumn {
                     dataset,
                     column,
-                    contents,
+                    contents: rules.contents(),
                     of,
                     lists,
                 });
@@ -101,6 +79,36 @@ pub(super) fn named_columns<'a>(
         }
     }
     found
+}
+
+/// Where the values of a column have names, and the values.
+fn wanted<'a>(
+    (dataset, rules): (&DatasetName, &'a ColumnRules),
+    known: &BTreeMap<(&DatasetName, &ColumnName), &ColumnName>,
+    destination: &Destination,
+) -> Option<(CodeNames, Vec<&'a ListedValues>)> {
+    match (rules.levels(), rules.role()) {
+        (Levels::Codes(codes), _) => {
+            // Texts beside codes are found with the list of the codes.
+            let of = codes.names().filter(|of| of.dataset != *dataset)?;
+            let lists = codes.listed().into_iter().chain(codes.named());
+            Some((of.clone(), lists.collect()))
+        }
+        (Levels::Values(listed), ColumnRole::Link { to, key }) => {
+            // Rows that are added can have another name for a value that has one.
+            let before = rules.names().filter(|_| destination.stays_of(to).is_some());
+            let name = known.get(&(to, key)).copied();
+            let name = name.or_else(|| before.map(|names| &names.column));
+            let of = CodeNames {
+                dataset: to.clone(),
+                code: key.clone(),
+                name: name?.clone(),
+            };
+            Some((of, vec![listed]))
+        }
+        (Levels::Values(_), ColumnRole::Subject | ColumnRole::Key | ColumnRole::Value)
+        | (Levels::None | Levels::Truth | Levels::Edges(_), _) => None,
+    }
 }
 
 fn is_part(parts: &[Part<'_>], dataset: &DatasetName) -> bool {
