@@ -60,7 +60,7 @@ impl ProposedColumn {
         }
     }
 
-    /// Adds the names of codes that are listed, for a column with these contents. Codes of one name are one group.
+    /// Gives the codes that are listed these names and no others, for a column with these contents. Codes of one name are one group.
     pub(super) fn add_names(&mut self, known: &BTreeMap<Value, String>, contents: Contents) {
         let RawLevels::Codes {
             hierarchy,
@@ -73,6 +73,7 @@ impl ProposedColumn {
         let codes = self.listed().into_iter().flat_map(ListedValues::iter);
         let named = codes.filter_map(|code| listed(code.value.clone(), known.get(&code.value)?));
         let named: Vec<Listed> = named.collect();
+        levels.retain(|level, _| level.as_str() != NAMED_LEVEL);
         if let Some(level) = LevelName::new(NAMED_LEVEL).ok().filter(|_| !named.is_empty()) {
             levels.insert(level, named);
         }

@@ -13,14 +13,14 @@ use arrow::{
     record_batch::RecordBatch,
 };
 use concordat_protocol::{
-    collection::{CodeNames, CollectionRules, Levels},
+    collection::{CodeNames, CollectionRules, Levels, ListedValues},
     ids::{ColumnName, DatasetName},
     scope::Value,
 };
 use tokio::runtime::Handle;
 
 use super::{
-    super::version::collection::contents,
+    super::{ProposedColumn, ProposedColumns, version::collection::contents},
     ImportError,
     destination::Destination,
     prepared::Prepared,
@@ -41,18 +41,30 @@ struct Wanted {
     names: Names,
 }
 
-/// Adds the names of the codes in the proposed lists, and returns the rules with the names of declared values and codes; `None` if these stay as
-/// they are.
+/// The names that were found in all reference datasets that are imported.
+pub(super) struct Named {
+    /// The rules with the names of declared values and codes; `None` if these stay as they are.
+    pub(super) rules: Option<CollectionRules>,
+    pub(super) found: Vec<FoundNames>,
+}
+
+/// Adds the names of the codes in the lists that are proposed from the parts, and finds those of declared values and codes, and of the lists that
+/// were proposed before.
 pub(super) fn add_names(
     runtime: &Handle,
     parts: &mut [Part<'_>],
     rules: &CollectionRules,
     destination: &Destination,
-) -> Result<Option<CollectionRules>, ImportError> {
+    before: &ProposedColumns,
+) -> Result<Named, ImportError> {
     let declared = named_columns(parts, rules, destination);
     let mut wanted = wanted(parts, rules);
     for column in &declared {
         add(&mut wanted, &column.of, column.values());
+    }
+    for (of, proposed) in proposed_codes(rules, before) {
+        let listed = proposed.listed().into_iter().flat_map(ListedValues::iter);
+        add(&mut wanted, of, listed.map(|code| &code.value));
     }
     let mut all: Vec<FoundNames> = Vec::new();
     for Wanted { of, mut names } in wanted {
@@ -68,9 +80,41 @@ pub(super) fn add_names(
                 }
             }
         }
-        all.push((of, found));
+        if parts.iter().any(|part| *part.prepared.name == of.dataset) {
+            all.push((of, found));
+        }
     }
-    Ok(with_names(rules, &declared, &all, parts))
+    Ok(Named {
+        rules: with_names(rules, &declared, &all, parts),
+        found: all,
+    })
+}
+
+/// The proposed lists of codes, and where these have their names.
+fn proposed_codes<'a>(
+    rules: &'a CollectionRules,
+    proposed: &'a ProposedColumns,
+) -> impl Iterator<Item = (&'a CodeNames, &'a ProposedColumn)> {
+    proposed.iter().flat_map(move |(dataset, columns)| {
+        let of = move |column: &ColumnName| names_of(rules, dataset, column).filter(|of| of.dataset != *dataset);
+        columns
+            .iter()
+            .filter_map(move |(column, proposed)| Some((of(column)?, proposed)))
+    })
+}
+
+/// Gives the codes of lists that were proposed before the names that were found.
+pub(super) fn rename(proposed: &mut ProposedColumns, rules: &CollectionRules, found: &[FoundNames]) {
+    for (dataset, columns) in proposed {
+        for (column, proposed) in columns {
+            let declared = rules.dataset(dataset).and_then(|rules| rules.column(column));
+            let of = names_of(rules, dataset, column).filter(|of| of.dataset != *dataset);
+            let names = found.iter().find(|(known, _)| Some(known) == of);
+            if let (Some(declared), Some((_, names))) = (declared, names) {
+                proposed.add_names(names, declared.contents());
+            }
+        }
+    }
 }
 
 /// Where a column's codes have their names.

@@ -38,14 +38,15 @@ impl Importer {
         let result = written.and_then(|mut written| {
             let named = match creation.rules {
                 Some(rules) => {
+                    let before = self.proposed_before(destination)?;
                     for part in &mut written.parts {
                         add_descriptions(&runtime, part, rules)?;
                     }
-                    add_names(&runtime, &mut written.parts, rules, destination)?
+                    Some(add_names(&runtime, &mut written.parts, rules, destination, &before)?)
                 }
                 None => None,
             };
-            let creation = creation.with_rules(named.as_ref().or(creation.rules));
+            let creation = creation.with_names(named.as_ref());
             progress(Progress::Committing);
             let committed = self.commit(destination, &written, creation)?;
             Ok(imported(&written, &committed))

@@ -91,6 +91,23 @@ fn lists_of_declared_codes_are_proposed_with_their_names() {
     };
     assert_eq!(labels(codes.listed().unwrap()), ["5 5", "7 7", "9 9"]);
     assert_eq!(labels(codes.named().unwrap()), ["5 gout", "7 asthma", "9 gout"]);
+    // Rows that are added can have another name for a code in a list that is proposed already.
+    let more = CollectionImport {
+        mode: ImportMode::Append,
+        ..CollectionImport::new(
+            clinic(),
+            vec![node.declared_import("concept", "concept_id,concept_name\n7,other\n")],
+        )
+    };
+    catalog
+        .import_collection(&more, &declare, (&key(1), NOW), &mut |_| {})
+        .unwrap();
+    let proposed = catalog.datasets().proposals(&clinic()).unwrap();
+    let Levels::Codes(codes) = &proposed[&dataset("person")][&column("diagnosis")].levels else {
+        panic!("{proposed:?}")
+    };
+    assert_eq!(labels(codes.listed().unwrap()), ["5 5", "7 7", "9 9"]);
+    assert_eq!(labels(codes.named().unwrap()), ["5 gout", "9 gout"]);
 }
 
 /// The same with persons whose sex is a listed value, which leads to a concept.
