@@ -12,9 +12,9 @@
 //!    that the consumer cannot sign ([`Evidence::write_off`]).
 //! 5. Whatever is stored here is applied together with the present head of the ledger ([`Ledger::apply`]), because records name
 //!    entries: a ledger that lacks one of them does not open.
-//! 6. The number of an entry is stored with the next change of its record ([`Evidence::note`]), and that a record is closed is applied without waiting
-//!    for the disk ([`Evidence::close`]): a start finds both in the ledger, from the size on that it had when a record was begun. Everything else is on
-//!    the disk when a call returns, and no lock is held meanwhile: queries that are stored at the same time share a sync.
+//! 6. The numbers of entries, and that a record is closed, are applied without waiting for the disk ([`Evidence::note`],
+//!    [`Evidence::close`]): a start finds both in the ledger, from the size on that it had when a record was begun. Everything else is on the disk
+//!    when a call returns, and no lock is held meanwhile: queries that are stored at the same time share a sync.
 //! 7. Records older than [`RETENTION_DAYS`](retention::RETENTION_DAYS) are removed at the start, as the ledger and the clock agree on the time
 //!    ([`Evidence::remove_expired`]).
 
@@ -30,7 +30,6 @@ pub(crate) use error::EvidenceError;
 pub(crate) use receipt_check::{UnsignedReceipt, check_receipt};
 pub(crate) use record::{AnswerEnd, Counted, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding, ReceiptBounds};
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use concordat_protocol::audit::EntryBody;
@@ -67,8 +66,6 @@ struct Inner {
     changing: [Mutex<()>; LISTS as usize],
     /// Held while a value that many queries share is read, changed and applied; taken after the one of the query.
     sharing: Mutex<()>,
-    /// Entries about open queries, which the next changes of their records name. Taken last.
-    noted: Mutex<BTreeMap<QueryId, Vec<u64>>>,
 }
 
 impl Evidence {
@@ -87,7 +84,6 @@ impl Evidence {
             oldest: db.tree(TreeId::new("evidence-oldest"))?,
             changing: std::array::from_fn(|_| Mutex::default()),
             sharing: Mutex::default(),
-            noted: Mutex::default(),
         })))
     }
 
@@ -168,14 +164,12 @@ impl Evidence {
         self.0.records.contains(&query.to_string())
     }
 
-    /// Notes a ledger entry about an open query: its record names the entry from now on, and in the state from its next change on. Writes
-    /// nothing: a start finds the entries of open queries in the ledger ([`Self::compare`]).
-    pub fn note(&self, query: QueryId, entry: u64) {
-        self.noted().entry(query).or_default().push(entry);
-    }
-
-    /// Names a ledger entry in the record of a query, if there is one.
-    fn name(&self, query: QueryId, entry: u64) -> Result<(), MetaError> {
+    /// Names a ledger entry in the record of a query, if there is one. A start finds what a power cut has lost of this in the ledger
+    /// ([`Self::compare`]).
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn note(&self, query: QueryId, entry: u64) -> Result<(), MetaError> {
         let _changing = self.changing(query);
         let Some(mut record) = self.get(query)? else {
             return Ok(());
@@ -204,7 +198,6 @@ impl Evidence {
             batch.remove(&self.0.open, &query.to_string());
             Ok::<_, MetaError>(())
         })?;
-        self.noted().remove(&query);
         drop(changing);
         if counted.is_none() || signed {
             return Ok(());
@@ -289,13 +282,7 @@ impl Evidence {
     /// # Errors
     /// If the database fails.
     pub fn get(&self, query: QueryId) -> Result<Option<EvidenceRecord>, MetaError> {
-        let mut found = self.0.records.get(&query.to_string())?;
-        if let Some(record) = &mut found {
-            let noted = self.noted();
-            let entries = noted.get(&query).into_iter().flatten();
-            entries.for_each(|entry| record.note(*entry));
-        }
-        Ok(found)
+        self.0.records.get(&query.to_string())
     }
 
     /// Whether the end of a query is not in the ledger yet.
@@ -351,13 +338,9 @@ impl Evidence {
     fn sharing(&self) -> MutexGuard<'_, ()> {
         locked(&self.0.sharing)
     }
-
-    fn noted(&self) -> MutexGuard<'_, BTreeMap<QueryId, Vec<u64>>> {
-        locked(&self.0.noted)
-    }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn locked(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

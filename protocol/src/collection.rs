@@ -19,9 +19,10 @@ mod template;
 
 pub use kind::{ColumnRole, CountLevels, DatasetKind, DayLevels, InvalidSteps, KeyDomain, KeyLink, OwnerLinks};
 pub use levels::{
-    AtomId, AtomSet, AtomTest, Axis, CodeKind, CodeNames, CodeSet, Codes, Comparison, Contents, Datum, DifferentLevels,
-    Edges, Hierarchy, InvalidCodes, LISTED_LEVEL, Levels, LevelsError, Listed, ListedValues, MAX_CODES, MAX_DATE_EDGES,
-    MAX_EDGES, MAX_TEXT, MAX_VALUES, NAMED_LEVEL, RawLevels, Reading, Undecided, ValueLabel,
+    ANCESTORS_LEVEL, AncestorGroups, AtomId, AtomSet, AtomTest, Axis, CodeKind, CodeNames, CodeSet, Codes, Comparison,
+    Contents, Datum, DifferentLevels, Edges, Hierarchy, InvalidCodes, LISTED_LEVEL, Levels, LevelsError, Listed,
+    ListedValues, MAX_CODES, MAX_DATE_EDGES, MAX_EDGES, MAX_TEXT, MAX_VALUES, NAMED_LEVEL, RawLevels, Reading,
+    Undecided, ValueLabel,
 };
 pub use measure::{InvalidRange, Range, RawRange};
 pub use rules::{

@@ -42,7 +42,7 @@ impl Evidence {
         }
         // Only now: with the first of these changes the state covers all entries, and the next start would not look for their records.
         for (query, entry) in missing {
-            self.name(query, entry)?;
+            self.note(query, entry)?;
         }
         self.complete_open()
     }
@@ -57,7 +57,7 @@ impl Evidence {
         read_entries(ledger, (first, ledger.anchored()), READ, |stored| {
             let about = query_of(&stored.entry.body).filter(|query| open.contains_key(query));
             if let Some(query) = about {
-                self.name(query, stored.entry.sequence)?;
+                self.note(query, stored.entry.sequence)?;
             }
             Ok::<_, EvidenceError>(())
         })

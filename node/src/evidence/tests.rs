@@ -158,7 +158,7 @@ fn ledger_older_than_the_evidence_of_a_query_does_not_open() {
     evidence.begin(query(1), &record(EvidenceSide::Local, NOON)).unwrap();
     let [decision, ..] = about(1);
     let entry = ledger.append(decision, &by, NOON).unwrap().sequence();
-    evidence.name(query(1), entry).unwrap();
+    evidence.note(query(1), entry).unwrap();
     drop((evidence, ledger));
     fixture.copy_meta(&earlier, &folder);
     let db = SealedDb::open(&fixture.meta(), fixture.master.state()).unwrap();
@@ -224,7 +224,7 @@ fn evidence_entry_that_another_query_has_covered_is_named() {
         ledger.append(decision, &by, NOON).unwrap().sequence()
     });
     // It names the later entry only, and covers both.
-    evidence.name(query(2), numbers[1]).unwrap();
+    evidence.note(query(2), numbers[1]).unwrap();
     evidence.begin(query(3), &empty).unwrap();
     drop((evidence, ledger));
 
@@ -240,29 +240,6 @@ fn evidence_entry_that_another_query_has_covered_is_named() {
     assert_eq!(evidence.recover(NOON).unwrap(), 3);
     assert!((1..4).all(|n| named(n).len() + usize::from(n == 3) == 2));
     assert_eq!(evidence.recover(NOON).unwrap(), 0);
-}
-
-/// The state is not changed for the number of an entry alone.
-#[test]
-fn evidence_entry_is_named_with_the_next_change_of_its_record() {
-    let fixture = Fixture::new();
-    let by = by_node(NodeTask::Start);
-    let (evidence, ledger) = fixture.open_anchored();
-    let empty = EvidenceRecord {
-        entries: Vec::new(),
-        ..record(EvidenceSide::Provider, NOON)
-    };
-    evidence.begin(query(1), &empty).unwrap();
-    let [decision, _, released, ..] = about(1);
-    let decided = ledger.append(decision, &by, NOON).unwrap().sequence();
-    evidence.note(query(1), decided);
-    let stored = || evidence.0.records.get(&query(1).to_string()).unwrap().unwrap().entries;
-    assert_eq!(stored(), [0_u64; 0]);
-    assert_eq!(evidence.get(query(1)).unwrap().unwrap().entries, [decided]);
-    let ended = ledger.append(released, &by, NOON).unwrap().sequence();
-    evidence.close(query(1), ended, None).unwrap();
-    assert_eq!(stored(), [decided, ended]);
-    assert!(evidence.noted().is_empty(), "nothing is left of it");
 }
 
 /// The end of an open query is found however many entries followed it.

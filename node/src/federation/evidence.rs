@@ -18,6 +18,8 @@ use concordat_protocol::wire::messages::{
 };
 use concordat_protocol::wire::streams::RECEIPT;
 use concordat_storage::ledger::{Attribution, LedgerError};
+use concordat_storage::meta::MetaError;
+use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use super::error::FederationError;
@@ -39,12 +41,14 @@ use concordat_network::Session;
 pub(super) struct OpenQuery {
     pub(super) id: QueryId,
     by: Attribution,
+    /// Stores the reference from the record to the entry that the query was opened.
+    referenced: JoinHandle<Result<(), MetaError>>,
 }
 
 impl Federation {
     /// Stores a signed query and enters it in the ledger; it may be sent afterwards. The record comes first, so that a stop in between may
-    /// leave an end without a beginning, but never a beginning without an end. That the record refers to the entry is stored with its next change;
-    /// a start finds the entry in the ledger if a stop comes first.
+    /// leave an end without a beginning, but never a beginning without an end. That the record refers to the entry is stored while the query is
+    /// sent; a start finds the entry in the ledger if a stop comes first.
     ///
     /// # Errors
     /// If it cannot be shown as evidence, or not be made durable. The query must not be sent in that case.
@@ -83,8 +87,14 @@ impl Federation {
             }
             FederationError::machine("the query cannot be entered in the ledger", error)
         })?;
-        parts.evidence.note(query, entry.sequence());
-        Ok(OpenQuery { id: query, by })
+        let sequence = entry.sequence();
+        let evidence = parts.evidence.clone();
+        let referenced = tokio::task::spawn_blocking(move || evidence.note(query, sequence));
+        Ok(OpenQuery {
+            id: query,
+            by,
+            referenced,
+        })
     }
 
     /// Enters the end of a query.
@@ -99,7 +109,8 @@ impl Federation {
         outcome: Outcome,
     ) -> Result<(), FederationError> {
         let parts = &self.0.parts;
-        let OpenQuery { id, by } = query;
+        let OpenQuery { id, by, referenced } = query;
+        let referenced = referenced.await;
         let entry = EntryBody::QueryClosed {
             query: id,
             rows: counted.rows,
@@ -112,7 +123,9 @@ impl Federation {
         let stored = parts
             .evidence
             .blocking(move |evidence| evidence.close(id, sequence, Some(counted)));
-        stored.await.map_err(evidence_error)
+        stored.await.map_err(evidence_error)?;
+        let referenced = referenced.map_err(|error| evidence_error(error.into()))?;
+        referenced.map_err(|error| evidence_error(error.into()))
     }
 
     /// Enters that the receipt is being signed, and stores it with both signatures and the head of the ledger that contains this entry.

@@ -105,6 +105,18 @@ impl Sharing {
         }
     }
 
+    /// Stores which entry records the decision. A start finds it in the ledger if a power cut loses this.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub(super) async fn store_decision(&self, case: &Case, entry: u64) -> Result<(), Refusal> {
+        let query = case.query();
+        let evidence = &self.0.parts.evidence;
+        let stored = evidence.blocking(move |evidence| evidence.note(query, entry));
+        stored.await.map_err(|error| {
+            tracing::error!(%error, "the evidence of a query cannot be stored, so it is not answered");
+            failed("the holder cannot store the evidence of the query and therefore does not answer it")
+        })
+    }
+
     fn record_of(&self, case: &Case) -> Result<EvidenceRecord, Refusal> {
         let parts = &self.0.parts;
         let (side, peer, envelope) = match case {

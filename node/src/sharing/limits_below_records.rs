@@ -5,7 +5,7 @@
 //!
 //! 1. [`counts`]: the queries of 24 hours, by the hour as those of a grant. A query is counted once the policy permits it and before anything is
 //!    computed, by one query at a time ([`store`]), and stays counted whatever becomes of it.
-//! 2. A person who reaches limits three times in 30 days, or receives fifty answers with cells that were withheld for what was answered before,
+//! 2. A person who reaches limits three times in 30 days, or receives a hundred answers with cells that were withheld for what was answered before,
 //!    is locked at the collection ([`locks`]), which is in the ledger first. The person learns no more than that.
 //! 3. Two stewards unlock them: one proposes it, another approves ([`unlock`]).
 //!

@@ -233,7 +233,8 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// Opens the engine. What does not run is closed with its outcome in the ledger.
+    /// Opens the engine, and stores the reference from the record to the entry meanwhile. What does not run is closed with its outcome in the
+    /// ledger.
     ///
     /// # Errors
     /// [`Refusal`] if the engine refuses the query, the permission ends, or the reader goes away first.
@@ -250,7 +251,7 @@ impl Recorded {
             epoch,
         } = self;
         let decision = receipt.leaf();
-        sharing.0.parts.evidence.note(case.query(), receipt.sequence());
+        let referenced = sharing.store_decision(&case, receipt.sequence());
         let opened = async {
             let queried = (scope.clone(), version?);
             tokio::select! {
@@ -260,8 +261,8 @@ impl Recorded {
                 () = reader_gone => Err(failed("the requester no longer waits for the answer")),
             }
         };
-        let opened = opened.await;
-        match opened {
+        let (referenced, opened) = tokio::join!(referenced, opened);
+        match referenced.and(opened) {
             Ok(answer) => Ok(Running {
                 case,
                 slot,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use concordat_protocol::collection::{CodeNames, Hierarchy, Listed, MAX_VALUES, TemplateLevels, ValueLabel};
+use concordat_protocol::collection::{
+    AncestorGroups, CodeNames, Hierarchy, Listed, MAX_VALUES, TemplateLevels, ValueLabel,
+};
 use concordat_protocol::ids::LevelName;
 use concordat_protocol::scope::Value;
 
@@ -138,11 +140,26 @@ fn hierarchy(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<Hierarchy> {
     let dataset = required(&mut fields, "dataset", mistakes);
     let ancestor = required(&mut fields, "ancestor", mistakes);
     let descendant = required(&mut fields, "descendant", mistakes);
-    fields.finish("`dataset`, `ancestor` and `descendant`", mistakes);
+    let groups = fields.take("groups");
+    let groups = groups.map(|node| ancestor_groups(&node, mistakes));
+    fields.finish("`dataset`, `ancestor`, `descendant` and `groups`", mistakes);
     Some(Hierarchy {
         dataset: dataset?,
         ancestor: ancestor?,
         descendant: descendant?,
+        groups: groups.flatten(),
+    })
+}
+
+/// `{ column, class }`: the codes above others that are groups.
+fn ancestor_groups(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<AncestorGroups> {
+    let mut fields = node.table(mistakes)?;
+    let column = required(&mut fields, "column", mistakes);
+    let class = required(&mut fields, "class", mistakes);
+    fields.finish("`column` and `class`", mistakes);
+    Some(AncestorGroups {
+        column: column?,
+        class: class?,
     })
 }
 

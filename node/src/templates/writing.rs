@@ -161,11 +161,16 @@ fn levels_entry(levels: &RawLevels) -> Option<String> {
         } => {
             let mut parts = Vec::new();
             parts.extend(hierarchy.as_ref().map(|found| {
+                let groups = found.groups.as_ref().map(|groups| {
+                    let [column, class] = [groups.column.as_str(), groups.class.as_str()].map(quoted);
+                    format!(", groups = {{ column = {column}, class = {class} }}")
+                });
                 format!(
-                    "hierarchy = {{ dataset = {}, ancestor = {}, descendant = {} }}",
+                    "hierarchy = {{ dataset = {}, ancestor = {}, descendant = {}{} }}",
                     quoted(found.dataset.as_str()),
                     quoted(found.ancestor.as_str()),
-                    quoted(found.descendant.as_str())
+                    quoted(found.descendant.as_str()),
+                    groups.unwrap_or_default()
                 )
             }));
             parts.extend(names.as_ref().map(|found| {

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use atoms::{AtomId, AtomSet, AtomTest, DifferentLevels};
 pub use axis::{Axis, MAX_DATE_EDGES, MAX_EDGES};
 pub use code_set::{CodeKind, CodeSet, InvalidCodes, MAX_CODES, MAX_TEXT};
-pub use codes::{CodeNames, Codes, Hierarchy, LISTED_LEVEL, NAMED_LEVEL};
+pub use codes::{ANCESTORS_LEVEL, AncestorGroups, CodeNames, Codes, Hierarchy, LISTED_LEVEL, NAMED_LEVEL};
 pub use comparison::{Comparison, Undecided};
 pub use contents::{Contents, Datum};
 pub use edges::Edges;

@@ -21,7 +21,7 @@ pub use error::{TemplateError, TemplateProblem};
 pub use pattern::{HeaderSpelling, InvalidPattern, Pattern};
 
 use super::kind::{ColumnRole, DatasetKind, DayLevels, KeyLink, OwnerLinks};
-use super::levels::{CodeNames, Contents, Hierarchy, RawLevels};
+use super::levels::{AncestorGroups, CodeNames, Contents, Hierarchy, RawLevels};
 use super::rules::{KnownColumns, RawCollectionRules, RawColumnRules, RawDatasetRules};
 use crate::ids::{ColumnName, DatasetName};
 use crate::text::Label;
@@ -258,22 +258,37 @@ impl Applied<'_> {
                 hierarchy,
                 names,
                 levels,
-            } => RawLevels::Codes {
-                hierarchy: hierarchy
-                    .filter(|found| is_kept(&found.dataset))
-                    .map(|found| Hierarchy {
-                        ancestor: spelled(&found.dataset, found.ancestor),
-                        descendant: spelled(&found.dataset, found.descendant),
-                        dataset: found.dataset,
-                    }),
-                names: names.filter(has_names).map(|found| CodeNames {
+            } => {
+                let names = names.filter(has_names).map(|found| CodeNames {
                     code: spelled(&found.dataset, found.code),
                     name: spelled(&found.dataset, found.name),
                     dataset: found.dataset,
-                }),
-                levels,
-            },
+                });
+                let hierarchy = hierarchy.filter(|found| is_kept(&found.dataset));
+                RawLevels::Codes {
+                    hierarchy: hierarchy.map(|found| Hierarchy {
+                        ancestor: spelled(&found.dataset, found.ancestor),
+                        descendant: spelled(&found.dataset, found.descendant),
+                        dataset: found.dataset,
+                        groups: found.groups.and_then(|groups| self.groups(groups, names.as_ref())),
+                    }),
+                    names,
+                    levels,
+                }
+            }
             RawLevels::None | RawLevels::Truth | RawLevels::Edges { .. } | RawLevels::Values(_) => levels,
+        }
+    }
+
+    /// The same with the name of the column as it exists; `None` for a data model if the dataset with the names of codes lacks it.
+    fn groups(&self, groups: AncestorGroups, names: Option<&CodeNames>) -> Option<AncestorGroups> {
+        let found = names.and_then(|names| find(self.known, &names.dataset, &groups.column));
+        match (found, self.origin) {
+            (None, Origin::DataModel) => None,
+            (found, Origin::DataModel | Origin::User) => Some(AncestorGroups {
+                column: found.cloned().unwrap_or(groups.column),
+                class: groups.class,
+            }),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Rules, levels and templates, each compared with an independent reference.
 
+mod ancestors;
 mod atoms;
 mod clinical;
 mod code_sets;

@@ -119,8 +119,8 @@ impl fmt::Display for ProtectionName {
 }
 
 /// Noise of perturbed counts. INVARIANT: the variance is below the square of `max`, and `round` is 1 to 10. For a number of answers, which is 1 to
-/// 64, the variance is at least so many times [`Noise::FOR_AN_ANSWER`] and at most 1,088, and `max` is 2 to 120; otherwise the variance is 1 to 16,
-/// and `max` is 2 to 20.
+/// 64, the variance is at least so many times [`Noise::FOR_AN_ANSWER`] and at most 1,088, and `max` is at least five standard deviations and at most
+/// 165; otherwise the variance is 1 to 16, and `max` is 2 to 20.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawNoise", into = "RawNoise")]
 pub struct Noise {
@@ -141,7 +141,7 @@ struct RawNoise {
 }
 
 impl Default for Noise {
-    /// That for 32 answers: a variance of 544, at most 72 subjects, multiples of 5. Counts differ from the true ones by some 23 subjects, and are
+    /// That for 32 answers: a variance of 544, at most 120 subjects, multiples of 5. Counts differ from the true ones by some 23 subjects, and are
     /// never below a cell.
     fn default() -> Self {
         Self::of(FiguresWithNoise::DEFAULT)
@@ -160,6 +160,10 @@ impl Noise {
         answers: None,
     };
 
+    /// The largest variance, and the largest deviation: those for the most answers.
+    const MAX_VARIANCE: u16 = 1_088;
+    const MAX_DEVIATION: u8 = 165;
+
     /// Deviations with this variance, none larger than `max` subjects; counts are then rounded to multiples of `round`.
     ///
     /// # Errors
@@ -174,8 +178,9 @@ impl Noise {
     ///
     /// Each answer is the value, 0 or 1, with noise of variance `v`. The mean of `n` of them separates the two values by
     /// `sqrt(n / v)` standard deviations, and if both are as likely, the better guess is right with the probability `Phi(sqrt(n / v) / 2)`. That is
-    /// 0.55 for `v = 15.8 n`, and 0.548 for `v = 17 n`, which is what is added: deviations are bounded, and so not quite normal. Rounding and
-    /// the values of the others make it less. If one of the values is more likely, more answers are needed for the same gain.
+    /// 0.55 for `v = 15.8 n`, and 0.548 for `v = 17 n`, which is what is added: deviations are whole numbers with a bound, and so not quite normal. It is
+    /// five standard deviations: with three, the ends of the distribution show more than its middle, and 64 answers leave 5.2 points. Rounding
+    /// and the values of the others make it less. If one of the values is more likely, more answers are needed for the same gain.
     ///
     /// # Errors
     /// [`InvalidScope`] if the number is not 1 to 64.
@@ -188,8 +193,7 @@ impl Noise {
     pub fn of(figures: FiguresWithNoise) -> Self {
         let answers = figures.get();
         let variance = Self::FOR_AN_ANSWER.saturating_mul(u16::from(answers));
-        // Three standard deviations.
-        let max = variance.isqrt().saturating_add(1).saturating_mul(3);
+        let max = Self::least_bound(variance);
         Self {
             variance,
             max: u8::try_from(max).unwrap_or(u8::MAX),
@@ -198,19 +202,28 @@ impl Noise {
         }
     }
 
+    /// Five standard deviations, rounded up.
+    fn least_bound(variance: u16) -> u16 {
+        variance.isqrt().saturating_add(1).saturating_mul(5)
+    }
+
     fn bounded(variance: u16, max: u8, round: u8, answers: Option<u8>) -> Result<Self, InvalidScope> {
         let invalid = |detail: &str| Err(InvalidScope::new(Part::Protection, detail));
         let least = answers.map_or(1, |answers| Self::FOR_AN_ANSWER.saturating_mul(u16::from(answers)));
         answers.map(FiguresWithNoise::new).transpose()?;
-        if answers.is_some() && !(least..=1_088).contains(&variance) {
+        if answers.is_some() && !(least..=Self::MAX_VARIANCE).contains(&variance) {
             return invalid("the variance of noise is at least 17 for each answer, and at most 1,088");
         }
         if answers.is_none() && !(1..=16).contains(&variance) {
             return invalid("the variance of noise is 1 to 16, or follows from a number of answers");
         }
-        let largest = if answers.is_some() { 120 } else { 20 };
-        if !(2..=largest).contains(&max) {
-            return invalid("the largest deviation of noise is 2 to 20, or to 120 for a number of answers");
+        if answers.is_none() && !(2..=20).contains(&max) {
+            return invalid("the largest deviation of noise is 2 to 20, or follows from a number of answers");
+        }
+        if answers.is_some() && (u16::from(max) < Self::least_bound(variance) || max > Self::MAX_DEVIATION) {
+            return invalid(
+                "the largest deviation of noise for answers is five standard deviations or more, and at most 165",
+            );
         }
         if !(1..=10).contains(&round) {
             return invalid("counts are rounded to multiples of 1 to 10");

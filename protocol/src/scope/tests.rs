@@ -81,9 +81,15 @@ fn noise_for_answers_is_not_less_than_they_need() {
         let protection = Protection::Perturbed(noise);
         let json = serde_json::to_value(protection).unwrap();
         assert_eq!(serde_json::from_value::<Protection>(json.clone()).unwrap(), protection);
-        let mut less = json;
-        less["perturbed"]["variance"] = serde_json::json!(noise.variance() - 1);
-        assert!(serde_json::from_value::<Protection>(less).is_err(), "{answers}");
+        for (part, less) in [
+            ("variance", noise.variance() - 1),
+            ("max", u16::from(noise.max()) - 1),
+            ("max", 166),
+        ] {
+            let mut json = json.clone();
+            json["perturbed"][part] = serde_json::json!(less);
+            assert!(serde_json::from_value::<Protection>(json).is_err(), "{answers} {part}");
+        }
     }
     let stated = serde_json::to_value(Protection::Perturbed(Noise::new(3, 5, 5).unwrap())).unwrap();
     assert!(stated["perturbed"].get("answers").is_none(), "as before");

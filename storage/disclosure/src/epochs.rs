@@ -4,6 +4,8 @@
 //! audit counts with is not an ordinal but an ordinal with an [`Epoch`]: the version in which the unit last changed. A unit that did not
 //! change is the same in both versions; one that did is another.
 
+use std::borrow::Cow;
+
 use concordat_protocol::schema::VersionNumber;
 
 use crate::random::below;
@@ -104,13 +106,18 @@ impl Epochs {
 
     /// The set `units` of `version`, by epoch.
     pub(crate) fn split(&self, units: &UnitSet, version: VersionNumber) -> Result<Parts, EpochsError> {
+        self.split_owned(units.clone(), version)
+    }
+
+    /// The same, without a copy of what has not changed.
+    pub(crate) fn split_owned(&self, units: UnitSet, version: VersionNumber) -> Result<Parts, EpochsError> {
         if !self.has(version) {
             return Err(EpochsError::Unknown(version));
         }
         let mut parts = Vec::new();
         let mut rest = units.intersection(&self.changed);
         let first = if rest.is_empty() {
-            units.clone()
+            units
         } else {
             units.difference(&rest)
         };
@@ -152,6 +159,17 @@ impl Parts {
         self.0.iter().map(|(epoch, part)| (*epoch, part))
     }
 
+    /// The ordinals of all epochs. Those of a single one are not copied: sets of rows take hundreds of megabytes together.
+    pub(crate) fn units(&self) -> Cow<'_, UnitSet> {
+        match self.0.as_slice() {
+            [(_, part)] => Cow::Borrowed(part),
+            parts => {
+                let parts = parts.iter().map(|(_, part)| part);
+                Cow::Owned(parts.fold(UnitSet::new(), |all, part| all.union(part)))
+            }
+        }
+    }
+
     /// `count` elements drawn uniformly, with repetition; none of the empty set.
     pub(crate) fn sample(&self, count: usize, entropy: &mut dyn Entropy) -> Vec<Unit> {
         let total = u32::try_from(self.len()).unwrap_or(u32::MAX);
@@ -180,6 +198,8 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::{Epoch, Epochs, EpochsError, Unit};
+    use std::borrow::Cow;
+
     use crate::UnitSet;
     use concordat_protocol::schema::VersionNumber;
     use proptest::prelude::*;
@@ -217,6 +237,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn parts_of_one_epoch_are_not_copied() {
+        let mut epochs = Epochs::new(version(1));
+        let all = UnitSet::all(20);
+        let parts = epochs.split(&all, version(1)).unwrap();
+        assert!(matches!(parts.units(), Cow::Borrowed(units) if *units == all));
+        epochs.add(version(2), UnitSet::from_iter([3, 7])).unwrap();
+        let parts = epochs.split(&all, version(2)).unwrap();
+        assert_eq!(*parts.units(), all, "of two epochs");
+        let none = epochs.split(&UnitSet::new(), version(2)).unwrap();
+        assert!(none.units().is_empty());
     }
 
     #[test]

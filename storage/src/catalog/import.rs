@@ -4,7 +4,8 @@
 //! 2. Every file is read once ([`prepared`]); its columns are compared with those of the rows that stay ([`shape`]).
 //! 3. The kinds of the datasets state how their rows lead to subjects, and with that the order in which they are written ([`plan`]).
 //! 4. The datasets are written one after the other ([`mod@write`]), with the ordinals of the subjects ([`subjects`]).
-//! 5. What is proposed for their columns gets the names of codes, which the reference datasets have ([`code_names`]).
+//! 5. What is proposed for their columns gets the names of codes, which the reference datasets have ([`code_names`]), and the codes above
+//!    listed ones that are groups ([`ancestors`]).
 //! 6. One [commit](mod@commit) stores the manifest and moves the collection's pointer. The objects are durable before anything points to
 //!    them, and any failure before leaves the collection unchanged.
 //!
@@ -12,6 +13,7 @@
 //! their columns are known; and an [index], which reads the rows of the version that there is.
 
 mod alone;
+mod ancestors;
 mod code_names;
 mod collection_request;
 mod commit;

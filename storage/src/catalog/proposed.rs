@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::{
     collection::{
-        CollectionRules, Contents, KnownColumns, LISTED_LEVEL, Levels, Listed, ListedValues, NAMED_LEVEL, Range,
-        RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, RawRange, RulesError, ValueLabel,
+        ANCESTORS_LEVEL, CollectionRules, Contents, KnownColumns, LISTED_LEVEL, Levels, Listed, ListedValues,
+        NAMED_LEVEL, Range, RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, RawRange, RulesError,
+        ValueLabel,
     },
     ids::{ColumnName, DatasetName, LevelName},
     schema::ColumnClass,
@@ -62,6 +63,20 @@ impl ProposedColumn {
 
     /// Gives the codes that are listed these names and no others, for a column with these contents. Codes of one name are one group.
     pub(super) fn add_names(&mut self, known: &BTreeMap<Value, String>, contents: Contents) {
+        let codes = self.listed().into_iter().flat_map(ListedValues::iter);
+        let named = codes.filter_map(|code| listed(code.value.clone(), known.get(&code.value)?));
+        let named: Vec<Listed> = named.collect();
+        self.add_level(NAMED_LEVEL, named, contents);
+    }
+
+    /// Adds the codes above listed ones that are groups, each with its name, for a column with these contents.
+    pub(super) fn add_ancestors(&mut self, found: &[(&Value, &str)], contents: Contents) {
+        let named = found.iter().filter_map(|(code, name)| listed((*code).clone(), name));
+        self.add_level(ANCESTORS_LEVEL, named.collect(), contents);
+    }
+
+    /// Adds a level to codes; none without entries, and none that does not fit the column.
+    fn add_level(&mut self, name: &str, entries: Vec<Listed>, contents: Contents) {
         let RawLevels::Codes {
             hierarchy,
             names,
@@ -70,12 +85,9 @@ impl ProposedColumn {
         else {
             return;
         };
-        let codes = self.listed().into_iter().flat_map(ListedValues::iter);
-        let named = codes.filter_map(|code| listed(code.value.clone(), known.get(&code.value)?));
-        let named: Vec<Listed> = named.collect();
-        levels.retain(|level, _| level.as_str() != NAMED_LEVEL);
-        if let Some(level) = LevelName::new(NAMED_LEVEL).ok().filter(|_| !named.is_empty()) {
-            levels.insert(level, named);
+        levels.retain(|level, _| level.as_str() != name);
+        if let Some(level) = LevelName::new(name).ok().filter(|_| !entries.is_empty()) {
+            levels.insert(level, entries);
         }
         let raw = RawLevels::Codes {
             hierarchy,

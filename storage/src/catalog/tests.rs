@@ -34,6 +34,7 @@ use crate::{
     seal::store_error_kind,
 };
 
+mod ancestors;
 mod answering;
 mod appending;
 mod code_names;

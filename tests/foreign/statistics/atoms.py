@@ -5,7 +5,7 @@ The labels are those of `protocol/src/collection/levels/edge_labels.rs`, written
 
 import datetime
 
-from template import LISTED, NAMED, Codes, Column, Edges, Listed, Rules, Value
+from template import ANCESTORS, LISTED, NAMED, Codes, Column, Edges, Listed, Rules, Value
 
 # The ages between which edges are, and what measured ages are clipped to.
 AGES = (0, 90)
@@ -87,6 +87,12 @@ def named(column: Column) -> str | None:
     return shown(Column(levels)) if levels else None
 
 
+def above(column: Column) -> str | None:
+    """An expression for the group of `x`, a code above those of the column, in a group by its name; `None` if no such groups are declared."""
+    levels = column.levels.levels.get(ANCESTORS) if isinstance(column.levels, Codes) else None
+    return shown(Column(levels)) if levels else None
+
+
 def listing(values: tuple[Value, ...]) -> str:
     return ", ".join(literal(value) for value in values)
 
@@ -123,11 +129,11 @@ def literal(value: Value) -> str:
 
 
 def macros(collection: str, rules: Rules) -> dict[str, str]:
-    """The macros of a collection, by name: `shown_…`, `named_…`, `within_…` and `inside_…` of each column that needs them."""
+    """The macros of a collection, by name: `shown_…`, `named_…`, `above_…`, `within_…` and `inside_…` of each column that needs them."""
     found = {"within_age": between(*map(str, AGES))}
     for dataset, declared in rules.datasets.items():
         for name, column in declared.columns.items():
-            kinds = {"shown": shown, "named": named, "within": within, "inside": inside}
+            kinds = {"shown": shown, "named": named, "above": above, "within": within, "inside": inside}
             for kind, expression in ((kind, of(column)) for kind, of in kinds.items()):
                 if expression:
                     found[macro(kind, collection, dataset, name)] = expression

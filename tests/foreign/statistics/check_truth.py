@@ -25,13 +25,20 @@ date = "day"
 [datasets.visit.columns]
 person_id = { role = "subject" }
 day = { edges = { years = [2000, 2010] } }
-ward = { codes = { names = { dataset = "unit", code = "id", name = "label" }, levels = { listed = ["A"], named = { A = "surgery" } } } }
+ward = { codes = { names = { dataset = "unit", code = "id", name = "label" }, \
+levels = { listed = ["A"], named = { A = "surgery" }, ancestors = { N = "north" } }, \
+hierarchy = { dataset = "part", ancestor = "above", descendant = "below" } } }
 cost = { range = { low = 0, high = 100 } }
 [datasets.unit]
 kind = "reference"
 [datasets.unit.columns]
 id = { role = "key" }
 label = {}
+[datasets.part]
+kind = "reference"
+[datasets.part.columns]
+above = {}
+below = {}
 """
 TABLES = """
 CREATE SCHEMA clinic;
@@ -40,7 +47,8 @@ SELECT i AS person_id, 1940 + i AS born, CASE WHEN i % 5 = 0 THEN NULL ELSE 1 + 
 CREATE TABLE clinic.visit AS
 SELECT i % 40 AS person_id, DATE '1998-06-01' + CAST(i * 60 AS INTEGER) AS day, chr(CAST(65 + i % 3 AS INTEGER)) AS ward, i AS cost
 FROM range(120) AS r(i);
-CREATE TABLE clinic.unit AS SELECT * FROM (VALUES ('A', 'surgery'), ('B', 'children'), ('C', 'heart')) AS r(id, label);
+CREATE TABLE clinic.unit AS SELECT * FROM (VALUES ('A', 'surgery'), ('B', 'children'), ('C', 'heart'), ('N', 'north'), ('S', 'south')) AS r(id, label);
+CREATE TABLE clinic.part AS SELECT * FROM (VALUES ('N', 'A'), ('N', 'B'), ('S', 'C')) AS r(above, below);
 """
 
 
@@ -53,7 +61,7 @@ class Database(unittest.TestCase):
         rules = template.read(RULES)
         for name, expression in macros("clinic", rules).items():
             database.execute(f"CREATE MACRO {name}(x) AS {expression}")
-        names = names_of(database, {"person": "clinic.person", "visit": "clinic.visit", "unit": "clinic.unit"})
+        names = names_of(database, {name: f"clinic.{name}" for name in ("person", "visit", "unit", "part")})
         self.truths = Truths(database, "clinic", rules, names)
 
     def truth(self, sql: str, subject: str = "v.person_id") -> Truth:
@@ -82,6 +90,12 @@ class Groups(Database):
         group = "SELECT u.label, count(*) AS n FROM clinic.visit v JOIN clinic.unit u ON u.id = v.ward{} GROUP BY u.label"
         self.assertEqual(self.rows(group.format("")), {("surgery", 40), ("other", 80)})
         self.assertEqual(self.rows(group.format(" WHERE v.ward IN ('A', 'B')")), {("surgery", 40), ("children", 40)})
+
+    def test_names_of_codes_above_others_are_the_declared_ones(self) -> None:
+        joins = "JOIN clinic.part a ON a.below = v.ward JOIN clinic.unit u ON u.id = a.above"
+        group = f"SELECT u.label, count(*) AS n FROM clinic.visit v {joins}{{}} GROUP BY u.label"
+        self.assertEqual(self.rows(group.format("")), {("north", 80), ("other", 40)})
+        self.assertEqual(self.rows(group.format(" WHERE u.label IN ('north', 'south')")), {("north", 80), ("south", 40)})
 
     def test_years_and_bands_end_at_the_outermost_edges(self) -> None:
         years = {row[0] for row in self.rows("SELECT EXTRACT(YEAR FROM v.day) AS year, count(*) AS n FROM clinic.visit v GROUP BY 1")}

@@ -15,8 +15,9 @@ Value: TypeAlias = int | float | datetime.date | str
 # The numbers of days and of events that apply unless a template states others.
 DAYS = (0, 1, 7, 14, 30, 60, 90, 180, 365, 730)
 COUNTS = (1, 2, 3, 5, 10, 20)
-# The levels that groups use, if a column has them; that of names is for groups by the names of codes.
-BAND, LISTED, NAMED = "band", "listed", "named"
+# The levels that groups use, if a column has them; that of names is for groups by the names of codes, and the last one for groups by the names of
+# codes above them.
+BAND, LISTED, NAMED, ANCESTORS = "band", "listed", "named", "ancestors"
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,12 @@ class Listed:
 
 @dataclass(frozen=True)
 class Codes:
-    """Codes of an open list, with the groups of each named level, and the dataset and the column with the names of codes."""
+    """Codes of an open list, with the groups of each named level, the dataset and the column with the names of codes, and the dataset and the columns
+    with the codes above and below each other."""
 
     levels: Mapping[str, Listed] = field(default_factory=dict)
     names: tuple[str, str] | None = None
+    pairs: tuple[str, str, str] | None = None
 
 
 Levels: TypeAlias = None | bool | Edges | Listed | Codes
@@ -146,7 +149,9 @@ def levels(entry: Mapping, shared: Mapping[str, Levels]) -> Levels:
 def codes(entry: Mapping) -> Codes:
     names = entry.get("names")
     of = (names["dataset"].lower(), names["name"].lower()) if names else None
-    return Codes({name: listed(found) for name, found in entry.get("levels", {}).items()}, of)
+    hierarchy = entry.get("hierarchy")
+    pairs = tuple(hierarchy[part].lower() for part in ("dataset", "ancestor", "descendant")) if hierarchy else None
+    return Codes({name: listed(found) for name, found in entry.get("levels", {}).items()}, of, pairs)
 
 
 def edges(entry: list | Mapping) -> Edges:

@@ -17,7 +17,7 @@ from answer import Cell, Row, from_arrow
 from atoms import macro
 from cells import is_number
 from names import Found, Names
-from template import LISTED, NAMED, Codes, Column, Edges, Listed, Rules
+from template import ANCESTORS, LISTED, NAMED, Codes, Column, Edges, Listed, Rules
 
 QUANTILES = ("median", "percentile_cont", "quantile_cont", "approx_percentile_cont", "approx_quantile")
 MEASURES = ("avg", "mean", "sum", "corr", "min", "max", *QUANTILES)
@@ -158,6 +158,9 @@ class Truths:
             of_code = self.found(code, tree) if code else None
             if code and of_code and not {of_code, found} & named:
                 return called(macro("named", self.collection, of_code.table, of_code.column), code, alias or item["column_names"][-1])
+            above, below = self.above_of(item, tree) if found not in named else (None, None)
+            if above and below:
+                return called(macro("above", self.collection, below.table, below.column), above, alias or item["column_names"][-1])
             return item
         if item["class"] == "FUNCTION" and item["function_name"] == "coalesce" or item.get("type") == "OPERATOR_COALESCE":
             return mapped(item, lambda part: self.grouped(part, tree, named))
@@ -176,6 +179,24 @@ class Truths:
                 if name and keyed and is_declared and keyed.table == name.table and levels.names == (name.table, name.column):
                     return code
         return None
+
+    def above_of(self, item: dict, tree: dict) -> tuple[dict, Found] | tuple[None, None]:
+        """The code by which the query joins a column with the names of codes, if it is above those of another column and groups of these are
+        declared, and that column. A row is in the group of all others as often as codes among them are above its own; a node counts it once."""
+        name = self.found(item, tree)
+        pairs = [side for pair in equalities(tree) for side in (pair, pair[::-1])]
+        for code, below in pairs:
+            levels, of_code, under = getattr(self.declared(code, tree), "levels", None), self.found(code, tree), self.found(below, tree)
+            if not (name and of_code and under and isinstance(levels, Codes) and levels.pairs and ANCESTORS in levels.levels):
+                continue
+            dataset, ancestor, descendant = levels.pairs
+            if under != Found(dataset, descendant) or levels.names != (name.table, name.column):
+                continue
+            for above, key in pairs:
+                keyed = self.found(key, tree)
+                if self.found(above, tree) == Found(dataset, ancestor) and keyed and keyed.table == name.table:
+                    return above, of_code
+        return None, None
 
     def inside(self, item: dict, tree: dict) -> dict:
         """The date of a part of a year, without what is beyond its outermost edges."""

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use concordat_documents::collection::TemplateChoice;
 use concordat_documents::problem::Problem;
 use concordat_protocol::collection::{
-    CollectionRules, ColumnRole, ColumnRules, DatasetKind, KnownColumns, Levels, NAMED_LEVEL, Origin,
-    RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, ValueNames,
+    ANCESTORS_LEVEL, AncestorGroups, CollectionRules, ColumnRole, ColumnRules, DatasetKind, KnownColumns, Levels,
+    NAMED_LEVEL, Origin, RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, ValueNames,
 };
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::{ColumnName, DatasetName};
@@ -300,7 +300,12 @@ fn retain_references(levels: &mut RawLevels, known: &KnownColumns) {
         columns.iter().all(|column| has(&found.dataset, column))
     });
     if had_names && names.is_none() {
-        levels.retain(|level, _| level.as_str() != NAMED_LEVEL);
+        levels.retain(|level, _| level.as_str() != NAMED_LEVEL && level.as_str() != ANCESTORS_LEVEL);
+    }
+    if let Some(hierarchy) = hierarchy {
+        // Codes above others have their class where they have their names.
+        let has_class = |groups: &AncestorGroups| names.as_ref().is_some_and(|of| has(&of.dataset, &groups.column));
+        hierarchy.groups = hierarchy.groups.take().filter(has_class);
     }
 }
 

@@ -14,8 +14,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// three times in a month is a way to work.
 pub(super) const TIMES: usize = 3;
 /// How many answers with a cell that was withheld for what was answered before a person may receive in [`COUNTED_MS`] until their queries
-/// are locked. Some are usual in a study: tables that differ in few people or in none. Fifty of them are a search.
-pub(super) const ISOLATING: usize = 50;
+/// are locked. Some are usual in a study: tables that differ in few people or in none. A hundred of them are a search.
+pub(super) const ISOLATING: usize = 100;
 /// How long it counts that a person has reached a limit, or received such an answer, in milliseconds: 30 days.
 const COUNTED_MS: i64 = 30 * DAY_MS;
 

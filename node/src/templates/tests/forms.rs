@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use concordat_protocol::collection::{
-    CalendarPart, CodeNames, CountLevels, DayLevels, EdgeSpec, HeaderSpelling, Hierarchy, KeyLink, Listed, Pattern,
-    RawRange, TemplateColumn, TemplateDataset, TemplateEdges, TemplateKind, TemplateLevels, TemplateRole, ValueLabel,
+    AncestorGroups, CalendarPart, CodeNames, CountLevels, DayLevels, EdgeSpec, HeaderSpelling, Hierarchy, KeyLink,
+    Listed, Pattern, RawRange, TemplateColumn, TemplateDataset, TemplateEdges, TemplateKind, TemplateLevels,
+    TemplateRole, ValueLabel,
 };
 use concordat_protocol::ids::LevelName;
 use concordat_protocol::schema::ColumnClass;
@@ -135,6 +136,14 @@ fn template_file_declares_levels_in_every_form() {
         dataset: dataset("above"),
         ancestor: column("a"),
         descendant: column("d"),
+        groups: None,
+    };
+    let with_groups = Hierarchy {
+        groups: Some(AncestorGroups {
+            column: column("class"),
+            class: "Ingredient".parse().unwrap(),
+        }),
+        ..hierarchy.clone()
     };
     let names = CodeNames {
         dataset: dataset("concept"),
@@ -187,6 +196,11 @@ fn template_file_declares_levels_in_every_form() {
             TemplateLevels::Values(listed(&[("a", "a"), ("2", "2")])),
         ),
         ("codes = {}", codes(None, None, BTreeMap::new())),
+        (
+            "codes = { hierarchy = { dataset = \"above\", ancestor = \"a\", descendant = \"d\", \
+             groups = { column = \"class\", class = \"Ingredient\" } } }",
+            codes(Some(with_groups), None, BTreeMap::new()),
+        ),
         (
             "codes = { hierarchy = { dataset = \"above\", ancestor = \"a\", descendant = \"d\" }, \
              names = { dataset = \"concept\", code = \"id\", name = \"name\" }, \

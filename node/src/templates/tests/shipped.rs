@@ -111,7 +111,13 @@ fn omop_template_declares_what_analysts_need() {
         let Levels::Codes(codes) = condition.levels() else {
             panic!("{:?}", condition.levels())
         };
-        assert_eq!(codes.hierarchy().unwrap().dataset, dataset("concept_ancestor"));
+        let hierarchy = codes.hierarchy().unwrap();
+        assert_eq!(hierarchy.dataset, dataset("concept_ancestor"));
+        let groups = hierarchy.groups.as_ref().unwrap();
+        assert_eq!(
+            (groups.column.as_str(), groups.class.as_str()),
+            ("concept_class_id", "Ingredient")
+        );
         assert_eq!(codes.names().unwrap().name, column("concept_name"));
     }
 }

@@ -10,7 +10,7 @@ use super::comparison::{Comparison, Undecided};
 use super::contents::{Contents, Datum};
 use super::edges::MAX_LEVELS;
 use super::error::LevelsError;
-use super::values::{Listed, ListedValues};
+use super::values::{Listed, ListedValues, ValueLabel};
 use crate::ids::{ColumnName, DatasetName, LevelName};
 use crate::scope::{Kind, Value};
 
@@ -18,6 +18,9 @@ use crate::scope::{Kind, Value};
 pub const LISTED_LEVEL: &str = "listed";
 /// The level that groups by the names of the codes use: the codes that are listed, by the name that [`CodeNames`] has for each.
 pub const NAMED_LEVEL: &str = "named";
+/// The level that groups by the names of ancestors use: the codes that are groups ([`AncestorGroups`]), each with its name. They are codes
+/// above those of the column.
+pub const ANCESTORS_LEVEL: &str = "ancestors";
 
 /// A reference dataset with each code and those above it, as pairs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +32,27 @@ pub struct Hierarchy {
     pub ancestor: ColumnName,
     /// The column with the code below.
     pub descendant: ColumnName,
+    /// Which of the codes above are groups; `None` if none are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<AncestorGroups>,
+}
+
+impl Hierarchy {
+    /// Whether the codes above each code are in the same columns.
+    #[must_use]
+    pub fn has_pairs_of(&self, other: &Self) -> bool {
+        (&self.dataset, &self.ancestor, &self.descendant) == (&other.dataset, &other.ancestor, &other.descendant)
+    }
+}
+
+/// The codes of one class, such as `concept_class_id = 'Ingredient'`. Of these, those above listed codes are proposed as groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AncestorGroups {
+    /// The column with the class of a code, in the dataset with the names of codes.
+    pub column: ColumnName,
+    /// The class.
+    pub class: ValueLabel,
 }
 
 /// A dataset with the name of each code: a reference dataset, or that of the column with the codes, in which another column describes the code
@@ -155,6 +179,11 @@ impl Codes {
     /// The codes that groups by their names list; `None` if there is no such list.
     pub fn named(&self) -> Option<&ListedValues> {
         self.levels.get(&LevelName::new(NAMED_LEVEL).ok()?)
+    }
+
+    /// The codes above those of the column that are groups, with their names; `None` if there is no such list.
+    pub fn ancestors(&self) -> Option<&ListedValues> {
+        self.levels.get(&LevelName::new(ANCESTORS_LEVEL).ok()?)
     }
 
     pub(super) fn raw_levels(&self) -> BTreeMap<LevelName, Vec<Listed>> {

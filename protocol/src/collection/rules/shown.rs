@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::super::kind::{ColumnRole, DatasetKind, KeyLink, OwnerLinks};
-use super::super::levels::{CodeNames, Contents, NAMED_LEVEL, RawLevels};
+use super::super::levels::{ANCESTORS_LEVEL, AncestorGroups, CodeNames, Contents, Hierarchy, NAMED_LEVEL, RawLevels};
 use super::super::measure::RawRange;
 use super::column::{ColumnRules, RawColumnRules, ValueNames};
 use super::dataset::{DatasetRules, RawDatasetRules};
@@ -182,17 +182,32 @@ impl Shown<'_> {
         if !names.as_ref().is_some_and(are_clear) {
             levels.retain(|level, _| level.as_str() != NAMED_LEVEL);
         }
+        let names = names.filter(|found| {
+            [&found.code, &found.name]
+                .iter()
+                .all(|column| self.has(&found.dataset, column))
+        });
+        let hierarchy = hierarchy.filter(|found| {
+            [&found.ancestor, &found.descendant]
+                .iter()
+                .all(|column| self.has(&found.dataset, column))
+        });
+        let has_names = names.as_ref().is_some_and(are_clear);
+        if hierarchy.is_none() || !has_names {
+            levels.retain(|level, _| level.as_str() != ANCESTORS_LEVEL);
+        }
+        let has_class = |groups: &AncestorGroups| {
+            let mut of_codes = names.iter();
+            of_codes.any(|names| self.has(&names.dataset, &groups.column))
+        };
         RawLevels::Codes {
-            hierarchy: hierarchy.filter(|found| {
-                [&found.ancestor, &found.descendant]
-                    .iter()
-                    .all(|column| self.has(&found.dataset, column))
+            hierarchy: hierarchy.map(|found| Hierarchy {
+                groups: found.groups.filter(has_class),
+                dataset: found.dataset,
+                ancestor: found.ancestor,
+                descendant: found.descendant,
             }),
-            names: names.filter(|found| {
-                [&found.code, &found.name]
-                    .iter()
-                    .all(|column| self.has(&found.dataset, column))
-            }),
+            names,
             levels,
         }
     }

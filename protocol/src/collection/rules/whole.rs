@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::kind::{ColumnRole, DatasetKind, KeyLink};
-use super::super::levels::{CodeKind, CodeNames, Contents, Levels};
+use super::super::levels::{AncestorGroups, CodeKind, CodeNames, Contents, Levels};
 use super::column::ColumnRules;
 use super::dataset::DatasetRules;
 use super::error::{Errors, MAX_COLUMNS, MAX_DATASETS, RuleProblem};
@@ -275,6 +275,17 @@ fn check_references(name: &DatasetName, rules: &DatasetRules, datasets: &Dataset
                 .column(label)
                 .is_some_and(|found| found.contents.fits(Kind::Text));
             check_reference_column(fits, (name, column), (dataset, label), errors);
+        }
+        let groups = codes
+            .hierarchy()
+            .and_then(|found| Some((found, found.groups.as_ref()?)));
+        if let Some((found, AncestorGroups { column: class, .. })) = groups {
+            // Codes above others have their class where they have their names.
+            let dataset = codes.names().map_or(&found.dataset, |names| &names.dataset);
+            let reference = datasets.get(dataset).filter(|_| codes.names().is_some());
+            let class_of_codes = reference.and_then(|reference| reference.column(class));
+            let fits = class_of_codes.is_some_and(|found| found.contents.fits(Kind::Text));
+            check_reference_column(fits, (name, column), (dataset, class), errors);
         }
     }
 }

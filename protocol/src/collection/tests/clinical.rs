@@ -118,6 +118,7 @@ pub(super) fn code_levels(ancestor: &str) -> RawLevels {
             dataset: dataset("ancestor"),
             ancestor: column(ancestor),
             descendant: column("below"),
+            groups: None,
         }),
         names: Some(CodeNames {
             dataset: dataset("concept"),

@@ -221,6 +221,7 @@ fn references_of_a_template_are_found_in_any_case() {
         dataset,
         ancestor: column("above"),
         descendant: column("below"),
+        groups: None,
     };
     let of_codes = |reference: &str| TemplateColumn {
         levels: Some(TemplateLevels::Codes {
@@ -268,6 +269,59 @@ fn references_of_a_template_are_found_in_any_case() {
     let missing = dataset("missing");
     let problem = RuleProblem::NotReference { dataset: missing };
     assert_eq!(apply(Origin::User).unwrap_err()[0].problem, problem);
+}
+
+/// A data model may name the classes of codes, and the files of a collection may lack them.
+#[test]
+fn groups_of_a_template_need_the_column_of_classes() {
+    let codes = TemplateColumn {
+        levels: Some(TemplateLevels::Codes {
+            hierarchy: Some(Hierarchy {
+                dataset: dataset("ancestors"),
+                ancestor: column("above"),
+                descendant: column("below"),
+                groups: Some(AncestorGroups {
+                    column: column("class"),
+                    class: "Ingredient".parse().unwrap(),
+                }),
+            }),
+            names: Some(CodeNames {
+                dataset: dataset("concepts"),
+                code: column("code"),
+                name: column("name"),
+            }),
+            levels: BTreeMap::new(),
+        }),
+        ..TemplateColumn::default()
+    };
+    let template = of_datasets(vec![
+        entry("events", Some(TemplateKind::EachRow), vec![("a", codes)]),
+        entry("ancestors", Some(TemplateKind::Reference), vec![]),
+        entry("concepts", Some(TemplateKind::Reference), vec![]),
+    ]);
+    let class_of = |concepts: &[(&str, ColumnKind)], origin: Origin| -> Result<Option<String>, usize> {
+        let pairs = [("above", ColumnKind::Int), ("below", ColumnKind::Int)];
+        let known = KnownColumns::new([
+            (dataset("events"), columns(&[("a", ColumnKind::Int)])),
+            (dataset("ancestors"), columns(&pairs)),
+            (dataset("concepts"), columns(concepts)),
+        ]);
+        let applied = template.apply(RawCollectionRules::default(), &known, origin).unwrap();
+        let rules = CollectionRules::check(applied, &known).map_err(|errors| errors.len())?;
+        let events = rules.dataset(&dataset("events")).unwrap();
+        let Levels::Codes(codes) = events.column(&column("a")).unwrap().levels() else {
+            panic!("{events:?}")
+        };
+        let groups = codes.hierarchy().unwrap().groups.as_ref();
+        Ok(groups.map(|groups| groups.column.to_string()))
+    };
+    let named = [("code", ColumnKind::Int), ("name", ColumnKind::Text)];
+    let with_class = [named[0], named[1], ("CLASS", ColumnKind::Text)];
+    for origin in [Origin::DataModel, Origin::User] {
+        assert_eq!(class_of(&with_class, origin), Ok(Some("CLASS".to_owned())));
+    }
+    assert_eq!(class_of(&named, Origin::DataModel), Ok(None));
+    assert_eq!(class_of(&named, Origin::User), Err(1));
 }
 
 /// A list that was fixed when the collection was published is not lost when the template of its data model is applied again.

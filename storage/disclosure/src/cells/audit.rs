@@ -68,7 +68,7 @@ pub(super) struct Accepted {
     pub(super) certified: Vec<ReleasedSet>,
     /// Where the accepted sets are in the grid.
     pub(super) at: Vec<Position>,
-    /// Whether a set was not accepted because a figure about few subjects, or none, would follow from it.
+    /// Whether a set was not accepted because a figure about few subjects, or none, would follow from it, or could for other data.
     pub(super) isolates: bool,
 }
 
@@ -94,9 +94,12 @@ impl<'a> Audit<'a, '_> {
         for _ in 0..MAX_OFFERS {
             let offer = self.offer(&candidates)?;
             let mut own = candidates.iter().zip(offer.verdicts());
-            // Which of the two it is depends on the few subjects: a count of one of them would show it.
-            let is_about_few = |verdict: &Verdict| matches!(verdict, Verdict::Isolates | Verdict::RevealsEmpty);
-            isolates |= own.any(|(candidate, verdict)| is_about_few(verdict) && !candidate.is_alternative);
+            // Which of these it is can depend on the few, so that a count of one of them would show it.
+            let is_withheld = |verdict: &Verdict| match verdict {
+                Verdict::Isolates | Verdict::RevealsEmpty | Verdict::Neighbor => true,
+                Verdict::Certified | Verdict::Derivable | Verdict::Dense | Verdict::NoBudget => false,
+            };
+            isolates |= own.any(|(candidate, verdict)| is_withheld(verdict) && !candidate.is_alternative);
             let accepted = verdicts_are(&offer, |verdict| {
                 matches!(verdict, Verdict::Certified | Verdict::Derivable)
             });
@@ -162,7 +165,7 @@ impl<'a> Audit<'a, '_> {
     fn withheld_for_intervals(&self, shown: &[&Candidate<'_>]) -> Vec<usize> {
         let Some(empty) = &self.empty else { return Vec::new() };
         let before = self.space.released();
-        let released: Vec<&UnitSet> = before.iter().map(|(units, _)| units).collect();
+        let released: Vec<&UnitSet> = before.iter().map(|(units, _)| &**units).collect();
         let cells: Vec<&UnitSet> = shown.iter().map(|candidate| candidate.units).collect();
         let boxes = before.iter().map(|(_, cell)| *cell);
         let boxes: Vec<&CellBox> = boxes.chain(shown.iter().map(|candidate| candidate.cell)).collect();

@@ -108,7 +108,7 @@ impl Decision {
         &self.verdicts
     }
 
-    /// Whether a set was withheld because a figure about few subjects, or none, would follow from it and from what was released before. It depends on
+    /// Whether a set was withheld because a figure about few subjects, or none, would or could follow from it and from what was released before. It depends on
     /// data, and is for the holder only.
     #[must_use]
     pub fn isolates(&self) -> bool {

@@ -29,7 +29,7 @@ pub struct Measured {
 impl Perturbation {
     /// The mean of the contributions, with noise: `(total + step · g) / units`, where `step` is the magnitude of the largest
     /// contribution, rounded up to a step of the scale, and `g` has a mean of zero, a standard deviation of one, or of that of a count where the noise
-    /// is for a number of answers, and is below three of them.
+    /// is for a number of answers, and is below three of them, or below five.
     ///
     /// `released` is the number of units as it is released, from [`Perturbation::count`] or [`Perturbation::rows`]. `figure` names what
     /// is averaged, in one form: the column, its range, and the power. Each figure of a set has noise of its own. `None` if the set is

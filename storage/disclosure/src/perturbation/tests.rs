@@ -9,6 +9,7 @@ use super::*;
 use crate::entropy::Entropy as _;
 use crate::sampling::reference::Seeded;
 
+mod answers;
 mod means;
 
 const SECRET: [u8; 32] = [7; 32];
@@ -42,30 +43,6 @@ fn any_noise() -> impl Strategy<Value = Noise> {
     });
     let for_answers = (1_u8..=64).prop_map(|answers| Noise::for_answers(answers).unwrap());
     prop_oneof![3 => stated, 1 => for_answers]
-}
-
-/// As many sets as noise is for, of each of which it is known how many others are in it: the mean of the answers is five points better than a coin.
-#[test]
-fn noise_for_answers_leaves_five_points() {
-    for answers in [1, 8, 32, 64] {
-        let noise = Noise::for_answers(answers).unwrap();
-        let perturbation = with(noise, 10);
-        let trials = 40_000_u64;
-        let mut right = 0;
-        for trial in 0..trials {
-            let value = trial % 2;
-            let count = |at: u64| {
-                let size = 200 + at;
-                let key = key_of(trial << 8 | at);
-                perturbation.count(size + value, &key).unwrap() as f64 - size as f64
-            };
-            let mean = (0..u64::from(answers)).map(count).sum::<f64>() / f64::from(answers);
-            right += u64::from((mean > 0.5) == (value == 1));
-        }
-        let points = 100.0 * right as f64 / trials as f64 - 50.0;
-        println!("{answers} answers: {points:.1} points");
-        assert!((2.0..5.5).contains(&points), "{answers} {points}");
-    }
 }
 
 /// A mean is not a better measurement of a subject than a count is.

@@ -153,9 +153,11 @@ impl Replay {
     /// [`RecordError`]: the memory is not restored then.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), RecordError> {
         let record = Record::from_untrusted(bytes, self.known.universe)?;
-        match &record {
-            Record::Version { version, changed, .. } => self.add_version(*version, changed)?,
-            Record::Set(set) => self.add_set(set)?,
+        match record {
+            Record::Version {
+                version, ref changed, ..
+            } => self.add_version(version, changed)?,
+            Record::Set(set) => return self.add_set(set),
             Record::Sums { .. } | Record::Answer(_) | Record::Spent(_) => {}
         }
         self.known.add(record)
@@ -173,7 +175,7 @@ impl Replay {
         Ok(())
     }
 
-    fn add_set(&mut self, set: &ReleasedSet) -> Result<(), RecordError> {
+    fn add_set(&mut self, set: ReleasedSet) -> Result<(), RecordError> {
         let is_known = self.epochs.as_ref().is_some_and(|epochs| epochs.has(set.version));
         if !is_known {
             return Err(RecordError::Unknown);
@@ -182,7 +184,7 @@ impl Replay {
         if self.sets.is_empty() && !is_universe {
             return Err(RecordError::NoUniverse);
         }
-        self.sets.push(set.clone());
+        self.sets.push(set);
         Ok(())
     }
 
@@ -211,7 +213,7 @@ impl Replay {
             distinctions: limits.distinctions,
             bytes: limits.bytes,
         };
-        let space = Space::rebuild(parameters, &self.sets, epochs, owners_of, entropy)?;
+        let space = Space::restored(parameters, self.sets, epochs, owners_of, entropy)?;
         Ok((self.known, Some(space)))
     }
 }

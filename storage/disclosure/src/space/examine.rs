@@ -33,10 +33,18 @@ impl Space {
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<Self, SpaceError> {
+        Self::restored(parameters, released.to_vec(), epochs, owners_of, entropy)
+    }
+
+    /// The same; the sets are moved into the space, because those of many rows take hundreds of megabytes.
+    pub(crate) fn restored(
+        parameters: SpaceParameters,
+        released: Vec<ReleasedSet>,
+        epochs: Epochs,
+        owners_of: &mut dyn OwnersOf,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, SpaceError> {
         let mut space = Self::empty(parameters, epochs, entropy)?;
-        if released.is_empty() {
-            return Err(SpaceError::NoUniverse);
-        }
         space.replay(released, owners_of, entropy)?;
         Ok(space)
     }
@@ -52,17 +60,16 @@ impl Space {
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<Offer, SpaceError> {
-        let parts = offered.iter().map(|set| self.split(set.units, set.version));
+        let parts = offered.iter().map(|set| self.split(set.units.clone(), set.version));
         let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
         let shared = Shared::of(self, offered)?;
         let all = parts.iter().chain(shared.parts());
         let mut fingerprints = self.tokens.fingerprints(&all.collect::<Vec<_>>());
         let of_shared = fingerprints.split_off(parts.len());
         let mut shared = shared.with(of_shared);
-        let mut draft = Draft::new(self, owners_of, entropy, MAX_WORK);
-        draft
-            .search
-            .fill(&draft.members, &parts, self.parameters.k, draft.entropy);
+        let mut draft = Draft::new(self, Search::new(owners_of, MAX_WORK), entropy);
+        let universe = draft.members.first().map(|universe| &universe.parts);
+        draft.search.fill(universe, &parts, self.parameters.k, draft.entropy);
         let mut verdicts = Vec::with_capacity(offered.len());
         for ((set, parts), fingerprint) in offered.iter().zip(parts).zip(fingerprints) {
             let member = Member {
@@ -73,36 +80,39 @@ impl Space {
             };
             verdicts.push(draft.verdict(member, set, &mut shared)?);
         }
-        Ok(draft.finish(verdicts))
+        let (offer, _) = draft.finish(verdicts);
+        Ok(offer)
     }
 
-    /// Adds sets that were released, whether or not they are safe.
+    /// Adds sets that were released, whether or not they are safe. Subjects are looked up for all sets at once, and again only for a set whose residuals
+    /// are about few of the units that were chosen.
     fn replay(
         &mut self,
-        released: &[ReleasedSet],
+        released: Vec<ReleasedSet>,
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<(), SpaceError> {
-        let parts = released.iter().map(|set| self.split(&set.units, set.version));
-        let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
+        let mut parts = Vec::with_capacity(released.len());
+        let mut described = Vec::with_capacity(released.len());
+        for ReleasedSet { units, version, cell } in released {
+            parts.push(self.split(units, version)?);
+            described.push((cell, version));
+        }
+        let universe = parts.first().ok_or(SpaceError::NoUniverse)?;
+        let mut search = Search::new(owners_of, u64::MAX);
+        search.fill_each(universe, &parts, self.parameters.k, entropy);
         let fingerprints = self.tokens.fingerprints(&parts.iter().collect::<Vec<_>>());
-        for ((set, parts), fingerprint) in released.iter().zip(parts).zip(fingerprints) {
-            let mut draft = Draft::new(self, owners_of, entropy, u64::MAX);
-            draft.search.fill(
-                &draft.members,
-                std::slice::from_ref(&parts),
-                self.parameters.k,
-                draft.entropy,
-            );
-            draft.search.next_set();
-            let cell = set.cell.clone();
+        for (((cell, version), parts), fingerprint) in described.into_iter().zip(parts).zip(fingerprints) {
+            search.next_set_alone();
+            let mut draft = Draft::new(self, search, entropy);
             draft.admit(Member {
                 parts,
                 fingerprint,
                 cell,
-                version: set.version,
+                version,
             })?;
-            let offer = draft.finish(Vec::new());
+            let (offer, left) = draft.finish(Vec::new());
+            search = left;
             self.commit(offer)?;
         }
         Ok(())
@@ -110,7 +120,7 @@ impl Space {
 }
 
 /// A space with the sets that were certified so far in one offer.
-struct Draft<'a> {
+struct Draft<'a, 'o> {
     space: &'a Space,
     entropy: &'a mut dyn Entropy,
     /// All sets: those of the space, and then the certified ones.
@@ -118,11 +128,11 @@ struct Draft<'a> {
     steps: Vec<Vec<Step>>,
     loads: Loads,
     columns: HashMap<Unit, Column>,
-    search: Search<'a>,
+    search: Search<'o>,
 }
 
-impl<'a> Draft<'a> {
-    fn new(space: &'a Space, owners_of: &'a mut dyn OwnersOf, entropy: &'a mut dyn Entropy, work: u64) -> Self {
+impl<'a, 'o> Draft<'a, 'o> {
+    fn new(space: &'a Space, search: Search<'o>, entropy: &'a mut dyn Entropy) -> Self {
         Self {
             space,
             entropy,
@@ -130,7 +140,7 @@ impl<'a> Draft<'a> {
             steps: vec![Vec::new(); space.bases.len()],
             loads: space.loads.clone(),
             columns: HashMap::new(),
-            search: Search::new(owners_of, work),
+            search,
         }
     }
 
@@ -201,7 +211,7 @@ impl<'a> Draft<'a> {
                 if units == *offered.units || tried.contains(&units) {
                     continue;
                 }
-                let parts = self.space.split(&units, offered.version)?;
+                let parts = self.space.split(units.clone(), offered.version)?;
                 let fingerprint = self.space.tokens.fingerprints(&[&parts]).pop().unwrap_or_default();
                 if self.set_isolates(&parts, &fingerprint, None) {
                     return Ok(true);
@@ -212,26 +222,48 @@ impl<'a> Draft<'a> {
         Ok(false)
     }
 
-    /// Whether the set may isolate because one of its neighbors does. The set is a wider one without some of its subjects. A combination of the released
-    /// sets with it therefore is one with the wider set, which is about fewer than `k` subjects if that isolates, and one with those that are left
-    /// out. If it is about `2 k` subjects, whichever of the few have the value that is asked for, it is about `k` others. What a clause of several
-    /// alternatives leaves out can be chosen by its text, and is no reason.
+    /// Whether the set may isolate because one of its neighbors does. The set is a wider one without some of its subjects, so a combination of the released
+    /// sets with it is one with the wider set, about the few whom that isolates, and one with those that are left out. The set is accepted if
+    /// each is about `k` subjects beside those few: then the verdict does not depend on who of them is in the set. What a clause of several alternatives
+    /// leaves out can be chosen by its text, and is no reason.
     fn neighbors_isolate(&mut self, (parts, offered): (&Parts, &Offered<'_>), shared: &mut Shared) -> bool {
-        let mut found = Vec::new();
+        let mut few = BTreeSet::new();
         for neighbor in offered.neighbors.iter().filter(|neighbor| neighbor.is_examined) {
-            if self.neighbor_isolates(neighbor, shared) {
-                found.push(neighbor.is_plain);
+            if !self.neighbor_isolates(neighbor, shared) {
+                continue;
+            }
+            let of_neighbor = shared.get(neighbor).filter(|_| neighbor.is_plain);
+            match of_neighbor.and_then(|set| self.isolated_by(&set.parts)) {
+                Some(isolated) => few.extend(isolated),
+                None => return true,
             }
         }
-        let is_plain = found.iter().all(|is_plain| *is_plain);
-        !found.is_empty() && !(is_plain && self.is_about_twice_as_many(parts))
+        !few.is_empty() && !self.is_about_others(parts, &few)
     }
 
-    fn is_about_twice_as_many(&mut self, parts: &Parts) -> bool {
+    /// The subjects whom a set isolates; `None` if they were not all found.
+    fn isolated_by(&mut self, parts: &Parts) -> Option<BTreeSet<u32>> {
+        let k = self.space.parameters.k;
+        let mut isolated = BTreeSet::new();
+        for (at, coefficients) in self.residuals(parts).iter().enumerate() {
+            let found = self.find(at, (parts, coefficients), (k, u32::MAX));
+            if !found.has_subjects() {
+                isolated.extend(found.few()?);
+            }
+        }
+        Some(isolated)
+    }
+
+    /// Whether each figure that a set adds is about `k` subjects beside these.
+    fn is_about_others(&mut self, parts: &Parts, few: &BTreeSet<u32>) -> bool {
+        let k = self.space.parameters.k;
+        let with_few = k.saturating_add(u32::try_from(few.len()).unwrap_or(u32::MAX));
         let residuals = self.residuals(parts);
-        let twice = self.space.parameters.k.saturating_mul(2);
         let mut residuals = residuals.iter().enumerate();
-        residuals.all(|(at, coefficients)| self.find(at, (parts, coefficients), (twice, u32::MAX)).has_subjects())
+        residuals.all(|(at, coefficients)| {
+            let found = self.find(at, (parts, coefficients), (with_few, u32::MAX));
+            u32::try_from(found.others(few)).is_ok_and(|others| others >= k)
+        })
     }
 
     /// Whether a figure about fewer than `k` subjects, or that a region is empty, would follow from a neighbor. What isolates once does so with
@@ -414,9 +446,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(self, verdicts: Vec<Verdict>) -> Offer {
+    fn finish(self, verdicts: Vec<Verdict>) -> (Offer, Search<'o>) {
         let after = self.space.members.len();
-        Offer {
+        let offer = Offer {
             verdicts,
             added: self.members.into_iter().skip(after).collect(),
             steps: self.steps,
@@ -424,7 +456,8 @@ impl<'a> Draft<'a> {
             identity: self.space.identity,
             after,
             latest: self.space.epochs.latest(),
-        }
+        };
+        (offer, self.search)
     }
 }
 

@@ -19,12 +19,18 @@ const MAX_OWNERS: usize = 4_096;
 /// Units of the universe at which residuals are evaluated.
 const FROM_UNIVERSE: usize = 64;
 
+/// The same of a space that is restored, where a look-up for a single set takes longer than to evaluate more: ten of them are in what a grouping of everyone
+/// leaves out, if that is a hundredth.
+const FROM_RESTORED: usize = 1_024;
+
 /// What was found of one residual.
 pub(super) struct Found {
     k: usize,
     cap: u32,
     subjects: BTreeSet<u32>,
     best: Option<Best>,
+    /// Whether all of the residual was searched.
+    is_whole: bool,
 }
 
 /// The unit whose subject is in the fewest bases.
@@ -45,12 +51,23 @@ impl Found {
             cap,
             subjects: BTreeSet::new(),
             best: None,
+            is_whole: false,
         }
     }
 
     /// Whether the residual is about enough subjects.
     pub(super) fn has_subjects(&self) -> bool {
         self.subjects.len() >= self.k
+    }
+
+    /// All subjects of the residual, if it is about fewer than required; `None` if they were not found within the bounds of the computation.
+    pub(super) fn few(self) -> Option<BTreeSet<u32>> {
+        (self.is_whole && !self.has_subjects()).then_some(self.subjects)
+    }
+
+    /// How many of the subjects that were found are not among these.
+    pub(super) fn others(&self, than: &BTreeSet<u32>) -> usize {
+        self.subjects.difference(than).count()
     }
 
     /// The unit for the basis, if the residual is about enough subjects and one of them can be in one more basis.
@@ -104,45 +121,64 @@ pub(super) struct Residual<'a> {
 /// Where residuals are evaluated.
 pub(super) struct Search<'a> {
     owners_of: &'a mut dyn OwnersOf,
+    /// What was looked up: for sets of rows each look-up reads the rows of a dataset.
+    looked_up: HashMap<u32, Option<u32>>,
     /// Additions that are left.
     work: u64,
     /// Units with their subjects: some of each offered set, in the order of the sets.
     own: std::vec::IntoIter<Vec<(Unit, u32)>>,
     current: Vec<(Unit, u32)>,
     shared: Vec<(Unit, u32)>,
+    /// Units that are left in `shared` for all sets.
+    lasting: usize,
 }
 
 impl<'a> Search<'a> {
     pub(super) fn new(owners_of: &'a mut dyn OwnersOf, work: u64) -> Self {
         Self {
             owners_of,
+            looked_up: HashMap::new(),
             work,
             own: Vec::new().into_iter(),
             current: Vec::new(),
             shared: Vec::new(),
+            lasting: 0,
         }
     }
 
     /// Chooses units of the sets that will be examined and of the universe.
-    pub(super) fn fill(&mut self, members: &[Arc<Member>], sets: &[Parts], k: u32, entropy: &mut dyn Entropy) {
-        let count = usize::try_from(k)
-            .unwrap_or(usize::MAX)
-            .saturating_mul(3)
-            .min(MAX_OWNERS);
-        let mut drawn: Vec<Vec<Unit>> = sets.iter().map(|set| set.sample(count, entropy)).collect();
-        let universe = members
-            .first()
-            .map(|universe| universe.parts.sample(FROM_UNIVERSE, entropy));
-        drawn.extend(universe);
+    pub(super) fn fill(&mut self, universe: Option<&Parts>, sets: &[Parts], k: u32, entropy: &mut dyn Entropy) {
+        let mut drawn: Vec<Vec<Unit>> = sets.iter().map(|set| set.sample(number_of(k), entropy)).collect();
+        drawn.extend(universe.map(|universe| universe.sample(FROM_UNIVERSE, entropy)));
+        let mut known = self.known(drawn);
+        self.shared = known.split_off(sets.len()).into_iter().flatten().collect();
+        self.own = known.into_iter();
+    }
+
+    /// The same for a space that is restored, of which each set is examined with others of the universe: all subjects are looked up at once.
+    pub(super) fn fill_each(&mut self, universe: &Parts, sets: &[Parts], k: u32, entropy: &mut dyn Entropy) {
+        let mut drawn = vec![universe.sample(FROM_RESTORED, entropy)];
+        drawn.extend(sets.iter().map(|set| {
+            let mut units = set.sample(number_of(k), entropy);
+            units.extend(universe.sample(FROM_UNIVERSE, entropy));
+            units
+        }));
+        let mut known = self.known(drawn).into_iter();
+        self.shared = known.next().unwrap_or_default();
+        self.lasting = self.shared.len();
+        self.own = known;
+    }
+
+    /// The units with a subject, which is looked up.
+    fn known(&mut self, drawn: Vec<Vec<Unit>>) -> Vec<Vec<(Unit, u32)>> {
         let owners = self.owners(drawn.iter().flatten().copied());
         let known = |units: Vec<Unit>| {
             let known = units
                 .into_iter()
                 .filter_map(|unit| Some((unit, *owners.get(&unit.ordinal)?)));
-            known.collect::<Vec<_>>()
+            known.collect()
         };
-        self.shared = drawn.split_off(sets.len()).into_iter().flat_map(known).collect();
-        self.own = drawn.into_iter().map(known).collect::<Vec<_>>().into_iter();
+        drawn.into_iter().map(known).collect()
     }
 
     /// The units that were chosen.
@@ -162,14 +198,26 @@ impl<'a> Search<'a> {
         self.current = self.own.next().unwrap_or_default();
     }
 
+    /// Goes on to the next set, without what was found for others: it would grow with each.
+    pub(super) fn next_set_alone(&mut self) {
+        self.shared.truncate(self.lasting);
+        self.next_set();
+    }
+
     fn owners(&mut self, units: impl Iterator<Item = Unit>) -> HashMap<u32, u32> {
         let units: BTreeSet<u32> = units.map(|unit| unit.ordinal).collect();
-        let units: Vec<u32> = units.into_iter().collect();
-        let owners = self.owners_of.owners_of(&units);
+        let new: Vec<u32> = units
+            .iter()
+            .copied()
+            .filter(|unit| !self.looked_up.contains_key(unit))
+            .collect();
+        if !new.is_empty() {
+            let owners = self.owners_of.owners_of(&new);
+            self.looked_up.extend(new.into_iter().zip(owners));
+        }
         let known = units
             .into_iter()
-            .zip(owners)
-            .filter_map(|(unit, owner)| Some((unit, owner?)));
+            .filter_map(|unit| Some((unit, self.looked_up.get(&unit).copied().flatten()?)));
         known.collect()
     }
 
@@ -191,6 +239,7 @@ impl<'a> Search<'a> {
 
     fn find_everywhere(&mut self, found: &mut Found, residual: &mut Residual<'_>) {
         let Some(support) = self.support(residual) else { return };
+        found.is_whole = true;
         let owners = self.owners(support.iter().copied());
         for unit in support {
             let Some(owner) = owners.get(&unit.ordinal) else {
@@ -232,6 +281,14 @@ impl<'a> Search<'a> {
         }
         Some(support.units)
     }
+}
+
+/// How many units of each set are chosen: three times as many as subjects are needed.
+fn number_of(k: u32) -> usize {
+    usize::try_from(k)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(3)
+        .min(MAX_OWNERS)
 }
 
 /// Adds the units of one epoch at which the sum of sets times numbers is nonzero.

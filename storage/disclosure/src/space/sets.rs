@@ -35,7 +35,7 @@ pub struct Offered<'a> {
 pub struct Neighbor<'a> {
     /// Whether it may neither isolate nor reveal that a region is empty.
     pub is_examined: bool,
-    /// Whether it is a wider set, without a clause that is not one of alternatives. If it isolates, the set has to be about more subjects.
+    /// Whether it is a wider set, without a clause that is not one of alternatives. If it isolates, the set has to be about enough others.
     pub is_plain: bool,
     /// The units of the set.
     pub units: &'a UnitSet,

@@ -39,7 +39,7 @@ impl Shared {
                 }
                 shared.by_units.insert(at, shared.sets.len());
                 shared.sets.push(SharedSet {
-                    parts: space.split(neighbor.units, set.version)?,
+                    parts: space.split(neighbor.units.clone(), set.version)?,
                     fingerprint: Fingerprint::default(),
                     isolates: false,
                 });

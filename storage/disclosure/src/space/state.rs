@@ -1,5 +1,6 @@
 //! What was released, and how it grows.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -76,12 +77,12 @@ impl Space {
     }
 
     /// A set of a version, by epoch.
-    pub(super) fn split(&self, units: &UnitSet, version: VersionNumber) -> Result<Parts, SpaceError> {
+    pub(super) fn split(&self, units: UnitSet, version: VersionNumber) -> Result<Parts, SpaceError> {
         let universe = self.parameters.universe;
         if units.largest().is_some_and(|largest| largest >= universe) {
             return Err(SpaceError::Beyond { universe });
         }
-        Ok(self.epochs.split(units, version)?)
+        Ok(self.epochs.split_owned(units, version)?)
     }
 
     /// Adds the next version of the data, in which `changed` units differ from the version before or are new; `universe` units exist now.
@@ -132,13 +133,9 @@ impl Space {
     }
 
     /// The independent sets that were released, the universe first.
-    pub(crate) fn released(&self) -> Vec<(UnitSet, &CellBox)> {
-        let units = |member: &Member| {
-            let parts = member.parts.iter().map(|(_, part)| part);
-            parts.fold(UnitSet::new(), |all, part| all.union(part))
-        };
+    pub(crate) fn released(&self) -> Vec<(Cow<'_, UnitSet>, &CellBox)> {
         let members = self.members.iter();
-        members.map(|member| (units(member), &member.cell)).collect()
+        members.map(|member| (member.parts.units(), &member.cell)).collect()
     }
 
     /// The descriptions of the sets of a version that were released, in the form in which two are compared.

@@ -1,6 +1,7 @@
 mod attack;
 mod cost;
 mod reference;
+mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -316,49 +317,65 @@ fn space_withholds_what_changed_wherever_it_is() {
     }
 }
 
-/// A wider set that isolates five does not withhold a set of which twice as many people as usual do not follow from what was released.
-#[test]
-fn space_certifies_what_is_about_twice_as_many() {
-    let offered =
-        |before: &[std::ops::Range<u32>], neighbor: std::ops::Range<u32>, (is_plain, is_examined): (bool, bool)| {
-            let mut space = space(10, 1_000, 1);
-            for units in before {
-                assert_eq!(release(&mut space, units.clone().collect()), Verdict::Certified);
-            }
-            let (units, wider) = (UnitSet::from_iter(0..100), UnitSet::from_iter(neighbor));
-            let (cell, of_wider) = (cell(0), cell(9));
-            let neighbors = [crate::Neighbor {
-                is_examined,
-                is_plain,
-                units: &wider,
-                cell: &of_wider,
-            }];
-            let offered = Offered {
-                units: &units,
-                version: VersionNumber::FIRST,
-                cell: &cell,
-                neighbors: &neighbors,
-                is_withheld: false,
-            };
-            let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(1)).unwrap();
-            offer.verdicts()[0]
-        };
-    let (plain, alternatives, free) = ((true, true), (false, true), (false, false));
-    for all_but in [0, 1, 5, 9] {
-        let wider = 0..1_000 - all_but;
-        assert_eq!(offered(&[], wider.clone(), plain), Verdict::Certified, "{all_but}");
-        assert_eq!(
-            offered(&[], wider.clone(), alternatives),
-            Verdict::Neighbor,
-            "{all_but}"
-        );
-        assert_eq!(offered(&[], wider, free), Verdict::Certified, "{all_but}");
+/// The verdict on a set whose only neighbor is a wider one.
+fn beside_wider(
+    before: &[UnitSet],
+    units: &UnitSet,
+    wider: &UnitSet,
+    (is_plain, is_examined): (bool, bool),
+) -> Verdict {
+    let mut space = space(10, 1_000, 1);
+    for units in before {
+        assert_eq!(release(&mut space, units.clone()), Verdict::Certified);
     }
-    assert_eq!(offered(&[], 0..990, alternatives), Verdict::Certified);
-    for (about, expected) in [(19, Verdict::Neighbor), (20, Verdict::Certified)] {
-        let before = 0..100 + about;
-        assert_eq!(offered(&[before.clone()], 0..1_000, plain), expected, "{about}");
-        assert_eq!(offered(&[before], 0..500, plain), Verdict::Certified, "{about}");
+    let (cell, of_wider) = (cell(0), cell(9));
+    let neighbors = [crate::Neighbor {
+        is_examined,
+        is_plain,
+        units: wider,
+        cell: &of_wider,
+    }];
+    let offered = Offered {
+        units,
+        version: VersionNumber::FIRST,
+        cell: &cell,
+        neighbors: &neighbors,
+        is_withheld: false,
+    };
+    let offer = space.offer(&[offered], &mut Themselves, &mut Seeded::new(1)).unwrap();
+    offer.verdicts()[0]
+}
+
+/// A wider set of one condition less that isolates up to nine people withholds what is about fewer than ten others.
+#[test]
+fn space_certifies_what_is_about_enough_others() {
+    let (plain, alternatives, free) = ((true, true), (false, true), (false, false));
+    let units = UnitSet::from_iter(0..100);
+    for all_but in [0, 1, 5, 9] {
+        let verdict = |how| beside_wider(&[], &units, &UnitSet::all(1_000 - all_but), how);
+        assert_eq!(verdict(plain), Verdict::Certified, "{all_but}");
+        assert_eq!(verdict(alternatives), Verdict::Neighbor, "{all_but}");
+        assert_eq!(verdict(free), Verdict::Certified, "{all_but}");
+    }
+    assert_eq!(
+        beside_wider(&[], &units, &UnitSet::all(990), alternatives),
+        Verdict::Certified
+    );
+}
+
+/// All but one person of a group were released. Whether the people of the group with a value are shown does not depend on whether that one
+/// has it.
+#[test]
+fn space_verdict_does_not_depend_on_who_is_isolated() {
+    let (released, one) = (UnitSet::from_iter(0..120), UnitSet::from_iter([120]));
+    let wider = released.union(&one);
+    for others in 0..40 {
+        let without = UnitSet::from_iter(0..others);
+        let is_shown =
+            |units: &UnitSet| beside_wider(&[released.clone()], units, &wider, (true, true)) == Verdict::Certified;
+        let expected = others >= 10;
+        assert_eq!(is_shown(&without), expected, "{others}");
+        assert_eq!(is_shown(&without.union(&one)), expected, "{others} and the one");
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `target`, `cases` | who is attacked by whom; the list of attacks |
 //! | `differences`, `trackers`, `averaging`, `reconstruction` (with `solve`), `measures`, `groups`, `oracles`, `overlaps` | the attacks |
 //! | `search` (with `regression`) | a search for others |
-//! | `score`, `table`, `utility` | how often an attack is right, and the bars; what ordinary queries get |
+//! | `score`, `table`, `secrets`, `slices`, `utility` | how often an attack is right, and the bars; what is measured with more secrets or tables; what ordinary queries get |
 //!
 //! An attack is compared with guessing. Whether the target has the secret is guessed as best without any answer: as most people have it, or
 //! by a coin where a coin decided. An attack changes the guess only by the evidence of its figures, so what it is better is what it found
@@ -36,6 +36,8 @@ mod register;
 mod regression;
 mod score;
 mod search;
+mod secrets;
+mod slices;
 mod solve;
 mod system;
 mod table;
@@ -51,6 +53,9 @@ use system::{Kind, Rules};
 
 /// Tables, each with another target, for an attack in the tests.
 const TRIALS: u64 = 60;
+
+/// Secrets of the noise of each table, for [`secrets::over_secrets`].
+const SECRETS: u64 = 5_000;
 
 /// Targets of the search in the tests.
 const SEARCHED: u64 = 5;
@@ -177,6 +182,15 @@ fn red_team_two_institutions_are_as_listed() {
 #[test]
 fn red_team_overlapping_sets_meet_their_bars() {
     check(&cases::OVERLAPS);
+}
+
+/// The same with an error of less than a tenth of a point: what noise leaves is near the bar.
+#[test]
+fn red_team_overlapping_sets_leave_five_points() {
+    let outcome = secrets::over_secrets(&Rules::new(), 0..TRIALS, SECRETS);
+    let (above, error) = (outcome.above(), outcome.error());
+    println!("{above:.2} points above guessing, with a standard error of {error:.2}");
+    assert!(above + 2.6 * error <= 5.0, "{outcome:?}");
 }
 
 /// Finding D3, for an attacker who knows nine people.

@@ -1,6 +1,6 @@
 //! The subjects that single rows are about: the audit needs them of a few rows of each set.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use concordat_protocol::{ids::DatasetName, scope::Scope};
 use concordat_storage::catalog::Collection;
@@ -33,7 +33,7 @@ pub(crate) async fn owners(
         let span = object.first_row..end;
         rows.iter().any(|row| span.contains(&u64::from(*row)))
     });
-    let mut found: BTreeMap<u32, Option<u32>> = rows.iter().map(|row| (*row, None)).collect();
+    let mut found: HashMap<u32, Option<u32>> = rows.iter().map(|row| (*row, None)).collect();
     let wanted = Wanted {
         dataset: &stored,
         columns: &[],

@@ -205,6 +205,16 @@ pub(super) struct ListSource {
     pub(super) columns: Vec<ColumnName>,
     pub(super) key: usize,
     pub(super) rows: Check,
+    /// Whether the rows are found without other lists.
+    pub(super) is_alone: bool,
+}
+
+impl ListSource {
+    /// Whether both are found by reading the same columns once.
+    pub(super) fn is_read_with(&self, other: &Self) -> bool {
+        let are_alone = self.is_alone && other.is_alone;
+        are_alone && self.dataset.name == other.dataset.name && self.columns == other.columns
+    }
 }
 
 /// Events of subjects.

@@ -82,9 +82,10 @@ pub(super) async fn tables(
             .lookups
             .push(lookup(reader, scope, source, (subjects, &mut *budget)).await?);
     }
-    for source in &mut sources.lists {
-        let keys = list(reader, scope, source, (&tables, &mut *budget)).await?;
-        tables.lists.push(keys);
+    // Of a group by codes above others each has a list, and a hierarchy can be long.
+    for sources in sources.lists.chunk_by_mut(ListSource::is_read_with) {
+        let keys = lists(reader, scope, sources, (&tables, &mut *budget)).await?;
+        tables.lists.extend(keys);
     }
     for source in &mut sources.events {
         let found = events(reader, scope, source, (subjects, &tables, &mut *budget)).await?;
@@ -181,34 +182,40 @@ fn key_map(rows: &Rows, key: usize) -> KeyMap {
     keys
 }
 
-async fn list(
+/// The keys of lists that are found by reading the same columns once.
+async fn lists(
     reader: &Reader,
     scope: &Scope,
-    source: &mut ListSource,
+    sources: &mut [ListSource],
     (tables, budget): (&Tables, &mut Budget),
-) -> Result<Keys, QueryError> {
+) -> Result<Vec<Keys>, QueryError> {
+    let mut found: Vec<Keys> = sources.iter().map(|_| Keys::default()).collect();
+    let Some(first) = sources.first() else {
+        return Ok(found);
+    };
     let wanted = Wanted {
-        dataset: &source.dataset,
-        columns: &source.columns,
-        filter: admitted(scope, &source.dataset)?,
+        dataset: &first.dataset,
+        columns: &first.columns,
+        filter: admitted(scope, &first.dataset)?,
         numbers: false,
     };
     let mut scan = reader.scan(&wanted)?;
-    let mut keys = Keys::default();
     while let Some(rows) = scan.next().await? {
         for at in 0..rows.len() {
             let row = Row { rows: &rows, at };
-            let at = At {
-                row,
-                outer: None,
-                tables,
-            };
-            if source.rows.is_true(at) && keys.add(row.datum(source.key)) {
-                budget.charge(KEY_BYTES)?;
+            for (source, keys) in sources.iter_mut().zip(&mut found) {
+                let at = At {
+                    row,
+                    outer: None,
+                    tables,
+                };
+                if source.rows.is_true(at) && keys.add(row.datum(source.key)) {
+                    budget.charge(KEY_BYTES)?;
+                }
             }
         }
     }
-    Ok(keys)
+    Ok(found)
 }
 
 async fn events(

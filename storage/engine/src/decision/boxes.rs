@@ -21,8 +21,8 @@ use concordat_protocol::{
 use serde::Serialize;
 
 use crate::statistic::{
-    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, NeighborRows, Quantity, Row,
-    Statistic, Step,
+    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, NeighborRows, Quantity, Statistic,
+    Step,
 };
 
 /// Label of the hashes that are names of columns. They are stored with the sets and never change.
@@ -74,6 +74,11 @@ impl<'a> Boxes<'a> {
         self.rows_of.is_some()
     }
 
+    /// Whether a condition is that a value, or a joined row, is there.
+    pub(super) fn is_of_values(&self, condition: &Condition) -> bool {
+        self.known.is_of_values(condition)
+    }
+
     /// The set of a cell with this filter and this measured value.
     pub(super) fn set(&self, cell: usize, filter: &Condition, measured: Option<&Quantity>) -> SetBoxes {
         let mut parts = Parts::default();
@@ -119,6 +124,21 @@ impl<'a> Boxes<'a> {
         }
         classes.reverse();
         classes
+    }
+
+    /// Whether a cell has the class of missing values in a group.
+    pub(super) fn is_missing(&self, cell: usize, at: usize) -> bool {
+        let class = self.classes(cell).get(at).copied();
+        let missing = self.statistic.groups().get(at).map(|group| match group {
+            Group::Buckets { buckets, .. } => {
+                let missing = buckets.iter().position(|bucket| bucket.atoms.contains(&AtomId::Null));
+                missing.unwrap_or(buckets.len())
+            }
+            Group::Levels { .. } | Group::Codes { .. } | Group::Cases { .. } => {
+                self.sizes.get(at).copied().unwrap_or(0).saturating_sub(1)
+            }
+        });
+        class == missing
     }
 
     /// The cell with these classes.
@@ -268,7 +288,7 @@ impl<'a> Boxes<'a> {
     }
 
     fn events(&self, of: &EventSet, in_event: bool) -> Described {
-        if in_event || names_outer(&of.rows) {
+        if in_event || of.rows.names_outer() {
             return opaque(&("events", of));
         }
         Described::Events {
@@ -399,7 +419,7 @@ fn is_subject_condition(condition: &Condition) -> bool {
     match condition {
         Condition::All | Condition::Never => true,
         Condition::Test(of, _) => is_of_subject(of),
-        Condition::Events { of, .. } => !names_outer(&of.rows),
+        Condition::Events { of, .. } => !of.rows.names_outer(),
         Condition::Listed { of, .. } | Condition::Reference { of, .. } => is_path_of_subject(of),
         Condition::OtherRow { .. } => false,
         Condition::And(parts) | Condition::Or(parts) => parts.iter().all(is_subject_condition),
@@ -424,25 +444,4 @@ fn is_of_subject(of: &Quantity) -> bool {
 /// Whether all rows of a subject reach the same column. What a link of a row leads to, they need not have in common.
 fn is_path_of_subject(path: &ColumnPath) -> bool {
     matches!(path.via().first(), Some(Step::Subject(_)))
-}
-
-/// Whether a condition on events names a column of the row around them.
-fn names_outer(condition: &Condition) -> bool {
-    let is_outer = |path: &ColumnPath| path.row() == Row::Outer;
-    let is_day = |day: &Day| matches!(day, Day::Column(path) if is_outer(path));
-    match condition {
-        Condition::All | Condition::Never => false,
-        Condition::Test(of, _) => match of {
-            Quantity::Column(path) | Quantity::InText(path) => is_outer(path),
-            Quantity::Seconds { from, to } => is_outer(from) || is_outer(to),
-            Quantity::Days { from, to } => is_day(from) || is_day(to),
-            Quantity::Age { born, at } => is_outer(born) || is_day(at),
-            Quantity::Linear { terms, .. } => terms.iter().any(|(_, path)| is_outer(path)),
-            Quantity::OfSubject { .. } => false,
-        },
-        // Events within events are not read anyway.
-        Condition::Events { .. } | Condition::OtherRow { .. } => true,
-        Condition::Listed { of, .. } | Condition::Reference { of, .. } => is_outer(of),
-        Condition::And(parts) | Condition::Or(parts) => parts.iter().any(names_outer),
-    }
 }

@@ -7,7 +7,7 @@ use concordat_disclosure::{CellBox, NeighborSets, PartSet, UnitSet, WiderSet};
 use super::boxes::Boxes;
 use crate::{
     compute::{CellReport, NeighborSet, SetNeighbors},
-    statistic::{Condition, Quantity},
+    statistic::{NeighborRows, Quantity},
 };
 
 /// The neighbors of the cells of a report. Cells with the same neighbor have the same object, so that it is examined once.
@@ -40,7 +40,12 @@ impl<'r, 'a> CellNeighbors<'r, 'a> {
         (cell, measured): (usize, Option<&Quantity>),
     ) -> Option<NeighborSets> {
         let mut sets = NeighborSets::default();
-        for (set, is_plain) in &neighbors.wider {
+        let is_neighbor = |rows: &NeighborRows| {
+            let mut groups = rows.missing_in.iter();
+            rows.missing_in.is_empty() || groups.any(|at| self.boxes.is_missing(cell, *at))
+        };
+        let wider = neighbors.wider.iter().filter(|(set, _)| is_neighbor(&set.rows));
+        for (set, is_plain) in wider.collect::<Vec<_>>() {
             sets.wider.push(WiderSet {
                 subjects: self.subjects(set, cell)?,
                 cell: self.described(set, (cell, measured)),
@@ -59,9 +64,12 @@ impl<'r, 'a> CellNeighbors<'r, 'a> {
     }
 
     /// Whether nearly all subjects may not be in a wider set, nor all. Nearly all of those whom the permission covers may be counted, and where
-    /// subjects have many rows, nearly all have one in a frequent class: what is shown of a rare one is not withheld for that.
+    /// subjects have many rows, nearly all have one in a frequent class: what is shown of a rare one is not withheld for that. That a value or a joined
+    /// row is there is no clause, so a set of everyone with it is one of nearly all, too.
     fn is_examined(&self, set: &NeighborSet) -> bool {
-        let has_clauses = set.rows.condition != Condition::All || set.rows.any_of.len() < self.groups;
+        let mut conditions = set.rows.condition.conjuncts().iter();
+        let has_conditions = conditions.any(|condition| !self.boxes.is_of_values(condition));
+        let has_clauses = has_conditions || set.rows.any_of.len() < self.groups;
         has_clauses && !self.boxes.counts_rows()
     }
 

@@ -472,7 +472,12 @@ fn is_same(ours: &Levels, theirs: &Levels, grouped: &BTreeSet<LevelName>) -> boo
         return ours == theirs;
     };
     let is_listed_alike = |name: &LevelName| one.level(name) == other.level(name);
-    one.kind() == other.kind() && one.hierarchy() == other.hierarchy() && grouped.iter().all(is_listed_alike)
+    // Codes above others are groups of one holder only.
+    let has_same_pairs = match (one.hierarchy(), other.hierarchy()) {
+        (Some(one), Some(other)) => one.has_pairs_of(other),
+        (one, other) => one == other,
+    };
+    one.kind() == other.kind() && has_same_pairs && grouped.iter().all(is_listed_alike)
 }
 
 fn named_column((dataset, column): &Column) -> String {

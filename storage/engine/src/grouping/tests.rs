@@ -109,9 +109,18 @@ fn changed(rules: &CollectionRules, name: &str, levels: RawLevels) -> Collection
 
 /// The same rules with a change of a column of persons.
 fn with(rules: &CollectionRules, name: &str, change: impl FnOnce(&mut RawColumnRules)) -> CollectionRules {
+    with_column(rules, ("person", name), change)
+}
+
+/// The same rules with a change of a column.
+fn with_column(
+    rules: &CollectionRules,
+    (dataset, name): (&str, &str),
+    change: impl FnOnce(&mut RawColumnRules),
+) -> CollectionRules {
     let RawCollectionRules { mut datasets, days } = rules.raw();
-    let person = datasets.get_mut(&DatasetName::new("person").unwrap()).unwrap();
-    change(person.columns.get_mut(&ColumnName::new(name).unwrap()).unwrap());
+    let changed = datasets.get_mut(&DatasetName::new(dataset).unwrap()).unwrap();
+    change(changed.columns.get_mut(&ColumnName::new(name).unwrap()).unwrap());
     let known = rules.datasets().map(|(name, dataset)| {
         let columns = dataset.columns();
         let columns = columns.map(|(column, declared)| (column.clone(), declared.contents()));
@@ -145,6 +154,11 @@ fn grouping_by_values_of_lists_is_of_one_holder() {
     assert!(error.contains("one query for each value"), "{error}");
     let one = sql.replace("a.ancestor_concept_id, ", "").replace(" GROUP BY 1", "");
     assert!(lowered(&omop, &one, omop.known.rules()).is_ok());
+    let names = "SELECT k.concept_name, count(DISTINCT d.person_id) AS n FROM drug_exposure d \
+                 JOIN concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
+                 JOIN concept k ON k.concept_id = a.ancestor_concept_id GROUP BY k.concept_name";
+    let error = lowered(&omop, names, omop.known.rules()).unwrap_err().to_string();
+    assert!(error.contains("one query for each value"), "{error}");
 }
 
 #[test]

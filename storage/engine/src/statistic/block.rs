@@ -16,7 +16,7 @@ use super::{
 
 /// Most columns of groups.
 pub const MAX_GROUPS: usize = 6;
-/// Most aggregates of a cell.
+/// Most aggregates of a cell, unless all cells together have fewer figures than there may be cells.
 pub const MAX_AGGREGATES: usize = 64;
 /// Longest encoding of a statistic, in bytes: sets of codes are the only long part.
 pub const MAX_ENCODED: usize = 1 << 20;
@@ -114,8 +114,9 @@ impl Statistic {
             cells,
         };
         at_most(statistic.groups.len(), MAX_GROUPS, "columns in `GROUP BY`")?;
-        at_most(statistic.cells.len(), MAX_AGGREGATES, "aggregates")?;
-        at_most(statistic.grid(known), max_cells, "groups")?;
+        let grid = statistic.grid(known);
+        at_most(statistic.cells.len(), most_aggregates(grid, max_cells), "aggregates")?;
+        at_most(grid, max_cells, "groups")?;
         at_most(cbor(&statistic).len(), MAX_ENCODED, "bytes after it is lowered")?;
         Ok(statistic)
     }
@@ -175,6 +176,11 @@ fn atoms(levels: &Levels, level: Option<&concordat_protocol::ids::LevelName>) ->
     let coarser = level.and_then(|name| levels.level(name));
     let atoms = coarser.as_ref().unwrap_or(levels).atoms();
     atoms.map_or(usize::MAX, usize::from)
+}
+
+/// Most aggregates of each of so many cells. As many figures as there may be cells are no more than a query with one aggregate has.
+fn most_aggregates(grid: usize, max_cells: usize) -> usize {
+    max_cells.checked_div(grid).unwrap_or(0).max(MAX_AGGREGATES)
 }
 
 /// Refuses more than `most`.

@@ -6,7 +6,11 @@
 //! Which rows are kept depends on what is true only. There a test is the one that is true for its atoms ([`Condition::where_true`]), so that
 //! `x < 5`, `(x < 5) IS TRUE` and `x < 5 AND x IS NOT NULL` are one condition.
 
-use super::{encoding::cbor, terms::Condition};
+use super::{
+    encoding::cbor,
+    paths::{ColumnPath, Row},
+    terms::{Condition, Day, Quantity},
+};
 
 impl Condition {
     /// Whether all of these are true.
@@ -103,6 +107,26 @@ impl Condition {
             | Self::Reference { .. }
             | Self::OtherRow { .. }
             | Self::Or(_) => std::slice::from_ref(self),
+        }
+    }
+
+    /// Whether a condition on events names a column of the row around them. Events within events are not read, and count as if they did.
+    pub(crate) fn names_outer(&self) -> bool {
+        let is_outer = |path: &ColumnPath| path.row() == Row::Outer;
+        let is_day = |day: &Day| matches!(day, Day::Column(path) if is_outer(path));
+        match self {
+            Self::All | Self::Never => false,
+            Self::Test(of, _) => match of {
+                Quantity::Column(path) | Quantity::InText(path) => is_outer(path),
+                Quantity::Seconds { from, to } => is_outer(from) || is_outer(to),
+                Quantity::Days { from, to } => is_day(from) || is_day(to),
+                Quantity::Age { born, at } => is_outer(born) || is_day(at),
+                Quantity::Linear { terms, .. } => terms.iter().any(|(_, path)| is_outer(path)),
+                Quantity::OfSubject { .. } => false,
+            },
+            Self::Events { .. } | Self::OtherRow { .. } => true,
+            Self::Listed { of, .. } | Self::Reference { of, .. } => is_outer(of),
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::names_outer),
         }
     }
 }

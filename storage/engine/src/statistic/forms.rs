@@ -84,7 +84,7 @@ forms! {
     Rows "a query that selects rows", "select `count(*)`, `count(DISTINCT subject)` or other aggregates, with or without `GROUP BY`";
     SeveralEvents "an aggregate of rows over several events of each subject", "use `count(DISTINCT subject)`, or `EXISTS (SELECT … )` for all datasets but one";
     ListedRows "a number or sum of rows in a join with rows that list codes, which may list one code several times,", "use `count(DISTINCT subject)`, name one code of the hierarchy by `=`, or use `code IN (SELECT …)` in place of the join";
-    ListedGroup "this group by a column of rows that list codes", "name its values in a condition, `column IN (…)`, and group by no other column of these rows";
+    ListedGroup "this group by a column of rows that list codes", "name its values in a condition, `column IN (…)`, or group by the names of declared codes above others, and by no other column of these rows";
     CombinedValues "a group by a column of rows that list codes, in a query that is combined from several answers,", "send one query for each value";
     EventColumn "a group or condition over columns of two different events", "relate dates of two events, or use `EXISTS (SELECT …)`";
     Extremes "`min` or `max` of a column, which is the value of one subject,", "use `approx_percentile_cont(column, 0.05)` or `0.95`";

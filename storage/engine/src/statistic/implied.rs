@@ -9,7 +9,10 @@ use super::terms::{Condition, Day, EventSet, Quantity};
 pub(super) fn needs_events(condition: &Condition, set: &EventSet) -> bool {
     match condition {
         Condition::Test(of, test) => !test.passing().has_null() && is_of_events(of, set),
-        Condition::Events { of, exist } => *exist && (is_within(of, set) || needs_events(&of.rows, set)),
+        // In the rows of other events, "the row around" is another row.
+        Condition::Events { of, exist } => {
+            *exist && (is_within(of, set) || !set.rows.names_outer() && needs_events(&of.rows, set))
+        }
         Condition::And(parts) => parts.iter().any(|part| needs_events(part, set)),
         Condition::Or(parts) => parts.iter().all(|part| needs_events(part, set)),
         Condition::All

@@ -1,5 +1,7 @@
 //! A collection as a grant shows it: what lowering knows about datasets and columns.
 
+mod ancestors;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::{

@@ -10,6 +10,7 @@
 //!    partitions (`totals`) is one more grouping, and so are running sums (`running`).
 
 mod aggregates;
+mod ancestors;
 mod arithmetic;
 mod attach;
 mod columns;
@@ -223,6 +224,10 @@ impl Lowering<'_> {
                 None
             }
         };
+        // Without a group that has an order, as where codes of a list are all that is grouped, there are no running sums.
+        if direction.is_some() && classes.is_none() {
+            return Err(refused(Form::TotalOfCells));
+        }
         let computed = match (&listed, &classes) {
             (None, None) => computed,
             (Some(listed), None) => self.of_each_value(listed, &computed),

@@ -9,8 +9,8 @@
 //!    neighbors of its own.
 //! 3. Rows are computed of a condition with the groups that are left; a set without a group is the union over its classes.
 //!
-//! 4. That a subject has an event is left out together with all that follows from it: conditions on what is computed from such events, and groups
-//!    of it ([`implied`](super::implied)). Without it alone, nothing would change.
+//! 4. That a subject has an event is left out together with all from which it follows: conditions on what is computed from such events, and groups
+//!    of it ([`implied`](super::implied)). Without it alone nothing would change, but where the value that is grouped is missing.
 //!
 //! The condition that a column has a value is not one of the clauses, see [`decision`](crate::decision).
 
@@ -41,6 +41,9 @@ pub(crate) struct NeighborRows {
     pub(crate) condition: Condition,
     /// The groups, by position, whose classes do not matter.
     pub(crate) any_of: Vec<usize>,
+    /// Groups by position: the rows are a neighbor of cells only that have the class of missing values in one of them. Of all cells if there are
+    /// none.
+    pub(crate) missing_in: Vec<usize>,
 }
 
 /// The neighbors of the cells of a set.
@@ -134,9 +137,11 @@ impl<'a> Described<'a> {
             let rest = without(condition.conjuncts(), &clause.conditions);
             let others = groups.iter().copied().filter(|at| !clause.groups.contains(at));
             let is_plain = !clause.conditions.iter().any(|part| matches!(part, Condition::Or(_)));
-            found
-                .wider
-                .push((self.rows(rest, &others.collect::<Vec<_>>()), is_plain));
+            let rows = NeighborRows {
+                missing_in: clause.missing_in.clone(),
+                ..self.rows(rest, &others.collect::<Vec<_>>())
+            };
+            found.wider.push((rows, is_plain));
         }
         for clause in condition.conjuncts() {
             if let Condition::Or(alternatives) = clause {
@@ -178,6 +183,7 @@ impl<'a> Described<'a> {
         NeighborRows {
             condition,
             any_of: all.filter(|at| !groups.contains(at)).collect(),
+            missing_in: Vec::new(),
         }
     }
 
@@ -190,8 +196,8 @@ impl<'a> Described<'a> {
             match clauses.iter_mut().find(is_same) {
                 Some(clause) => clause.groups.push(*at),
                 None => clauses.push(Clause {
-                    conditions: Vec::new(),
                     groups: vec![*at],
+                    ..Clause::default()
                 }),
             }
         }
@@ -205,36 +211,49 @@ impl<'a> Described<'a> {
                 Some(clause) => clause.conditions.push(part.clone()),
                 None => clauses.push(Clause {
                     conditions: vec![part.clone()],
-                    groups: Vec::new(),
+                    ..Clause::default()
                 }),
             }
         }
         (0..clauses.len())
-            .filter_map(|at| self.with_implying(at, &clauses))
+            .flat_map(|at| self.with_implying(at, &clauses))
             .collect()
     }
 
-    /// A clause, with those from which it follows if it is that there is an event.
-    fn with_implying(&self, at: usize, clauses: &[Clause]) -> Option<Clause> {
-        let mut clause = clauses.get(at)?.clone();
+    /// A clause; with those from which it follows, if it is that there is an event. It is left out alone as well if it follows from classes of groups,
+    /// as it does not from the class of missing values.
+    fn with_implying(&self, at: usize, clauses: &[Clause]) -> Vec<Clause> {
+        let Some(own) = clauses.get(at) else {
+            return Vec::new();
+        };
         let [
             Condition::Events {
                 of: events,
                 exist: true,
             },
-        ] = &clause.conditions.clone()[..]
+        ] = &own.conditions[..]
         else {
-            return Some(clause);
+            return vec![own.clone()];
         };
-        let others = clauses.iter().enumerate().filter(|(other, _)| *other != at);
-        for (_, other) in others {
-            let mut conditions = other.conditions.iter();
-            if conditions.any(|condition| needs_events(condition, events)) || self.has_group_of(other, events) {
+        let mut clause = own.clone();
+        let mut missing_in = Vec::new();
+        let mut is_implied = false;
+        for (_, other) in clauses.iter().enumerate().filter(|(other, _)| *other != at) {
+            let is_condition = other.conditions.iter().any(|condition| needs_events(condition, events));
+            let is_group = self.has_group_of(other, events);
+            if is_condition || is_group {
                 clause.conditions.extend(other.conditions.iter().cloned());
                 clause.groups.extend(&other.groups);
             }
+            is_implied |= is_condition;
+            missing_in.extend(other.groups.iter().filter(|_| is_group));
         }
-        Some(clause)
+        let alone = Clause {
+            missing_in,
+            ..own.clone()
+        };
+        let is_alone = !is_implied && !alone.missing_in.is_empty();
+        std::iter::once(clause).chain(is_alone.then_some(alone)).collect()
     }
 
     fn has_group_of(&self, clause: &Clause, events: &EventSet) -> bool {
@@ -247,10 +266,12 @@ impl<'a> Described<'a> {
 }
 
 /// What is left out together.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Clause {
     conditions: Vec<Condition>,
     groups: Vec<usize>,
+    /// As [`NeighborRows::missing_in`].
+    missing_in: Vec<usize>,
 }
 
 /// What a condition or a group is about.

@@ -1,5 +1,6 @@
 //! What is lowered, what is refused, and what two texts have in common.
 
+mod ancestors;
 mod bounds;
 pub(crate) mod collections;
 mod decoded;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     super::runtime::runtime,
     ImportError, Importer, Progress,
+    ancestors::add_ancestors,
     code_names::add_names,
     collection_request::{ImportedCollection, ImportedDataset},
     commit::{Committed, Creation},
@@ -42,6 +43,7 @@ impl Importer {
                     for part in &mut written.parts {
                         add_descriptions(&runtime, part, rules)?;
                     }
+                    add_ancestors(&runtime, &mut written.parts, rules)?;
                     Some(add_names(&runtime, &mut written.parts, rules, destination, &before)?)
                 }
                 None => None,

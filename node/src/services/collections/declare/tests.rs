@@ -202,6 +202,7 @@ fn references_to_columns_that_are_not_there_any_more_are_left_out() {
         ("event", "person_id", ColumnKind::Int),
         ("event", "code", ColumnKind::Int),
         ("event", "text", ColumnKind::Text),
+        ("event", "class", ColumnKind::Text),
         ("above", "a", ColumnKind::Int),
         ("above", "b", ColumnKind::Int),
         ("above", "c", ColumnKind::Int),
@@ -225,6 +226,10 @@ fn references_to_columns_that_are_not_there_any_more_are_left_out() {
             dataset: dataset("above"),
             ancestor: name("a"),
             descendant: name("b"),
+            groups: Some(AncestorGroups {
+                column: name("class"),
+                class: ValueLabel::new("Ingredient").unwrap(),
+            }),
         }),
         names: Some(CodeNames {
             dataset: dataset("event"),
@@ -247,13 +252,15 @@ fn references_to_columns_that_are_not_there_any_more_are_left_out() {
         let Levels::Codes(codes) = column.unwrap().levels() else {
             panic!("{rules:?}")
         };
-        let has = [codes.hierarchy().is_some(), codes.names().is_some()];
+        let groups = codes.hierarchy().and_then(|found| found.groups.as_ref());
+        let has = [codes.hierarchy().is_some(), groups.is_some(), codes.names().is_some()];
         (has, codes.listed().is_some(), codes.named().is_some())
     };
-    assert_eq!(codes("c"), ([true, true], true, true));
-    assert_eq!(codes("text"), ([true, false], true, false));
+    assert_eq!(codes("c"), ([true, true, true], true, true));
+    assert_eq!(codes("text"), ([true, false, false], true, false));
+    assert_eq!(codes("class"), ([true, false, true], true, true));
     for without in ["a", "b"] {
-        assert_eq!(codes(without), ([false, true], true, true), "{without}");
+        assert_eq!(codes(without), ([false, false, true], true, true), "{without}");
     }
 }
 

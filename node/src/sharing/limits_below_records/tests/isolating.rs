@@ -15,19 +15,19 @@ fn receive(node: &Opened, person: &str, now: Timestamp) {
 fn person_who_receives_many_withheld_cells_is_locked() {
     let fixture = Fixture::new();
     let node = fixture.open();
-    for at in 0..49 {
+    for at in 0..99 {
         receive(&node, EVA, after(at));
     }
-    receive(&node, "pal@zurich", after(49));
+    receive(&node, "pal@zurich", after(99));
     assert!(node.locked().is_empty());
-    assert!(node.send(EVA, MANY, after(50)).is_empty());
+    assert!(node.send(EVA, MANY, after(100)).is_empty());
     drop(node);
     // The count is that of the last start.
     let node = fixture.open();
-    receive(&node, EVA, after(51));
+    receive(&node, EVA, after(101));
     assert_eq!(node.locked(), [EVA]);
-    assert_eq!(node.send(EVA, MANY, after(52)), [LOCKED]);
-    assert!(node.send("pal@zurich", MANY, after(52)).is_empty());
+    assert_eq!(node.send(EVA, MANY, after(102)), [LOCKED]);
+    assert!(node.send("pal@zurich", MANY, after(102)).is_empty());
     let entries = node.entries();
     let locked: Vec<_> = entries
         .iter()
@@ -35,7 +35,7 @@ fn person_who_receives_many_withheld_cells_is_locked() {
         .collect();
     assert_eq!(locked.len(), 1);
     // An answer that was computed meanwhile changes nothing.
-    receive(&node, EVA, after(53));
+    receive(&node, EVA, after(103));
     assert_eq!(node.entries().len(), entries.len());
 }
 
@@ -43,9 +43,9 @@ fn person_who_receives_many_withheld_cells_is_locked() {
 fn withheld_cells_of_thirty_days_ago_do_not_count() {
     let fixture = Fixture::new();
     let node = fixture.open();
-    for at in 0..49 {
+    for at in 0..99 {
         receive(&node, EVA, after(at));
     }
-    receive(&node, EVA, after(30 * DAY_S + 50));
+    receive(&node, EVA, after(30 * DAY_S + 100));
     assert!(node.locked().is_empty());
 }

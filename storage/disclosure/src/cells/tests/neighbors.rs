@@ -89,16 +89,19 @@ fn decide_withholds_a_set_whose_neighbor_isolates() {
         );
         assert!(
             is_shown(Some(wider(0..76, true)), &protection),
-            "one condition, and a set of six times as many people as one needs"
+            "one condition, and a set about enough others"
         );
         assert!(is_shown(Some(part(0..20, NeighborSets::default())), &protection));
     }
 }
 
-/// Which of the two it is depends on whether one more person has a value, so a count of one of them would show it.
+/// Which of these it is depends on whether one more person has a value, so a count of one of them would show it.
 #[test]
-fn decide_counts_what_reveals_an_empty_region() {
+fn decide_counts_what_is_withheld_for_few_people_or_none() {
     for protection in any_protection() {
+        let beside = Some(wider(0..76, false));
+        let decision = decided((&UnitSet::from_iter(0..30), beside), &protection);
+        assert!(decision.isolates(), "a neighbor");
         for (people, expected) in [(40, false), (76, true), (79, true), (80, true)] {
             let decision = decided(
                 (&UnitSet::from_iter(0..people), Some(NeighborSets::default())),

@@ -82,6 +82,11 @@ impl Data {
         self.register.size
     }
 
+    pub(super) fn number_of_cells(&self, query: &Query) -> usize {
+        let atoms = query.by.iter().map(|group| self.column(*group).atoms() as usize);
+        atoms.product()
+    }
+
     /// The people of each cell, and what they have in common.
     pub(super) fn cells(&self, query: &Query) -> Vec<(UnitSet, CellBox)> {
         let mut cells = vec![parts_of(&query.condition)];

@@ -1,5 +1,7 @@
 //! How often an attack is right, beside how often guessing is.
 
+use std::ops::Range;
+
 use super::cases::{Case, Truth};
 use super::data::Data;
 use super::figure::Figure;
@@ -75,8 +77,18 @@ pub(super) fn outcomes(case: &Case, rules: &Rules, trials: u64) -> [Outcome; 5] 
     outcomes
 }
 
+/// The outcomes of an attack on one system, for these tables.
+pub(super) fn outcome_of(case: &Case, rules: &Rules, kind: Kind, tables: Range<u64>) -> Outcome {
+    let rules = rules.with(case.distinctions, case.has_neighbors);
+    let mut outcome = Outcome::default();
+    for seed in tables {
+        outcome.add(&Trial::new(case, seed).outcome(&rules, kind));
+    }
+    outcome
+}
+
 /// One table and its target.
-struct Trial<'a> {
+pub(super) struct Trial<'a> {
     case: &'a Case,
     seed: u64,
     register: Register,
@@ -87,7 +99,7 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    fn new(case: &'a Case, seed: u64) -> Self {
+    pub(super) fn new(case: &'a Case, seed: u64) -> Self {
         let people = People::generated(PEOPLE, seed);
         let register = people.register();
         let mut numbers = Numbers::new(seed ^ 0x007a_26e7);
@@ -109,20 +121,32 @@ impl<'a> Trial<'a> {
         }
     }
 
-    fn outcome(&self, rules: &Rules, kind: Kind) -> Outcome {
-        let versions: Vec<_> = self.versions.iter().map(Data::of).collect();
-        let changed: UnitSet = [self.person].into_iter().take(versions.len() - 1).collect();
-        let mut parties = Parties {
-            ours: rules.open(kind, &versions, &changed, 2 * self.seed),
-            theirs: rules.open(kind, &versions, &changed, 2 * self.seed + 1),
-        };
-        let mut target = Target {
+    pub(super) const fn target(&self) -> Target<'_> {
+        Target {
             register: &self.register,
             person: self.person,
             prevalence: self.prevalence,
             numbers: Numbers::new(self.seed ^ 0x000a_77ac),
-        };
-        let found = (self.case.attack)(&mut target, &mut parties);
+        }
+    }
+
+    pub(super) fn parties(&self, rules: &Rules, kind: Kind) -> Parties {
+        let versions: Vec<_> = self.versions.iter().map(Data::of).collect();
+        let changed: UnitSet = [self.person].into_iter().take(versions.len() - 1).collect();
+        Parties {
+            ours: rules.open(kind, &versions, &changed, 2 * self.seed),
+            theirs: rules.open(kind, &versions, &changed, 2 * self.seed + 1),
+        }
+    }
+
+    /// Those of the latest version.
+    pub(super) fn people(&self) -> &People {
+        self.versions.last().unwrap()
+    }
+
+    fn outcome(&self, rules: &Rules, kind: Kind) -> Outcome {
+        let mut parties = self.parties(rules, kind);
+        let found = (self.case.attack)(&mut self.target(), &mut parties);
         match self.case.truth {
             Truth::Secret => judged(found, self.truth, self.prevalence),
             Truth::Coin | Truth::Member | Truth::Missing => judged(found, self.truth, 0.5),

@@ -205,6 +205,7 @@ impl Compiler<'_> {
             columns: frame.columns,
             key,
             rows,
+            is_alone: is_of_row(&list.rows),
         });
         self.key_lists.push(list.clone());
         Ok(self.key_lists.len().saturating_sub(1))
@@ -316,6 +317,15 @@ fn pattern(test: &ReferenceTest) -> Pattern {
             count: values.len(),
         },
         ReferenceTest::Like { pattern, any_case } => Pattern::Like(Like::new(pattern, *any_case)),
+    }
+}
+
+/// Whether a condition follows from the row alone, with what is reached from it by keys.
+fn is_of_row(condition: &Condition) -> bool {
+    match condition {
+        Condition::All | Condition::Never | Condition::Test(..) | Condition::Reference { .. } => true,
+        Condition::And(parts) | Condition::Or(parts) => parts.iter().all(is_of_row),
+        Condition::Events { .. } | Condition::Listed { .. } | Condition::OtherRow { .. } => false,
     }
 }
 

@@ -227,3 +227,43 @@ fn link_to_a_dataset_without_ordinals_is_refused() {
     let refused = within(&world, &stored, &scope, &linked, Bounds::default());
     assert!(matches!(refused, Err(QueryError::Invalid { .. })), "{refused:?}");
 }
+
+/// Lists that are found by reading the same columns are read together, and one that needs another list after it.
+#[test]
+fn lists_are_read_after_those_that_they_need() {
+    let world = with_concepts(world(3), 10);
+    let scope = everything();
+    let known = known(&world, &scope);
+    let path = |of: &str, name: &str| ColumnPath::new(Row::This, &dataset(of), Vec::new(), column(name)).unwrap();
+    let named = |name: &str| Condition::Reference {
+        of: path("concept", "concept_name"),
+        test: ReferenceTest::OneOf(vec![Value::Text(name.to_owned())]),
+        negated: false,
+    };
+    let listed = |of: ColumnPath, rows: Condition| Condition::Listed {
+        of,
+        list: Box::new(KeyList {
+            dataset: dataset("concept"),
+            key: column("concept_id"),
+            rows,
+        }),
+        is_in: true,
+    };
+    let event = |rows: Condition| listed(path("event", "code"), rows);
+    let again = listed(path("concept", "concept_id"), named("gout"));
+    let [gout, asthma] = ["gout", "asthma"].map(|name| event(named(name)));
+    let nested = event(Condition::all(vec![named("gout"), again]));
+    for (rows, expected) in [
+        (gout.clone(), 3),
+        (asthma.clone(), 0),
+        (nested.clone(), 3),
+        (Condition::all(vec![gout.clone(), nested.clone()]), 3),
+        (Condition::any(vec![asthma.clone(), nested]), 3),
+        (Condition::any(vec![asthma.clone(), gout.clone()]), 3),
+        (Condition::all(vec![asthma, gout]), 0),
+    ] {
+        let statistic = counted(&known, rows.clone(), Vec::new());
+        let report = within(&world, &world.stored(4), &scope, &statistic, Bounds::default()).unwrap();
+        assert_eq!(report.cells[0].subjects.len(), expected, "{rows:?}");
+    }
+}

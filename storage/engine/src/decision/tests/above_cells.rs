@@ -1,6 +1,7 @@
 //! What is computed above released cells.
 
 use super::*;
+use crate::statistic::CellAggregate;
 
 /// What a query computes of its aggregates, from released cells.
 fn above(collection: &Collection, sql: &str, cells: &[Range<u32>]) -> Result<RecordBatch, QueryError> {
@@ -127,6 +128,42 @@ fn answer_above_cells_has_a_row_for_each_value_of_a_list() {
         rows.sort_unstable();
         assert_eq!(rows, expected, "{sql}");
     }
+}
+
+/// The names of the groups are declared, and all other codes above are one group.
+#[test]
+fn answer_above_cells_has_a_row_for_each_ancestor() {
+    let collection = Collection::named("omop");
+    let sql = "SELECT k.concept_name AS g, count(DISTINCT d.person_id) AS n, count(*) AS m FROM drug_exposure d \
+               JOIN concept_ancestor a ON a.descendant_concept_id = d.drug_concept_id \
+               JOIN concept k ON k.concept_id = a.ancestor_concept_id AND k.concept_class_id = 'Ingredient' \
+               GROUP BY k.concept_name ORDER BY n DESC NULLS LAST";
+    let lowered = collection.lower(sql).unwrap();
+    let of_grouping = &lowered.blocks[0].statistic;
+    let columns = of_grouping.cells().iter().map(|cell| {
+        let text = format!("{:?}", cell.filter());
+        let mut codes = [11, 12, 13]
+            .into_iter()
+            .filter(|code| text.contains(&format!("Int({code})")));
+        // The others are those of which all codes are named, and are withheld.
+        let only = codes.next().filter(|_| codes.next().is_none());
+        let base = if matches!(cell, CellAggregate::Rows { .. }) {
+            200
+        } else {
+            100
+        };
+        ReleasedColumn::exact(vec![only.map(|code: i64| Value::Whole(base + code))])
+    });
+    let found = Released::new(Mode::Exact, 1, columns.collect()).unwrap();
+    let answer = computed(&collection, &lowered, &[found]).unwrap();
+    let labels: Vec<Option<&str>> = answer.column(0).as_string::<i32>().iter().collect();
+    assert_eq!(
+        labels,
+        [Some("other"), Some("ibuprofen"), Some("aspirin"), Some("(other)")]
+    );
+    let figures = |at: usize| answer.column(at).as_primitive::<Int64Type>().iter().collect::<Vec<_>>();
+    assert_eq!(figures(1), [Some(113), Some(112), Some(111), None]);
+    assert_eq!(figures(2), [Some(213), Some(212), Some(211), None]);
 }
 
 #[test]

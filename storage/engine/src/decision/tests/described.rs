@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use concordat_disclosure::{CellBox, Condition as Described};
+use concordat_disclosure::{CellBox, Condition as Described, DisclosureRules};
 use concordat_protocol::{
     ids::{ColumnName, DatasetName},
     scope::{
@@ -13,7 +13,10 @@ use concordat_protocol::{
 };
 
 use crate::{
-    decision::boxes::{Boxes, SetBoxes},
+    decision::{
+        boxes::{Boxes, SetBoxes},
+        grid::Requested,
+    },
     statistic::{CellAggregate, tests::collections::Collection},
 };
 
@@ -125,6 +128,29 @@ fn cell_of_days_is_that_of_the_other_direction() {
     }
     assert_eq!(cell(missing, 0), cell(missing, 1));
     assert_ne!(cell(0, 0), cell(0, 1));
+}
+
+/// A wider set of everyone who has a value is one of nearly all, like that of everyone: that nearly all are in it shows nothing about a query.
+#[test]
+fn wider_set_of_those_with_a_value_is_not_examined() {
+    let collection = Collection::named("omop");
+    let examined = |sql: &str| {
+        let statistic = super::statistic(&collection, sql);
+        let scope = scope();
+        let requested = Requested::new(&statistic, &collection.known, &scope).unwrap();
+        let report = super::report(&statistic, &collection.known, &super::one(0..30));
+        let rules = DisclosureRules::new(5, &Protection::Exact).unwrap();
+        let grid = requested.grid(&report, &rules).unwrap();
+        let neighbors = grid.cells()[0][0].neighbors.clone().unwrap();
+        neighbors.wider.iter().map(|set| set.is_examined).collect::<Vec<_>>()
+    };
+    let men = "SELECT count(*) AS n FROM person WHERE gender_source_value = 'M'";
+    assert_eq!(examined(men), [false], "without its condition it is everyone");
+    assert_eq!(examined(&format!("{men} AND year_of_birth IS NOT NULL")), [false]);
+    assert_eq!(examined(&format!("{men} AND year_of_birth < 1950")), [true, true]);
+    let known = "SELECT gender_source_value, count(*) AS n FROM person WHERE year_of_birth IS NOT NULL";
+    let by_gender = examined(&format!("{known} GROUP BY gender_source_value"));
+    assert_eq!(by_gender, [false], "without the group everyone with a value is left");
 }
 
 /// The values of a difference are those of the rows that have both dates, whatever the text.

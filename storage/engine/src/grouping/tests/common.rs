@@ -1,6 +1,6 @@
 //! Groupings of members that declare levels of their own.
 
-use concordat_protocol::collection::{Listed, ListedValues, ValueLabel, ValueNames};
+use concordat_protocol::collection::{AncestorGroups, Listed, ListedValues, ValueLabel, ValueNames};
 
 use super::*;
 
@@ -250,4 +250,39 @@ fn grouping_by_names_is_of_members_with_the_same_names() {
     assert_eq!(what, "person.gender_concept_id");
     let names = [&members[0].1, &members[1].1];
     assert_eq!(names, ["8532 is named `FEMALE`", "8532 is named `WOMAN`"]);
+}
+
+/// They are groups of one holder only, so that members need not have the same.
+#[test]
+fn grouping_does_not_depend_on_groups_of_ancestors() {
+    let omop = Collection::named("omop");
+    let rules = omop.known.rules();
+    let of_column = ("condition_occurrence", "condition_concept_id");
+    let sql = "SELECT count(*) AS n FROM condition_occurrence WHERE condition_concept_id IN (5, 6)";
+    let with_groups = with_column(rules, of_column, |column| {
+        let RawLevels::Codes {
+            hierarchy: Some(hierarchy),
+            ..
+        } = &mut column.levels
+        else {
+            panic!("{:?}", column.levels)
+        };
+        hierarchy.groups = Some(AncestorGroups {
+            column: ColumnName::new("concept_class_id").unwrap(),
+            class: ValueLabel::new("Ingredient").unwrap(),
+        });
+    });
+    let with_other_pairs = with_column(rules, of_column, |column| {
+        if let RawLevels::Codes {
+            hierarchy: Some(hierarchy),
+            ..
+        } = &mut column.levels
+        {
+            std::mem::swap(&mut hierarchy.ancestor, &mut hierarchy.descendant);
+        }
+    });
+    let [here, same, other] =
+        [rules, &with_groups, &with_other_pairs].map(|rules| (lowered(&omop, sql, rules).unwrap(), false));
+    assert!(CommonGrouping::of(&[here.clone(), same]).is_ok());
+    assert!(CommonGrouping::of(&[here, other]).is_err());
 }

@@ -2,8 +2,9 @@
 //!
 //! Several of these rows may list one code, so that a row of events occurs several times. Its subject is the same, and so only subjects
 //! are counted, unless a condition names one code of a declared hierarchy, which is a set of pairs. For what is counted the join is what
-//! `code IN (SELECT …)` is. A group by a column of these rows has one set of codes for each value that a condition names, and a code may be
-//! in several: each value is a filter of the aggregates, and the rows of the values are put together above the cells.
+//! `code IN (SELECT …)` is. A group by a column of these rows has one set of codes for each value that a condition names, or for each name of
+//! a declared code above those of the column (`ancestors`), and a code may be in several: each value is a filter of the aggregates, and the
+//! rows of the values are put together above the cells.
 
 use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
@@ -32,9 +33,9 @@ use crate::statistic::{
 pub(super) struct Listing {
     pub(super) rows: Component,
     /// The column whose codes they list.
-    of: End,
+    pub(super) of: End,
     /// Their column with the codes.
-    key: ColumnName,
+    pub(super) key: ColumnName,
 }
 
 impl Listing {
@@ -112,7 +113,8 @@ impl Lowering<'_> {
         Ok(self.known.where_true(Condition::all(parts)))
     }
 
-    fn is_listed(&self, listing: &Listing, rows: Condition, frame: &Frame<'_>) -> Result<Condition> {
+    /// Whether the code of a row is listed by these rows.
+    pub(super) fn is_listed(&self, listing: &Listing, rows: Condition, frame: &Frame<'_>) -> Result<Condition> {
         let dataset = listing.rows.root.and_then(|root| self.rows(root)).cloned();
         let (id, name) = &listing.of;
         let column = Column::new(Some(TableReference::bare(format!("#{id}"))), name.to_string());
@@ -149,12 +151,12 @@ impl Lowering<'_> {
                 return Err(refused(Form::ListedGroup));
             }
             let of_rows = conditions.get(number).map_or(&[][..], Vec::as_slice);
-            let values = self.values_of(listing, of_rows, column, frame)?;
+            let (values, is_declared_once) = self.values_of(listing, of_rows, column, frame)?;
             let is_side = |side: ColumnName| {
                 let of_rows = instance_of(column) == listing.rows.root;
                 of_rows && side.as_str() == column.name
             };
-            let is_once = self.other_side(listing).is_some_and(is_side);
+            let is_once = is_declared_once || self.other_side(listing).is_some_and(is_side);
             found = Some((number, ListedValues { at, values, is_once }));
         }
         Ok(found)
@@ -187,14 +189,15 @@ impl Lowering<'_> {
         }
     }
 
-    /// Each value that a condition on the rows names, and when a code is listed with it.
+    /// Each value that a condition on the rows names, and when a code is listed with it; without such a condition, those that are declared, and
+    /// whether each of these lists a code at most once.
     fn values_of(
         &mut self,
         listing: &Listing,
         conditions: &[&Expr],
         column: &Column,
         frame: &Frame<'_>,
-    ) -> Result<Vec<(Value, Condition)>> {
+    ) -> Result<(Vec<(Value, Condition)>, bool)> {
         let rows = self.rows_that_list(listing, conditions)?;
         let of_rows = Frame {
             this: &listing.rows,
@@ -204,7 +207,9 @@ impl Lowering<'_> {
             return Err(refused(Form::ListedGroup));
         };
         let mut names = rows.conjuncts().iter().filter_map(|part| named_values(part, &path));
-        let values = names.next().ok_or_else(|| refused(Form::ListedGroup))?.to_vec();
+        let Some(values) = names.next().map(<[Value]>::to_vec) else {
+            return self.groups_above(listing, (&rows, &path), frame);
+        };
         let others: Vec<Condition> = rows
             .conjuncts()
             .iter()
@@ -221,12 +226,13 @@ impl Lowering<'_> {
             let listed = self.is_listed(listing, self.known.where_true(with_value), frame)?;
             Ok((value, listed))
         };
-        values.into_iter().map(of_value).collect()
+        let found = values.into_iter().map(of_value).collect::<Result<Vec<_>>>()?;
+        Ok((found, false))
     }
 }
 
 /// The values that a condition requires a column to have.
-fn named_values<'c>(condition: &'c Condition, path: &ColumnPath) -> Option<&'c [Value]> {
+pub(super) fn named_values<'c>(condition: &'c Condition, path: &ColumnPath) -> Option<&'c [Value]> {
     match condition {
         Condition::Reference {
             of,

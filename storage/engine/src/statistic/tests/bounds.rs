@@ -85,6 +85,25 @@ fn statistic_with_a_large_grid_is_refused() {
     assert!(found.contains("more than 1000 groups"), "{found}");
 }
 
+/// Many figures of few cells are no more than those of many cells.
+#[test]
+fn statistic_has_more_aggregates_in_few_cells() {
+    let filters = |count: usize| {
+        let filters = (0..count).map(|days| format!("count(*) FILTER (WHERE days_supply > {days}) AS n{days}"));
+        filters.collect::<Vec<_>>().join(", ")
+    };
+    let all = refused(format!("SELECT {} FROM omop.drug_exposure", filters(65)));
+    assert_eq!(all, "lowered");
+    let of_months = |count: usize| {
+        refused(format!(
+            "SELECT date_trunc('month', drug_exposure_start_date), {} FROM omop.drug_exposure GROUP BY 1",
+            filters(count)
+        ))
+    };
+    assert_eq!(of_months(64), "lowered");
+    assert!(of_months(65).contains("more than 64 aggregates"), "{}", of_months(65));
+}
+
 #[test]
 fn statistic_with_an_alias_of_an_instance_is_refused() {
     for sql in [

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use concordat_protocol::{
     collection::{
-        CodeNames, CollectionRules, ColumnRole, Contents, DatasetKind, Hierarchy, KnownColumns, LISTED_LEVEL, Listed,
-        ListedValues, NAMED_LEVEL, RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, RawRange,
-        ValueLabel, ValueNames,
+        ANCESTORS_LEVEL, CodeNames, CollectionRules, ColumnRole, Contents, DatasetKind, Hierarchy, KnownColumns,
+        LISTED_LEVEL, Listed, ListedValues, NAMED_LEVEL, RawCollectionRules, RawColumnRules, RawDatasetRules,
+        RawLevels, RawRange, ValueLabel, ValueNames,
     },
     ids::{ColumnName, DatasetName, LevelName},
     schema::ColumnKind,
@@ -171,8 +171,8 @@ fn value(word: &str, kind: ColumnKind) -> Value {
     }
 }
 
-/// The level of listed codes, and the one of those that have a name.
-fn code_levels(words: &str, kind: ColumnKind) -> BTreeMap<LevelName, Vec<Listed>> {
+/// The level of listed codes, the one of those that have a name, and the one of the codes above them that are groups.
+fn code_levels(listed: Option<&str>, ancestors: Option<&str>, kind: ColumnKind) -> BTreeMap<LevelName, Vec<Listed>> {
     let mut levels: BTreeMap<LevelName, Vec<Listed>> = BTreeMap::new();
     let mut add = |level: &str, code: &str, label: &str| {
         let listed = Listed {
@@ -181,12 +181,16 @@ fn code_levels(words: &str, kind: ColumnKind) -> BTreeMap<LevelName, Vec<Listed>
         };
         levels.entry(LevelName::new(level).unwrap()).or_default().push(listed);
     };
-    for entry in words.split(',') {
+    for entry in listed.into_iter().flat_map(|words| words.split(',')) {
         let (code, name) = entry.split_once('=').unwrap_or((entry, ""));
         add(LISTED_LEVEL, code, code);
         if !name.is_empty() {
             add(NAMED_LEVEL, code, name);
         }
+    }
+    for entry in ancestors.into_iter().flat_map(|words| words.split(',')) {
+        let (code, name) = entry.split_once('=').unwrap();
+        add(ANCESTORS_LEVEL, code, name);
     }
     levels
 }
@@ -256,6 +260,7 @@ fn declared(words: &[&str], kind: ColumnKind, (dataset, column): (&DatasetName, 
                     dataset: DatasetName::new(dataset).unwrap(),
                     ancestor: ColumnName::new("ancestor_concept_id").unwrap(),
                     descendant: ColumnName::new("descendant_concept_id").unwrap(),
+                    groups: None,
                 });
                 let beside = words.next_if_eq(&"beside").map(|_| CodeNames {
                     dataset: dataset.clone(),
@@ -267,13 +272,12 @@ fn declared(words: &[&str], kind: ColumnKind, (dataset, column): (&DatasetName, 
                     code: ColumnName::new("concept_id").unwrap(),
                     name: ColumnName::new("concept_name").unwrap(),
                 });
+                let listed = words.next_if_eq(&"listed").map(|_| words.next().unwrap());
+                let ancestors = words.next_if_eq(&"ancestors").map(|_| words.next().unwrap());
                 rules.levels = RawLevels::Codes {
                     names: of_reference.or(beside),
                     hierarchy,
-                    levels: match words.next_if_eq(&"listed") {
-                        Some(_) => code_levels(words.next().unwrap(), kind),
-                        None => BTreeMap::new(),
-                    },
+                    levels: code_levels(listed, ancestors, kind),
                 };
             }
             "range" => {

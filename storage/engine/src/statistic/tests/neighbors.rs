@@ -103,7 +103,10 @@ fn neighbors_lack_an_event_together_with_what_follows_from_it() {
             .map(|(rows, _)| (rows.condition.conjuncts().len(), rows.any_of.len()));
         sizes.collect()
     };
-    assert_eq!(wider(&by_year), [(1, 1), (0, 1)], "{by_year:?}");
+    assert_eq!(wider(&by_year), [(1, 1), (0, 1), (0, 0)], "{by_year:?}");
+    // Alone it is left out of what has no first date only.
+    let missing_in: Vec<&[usize]> = by_year.wider.iter().map(|(rows, _)| &rows.missing_in[..]).collect();
+    assert_eq!(missing_in, [&[][..], &[], &[0]]);
     let after = only(&format!(
         "SELECT count(DISTINCT p.person_id) FROM person p JOIN {first} d ON d.person_id = p.person_id \
          JOIN condition_occurrence c ON c.person_id = p.person_id \
@@ -122,4 +125,23 @@ fn neighbors_lack_an_event_together_with_what_follows_from_it() {
          AND EXISTS (SELECT 1 FROM drug_exposure d WHERE d.person_id = p.person_id AND d.days_supply > 30)",
     );
     assert_eq!(wider(&more), [(0, 0), (1, 0)], "{more:?}");
+}
+
+/// The row around events is another one within other events, so what these require says nothing about it.
+#[test]
+fn neighbors_lack_an_event_that_only_another_row_has() {
+    let found = only(
+        "SELECT count(DISTINCT c.person_id) FROM condition_occurrence c WHERE \
+         EXISTS (SELECT 1 FROM drug_exposure d WHERE d.person_id = c.person_id \
+                 AND d.drug_exposure_start_date < c.condition_start_date) \
+         AND EXISTS (SELECT 1 FROM condition_occurrence x WHERE x.person_id = c.person_id AND x.condition_concept_id = 5 \
+                     AND EXISTS (SELECT 1 FROM drug_exposure d WHERE d.person_id = x.person_id \
+                                 AND d.drug_exposure_start_date < x.condition_start_date))",
+    );
+    let left: Vec<usize> = found
+        .wider
+        .iter()
+        .map(|(rows, _)| rows.condition.conjuncts().len())
+        .collect();
+    assert_eq!(left, [1, 1], "each is left out alone: {found:?}");
 }

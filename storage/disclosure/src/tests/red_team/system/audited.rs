@@ -69,14 +69,14 @@ impl Audited {
     }
 
     fn decided(&mut self, query: &Query) -> Vec<Shown> {
-        let cells = self.versions.current.cells(query);
         let refused = Shown {
             is_refused: true,
             ..Shown::default()
         };
         if self.rules.within_answers(self.answered, 1).is_err() {
-            return vec![refused; cells.len()];
+            return vec![refused; self.versions.current.number_of_cells(query)];
         }
+        let cells = self.versions.current.cells(query);
         let data = &self.versions.current;
         let grid = data.grid_with(query, (self.version, self.has_neighbors), &cells);
         let spaces = Spaces {
