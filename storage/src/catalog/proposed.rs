@@ -61,7 +61,7 @@ impl ProposedColumn {
         }
     }
 
-    /// Adds the names of codes that are listed, for a column with these contents. Codes of one name are one group.
+    /// Gives the codes that are listed these names and no others, for a column with these contents. Codes of one name are one group.
     pub(super) fn add_names(&mut self, known: &BTreeMap<Value, String>, contents: Contents) {
         let codes = self.listed().into_iter().flat_map(ListedValues::iter);
         let named = codes.filter_map(|code| listed(code.value.clone(), known.get(&code.value)?));
@@ -85,6 +85,7 @@ impl ProposedColumn {
         else {
             return;
         };
+        levels.retain(|level, _| level.as_str() != name);
         if let Some(level) = LevelName::new(name).ok().filter(|_| !entries.is_empty()) {
             levels.insert(level, entries);
         }

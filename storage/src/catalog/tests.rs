@@ -49,6 +49,7 @@ mod planned;
 mod real;
 mod rotation;
 mod several;
+mod value_names;
 mod weakened;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

@@ -1,7 +1,8 @@
 //! Whether a new version of a published collection is declared to reveal more than the version that its steward published.
 
 use concordat_protocol::{
-    collection::{CollectionRules, ColumnRules, Levels},
+    collection::{CollectionRules, ColumnRules, Levels, ListedValues, NAMED_LEVEL, RawLevels},
+    ids::DatasetName,
     schema::ColumnClass,
 };
 
@@ -42,20 +43,93 @@ fn has_other_levels(old: &CollectionRecord, new: &CollectionRecord) -> bool {
         let before = old.and_then(|old| old.dataset(name));
         let column_before = |column| before.and_then(|before| before.column(column));
         let mut columns = now.columns();
-        columns.any(|(column, now)| is_finer(column_before(column), now))
+        columns.any(|(column, now)| is_finer(name, column_before(column), now))
     })
 }
 
 /// Which of two divisions is the finer one is not decided: any other one is taken to be finer, and none at all is not.
-fn is_finer(before: Option<&ColumnRules>, now: &ColumnRules) -> bool {
-    let has_other = before.is_none_or(|before| before.levels() != now.levels());
+fn is_finer(dataset: &DatasetName, before: Option<&ColumnRules>, now: &ColumnRules) -> bool {
+    let is_other = |before: &ColumnRules| {
+        before.levels() != now.levels() && !differ_in_names(dataset, before.levels(), now.levels())
+    };
+    let has_other = before.is_none_or(is_other);
     let has_other_range = before.is_none_or(|before| before.measure() != now.measure());
     (has_other && *now.levels() != Levels::None) || (has_other_range && now.measure().is_some())
 }
 
+/// Whether levels of codes differ in nothing but which names listed codes have in a reference dataset: these are found whenever it is imported,
+/// and a group by names has the codes of several groups by codes.
+fn differ_in_names(dataset: &DatasetName, before: &Levels, now: &Levels) -> bool {
+    let (Levels::Codes(_), Levels::Codes(codes)) = (before, now) else {
+        return false;
+    };
+    let listed = || codes.listed().into_iter().flat_map(ListedValues::iter);
+    let mut named = codes.named().into_iter().flat_map(ListedValues::iter);
+    let are_listed = named.all(|named| listed().any(|listed| listed.value == named.value));
+    let is_elsewhere = codes.names().is_some_and(|names| names.dataset != *dataset);
+    are_listed && is_elsewhere && without_names(before) == without_names(now)
+}
+
+fn without_names(levels: &Levels) -> RawLevels {
+    let mut raw = levels.raw();
+    if let RawLevels::Codes { levels, .. } = &mut raw {
+        levels.retain(|level, _| level.as_str() != NAMED_LEVEL);
+    }
+    raw
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use concordat_protocol::{
+        collection::{CodeNames, Contents, LISTED_LEVEL, Listed, ValueLabel},
+        ids::{ColumnName, LevelName},
+        schema::ColumnKind,
+        scope::Value,
+    };
+
     use super::*;
+
+    /// Codes with these in the list, and with this name of each of these.
+    fn codes(of: &str, list: &[i64], named: &[(i64, &str)]) -> Levels {
+        let listed = |(value, label): (i64, &str)| Listed {
+            value: Value::Int(value),
+            label: ValueLabel::new(label).unwrap(),
+        };
+        let level = |name: &str| LevelName::new(name).unwrap();
+        let all: Vec<Listed> = list.iter().map(|code| listed((*code, &code.to_string()))).collect();
+        let mut levels = BTreeMap::from([(level(LISTED_LEVEL), all)]);
+        if !named.is_empty() {
+            levels.insert(level(NAMED_LEVEL), named.iter().copied().map(listed).collect());
+        }
+        let raw = RawLevels::Codes {
+            hierarchy: None,
+            names: Some(CodeNames {
+                dataset: DatasetName::new(of).unwrap(),
+                code: ColumnName::new("code").unwrap(),
+                name: ColumnName::new("name").unwrap(),
+            }),
+            levels,
+        };
+        Levels::check(raw, Contents::Of(ColumnKind::Int)).unwrap()
+    }
+
+    #[test]
+    fn other_names_of_listed_codes_reveal_no_more() {
+        let before = codes("concept", &[5, 7], &[(5, "gout")]);
+        let event = DatasetName::new("event").unwrap();
+        let differ = |now: &Levels| differ_in_names(&event, &before, now);
+        for named in [&[][..], &[(5, "podagra")], &[(5, "gout"), (7, "asthma")]] {
+            assert!(differ(&codes("concept", &[5, 7], named)), "{named:?}");
+        }
+        assert!(!differ(&codes("concept", &[5, 7], &[(5, "gout"), (9, "rare")])));
+        assert!(!differ(&codes("concept", &[5, 7, 9], &[(5, "gout")])));
+        assert!(!differ(&codes("other", &[5, 7], &[(5, "gout")])));
+        // Texts of the rows with the codes are data.
+        let texts = |name: &str| codes("event", &[5, 7], &[(5, name)]);
+        assert!(!differ_in_names(&event, &texts("gout"), &texts("podagra")));
+    }
 
     #[test]
     fn class_is_weaker_unless_it_reveals_less() {

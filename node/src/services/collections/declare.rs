@@ -5,8 +5,8 @@ use std::fmt::Display;
 use concordat_documents::collection::TemplateChoice;
 use concordat_documents::problem::Problem;
 use concordat_protocol::collection::{
-    CollectionRules, ColumnRole, ColumnRules, DatasetKind, KnownColumns, Levels, Origin, RawCollectionRules,
-    RawColumnRules, RawDatasetRules, RawLevels,
+    ANCESTORS_LEVEL, AncestorGroups, CollectionRules, ColumnRole, ColumnRules, DatasetKind, KnownColumns, Levels,
+    NAMED_LEVEL, Origin, RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, ValueNames,
 };
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::{ColumnName, DatasetName};
@@ -24,6 +24,8 @@ const MAX_REASONS: usize = 100;
 pub(super) struct Declarations {
     /// What was declared before.
     base: RawCollectionRules,
+    /// The names of values that are known although nothing that was declared before stays.
+    names: Vec<(DatasetName, ColumnName, ValueNames)>,
     template: Option<(TemplateFile, Origin)>,
 }
 
@@ -35,14 +37,16 @@ impl Declarations {
     pub(super) fn of(record: Option<&CollectionRecord>, template: Option<&TemplateChoice>) -> Result<Self, Problem> {
         Ok(Self {
             base: record.map(declared).unwrap_or_default(),
+            names: Vec::new(),
             template: template.map(parsed).transpose()?,
         })
     }
 
-    /// The same with a template alone.
+    /// The same with a template alone. The names of values are not declared, and are those of the rows that there are.
     pub(super) fn without_base(self) -> Self {
         Self {
             base: RawCollectionRules::default(),
+            names: names_of_values(&self.base),
             ..self
         }
     }
@@ -79,6 +83,13 @@ impl Declarations {
             raw = applied.map_err(|errors| {
                 self.listed(&errors, |error| (Some(error.dataset.as_str()), error.column.as_deref()))
             })?;
+        }
+        for (dataset, column, names) in &self.names {
+            let declared = raw.datasets.get_mut(dataset);
+            // What does not fit the new declarations is left out by their check.
+            if let Some(found) = declared.and_then(|declared| declared.columns.get_mut(column)) {
+                found.names = Some(names.clone());
+            }
         }
         CollectionRules::check(raw, known).map_err(|errors| {
             self.listed(&errors, |error| {
@@ -235,8 +246,21 @@ pub(super) fn shipped_text(name: &str) -> Result<&'static str, Problem> {
     })
 }
 
+/// The columns of which names of values are known.
+fn names_of_values(rules: &RawCollectionRules) -> Vec<(DatasetName, ColumnName, ValueNames)> {
+    let columns = rules.datasets.iter().flat_map(|(dataset, declared)| {
+        let columns = declared.columns.iter();
+        columns.map(move |(column, rules)| (dataset, column, rules))
+    });
+    let named = columns.filter_map(|(dataset, column, rules)| {
+        let names = rules.names.clone()?;
+        Some((dataset.clone(), column.clone(), names))
+    });
+    named.collect()
+}
+
 /// What was declared about the datasets and columns that there still are. A link to what is not there any more is a value, and codes have no
-/// names or hierarchy without the dataset with these.
+/// names or hierarchy without the columns with these.
 fn retained(mut rules: RawCollectionRules, known: &KnownColumns) -> RawCollectionRules {
     rules.datasets.retain(|dataset, _| known.has(dataset));
     for (dataset, declared) in &mut rules.datasets {
@@ -249,13 +273,40 @@ fn retained(mut rules: RawCollectionRules, known: &KnownColumns) -> RawCollectio
             {
                 column.role = ColumnRole::Value;
             }
-            if let RawLevels::Codes { hierarchy, names, .. } = &mut column.levels {
-                *hierarchy = hierarchy.take().filter(|found| known.has(&found.dataset));
-                *names = names.take().filter(|found| known.has(&found.dataset));
-            }
+            retain_references(&mut column.levels, known);
         }
     }
     rules
+}
+
+/// What codes refer to, as far as there are columns with it. Names that were read from a column that is not there any more are left out with it.
+fn retain_references(levels: &mut RawLevels, known: &KnownColumns) {
+    let RawLevels::Codes {
+        hierarchy,
+        names,
+        levels,
+    } = levels
+    else {
+        return;
+    };
+    let has = |dataset: &DatasetName, column: &ColumnName| known.contents(dataset, column).is_some();
+    *hierarchy = hierarchy.take().filter(|found| {
+        let columns = [&found.ancestor, &found.descendant];
+        columns.iter().all(|column| has(&found.dataset, column))
+    });
+    let had_names = names.is_some();
+    *names = names.take().filter(|found| {
+        let columns = [&found.code, &found.name];
+        columns.iter().all(|column| has(&found.dataset, column))
+    });
+    if had_names && names.is_none() {
+        levels.retain(|level, _| level.as_str() != NAMED_LEVEL && level.as_str() != ANCESTORS_LEVEL);
+    }
+    if let Some(hierarchy) = hierarchy {
+        // Codes above others have their class where they have their names.
+        let has_class = |groups: &AncestorGroups| names.as_ref().is_some_and(|of| has(&of.dataset, &groups.column));
+        hierarchy.groups = hierarchy.groups.take().filter(has_class);
+    }
 }
 
 #[cfg(test)]

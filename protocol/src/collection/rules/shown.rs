@@ -1,7 +1,8 @@
 //! The rules as far as a permission shows them: what the consumer of a grant receives.
 //!
 //! 1. Only datasets and columns that the permission shows are named, and a link or a reference only if what it leads to is shown too.
-//! 2. Each column has the levels and the range that are left under its transform. Classes are left out: the catalog states them.
+//! 2. Each column has the levels and the range that are left under its transform. Classes are left out: the catalog states them. Names of
+//!    codes and values are values of another column, and are shown only if both columns are shown as they are.
 //! 3. Rows that lead to a subject in a way that is not shown have a column in place of it, which the permission does not show either.
 //!
 //! The result is valid as a whole, as every value of [`CollectionRules`] is, so that decoding makes the same checks.
@@ -9,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::super::kind::{ColumnRole, DatasetKind, KeyLink, OwnerLinks};
-use super::super::levels::{ANCESTORS_LEVEL, AncestorGroups, Contents, Hierarchy, RawLevels};
+use super::super::levels::{ANCESTORS_LEVEL, AncestorGroups, CodeNames, Contents, Hierarchy, NAMED_LEVEL, RawLevels};
 use super::super::measure::RawRange;
 use super::column::{ColumnRules, RawColumnRules, ValueNames};
 use super::dataset::{DatasetRules, RawDatasetRules};
@@ -136,7 +137,7 @@ impl Shown<'_> {
         RawColumnRules {
             class: None,
             role: self.role(declared.role()),
-            levels: levels.map_or(RawLevels::None, |levels| self.levels(levels.raw())),
+            levels: levels.map_or(RawLevels::None, |levels| self.levels(levels.raw(), transform)),
             measure: declared
                 .measure()
                 .filter(|_| transform == Transform::Clear)
@@ -164,8 +165,9 @@ impl Shown<'_> {
         }
     }
 
-    /// The levels without what is not shown of the reference datasets.
-    fn levels(&self, levels: RawLevels) -> RawLevels {
+    /// The levels of a column under this transform, without what is not shown of the columns that they refer to: the level of names has
+    /// values of another column, so that both are shown as they are.
+    fn levels(&self, levels: RawLevels, transform: Transform) -> RawLevels {
         let RawLevels::Codes {
             hierarchy,
             names,
@@ -174,6 +176,12 @@ impl Shown<'_> {
         else {
             return levels;
         };
+        let are_clear = |found: &CodeNames| {
+            transform == Transform::Clear && self.transform(&found.dataset, &found.name) == Transform::Clear
+        };
+        if !names.as_ref().is_some_and(are_clear) {
+            levels.retain(|level, _| level.as_str() != NAMED_LEVEL);
+        }
         let names = names.filter(|found| {
             [&found.code, &found.name]
                 .iter()
@@ -184,8 +192,7 @@ impl Shown<'_> {
                 .iter()
                 .all(|column| self.has(&found.dataset, column))
         });
-        let mut of_codes = names.iter();
-        let has_names = of_codes.any(|names| self.transform(&names.dataset, &names.name) == Transform::Clear);
+        let has_names = names.as_ref().is_some_and(are_clear);
         if hierarchy.is_none() || !has_names {
             levels.retain(|level, _| level.as_str() != ANCESTORS_LEVEL);
         }

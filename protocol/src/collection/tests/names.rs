@@ -106,6 +106,53 @@ fn names_are_shown_where_both_columns_are() {
     assert_eq!((under(LEVELS), under(Transform::Pseudonym)), (None, None));
 }
 
+/// The names of codes are values of another column, so that the level of them is shown as that column is.
+#[test]
+fn names_of_codes_are_shown_where_both_columns_are() {
+    const CLEAR: Transform = Transform::Clear;
+    const LEVELS: Transform = Transform::Generalized(Generalization::Levels);
+    let mut raw = clinical();
+    let RawLevels::Codes { levels, .. } = &mut rules_of(&mut raw, "condition", "code").levels else {
+        panic!("codes")
+    };
+    levels.insert(level(NAMED_LEVEL), listed(&[(text("I21"), "Secret infarction")]));
+    let rules = CollectionRules::check(raw, &known()).unwrap();
+    for (own, of_names, are_shown) in [
+        (CLEAR, CLEAR, true),
+        (LEVELS, CLEAR, false),
+        (CLEAR, Transform::Pseudonym, false),
+        (CLEAR, LEVELS, false),
+        (CLEAR, Transform::Removed, false),
+    ] {
+        let concept = [("code", CLEAR), ("name", of_names)];
+        let concept = if of_names == Transform::Removed {
+            &concept[..1]
+        } else {
+            &concept[..]
+        };
+        let of = shown(&[("condition", &[("code", own)]), ("concept", concept)]);
+        let found = rules.shown_by(&of).unwrap();
+        let column = found.dataset(&dataset("condition")).unwrap().column(&column("code"));
+        let Levels::Codes(codes) = column.unwrap().levels() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(codes.named().is_some(), are_shown, "{own:?} {of_names:?}");
+        assert!(codes.level(&level("heart")).is_some(), "{own:?} {of_names:?}");
+        assert_eq!(
+            format!("{found:?}").contains("Secret"),
+            are_shown,
+            "{own:?} {of_names:?}"
+        );
+        assert_eq!(
+            decode::<CollectionRules>(&encode(&found).unwrap()).unwrap().digest(),
+            found.digest()
+        );
+    }
+    // Without a column that the names are of, none is known that shows them.
+    let without = shown(&[("condition", &[("code", CLEAR)])]);
+    assert!(!format!("{:?}", rules.shown_by(&without).unwrap()).contains("Secret"));
+}
+
 /// The texts beside codes describe them; other columns of a dataset with subjects are no list of names.
 #[test]
 fn names_of_codes_are_in_a_reference_dataset_or_beside_them() {

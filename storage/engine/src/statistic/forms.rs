@@ -113,6 +113,7 @@ forms! {
     Group "a group by this column or expression", "group by a column with levels, `CASE` over its levels, or the year, quarter or month of a date";
     OpenCodes "a group by an open list of codes", "add a condition `IN (…)` that names the codes";
     CodeNames "a group by names of codes that are not declared", "group by the codes, or write their names with `CASE`; names are declared of listed codes and values, in the column of a reference dataset that names its codes";
+    SharedLabels "a group by names of values that are declared with one label, and have different names or none,", "group by the column with the values, whose groups are the labels";
     Labels "this result of `CASE` in a group", "use constants, all of them texts, whole numbers, numbers, dates or truth values";
     NoAggregate "groups without an aggregate", "add `count(*)`";
     TotalOfCells "an aggregate with `OVER` over groups, of which some may be withheld,", "use `sum(n) OVER ()`, `sum(n) OVER (PARTITION BY column)` or, over one holder and in the order of a group with edges or with labels of the query, `sum(n) OVER (ORDER BY column)`, of a count or sum `n` of each group, without a condition or `LIMIT` before it, or write a second query for the total";

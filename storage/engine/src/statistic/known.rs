@@ -352,13 +352,19 @@ impl KnownCollection {
         })
     }
 
-    /// The declared names of the values of a column, or of listed codes, if they are those in this column of a reference dataset, and it is
-    /// shown as it is.
+    /// Whether a column is shown as it is.
+    fn is_clear(&self, path: &ColumnPath) -> bool {
+        self.clear.contains(&(path.dataset().clone(), path.column().clone()))
+    }
+
+    /// The declared names of the values of a column, or of listed codes, if they are those in this column of a reference dataset, and both
+    /// columns are shown as they are.
     pub(super) fn names_of(&self, code: &ColumnPath, name: &ColumnPath) -> Option<ListedValues> {
         let Some(Step::Link(link)) = name.via().last() else {
             return None;
         };
-        let is_clear = self.clear.contains(&(name.dataset().clone(), name.column().clone()));
+        // Codes with one label are one, and their names would distinguish them.
+        let is_clear = self.is_clear(code) && self.is_clear(name);
         let column = self.column(code.dataset(), code.column()).filter(|_| is_clear)?;
         match &column.levels {
             Levels::Codes(codes) => {
@@ -375,14 +381,16 @@ impl KnownCollection {
         }
     }
 
-    /// The declared texts of listed codes, if they are those in this other column of the row.
+    /// The declared texts of listed codes, if they are those in this other column of the row, and both columns are shown as
+    /// they are.
     pub(super) fn texts_of(&self, code: &ColumnPath, text: &ColumnPath) -> Option<&ListedValues> {
         let Levels::Codes(codes) = &self.column(code.dataset(), code.column())?.levels else {
             return None;
         };
         let of = codes.names()?;
+        let is_clear = self.is_clear(code) && self.is_clear(text);
         let is_text = of.dataset == *code.dataset() && of.code == *code.column() && of.name == *text.column();
-        codes.named().filter(|_| is_text && code.is_beside(text))
+        codes.named().filter(|_| is_clear && is_text && code.is_beside(text))
     }
 
     /// Whether any condition may be put on a column of a reference dataset: its rows are about no subject, and the codes of the subject that

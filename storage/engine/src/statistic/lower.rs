@@ -42,7 +42,7 @@ use datafusion::{
 };
 
 use super::{
-    block::{MAX_AGGREGATES, Statistic, at_most},
+    block::{Statistic, at_most},
     forms::Form,
     known::KnownCollection,
     measure::CellAggregate,
@@ -231,12 +231,9 @@ impl Lowering<'_> {
         let computed = match (&listed, &classes) {
             (None, None) => computed,
             (Some(listed), None) => self.of_each_value(listed, &computed),
-            (None, Some(classes)) => classes.computed(self.known, &computed),
+            (None, Some(classes)) => classes.computed(self.known, &computed)?,
             (Some(_), Some(_)) => return Err(refused(Form::TotalOfCells)),
         };
-        if classes.is_some() {
-            at_most(computed.len(), MAX_AGGREGATES, "running sums")?;
-        }
         let (rows, computed) = with_common_filter(rows, computed);
         let cells = computed.iter().flat_map(Computed::cells).cloned().collect();
         let statistic = Statistic::new(measured, rows, groups.clone(), cells, self.known, self.max_cells)?;

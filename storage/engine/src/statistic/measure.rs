@@ -32,6 +32,7 @@ pub enum Group {
         rest: Option<Value>,
     },
     /// Codes of an open list that conditions name.
+    #[serde(with = "codes")]
     Codes {
         /// The column with the codes.
         of: ColumnPath,
@@ -45,6 +46,42 @@ pub enum Group {
         /// The label of all other rows; NULL if `None`.
         rest: Option<Value>,
     },
+}
+
+/// The encoding of [`Group::Codes`]. It has a key that is always null: another encoding is another digest, under which a query that was
+/// answered before would be counted, and get noise, again.
+mod codes {
+    use concordat_protocol::scope::Value;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::statistic::paths::ColumnPath;
+
+    #[derive(Serialize)]
+    struct Written<'a> {
+        of: &'a ColumnPath,
+        codes: &'a [Value],
+        shown: (),
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Read {
+        of: ColumnPath,
+        codes: Vec<Value>,
+        /// A column here would be one with names, which groups have in no other way than as labels.
+        shown: (),
+    }
+
+    pub(super) fn serialize<S: Serializer>(of: &ColumnPath, codes: &[Value], serializer: S) -> Result<S::Ok, S::Error> {
+        Written { of, codes, shown: () }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<(ColumnPath, Vec<Value>), D::Error> {
+        let Read { of, codes, shown: () } = Read::deserialize(deserializer)?;
+        Ok((of, codes))
+    }
 }
 
 /// Atoms with one label.

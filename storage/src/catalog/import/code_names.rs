@@ -1,8 +1,9 @@
 //! The names of codes in proposed lists, and of listed values: groups by the name of a code are decided by what is declared, so that the
 //! names are declared too.
 //!
-//! They are read once more from the rows of the reference dataset, after everything is written: which codes are in a list is known then. A
-//! code that has two names has none, and neither has any code whose reference dataset is not imported with it.
+//! They are read once more from the rows of the reference dataset, after everything is written: which codes are in a list is known then. If
+//! rows are added, those that stay are read too. A code that has two names has none, and neither has any code in a proposed list whose
+//! reference dataset is not imported with it.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +13,19 @@ use arrow::{
     record_batch::RecordBatch,
 };
 use concordat_protocol::{
-    collection::{CodeNames, CollectionRules, Levels},
+    collection::{CodeNames, CollectionRules, Levels, ListedValues},
     ids::{ColumnName, DatasetName},
     scope::Value,
 };
 use tokio::runtime::Handle;
 
 use super::{
-    super::version::collection::contents,
+    super::{ProposedColumn, ProposedColumns, version::collection::contents},
     ImportError,
-    value_names::{FoundNames, listed_columns, with_value_names},
+    destination::Destination,
+    prepared::Prepared,
+    stored_rows::for_each_stored,
+    value_names::{FoundNames, named_columns, with_names},
     write::Part,
 };
 
@@ -37,26 +41,34 @@ struct Wanted {
     names: Names,
 }
 
-/// Adds the names of the codes in the proposed lists, and returns the rules with the names of listed values; `None` if these stay as they
-/// are. `stays` is whether the rows of a dataset stay.
+/// The names that were found in all reference datasets that are imported.
+pub(super) struct Named {
+    /// The rules with the names of declared values and codes; `None` if these stay as they are.
+    pub(super) rules: Option<CollectionRules>,
+    pub(super) found: Vec<FoundNames>,
+}
+
+/// Adds the names of the codes in the lists that are proposed from the parts, and finds those of declared values and codes, and of the lists that
+/// were proposed before.
 pub(super) fn add_names(
     runtime: &Handle,
     parts: &mut [Part<'_>],
     rules: &CollectionRules,
-    stays: &dyn Fn(&DatasetName) -> bool,
-) -> Result<Option<CollectionRules>, ImportError> {
-    let listed = listed_columns(parts, rules);
+    destination: &Destination,
+    before: &ProposedColumns,
+) -> Result<Named, ImportError> {
+    let declared = named_columns(parts, rules, destination);
     let mut wanted = wanted(parts, rules);
-    for column in &listed {
-        add(
-            &mut wanted,
-            &column.of,
-            column.listed.iter().map(|listed| &listed.value),
-        );
+    for column in &declared {
+        add(&mut wanted, &column.of, column.values());
+    }
+    for (of, proposed) in proposed_codes(rules, before) {
+        let listed = proposed.listed().into_iter().flat_map(ListedValues::iter);
+        add(&mut wanted, of, listed.map(|code| &code.value));
     }
     let mut all: Vec<FoundNames> = Vec::new();
     for Wanted { of, mut names } in wanted {
-        read(runtime, parts, &of, &mut names)?;
+        read(runtime, parts, destination, &of, &mut names)?;
         let found = names.into_iter().filter_map(|(code, name)| Some((code, name?)));
         let found: BTreeMap<Value, String> = found.collect();
         for part in &mut *parts {
@@ -68,9 +80,41 @@ pub(super) fn add_names(
                 }
             }
         }
-        all.push((of, found));
+        if parts.iter().any(|part| *part.prepared.name == of.dataset) {
+            all.push((of, found));
+        }
     }
-    Ok(with_value_names(rules, &listed, &all, stays))
+    Ok(Named {
+        rules: with_names(rules, &declared, &all, parts),
+        found: all,
+    })
+}
+
+/// The proposed lists of codes, and where these have their names.
+fn proposed_codes<'a>(
+    rules: &'a CollectionRules,
+    proposed: &'a ProposedColumns,
+) -> impl Iterator<Item = (&'a CodeNames, &'a ProposedColumn)> {
+    proposed.iter().flat_map(move |(dataset, columns)| {
+        let of = move |column: &ColumnName| names_of(rules, dataset, column).filter(|of| of.dataset != *dataset);
+        columns
+            .iter()
+            .filter_map(move |(column, proposed)| Some((of(column)?, proposed)))
+    })
+}
+
+/// Gives the codes of lists that were proposed before the names that were found.
+pub(super) fn rename(proposed: &mut ProposedColumns, rules: &CollectionRules, found: &[FoundNames]) {
+    for (dataset, columns) in proposed {
+        for (column, proposed) in columns {
+            let declared = rules.dataset(dataset).and_then(|rules| rules.column(column));
+            let of = names_of(rules, dataset, column).filter(|of| of.dataset != *dataset);
+            let names = found.iter().find(|(known, _)| Some(known) == of);
+            if let (Some(declared), Some((_, names))) = (declared, names) {
+                proposed.add_names(names, declared.contents());
+            }
+        }
+    }
 }
 
 /// Where a column's codes have their names.
@@ -112,7 +156,13 @@ fn add<'v>(wanted: &mut Vec<Wanted>, of: &CodeNames, codes: impl Iterator<Item =
 }
 
 /// Reads the names from the rows of the reference dataset, if it is among the parts.
-fn read(runtime: &Handle, parts: &[Part<'_>], of: &CodeNames, names: &mut Names) -> Result<(), ImportError> {
+fn read(
+    runtime: &Handle,
+    parts: &[Part<'_>],
+    destination: &Destination,
+    of: &CodeNames,
+    names: &mut Names,
+) -> Result<(), ImportError> {
     let Some(prepared) = parts
         .iter()
         .map(|part| part.prepared)
@@ -125,14 +175,32 @@ fn read(runtime: &Handle, parts: &[Part<'_>], of: &CodeNames, names: &mut Names)
         return Ok(());
     };
     let mut ambiguous = Vec::new();
-    prepared.for_each(runtime, &mut |batch| {
-        add_rows(&batch, (code, name), names, &mut ambiguous);
-        Ok(())
+    for_each_row(runtime, prepared, destination, &mut |batch| {
+        add_rows(batch, (code, name), names, &mut ambiguous);
     })?;
     for code in ambiguous {
         names.remove(&code);
     }
     Ok(())
+}
+
+/// Passes on the rows that stay, and those that are added, with the columns of the version.
+fn for_each_row(
+    runtime: &Handle,
+    prepared: &Prepared<'_>,
+    destination: &Destination,
+    each: &mut dyn FnMut(&RecordBatch),
+) -> Result<(), ImportError> {
+    if let (Some(version), Some(stays)) = (&destination.previous, destination.stays_of(prepared.name)) {
+        for_each_stored(runtime, version, stays, &mut |batch| {
+            each(&prepared.shape.conform(batch)?);
+            Ok(())
+        })?;
+    }
+    prepared.for_each(runtime, &mut |batch| {
+        each(&batch);
+        Ok(())
+    })
 }
 
 /// Adds the names in some rows, and notes the codes that have another one already.

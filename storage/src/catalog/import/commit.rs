@@ -26,8 +26,10 @@ use super::{
         weakened::is_weakened,
     },
     ImportError, Importer,
+    code_names::{Named, rename},
     destination::Destination,
     shape::Shape,
+    value_names::FoundNames,
     write::{Part, Written},
 };
 use crate::{
@@ -43,6 +45,8 @@ pub(super) struct Creation<'a> {
     pub(super) now: Timestamp,
     /// `None` for a collection without.
     pub(super) rules: Option<&'a CollectionRules>,
+    /// The names that were found in reference datasets.
+    names: &'a [FoundNames],
 }
 
 impl<'a> Creation<'a> {
@@ -53,12 +57,23 @@ impl<'a> Creation<'a> {
             signer,
             now,
             rules: None,
+            names: &[],
         }
     }
 
     /// The same version with the declarations of its collection.
     pub(super) const fn with_rules(self, rules: Option<&'a CollectionRules>) -> Self {
         Self { rules, ..self }
+    }
+
+    /// The same version with the names that were found for its collection.
+    pub(super) fn with_names(self, named: Option<&'a Named>) -> Self {
+        let Some(named) = named else { return self };
+        Self {
+            rules: named.rules.as_ref().or(self.rules),
+            names: &named.found,
+            ..self
+        }
     }
 
     /// Reading and writing may have taken hours, in which the account was disabled or its session has ended.
@@ -197,6 +212,14 @@ impl Importer {
         Ok(())
     }
 
+    /// What was proposed for columns of rows that stay.
+    pub(super) fn proposed_before(&self, destination: &Destination) -> Result<ProposedColumns, CatalogError> {
+        match destination.stays() {
+            Some(_) => self.datasets.proposed(&destination.name),
+            None => Ok(ProposedColumns::new()),
+        }
+    }
+
     /// What is proposed for columns that were open before, of rows that stay, is not proposed again from the rows that are added.
     fn stage_proposals(
         &self,
@@ -207,12 +230,10 @@ impl Importer {
         if record.rules().is_none() && record.alone().is_none() {
             return Ok(());
         }
-        let stay = draft.destination.stays().is_some();
-        let mut proposed = if stay {
-            self.datasets.proposed(&record.name)?
-        } else {
-            ProposedColumns::new()
-        };
+        let mut proposed = self.proposed_before(draft.destination)?;
+        if let Some(rules) = record.rules() {
+            rename(&mut proposed, rules, draft.creation.names);
+        }
         for part in draft.parts {
             let columns = proposed.entry(part.prepared.name.clone()).or_default();
             for (column, of_rows) in &part.proposed {

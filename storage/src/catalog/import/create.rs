@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use concordat_protocol::ids::DatasetName;
-
 use super::{
     super::runtime::runtime,
     ImportError, Importer, Progress,
@@ -39,18 +37,18 @@ impl Importer {
         );
         let written = write(plan, destination, prepared, rows_per_object, &mut objects, progress);
         let result = written.and_then(|mut written| {
-            let stays = |dataset: &DatasetName| destination.stays_of(dataset).is_some();
             let named = match creation.rules {
                 Some(rules) => {
+                    let before = self.proposed_before(destination)?;
                     for part in &mut written.parts {
                         add_descriptions(&runtime, part, rules)?;
                     }
                     add_ancestors(&runtime, &mut written.parts, rules)?;
-                    add_names(&runtime, &mut written.parts, rules, &stays)?
+                    Some(add_names(&runtime, &mut written.parts, rules, destination, &before)?)
                 }
                 None => None,
             };
-            let creation = creation.with_rules(named.as_ref().or(creation.rules));
+            let creation = creation.with_names(named.as_ref());
             progress(Progress::Committing);
             let committed = self.commit(destination, &written, creation)?;
             Ok(imported(&written, &committed))

@@ -3,6 +3,9 @@
 //!
 //! As for lists of codes, subjects are counted: a code has the text which at least as many subjects have with it as a cell has. If there are
 //! two of them it has none, and queries have all texts. Texts that fewer subjects have with it are among all others in any case.
+//!
+//! Subjects are counted by the keys in the rows of the import, and not by their owners: a key that is written in two forms counts twice, and a
+//! key that leads to no subject counts too. Both the code and the text are listed by their owners before.
 
 use std::collections::{BTreeMap, BTreeSet};
 

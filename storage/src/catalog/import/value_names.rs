@@ -1,20 +1,21 @@
-//! The names of listed values: those that a reference dataset has for the values of a column that leads there, in the column in which codes
-//! of the same dataset have their names.
+//! The names of declared values and codes: those that a reference dataset has for the values of a column that leads there, in the column in which
+//! codes of the same dataset have their names, and for listed codes in the column that is declared for them.
 //!
-//! They reveal nothing about a subject, and no steward declares them, so they are part of the rules as soon as the reference dataset is
-//! imported. A value has one name, as a link leads to a key.
+//! They reveal nothing about a subject, and they are those of the rows that there are: when the reference dataset is imported, they are found
+//! in all of its rows, and what was known before is left out. A value with two names has none.
 
 use std::collections::BTreeMap;
 
 use concordat_protocol::{
     collection::{
-        CodeNames, CollectionRules, ColumnRole, KnownColumns, Levels, Listed, ListedValues, ValueLabel, ValueNames,
+        CodeNames, CollectionRules, ColumnRole, ColumnRules, Contents, KnownColumns, Levels, Listed, ListedValues,
+        NAMED_LEVEL, RawCollectionRules, RawLevels, ValueLabel, ValueNames,
     },
-    ids::{ColumnName, DatasetName},
+    ids::{ColumnName, DatasetName, LevelName},
     scope::Value,
 };
 
-use super::write::Part;
+use super::{destination::Destination, write::Part};
 
 /// Bytes of all names of listed values: the declarations that a permission shows are one message.
 const MAX_NAMES: usize = 64 << 10;
@@ -22,42 +23,96 @@ const MAX_NAMES: usize = 64 << 10;
 /// The names that were found in one reference dataset.
 pub(super) type FoundNames = (CodeNames, BTreeMap<Value, String>);
 
-/// A column with listed values that have names.
-pub(super) struct ListedColumn<'a> {
+/// A column with declared values or codes that have names.
+pub(super) struct NamedColumn<'a> {
     dataset: &'a DatasetName,
     column: &'a ColumnName,
+    contents: Contents,
     pub(super) of: CodeNames,
-    pub(super) listed: &'a ListedValues,
-    /// The names that are known from an earlier import.
-    before: Option<&'a ValueNames>,
+    lists: Vec<&'a ListedValues>,
 }
 
-/// The columns with listed values whose names are in a dataset among the parts.
-pub(super) fn listed_columns<'a>(parts: &[Part<'_>], rules: &'a CollectionRules) -> Vec<ListedColumn<'a>> {
-    let names = columns_with_names(rules);
-    let is_part = |dataset: &DatasetName| parts.iter().any(|part| *part.prepared.name == *dataset);
+impl NamedColumn<'_> {
+    /// The values whose names are wanted. A code can be in two lists.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Value> {
+        self.lists
+            .iter()
+            .flat_map(|list| list.iter())
+            .map(|listed| &listed.value)
+    }
+
+    /// The values that have a name.
+    fn names(&self, found: &[FoundNames]) -> Vec<Listed> {
+        let names = found.iter().find(|(of, _)| *of == self.of);
+        let named = |value: &Value| {
+            let name = names.and_then(|(_, names)| names.get(value))?;
+            let label = ValueLabel::new(name).ok()?;
+            Some((value.clone(), label))
+        };
+        let named: BTreeMap<Value, ValueLabel> = self.values().filter_map(named).collect();
+        let named = named.into_iter();
+        named.map(|(value, label)| Listed { value, label }).collect()
+    }
+}
+
+/// The columns with declared values or codes whose names are in a dataset among the parts.
+pub(super) fn named_columns<'a>(
+    parts: &[Part<'_>],
+    rules: &'a CollectionRules,
+    destination: &Destination,
+) -> Vec<NamedColumn<'a>> {
+    let known = columns_with_names(rules);
     let mut found = Vec::new();
     for (dataset, declared) in rules.datasets() {
         for (column, rules) in declared.columns() {
-            let (ColumnRole::Link { to, key }, Levels::Values(listed)) = (rules.role(), rules.levels()) else {
-                continue;
-            };
-            if let Some(name) = names.get(&(to, key)).filter(|_| is_part(to)) {
-                found.push(ListedColumn {
+            let wanted = wanted((dataset, rules), &known, destination);
+            let wanted = wanted.filter(|(of, lists)| is_part(parts, &of.dataset) && !lists.is_empty());
+            if let Some((of, lists)) = wanted {
+                found.push(NamedColumn {
                     dataset,
                     column,
-                    of: CodeNames {
-                        dataset: to.clone(),
-                        code: key.clone(),
-                        name: ColumnName::clone(name),
-                    },
-                    listed,
-                    before: rules.names(),
+                    contents: rules.contents(),
+                    of,
+                    lists,
                 });
             }
         }
     }
     found
+}
+
+/// Where the values of a column have names, and the values.
+fn wanted<'a>(
+    (dataset, rules): (&DatasetName, &'a ColumnRules),
+    known: &BTreeMap<(&DatasetName, &ColumnName), &ColumnName>,
+    destination: &Destination,
+) -> Option<(CodeNames, Vec<&'a ListedValues>)> {
+    match (rules.levels(), rules.role()) {
+        (Levels::Codes(codes), _) => {
+            // Texts beside codes are found with the list of the codes.
+            let of = codes.names().filter(|of| of.dataset != *dataset)?;
+            let lists = codes.listed().into_iter().chain(codes.named());
+            Some((of.clone(), lists.collect()))
+        }
+        (Levels::Values(listed), ColumnRole::Link { to, key }) => {
+            // Rows that are added can have another name for a value that has one.
+            let before = rules.names().filter(|_| destination.stays_of(to).is_some());
+            let name = known.get(&(to, key)).copied();
+            let name = name.or_else(|| before.map(|names| &names.column));
+            let of = CodeNames {
+                dataset: to.clone(),
+                code: key.clone(),
+                name: name?.clone(),
+            };
+            Some((of, vec![listed]))
+        }
+        (Levels::Values(_), ColumnRole::Subject | ColumnRole::Key | ColumnRole::Value)
+        | (Levels::None | Levels::Truth | Levels::Edges(_), _) => None,
+    }
+}
+
+fn is_part(parts: &[Part<'_>], dataset: &DatasetName) -> bool {
+    parts.iter().any(|part| part.prepared.name == dataset)
 }
 
 /// For the key of each reference dataset the column with the names of codes.
@@ -74,53 +129,69 @@ fn columns_with_names(rules: &CollectionRules) -> BTreeMap<(&DatasetName, &Colum
     found
 }
 
-/// The rules with the names that were found; `None` if no column has listed values with names. `stays` is whether the rows of a dataset stay,
-/// and with them the names that are known.
-pub(super) fn with_value_names(
+/// The rules with the names that were found; `None` if these are the ones that they have.
+pub(super) fn with_names(
     rules: &CollectionRules,
-    columns: &[ListedColumn<'_>],
+    columns: &[NamedColumn<'_>],
     found: &[FoundNames],
-    stays: &dyn Fn(&DatasetName) -> bool,
+    parts: &[Part<'_>],
 ) -> Option<CollectionRules> {
-    let mut raw = rules.raw();
-    let mut left = MAX_NAMES;
+    let before = rules.raw();
+    let mut raw = before.clone();
+    leave_out_names(&mut raw, &|dataset| is_part(parts, dataset));
+    let kept = raw.datasets.values().flat_map(|declared| declared.columns.values());
+    let kept = kept.filter_map(|column| column.names.as_ref()).map(bytes);
+    let mut left = MAX_NAMES.saturating_sub(kept.fold(0, usize::saturating_add));
     for column in columns {
-        let names = found.iter().find(|(of, _)| *of == column.of);
-        let names = names.and_then(|(_, names)| column.names(names, stays(&column.of.dataset)));
-        let bytes = names.as_ref().map_or(0, bytes);
         let declared = raw.datasets.get_mut(column.dataset)?.columns.get_mut(column.column)?;
-        declared.names = names.filter(|_| bytes <= left);
-        left = left.saturating_sub(bytes);
+        let named = column.names(found);
+        if matches!(declared.levels, RawLevels::Codes { .. }) {
+            declared.levels = with_named(&declared.levels, named, column.contents);
+            continue;
+        }
+        let names = ListedValues::check(named).ok().map(|values| ValueNames {
+            column: column.of.name.clone(),
+            values,
+        });
+        declared.names = names.filter(|names| bytes(names) <= left);
+        left = left.saturating_sub(declared.names.as_ref().map_or(0, bytes));
     }
-    let is_changed = !columns.is_empty();
-    is_changed
+    (raw != before)
         .then(|| CollectionRules::check(raw, &columns_of(rules)).ok())
         .flatten()
 }
 
-impl ListedColumn<'_> {
-    /// The listed values that have a name.
-    fn names(&self, found: &BTreeMap<Value, String>, stays: bool) -> Option<ValueNames> {
-        let before = self.before.filter(|before| stays && before.column == self.of.name);
-        let known = |value: &Value| {
-            let mut known = before.into_iter().flat_map(|before| before.values.iter());
-            known.find(|listed| listed.value == *value).map(|listed| &listed.label)
-        };
-        let name = |value: &Value| match found.get(value) {
-            Some(name) => ValueLabel::new(name).ok(),
-            None => known(value).cloned(),
-        };
-        let named = self.listed.iter().filter_map(|listed| {
-            Some(Listed {
-                value: listed.value.clone(),
-                label: name(&listed.value)?,
-            })
-        });
-        let values = ListedValues::check(named.collect()).ok()?;
-        Some(ValueNames {
-            column: self.of.name.clone(),
-            values,
-        })
+/// Leaves out the names of listed values of columns that lead to a dataset that is imported: they are found again, or are those of rows that are
+/// not there any more.
+fn leave_out_names(raw: &mut RawCollectionRules, is_imported: &dyn Fn(&DatasetName) -> bool) {
+    let columns = raw.datasets.values_mut();
+    for column in columns.flat_map(|declared| declared.columns.values_mut()) {
+        if let ColumnRole::Link { to, .. } = &column.role
+            && is_imported(to)
+        {
+            column.names = None;
+        }
+    }
+}
+
+/// The levels of codes with these names, and no others.
+fn with_named(levels: &RawLevels, named: Vec<Listed>, contents: Contents) -> RawLevels {
+    let mut without = levels.clone();
+    let mut with = levels.clone();
+    let Ok(level) = LevelName::new(NAMED_LEVEL) else {
+        return without;
+    };
+    if let RawLevels::Codes { levels, .. } = &mut without {
+        levels.remove(&level);
+    }
+    if let RawLevels::Codes { levels, .. } = &mut with {
+        levels.insert(level, named);
+    }
+    // There can be too many levels, or no name.
+    if Levels::check(with.clone(), contents).is_ok() {
+        with
+    } else {
+        without
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Persons with a code each, and concepts with the names of the codes.
-fn coded(known: &KnownColumns) -> CollectionRules {
+pub(super) fn coded(known: &KnownColumns) -> CollectionRules {
     let mut raw = RawCollectionRules::default();
     for (name, columns) in known.iter() {
         let columns = columns.keys().map(|own| {
@@ -38,7 +38,7 @@ fn coded(known: &KnownColumns) -> CollectionRules {
             }
             (own.clone(), rules)
         });
-        let kind = if name.as_str() == "concept" {
+        let kind = if ["concept", "place"].contains(&name.as_str()) {
             DatasetKind::Reference
         } else {
             DatasetKind::Keyed {
@@ -91,10 +91,27 @@ fn lists_of_declared_codes_are_proposed_with_their_names() {
     };
     assert_eq!(labels(codes.listed().unwrap()), ["5 5", "7 7", "9 9"]);
     assert_eq!(labels(codes.named().unwrap()), ["5 gout", "7 asthma", "9 gout"]);
+    // Rows that are added can have another name for a code in a list that is proposed already.
+    let more = CollectionImport {
+        mode: ImportMode::Append,
+        ..CollectionImport::new(
+            clinic(),
+            vec![node.declared_import("concept", "concept_id,concept_name\n7,other\n")],
+        )
+    };
+    catalog
+        .import_collection(&more, &declare, (&key(1), NOW), &mut |_| {})
+        .unwrap();
+    let proposed = catalog.datasets().proposals(&clinic()).unwrap();
+    let Levels::Codes(codes) = &proposed[&dataset("person")][&column("diagnosis")].levels else {
+        panic!("{proposed:?}")
+    };
+    assert_eq!(labels(codes.listed().unwrap()), ["5 5", "7 7", "9 9"]);
+    assert_eq!(labels(codes.named().unwrap()), ["5 gout", "9 gout"]);
 }
 
 /// The same with persons whose sex is a listed value, which leads to a concept.
-fn with_listed(known: &KnownColumns, before: Option<&CollectionRules>) -> CollectionRules {
+pub(super) fn with_listed(known: &KnownColumns, before: Option<&CollectionRules>) -> CollectionRules {
     let mut raw = coded(known).raw();
     let names = before.and_then(|rules| rules.dataset(&dataset("person"))?.column(&column("sex"))?.names());
     let declared = |raw: &mut RawCollectionRules, name: &str, of: &str, change: &dyn Fn(&mut RawColumnRules)| {

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
-use concordat_protocol::collection::Contents;
+use concordat_protocol::collection::{CodeNames, Contents, Hierarchy, Listed, ListedValues, ValueLabel};
+use concordat_protocol::ids::LevelName;
 use concordat_protocol::schema::ColumnKind;
+use concordat_protocol::scope::Value;
 use concordat_storage::catalog::ProposedColumn;
 
 use super::*;
@@ -176,7 +178,10 @@ fn what_is_not_there_any_more_is_not_declared() {
         ("death", "death_date", ColumnKind::Date),
     ];
     let base = shipped_omop().rules(&known(&model)).unwrap().raw();
-    let later = Declarations { base, template: None };
+    let later = Declarations {
+        base,
+        ..Declarations::default()
+    };
     let left: Vec<_> = model
         .into_iter()
         .filter(|(at, name, _)| !["location", "concept"].contains(at) && *name != "death_date")
@@ -186,6 +191,127 @@ fn what_is_not_there_any_more_is_not_declared() {
     let location = person.column(&ColumnName::new("location_id").unwrap()).unwrap();
     assert_eq!(*location.role(), ColumnRole::Value);
     assert_eq!(rules.dataset(&dataset("death")).unwrap().event_date(), None);
+}
+
+/// Codes whose names or hierarchy are in a column that a new file does not have.
+#[test]
+fn references_to_columns_that_are_not_there_any_more_are_left_out() {
+    let text = "template = 1\nname = \"x\"\n[datasets.event]\nkind = \"keyed\"\n[datasets.event.columns]\n\
+                person_id = { role = \"subject\" }\ncode = { codes = {} }\n";
+    let columns = [
+        ("event", "person_id", ColumnKind::Int),
+        ("event", "code", ColumnKind::Int),
+        ("event", "text", ColumnKind::Text),
+        ("event", "class", ColumnKind::Text),
+        ("above", "a", ColumnKind::Int),
+        ("above", "b", ColumnKind::Int),
+        ("above", "c", ColumnKind::Int),
+    ];
+    let name = |name: &str| ColumnName::new(name).unwrap();
+    let mut base = of(&TemplateChoice::Text(text.to_owned()))
+        .unwrap()
+        .rules(&known(&columns))
+        .unwrap()
+        .raw();
+    base.datasets.get_mut(&dataset("above")).unwrap().kind = DatasetKind::Reference;
+    let listed = |label: &str| {
+        vec![Listed {
+            value: Value::Int(5),
+            label: ValueLabel::new(label).unwrap(),
+        }]
+    };
+    let event = base.datasets.get_mut(&dataset("event")).unwrap();
+    event.columns.get_mut(&name("code")).unwrap().levels = RawLevels::Codes {
+        hierarchy: Some(Hierarchy {
+            dataset: dataset("above"),
+            ancestor: name("a"),
+            descendant: name("b"),
+            groups: Some(AncestorGroups {
+                column: name("class"),
+                class: ValueLabel::new("Ingredient").unwrap(),
+            }),
+        }),
+        names: Some(CodeNames {
+            dataset: dataset("event"),
+            code: name("code"),
+            name: name("text"),
+        }),
+        levels: [("listed", "5"), ("named", "gout")]
+            .map(|(level, label)| (LevelName::new(level).unwrap(), listed(label)))
+            .into(),
+    };
+    let codes = |without: &str| {
+        let later = Declarations {
+            base: base.clone(),
+            ..Declarations::default()
+        };
+        let left = columns.iter().filter(|(_, name, _)| *name != without);
+        let left: Vec<_> = left.copied().collect();
+        let rules = later.rules(&known(&left)).unwrap();
+        let column = rules.dataset(&dataset("event")).unwrap().column(&name("code"));
+        let Levels::Codes(codes) = column.unwrap().levels() else {
+            panic!("{rules:?}")
+        };
+        let groups = codes.hierarchy().and_then(|found| found.groups.as_ref());
+        let has = [codes.hierarchy().is_some(), groups.is_some(), codes.names().is_some()];
+        (has, codes.listed().is_some(), codes.named().is_some())
+    };
+    assert_eq!(codes("c"), ([true, true, true], true, true));
+    assert_eq!(codes("text"), ([true, false, false], true, false));
+    assert_eq!(codes("class"), ([true, false, true], true, true));
+    for without in ["a", "b"] {
+        assert_eq!(codes(without), ([false, false, true], true, true), "{without}");
+    }
+}
+
+/// Names of values are found in rows, and a template that replaces what is declared does not change these.
+#[test]
+fn names_of_values_stay_when_declarations_are_replaced() {
+    let columns = [
+        ("person", "person_id", ColumnKind::Int),
+        ("person", "sex", ColumnKind::Int),
+        ("concept", "concept_id", ColumnKind::Int),
+        ("concept", "concept_name", ColumnKind::Text),
+    ];
+    let template = |values: &str| {
+        let text = format!(
+            "template = 1\nname = \"x\"\n[datasets.person]\nkind = \"keyed\"\n[datasets.person.columns]\n\
+             person_id = {{ role = \"subject\" }}\n\
+             sex = {{ link = \"concept.concept_id\", values = [{values}] }}\n\
+             [datasets.concept]\nkind = \"reference\"\n[datasets.concept.columns]\nconcept_id = {{ role = \"key\" }}\n"
+        );
+        of(&TemplateChoice::Text(text)).unwrap()
+    };
+    let sex = |rules: &CollectionRules| {
+        let person = rules.dataset(&dataset("person")).unwrap();
+        person
+            .column(&ColumnName::new("sex").unwrap())
+            .unwrap()
+            .names()
+            .cloned()
+    };
+    let names = ValueNames {
+        column: ColumnName::new("concept_name").unwrap(),
+        values: ListedValues::check(vec![Listed {
+            value: Value::Int(1),
+            label: ValueLabel::new("FEMALE").unwrap(),
+        }])
+        .unwrap(),
+    };
+    let mut base = template("1, 2").rules(&known(&columns)).unwrap().raw();
+    let person = base.datasets.get_mut(&dataset("person")).unwrap();
+    let column = person.columns.get_mut(&ColumnName::new("sex").unwrap()).unwrap();
+    column.names = Some(names.clone());
+    let replaced = |values: &str| {
+        let with_base = Declarations {
+            base: base.clone(),
+            ..template(values)
+        };
+        with_base.without_base().rules(&known(&columns)).unwrap()
+    };
+    assert_eq!(sex(&replaced("1, 2, 3")), Some(names));
+    // Those of values that are not listed any more are left out.
+    assert_eq!(sex(&replaced("2, 3")), None);
 }
 
 #[test]

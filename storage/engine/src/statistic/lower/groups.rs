@@ -1,6 +1,6 @@
 //! Groups: columns with levels, `CASE`, bands of numbers, and parts of dates.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::{
     collection::{AtomId, AtomSet, Comparison, LISTED_LEVEL, Levels, Listed, ListedValues},
@@ -153,12 +153,18 @@ impl Lowering<'_> {
 
     /// The names of codes, as they are declared: of those that a condition names, or of all that are listed, with all other codes together.
     fn by_name(&self, of: Quantity, named: &ListedValues, codes: Option<&[Value]>) -> Result<Group> {
-        let mut sets = Vec::new();
+        let mut values: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for listed in named.iter() {
             if codes.is_none_or(|codes| codes.contains(&listed.value)) {
-                let label = Value::Text(listed.label.to_string());
-                sets.push((Some(label), self.atoms(&of, vec![listed.value.clone()])?));
+                values
+                    .entry(listed.label.as_str())
+                    .or_default()
+                    .push(listed.value.clone());
             }
+        }
+        let mut sets = Vec::new();
+        for (label, values) in values {
+            sets.push((Some(Value::Text(label.to_owned())), self.atoms(&of, values)?));
         }
         if let Some(codes) = codes {
             // Of a code without a declared name it is not known which group it is in.
@@ -181,10 +187,10 @@ impl Lowering<'_> {
         buckets(of, sets, others.map(Value::Text))
     }
 
-    /// The atoms of these values.
+    /// The atoms of the values of a name. Values of one label are one atom.
     fn atoms(&self, of: &Quantity, values: Vec<Value>) -> Result<AtomSet> {
         let test = self.known.levels(of).decide(&Comparison::In(values));
-        Ok(test.map_err(|_| refused(Form::CodeNames))?.passing().clone())
+        Ok(test.map_err(|_| refused(Form::SharedLabels))?.passing().clone())
     }
 
     /// True, false and neither.

@@ -116,7 +116,8 @@ impl Lowering<'_> {
             return false;
         };
         codes.names().is_some_and(|names| {
-            let is_key = self.known.is_key(&names.dataset, &names.code);
+            // Texts beside the codes are in rows of subjects, of which many have one code.
+            let is_key = self.known.is_reference(&names.dataset) && self.known.is_key(&names.dataset, &names.code);
             is_key && Some(&names.dataset) == self.rows(to.0) && names.code == to.1
         })
     }

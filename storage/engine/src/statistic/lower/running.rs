@@ -32,6 +32,7 @@ use super::{
     totals::{Partition, Sum, Summed, column_of, grouping, groups, inputs, others},
 };
 use crate::statistic::{
+    block::{MAX_AGGREGATES, at_most},
     forms::Form,
     known::KnownCollection,
     measure::{CellAggregate, Group},
@@ -203,13 +204,18 @@ pub(super) struct Classes {
 
 impl Classes {
     /// The aggregates of each condition, one condition after the other.
-    pub(super) fn computed(&self, known: &KnownCollection, computed: &[Computed]) -> Vec<Computed> {
+    ///
+    /// # Errors
+    /// [`NotCountable::TooMany`](crate::statistic::forms::NotCountable::TooMany), before any of them is made.
+    pub(super) fn computed(&self, known: &KnownCollection, computed: &[Computed]) -> Result<Vec<Computed>> {
+        let sums = self.conditions.len().saturating_mul(computed.len());
+        at_most(sums, MAX_AGGREGATES, "running sums")?;
         let mut all = Vec::new();
         for condition in &self.conditions {
             let with = |filter: &Condition| known.where_true(Condition::all(vec![filter.clone(), condition.clone()]));
             all.extend(computed.iter().map(|item| item.clone().filtered(&with)));
         }
-        all
+        Ok(all)
     }
 
     /// The rows of the table, with what [`Self::computed`] returned among the aggregates of a statistic.

@@ -1,7 +1,7 @@
 //! Groups and patterns of open lists of codes.
 
 use concordat_protocol::{
-    collection::AtomId,
+    collection::{AtomId, Levels, Listed, ListedValues, ValueLabel},
     ids::{ColumnName, DatasetName},
     scope::{Generalization, Transform, Value},
 };
@@ -158,6 +158,57 @@ fn statistic_groups_by_names_that_are_not_declared_are_refused() {
             assert!(shown.lower(BY_SEX).is_err(), "{hidden} {transform:?}");
             let by_name = shown.lower(&format!("{NAMED} GROUP BY 1"));
             assert_eq!(by_name.is_err(), hidden == "concept_name", "{hidden} {transform:?}");
+        }
+    }
+}
+
+/// Values with one label are one group, which their names would divide.
+#[test]
+fn statistic_groups_by_names_do_not_divide_a_label() {
+    let mut omop = Collection::named("omop");
+    let listed = [8507, 8532].map(|value| Listed {
+        value: Value::Int(value),
+        label: ValueLabel::new("known").unwrap(),
+    });
+    let levels = Levels::Values(ListedValues::check(listed.to_vec()).unwrap());
+    let sex = (
+        DatasetName::new("person").unwrap(),
+        ColumnName::new("gender_concept_id").unwrap(),
+    );
+    omop.known = omop.known.with_levels(&[(sex, levels)].into());
+    let found = refusal(&omop, BY_SEX);
+    assert!(
+        found.contains("one label") && !found.contains("not declared"),
+        "{found}"
+    );
+}
+
+/// Rows of subjects that describe their codes are no list of codes: many of them have one code.
+#[test]
+fn statistic_joins_with_texts_beside_codes_are_not_of_one_row() {
+    let beside = Collection::named("beside");
+    let of = |dataset: &str| {
+        let sql = format!("SELECT count(*) FROM {dataset} a JOIN {dataset} b ON a.visit_id = b.visit_id");
+        refusal(&beside, &sql)
+    };
+    assert_eq!(of("event"), of("plain"));
+}
+
+/// Texts that a grant shows in another form are not in what is declared about the codes.
+#[test]
+fn statistic_texts_of_codes_are_shown_where_both_columns_are() {
+    for hidden in ["code", "description"] {
+        for transform in [Transform::Pseudonym, Transform::Generalized(Generalization::Levels)] {
+            let shown = Collection::shown("synthea", &|_, column| {
+                let is_hidden = column.as_str() == hidden;
+                Some(if is_hidden { transform } else { Transform::Clear })
+            });
+            let path = |column: &str| {
+                let dataset = DatasetName::new("observations").unwrap();
+                ColumnPath::new(Row::This, &dataset, Vec::new(), ColumnName::new(column).unwrap()).unwrap()
+            };
+            let texts = shown.known.texts_of(&path("code"), &path("description"));
+            assert_eq!(texts, None, "{hidden} {transform:?}");
         }
     }
 }
