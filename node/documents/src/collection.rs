@@ -61,6 +61,9 @@ pub struct FolderImport {
     /// Whether the other rows are imported if some are invalid.
     #[serde(default)]
     pub skip_refused: bool,
+    /// Whether rows are added from files whose rows the collection has already.
+    #[serde(default)]
+    pub again: bool,
     /// How the files of single datasets are read.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, ReadingOptions>)]

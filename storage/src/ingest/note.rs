@@ -201,6 +201,18 @@ pub enum Note {
         /// The column that repeats.
         column: String,
     },
+    /// Each subject is declared to have one row at most, and some have several.
+    SeveralRows {
+        /// The column of subjects.
+        column: String,
+    },
+    /// A column is declared to have another value in each row, and rows have that of an earlier one.
+    RepeatedKey {
+        /// The column.
+        column: String,
+        /// How many rows at least.
+        count: u64,
+    },
     /// There are both an age and a date of birth: together they reveal more than either.
     AgeAndBirth {
         /// The age.
@@ -297,6 +309,8 @@ impl Note {
             | Self::LinesLikeRows { .. }
             | Self::ImplausibleCharacters { .. }
             | Self::Repeats { .. }
+            | Self::SeveralRows { .. }
+            | Self::RepeatedKey { .. }
             | Self::SubjectHardlyRepeats { .. } => true,
             Self::ImpliedComma
             | Self::ClockChange { .. }

@@ -51,6 +51,9 @@ pub struct Args {
     /// Import the other rows if some are invalid
     #[arg(long)]
     skip_refused: bool,
+    /// Add the rows even if the collection has those of a file already
+    #[arg(long)]
+    again: bool,
     /// How files are read: a file with a table of options for each dataset, as `dataset import --write-options` writes them
     #[arg(long, value_name = "FILE")]
     options: Option<PathBuf>,
@@ -70,6 +73,7 @@ impl Args {
             },
             segment: self.segment.clone(),
             skip_refused: self.skip_refused,
+            again: self.again,
             reading: self.options.as_deref().map(options).transpose()?.unwrap_or_default(),
         })
     }

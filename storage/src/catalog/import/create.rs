@@ -68,7 +68,7 @@ fn imported(written: &Written<'_>, committed: &Committed) -> ImportedCollection 
         total_rows: manifest.dataset(part.prepared.name).map_or(0, |dataset| dataset.rows),
         refused: part.prepared.rows.refused(),
         owners: part.owners,
-        notes: part.prepared.notes().cloned().collect(),
+        notes: part.notes.clone(),
     };
     ImportedCollection {
         version: manifest.version(),

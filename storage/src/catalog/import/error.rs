@@ -98,6 +98,15 @@ pub enum ImportError {
         /// The version that the same file created.
         version: VersionNumber,
     },
+    /// The rows of some of the files were added before.
+    #[error(
+        "the collection has the rows of {} of the files already; leave these files out, or add their rows once more with `--again`",
+        repeated.len()
+    )]
+    RepeatedFiles {
+        /// Their datasets, with the versions that the same files created.
+        repeated: Vec<(DatasetName, VersionNumber)>,
+    },
     /// It was not stated to whom the rows of a new dataset belong.
     #[error(
         "it was not stated to whom the rows belong; name the column that identifies a person with `--subject-column COLUMN`, or \
@@ -150,6 +159,7 @@ impl Explain for ImportError {
             | Self::Kind { .. }
             | Self::Columns { .. }
             | Self::Repeated { .. }
+            | Self::RepeatedFiles { .. }
             | Self::SubjectNotStated
             | Self::ConcurrentChange { .. } => ErrorKind::Usage,
             Self::Stored(_) => ErrorKind::Integrity,
@@ -163,6 +173,10 @@ impl Explain for ImportError {
             failed.iter().map(reason).collect()
         } else if let Self::Declared { reasons } = self {
             reasons.clone()
+        } else if let Self::RepeatedFiles { repeated } = self {
+            let reason =
+                |(dataset, version): &(DatasetName, VersionNumber)| format!("`{dataset}`: since version {version}");
+            repeated.iter().map(reason).collect()
         } else {
             Vec::new()
         }

@@ -16,6 +16,7 @@ use super::{
         writer::VersionWriter,
     },
     ImportError, Progress,
+    declared_keys::{DeclaredKeys, several_rows},
     destination::Destination,
     objects::ImportObjects,
     plan::{Plan, links},
@@ -23,7 +24,10 @@ use super::{
     proposing::{OfColumn, proposed},
     subjects::{DatasetOwners, Numbering, VersionSubjects, is_unique},
 };
-use crate::subjects::{KeyMap, KeyMapBuilder, Link, OwnerCounts, Proposals, SubjectError};
+use crate::{
+    ingest::Note,
+    subjects::{KeyMap, KeyMapBuilder, Link, OwnerCounts, Proposals, SubjectError},
+};
 
 /// A dataset that was written.
 pub(super) struct Part<'a> {
@@ -35,6 +39,8 @@ pub(super) struct Part<'a> {
     pub(super) ordinals: bool,
     /// What is proposed for its columns.
     pub(super) proposed: BTreeMap<ColumnName, ProposedColumn>,
+    /// What the steward should know.
+    pub(super) notes: Vec<Note>,
 }
 
 /// What was written of a version.
@@ -107,7 +113,12 @@ impl Writing<'_> {
         let mut observed = owners
             .as_ref()
             .map_or(Ok(None), |_| ObservedColumns::of(prepared, &key))?;
+        let mut declared_keys = DeclaredKeys::of(prepared, &key);
         let mut read = |rows: &RecordBatch| {
+            declared_keys.add(rows)?;
+            if !ordinals {
+                return Ok(());
+            }
             add_keys(&mut builders, rows)?;
             observed.as_mut().map_or(Ok(()), |observed| observed.add(rows))
         };
@@ -119,9 +130,14 @@ impl Writing<'_> {
                 .insert((prepared.name.clone(), column.name), builder.finish()?);
         }
         let added = self.subjects.added().saturating_sub(before);
+        let kind = found_kind(&prepared.kind, owners, added, stays);
+        let about_keys = several_rows(&prepared.kind, &kind)
+            .into_iter()
+            .chain(declared_keys.notes());
         let part = Part {
             prepared,
-            kind: found_kind(&prepared.kind, owners, added, stays),
+            notes: about_keys.chain(prepared.notes().cloned()).collect(),
+            kind,
             objects: entries,
             owners,
             ordinals,
@@ -283,8 +299,8 @@ fn write_rows(
         prepared.for_each(runtime, &mut |mut batch| {
             if let Some(owners) = &mut owners {
                 batch = owners.add(&batch)?;
-                read(&batch)?;
             }
+            read(&batch)?;
             rows += batch.num_rows() as u64;
             writer.write(&batch)?;
             let of = prepared.rows.count();

@@ -178,6 +178,16 @@ impl fmt::Display for Note {
                 "each row counts as a person, but `{column}` has values that occur in several rows; if it identifies people, state \
                  `--subject-column {column}`, or groups with fewer people than you allow may be released"
             ),
+            Self::SeveralRows { column } => write!(
+                f,
+                "column `{column}` is declared to have at most one row for each subject (`unique = true`), and subjects have several, which \
+                 joins repeat; correct the rows, or declare `unique = false`"
+            ),
+            Self::RepeatedKey { column, count } => write!(
+                f,
+                "column `{column}` is declared as a key (`role = \"key\"`), and at least {count} rows of the file have the value of an \
+                 earlier one, which joins repeat; correct the rows, or declare no key"
+            ),
             Self::SubjectHardlyRepeats { subject, column } => write!(
                 f,
                 "almost every row has its own `{subject}`, while `{column}` has values that occur in several rows; if `{column}` \
