@@ -21,6 +21,7 @@ mod descriptions;
 mod destination;
 mod error;
 mod index;
+mod losses;
 mod objects;
 mod plan;
 mod prepared;

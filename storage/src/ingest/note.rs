@@ -213,6 +213,18 @@ pub enum Note {
         /// How many rows at least.
         count: u64,
     },
+    /// Columns of the version before are not in the file that replaces it.
+    RemovedColumns {
+        /// Their names.
+        columns: Vec<String>,
+    },
+    /// The file that replaces the rows has fewer.
+    FewerRows {
+        /// Rows of the version before.
+        before: u64,
+        /// Rows of the file.
+        now: u64,
+    },
     /// There are both an age and a date of birth: together they reveal more than either.
     AgeAndBirth {
         /// The age.
@@ -311,6 +323,8 @@ impl Note {
             | Self::Repeats { .. }
             | Self::SeveralRows { .. }
             | Self::RepeatedKey { .. }
+            | Self::RemovedColumns { .. }
+            | Self::FewerRows { .. }
             | Self::SubjectHardlyRepeats { .. } => true,
             Self::ImpliedComma
             | Self::ClockChange { .. }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use concordat_client::{Client, Folder, Lines};
 use concordat_documents::collection::{
-    CollectionEvent, CollectionImported, CollectionPermission, FolderImport, TemplateChoice, table_of,
+    CollectionEvent, CollectionImported, CollectionPermission, FolderImport, RemovedDataset, TemplateChoice, table_of,
 };
 use concordat_documents::import::{ImportMode, ReadingOptions, RefusedRow, grouped};
 use concordat_documents::problem::Problem;
@@ -218,6 +218,9 @@ fn conclude(
     if imported.more_left_out > 0 {
         out.note(&format!("and {} more files are not imported", imported.more_left_out));
     }
+    for removed in &imported.removed {
+        out.note(&removed_note(removed));
+    }
     let notes = notes(imported);
     for note in notes.iter().take(SHOWN_NOTES) {
         out.note(&format!("note: {note}"));
@@ -252,6 +255,13 @@ fn conclude(
         ));
     }
     out.done(&sentence, imported)
+}
+
+fn removed_note(removed: &RemovedDataset) -> String {
+    format!(
+        "`{}` is not in the new version, as there is no file of it; it has {} rows in the version before",
+        removed.dataset, removed.rows
+    )
 }
 
 /// Why the collection is no longer published, and what to do about it.
@@ -330,12 +340,18 @@ mod tests {
             refused: 0,
             subjects: 1,
             datasets: vec![dataset("person", &["no row has an owner"]), dataset("visit", &[])],
+            removed: vec![RemovedDataset {
+                dataset: DatasetName::new("note").unwrap(),
+                rows: 7,
+            }],
             left_out: Vec::new(),
             more_left_out: 0,
             unclassified: 0,
             withdrawn: false,
         };
         assert_eq!(notes(&imported), ["person: no row has an owner"]);
+        let removed = removed_note(&imported.removed[0]);
+        assert!(removed.contains("`note`") && removed.contains("7 rows"), "{removed}");
         assert!(withdrawn_note(&imported).contains("concordat collection publish omop"));
         let unclassified = CollectionImported {
             unclassified: 1,

@@ -128,6 +128,8 @@ pub struct ImportedCollection {
     pub version: VersionNumber,
     /// The datasets that were imported, in the order in which they were written.
     pub datasets: Vec<ImportedDataset>,
+    /// The datasets of the version before that are not in this one, with their rows there.
+    pub removed: Vec<(DatasetName, u64)>,
     /// How many ordinals of subjects have been given.
     pub subjects: u32,
     /// The digest of the manifest, for the ledger.

@@ -81,7 +81,11 @@ pub enum ImportError {
         problem: &'static str,
     },
     /// The file's columns are not those of the dataset.
-    #[error("the file does not match dataset `{name}`: {}; fix it, or import it with `--replace`", differences.join(", "))]
+    #[error(
+        "the file does not match dataset `{name}`: {}; correct the file: a column that it lacks can be there without values, and \
+         `--rename OLD=NEW` states the name of one that is named otherwise; `--replace` would replace all rows of the dataset",
+        differences.join(", ")
+    )]
     Columns {
         /// The dataset.
         name: DatasetName,

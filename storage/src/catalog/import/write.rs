@@ -18,6 +18,7 @@ use super::{
     ImportError, Progress,
     declared_keys::{DeclaredKeys, several_rows},
     destination::Destination,
+    losses::losses,
     objects::ImportObjects,
     plan::{Plan, links},
     prepared::Prepared,
@@ -74,7 +75,8 @@ pub(super) fn write<'a>(
     let mut observed = Vec::new();
     for prepared in prepared {
         let stays = destination.stays_of(prepared.name);
-        let (part, proposals) = writing.write(prepared, stays, objects, progress)?;
+        let (mut part, proposals) = writing.write(prepared, stays, objects, progress)?;
+        part.notes.extend(losses(destination, prepared));
         parts.push(part);
         observed.push(proposals);
     }

@@ -196,11 +196,9 @@ fn rows_are_added_to_some_datasets_and_others_stay() {
     let person = |opened: &OpenCollection| opened.manifest().dataset(&dataset("person")).cloned().unwrap();
     assert_eq!(person(&after), person(&before));
 
-    node.import_parts(
-        vec![node.part("person", keyed(true), "person_id,sex\n1,f\n4,m\n")],
-        ImportMode::Replace,
-    )
-    .unwrap();
+    let replaced = vec![node.part("person", keyed(true), "person_id,sex\n1,f\n4,m\n")];
+    let imported = node.import_parts(replaced, ImportMode::Replace).unwrap();
+    assert_eq!(imported.removed, [(dataset("site"), 1), (dataset("visit"), 6)]);
     assert_eq!(node.owners_of("person"), [Some(0), Some(3)]);
     assert_eq!(node.clinic().datasets(), [dataset("person")], "others are not in it");
     let imports = &node.catalog().datasets().imports;

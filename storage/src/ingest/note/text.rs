@@ -188,6 +188,14 @@ impl fmt::Display for Note {
                 "column `{column}` is declared as a key (`role = \"key\"`), and at least {count} rows of the file have the value of an \
                  earlier one, which joins repeat; correct the rows, or declare no key"
             ),
+            Self::RemovedColumns { columns } => write!(
+                f,
+                "the new version lacks columns of the version before, which the file does not have: {}",
+                quoted(columns)
+            ),
+            Self::FewerRows { before, now } => {
+                write!(f, "the new version has {now} rows, and the version before has {before}")
+            }
             Self::SubjectHardlyRepeats { subject, column } => write!(
                 f,
                 "almost every row has its own `{subject}`, while `{column}` has values that occur in several rows; if `{column}` \
