@@ -128,7 +128,8 @@ impl fmt::Display for Note {
             }
             Self::KeptDigits { column } => write!(
                 f,
-                "column `{column}` is text because its numbers are written as codes are, such as `250.0` beside `250.00`, or `12E4`; \
+                "column `{column}` is text because its numbers are written as codes are, such as `250.0` beside `250.00`, or `12E4`, or as a \
+                 spreadsheet program shortens long ones, such as `1E+05` beside `100002`, whose other digits are then lost; \
                  `--type {column}=number` reads them as numbers"
             ),
             Self::FixedDecimals { column, decimals } => write!(
