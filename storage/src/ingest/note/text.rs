@@ -79,7 +79,8 @@ impl fmt::Display for Note {
                  it; if it means that only in other columns, state it for these, as in `--missing 'COLUMN={word}'`"
             ),
             Self::MaybeMissing { column, words } => {
-                let stated: Vec<String> = words.iter().map(|word| format!("--missing {column}={word}")).collect();
+                let stated = words.iter().map(|word| shell_word(&format!("{column}={word}")));
+                let stated: Vec<String> = stated.map(|stated| format!("--missing {stated}")).collect();
                 write!(
                     f,
                     "column `{column}` has values that are repeated, are far from the others, and often mean that a value is missing; if \
@@ -238,6 +239,16 @@ fn quoted(forms: &[String]) -> String {
         .join(", ")
 }
 
+/// A value as a shell takes it: in quotes, unless it is a word.
+fn shell_word(value: &str) -> String {
+    let is_word = value.chars().all(|c| c.is_alphanumeric() || "_-./=,".contains(c));
+    if is_word {
+        value.to_owned()
+    } else {
+        format!("'{}'", value.replace('\'', "'\\''"))
+    }
+}
+
 /// Why a column stays text, and what to do.
 impl fmt::Display for TextReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -272,6 +283,17 @@ mod tests {
         };
         assert!(!renamed("", "column_4").to_string().contains("``"));
         assert_eq!(renamed("A b", "a_b").to_string(), "column `A b` was renamed to `a_b`");
+    }
+
+    #[test]
+    fn words_that_a_shell_would_split_are_in_quotes() {
+        let note = Note::MaybeMissing {
+            column: "uhrzeit".to_owned(),
+            words: vec!["9999-12-31 23:59:59".to_owned(), "-1".to_owned()],
+        };
+        let stated = "`--missing 'uhrzeit=9999-12-31 23:59:59' --missing uhrzeit=-1`";
+        assert!(note.to_string().contains(stated), "{note}");
+        assert_eq!(shell_word("a'b"), "'a'\\''b'");
     }
 
     #[test]
