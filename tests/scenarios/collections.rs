@@ -549,6 +549,30 @@ fn dataset_alone_is_classified_by_a_template() {
 }
 
 #[test]
+fn the_same_folder_is_added_only_on_request() {
+    let world = world();
+    let node = &world.nodes[0];
+    let files = [
+        ("person.csv", "person_id,year_of_birth\n1,1950\n2,1951\n"),
+        ("visit_occurrence.csv", "visit_occurrence_id,person_id\n10,1\n"),
+    ];
+    let clinic = folder(&world, "twice", &files);
+    import(node, "clinic", &clinic, &["--template", "omop-5.3"]);
+    let problem = node.refused_as(Person::Steward, 2, &command("clinic", &clinic, &["--append"]));
+    let reasons = problem["reasons"].to_string();
+    for dataset in ["person", "visit_occurrence"] {
+        assert!(reasons.contains(&format!("`{dataset}`: since version 1")), "{problem}");
+    }
+    let again = import(node, "clinic", &clinic, &["--append", "--again"]);
+    assert_eq!(again["rows"], 3);
+    let notes = part(&again, "person")["notes"].to_string();
+    assert!(notes.contains("`unique = true`"), "{notes}");
+    let visits = folder(&world, "visits", &files[1..]);
+    let refused = node.refused_as(Person::Steward, 2, &command("clinic", &visits, &["--append"]));
+    assert!(refused["detail"].to_string().contains("--again"), "{refused}");
+}
+
+#[test]
 fn collection_is_retained_verified_and_erased_like_a_dataset() {
     let mut world = world();
     let clinic = folder(&world, "clinic", &CLINIC);

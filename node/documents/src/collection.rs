@@ -61,6 +61,9 @@ pub struct FolderImport {
     /// Whether the other rows are imported if some are invalid.
     #[serde(default)]
     pub skip_refused: bool,
+    /// Whether rows are added from files whose rows the collection has already.
+    #[serde(default)]
+    pub again: bool,
     /// How the files of single datasets are read.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, ReadingOptions>)]
@@ -164,6 +167,9 @@ pub struct CollectionImported {
     pub subjects: u32,
     /// What was imported, in the order in which it was written.
     pub datasets: Vec<ImportedDataset>,
+    /// The datasets of the version before that are not in this one.
+    #[serde(default)]
+    pub removed: Vec<RemovedDataset>,
     /// Files that were not imported, because their names do not end as those of tables do; the first fifty.
     pub left_out: Vec<String>,
     /// How many more such files there are.
@@ -191,6 +197,17 @@ pub struct ImportedDataset {
     pub unowned: u64,
     /// What the steward should know, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// A dataset that is not in the new version of a collection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemovedDataset {
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// The rows that it has in the version before.
+    pub rows: u64,
 }
 
 /// A collection in a list.

@@ -374,7 +374,7 @@ fn a_file_with_other_columns_is_not_appended() {
     assert_eq!(
         differences.as_slice(),
         [
-            "column `name` is missing",
+            "it lacks column `name`",
             "column `age` contains text, not whole numbers"
         ]
     );
@@ -385,6 +385,10 @@ fn a_file_with_other_columns_is_not_appended() {
         panic!("{swapped}")
     };
     assert_eq!(differences.as_slice(), ["its columns are in another order"]);
+    assert!(
+        error.to_string().contains("`--replace` would replace all rows"),
+        "{error}"
+    );
     let mut named = node.request("id,name,age\n4,Eva,40\n", ImportMode::Append);
     named.options.subject = SubjectRule::Column("id".to_owned());
     let named = node.import(&named).unwrap_err();

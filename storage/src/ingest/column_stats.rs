@@ -23,6 +23,8 @@ pub(super) struct ColumnStats {
     markers: u64,
     decimals: Decimals,
     like_code: bool,
+    /// Whether a number is written as a spreadsheet program shortens it.
+    shortened: bool,
     alternatives: Alternatives,
     hints: Hints,
     /// How often each word occurs that is stated to mean that a value is missing.
@@ -90,6 +92,7 @@ impl ColumnStats {
                 padded: false,
             },
             like_code: false,
+            shortened: false,
             alternatives: Alternatives::new(),
             hints: Hints::default(),
             clock_changes: None,
@@ -129,6 +132,7 @@ impl ColumnStats {
             // A stored number has no digits that only fill it up.
             reading.padded = false;
             reading.like_code = false;
+            reading.shortened = false;
         }
         self.hints.observe(value, reading, is_typed, &self.reading);
         if reading.in_clock_change {
@@ -149,6 +153,7 @@ impl ColumnStats {
             self.decimals.observe(reading);
         }
         self.like_code |= reading.like_code;
+        self.shortened |= reading.shortened;
         if !self.kinds.is_none() {
             let narrowed = self.kinds.and(reading.kinds);
             if narrowed.is_none() && self.values > 1 {
@@ -180,10 +185,13 @@ impl ColumnStats {
     }
 
     /// Whether the column is text because its numbers are written as codes are: with zeros at their ends that differ (`250.0` and
-    /// `250.00`), or as whole numbers with an exponent (`12E4`).
+    /// `250.00`), or as whole numbers with an exponent (`12E4`); or because a spreadsheet program has shortened some of its whole numbers, whose
+    /// last digits are lost (`1E+05` beside `100002`).
     pub(super) fn keeps_digits(&self) -> bool {
         let differs = self.decimals.padded && self.decimals.differ;
-        self.stated.is_none() && self.fitting().is_none() && self.is_fractions() && (differs || self.like_code)
+        let lost = self.shortened && self.decimals.are_none();
+        let is_free = self.stated.is_none() && self.fitting().is_none();
+        is_free && self.is_fractions() && (differs || self.like_code || lost)
     }
 
     /// The number of decimals, if all numbers are filled up with zeros to it. The numbers are read without these zeros.
@@ -386,6 +394,11 @@ fn is_large_number(stated: ColumnKind, reading: Reading) -> bool {
 }
 
 impl Decimals {
+    /// Whether there are numbers without an exponent, and all of them are whole.
+    fn are_none(self) -> bool {
+        self.each == Some(0) && !self.differ
+    }
+
     fn observe(&mut self, reading: Reading) {
         let Some(decimals) = reading.decimals else { return };
         self.padded |= reading.padded;

@@ -81,8 +81,7 @@ impl Hints {
     /// Numbers and days that often stand for missing values, repeated and far from the others, as they are written.
     pub(super) fn possible_markers(&self) -> Vec<String> {
         let numbers = self.range.outlying().map(|number| number.to_string());
-        let days = self.days.found.iter().filter(|day| day.count >= REPEATED);
-        numbers.chain(days.map(|day| day.text.clone())).collect()
+        numbers.chain(self.days.outlying().map(str::to_owned)).collect()
     }
 
     /// The form in which all numbers are dates.
@@ -280,15 +279,20 @@ const DAYS: [i32; 3] = [2_932_896, -25_567, -25_569];
 #[derive(Clone, Debug, Default)]
 struct Days {
     found: Vec<Day>,
+    /// Whether there are other days.
+    has_others: bool,
 }
 
 /// A day that occurs.
 #[derive(Clone)]
 struct Day {
     day: i32,
+    /// How often it is written as at first.
     count: u64,
-    /// As it is written.
+    /// As it is written at first.
     text: String,
+    /// Whether it is written in other ways too, as with other times of day.
+    varies: bool,
 }
 
 /// A value is not for logs.
@@ -300,17 +304,32 @@ impl std::fmt::Debug for Day {
 
 impl Days {
     fn observe(&mut self, day: i32, value: &str) {
-        if !DAYS.contains(&day) || value.len() > MAX_DAY {
+        if !DAYS.contains(&day) {
+            self.has_others = true;
+            return;
+        }
+        if value.len() > MAX_DAY {
             return;
         }
         match self.found.iter_mut().find(|found| found.day == day) {
-            Some(found) => found.count += 1,
+            Some(found) if found.text == value => found.count += 1,
+            Some(found) => found.varies = true,
             None => self.found.push(Day {
                 day,
                 count: 1,
                 text: value.to_owned(),
+                varies: false,
             }),
         }
+    }
+
+    /// The days that are repeated and far from the others, as they are written. The first day of a calendar with several times is how a
+    /// spreadsheet program saves times of day.
+    fn outlying(&self) -> impl Iterator<Item = &str> {
+        let has_others = self.has_others || self.found.len() > 1;
+        let is_time = |day: &Day| day.varies && day.day < 0;
+        let repeated = self.found.iter().filter(move |day| has_others && day.count >= REPEATED);
+        repeated.filter(move |day| !is_time(day)).map(|day| day.text.as_str())
     }
 }
 

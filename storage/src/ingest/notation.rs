@@ -310,7 +310,7 @@ impl Notation {
                 return None;
             }
             let time = match format.has_time() {
-                true => format.time(value),
+                true => format.time(value).map(|(time, _)| time),
                 false => format.date(value).and_then(|day| day.and_hms_opt(0, 0, 0)),
             };
             time.map(|time| time.and_utc().timestamp_millis())
@@ -321,7 +321,7 @@ impl Notation {
     fn unconverted(&self, value: &str) -> Option<(i64, Zone)> {
         let mut stated = self.dates.iter().filter(|format| format.has_time());
         match stated.find_map(|format| format.time(value)) {
-            Some(time) => Some((time.and_utc().timestamp_millis(), Zone::Local)),
+            Some((time, zone)) => Some((time.and_utc().timestamp_millis(), zone)),
             None => parse_field::timestamp(value),
         }
     }

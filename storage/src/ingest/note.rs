@@ -201,6 +201,30 @@ pub enum Note {
         /// The column that repeats.
         column: String,
     },
+    /// Each subject is declared to have one row at most, and some have several.
+    SeveralRows {
+        /// The column of subjects.
+        column: String,
+    },
+    /// A column is declared to have another value in each row, and rows have that of an earlier one.
+    RepeatedKey {
+        /// The column.
+        column: String,
+        /// How many rows at least.
+        count: u64,
+    },
+    /// Columns of the version before are not in the file that replaces it.
+    RemovedColumns {
+        /// Their names.
+        columns: Vec<String>,
+    },
+    /// The file that replaces the rows has fewer.
+    FewerRows {
+        /// Rows of the version before.
+        before: u64,
+        /// Rows of the file.
+        now: u64,
+    },
     /// There are both an age and a date of birth: together they reveal more than either.
     AgeAndBirth {
         /// The age.
@@ -297,6 +321,10 @@ impl Note {
             | Self::LinesLikeRows { .. }
             | Self::ImplausibleCharacters { .. }
             | Self::Repeats { .. }
+            | Self::SeveralRows { .. }
+            | Self::RepeatedKey { .. }
+            | Self::RemovedColumns { .. }
+            | Self::FewerRows { .. }
             | Self::SubjectHardlyRepeats { .. } => true,
             Self::ImpliedComma
             | Self::ClockChange { .. }

@@ -109,6 +109,8 @@ pub(super) struct Reading {
     /// Whether it is a number only if the file says so: codes such as `12E4` are written like whole numbers with an exponent, which no
     /// program writes without a sign.
     pub(super) like_code: bool,
+    /// Whether it is written as a spreadsheet program shows a long number in a cell (`1E+05`, `1.23E+11`), with the digits that fit there.
+    pub(super) shortened: bool,
     /// The whole part of a number without an exponent, if it fits.
     pub(super) whole: Option<i64>,
     /// The day of a date or date-time, counted from 1970-01-01.
@@ -126,6 +128,7 @@ impl Reading {
             decimals: None,
             padded: false,
             like_code: false,
+            shortened: false,
             whole: None,
             day: None,
             in_clock_change: false,
@@ -233,6 +236,7 @@ fn fraction(value: &str, body: &str, whole: usize) -> Reading {
         decimals: decimals.map(str::len),
         whole: decimals.and_then(|_| whole_part(value.get(..before)?)),
         padded: decimals.is_some_and(|decimals| decimals.len() > 1 && decimals.ends_with('0')),
+        shortened: rest.contains("E+"),
         like_code: exponent.is_some_and(|power| !power.starts_with(['+', '-'])) && !mantissa.contains('.'),
         ..Reading::of(Kinds::FLOAT)
     }

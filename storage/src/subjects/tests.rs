@@ -5,6 +5,7 @@ mod memory;
 mod owners;
 mod proposals;
 mod registry;
+mod repeated_keys;
 mod skewed;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use concordat_client::{Client, Folder, Lines};
 use concordat_documents::collection::{
-    CollectionEvent, CollectionImported, CollectionPermission, FolderImport, TemplateChoice, table_of,
+    CollectionEvent, CollectionImported, CollectionPermission, FolderImport, RemovedDataset, TemplateChoice, table_of,
 };
 use concordat_documents::import::{ImportMode, ReadingOptions, RefusedRow, grouped};
 use concordat_documents::problem::Problem;
@@ -51,6 +51,9 @@ pub struct Args {
     /// Import the other rows if some are invalid
     #[arg(long)]
     skip_refused: bool,
+    /// Add the rows even if the collection has those of a file already
+    #[arg(long)]
+    again: bool,
     /// How files are read: a file with a table of options for each dataset, as `dataset import --write-options` writes them
     #[arg(long, value_name = "FILE")]
     options: Option<PathBuf>,
@@ -70,6 +73,7 @@ impl Args {
             },
             segment: self.segment.clone(),
             skip_refused: self.skip_refused,
+            again: self.again,
             reading: self.options.as_deref().map(options).transpose()?.unwrap_or_default(),
         })
     }
@@ -88,7 +92,12 @@ fn template(text: &str) -> Result<TemplateChoice, Problem> {
 /// Options for each dataset.
 fn options(path: &Path) -> Result<BTreeMap<DatasetName, ReadingOptions>, Problem> {
     let text = files::read_text(path, MAX_OPTIONS)?;
-    toml::from_str(&text).map_err(|error| {
+    let nested = nested(&text);
+    let read = toml::from_str(&text).or_else(|error| match nested == text {
+        true => Err(error),
+        false => toml::from_str(&nested),
+    });
+    read.map_err(|error| {
         Problem::usage(format!(
             "`{}` does not contain options for datasets: {error}",
             path.display()
@@ -97,6 +106,30 @@ fn options(path: &Path) -> Result<BTreeMap<DatasetName, ReadingOptions>, Problem
             "write them below `[DATASET]`, as `concordat dataset import --write-options FILE` writes those of one file",
         )
     })
+}
+
+/// The options that are tables of their own in a file of options for one dataset.
+const TABLES: [&str; 3] = ["types", "rename", "columns"];
+
+/// The same text with the tables of options as those of the dataset that they are below: `[rename]` below `[person]` is `[person.rename]`.
+fn nested(text: &str) -> String {
+    let mut dataset: Option<&str> = None;
+    let mut nested = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let header = line.trim_start().strip_prefix('[');
+        let name = header.and_then(|header| header.split([']', '.']).next());
+        let name = name.map(str::trim);
+        match (header, dataset) {
+            (Some(header), Some(dataset)) if name.is_some_and(|name| TABLES.contains(&name)) => {
+                nested.extend(["[", dataset, ".", header]);
+            }
+            (_, _) => {
+                dataset = name.or(dataset);
+                nested.push_str(line);
+            }
+        }
+    }
+    nested
 }
 
 pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Result<(), Problem> {
@@ -214,6 +247,9 @@ fn conclude(
     if imported.more_left_out > 0 {
         out.note(&format!("and {} more files are not imported", imported.more_left_out));
     }
+    for removed in &imported.removed {
+        out.note(&removed_note(removed));
+    }
     let notes = notes(imported);
     for note in notes.iter().take(SHOWN_NOTES) {
         out.note(&format!("note: {note}"));
@@ -250,6 +286,13 @@ fn conclude(
     out.done(&sentence, imported)
 }
 
+fn removed_note(removed: &RemovedDataset) -> String {
+    format!(
+        "`{}` is not in the new version, as there is no file of it; it has {} rows in the version before",
+        removed.dataset, removed.rows
+    )
+}
+
 /// Why the collection is no longer published, and what to do about it.
 fn withdrawn_note(imported: &CollectionImported) -> String {
     if imported.unclassified > 0 {
@@ -273,70 +316,4 @@ fn notes(imported: &CollectionImported) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn template_is_a_name_or_a_file() {
-        assert_eq!(
-            template("omop-5.3").unwrap(),
-            TemplateChoice::Shipped("omop-5.3".to_owned())
-        );
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("mine.toml");
-        std::fs::write(&path, "template = 1\n").unwrap();
-        let found = template(path.to_str().unwrap()).unwrap();
-        assert_eq!(found, TemplateChoice::Text("template = 1\n".to_owned()));
-        for missing in ["mine.toml", "./mine"] {
-            assert!(template(missing).is_err(), "{missing}");
-        }
-    }
-
-    #[test]
-    fn options_are_those_of_datasets() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("options.toml");
-        std::fs::write(&path, "[person]\ndelimiter = \";\"\n\n[visit]\ndecimal = \"comma\"\n").unwrap();
-        let found = options(&path).unwrap();
-        assert_eq!(found.len(), 2);
-        assert_eq!(
-            found[&DatasetName::new("person").unwrap()].delimiter.as_deref(),
-            Some(";")
-        );
-        for wrong in ["delimiter = \";\"\n", "[person]\ndelimeter = \";\"\n", "[Person]\n"] {
-            std::fs::write(&path, wrong).unwrap();
-            assert_eq!(options(&path).unwrap_err().code, ErrorKind::Usage, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn notes_are_named_by_their_datasets() {
-        let dataset = |name: &str, notes: &[&str]| concordat_documents::collection::ImportedDataset {
-            dataset: DatasetName::new(name).unwrap(),
-            rows: 1,
-            total_rows: 1,
-            refused: 0,
-            unowned: 0,
-            notes: notes.iter().map(ToString::to_string).collect(),
-        };
-        let imported = CollectionImported {
-            collection: CollectionName::new("omop").unwrap(),
-            version: concordat_protocol::schema::VersionNumber::FIRST,
-            rows: 2,
-            refused: 0,
-            subjects: 1,
-            datasets: vec![dataset("person", &["no row has an owner"]), dataset("visit", &[])],
-            left_out: Vec::new(),
-            more_left_out: 0,
-            unclassified: 0,
-            withdrawn: false,
-        };
-        assert_eq!(notes(&imported), ["person: no row has an owner"]);
-        assert!(withdrawn_note(&imported).contains("concordat collection publish omop"));
-        let unclassified = CollectionImported {
-            unclassified: 1,
-            ..imported
-        };
-        assert!(withdrawn_note(&unclassified).contains("classify its new columns"));
-    }
-}
+mod tests;

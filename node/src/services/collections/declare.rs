@@ -100,14 +100,15 @@ impl Declarations {
     }
 
     /// The columns for which something is proposed: those of rows with owners that have neither levels nor a range, unless a template states
-    /// that, or it was so before and nothing was proposed; and those with codes of an open list without the level that groups use.
+    /// that, or it was so before, of rows with owners, and nothing was proposed; and those with codes of an open list without the level that groups use.
     pub(super) fn open(&self, rules: &CollectionRules, before: &ProposedColumns) -> OpenColumns {
         let mut open = OpenColumns::new();
         for (dataset, of_dataset) in rules.datasets() {
-            if !matches!(of_dataset.kind(), DatasetKind::Keyed { .. } | DatasetKind::Owned { .. }) {
+            if !has_subjects(of_dataset.kind()) {
                 continue;
             }
-            let base = self.base.datasets.get(dataset);
+            // Nothing could be proposed from rows without owners, so that nothing was decided about their columns.
+            let base = self.base.datasets.get(dataset).filter(|base| has_subjects(&base.kind));
             let proposed = before.get(dataset);
             for (column, declared) in of_dataset.columns() {
                 let was_known = base.is_some_and(|base| base.columns.contains_key(column));
@@ -164,6 +165,14 @@ impl Declarations {
         } else {
             None
         }
+    }
+}
+
+/// Whether the rows of a dataset of several have owners.
+fn has_subjects(kind: &DatasetKind) -> bool {
+    match kind {
+        DatasetKind::Keyed { .. } | DatasetKind::Owned { .. } => true,
+        DatasetKind::Reference | DatasetKind::EachRow | DatasetKind::Unowned => false,
     }
 }
 

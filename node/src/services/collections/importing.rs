@@ -201,6 +201,7 @@ impl Importing<'_> {
                 ImportMode::Append => catalog::ImportMode::Append,
                 ImportMode::Replace => catalog::ImportMode::Replace,
             },
+            again: self.import.again,
             by: Some(self.by.clone()),
             ..CollectionImport::new(self.collection.clone(), datasets)
         })

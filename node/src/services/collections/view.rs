@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use concordat_documents::collection::{
     Collection, CollectionDataset, CollectionEvent, CollectionImported, CollectionSummary, ImportedDataset,
-    InspectedFile, RefusedFileRow, UnclassifiedColumns,
+    InspectedFile, RefusedFileRow, RemovedDataset, UnclassifiedColumns,
 };
 use concordat_documents::import::RowsWritten;
 use concordat_protocol::collection::{DatasetKind, Levels};
@@ -138,10 +138,18 @@ pub(super) fn imported(
         refused: refused.fold(0, u64::saturating_add),
         subjects: done.subjects,
         datasets: done.datasets.iter().map(imported_dataset).collect(),
+        removed: done.removed.iter().map(removed_dataset).collect(),
         left_out: left_out.first,
         more_left_out: left_out.more,
         unclassified: count(unclassified),
         withdrawn: done.is_withdrawn(),
+    }
+}
+
+fn removed_dataset((dataset, rows): &(DatasetName, u64)) -> RemovedDataset {
+    RemovedDataset {
+        dataset: dataset.clone(),
+        rows: *rows,
     }
 }
 

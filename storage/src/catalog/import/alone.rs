@@ -3,13 +3,13 @@
 use concordat_protocol::{
     collection::DatasetKind,
     identity::InstitutionKey,
-    ids::{CollectionName, ColumnName, DatasetName, Digest32},
+    ids::{CollectionName, ColumnName, DatasetName},
     schema::VersionNumber,
     time::Timestamp,
 };
 
 use super::{
-    super::{DatasetManifest, ObjectEntry, version::collection::kind_of_subject},
+    super::version::collection::kind_of_subject,
     ImportError, Importer, Progress,
     collection_request::ImportedCollection,
     commit::Creation,
@@ -57,6 +57,7 @@ impl Importer {
             shape,
             rows,
             proposing,
+            keys: Vec::new(),
         }];
         let done = self.create(
             (&plan, &destination),
@@ -79,38 +80,6 @@ impl Importer {
         let collection = CollectionName::from(&request.name);
         self.destination(&collection, found, request.mode, request.segment.as_ref())
     }
-
-    /// The oldest retained version that has added the rows of the same file, if they stay. A manifest that cannot be read is found by
-    /// `dataset verify`, and does not stop an import.
-    fn repeats(&self, destination: &Destination, name: &DatasetName, file: Digest32) -> Option<VersionNumber> {
-        let record = destination.old.as_ref()?;
-        let mut later = destination.stays_of(name)?.clone();
-        let is_same = |dataset: &DatasetManifest| dataset.provenance.blake3 == file;
-        let mut found = (is_same(&later) && !later.objects.is_empty()).then_some(record.current);
-        for number in (record.oldest.get()..record.current.get()).rev() {
-            let number = VersionNumber::new(number);
-            let Ok(manifest) = self.datasets.manifest(record, number) else {
-                continue;
-            };
-            let earlier = manifest.document().dataset(name);
-            let Some(earlier) = earlier.filter(|earlier| has_rows_of(&later, earlier)) else {
-                continue;
-            };
-            if is_same(earlier) {
-                found = Some(number);
-            }
-            later = earlier.clone();
-        }
-        found
-    }
-}
-
-/// Whether a version has the rows of an earlier one: in the same objects, or in copies of them whose subjects are numbered.
-fn has_rows_of(later: &DatasetManifest, earlier: &DatasetManifest) -> bool {
-    let is_kept = |entry: &ObjectEntry| later.objects.iter().any(|known| known.path == entry.path);
-    let is_copied =
-        !earlier.ordinals && later.ordinals && earlier.rows == later.rows && earlier.provenance == later.provenance;
-    earlier.objects.last().is_some_and(is_kept) || is_copied
 }
 
 /// The first pass.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use concordat_protocol::{
-    collection::{CollectionRules, DatasetKind, KnownColumns, Levels},
+    collection::{CollectionRules, ColumnRole, DatasetKind, KnownColumns, Levels},
     ids::{CollectionName, ColumnName, DatasetName, Digest32, SegmentName},
     schema::VersionNumber,
 };
@@ -29,6 +29,8 @@ pub struct CollectionImport {
     pub segment: Option<SegmentName>,
     /// What happens to the existing rows.
     pub mode: ImportMode,
+    /// Whether rows may be added from files whose rows the collection has already.
+    pub again: bool,
     /// Rows after which a new object begins.
     pub rows_per_object: u64,
     /// Fewest subjects on each side of what is proposed for a column.
@@ -87,6 +89,12 @@ impl Declared {
         rules.is_some_and(|rules| matches!(rules.levels(), Levels::Codes(_)))
     }
 
+    /// Whether a column is declared to be a key of the dataset: to have another value in each row.
+    pub(super) fn is_key(&self, dataset: &DatasetName, column: &ColumnName) -> bool {
+        let rules = self.rules().and_then(|rules| rules.dataset(dataset)?.column(column));
+        rules.is_some_and(|rules| *rules.role() == ColumnRole::Key)
+    }
+
     /// Whether levels and a range are proposed for a column.
     pub(super) fn is_open(&self, dataset: &DatasetName, column: &ColumnName) -> bool {
         match self {
@@ -105,6 +113,7 @@ impl CollectionImport {
             datasets,
             segment: None,
             mode: ImportMode::Create,
+            again: false,
             rows_per_object: ROWS_PER_OBJECT,
             least_subjects: LEAST_SUBJECTS,
             by: None,
@@ -119,6 +128,8 @@ pub struct ImportedCollection {
     pub version: VersionNumber,
     /// The datasets that were imported, in the order in which they were written.
     pub datasets: Vec<ImportedDataset>,
+    /// The datasets of the version before that are not in this one, with their rows there.
+    pub removed: Vec<(DatasetName, u64)>,
     /// How many ordinals of subjects have been given.
     pub subjects: u32,
     /// The digest of the manifest, for the ledger.

@@ -204,7 +204,7 @@ impl Importer {
             }
         }
         for part in draft.parts {
-            if let Some(latest) = part.prepared.latest(record.current) {
+            if let Some(latest) = part.prepared.latest(record.current, &part.notes) {
                 let key = import_key(&record.name, part.prepared.name);
                 batch.put(&self.datasets.imports, &key, &latest)?;
             }

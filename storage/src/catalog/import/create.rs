@@ -11,6 +11,7 @@ use super::{
     commit::{Committed, Creation},
     descriptions::add_descriptions,
     destination::Destination,
+    losses::removed_datasets,
     objects::ImportObjects,
     plan::Plan,
     prepared::Prepared,
@@ -51,7 +52,10 @@ impl Importer {
             let creation = creation.with_names(named.as_ref());
             progress(Progress::Committing);
             let committed = self.commit(destination, &written, creation)?;
-            Ok(imported(&written, &committed))
+            Ok(ImportedCollection {
+                removed: removed_datasets(destination, &committed.manifest),
+                ..imported(&written, &committed)
+            })
         });
         if result.is_err() {
             self.discard(&runtime, objects);
@@ -68,7 +72,7 @@ fn imported(written: &Written<'_>, committed: &Committed) -> ImportedCollection 
         total_rows: manifest.dataset(part.prepared.name).map_or(0, |dataset| dataset.rows),
         refused: part.prepared.rows.refused(),
         owners: part.owners,
-        notes: part.prepared.notes().cloned().collect(),
+        notes: part.notes.clone(),
     };
     ImportedCollection {
         version: manifest.version(),
@@ -76,5 +80,6 @@ fn imported(written: &Written<'_>, committed: &Committed) -> ImportedCollection 
         manifest: committed.digest,
         entries: committed.entries.clone(),
         datasets: written.parts.iter().map(dataset).collect(),
+        removed: Vec::new(),
     }
 }

@@ -81,7 +81,11 @@ pub enum ImportError {
         problem: &'static str,
     },
     /// The file's columns are not those of the dataset.
-    #[error("the file does not match dataset `{name}`: {}; fix it, or import it with `--replace`", differences.join(", "))]
+    #[error(
+        "the file does not match dataset `{name}`: {}; correct the file: a column that it lacks can be there without values, and \
+         `--rename OLD=NEW` states the name of one that is named otherwise; `--replace` would replace all rows of the dataset",
+        differences.join(", ")
+    )]
     Columns {
         /// The dataset.
         name: DatasetName,
@@ -97,6 +101,15 @@ pub enum ImportError {
         name: DatasetName,
         /// The version that the same file created.
         version: VersionNumber,
+    },
+    /// The rows of some of the files were added before.
+    #[error(
+        "the collection has the rows of {} of the files already; leave these files out, or add their rows once more with `--again`",
+        repeated.len()
+    )]
+    RepeatedFiles {
+        /// Their datasets, with the versions that the same files created.
+        repeated: Vec<(DatasetName, VersionNumber)>,
     },
     /// It was not stated to whom the rows of a new dataset belong.
     #[error(
@@ -150,6 +163,7 @@ impl Explain for ImportError {
             | Self::Kind { .. }
             | Self::Columns { .. }
             | Self::Repeated { .. }
+            | Self::RepeatedFiles { .. }
             | Self::SubjectNotStated
             | Self::ConcurrentChange { .. } => ErrorKind::Usage,
             Self::Stored(_) => ErrorKind::Integrity,
@@ -163,6 +177,10 @@ impl Explain for ImportError {
             failed.iter().map(reason).collect()
         } else if let Self::Declared { reasons } = self {
             reasons.clone()
+        } else if let Self::RepeatedFiles { repeated } = self {
+            let reason =
+                |(dataset, version): &(DatasetName, VersionNumber)| format!("`{dataset}`: since version {version}");
+            repeated.iter().map(reason).collect()
         } else {
             Vec::new()
         }

@@ -49,6 +49,7 @@ impl Importer {
             shape,
             rows: Rows::Stored(rows),
             proposing,
+            keys: Vec::new(),
         }];
         let versions = (&plan, &destination);
         let done = self.create(versions, &prepared, ROWS_PER_OBJECT, creation, progress)?;

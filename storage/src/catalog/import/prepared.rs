@@ -31,6 +31,8 @@ pub(super) struct Prepared<'a> {
     pub(super) shape: Shape,
     pub(super) rows: Rows<'a>,
     pub(super) proposing: Proposing,
+    /// The indices of the columns that are declared to have another value in each row.
+    pub(super) keys: Vec<usize>,
 }
 
 /// For which columns of a dataset something is proposed.
@@ -184,13 +186,13 @@ impl Prepared<'_> {
         self.rows.notes().iter().chain(self.shape.notes())
     }
 
-    /// What is kept of the import that creates the version.
-    pub(super) fn latest(&self, version: VersionNumber) -> Option<LatestImport> {
+    /// What is kept of the import that creates the version, with what the steward should know.
+    pub(super) fn latest(&self, version: VersionNumber, notes: &[Note]) -> Option<LatestImport> {
         match &self.rows {
             Rows::File(file) => Some(LatestImport {
                 version,
                 options: file.kept_options.to_owned(),
-                notes: Note::sentences(self.notes()),
+                notes: Note::sentences(notes),
             }),
             Rows::Stored(stored) => stored.latest.clone().map(|latest| LatestImport { version, ..latest }),
         }

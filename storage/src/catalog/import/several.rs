@@ -46,6 +46,9 @@ impl Importer {
         let found = self.datasets.find(&DatasetName::from(&request.name))?;
         let destination = self.destination(&request.name, found, request.mode, request.segment.as_ref())?;
         let files = inspect(&request.datasets, &destination, progress)?;
+        if !request.again {
+            self.check_repeated(&destination, &files)?;
+        }
         let declared = declare(&known(&destination, &files)).map_err(|reasons| ImportError::Declared { reasons })?;
         let kinds: Vec<_> = files.iter().map(|found| declared.kind(&found.dataset.name)).collect();
         let datasets = files.iter().zip(&kinds).map(|(found, kind)| plan::Declared {
@@ -61,6 +64,21 @@ impl Importer {
         let creation = creation.with_rules(declared.rules());
         let versions = (&plan, &destination);
         self.create(versions, &prepared, request.rows_per_object, creation, progress)
+    }
+
+    /// Refuses files whose rows the collection has already: a subject would have each of them twice, and so would each join.
+    fn check_repeated(&self, destination: &Destination, files: &[Found<'_>]) -> Result<(), ImportError> {
+        let repeats = |found: &Found<'_>| {
+            let name = &found.dataset.name;
+            let version = self.repeats(destination, name, found.file.blake3())?;
+            Some((name.clone(), version))
+        };
+        let repeated: Vec<_> = files.iter().filter_map(repeats).collect();
+        if repeated.is_empty() {
+            Ok(())
+        } else {
+            Err(ImportError::RepeatedFiles { repeated })
+        }
     }
 }
 
@@ -83,12 +101,16 @@ fn in_order<'a>(
             let columns = open.clone().map(|(_, index)| index).collect();
             let coded = open.filter(|(column, _)| declared.has_codes(name, &column.name));
             let coded = coded.map(|(_, index)| index).collect();
+            let keys = shape.columns().iter().zip(0..);
+            let keys = keys.filter(|(column, _)| declared.is_key(name, &column.name));
+            let keys = keys.map(|(_, index)| index).collect();
             prepared.push(Prepared {
                 name: &dataset.name,
                 kind,
                 shape,
                 rows: Rows::File(file),
                 proposing: Proposing { columns, coded, least },
+                keys,
             });
         }
     }

@@ -208,7 +208,7 @@ fn joined(before: &DatasetManifest, found: &[Found], subject: &ColumnName) -> Re
         let name = &column.name;
         match same {
             None if name.is_reserved() => {}
-            None => differences.push(format!("column `{name}` is missing")),
+            None => differences.push(format!("it lacks column `{name}`")),
             Some(other) if !fits(other, column) => {
                 let is = other.meta.kind.label();
                 let was = column.kind.label();

@@ -16,14 +16,19 @@ use super::{
         writer::VersionWriter,
     },
     ImportError, Progress,
+    declared_keys::{DeclaredKeys, several_rows},
     destination::Destination,
+    losses::losses,
     objects::ImportObjects,
     plan::{Plan, links},
     prepared::Prepared,
     proposing::{OfColumn, proposed},
     subjects::{DatasetOwners, Numbering, VersionSubjects, is_unique},
 };
-use crate::subjects::{KeyMap, KeyMapBuilder, Link, OwnerCounts, Proposals, SubjectError};
+use crate::{
+    ingest::Note,
+    subjects::{KeyMap, KeyMapBuilder, Link, OwnerCounts, Proposals, SubjectError},
+};
 
 /// A dataset that was written.
 pub(super) struct Part<'a> {
@@ -35,6 +40,8 @@ pub(super) struct Part<'a> {
     pub(super) ordinals: bool,
     /// What is proposed for its columns.
     pub(super) proposed: BTreeMap<ColumnName, ProposedColumn>,
+    /// What the steward should know.
+    pub(super) notes: Vec<Note>,
 }
 
 /// What was written of a version.
@@ -68,7 +75,8 @@ pub(super) fn write<'a>(
     let mut observed = Vec::new();
     for prepared in prepared {
         let stays = destination.stays_of(prepared.name);
-        let (part, proposals) = writing.write(prepared, stays, objects, progress)?;
+        let (mut part, proposals) = writing.write(prepared, stays, objects, progress)?;
+        part.notes.extend(losses(destination, prepared));
         parts.push(part);
         observed.push(proposals);
     }
@@ -107,7 +115,12 @@ impl Writing<'_> {
         let mut observed = owners
             .as_ref()
             .map_or(Ok(None), |_| ObservedColumns::of(prepared, &key))?;
+        let mut declared_keys = DeclaredKeys::of(prepared, &key);
         let mut read = |rows: &RecordBatch| {
+            declared_keys.add(rows)?;
+            if !ordinals {
+                return Ok(());
+            }
             add_keys(&mut builders, rows)?;
             observed.as_mut().map_or(Ok(()), |observed| observed.add(rows))
         };
@@ -119,9 +132,14 @@ impl Writing<'_> {
                 .insert((prepared.name.clone(), column.name), builder.finish()?);
         }
         let added = self.subjects.added().saturating_sub(before);
+        let kind = found_kind(&prepared.kind, owners, added, stays);
+        let about_keys = several_rows(&prepared.kind, &kind)
+            .into_iter()
+            .chain(declared_keys.notes());
         let part = Part {
             prepared,
-            kind: found_kind(&prepared.kind, owners, added, stays),
+            notes: about_keys.chain(prepared.notes().cloned()).collect(),
+            kind,
             objects: entries,
             owners,
             ordinals,
@@ -283,8 +301,8 @@ fn write_rows(
         prepared.for_each(runtime, &mut |mut batch| {
             if let Some(owners) = &mut owners {
                 batch = owners.add(&batch)?;
-                read(&batch)?;
             }
+            read(&batch)?;
             rows += batch.num_rows() as u64;
             writer.write(&batch)?;
             let of = prepared.rows.count();

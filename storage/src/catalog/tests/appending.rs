@@ -151,6 +151,26 @@ fn rows_of_the_same_file_are_appended_only_on_request() {
 }
 
 #[test]
+fn what_a_replacement_lacks_is_noted() {
+    let node = TestNode::new();
+    node.import_text(PEOPLE, ImportMode::Create);
+    let replace = |text: &str| {
+        let notes = node.import_text(text, ImportMode::Replace).notes.into_iter();
+        let is_loss = |note: &Note| matches!(note, Note::RemovedColumns { .. } | Note::FewerRows { .. });
+        notes.filter(is_loss).collect::<Vec<_>>()
+    };
+    assert_eq!(replace(PEOPLE), []);
+    let columns = Note::RemovedColumns {
+        columns: vec!["name".to_owned()],
+    };
+    assert_eq!(replace("id,age\n1,41\n2,52\n3,60\n"), [columns]);
+    let rows = replace("id,age\n9,41\n");
+    assert_eq!(rows, [Note::FewerRows { before: 3, now: 1 }]);
+    assert!(rows[0].to_string().contains("has 1 rows") && rows[0].needs_attention());
+    assert_eq!(replace("id,age\n"), [Note::FewerRows { before: 1, now: 0 }]);
+}
+
+#[test]
 fn notes_and_options_of_the_latest_import_are_kept() {
     let mut node = TestNode::new();
     let mut request = node.request("Person Id,name\n1,Zsofia Sentinel\n", ImportMode::Create);

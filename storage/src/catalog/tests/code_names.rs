@@ -144,6 +144,7 @@ fn listed_values_have_the_names_of_a_reference_dataset() {
     let imported = |mode: ImportMode, files: Vec<DatasetImport>, before: Option<CollectionRules>| {
         let request = CollectionImport {
             mode,
+            again: true,
             ..CollectionImport::new(clinic(), files)
         };
         let declare = |known: &KnownColumns| {

@@ -26,6 +26,10 @@ pub(super) fn dataset(name: &str) -> DatasetName {
 
 /// Persons and their visits, each column with the class that there is for it.
 pub(super) fn rules(known: &KnownColumns, classes: &[(&str, ColumnClass)]) -> CollectionRules {
+    CollectionRules::check(raw_rules(known, classes), known).unwrap()
+}
+
+fn raw_rules(known: &KnownColumns, classes: &[(&str, ColumnClass)]) -> RawCollectionRules {
     let mut raw = RawCollectionRules::default();
     for (name, columns) in known.iter() {
         let subject = column("person_id");
@@ -54,7 +58,7 @@ pub(super) fn rules(known: &KnownColumns, classes: &[(&str, ColumnClass)]) -> Co
         };
         raw.datasets.insert(name.clone(), dataset);
     }
-    CollectionRules::check(raw, known).unwrap()
+    raw
 }
 
 const SOME: [(&str, ColumnClass); 2] = [
@@ -87,6 +91,7 @@ impl TestNode {
         ];
         let request = CollectionImport {
             mode,
+            again: true,
             ..CollectionImport::new(clinic(), datasets)
         };
         let _within = self.runtime.enter();
@@ -139,6 +144,42 @@ fn declarations_that_do_not_fit_leave_nothing() {
     assert_eq!((refused.kind(), refused.reasons().len()), (ErrorKind::Usage, 2));
     assert!(node.object_files().is_empty());
     assert!(node.catalog().datasets().collections().unwrap().is_empty());
+}
+
+#[test]
+fn keys_that_repeat_are_noted_where_they_are_declared() {
+    let node = TestNode::new();
+    let declare = |known: &KnownColumns| {
+        let mut raw = raw_rules(known, &SOME);
+        let visits = raw.datasets.get_mut(&dataset("visit")).unwrap();
+        visits.columns.get_mut(&column("visit_id")).unwrap().role = ColumnRole::Key;
+        let rules = CollectionRules::check(raw, known).unwrap();
+        Ok::<_, Vec<String>>(Declared::Rules(rules, OpenColumns::new()))
+    };
+    let import = |visits: &str, mode: ImportMode| {
+        let datasets = vec![
+            node.declared_import("person", PERSONS),
+            node.declared_import("visit", visits),
+        ];
+        let request = CollectionImport {
+            mode,
+            ..CollectionImport::new(clinic(), datasets)
+        };
+        let _within = node.runtime.enter();
+        let catalog = node.catalog();
+        let done = catalog.import_collection(&request, &declare, (&key(1), NOW), &mut |_| {});
+        let notes = done.unwrap().datasets.into_iter().flat_map(|dataset| dataset.notes);
+        notes
+            .filter(|note| matches!(note, Note::RepeatedKey { .. }))
+            .collect::<Vec<_>>()
+    };
+    let repeated = "visit_id,person_id\n10,2\n11,1\n10,1\n,1\n,2\n";
+    let note = Note::RepeatedKey {
+        column: "visit_id".to_owned(),
+        count: 1,
+    };
+    assert_eq!(import(repeated, ImportMode::Create), [note]);
+    assert_eq!(import(VISITS, ImportMode::Replace), []);
 }
 
 #[test]
@@ -256,6 +297,7 @@ fn levels_are_proposed_for_open_columns_until_they_are_declared() {
     let import = |datasets: Vec<DatasetImport>, mode: ImportMode| {
         let request = CollectionImport {
             mode,
+            again: true,
             ..CollectionImport::new(clinic(), datasets)
         };
         let declare = |known: &KnownColumns| Ok::<_, Vec<String>>(Declared::Rules(rules(known, &SOME), open.clone()));

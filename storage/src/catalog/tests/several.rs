@@ -108,6 +108,7 @@ impl TestNode {
         let (datasets, kinds) = parted(parts);
         let request = CollectionImport {
             mode,
+            again: true,
             ..CollectionImport::new(clinic(), datasets)
         };
         self.import_kinds(&request, &kinds, &mut |_| {})
@@ -195,11 +196,9 @@ fn rows_are_added_to_some_datasets_and_others_stay() {
     let person = |opened: &OpenCollection| opened.manifest().dataset(&dataset("person")).cloned().unwrap();
     assert_eq!(person(&after), person(&before));
 
-    node.import_parts(
-        vec![node.part("person", keyed(true), "person_id,sex\n1,f\n4,m\n")],
-        ImportMode::Replace,
-    )
-    .unwrap();
+    let replaced = vec![node.part("person", keyed(true), "person_id,sex\n1,f\n4,m\n")];
+    let imported = node.import_parts(replaced, ImportMode::Replace).unwrap();
+    assert_eq!(imported.removed, [(dataset("site"), 1), (dataset("visit"), 6)]);
     assert_eq!(node.owners_of("person"), [Some(0), Some(3)]);
     assert_eq!(node.clinic().datasets(), [dataset("person")], "others are not in it");
     let imports = &node.catalog().datasets().imports;
@@ -210,6 +209,82 @@ fn rows_are_added_to_some_datasets_and_others_stay() {
             .is_none()
     );
     assert_eq!(values(&node.batches_of("person"), "sex"), ["f", "m"]);
+}
+
+#[test]
+fn rows_of_files_of_a_collection_are_added_once() {
+    let node = TestNode::new();
+    node.import_parts(node.two_parts(), ImportMode::Create).unwrap();
+    let append = |again: bool, parts: Vec<DatasetPart>| {
+        let (datasets, kinds) = parted(parts);
+        let request = CollectionImport {
+            mode: ImportMode::Append,
+            again,
+            ..CollectionImport::new(clinic(), datasets)
+        };
+        node.import_kinds(&request, &kinds, &mut |_| {})
+    };
+    let error = append(false, node.two_parts()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert_eq!(
+        error.reasons(),
+        ["`person`: since version 1", "`visit`: since version 1"]
+    );
+    // One such file is enough, whatever is beside it.
+    let one_is_known = vec![
+        node.part("person", keyed(true), "person_id,sex\n3,f\n"),
+        node.part("visit", keyed(false), "visit_id,person_id\n10,2\n"),
+    ];
+    let error = append(false, one_is_known).unwrap_err();
+    assert_eq!(error.reasons(), ["`visit`: since version 1"]);
+    assert_eq!(node.clinic().manifest().version(), VersionNumber::FIRST);
+
+    let others = vec![node.part("visit", keyed(false), "visit_id,person_id\n11,1\n")];
+    append(false, others).unwrap();
+    // The rows of the first version are still there.
+    let error = append(false, node.two_parts()).unwrap_err();
+    assert_eq!(
+        error.reasons(),
+        ["`person`: since version 1", "`visit`: since version 1"]
+    );
+    append(true, node.two_parts()).unwrap();
+    assert_eq!(node.owners_of("visit"), [Some(1), Some(0), Some(1)]);
+}
+
+#[test]
+fn several_rows_of_a_subject_are_noted_if_one_is_declared() {
+    let node = TestNode::new();
+    let note = Note::SeveralRows {
+        column: "person_id".to_owned(),
+    };
+    let noted = |imported: &ImportedCollection| {
+        let datasets = imported.datasets.iter().filter(|dataset| dataset.notes.contains(&note));
+        datasets.map(|dataset| dataset.name.to_string()).collect::<Vec<_>>()
+    };
+    let parts = |persons: &str| {
+        vec![
+            node.part("person", keyed(true), persons),
+            node.part("visit", keyed(false), "visit_id,person_id\n10,2\n11,2\n"),
+        ]
+    };
+    let twice = parts("person_id,sex\n1,f\n2,m\n1,f\n");
+    assert_eq!(
+        noted(&node.import_parts(twice, ImportMode::Create).unwrap()),
+        ["person"]
+    );
+    let imports = node.catalog().datasets();
+    let kept = imports
+        .latest_import_of(&clinic(), &dataset("person"))
+        .unwrap()
+        .unwrap();
+    assert!(kept.notes.contains(&note.to_string()), "{:?}", kept.notes);
+    let once = parts("person_id,sex\n1,f\n2,m\n");
+    assert!(noted(&node.import_parts(once, ImportMode::Replace).unwrap()).is_empty());
+    let added = vec![node.part("person", keyed(true), "person_id,sex\n2,f\n")];
+    assert_eq!(
+        noted(&node.import_parts(added, ImportMode::Append).unwrap()),
+        ["person"]
+    );
 }
 
 #[test]
@@ -239,6 +314,7 @@ fn collection_of_one_dataset_of_its_name_is_no_collection() {
         let (datasets, kinds) = parted(vec![node.part("people", kind, PERSONS)]);
         let request = CollectionImport {
             mode,
+            again: true,
             ..CollectionImport::new(CollectionName::from(&people()), datasets)
         };
         node.import_kinds(&request, &kinds, &mut |_| {})
@@ -333,6 +409,7 @@ fn collection_changed_during_its_import_is_kept() {
     let (datasets, kinds) = parted(node.all_parts());
     let late = CollectionImport {
         mode: ImportMode::Replace,
+        again: true,
         ..CollectionImport::new(clinic(), datasets)
     };
     let mut meanwhile = |progress| {

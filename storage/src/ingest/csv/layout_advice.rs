@@ -131,6 +131,22 @@ fn is_decimals(field: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// What to state if the first lines are titles that were filled up with empty fields; `start` is the record with the names of the columns.
+pub(super) fn about_titles(sample: &Sample, start: usize) -> String {
+    let above = lines_above(sample, start);
+    format!(
+        "the first line has one value at most and empty fields, as a title above a table has, and the names of the columns are on line {}: \
+         leave out the lines above the table with `--skip-lines {above}`; if the first line has the names, state `--header present`",
+        above + 1
+    )
+}
+
+/// How many lines are above a record.
+fn lines_above(sample: &Sample, record: usize) -> u64 {
+    let line = sample.lines.get(record);
+    line.map_or(record as u64, |line| line.saturating_sub(1))
+}
+
 /// What to state if the first line has another number of fields than most lines; `start` is the first of those with the usual number.
 pub(super) fn about_first_lines(
     sample: &Sample,
@@ -141,10 +157,7 @@ pub(super) fn about_first_lines(
     let first = sample.rows.first().map_or(0, Vec::len);
     let width = sample.rows.get(start).map_or(0, Vec::len);
     let below = sample.rows.get(start..).unwrap_or_default();
-    let above = sample
-        .lines
-        .get(start)
-        .map_or(start as u64, |line| line.saturating_sub(1));
+    let above = lines_above(sample, start);
     let found =
         format!("the first line has {first} fields, and most lines have {width} with `{delimiter}` between them");
     match header {

@@ -19,9 +19,14 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// The first record that has `width` fields.
+    /// The first record that has `width` fields, and a value in more than one of them: spreadsheet programs fill up titles with empty fields.
     pub(super) fn first_of(&self, width: usize) -> usize {
-        self.rows.iter().position(|row| row.len() == width).unwrap_or_default()
+        let is_wide = |row: &Vec<String>| row.len() == width;
+        let is_filled = |row: &Vec<String>| row.iter().filter(|field| !field.trim().is_empty()).count() > 1;
+        let filled = self.rows.iter().position(|row| is_wide(row) && is_filled(row));
+        filled
+            .or_else(|| self.rows.iter().position(is_wide))
+            .unwrap_or_default()
     }
 
     /// The records from this one on.

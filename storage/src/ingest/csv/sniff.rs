@@ -192,6 +192,12 @@ impl Text<'_> {
 
     /// The layout with the delimiter that was found.
     fn layout(&self, guess: Guess) -> Result<Layout, IngestError> {
+        if self.options.header == Header::Auto && guess.score.fits && self.is_table_below_titles(&guess) {
+            let start = guess.sample.first_of(guess.score.width);
+            return Err(IngestError::Layout {
+                advice: layout_advice::about_titles(&guess.sample, start),
+            });
+        }
         let is_header_absent = matches!(self.options.header, Header::Absent { .. });
         if is_header_absent || guess.score.fits || !guess.score.splits {
             return self.with_header(guess, false);

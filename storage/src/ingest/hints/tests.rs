@@ -106,6 +106,20 @@ fn days_that_stand_for_missing_ones_are_found_as_written() {
     let iso = ["1899-12-30", "1899-12-30", "1899-12-30", "1984-03-02"];
     assert_eq!(usual(&iso).possible_markers(), ["1899-12-30"]);
     assert!(!format!("{:?}", usual(&iso)).contains("1899"));
+    let quarter = "1899-12-30 00:15:00";
+    for (values, markers) in [
+        // Times of one day, alone and beside a day.
+        (&[quarter, quarter, quarter, "1899-12-30 00:30:00"][..], &[][..]),
+        (
+            &[quarter, quarter, quarter, "1899-12-30 00:30:00", "1984-03-02 10:00:00"],
+            &[],
+        ),
+        // Far from no others.
+        (&["1899-12-30", "1899-12-30", "1899-12-30"], &[]),
+        (&[quarter, quarter, quarter, "1984-03-02 10:00:00"], &[quarter]),
+    ] {
+        assert_eq!(usual(values).possible_markers(), markers, "{values:?}");
+    }
     for (day, text) in DAYS.into_iter().zip(["9999-12-31", "1900-01-01", "1899-12-30"]) {
         assert_eq!(parse_field::date(text), Some(day));
     }

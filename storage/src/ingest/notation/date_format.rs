@@ -1,20 +1,24 @@
 //! Forms of dates and date-times, as `strftime` writes them, and the numbers by which spreadsheet programs count days.
 
-use std::str::FromStr;
+use std::{fmt::Write as _, str::FromStr};
 
 use chrono::{
-    NaiveDate, NaiveDateTime,
-    format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse},
+    FixedOffset, NaiveDate, NaiveDateTime,
+    format::{DelayedFormat, Fixed, Item, Numeric, Parsed, StrftimeItems, parse},
 };
 
 use crate::ingest::{
     error::IngestError,
+    parse_field::Zone,
     serial_day::{self, Epoch},
 };
 
 /// The last of the hundred years that years of two digits stand for, unless another one is stated: that of POSIX, by which 69 is 1969 and
 /// 68 is 2068.
 const LAST_YEAR: i32 = 2068;
+
+/// The distance of the sample from UTC, in seconds: five hours and a half, so that one of whole hours does not restore it.
+const SAMPLE_OFFSET: i32 = 19_800;
 
 /// The forms that are numbers of days, by their names.
 const SERIAL: [(&str, Epoch); 2] = [("excel", Epoch::Y1900), ("excel-1904", Epoch::Y1904)];
@@ -23,12 +27,16 @@ const SERIAL: [(&str, Epoch); 2] = [("excel", Epoch::Y1900), ("excel-1904", Epoc
 ///
 /// A year has four digits (`%Y`) or two (`%y`), exactly as many as the form has. One of two digits is that of the hundred years that
 /// end with a stated year.
+///
+/// A date-time can have its distance from UTC (`%z`, or `%#z` for one without minutes or `Z`) and is an instant then. Names of zones (`%Z`)
+/// are not read: one name stands for different distances.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DateFormat {
     pattern: String,
     items: Vec<Item<'static>>,
     serial: Option<Epoch>,
     has_time: bool,
+    has_zone: bool,
     has_short_year: bool,
     last_year: i32,
 }
@@ -44,7 +52,8 @@ impl FromStr for DateFormat {
         let refused = || IngestError::Notation {
             option: "--date-format",
             expected: "a form with `%d`, `%m` (or `%b`, `%B`) and `%Y` (or `%y`), such as `%d.%m.%Y`, and for date-times also `%H` and `%M`; or \
-                       `excel` or `excel-1904`",
+                       `excel` or `excel-1904`; the distance from UTC is `%z` (`+0100`, `+01:00`) or `%#z` (also `+01`, `Z`), with a \
+                       time of day; where values have the name of a zone, write the name in place of `%Z` and state the zone with `--zone`",
         };
         let items = StrftimeItems::new(pattern).parse_to_owned().map_err(|_| refused())?;
         let has = |wanted: &[Numeric]| {
@@ -67,21 +76,13 @@ impl FromStr for DateFormat {
         let format = Self {
             pattern: pattern.to_owned(),
             has_time: has(&[Numeric::Hour, Numeric::Hour12]),
+            has_zone: items.iter().any(is_offset),
             has_short_year: has(&[Numeric::YearMod100]),
             last_year: LAST_YEAR,
             serial: None,
             items: items.clone(),
         };
-        // Every form must restore what it writes; one that lacks the minutes or has a foreign part does not.
-        let sample = NaiveDate::from_ymd_opt(2001, 2, 3).and_then(|day| day.and_hms_opt(4, 5, 0));
-        let restored = sample.is_some_and(|sample| {
-            let written = sample.format(pattern).to_string();
-            match format.has_time {
-                true => format.time(&written) == Some(sample),
-                false => format.date(&written) == Some(sample.date()),
-            }
-        });
-        restored.then_some(format).ok_or_else(refused)
+        format.restores_sample().then_some(format).ok_or_else(refused)
     }
 }
 
@@ -92,9 +93,50 @@ impl DateFormat {
             items: Vec::new(),
             serial: Some(epoch),
             has_time: false,
+            has_zone: false,
             has_short_year: false,
             last_year: LAST_YEAR,
         }
+    }
+
+    /// Whether it restores what it writes, as every form must; one that lacks the minutes, or has a part of something else, does not. A date
+    /// without a time of day is not an instant, whatever its zone.
+    fn restores_sample(&self) -> bool {
+        let day = NaiveDate::from_ymd_opt(2001, 2, 3);
+        let sample = day.and_then(|day| day.and_hms_opt(4, 5, 0));
+        let (Some(sample), Some(offset)) = (sample, FixedOffset::east_opt(SAMPLE_OFFSET)) else {
+            return false;
+        };
+        let Some(written) = self.write(sample, offset) else {
+            return false;
+        };
+        match (self.has_time, self.has_zone) {
+            (true, true) => {
+                self.time(&written) == sample.checked_sub_offset(offset).map(|instant| (instant, Zone::Utc))
+            }
+            (true, false) => self.time(&written) == Some((sample, Zone::Local)),
+            (false, true) => false,
+            (false, false) => self.date(&written) == Some(sample.date()),
+        }
+    }
+
+    /// A date-time as it is written in this form; `None` if it cannot be, as by a form that has a part of which no more is known than how it
+    /// is read.
+    fn write(&self, time: NaiveDateTime, offset: FixedOffset) -> Option<String> {
+        let written = |item: &Item<'static>| match is_offset(item) {
+            true => Item::Fixed(Fixed::TimezoneOffset),
+            false => item.clone(),
+        };
+        let items: Vec<Item<'static>> = self.items.iter().map(written).collect();
+        let (day, clock) = (Some(time.date()), Some(time.time()));
+        let shown = match self.has_zone {
+            true => DelayedFormat::new_with_offset(day, clock, &offset, items.iter()),
+            false => DelayedFormat::new(day, clock, items.iter()),
+        };
+        let mut text = String::new();
+        // `to_string` panics where the library cannot write a part.
+        write!(text, "{shown}").ok()?;
+        Some(text)
     }
 
     /// The form as `strftime` writes it, or its name.
@@ -148,9 +190,13 @@ impl DateFormat {
         }
     }
 
-    /// The date-time that a text writes in this form.
-    pub(in crate::ingest) fn time(&self, value: &str) -> Option<NaiveDateTime> {
-        self.parsed(value)?.to_naive_datetime_with_offset(0).ok()
+    /// The date-time that a text writes in this form: the instant in UTC if the form has a zone.
+    pub(in crate::ingest) fn time(&self, value: &str) -> Option<(NaiveDateTime, Zone)> {
+        let parsed = self.parsed(value)?;
+        match self.has_zone {
+            true => Some((parsed.to_datetime().ok()?.naive_utc(), Zone::Utc)),
+            false => Some((parsed.to_naive_datetime_with_offset(0).ok()?, Zone::Local)),
+        }
     }
 
     fn parsed(&self, value: &str) -> Option<Parsed> {
@@ -172,6 +218,7 @@ impl DateFormat {
                 Item::Literal(text) => text.len(),
                 Item::OwnedLiteral(text) => text.len(),
                 Item::Space(_) | Item::OwnedSpace(_) => rest.len() - rest.trim_start().len(),
+                Item::Fixed(_) if self.has_zone && is_offset(item) => length_while(rest, |c| !c.is_whitespace()),
                 Item::Fixed(_) => length_while(rest, char::is_alphabetic),
                 Item::Numeric(numeric, _) => {
                     rest = rest.trim_start();
@@ -192,125 +239,27 @@ impl DateFormat {
     }
 }
 
+/// Whether a part of a form is the distance from UTC.
+fn is_offset(item: &Item<'_>) -> bool {
+    let known = matches!(
+        item,
+        Item::Fixed(
+            Fixed::TimezoneOffset
+                | Fixed::TimezoneOffsetZ
+                | Fixed::TimezoneOffsetColon
+                | Fixed::TimezoneOffsetColonZ
+                | Fixed::TimezoneOffsetDoubleColon
+                | Fixed::TimezoneOffsetTripleColon
+        )
+    );
+    // The library has no public name for the part that only reads.
+    known || StrftimeItems::new("%#z").next().as_ref() == Some(item)
+}
+
 /// The length of the characters at the beginning of a text that are of one kind, in bytes.
 fn length_while(text: &str, is_of_kind: impl Fn(char) -> bool) -> usize {
     text.chars().take_while(|c| is_of_kind(*c)).map(char::len_utf8).sum()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn day(pattern: &str, value: &str) -> Option<String> {
-        let format: DateFormat = pattern.parse().unwrap();
-        format.date(value).map(|day| day.to_string())
-    }
-
-    #[test]
-    fn forms_without_a_year_or_a_day_are_refused() {
-        for pattern in [
-            "%m.%Y",
-            "%d.%m",
-            "%Q",
-            "",
-            "dd.mm.yyyy",
-            "%d.%m.%Y %H",
-            "%d.%m.%C",
-            "%d.%m.%G",
-            "%d.%m.%Y %I:%M",
-            "Excel",
-            "excel 1904",
-        ] {
-            assert!(pattern.parse::<DateFormat>().is_err(), "{pattern}");
-        }
-        for pattern in [
-            "%d.%m.%Y",
-            "%m/%d/%Y",
-            "%Y%m%d",
-            "%d %b %Y",
-            "%d-%m-%Y %H:%M:%S",
-            "%d.%m.%y",
-            "%y%m%d",
-            "%m/%d/%Y %I:%M %p",
-            "%F %T",
-        ] {
-            pattern
-                .parse::<DateFormat>()
-                .unwrap_or_else(|error| panic!("{pattern}: {error}"));
-        }
-    }
-
-    #[test]
-    fn numbers_of_days_are_forms_with_names() {
-        for (name, value, found) in [
-            ("excel", "45292", Some("2024-01-01")),
-            ("excel-1904", "45292", Some("2028-01-02")),
-            ("excel", "60", None),
-            ("excel", "45292.5", None),
-            ("excel", "2024-01-01", None),
-        ] {
-            assert_eq!(day(name, value).as_deref(), found, "{name} {value}");
-        }
-        let form: DateFormat = "excel".parse().unwrap();
-        assert_eq!((form.pattern(), form.time("45292")), ("excel", None));
-        assert!(form.is_serial() && form.is_digits() && !form.has_time());
-        assert_eq!(
-            form.clone().until(2026),
-            DateFormat {
-                last_year: 2026,
-                ..form
-            }
-        );
-    }
-
-    #[test]
-    fn a_year_has_exactly_the_digits_of_its_form() {
-        for (pattern, value, found) in [
-            ("%d.%m.%Y", "20.01.1960", Some("1960-01-20")),
-            ("%d.%m.%Y", "20.01.0060", Some("0060-01-20")),
-            ("%d.%m.%Y", "20.01.60", None),
-            ("%d.%m.%Y", "20.01.960", None),
-            ("%d.%m.%Y", "20.01.+1960", None),
-            ("%d.%m.%Y", "20.01.-1960", None),
-            ("%d.%m.%Y", "20.01.19600", None),
-            ("%m/%d/%Y", "3/9/1982", Some("1982-03-09")),
-            ("%m/%d/%Y", "05/07/52", None),
-            ("%Y%m%d", "19600120", Some("1960-01-20")),
-            ("%Y%m%d", "600120", None),
-            ("%d%m%Y", "20011960", Some("1960-01-20")),
-            ("%d %b %Y", "20 Jan 1960", Some("1960-01-20")),
-            ("%d %b %Y", "20 Jan 60", None),
-            ("%d.%m.%y", "20.01.60", Some("2060-01-20")),
-            ("%d.%m.%y", "20.01.6", None),
-            ("%d.%m.%y", "20.01.1960", None),
-            ("%y%m%d", "600120", Some("2060-01-20")),
-        ] {
-            assert_eq!(day(pattern, value).as_deref(), found, "{pattern} {value}");
-        }
-    }
-
-    #[test]
-    fn years_of_two_digits_are_of_the_stated_hundred_years() {
-        let posix: DateFormat = "%d.%m.%y".parse().unwrap();
-        assert_eq!(posix.short_years(), Some((1969, 2068)));
-        let format = posix.until(2026);
-        assert_eq!(format.short_years(), Some((1927, 2026)));
-        for (value, year) in [
-            ("01.02.27", "1927"),
-            ("01.02.99", "1999"),
-            ("01.02.00", "2000"),
-            ("01.02.26", "2026"),
-        ] {
-            let found = format.date(value).unwrap().to_string();
-            assert_eq!(found, format!("{year}-02-01"), "{value}");
-        }
-        // 1900 was not a leap year, and 2000 was one.
-        assert!(format.date("29.02.00").is_some());
-        let format = format.until(1999);
-        assert!(format.date("29.02.00").is_none() && format.date("28.02.00").is_some());
-        let times: DateFormat = "%d.%m.%y %H:%M".parse().unwrap();
-        let time = times.until(2026).time("20.01.60 10:30").unwrap();
-        assert_eq!(time.to_string(), "1960-01-20 10:30:00");
-        assert_eq!("%d.%m.%Y".parse::<DateFormat>().unwrap().short_years(), None);
-    }
-}
+mod tests;

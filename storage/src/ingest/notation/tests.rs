@@ -58,6 +58,19 @@ fn stated_forms_of_dates_are_read_and_others_are_not() {
 }
 
 #[test]
+fn a_zone_in_a_form_is_applied_and_the_stated_one_is_not() {
+    let notation = Notation {
+        dates: vec!["%d.%m.%Y %H:%M %z".parse().unwrap()],
+        zone: Some("Europe/Berlin".parse().unwrap()),
+        ..Notation::default()
+    };
+    let (instant, _) = parse_field::timestamp("2000-01-01T05:30Z").unwrap();
+    assert_eq!(notation.timestamp("01.01.2000 00:30 -0500"), Some((instant, Zone::Utc)));
+    assert_eq!(kind(&notation, "01.01.2000 00:30 -0500"), ColumnKind::TimestampUtc);
+    assert_eq!(kind(&notation, "01.01.2000 00:30"), ColumnKind::Text);
+}
+
+#[test]
 fn values_that_a_file_states_to_be_numbers_keep_their_signs() {
     let german = Notation {
         decimal: DecimalSign::Comma,

@@ -79,7 +79,8 @@ impl fmt::Display for Note {
                  it; if it means that only in other columns, state it for these, as in `--missing 'COLUMN={word}'`"
             ),
             Self::MaybeMissing { column, words } => {
-                let stated: Vec<String> = words.iter().map(|word| format!("--missing {column}={word}")).collect();
+                let stated = words.iter().map(|word| shell_word(&format!("{column}={word}")));
+                let stated: Vec<String> = stated.map(|stated| format!("--missing {stated}")).collect();
                 write!(
                     f,
                     "column `{column}` has values that are repeated, are far from the others, and often mean that a value is missing; if \
@@ -128,7 +129,8 @@ impl fmt::Display for Note {
             }
             Self::KeptDigits { column } => write!(
                 f,
-                "column `{column}` is text because its numbers are written as codes are, such as `250.0` beside `250.00`, or `12E4`; \
+                "column `{column}` is text because its numbers are written as codes are, such as `250.0` beside `250.00`, or `12E4`, or as a \
+                 spreadsheet program shortens long ones, such as `1E+05` beside `100002`, whose other digits are then lost; \
                  `--type {column}=number` reads them as numbers"
             ),
             Self::FixedDecimals { column, decimals } => write!(
@@ -178,6 +180,24 @@ impl fmt::Display for Note {
                 "each row counts as a person, but `{column}` has values that occur in several rows; if it identifies people, state \
                  `--subject-column {column}`, or groups with fewer people than you allow may be released"
             ),
+            Self::SeveralRows { column } => write!(
+                f,
+                "column `{column}` is declared to have at most one row for each subject (`unique = true`), and subjects have several, which \
+                 joins repeat; correct the rows, or declare `unique = false`"
+            ),
+            Self::RepeatedKey { column, count } => write!(
+                f,
+                "column `{column}` is declared as a key (`role = \"key\"`), and at least {count} rows of the file have the value of an \
+                 earlier one, which joins repeat; correct the rows, or declare no key"
+            ),
+            Self::RemovedColumns { columns } => write!(
+                f,
+                "the new version lacks columns of the version before, which the file does not have: {}",
+                quoted(columns)
+            ),
+            Self::FewerRows { before, now } => {
+                write!(f, "the new version has {now} rows, and the version before has {before}")
+            }
             Self::SubjectHardlyRepeats { subject, column } => write!(
                 f,
                 "almost every row has its own `{subject}`, while `{column}` has values that occur in several rows; if `{column}` \
@@ -219,6 +239,16 @@ fn quoted(forms: &[String]) -> String {
         .join(", ")
 }
 
+/// A value as a shell takes it: in quotes, unless it is a word.
+fn shell_word(value: &str) -> String {
+    let is_word = value.chars().all(|c| c.is_alphanumeric() || "_-./=,".contains(c));
+    if is_word {
+        value.to_owned()
+    } else {
+        format!("'{}'", value.replace('\'', "'\\''"))
+    }
+}
+
 /// Why a column stays text, and what to do.
 impl fmt::Display for TextReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -253,6 +283,17 @@ mod tests {
         };
         assert!(!renamed("", "column_4").to_string().contains("``"));
         assert_eq!(renamed("A b", "a_b").to_string(), "column `A b` was renamed to `a_b`");
+    }
+
+    #[test]
+    fn words_that_a_shell_would_split_are_in_quotes() {
+        let note = Note::MaybeMissing {
+            column: "uhrzeit".to_owned(),
+            words: vec!["9999-12-31 23:59:59".to_owned(), "-1".to_owned()],
+        };
+        let stated = "`--missing 'uhrzeit=9999-12-31 23:59:59' --missing uhrzeit=-1`";
+        assert!(note.to_string().contains(stated), "{note}");
+        assert_eq!(shell_word("a'b"), "'a'\\''b'");
     }
 
     #[test]

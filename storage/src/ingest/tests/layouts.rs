@@ -44,6 +44,9 @@ fn lines_above_the_table_get_a_proposal_that_reads_it() {
         "Laboratory, ward 4\n",
         "\"Laboratory\nward 4\"\n",
         "a;b\n",
+        "Klinikum Nord;;\n",
+        "Klinikum Nord;;\nStand 2023-12-31;;\n;;\n",
+        "Klinikum Nord\nStand 2023-12-31; ;\n\n",
     ] {
         let text = format!("{titles}{table}");
         let lines = titles.lines().count() as u64;
@@ -63,6 +66,19 @@ fn lines_above_the_table_get_a_proposal_that_reads_it() {
             "{titles:?}"
         );
     }
+}
+
+#[test]
+fn a_first_line_that_is_stated_to_have_names_is_no_title() {
+    let text = format!("Klinikum Nord;;\npatnr;age;hb\n{}", rows(";", ""));
+    let stated = TableOptions {
+        header: Header::Present,
+        ..usual()
+    };
+    assert_eq!(inspect(&text, &stated).unwrap().rows(), 41);
+    // Empty fields in rows below the names are missing values.
+    let sparse = format!("patnr;age;hb\n1;;\n2;;\n{}", rows(";", ""));
+    assert_eq!(inspect(&sparse, &usual()).unwrap().rows(), 42);
 }
 
 #[test]

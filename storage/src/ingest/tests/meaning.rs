@@ -501,3 +501,32 @@ fn first_values_are_shown_as_they_are_stored() {
     let found = inspect(format!("a,b\n{secret},1\n"), &TableOptions::default()).unwrap();
     assert!(!format!("{found:?}").contains(secret));
 }
+
+#[test]
+fn whole_numbers_that_a_program_shortened_stay_text() {
+    let kept = Note::KeptDigits {
+        column: "case".to_owned(),
+    };
+    let read = |values: &str, options: &TableOptions| {
+        let found = inspect(format!("case,x\n{values}"), options).unwrap();
+        (found.columns()[0].kind, found.notes().contains(&kept))
+    };
+    let usual = TableOptions::default();
+    for values in ["100002,1\n1E+05,2\n", "1.23457E+11,1\n123456789012,2\n"] {
+        assert_eq!(read(values, &usual), (ColumnKind::Text, true), "{values}");
+    }
+    // Measured values, what R writes of exact numbers, and a column of such numbers alone.
+    for values in [
+        "0.5,1\n1E+05,2\n",
+        "100002,1\n1e+05,2\n",
+        "1E+05,1\n2E+06,2\n",
+        "7,1\n1E-05,2\n",
+    ] {
+        assert_eq!(read(values, &usual), (ColumnKind::Float, false), "{values}");
+    }
+    let stated = TableOptions {
+        kinds: vec![("case".to_owned(), ColumnKind::Float)],
+        ..TableOptions::default()
+    };
+    assert_eq!(read("100002,1\n1E+05,2\n", &stated), (ColumnKind::Float, false));
+}

@@ -115,6 +115,34 @@ fn columns_are_open_until_their_levels_are_declared() {
     }
 }
 
+#[test]
+fn columns_are_open_once_their_rows_lead_to_subjects() {
+    let columns = [
+        ("person", "person_id", ColumnKind::Int),
+        ("extra", "person_id", ColumnKind::Int),
+        ("extra", "weight", ColumnKind::Float),
+        ("extra", "height", ColumnKind::Float),
+    ];
+    let known = known(&columns);
+    let before = shipped_omop().rules(&known).unwrap();
+    assert_eq!(before.dataset(&dataset("extra")).unwrap().kind().label(), "unowned");
+    let keyed = "template = 1\nname = \"x\"\n[datasets.extra]\nkind = \"keyed\"\n[datasets.extra.columns]\n\
+                 person_id = { role = \"subject\" }\nheight = { levels = \"none\" }\n";
+    let later = Declarations {
+        base: before.raw(),
+        ..of(&TemplateChoice::Text(keyed.to_owned())).unwrap()
+    };
+    let rules = later.rules(&known).unwrap();
+    let weight = (dataset("extra"), ColumnName::new("weight").unwrap());
+    assert_eq!(later.open(&rules, &ProposedColumns::new()), OpenColumns::from([weight]));
+    // Of rows that had owners before, nothing was proposed.
+    let again = Declarations {
+        base: rules.raw(),
+        ..of(&TemplateChoice::Text(keyed.to_owned())).unwrap()
+    };
+    assert_eq!(again.open(&rules, &ProposedColumns::new()), OpenColumns::new());
+}
+
 /// A list of codes is proposed for declared codes too, unless there is one.
 #[test]
 fn declared_codes_are_open_until_they_have_a_list() {
