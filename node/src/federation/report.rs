@@ -14,18 +14,6 @@ use datafusion::arrow::datatypes::Fields;
 use super::error::FederationError;
 use super::remark::Remark;
 
-/// The cells that an answer below tier `records` has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cells {
-    /// One row, of which every value is a cell.
-    One,
-    /// One row for each group.
-    Groups {
-        /// How many subjects a group must have, as agreed in the grant.
-        min_cell: u32,
-    },
-}
-
 /// The summary while it is being written; clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct QueryReport(Arc<Mutex<Written>>);
@@ -70,8 +58,8 @@ impl QueryReport {
         }
     }
 
-    /// Adds an answer whose receipt both sides have signed.
-    pub(super) fn receipt(&self, dataset: &DatasetRef, receipt: &Receipt, digest: Digest32, cells: Cells) {
+    /// Adds an answer whose receipt both sides have signed; below tier `records`, figures are about `min_cell` subjects or more.
+    pub(super) fn receipt(&self, dataset: &DatasetRef, receipt: &Receipt, digest: Digest32, min_cell: u32) {
         self.with(|written| {
             written.receipts.push(AnswerReceipt {
                 dataset: dataset.clone(),
@@ -83,16 +71,15 @@ impl QueryReport {
                 receipt: digest,
             });
         });
-        if receipt.tier < Tier::Records {
-            self.withheld(dataset, cells);
-        }
+        self.withheld(dataset, receipt.tier, min_cell);
     }
 
-    /// Adds a remark about groups of an answer below tier `records`. Of a single row it is seen what is missing.
-    fn withheld(&self, dataset: &DatasetRef, cells: Cells) {
-        match cells {
-            Cells::Groups { min_cell } => self.remark(Remark::withheld_cells(dataset, min_cell)),
-            Cells::One => {}
+    /// Adds a remark about an answer below tier `records`. A single row has it too: its missing value could be read as a mean of no one.
+    fn withheld(&self, dataset: &DatasetRef, tier: Tier, min_cell: u32) {
+        match tier {
+            Tier::Exists => self.remark(Remark::withheld_existence(dataset, min_cell)),
+            Tier::Count | Tier::Aggregate => self.remark(Remark::withheld_cells(dataset, min_cell)),
+            Tier::Records => {}
         }
     }
 
@@ -202,17 +189,20 @@ mod tests {
     use super::*;
     use crate::federation::remark::CellName;
 
-    fn notes(cells: Cells) -> Vec<String> {
+    fn notes(tier: Tier) -> Vec<String> {
         let report = QueryReport::default();
-        report.withheld(&"budapest.stays".parse().unwrap(), cells);
+        report.withheld(&"budapest.stays".parse().unwrap(), tier, 10);
         report.summary().notes
     }
 
     #[test]
-    fn report_note_on_groups_does_not_depend_on_the_answer() {
-        let [fixed] = notes(Cells::Groups { min_cell: 10 }).try_into().unwrap();
-        assert!(fixed.contains("fewer than 10 subjects"), "{fixed}");
-        assert!(notes(Cells::One).is_empty());
+    fn report_note_on_what_is_withheld_names_the_smallest_cell() {
+        for tier in [Tier::Exists, Tier::Count, Tier::Aggregate] {
+            let [note] = notes(tier).try_into().unwrap();
+            assert!(note.contains("fewer than 10 subjects"), "{note}");
+            assert_eq!(note.contains("is false"), tier == Tier::Exists, "{note}");
+        }
+        assert!(notes(Tier::Records).is_empty());
     }
 
     #[test]
