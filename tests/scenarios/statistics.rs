@@ -82,6 +82,12 @@ fn figures_of_a_grant_have_noise_that_stays_the_same() {
     let grant = world.grant("budapest", "cleveland", "stays", &["--tier", "aggregate"]);
     let researcher = world.node("budapest");
     let first = researcher.query(BY_WARD).ok().table();
+    let researcher_sees = |remark: &str| {
+        let answer = researcher.query(BY_WARD).ok();
+        assert!(answer.stderr.contains(remark), "{remark}: {}", answer.stderr);
+    };
+    researcher_sees("have noise (perturbed)");
+    researcher_sees("withholds figures");
     for again in [
         BY_WARD,
         "SELECT ward, count(*) AS rows FROM cleveland.stays GROUP BY ward ORDER BY ward",
@@ -120,7 +126,10 @@ fn loss_of_privacy_stays_reserved_after_a_restart() {
         ("total = 1000000", "total = 15000"),
     ];
     let mut world = granted_under(&private);
-    let answer = world.node("budapest").query(&of_ward("a")).ok().table();
+    let answer = world.node("budapest").query(&of_ward("a")).ok();
+    assert!(answer.stderr.contains("have noise (private)"), "{}", answer.stderr);
+    assert!(!answer.stderr.contains("withholds figures"), "{}", answer.stderr);
+    let answer = answer.table();
     assert_eq!(answer.rows.len(), 1);
     for _ in 0..2 {
         assert_is_refused(&world, "b", "the budget for the loss of privacy is used up");

@@ -38,8 +38,8 @@ pub(super) struct Exchange {
     pub(super) federation: Federation,
     pub(super) report: QueryReport,
     pub(super) dataset: DatasetRef,
-    /// How many subjects a figure of the answer is about at least, below tier `records`.
-    pub(super) min_cell: u32,
+    /// How many subjects a figure of the answer is about at least, below tier `records`; `None` if figures are not withheld.
+    pub(super) min_cell: Option<u32>,
     pub(super) _slot: ProviderSlot,
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use concordat_protocol::ids::{DatasetName, GrantId, NodeId, QueryId};
 use concordat_protocol::query::QueryEnvelope;
-use concordat_protocol::scope::Limits;
+use concordat_protocol::scope::{Limits, Protection, Scope};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::RefusalCode;
 use concordat_protocol::wire::streams::QUERY;
@@ -146,11 +146,13 @@ impl ProviderClient {
         })
     }
 
-    /// How many subjects a figure under the grant is about at least.
-    async fn min_cell(&self, grant: &GrantId) -> u32 {
+    /// How many subjects a figure under the grant is about at least; `None` for private figures, of which none is withheld.
+    async fn min_cell(&self, grant: &GrantId) -> Option<u32> {
         let view = self.federation.0.parts.grants.get(grant).await;
-        let limits = view.map_or_else(Limits::default, |view| view.terms.scope.limits);
-        limits.min_cell
+        view.map_or_else(
+            || Some(Limits::default().min_cell),
+            |view| smallest_cell(&view.terms.scope),
+        )
     }
 
     fn sign(
@@ -213,6 +215,15 @@ struct Again(ProviderClient);
 impl QuerySource for Again {
     async fn query(&self, target: &Target, query: MemberQuery) -> Result<Answer, FederationError> {
         self.0.rechecked(target).await?.query_target(target, query).await
+    }
+}
+
+/// How many subjects a figure of an answer is about at least; `None` if answers withhold none.
+const fn smallest_cell(scope: &Scope) -> Option<u32> {
+    match scope.protection {
+        Protection::Exact | Protection::Perturbed(_) => Some(scope.limits.min_cell),
+        // Each figure is shown, also of no one: its noise is what protects it.
+        Protection::Private(_) => None,
     }
 }
 

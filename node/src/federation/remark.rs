@@ -4,6 +4,7 @@ mod beyond;
 mod columns;
 mod combined;
 mod members;
+mod noise;
 mod ordered;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ impl Remark {
             | RemarkKind::RenamedColumn
             | RemarkKind::ContinuedAnswer
             | RemarkKind::CombinedParts
+            | RemarkKind::Noise
             | RemarkKind::OrderOfFigures
             | RemarkKind::DatesBeyond
             | RemarkKind::InventedRows => false,

@@ -7,7 +7,7 @@ use concordat_documents::query::{AnswerReceipt, AnswerSummary};
 use concordat_engine::{DatesBeyond, FigureOrder};
 use concordat_protocol::ids::{DatasetName, DatasetRef, Digest32};
 use concordat_protocol::query::Receipt;
-use concordat_protocol::scope::Tier;
+use concordat_protocol::scope::{Protection, Tier};
 use concordat_protocol::wire::messages::Refusal;
 use datafusion::arrow::datatypes::Fields;
 
@@ -58,8 +58,9 @@ impl QueryReport {
         }
     }
 
-    /// Adds an answer whose receipt both sides have signed; below tier `records`, figures are about `min_cell` subjects or more.
-    pub(super) fn receipt(&self, dataset: &DatasetRef, receipt: &Receipt, digest: Digest32, min_cell: u32) {
+    /// Adds an answer whose receipt both sides have signed; below tier `records`, figures are about `min_cell` subjects or more, if any
+    /// are withheld.
+    pub(super) fn receipt(&self, dataset: &DatasetRef, receipt: &Receipt, digest: Digest32, min_cell: Option<u32>) {
         self.with(|written| {
             written.receipts.push(AnswerReceipt {
                 dataset: dataset.clone(),
@@ -71,7 +72,9 @@ impl QueryReport {
                 receipt: digest,
             });
         });
-        self.withheld(dataset, receipt.tier, min_cell);
+        if let Some(min_cell) = min_cell {
+            self.withheld(dataset, receipt.tier, min_cell);
+        }
     }
 
     /// Adds a remark about an answer below tier `records`. A single row has it too: its missing value could be read as a mean of no one.
@@ -80,6 +83,18 @@ impl QueryReport {
             Tier::Exists => self.remark(Remark::withheld_existence(dataset, min_cell)),
             Tier::Count | Tier::Aggregate => self.remark(Remark::withheld_cells(dataset, min_cell)),
             Tier::Records => {}
+        }
+    }
+
+    /// Adds a remark on the noise of figures of `dataset` at `tier`. Records have none, and at tier `exists` no figure is shown.
+    pub(super) fn noise(&self, dataset: &DatasetRef, tier: Tier, protection: &Protection) {
+        match tier {
+            Tier::Count | Tier::Aggregate => {
+                if let Some(remark) = Remark::of_noise(dataset, protection) {
+                    self.remark(remark);
+                }
+            }
+            Tier::Exists | Tier::Records => {}
         }
     }
 

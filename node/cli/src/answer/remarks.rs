@@ -84,6 +84,7 @@ fn is_about_this_answer(remark: &AnswerRemark) -> bool {
         | RemarkKind::RenamedColumn
         | RemarkKind::ContinuedAnswer
         | RemarkKind::CombinedParts
+        | RemarkKind::Noise
         | RemarkKind::DatesBeyond
         | RemarkKind::OrderOfFigures
         | RemarkKind::InventedRows => true,
@@ -147,6 +148,7 @@ mod tests {
             RemarkKind::RenamedColumn,
             RemarkKind::ContinuedAnswer,
             RemarkKind::CombinedParts,
+            RemarkKind::Noise,
             RemarkKind::OrderOfFigures,
             RemarkKind::DatesBeyond,
             RemarkKind::InventedRows,

@@ -22,6 +22,14 @@ impl<'a> Remarks<'a> {
         Self { report, members }
     }
 
+    /// How far the figures of each member are from those as they are computed.
+    pub(super) fn noise(&self) {
+        for Member { target, declared } in self.members {
+            let protection = &declared.statistics.scope.protection;
+            self.report.noise(&target.dataset, target.tier, protection);
+        }
+    }
+
     /// Columns that are distinguished in another way than a member declares.
     pub(super) fn levels(&self, changed: &[ChangedLevels]) {
         for ChangedLevels {

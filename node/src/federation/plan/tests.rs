@@ -2,6 +2,7 @@ mod collections;
 mod failures;
 mod institutions;
 mod merged;
+mod noise;
 mod ordered;
 mod standard;
 mod whole_numbers;
