@@ -114,6 +114,10 @@ pub enum RemarkKind {
     ContinuedAnswer,
     /// What figures that are combined from several members' parts mean.
     CombinedParts,
+    /// Values that figures limit to a declared range: it follows from the text and the declarations.
+    LimitedValues,
+    /// Quantiles that are estimated from numbers in bands: it follows from the text and the declarations.
+    QuantilesInBands,
     /// Figures with noise: how far they are from those as they are computed, by the grant.
     Noise,
     /// First rows or ranks in the order of figures, of which some may be withheld: it follows from the text of the query.

@@ -138,7 +138,9 @@ impl<'a> Counted<'a> {
         let remarks = Remarks::new(self.report, &members);
         remarks.noise();
         remarks.levels(common.changed());
-        if !one_member {
+        if one_member {
+            remarks.limited(&common);
+        } else {
             remarks.combined(&measures, grouping, &common);
         }
         let schema = table_schema(common.whole(), &positions);

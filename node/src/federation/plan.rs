@@ -122,6 +122,7 @@ impl Planner {
             let whole = joined.whole(&query, &self.tables).await.map(|(query, known)| {
                 let Target { dataset, tier, .. } = joined.target;
                 self.report.noise(dataset, *tier, &known.protection);
+                self.report.limited(dataset, &known.limited);
                 self.report.ordered(&known.orders, query.schema.fields());
                 self.report.beyond(&known.beyond);
                 Plan::Whole {

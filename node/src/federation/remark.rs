@@ -3,6 +3,7 @@
 mod beyond;
 mod columns;
 mod combined;
+mod limited;
 mod members;
 mod noise;
 mod ordered;
@@ -34,6 +35,8 @@ impl Remark {
             | RemarkKind::RenamedColumn
             | RemarkKind::ContinuedAnswer
             | RemarkKind::CombinedParts
+            | RemarkKind::LimitedValues
+            | RemarkKind::QuantilesInBands
             | RemarkKind::Noise
             | RemarkKind::OrderOfFigures
             | RemarkKind::DatesBeyond

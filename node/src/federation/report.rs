@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use concordat_documents::query::{AnswerReceipt, AnswerSummary};
-use concordat_engine::{DatesBeyond, FigureOrder};
+use concordat_engine::{DatesBeyond, FigureOrder, LimitedValues};
 use concordat_protocol::ids::{DatasetName, DatasetRef, Digest32};
 use concordat_protocol::query::Receipt;
 use concordat_protocol::scope::{Protection, Tier};
@@ -95,6 +95,13 @@ impl QueryReport {
                 }
             }
             Tier::Exists | Tier::Records => {}
+        }
+    }
+
+    /// Adds a remark for each range to which figures of `dataset` limit values, and for quantiles within bands.
+    pub(super) fn limited(&self, dataset: &DatasetRef, limited: &BTreeSet<LimitedValues>) {
+        for limited in limited {
+            self.remark(Remark::of_limits(dataset, limited));
         }
     }
 

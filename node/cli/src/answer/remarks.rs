@@ -84,6 +84,8 @@ fn is_about_this_answer(remark: &AnswerRemark) -> bool {
         | RemarkKind::RenamedColumn
         | RemarkKind::ContinuedAnswer
         | RemarkKind::CombinedParts
+        | RemarkKind::LimitedValues
+        | RemarkKind::QuantilesInBands
         | RemarkKind::Noise
         | RemarkKind::DatesBeyond
         | RemarkKind::OrderOfFigures
@@ -148,6 +150,8 @@ mod tests {
             RemarkKind::RenamedColumn,
             RemarkKind::ContinuedAnswer,
             RemarkKind::CombinedParts,
+            RemarkKind::LimitedValues,
+            RemarkKind::QuantilesInBands,
             RemarkKind::Noise,
             RemarkKind::OrderOfFigures,
             RemarkKind::DatesBeyond,

@@ -1,6 +1,7 @@
 mod collections;
 mod failures;
 mod institutions;
+mod limited;
 mod merged;
 mod noise;
 mod ordered;
