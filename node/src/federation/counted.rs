@@ -136,7 +136,7 @@ impl<'a> Counted<'a> {
         let (groups, measures) = self.names.of_columns(grouping, &computed.outputs);
         let (texts, grids) = texts_of(&members, &common, (&computed, &positions, one_member))?;
         let remarks = Remarks::new(self.report, &members);
-        remarks.noise();
+        remarks.protected();
         remarks.levels(common.changed());
         if one_member {
             remarks.limited(&common);

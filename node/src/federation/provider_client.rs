@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use concordat_protocol::ids::{DatasetName, GrantId, NodeId, QueryId};
 use concordat_protocol::query::QueryEnvelope;
-use concordat_protocol::scope::{Limits, Protection, Scope};
+use concordat_protocol::scope::Limits;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::RefusalCode;
 use concordat_protocol::wire::streams::QUERY;
@@ -22,6 +22,7 @@ use super::exchange_task::{Exchange, channel};
 use super::handle::Federation;
 use super::local_answer::query_local;
 use super::report::QueryReport;
+use super::report::protected::smallest_cell;
 use super::source::{Access, Answer, MemberQuery, QuerySource, Target, has_columns};
 use crate::membership::session_span;
 use crate::sharing::{LocalQuery, Requester, describe_query, identify_query, query_span, subject};
@@ -215,15 +216,6 @@ struct Again(ProviderClient);
 impl QuerySource for Again {
     async fn query(&self, target: &Target, query: MemberQuery) -> Result<Answer, FederationError> {
         self.0.rechecked(target).await?.query_target(target, query).await
-    }
-}
-
-/// How many subjects a figure of an answer is about at least; `None` if answers withhold none.
-const fn smallest_cell(scope: &Scope) -> Option<u32> {
-    match scope.protection {
-        Protection::Exact | Protection::Perturbed(_) => Some(scope.limits.min_cell),
-        // Each figure is shown, also of no one: its noise is what protects it.
-        Protection::Private(_) => None,
     }
 }
 

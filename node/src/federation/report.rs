@@ -1,5 +1,7 @@
 //! The report of one query: the receipts of the answers behind it, and remarks that a reader needs to interpret the rows.
 
+pub(super) mod protected;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -87,7 +89,7 @@ impl QueryReport {
     }
 
     /// Adds a remark on the noise of figures of `dataset` at `tier`. Records have none, and at tier `exists` no figure is shown.
-    pub(super) fn noise(&self, dataset: &DatasetRef, tier: Tier, protection: &Protection) {
+    fn noise(&self, dataset: &DatasetRef, tier: Tier, protection: &Protection) {
         match tier {
             Tier::Count | Tier::Aggregate => {
                 if let Some(remark) = Remark::of_noise(dataset, protection) {

@@ -26,11 +26,10 @@ impl<'a> Remarks<'a> {
         Self { report, members }
     }
 
-    /// How far the figures of each member are from those as they are computed.
-    pub(super) fn noise(&self) {
+    /// How the figures of each member are protected.
+    pub(super) fn protected(&self) {
         for Member { target, declared } in self.members {
-            let protection = &declared.statistics.scope.protection;
-            self.report.noise(&target.dataset, target.tier, protection);
+            self.report.protected(target, &declared.statistics.scope);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use concordat_engine::{DatesBeyond, FigureOrder, LimitedValues, QueryError, foreseen_in_collection};
-use concordat_protocol::scope::{Protection, Tier};
+use concordat_protocol::scope::Tier;
 use datafusion::sql::sqlparser::ast::Query;
 
 use super::queried::names_institution;
@@ -21,11 +21,9 @@ pub(super) struct Joined<'a> {
     tables: Vec<(&'a TableName, &'a Member)>,
 }
 
-/// What follows from a text and the permission about its answer.
+/// What follows from a text about its answer.
 #[derive(Default)]
 pub(super) struct KnownOfText {
-    /// How its figures are protected.
-    pub(super) protection: Protection,
     /// The orders of figures that decide about first rows and ranks.
     pub(super) orders: BTreeSet<FigureOrder>,
     /// The dates of which some have no group.
@@ -77,7 +75,6 @@ impl<'a> Joined<'a> {
             let declared = tables.declared(self.target).ok_or_else(nothing_declared)?;
             let figures = declared.figures(&sql, self.target).await?;
             let known = KnownOfText {
-                protection: declared.statistics.scope.protection,
                 orders: figures.orders,
                 beyond: figures.beyond,
                 limited: figures.limited,
