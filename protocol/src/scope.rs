@@ -11,6 +11,7 @@
 mod applied;
 mod columns;
 mod datasets;
+mod deviation;
 mod difference;
 mod figures;
 mod invalid;

@@ -57,6 +57,23 @@ fn groups_of_few_patients_are_withheld_despite_many_rows() {
     world.await_grant("cleveland", &grant, "ACTIVE");
 }
 
+/// A missing value alone could be read as zero, or as an error. The remark is the same for a figure that is shown.
+#[test]
+fn figure_without_groups_is_withheld_with_a_remark() {
+    const FEW: &str = " WHERE ward <> 'a' AND ward <> 'b' AND ward <> 'd'";
+    let world = World::consortium(2);
+    world.release_exact("cleveland");
+    share_stays(&world, "cleveland");
+    world.grant("budapest", "cleveland", "stays", &["--tier", "aggregate"]);
+    let remark = "withholds figures of `cleveland.stays` about fewer than 10 subjects";
+    for (condition, shown) in [("", "452"), (FEW, "")] {
+        let sql = format!("SELECT count(*) AS n FROM cleveland.stays{condition}");
+        let answer = world.node("budapest").query(&sql).ok();
+        assert_eq!(answer.table().rows, [[shown]], "{sql}");
+        assert!(answer.stderr.contains(remark), "{sql}: {}", answer.stderr);
+    }
+}
+
 /// By default figures have noise, and a repetition has the same.
 #[test]
 fn figures_of_a_grant_have_noise_that_stays_the_same() {
@@ -65,6 +82,12 @@ fn figures_of_a_grant_have_noise_that_stays_the_same() {
     let grant = world.grant("budapest", "cleveland", "stays", &["--tier", "aggregate"]);
     let researcher = world.node("budapest");
     let first = researcher.query(BY_WARD).ok().table();
+    let researcher_sees = |remark: &str| {
+        let answer = researcher.query(BY_WARD).ok();
+        assert!(answer.stderr.contains(remark), "{remark}: {}", answer.stderr);
+    };
+    researcher_sees("have noise (perturbed)");
+    researcher_sees("withholds figures");
     for again in [
         BY_WARD,
         "SELECT ward, count(*) AS rows FROM cleveland.stays GROUP BY ward ORDER BY ward",
@@ -103,7 +126,10 @@ fn loss_of_privacy_stays_reserved_after_a_restart() {
         ("total = 1000000", "total = 15000"),
     ];
     let mut world = granted_under(&private);
-    let answer = world.node("budapest").query(&of_ward("a")).ok().table();
+    let answer = world.node("budapest").query(&of_ward("a")).ok();
+    assert!(answer.stderr.contains("have noise (private)"), "{}", answer.stderr);
+    assert!(!answer.stderr.contains("withholds figures"), "{}", answer.stderr);
+    let answer = answer.table();
     assert_eq!(answer.rows.len(), 1);
     for _ in 0..2 {
         assert_is_refused(&world, "b", "the budget for the loss of privacy is used up");

@@ -71,7 +71,7 @@ pub struct AnswerSummary {
     pub remarks: Vec<AnswerRemark>,
 }
 
-/// Key of the metadata of an answer's schema that contains the remarks known at its beginning, as a JSON array of [`AnswerRemark`].
+/// Key of the metadata of a file of rows that contains the remarks on them, as a JSON array of [`AnswerRemark`].
 pub const REMARKS_KEY: &str = "concordat.remarks";
 
 /// What is missing from an answer, was changed in it, or happened while it was received.
@@ -114,6 +114,12 @@ pub enum RemarkKind {
     ContinuedAnswer,
     /// What figures that are combined from several members' parts mean.
     CombinedParts,
+    /// Values that figures limit to a declared range: it follows from the text and the declarations.
+    LimitedValues,
+    /// Quantiles that are estimated from numbers in bands: it follows from the text and the declarations.
+    QuantilesInBands,
+    /// Figures with noise: how far they are from those as they are computed, by the grant.
+    Noise,
     /// First rows or ranks in the order of figures, of which some may be withheld: it follows from the text of the query.
     OrderOfFigures,
     /// Dates before the first declared edge or after the last one, which have no quarter or month: it follows from the text and the

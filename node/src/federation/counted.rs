@@ -136,8 +136,11 @@ impl<'a> Counted<'a> {
         let (groups, measures) = self.names.of_columns(grouping, &computed.outputs);
         let (texts, grids) = texts_of(&members, &common, (&computed, &positions, one_member))?;
         let remarks = Remarks::new(self.report, &members);
+        remarks.protected();
         remarks.levels(common.changed());
-        if !one_member {
+        if one_member {
+            remarks.limited(&common);
+        } else {
             remarks.combined(&measures, grouping, &common);
         }
         let schema = table_schema(common.whole(), &positions);

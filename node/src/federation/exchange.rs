@@ -47,8 +47,6 @@ pub(super) struct OutgoingQuery {
     pub(super) dataset: DatasetRef,
     /// The columns that the answer must have.
     pub(super) schema: SchemaRef,
-    /// Whether its rows are groups.
-    pub(super) grouped: bool,
 }
 
 impl OutgoingQuery {

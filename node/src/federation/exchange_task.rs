@@ -19,7 +19,7 @@ use super::evidence::outcome_of;
 use super::exchange::{NotBegun, OutgoingQuery, Reading};
 use super::handle::Federation;
 use super::outgoing::ProviderSlot;
-use super::report::{Cells, QueryReport};
+use super::report::QueryReport;
 use super::source::{Answer, Batches};
 use crate::evidence::{AnswerEnd, Counted};
 use concordat_network::FramedStream;
@@ -38,7 +38,8 @@ pub(super) struct Exchange {
     pub(super) federation: Federation,
     pub(super) report: QueryReport,
     pub(super) dataset: DatasetRef,
-    pub(super) cells: Cells,
+    /// How many subjects a figure of the answer is about at least, below tier `records`; `None` if figures are not withheld.
+    pub(super) min_cell: Option<u32>,
     pub(super) _slot: ProviderSlot,
 }
 
@@ -136,7 +137,7 @@ impl Exchange {
         let parts = &self.federation.0.parts;
         let closing = reading.finish(&parts.identity.node_key, &self.federation).await?;
         self.report
-            .receipt(&self.dataset, &closing.receipt, closing.digest, self.cells);
+            .receipt(&self.dataset, &closing.receipt, closing.digest, self.min_cell);
         closing.cut.map_or(Ok(()), Err)
     }
 }

@@ -120,6 +120,10 @@ impl Planner {
         self.refuse_joins_of_members(&parsed.tables)?;
         let whole = if let Some(joined) = Joined::of(&parsed.tables, &self.tables, &query) {
             let whole = joined.whole(&query, &self.tables).await.map(|(query, known)| {
+                if let Some(declared) = self.tables.declared(joined.target) {
+                    self.report.protected(joined.target, &declared.statistics.scope);
+                }
+                self.report.limited(&joined.target.dataset, &known.limited);
                 self.report.ordered(&known.orders, query.schema.fields());
                 self.report.beyond(&known.beyond);
                 Plan::Whole {

@@ -21,7 +21,8 @@ use super::exchange::OutgoingQuery;
 use super::exchange_task::{Exchange, channel};
 use super::handle::Federation;
 use super::local_answer::query_local;
-use super::report::{Cells, QueryReport};
+use super::report::QueryReport;
+use super::report::protected::smallest_cell;
 use super::source::{Access, Answer, MemberQuery, QuerySource, Target, has_columns};
 use crate::membership::session_span;
 use crate::sharing::{LocalQuery, Requester, describe_query, identify_query, query_span, subject};
@@ -120,7 +121,7 @@ impl ProviderClient {
             federation: self.federation.clone(),
             report: self.report.clone(),
             dataset: target.dataset.clone(),
-            cells: self.cells(&grant, &outgoing).await,
+            min_cell: self.min_cell(&grant).await,
             _slot: slot,
         };
         let exchange = exchange.run(stream, outgoing, reader);
@@ -146,16 +147,13 @@ impl ProviderClient {
         })
     }
 
-    /// The cells that an answer to the query has below tier `records`.
-    async fn cells(&self, grant: &GrantId, outgoing: &OutgoingQuery) -> Cells {
-        if !outgoing.grouped {
-            return Cells::One;
-        }
+    /// How many subjects a figure under the grant is about at least; `None` for private figures, of which none is withheld.
+    async fn min_cell(&self, grant: &GrantId) -> Option<u32> {
         let view = self.federation.0.parts.grants.get(grant).await;
-        let limits = view.map_or_else(Limits::default, |view| view.terms.scope.limits);
-        Cells::Groups {
-            min_cell: limits.min_cell,
-        }
+        view.map_or_else(
+            || Some(Limits::default().min_cell),
+            |view| smallest_cell(&view.terms.scope),
+        )
     }
 
     fn sign(
@@ -165,7 +163,7 @@ impl ProviderClient {
         query: MemberQuery,
         (node, id): (NodeId, QueryId),
     ) -> Result<OutgoingQuery, FederationError> {
-        let MemberQuery { sql, schema, grouped } = query;
+        let MemberQuery { sql, schema, .. } = query;
         let parts = &self.federation.0.parts;
         let now = parts.clock.now();
         let deadline = now.plus_seconds(DEADLINE_SECONDS);
@@ -196,7 +194,6 @@ impl ProviderClient {
             tier: target.tier,
             dataset: target.dataset.clone(),
             schema,
-            grouped,
         })
     }
 }

@@ -3,7 +3,9 @@
 mod beyond;
 mod columns;
 mod combined;
+mod limited;
 mod members;
+mod noise;
 mod ordered;
 
 use std::collections::BTreeMap;
@@ -33,6 +35,9 @@ impl Remark {
             | RemarkKind::RenamedColumn
             | RemarkKind::ContinuedAnswer
             | RemarkKind::CombinedParts
+            | RemarkKind::LimitedValues
+            | RemarkKind::QuantilesInBands
+            | RemarkKind::Noise
             | RemarkKind::OrderOfFigures
             | RemarkKind::DatesBeyond
             | RemarkKind::InventedRows => false,

@@ -1,30 +1,20 @@
 //! The report of one query: the receipts of the answers behind it, and remarks that a reader needs to interpret the rows.
 
+pub(super) mod protected;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use concordat_documents::query::{AnswerReceipt, AnswerSummary};
-use concordat_engine::{DatesBeyond, FigureOrder};
+use concordat_engine::{DatesBeyond, FigureOrder, LimitedValues};
 use concordat_protocol::ids::{DatasetName, DatasetRef, Digest32};
 use concordat_protocol::query::Receipt;
-use concordat_protocol::scope::Tier;
+use concordat_protocol::scope::{Protection, Tier};
 use concordat_protocol::wire::messages::Refusal;
 use datafusion::arrow::datatypes::Fields;
 
 use super::error::FederationError;
 use super::remark::Remark;
-
-/// The cells that an answer below tier `records` has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cells {
-    /// One row, of which every value is a cell.
-    One,
-    /// One row for each group.
-    Groups {
-        /// How many subjects a group must have, as agreed in the grant.
-        min_cell: u32,
-    },
-}
 
 /// The summary while it is being written; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -70,8 +60,9 @@ impl QueryReport {
         }
     }
 
-    /// Adds an answer whose receipt both sides have signed.
-    pub(super) fn receipt(&self, dataset: &DatasetRef, receipt: &Receipt, digest: Digest32, cells: Cells) {
+    /// Adds an answer whose receipt both sides have signed; below tier `records`, figures are about `min_cell` subjects or more, if any
+    /// are withheld.
+    pub(super) fn receipt(&self, dataset: &DatasetRef, receipt: &Receipt, digest: Digest32, min_cell: Option<u32>) {
         self.with(|written| {
             written.receipts.push(AnswerReceipt {
                 dataset: dataset.clone(),
@@ -83,16 +74,36 @@ impl QueryReport {
                 receipt: digest,
             });
         });
-        if receipt.tier < Tier::Records {
-            self.withheld(dataset, cells);
+        if let Some(min_cell) = min_cell {
+            self.withheld(dataset, receipt.tier, min_cell);
         }
     }
 
-    /// Adds a remark about groups of an answer below tier `records`. Of a single row it is seen what is missing.
-    fn withheld(&self, dataset: &DatasetRef, cells: Cells) {
-        match cells {
-            Cells::Groups { min_cell } => self.remark(Remark::withheld_cells(dataset, min_cell)),
-            Cells::One => {}
+    /// Adds a remark about an answer below tier `records`. A single row has it too: its missing value could be read as a mean of no one.
+    fn withheld(&self, dataset: &DatasetRef, tier: Tier, min_cell: u32) {
+        match tier {
+            Tier::Exists => self.remark(Remark::withheld_existence(dataset, min_cell)),
+            Tier::Count | Tier::Aggregate => self.remark(Remark::withheld_cells(dataset, min_cell)),
+            Tier::Records => {}
+        }
+    }
+
+    /// Adds a remark on the noise of figures of `dataset` at `tier`. Records have none, and at tier `exists` no figure is shown.
+    fn noise(&self, dataset: &DatasetRef, tier: Tier, protection: &Protection) {
+        match tier {
+            Tier::Count | Tier::Aggregate => {
+                if let Some(remark) = Remark::of_noise(dataset, protection) {
+                    self.remark(remark);
+                }
+            }
+            Tier::Exists | Tier::Records => {}
+        }
+    }
+
+    /// Adds a remark for each range to which figures of `dataset` limit values, and for quantiles within bands.
+    pub(super) fn limited(&self, dataset: &DatasetRef, limited: &BTreeSet<LimitedValues>) {
+        for limited in limited {
+            self.remark(Remark::of_limits(dataset, limited));
         }
     }
 
@@ -202,17 +213,20 @@ mod tests {
     use super::*;
     use crate::federation::remark::CellName;
 
-    fn notes(cells: Cells) -> Vec<String> {
+    fn notes(tier: Tier) -> Vec<String> {
         let report = QueryReport::default();
-        report.withheld(&"budapest.stays".parse().unwrap(), cells);
+        report.withheld(&"budapest.stays".parse().unwrap(), tier, 10);
         report.summary().notes
     }
 
     #[test]
-    fn report_note_on_groups_does_not_depend_on_the_answer() {
-        let [fixed] = notes(Cells::Groups { min_cell: 10 }).try_into().unwrap();
-        assert!(fixed.contains("fewer than 10 subjects"), "{fixed}");
-        assert!(notes(Cells::One).is_empty());
+    fn report_note_on_what_is_withheld_names_the_smallest_cell() {
+        for tier in [Tier::Exists, Tier::Count, Tier::Aggregate] {
+            let [note] = notes(tier).try_into().unwrap();
+            assert!(note.contains("fewer than 10 subjects"), "{note}");
+            assert_eq!(note.contains("is false"), tier == Tier::Exists, "{note}");
+        }
+        assert!(notes(Tier::Records).is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use concordat_engine::{Casts, ShownColumn, TextParser, executable, home_state, meaning, shown_schema};
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::schema::ColumnKind;
-use concordat_protocol::scope::{Columns, Purpose, Tier, Transform};
+use concordat_protocol::scope::{Columns, Protection, Purpose, Tier, Transform};
 use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -153,6 +153,8 @@ pub(super) struct Institutions {
     edges: BTreeMap<&'static str, Vec<i64>>,
     /// The values that an institution lists of its texts; others list all that any has.
     lists: BTreeMap<&'static str, Vec<&'static str>>,
+    /// How all of them protect figures.
+    protection: Protection,
 }
 
 impl Institutions {
@@ -185,6 +187,12 @@ impl Institutions {
     /// This institution lists these values of its texts.
     pub(super) fn listing(mut self, institution: &'static str, values: Vec<&'static str>) -> Self {
         self.lists.insert(institution, values);
+        self
+    }
+
+    /// All institutions protect figures so.
+    pub(super) fn protecting(mut self, protection: Protection) -> Self {
+        self.protection = protection;
         self
     }
 

@@ -12,12 +12,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use concordat_disclosure::{Mode, Released, ReleasedColumn};
-use concordat_protocol::{
-    collection::{CollectionRules, Range},
-    ids::DatasetRef,
-    schema::VersionNumber,
-    scope::Scope,
-};
+use concordat_protocol::{collection::CollectionRules, ids::DatasetRef, schema::VersionNumber, scope::Scope};
 use datafusion::{execution::context::SessionState, logical_expr::LogicalPlan, sql::sqlparser::ast::Statement};
 
 pub use common::{ChangedLevels, CommonGrouping, GroupingDifference, MemberGrouping};
@@ -105,22 +100,6 @@ impl Grouping {
     /// What the columns of the grouping are, in their order.
     pub fn columns(&self) -> &[CellColumn] {
         &self.block.columns
-    }
-
-    /// The ranges to which the values of an aggregate are clipped, one for each operand that is measured.
-    #[must_use]
-    pub fn ranges(&self, column: CellColumn) -> Vec<Range> {
-        let CellColumn::Cell(at) = column else {
-            return Vec::new();
-        };
-        match self.statistic().cells().get(at) {
-            Some(CellAggregate::Moments { of, with, .. }) => {
-                let operands = [Some(of), with.as_ref()].into_iter().flatten();
-                operands.filter_map(|operand| self.known.range(operand)).collect()
-            }
-            Some(CellAggregate::Subjects { .. } | CellAggregate::Rows { .. } | CellAggregate::Quantile { .. })
-            | None => Vec::new(),
-        }
     }
 
     /// What the permission shows of the collection.

@@ -37,7 +37,10 @@ pub(crate) use admitted::{Syntax, parts_of_aggregate, parts_of_function, parts_o
 pub use block::{MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, Statistic};
 pub use forms::{Form, NotCountable};
 pub use known::KnownCollection;
-pub use lower::{Block, CellColumn, DatesBeyond, Lowered, RunningRows, lower, separate_sets, with_totals};
+pub use lower::{
+    Block, CellColumn, DatesBeyond, LimitedFigures, LimitedValues, Lowered, RunningRows, lower, separate_sets,
+    with_totals,
+};
 pub use measure::{Bucket, CellAggregate, Group, Output};
 pub(crate) use neighbors::{Described, NeighborRows, RowNeighbors};
 pub use paths::{ColumnPath, Row, Step};

@@ -74,7 +74,7 @@ impl RemarksFile {
     }
 }
 
-/// Whether a remark depends on the answer or the query. That a member withholds figures about few subjects is stated of every answer with groups.
+/// Whether a remark depends on the answer or the query. That a member withholds figures about few subjects is stated of every answer below `records`.
 fn is_about_this_answer(remark: &AnswerRemark) -> bool {
     match remark.kind {
         RemarkKind::MissingMember
@@ -84,6 +84,9 @@ fn is_about_this_answer(remark: &AnswerRemark) -> bool {
         | RemarkKind::RenamedColumn
         | RemarkKind::ContinuedAnswer
         | RemarkKind::CombinedParts
+        | RemarkKind::LimitedValues
+        | RemarkKind::QuantilesInBands
+        | RemarkKind::Noise
         | RemarkKind::DatesBeyond
         | RemarkKind::OrderOfFigures
         | RemarkKind::InventedRows => true,
@@ -147,6 +150,9 @@ mod tests {
             RemarkKind::RenamedColumn,
             RemarkKind::ContinuedAnswer,
             RemarkKind::CombinedParts,
+            RemarkKind::LimitedValues,
+            RemarkKind::QuantilesInBands,
+            RemarkKind::Noise,
             RemarkKind::OrderOfFigures,
             RemarkKind::DatesBeyond,
             RemarkKind::InventedRows,

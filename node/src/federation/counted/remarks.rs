@@ -1,8 +1,9 @@
 //! What the reader of combined figures has to know about the members' declarations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use concordat_engine::{ChangedLevels, CommonGrouping};
+use concordat_engine::{ChangedLevels, CommonGrouping, LimitedValues};
+use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::scope::{ProtectionName, Tier};
 use datafusion::logical_expr::{Aggregate, Expr};
 
@@ -10,6 +11,9 @@ use crate::federation::counted::member::Member;
 use crate::federation::fragment::Measure;
 use crate::federation::remark::Remark;
 use crate::federation::report::QueryReport;
+
+/// The range of a member with records.
+const WITHOUT_LIMITS: &str = "without limits";
 
 /// Writes remarks about the figures of these members.
 pub(super) struct Remarks<'a> {
@@ -20,6 +24,13 @@ pub(super) struct Remarks<'a> {
 impl<'a> Remarks<'a> {
     pub(super) const fn new(report: &'a QueryReport, members: &'a [Member]) -> Self {
         Self { report, members }
+    }
+
+    /// How the figures of each member are protected.
+    pub(super) fn protected(&self) {
+        for Member { target, declared } in self.members {
+            self.report.protected(target, &declared.statistics.scope);
+        }
     }
 
     /// Columns that are distinguished in another way than a member declares.
@@ -43,46 +54,57 @@ impl<'a> Remarks<'a> {
         }
     }
 
+    /// What the figures of each member are computed of, where none is combined.
+    pub(super) fn limited(&self, common: &CommonGrouping) {
+        for (member, part) in self.members.iter().zip(common.members()) {
+            let grouping = part.grouping();
+            // What is computed from records has no limits.
+            if member.target.tier < Tier::Records {
+                let limited = LimitedValues::of(grouping.statistic(), grouping.known());
+                self.report.limited(&member.target.dataset, &limited);
+            }
+        }
+    }
+
     /// What figures mean that are combined from the parts of several members.
     pub(super) fn combined(&self, measures: &[Measure], grouping: &Aggregate, common: &CommonGrouping) {
-        // Aggregates are the last columns of a grouping.
-        let first = common.whole().columns().len().saturating_sub(measures.len());
-        for ((at, measure), aggregate) in (first..).zip(measures).zip(&grouping.aggr_expr) {
+        for (measure, aggregate) in measures.iter().zip(&grouping.aggr_expr) {
             if counts_subjects(aggregate) {
                 self.report.remark(Remark::counted_at_each_member(&measure.name));
             }
-            self.ranges(&measure.name, at, common);
         }
+        self.ranges(common);
         self.protections();
     }
 
-    /// Each member clips values to its own range.
-    fn ranges(&self, name: &str, column: usize, common: &CommonGrouping) {
-        let mut texts = Vec::new();
+    /// Each member limits values to its own range.
+    fn ranges(&self, common: &CommonGrouping) {
+        let mut columns: BTreeMap<String, Vec<(String, &InstitutionId)>> = BTreeMap::new();
         for (member, part) in self.members.iter().zip(common.members()) {
             let grouping = part.grouping();
-            let column = grouping.columns().get(column).copied();
-            let ranges = column.map(|column| grouping.ranges(column)).unwrap_or_default();
-            if ranges.is_empty() {
-                return;
+            for limited in LimitedValues::of(grouping.statistic(), grouping.known()) {
+                let range = if member.target.tier == Tier::Records {
+                    WITHOUT_LIMITS.to_owned()
+                } else {
+                    format!("{} to {}", limited.low.get(), limited.high.get())
+                };
+                let of_column = columns.entry(limited.column).or_default();
+                of_column.push((range, &member.target.dataset.institution));
             }
-            let text = if member.target.tier == Tier::Records {
-                "without limits".to_owned()
-            } else {
-                let ranges = ranges
-                    .iter()
-                    .map(|range| format!("{} to {}", range.low(), range.high()));
-                ranges.collect::<Vec<_>>().join(" and ")
-            };
-            texts.push((text, &member.target.dataset.institution));
         }
-        let different: BTreeSet<&String> = texts.iter().map(|(text, _)| text).collect();
-        if different.len() > 1 {
-            let texts = texts
-                .iter()
-                .map(|(text, institution)| format!("{text} at {institution}"));
-            self.report
-                .remark(Remark::ranges_of_members(name, &texts.collect::<Vec<_>>()));
+        for (column, ranges) in &columns {
+            let different: BTreeSet<&str> = ranges.iter().map(|(range, _)| range.as_str()).collect();
+            let mut different = different.into_iter();
+            match (different.next(), different.next()) {
+                (None | Some(WITHOUT_LIMITS), None) | (None, Some(_)) => {}
+                (Some(range), None) => self.report.remark(Remark::range_of_members(column, range)),
+                (Some(_), Some(_)) => {
+                    let ranges = ranges.iter();
+                    let ranges = ranges.map(|(range, institution)| format!("{range} at {institution}"));
+                    let ranges: Vec<String> = ranges.collect();
+                    self.report.remark(Remark::ranges_of_members(column, &ranges));
+                }
+            }
         }
     }
 

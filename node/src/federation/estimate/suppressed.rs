@@ -12,18 +12,7 @@ pub(super) fn suppressed(
     (rows, sql): (AnswerRows, Option<&str>),
     terms: &EstimatedTerms,
 ) -> Vec<String> {
-    let min_cell = terms.limits.min_cell;
-    let mut sentences = Vec::new();
-    match (terms.tier, rows) {
-        (Tier::Records, _) => {}
-        (Tier::Exists, _) => sentences.push(format!("`exists` is false for fewer than {min_cell} subjects")),
-        (Tier::Count | Tier::Aggregate, AnswerRows::One) => {
-            sentences.push(format!("figures about fewer than {min_cell} subjects are withheld"));
-        }
-        (Tier::Count | Tier::Aggregate, AnswerRows::Groups | AnswerRows::Records) => sentences.push(format!(
-            "figures about fewer than {min_cell} subjects are withheld, and so are others from which they would follow"
-        )),
-    }
+    let mut sentences: Vec<String> = withheld(rows, terms).into_iter().collect();
     if terms.tier < Tier::Records && terms.protection != Protection::Exact {
         sentences.push(format!("figures are changed by noise: {}", terms.protection));
     }
@@ -39,9 +28,28 @@ pub(super) fn suppressed(
     sentences
 }
 
+/// What is withheld of figures about few subjects. Of private ones each is shown, also of no one: its noise is what protects it.
+fn withheld(rows: AnswerRows, terms: &EstimatedTerms) -> Option<String> {
+    let min_cell = terms.limits.min_cell;
+    match terms.protection {
+        Protection::Exact | Protection::Perturbed(_) => {}
+        Protection::Private(_) => return None,
+    }
+    match (terms.tier, rows) {
+        (Tier::Records, _) => None,
+        (Tier::Exists, _) => Some(format!("`exists` is false for fewer than {min_cell} subjects")),
+        (Tier::Count | Tier::Aggregate, AnswerRows::One) => {
+            Some(format!("figures about fewer than {min_cell} subjects are withheld"))
+        }
+        (Tier::Count | Tier::Aggregate, AnswerRows::Groups | AnswerRows::Records) => Some(format!(
+            "figures about fewer than {min_cell} subjects are withheld, and so are others from which they would follow"
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use concordat_protocol::scope::{Limits, Noise};
+    use concordat_protocol::scope::{Limits, Loss, Noise};
 
     use super::*;
     use crate::federation::testing::{Dataset, ints};
@@ -90,6 +98,11 @@ mod tests {
         let noisy = found(Tier::Count, AnswerRows::One, noise);
         assert!(noisy.len() == 2 && noisy[1].contains("noise"), "{noisy:?}");
         assert!(found(Tier::Records, AnswerRows::Records, noise).is_empty());
+        let private = found(Tier::Aggregate, AnswerRows::Groups, Protection::Private(Loss::DEFAULT));
+        assert!(
+            private.len() == 1 && private[0].contains("noise"),
+            "none is withheld: {private:?}"
+        );
     }
 
     #[test]

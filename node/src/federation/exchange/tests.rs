@@ -73,7 +73,6 @@ fn outgoing() -> OutgoingQuery {
         tier: Tier::Aggregate,
         dataset: "aachen.heart".parse().unwrap(),
         schema: batch(vec![("id", ints(&[]))]).schema(),
-        grouped: false,
     }
 }
 

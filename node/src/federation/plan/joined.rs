@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concordat_engine::{DatesBeyond, FigureOrder, QueryError, foreseen_in_collection};
+use concordat_engine::{DatesBeyond, FigureOrder, LimitedValues, QueryError, foreseen_in_collection};
 use concordat_protocol::scope::Tier;
 use datafusion::sql::sqlparser::ast::Query;
 
@@ -28,6 +28,8 @@ pub(super) struct KnownOfText {
     pub(super) orders: BTreeSet<FigureOrder>,
     /// The dates of which some have no group.
     pub(super) beyond: BTreeSet<DatesBeyond>,
+    /// The ranges to which values are limited, and the quantiles within bands.
+    pub(super) limited: BTreeSet<LimitedValues>,
 }
 
 impl<'a> Joined<'a> {
@@ -75,6 +77,7 @@ impl<'a> Joined<'a> {
             let known = KnownOfText {
                 orders: figures.orders,
                 beyond: figures.beyond,
+                limited: figures.limited,
             };
             (figures.columns, known)
         } else {

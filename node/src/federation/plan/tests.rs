@@ -1,7 +1,9 @@
 mod collections;
 mod failures;
 mod institutions;
+mod limited;
 mod merged;
+mod noise;
 mod ordered;
 mod standard;
 mod whole_numbers;

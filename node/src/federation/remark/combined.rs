@@ -34,15 +34,6 @@ impl Remark {
         Self::about(RemarkKind::CombinedParts, dataset, text).on_column(column)
     }
 
-    /// Members limit the values of `column` to different ranges, as `ranges` lists them.
-    pub(in crate::federation) fn ranges_of_members(column: &str, ranges: &[String]) -> Self {
-        let text = format!(
-            "the values in `{column}` are limited to the range that each member declares: {}",
-            ranges.join(", ")
-        );
-        Self::of_figures(text).on_column(column)
-    }
-
     /// The parts of members are protected in different ways, as `protections` lists them; those that are `weakest` are the least precise.
     pub(in crate::federation) fn mixed_protections(weakest: &str, protections: &[String]) -> Self {
         Self::of_figures(format!(

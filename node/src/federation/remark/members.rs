@@ -68,6 +68,13 @@ impl Remark {
         Self::about(RemarkKind::WithheldCells, dataset, text)
     }
 
+    /// `dataset` states that there are rows only about so many subjects. It is the same whether there are fewer.
+    pub(in crate::federation) fn withheld_existence(dataset: &DatasetRef, min_cell: u32) -> Self {
+        let text =
+            format!("the answer of `{dataset}` is false also if there are rows about fewer than {min_cell} subjects");
+        Self::about(RemarkKind::WithheldCells, dataset, text)
+    }
+
     /// The connection was lost after `rows` rows of `dataset`, and the answer of its holder was continued.
     pub(in crate::federation) fn continued(dataset: &DatasetRef, rows: u64) -> Self {
         let text = format!(

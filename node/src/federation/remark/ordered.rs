@@ -19,26 +19,23 @@ impl Remark {
 
 /// The remark on an order by `column`, if that is one of the answer.
 fn ordered(order: &FigureOrder, column: Option<&String>) -> Remark {
-    let by = column.map_or_else(|| "figures".to_owned(), |column| format!("`{column}`"));
-    let group = "a group of which one is withheld, or that has no one in it,";
+    let by = column.map_or_else(|| "a figure".to_owned(), |column| format!("`{column}`"));
     let text = match (order.of, order.missing) {
-        (OrderedBy::FirstRows, MissingFigures::Last) => {
-            format!(
-                "`LIMIT` chooses rows in the order of {by}: {group} sorts last, so it can be missing among the first ones"
-            )
-        }
-        (OrderedBy::FirstRows, MissingFigures::First) => format!(
-            "`LIMIT` chooses rows in the order of {by}: {group} sorts first, so it can take the place of another one; with `NULLS LAST` it \
-             sorts last"
+        (OrderedBy::FirstRows, MissingFigures::Last) => format!(
+            "`LIMIT` keeps the first rows by {by}, and groups without that figure come last: a group whose figure is withheld can be left out \
+             although it belongs among the first"
         ),
-        (OrderedBy::FirstRows, MissingFigures::LeftOut) => {
-            format!("`LIMIT` chooses rows that a condition on figures has left: {group} can be left out")
-        }
-        (OrderedBy::Ranks, MissingFigures::Last | MissingFigures::First | MissingFigures::LeftOut) => {
-            format!(
-                "ranks are in the order of {by}: {group} has one of the last, so the others are those among the groups that are shown"
-            )
-        }
+        (OrderedBy::FirstRows, MissingFigures::First) => format!(
+            "`LIMIT` keeps the first rows by {by}, and groups without that figure come first: one whose figure is withheld, or that no one is \
+             in, can take the place of another group; `NULLS LAST` puts them last"
+        ),
+        (OrderedBy::FirstRows, MissingFigures::LeftOut) => "`LIMIT` keeps the first rows that meet a condition on figures: a group whose \
+                                                            figure is withheld does not meet it, and can be left out although it belongs \
+                                                            among them"
+            .to_owned(),
+        (OrderedBy::Ranks, MissingFigures::Last | MissingFigures::First | MissingFigures::LeftOut) => format!(
+            "ranks are by {by}, and groups without that figure have the last ones: the other ranks are among the groups that are shown"
+        ),
     };
     let remark = Remark::new(RemarkKind::OrderOfFigures, text);
     match column {

@@ -16,8 +16,8 @@ use concordat_protocol::collection::{
 use concordat_protocol::ids::{ColumnName, DatasetName};
 use concordat_protocol::schema::ColumnKind;
 use concordat_protocol::scope::{
-    DatasetScope, Datasets, Finite, Limits, People, Places, Protection, Purpose, Purposes, Rows, Scope, Subjects, Tier,
-    Value, Window,
+    DatasetScope, Datasets, Finite, Limits, People, Places, Purpose, Purposes, Rows, Scope, Subjects, Tier, Value,
+    Window,
 };
 use concordat_protocol::time::Timestamp;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
@@ -183,7 +183,7 @@ impl Institutions {
         let scope = Scope {
             collection: target.dataset.collection(),
             tier: target.tier,
-            protection: Protection::Exact,
+            protection: self.protection,
             subjects: Subjects::Any,
             datasets: Datasets::new(scoped).unwrap(),
             purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),

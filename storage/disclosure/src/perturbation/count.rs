@@ -94,13 +94,12 @@ impl Perturbation {
 
     /// The standard deviation of a released count.
     pub fn count_deviation(&self) -> f64 {
-        (f64::from(self.noise.variance()) + self.rounding_variance()).sqrt()
+        self.noise.count_deviation()
     }
 
-    /// As if all rests were equally frequent.
+    /// The variance of rounding.
     pub(super) fn rounding_variance(&self) -> f64 {
-        let round = f64::from(self.noise.round());
-        (round * round - 1.0) / 12.0
+        self.noise.rounding_variance()
     }
 
     /// The probability of each deviation of a set, and what is released with it, in units of 2^-32. A half is rounded by the key.
@@ -136,13 +135,9 @@ impl Perturbation {
         down.checked_add(round).unwrap_or(down)
     }
 
-    /// The standard deviation of the noise of a figure that is not a count, in units of the largest contribution: that of a count, where the noise is
-    /// for a number of answers. Otherwise a mean would measure a subject with less noise than a count does.
+    /// The standard deviation of the noise of a figure that is not a count, in units of the largest contribution.
     pub(super) fn contribution_deviation(&self) -> f64 {
-        match self.noise.answers() {
-            Some(_) => f64::from(self.noise.variance()).sqrt(),
-            None => 1.0,
-        }
+        self.noise.sum_deviation()
     }
 
     /// How many answers the noise is for.

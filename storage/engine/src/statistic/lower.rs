@@ -18,6 +18,7 @@ mod conditions;
 mod grouping_sets;
 mod groups;
 mod joins;
+mod limits;
 mod listings;
 mod literals;
 mod numbered;
@@ -52,6 +53,7 @@ use super::{
 use aggregates::Computed;
 use columns::instances_of;
 pub use grouping_sets::separate_sets;
+pub use limits::{LimitedFigures, LimitedValues};
 use listings::{ListedValues, listed_table};
 use running::{Direction, Running};
 pub use state::{Block, CellColumn, DatesBeyond, Lowered, RunningRows};

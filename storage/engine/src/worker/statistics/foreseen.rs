@@ -25,7 +25,7 @@ use crate::{
     Bounds, QueryError,
     decision::{cells_tables, computed_above},
     grouping::withheld,
-    statistic::{DatesBeyond, FigureOrder, Statistic},
+    statistic::{DatesBeyond, FigureOrder, LimitedValues, Statistic},
     text,
     worker::messages::{decode, encode, failed, schema_bytes, schema_of},
 };
@@ -50,6 +50,8 @@ pub struct ForeseenFigures {
     pub orders: BTreeSet<FigureOrder>,
     /// The dates of which some have no group, of which its reader has to know as well.
     pub beyond: BTreeSet<DatesBeyond>,
+    /// The ranges to which values are limited, and the quantiles within bands.
+    pub limited: BTreeSet<LimitedValues>,
 }
 
 /// [`ShownStatistics`] as it is sent to a process.
@@ -111,8 +113,11 @@ pub async fn foreseen_statistic(
             columns: existence_columns(),
             orders: BTreeSet::new(),
             beyond: BTreeSet::new(),
+            limited: BTreeSet::new(),
         });
     }
+    let limited = statistics.iter().map(|statistic| LimitedValues::of(statistic, &known));
+    let limited = limited.flatten().collect();
     let nothing = statistics.iter().map(|statistic| withheld(statistic, &known));
     let nothing = nothing.collect::<Result<Vec<Released>, QueryError>>()?;
     let tables = cells_tables(&lowered, &known, &nothing)?;
@@ -123,5 +128,6 @@ pub async fn foreseen_statistic(
         columns: text::owned_schema(&stream.schema())?,
         orders: lowered.orders,
         beyond: lowered.beyond,
+        limited,
     })
 }
