@@ -142,10 +142,9 @@ fn group_by_ancestors_needs_declared_names() {
         .replace("a.descendant_concept_id = d.", "a.ancestor_concept_id = d.")
         .replace("= a.ancestor_concept_id", "= a.descendant_concept_id");
     for (group, from) in [
-        // Codes and classes have no declared names, no codes above those of this column are declared, and those below are others.
+        // Codes have no declared names, no codes above those of this column are declared, and those below are others.
         ("a.ancestor_concept_id", DRUGS),
         ("k.concept_id", DRUGS),
-        ("k.concept_class_id", DRUGS),
         ("k.concept_name, a.ancestor_concept_id", DRUGS),
         ("k.concept_name", of_eras.as_str()),
         ("k.concept_name", below.as_str()),
