@@ -2,6 +2,7 @@
 
 mod nearest;
 mod planner_words;
+mod tables;
 
 use concordat_arrow_stream::EncodeError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
@@ -92,12 +93,12 @@ pub enum QueryError {
         max: usize,
     },
     /// A column that is not visible, either because it does not exist or because it is hidden.
-    #[error("no column `{column}` in `{dataset}`{}", suggested(nearest))]
+    #[error("no column `{column}` in `{}`{}", tables.join("` or `"), suggested(nearest))]
     UnknownColumn {
         /// The name as in the query.
         column: String,
-        /// The dataset.
-        dataset: DatasetRef,
+        /// The datasets or subqueries that it was looked for in; at least one.
+        tables: Vec<String>,
         /// Visible columns with similar names.
         nearest: Vec<String>,
     },
@@ -235,9 +236,14 @@ impl QueryError {
         dataset: &DatasetRef,
         visible: impl IntoIterator<Item = &'a str>,
     ) -> Self {
+        Self::unknown_in(name, vec![dataset.to_string()], visible)
+    }
+
+    /// A name that is not among the `visible` columns of any of `tables`.
+    fn unknown_in<'a>(name: &str, tables: Vec<String>, visible: impl IntoIterator<Item = &'a str>) -> Self {
         Self::UnknownColumn {
             column: name.chars().take(64).collect(),
-            dataset: dataset.clone(),
+            tables,
             nearest: nearest::nearest(name, visible),
         }
     }
