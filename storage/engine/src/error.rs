@@ -10,6 +10,8 @@ use concordat_protocol::{ids::DatasetRef, scope::Tier};
 use concordat_storage::seal::SealError;
 use datafusion::{error::DataFusionError, sql::sqlparser::ast::ObjectName};
 
+pub use nearest::similar_names;
+
 use super::{error_capture::CapturedError, store_error::store_error_kind};
 
 /// What the engine does while it reads and computes rows.
@@ -244,7 +246,7 @@ impl QueryError {
         Self::UnknownColumn {
             column: name.chars().take(64).collect(),
             tables,
-            nearest: nearest::nearest(name, visible),
+            nearest: similar_names(name, visible),
         }
     }
 
