@@ -43,6 +43,17 @@ pub(super) fn not_granted(dataset: &DatasetRef, granted: &[DatasetRef], members:
     }
 }
 
+/// What to do about a table of all members that no grant is for: the tables of all members with similar names; `None` without any.
+pub(super) fn similar_of_all(table: &str, granted: &[DatasetRef]) -> Option<String> {
+    let of_all = |dataset: &DatasetRef| {
+        let shown = dataset.to_string();
+        shown.split_once('.').map(|(_, rest)| format!("consortium.{rest}"))
+    };
+    let names: Vec<String> = granted.iter().filter_map(of_all).collect();
+    let similar = similar_names(table, names.iter().map(String::as_str));
+    (!similar.is_empty()).then(|| format!("did you mean `{}`?", similar.join("` or `")))
+}
+
 /// The datasets of other collections of the institution with this name, or with a similar one.
 fn elsewhere(dataset: &DatasetRef, granted: &[DatasetRef]) -> Option<String> {
     let there = granted.iter().filter(|other| other.institution == dataset.institution);
@@ -124,6 +135,19 @@ mod tests {
         let similar = help("cleveland.hearts").unwrap();
         assert!(similar.starts_with("did you mean `cleveland.heart`?"), "{similar}");
         assert_eq!(help("budapest.heart"), None);
+    }
+
+    #[test]
+    fn table_of_all_members_names_similar_ones() {
+        let granted: [DatasetRef; 2] =
+            ["cleveland.heart", "budapest.omop.person"].map(|dataset| dataset.parse().unwrap());
+        let help = |table: &str| similar_of_all(table, &granted);
+        assert_eq!(help("consortium.hart").unwrap(), "did you mean `consortium.heart`?");
+        assert_eq!(
+            help("consortium.omop.persons").unwrap(),
+            "did you mean `consortium.omop.person`?"
+        );
+        assert_eq!(help("consortium.lung"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use concordat_protocol::scope::{DatasetScope, Purpose, Scope, Tier};
 use concordat_protocol::time::Timestamp;
 
 use super::error::FederationError;
-use super::not_granted::{NotGranted, not_granted};
+use super::not_granted::{NotGranted, not_granted, similar_of_all};
 use super::remark::Remark;
 use super::report::QueryReport;
 use super::source::{Access, Target};
@@ -192,7 +192,11 @@ impl ResolveContext<'_> {
             );
         }
         if reasons.is_empty() {
-            return no_grant("no member shares it with you");
+            let refused = no_grant("no member shares it with you");
+            return match similar_of_all(&table.to_string(), &self.granted()) {
+                Some(help) => refused.with_help(help),
+                None => refused,
+            };
         }
         no_grant(&reasons.join("; ")).with_help(remedies.join("; "))
     }
