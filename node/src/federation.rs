@@ -44,6 +44,7 @@ mod known_texts;
 mod local_answer;
 mod local_engine;
 mod merge;
+mod not_granted;
 mod outgoing;
 mod output_names;
 mod parsing;

@@ -33,6 +33,7 @@ mod grants;
 mod handle;
 mod held_scopes;
 mod members;
+mod next_step;
 mod outdated;
 mod precedence;
 mod restriction;

@@ -190,7 +190,7 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "node/cli/src",
         layers: &[
-            &["files", "prompt", "session_store", "text"],
+            &["files", "prompt", "session_store", "text", "withheld"],
             &["output"],
             &["answer", "context"],
             &["end"],

@@ -126,6 +126,12 @@ fn omop_folder_is_published_in_three_commands() {
         imported.stdout
     );
 
+    assert!(
+        imported.stderr.contains("shown to no one") && imported.stderr.contains("`person.year_of_birth`"),
+        "{}",
+        imported.stderr
+    );
+
     let screen = node.run_as(Person::Steward, &["collection", "show", "clinic"]).ok();
     assert_eq!(squeezed(&screen.stdout), SCREEN);
     let unpublished = node
@@ -143,6 +149,9 @@ fn omop_folder_is_published_in_three_commands() {
         (&true.into(), &3.into())
     );
     assert_eq!(published["unclassified"], Value::Array(Vec::new()));
+    let withheld = published["withheld"].as_array().unwrap();
+    let births = serde_json::json!({ "dataset": "person", "columns": ["year_of_birth"] });
+    assert!(withheld.contains(&births), "{withheld:?}");
 
     let imports = entries(node, "collection_imported");
     assert_eq!(imports.len(), 1);

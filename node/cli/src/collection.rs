@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use concordat_documents::collection::{Collection, CollectionSummary, NewRules, TemplateText};
+use concordat_documents::collection::{Collection, CollectionSummary, NewRules, TemplateText, WithheldColumns};
 use concordat_documents::dataset::{DatasetCheck, Erased, ErasureRequest, NewRetention, Retention};
 use concordat_documents::problem::Problem;
 use concordat_documents::{Empty, Items};
@@ -20,6 +20,7 @@ use crate::context::Context;
 use crate::files;
 use crate::output::{Column, Format};
 use crate::prompt;
+use crate::withheld::withheld_note;
 use concordat_client::{Client, segment};
 
 #[derive(Debug, Subcommand)]
@@ -173,15 +174,27 @@ async fn classify(
         let note = format!("{left} columns have no class yet: `concordat collection show {name}` lists them");
         context.out.note(&note);
     }
+    note_withheld(&declared, context);
     let sentence = format!("what `{}` declares about {name} applies", from.display());
     context.out.done(&sentence, &declared)
+}
+
+/// Notes the columns that no one is shown.
+fn note_withheld(collection: &Collection, context: &Context) {
+    let names: Vec<String> = collection.withheld.iter().flat_map(WithheldColumns::names).collect();
+    if let Some(note) = withheld_note(&names) {
+        context.out.note(&note);
+    }
 }
 
 /// A refusal is shown with the screen that has all of it.
 async fn publish(name: &CollectionName, client: &Client, context: &Context) -> Result<(), Problem> {
     let published: Result<Collection, Problem> = client.post(&path(name, "/publish"), &Empty {}).await;
     match published {
-        Ok(done) => context.out.done(&format!("{name} is published"), &done),
+        Ok(done) => {
+            note_withheld(&done, context);
+            context.out.done(&format!("{name} is published"), &done)
+        }
         Err(problem) => {
             let is_unclassified = problem.code == ErrorKind::Usage && !problem.reasons.is_empty();
             if is_unclassified && context.out.format() == Format::Table {

@@ -111,14 +111,37 @@ pub fn report(findings: &[Finding], context: &Context) -> Result<(), Problem> {
 pub fn running(status: &Status, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("daemon"), clock(status, now), roster(status, now)];
     findings.push(peers(status));
-    findings.push(if status.reasons.is_empty() {
-        Finding::ok("readiness")
-    } else {
-        Finding::wrong("readiness", status.reasons.join("; "), "concordat status")
-    });
+    findings.push(readiness(status));
     findings.push(ledgers(status));
     findings.push(rules(status));
     findings
+}
+
+/// Why a request would not be served now, with what fixes each cause that the status shows.
+fn readiness(status: &Status) -> Finding {
+    if status.reasons.is_empty() {
+        return Finding::ok("readiness");
+    }
+    let unverified = status.ledger_verification.as_ref().is_some_and(|found| found.failed);
+    let causes = [
+        (status.roster.is_none(), "concordat consortium join ROSTER"),
+        (
+            status.listen.is_empty(),
+            "set node.listen in concordat.toml, then restart the node",
+        ),
+        (unverified, "restore the folder `ledger` from a backup"),
+    ];
+    let fixes: Vec<&str> = causes
+        .iter()
+        .filter(|(is_one, _)| *is_one)
+        .map(|(_, fix)| *fix)
+        .collect();
+    let fix = if fixes.is_empty() {
+        "remove the cause, which the log of `concordat serve` explains, then restart the node".to_owned()
+    } else {
+        fixes.join("; ")
+    };
+    Finding::wrong("readiness", status.reasons.join("; "), fix)
 }
 
 /// No member is connected although there are others.
@@ -357,6 +380,21 @@ mod tests {
             .map(|f| f.check)
             .collect();
         assert_eq!(wrong, ["roster", "readiness"]);
+    }
+
+    #[test]
+    fn doctor_names_what_fixes_each_cause() {
+        let fix = |status: &Status| readiness(status).wrong.unwrap().1;
+        let status = without_roster();
+        assert_eq!(
+            fix(&status),
+            "concordat consortium join ROSTER; set node.listen in concordat.toml, then restart the node"
+        );
+        let listening = Status {
+            listen: vec!["/ip4/127.0.0.1/tcp/7400".to_owned()],
+            ..status
+        };
+        assert_eq!(fix(&listening), "concordat consortium join ROSTER");
     }
 
     fn without_roster() -> Status {

@@ -21,6 +21,7 @@ use std::{
 };
 
 use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use nix::{
     errno::Errno,
     fcntl::{AtFlags, OFlag},
@@ -124,7 +125,7 @@ pub(crate) fn remove(path: &Path) -> Result<(), Problem> {
 /// Reads a complete file of at most `most` bytes. A link is followed: the person who names a file may name a link to it.
 ///
 /// # Errors
-/// If it is longer, is not a regular file, or cannot be read.
+/// [`ErrorKind::NotFound`] if there is none; [`ErrorKind::Usage`] if it is longer, is not a regular file, or cannot be read.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Problem> {
     read_regular(path, most).map_err(|error| unreadable(path, &error))
 }
@@ -192,8 +193,13 @@ fn require_regular(found: &Metadata) -> io::Result<()> {
     }
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    Problem::usage(format!("cannot read `{}`: {error}", path.display()))
+/// The problem of a file or folder that a person named and that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    let shown = path.display();
+    if error.kind() == io::ErrorKind::NotFound {
+        return Problem::new(ErrorKind::NotFound, format!("there is no file `{shown}`"));
+    }
+    Problem::usage(format!("cannot read `{shown}`: {error}"))
 }
 
 /// The name of a file, without its folder.
@@ -278,7 +284,7 @@ mod tests {
             assert!(refused.detail.contains("not a regular file"), "{refused:?}");
         }
         let absent = read(&dir.path().join("absent"), 5).unwrap_err();
-        assert!(absent.detail.contains("cannot read"), "{absent:?}");
+        assert_eq!(absent.code, ErrorKind::NotFound, "{absent:?}");
     }
 
     #[test]

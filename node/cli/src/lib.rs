@@ -36,6 +36,7 @@ mod status;
 mod text;
 mod user;
 mod why;
+mod withheld;
 
 pub use audit::{AuditCommand, print_audit_report};
 pub use backup::BackupCommand;

@@ -1,7 +1,8 @@
-//! Reads secrets from people: typed without echo at a terminal, or as the first line of standard input if there is none.
+//! Reads secrets from people: typed without echo at a terminal, or each as the next line of standard input if there is none.
 
 use std::fmt;
 use std::io::{IsTerminal, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use concordat_documents::problem::Problem;
 use concordat_documents::secret::SecretText;
@@ -9,6 +10,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Most bytes of a secret on standard input.
 const MAX_SECRET: usize = 4096;
+/// How many lines of standard input were read: commands with several secrets read one line for each.
+static LINES_READ: AtomicUsize = AtomicUsize::new(0);
 
 /// What a person entered: wiped when dropped, and never printed.
 pub struct EnteredSecret(Zeroizing<Vec<u8>>);
@@ -35,7 +38,7 @@ pub fn secret(what: &str) -> Result<EnteredSecret, Problem> {
     if std::io::stdin().is_terminal() {
         return typed(&format!("{}: ", capitalized(what)));
     }
-    first_line()?.ok_or_else(|| no_input(what))
+    next_line(what)
 }
 
 /// Prompts for a new secret; at a terminal twice, so that a typo does not lock the person out.
@@ -44,7 +47,7 @@ pub fn secret(what: &str) -> Result<EnteredSecret, Problem> {
 /// If the two differ, or there is neither a terminal nor a line of input.
 pub fn new_secret(what: &str) -> Result<EnteredSecret, Problem> {
     if !std::io::stdin().is_terminal() {
-        return first_line()?.ok_or_else(|| no_input(what));
+        return next_line(what);
     }
     let first = typed(&format!("New {what}: "))?;
     let second = typed(&format!("The same {what} again: "))?;
@@ -55,7 +58,7 @@ pub fn new_secret(what: &str) -> Result<EnteredSecret, Problem> {
     }
 }
 
-/// The first line of standard input, without its line end; `None` at a terminal and if the input is empty.
+/// The next line of standard input, without its line end; `None` at a terminal and if the input is empty.
 ///
 /// # Errors
 /// If standard input cannot be read, or the line is too long for a secret.
@@ -63,7 +66,7 @@ pub fn piped() -> Result<Option<EnteredSecret>, Problem> {
     if std::io::stdin().is_terminal() {
         Ok(None)
     } else {
-        first_line()
+        read_line()
     }
 }
 
@@ -106,8 +109,14 @@ fn typed(prompt: &str) -> Result<EnteredSecret, Problem> {
         .map_err(|error| Problem::internal("cannot read from the terminal", &error))
 }
 
+/// The secret `what` on the next line of standard input.
+fn next_line(what: &str) -> Result<EnteredSecret, Problem> {
+    let before = LINES_READ.load(Ordering::Relaxed);
+    read_line()?.ok_or_else(|| no_input(what, before))
+}
+
 /// Reads byte by byte, so that a second secret can follow on the next line.
-fn first_line() -> Result<Option<EnteredSecret>, Problem> {
+fn read_line() -> Result<Option<EnteredSecret>, Problem> {
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_SECRET));
     let mut byte = [0];
     let mut input = std::io::stdin().lock();
@@ -120,10 +129,9 @@ fn first_line() -> Result<Option<EnteredSecret>, Problem> {
         }
     }
     byte.zeroize();
+    LINES_READ.fetch_add(1, Ordering::Relaxed);
     if line.len() == MAX_SECRET {
-        return Err(Problem::usage(
-            "the first line of standard input is too long for a secret",
-        ));
+        return Err(Problem::usage("a line of standard input is too long for a secret"));
     }
     if line.last() == Some(&b'\r') {
         line.pop();
@@ -131,12 +139,18 @@ fn first_line() -> Result<Option<EnteredSecret>, Problem> {
     Ok((!line.is_empty()).then(|| EnteredSecret(line)))
 }
 
-fn no_input(what: &str) -> Problem {
+/// The secret `what` is missing after as many lines as were read `before` it.
+fn no_input(what: &str, before: usize) -> Problem {
+    let line = match before {
+        0 => "the first line".to_owned(),
+        1 => "the second line".to_owned(),
+        more => format!("line {}", more.saturating_add(1)),
+    };
     Problem::usage(format!(
         "no {what} was given: standard input is neither a terminal nor a line of text"
     ))
     .help(format!(
-        "type the {what} at a terminal, or pass it as the first line of standard input"
+        "type the {what} at a terminal, or pass it as {line} of standard input"
     ))
 }
 
@@ -145,4 +159,17 @@ fn capitalized(text: &str) -> String {
     chars
         .next()
         .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_that_is_missing_names_its_line() {
+        for (before, line) in [(0, "as the first line"), (1, "as the second line"), (2, "as line 3")] {
+            let help = no_input("password", before).help.unwrap();
+            assert!(help.contains(line), "{help}");
+        }
+    }
 }

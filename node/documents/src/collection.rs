@@ -176,6 +176,8 @@ pub struct CollectionImported {
     pub more_left_out: u64,
     /// Columns that have no class; the collection cannot be published before all have one.
     pub unclassified: u64,
+    /// The quasi-identifiers that cannot be generalized, by dataset: the default policy shows them to no one.
+    pub withheld: Vec<WithheldColumns>,
     /// Whether the collection was published and no longer is, because the new version has columns without a class, or is declared to reveal more.
     pub withdrawn: bool,
 }
@@ -262,6 +264,8 @@ pub struct Collection {
     pub datasets: Vec<CollectionDataset>,
     /// The columns without a class, by dataset; it cannot be published before there are none.
     pub unclassified: Vec<UnclassifiedColumns>,
+    /// The quasi-identifiers that cannot be generalized, by dataset: the default policy shows them to no one.
+    pub withheld: Vec<WithheldColumns>,
 }
 
 /// A dataset of a collection.
@@ -300,6 +304,25 @@ pub struct UnclassifiedColumns {
     pub dataset: DatasetName,
     /// The columns; `*` alone if none of the dataset has a class.
     pub columns: Vec<String>,
+}
+
+/// The columns of a dataset that the default policy shows to no one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WithheldColumns {
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// The columns, at least one.
+    pub columns: Vec<String>,
+}
+
+impl WithheldColumns {
+    /// Each column with its dataset, as notes name it.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let of = move |column: &String| format!("`{}.{column}`", self.dataset);
+        self.columns.iter().map(of)
+    }
 }
 
 /// What to declare about a collection.

@@ -55,7 +55,7 @@ pub(crate) fn chosen(
     attempt()
 }
 
-/// The first line of standard input, if it is not a terminal.
+/// The next line of standard input, if it is not a terminal.
 ///
 /// # Errors
 /// As [`prompt::piped`].

@@ -344,9 +344,14 @@ impl FederationError {
                 "query one member, or group by less; a steward declares the same levels as other members with `concordat collection \
                  classify {collection} --from FILE`"
             )),
+            Self::SchemaMismatch {
+                column, left, right, ..
+            } => Some(format!(
+                "query `{left}` and `{right}` one by one by their names, where each has a type of its own, or leave `{column}` out, as in `count(*)`; \
+                 a steward imports numbers that are keys or codes as text with `--type {column}=text`"
+            )),
             Self::NotPermitted(_)
             | Self::NoPart { .. }
-            | Self::SchemaMismatch { .. }
             | Self::NotMember { .. }
             | Self::KeyChanged { .. }
             | Self::Misbehaved { .. }

@@ -1,6 +1,6 @@
 //! Finds the grant for each table of a query.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::grant::{Effective, Party};
 use concordat_protocol::ids::{CollectionName, CollectionRef, DatasetName, DatasetRef, InstitutionId};
@@ -8,6 +8,7 @@ use concordat_protocol::scope::{DatasetScope, Purpose, Scope, Tier};
 use concordat_protocol::time::Timestamp;
 
 use super::error::FederationError;
+use super::not_granted::{NotGranted, not_granted, similar_of_all};
 use super::remark::Remark;
 use super::report::QueryReport;
 use super::source::{Access, Target};
@@ -19,6 +20,8 @@ use crate::negotiation::GrantView;
 pub(super) struct ResolveContext<'a> {
     /// All grants this node is a party to.
     pub(super) grants: &'a [GrantView],
+    /// The other members; empty if there is no valid roster.
+    pub(super) members: &'a [InstitutionId],
     /// This institution.
     pub(super) institution: &'a InstitutionId,
     /// The purpose of the query, if it states one.
@@ -45,7 +48,12 @@ impl ResolveContext<'_> {
             )
         };
         if held.is_empty() {
-            return Err(refused("none was ever agreed".to_owned()));
+            let NotGranted { reason, help } = not_granted(dataset, &self.granted(), self.members);
+            let refused = refused(reason);
+            return Err(match help {
+                Some(help) => refused.with_help(help),
+                None => refused,
+            });
         }
         let active: Vec<_> = held
             .iter()
@@ -184,9 +192,31 @@ impl ResolveContext<'_> {
             );
         }
         if reasons.is_empty() {
-            return no_grant("no member shares it with you");
+            let refused = no_grant("no member shares it with you");
+            return match similar_of_all(&table.to_string(), &self.granted()) {
+                Some(help) => refused.with_help(help),
+                None => refused,
+            };
         }
         no_grant(&reasons.join("; ")).with_help(remedies.join("; "))
+    }
+
+    /// The datasets of all grants to this institution, whether or not these can be used, each once.
+    fn granted(&self) -> Vec<DatasetRef> {
+        let of_view = |view: &GrantView| {
+            let CollectionRef {
+                institution,
+                collection,
+            } = view.terms.scope.collection.clone();
+            let names = view.terms.scope.datasets.names().cloned().collect::<Vec<_>>();
+            names.into_iter().map(move |dataset| DatasetRef {
+                institution: institution.clone(),
+                collection: collection.clone(),
+                dataset,
+            })
+        };
+        let all: BTreeSet<DatasetRef> = self.held_grants().flat_map(of_view).collect();
+        all.into_iter().collect()
     }
 
     fn held_grants(&self) -> impl Iterator<Item = &GrantView> {

@@ -162,8 +162,10 @@ impl Federation {
         let parts = &self.0.parts;
         let purpose = question.purpose.as_ref();
         let grants = parts.grants.list().await;
+        let members = self.peers();
         let context = ResolveContext {
             grants: &grants,
+            members: &members,
             institution: &parts.identity.institution,
             purpose,
             now: parts.clock.now(),

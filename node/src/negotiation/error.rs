@@ -3,7 +3,7 @@
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::grant::{GrantError, LifecycleError, NoticeError};
 use concordat_protocol::ids::{GrantId, InstitutionId, NegotiationId};
-use concordat_protocol::negotiation::{NegotiationError as ProtocolError, StateName};
+use concordat_protocol::negotiation::{NegotiationError as ProtocolError, Refusal as BrokenRule, StateName};
 use concordat_protocol::scope::Disjoint;
 use concordat_protocol::signed::SignatureError;
 use concordat_protocol::text;
@@ -12,6 +12,7 @@ use concordat_storage::catalog::CatalogError;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
+use super::next_step::next_step;
 use super::restriction::{NarrowError, RestrictionError};
 use crate::changes::ChangeEntryError;
 use crate::iam::IamError;
@@ -420,6 +421,16 @@ impl Explain for NegotiationError {
     fn reasons(&self) -> Vec<String> {
         self.wire_reasons().into_iter().map(one_line).collect()
     }
+
+    fn help(&self) -> Option<String> {
+        if let Self::WrongState { state, .. }
+        | Self::Protocol(ProtocolError::Ours(BrokenRule::WrongTurn { state, .. })) = self
+        {
+            Some(next_step(*state).to_owned())
+        } else {
+            None
+        }
+    }
 }
 
 /// A reason with its remedy, on one line.
@@ -447,5 +458,27 @@ impl From<ChangeEntryError> for NegotiationError {
             ChangeEntryError::Ledger(source) => source.into(),
             ChangeEntryError::Random(source) => source.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use concordat_protocol::grant::Party;
+
+    use super::*;
+
+    #[test]
+    fn step_in_a_wrong_state_names_the_next_one() {
+        let state = StateName::Terminated;
+        let turn = ProtocolError::Ours(BrokenRule::WrongTurn {
+            state,
+            by: Party::Consumer,
+            kind: "acceptance",
+        });
+        let step = "offer";
+        for refused in [NegotiationError::WrongState { step, state }, turn.into()] {
+            assert!(refused.help().unwrap().contains("grant request"), "{refused}");
+        }
+        assert_eq!(NegotiationError::NotProvider.help(), None);
     }
 }

@@ -102,7 +102,7 @@ pub enum Refusal {
     #[error("the time of the message is not acceptable")]
     Stale(#[source] Staleness),
     /// Not this party's turn, or not with this message.
-    #[error("the {by} cannot send a {kind} while the negotiation is {state}")]
+    #[error("the {by} cannot send {} {kind} while the negotiation is {state}", article(kind))]
     WrongTurn {
         /// The state of the negotiation.
         state: StateName,
@@ -202,10 +202,36 @@ impl Refusal {
     }
 }
 
+/// The indefinite article of a kind of message.
+fn article(kind: &str) -> &'static str {
+    if kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    }
+}
+
 fn origin(accepted: &bool) -> &'static str {
     if *accepted { "accepted" } else { "requested" }
 }
 
 fn list(parts: &[Part]) -> String {
     parts.iter().map(Part::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_out_of_turn_has_its_article() {
+        for (kind, part) in [("acceptance", "send an acceptance"), ("request", "send a request")] {
+            let refusal = Refusal::WrongTurn {
+                state: StateName::Terminated,
+                by: Party::Consumer,
+                kind,
+            };
+            assert!(refusal.to_string().contains(part), "{refusal}");
+        }
+    }
 }

@@ -2,12 +2,15 @@
 
 mod nearest;
 mod planner_words;
+mod tables;
 
 use concordat_arrow_stream::EncodeError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{ids::DatasetRef, scope::Tier};
 use concordat_storage::seal::SealError;
 use datafusion::{error::DataFusionError, sql::sqlparser::ast::ObjectName};
+
+pub use nearest::similar_names;
 
 use super::{error_capture::CapturedError, store_error::store_error_kind};
 
@@ -92,12 +95,12 @@ pub enum QueryError {
         max: usize,
     },
     /// A column that is not visible, either because it does not exist or because it is hidden.
-    #[error("no column `{column}` in `{dataset}`{}", suggested(nearest))]
+    #[error("no column `{column}` in `{}`{}", tables.join("` or `"), suggested(nearest))]
     UnknownColumn {
         /// The name as in the query.
         column: String,
-        /// The dataset.
-        dataset: DatasetRef,
+        /// The datasets or subqueries that it was looked for in; at least one.
+        tables: Vec<String>,
         /// Visible columns with similar names.
         nearest: Vec<String>,
     },
@@ -235,10 +238,15 @@ impl QueryError {
         dataset: &DatasetRef,
         visible: impl IntoIterator<Item = &'a str>,
     ) -> Self {
+        Self::unknown_in(name, vec![dataset.to_string()], visible)
+    }
+
+    /// A name that is not among the `visible` columns of any of `tables`.
+    fn unknown_in<'a>(name: &str, tables: Vec<String>, visible: impl IntoIterator<Item = &'a str>) -> Self {
         Self::UnknownColumn {
             column: name.chars().take(64).collect(),
-            dataset: dataset.clone(),
-            nearest: nearest::nearest(name, visible),
+            tables,
+            nearest: similar_names(name, visible),
         }
     }
 

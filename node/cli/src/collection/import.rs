@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use concordat_client::{Client, Folder, Lines};
 use concordat_documents::collection::{
-    CollectionEvent, CollectionImported, CollectionPermission, FolderImport, RemovedDataset, TemplateChoice, table_of,
+    CollectionEvent, CollectionImported, CollectionPermission, FolderImport, RemovedDataset, TemplateChoice,
+    WithheldColumns, table_of,
 };
 use concordat_documents::import::{ImportMode, ReadingOptions, RefusedRow, grouped};
 use concordat_documents::problem::Problem;
@@ -16,6 +17,7 @@ use indicatif::ProgressBar;
 use crate::context::Context;
 use crate::dataset::import::{Rejects, bar, style};
 use crate::files;
+use crate::withheld::withheld_note;
 
 /// Most bytes of a file of options.
 const MAX_OPTIONS: u64 = 1024 * 1024;
@@ -263,6 +265,10 @@ fn conclude(
     }
     if imported.withdrawn {
         out.note(&withdrawn_note(imported));
+    }
+    let withheld: Vec<String> = imported.withheld.iter().flat_map(WithheldColumns::names).collect();
+    if let Some(note) = withheld_note(&withheld) {
+        out.note(&note);
     }
     let CollectionImported {
         collection,

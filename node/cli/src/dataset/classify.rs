@@ -11,7 +11,7 @@ mod testing;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use concordat_documents::collection::{Collection, NewRules};
+use concordat_documents::collection::{Collection, NewRules, WithheldColumns};
 use concordat_documents::dataset::{Dataset, DatasetColumn, NewClasses};
 use concordat_documents::problem::Problem;
 use concordat_protocol::ids::{ColumnName, DatasetName};
@@ -20,10 +20,9 @@ use concordat_protocol::schema::ColumnClass;
 use self::assignment::{Assignment, assignment, resolved};
 use crate::context::Context;
 use crate::files;
+use crate::withheld::{listed, withheld_note};
 use concordat_client::Client;
 
-/// Maximum number of columns that a note names.
-const SHOWN_NAMES: usize = 20;
 /// Maximum length of a template file in bytes, as the node accepts it.
 const MAX_TEMPLATE: u64 = 1024 * 1024;
 
@@ -100,6 +99,10 @@ async fn by_template(name: &DatasetName, file: &Path, client: &Client, context: 
     if left > 0 {
         context.out.note(&format!("{left} columns of {name} have no class yet"));
     }
+    let names: Vec<String> = declared.withheld.iter().flat_map(WithheldColumns::names).collect();
+    if let Some(note) = withheld_note(&names) {
+        context.out.note(&note);
+    }
     let sentence = format!("what `{}` declares about {name} applies", file.display());
     context.out.done(&sentence, &declared)
 }
@@ -128,26 +131,7 @@ fn withheld(dataset: &Dataset, classified: &BTreeMap<ColumnName, ColumnClass>) -
     let names: Vec<String> = columns
         .map(|column| format!("`{}` ({})", column.name, column.kind))
         .collect();
-    (!names.is_empty()).then(|| {
-        format!(
-            "shown to no one, users of this institution included, unless a policy of your own releases pseudonyms of quasi-identifiers: {}; \
-             a quasi-identifier is released generalized, and only dates (as their year) and ages (as bands; whole numbers in a column with \
-             the word `age` in its name) can be; for dates that were read as text, import again with `--date-format`; otherwise import \
-             coarser values, such as a region, and classify these by what they reveal, or classify the column as direct-identifier, which \
-             is released as a pseudonym at the tier records",
-            listed(&names)
-        )
-    })
-}
-
-/// Names in a sentence, the first ones of many.
-fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(SHOWN_NAMES).map(String::as_str);
-    let text = shown.collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN_NAMES) {
-        0 => text,
-        more => format!("{text} and {more} more"),
-    }
+    withheld_note(&names)
 }
 
 #[cfg(test)]

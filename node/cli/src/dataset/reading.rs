@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use concordat_documents::import::{ColumnReading, HeaderLine, MissingValues, QuoteSign, ReadingOptions};
 use concordat_documents::problem::Problem;
-use concordat_protocol::error_kind::ErrorKind;
 
 use crate::files;
 
@@ -247,9 +246,6 @@ fn sign(
 /// Reads a file of options.
 fn read(path: &Path) -> Result<ReadingOptions, Problem> {
     let shown = path.display();
-    if !path.exists() {
-        return Err(Problem::new(ErrorKind::NotFound, format!("there is no file `{shown}`")));
-    }
     let text = files::read_text(path, MAX_FILE)?;
     toml::from_str(&text).map_err(|error| {
         Problem::usage(format!("`{shown}` is not a file of options: {}", error.message()))
@@ -269,6 +265,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use concordat_protocol::error_kind::ErrorKind;
 
     use super::*;
 

@@ -51,8 +51,8 @@ fn rules(path: &Path) -> Result<Vec<PathBuf>, Problem> {
         return Ok(vec![path.to_owned()]);
     }
     let mut rules = Vec::new();
-    for entry in fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
-        let found = entry.map_err(|error| unreadable(path, &error))?.path();
+    for entry in fs::read_dir(path).map_err(|error| files::unreadable(path, &error))? {
+        let found = entry.map_err(|error| files::unreadable(path, &error))?.path();
         if found.extension().is_some_and(|extension| extension == "cedar") {
             rules.push(found);
         }
@@ -92,10 +92,6 @@ fn table<T: DeserializeOwned>(path: &Path) -> Result<T, Problem> {
 
 fn read(path: &Path) -> Result<String, Problem> {
     files::read_text(path, MAX_FILE)
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::usage(format!("cannot read `{}`: {error}", path.display()))
 }
 
 /// Writes the files and settings of a set into the new folder `dir`.

@@ -107,6 +107,8 @@ fn union_conflict_is_an_error_of_the_column_only() {
         table.conflict("zip").unwrap().to_string(),
         "`zip` is a whole number at alfa and text at beta, and the two cannot be combined into one column"
     );
+    let help = table.conflict("zip").unwrap().help().unwrap();
+    assert!(help.contains("--type zip=text"), "{help}");
 }
 
 #[test]

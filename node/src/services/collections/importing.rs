@@ -20,7 +20,7 @@ use super::super::imports::{least_subjects, this_year};
 use super::super::transfers::{Delivery, TransferPermit};
 use super::declare::Declarations;
 use super::folder::Folder;
-use super::view::{event, imported};
+use super::view::{event, imported, withheld};
 use crate::config::ImportSection;
 use crate::iam::{Action, Actor};
 use crate::node::Node;
@@ -149,7 +149,8 @@ impl Importing<'_> {
         self.conclude(&done)?;
         let record = catalog.datasets().collection(self.collection)?;
         let left = catalog.datasets().unclassified_columns(&record)?.len();
-        Ok(imported(self.collection, &done, folder.left_out, left))
+        let withheld = withheld(node, &record)?;
+        Ok(imported(self.collection, &done, folder.left_out, (left, withheld)))
     }
 
     /// Options are for datasets that have a file.

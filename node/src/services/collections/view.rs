@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use concordat_documents::collection::{
     Collection, CollectionDataset, CollectionEvent, CollectionImported, CollectionSummary, ImportedDataset,
-    InspectedFile, RefusedFileRow, RemovedDataset, UnclassifiedColumns,
+    InspectedFile, RefusedFileRow, RemovedDataset, UnclassifiedColumns, WithheldColumns,
 };
 use concordat_documents::import::RowsWritten;
+use concordat_policy::ColumnFacts;
 use concordat_protocol::collection::{DatasetKind, Levels};
 use concordat_protocol::ids::{CollectionName, ColumnName, DatasetName};
-use concordat_storage::catalog::{self, CatalogError, CollectionRecord, DatasetManifest, ImportedCollection, Progress};
+use concordat_protocol::schema::ColumnClass;
+use concordat_storage::catalog::{
+    self, CatalogError, CollectionRecord, ColumnMeta, DatasetManifest, ImportedCollection, Progress,
+};
 use concordat_storage::ingest::{LeftOut, Note};
 use concordat_storage::subjects::OwnerCounts;
 
@@ -51,6 +55,7 @@ pub(super) fn details(node: &Node, record: &CollectionRecord) -> Result<Collecti
         published: record.published,
         datasets: datasets.collect(),
         unclassified: unclassified(node, record)?,
+        withheld: withheld(node, record)?,
     })
 }
 
@@ -106,6 +111,26 @@ pub(super) fn unclassified(node: &Node, record: &CollectionRecord) -> Result<Vec
     Ok(found)
 }
 
+/// The quasi-identifiers that cannot be generalized, by dataset.
+pub(super) fn withheld(node: &Node, record: &CollectionRecord) -> Result<Vec<WithheldColumns>, CatalogError> {
+    let version = node.storage().catalog().datasets().current_version(record)?;
+    let of_dataset = |dataset: &DatasetManifest| {
+        let declared = record.datasets().get(&dataset.name)?;
+        let is_withheld = |column: &&ColumnMeta| {
+            let class = declared.classification.class(&column.name);
+            let facts = ColumnFacts::new(column.name.clone(), class, column.kind);
+            class == Some(ColumnClass::QuasiIdentifier) && facts.generalization.is_none()
+        };
+        let columns = dataset.own_columns().filter(is_withheld);
+        let columns: Vec<String> = columns.map(|column| column.name.to_string()).collect();
+        (!columns.is_empty()).then(|| WithheldColumns {
+            dataset: dataset.name.clone(),
+            columns,
+        })
+    };
+    Ok(version.datasets().iter().filter_map(of_dataset).collect())
+}
+
 /// The progress as it is reported.
 pub(super) fn event(dataset: &DatasetName, progress: Progress) -> CollectionEvent {
     match progress {
@@ -127,7 +152,7 @@ pub(super) fn imported(
     collection: &CollectionName,
     done: &ImportedCollection,
     left_out: LeftOut,
-    unclassified: usize,
+    (unclassified, withheld): (usize, Vec<WithheldColumns>),
 ) -> CollectionImported {
     let rows = done.datasets.iter().map(|dataset| dataset.rows);
     let refused = done.datasets.iter().map(|dataset| dataset.refused);
@@ -142,6 +167,7 @@ pub(super) fn imported(
         left_out: left_out.first,
         more_left_out: left_out.more,
         unclassified: count(unclassified),
+        withheld,
         withdrawn: done.is_withdrawn(),
     }
 }

@@ -192,7 +192,12 @@ impl ListedValues {
         }
     }
 
+    /// The listed values beside one that is not listed: those that differ from it in case alone, or else its neighbors in order.
     fn undecided(&self, value: &Value) -> Undecided {
+        let same = self.in_another_case(value);
+        if !same.is_empty() {
+            return Undecided::NotListed { nearest: same };
+        }
         let above = self.listed.partition_point(|listed| listed.value < *value);
         let around = above.checked_sub(1).into_iter().chain([above]);
         let labels = around
@@ -201,6 +206,17 @@ impl ListedValues {
         Undecided::NotListed {
             nearest: labels.collect(),
         }
+    }
+
+    /// The labels of listed texts that differ from `value` in case alone.
+    fn in_another_case(&self, value: &Value) -> Vec<String> {
+        let Value::Text(text) = value else {
+            return Vec::new();
+        };
+        let folded = text.to_lowercase();
+        let is_same = |listed: &&Listed| matches!(&listed.value, Value::Text(own) if own.to_lowercase() == folded);
+        let same = self.listed.iter().filter(is_same);
+        same.map(|listed| listed.label.to_string()).collect()
     }
 
     fn atom_of_value(&self, value: &Value) -> Option<u16> {

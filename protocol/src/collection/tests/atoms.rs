@@ -216,6 +216,13 @@ fn undecided_condition_names_the_nearest_levels() {
         let found = values.decide(&Comparison::Equal(Value::Int(value)));
         assert_eq!(found, Err(Undecided::NotListed { nearest }), "{value}");
     }
+    let letters = RawLevels::Values(listed(&[(text("d"), "d"), (text("m"), "m"), (text("w"), "w")]));
+    let letters = Levels::check(letters, Contents::Of(ColumnKind::Text)).unwrap();
+    for (value, label) in [("W", "w"), ("D", "d")] {
+        let nearest = vec![label.to_owned()];
+        let found = letters.decide(&Comparison::Equal(text(value)));
+        assert_eq!(found, Err(Undecided::NotListed { nearest }), "{value}");
+    }
     let unlisted = values.decide(&Comparison::NotIn(vec![Value::Int(1), Value::Int(9)]));
     let sentence = unlisted.unwrap_err().to_string();
     assert!(

@@ -6,7 +6,7 @@ const MOST: usize = 3;
 const LONGEST: usize = 64;
 
 /// The visible names that differ from `name` in case or in few letters, the nearest first.
-pub(super) fn nearest<'a>(name: &str, visible: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+pub fn similar_names<'a>(name: &str, visible: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted: Vec<char> = name.to_lowercase().chars().take(LONGEST).collect();
     let most = (wanted.len() / 3).min(2);
     let mut found: Vec<(usize, &str)> = Vec::new();
@@ -66,7 +66,7 @@ mod tests {
             ("cholesterol", vec![]),
             ("missing", vec![]),
         ] {
-            assert_eq!(nearest(name, visible), expected, "{name}");
+            assert_eq!(similar_names(name, visible), expected, "{name}");
         }
     }
 }

@@ -9,7 +9,10 @@ use datafusion::{
     sql::sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Visitor},
 };
 
-use super::QueryError;
+use super::{
+    QueryError,
+    tables::{tables_of, visible_to},
+};
 use crate::visit;
 
 /// Maximum length of a repeated planner message about the query, in characters.
@@ -66,8 +69,8 @@ fn invalid(detail: &str) -> QueryError {
 fn schema(error: &SchemaError, dataset: &DatasetRef, statement: Option<&Statement>) -> QueryError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
-            let visible = valid_fields.iter().map(|column| column.name.as_str());
-            QueryError::unknown_column(field.name(), dataset, visible)
+            let tables = tables_of(field, valid_fields, statement, dataset);
+            QueryError::unknown_in(field.name(), tables, visible_to(field, valid_fields))
         }
         SchemaError::AmbiguousReference { field } => invalid(&format!(
             "`{0}` is a column of several tables; write the table before it, as in `t.{0}`",

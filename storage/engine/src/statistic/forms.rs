@@ -17,6 +17,26 @@ pub enum NotCountable {
         #[source]
         source: Undecided,
     },
+    /// Groups that begin between the edges of a column.
+    #[error(
+        "groups of `{column}` begin at values that are no edges of its declared levels; group by the column itself, or by parts that begin at edges; \
+         the nearest edges are {}",
+        quoted(nearest)
+    )]
+    GroupOffEdges {
+        /// The column, or what is computed from it.
+        column: String,
+        /// The nearest edges, one below and one above if there are both.
+        nearest: Vec<Value>,
+    },
+    /// Months or days of a date that the grant shows as its year.
+    #[error(
+        "the grant shows `{column}` as its year, without months and days; use `EXTRACT(YEAR FROM {column})`, or request the column clear"
+    )]
+    OnlyYear {
+        /// The date.
+        column: String,
+    },
     /// A group by parts of years of dates that are not limited to the declared edges, over several members: of dates beyond them the part is
     /// not known.
     #[error(
@@ -42,6 +62,15 @@ pub enum NotCountable {
         /// The column, or what is computed from it.
         column: String,
     },
+    /// A running sum has a figure for each group.
+    #[error(
+        "the query has more than {most} running sums, one for each group; add a condition that bounds the groups, as in \
+         `date >= DATE '2020-01-01' AND date < DATE '2024-01-01'`"
+    )]
+    TooManyRunning {
+        /// The most.
+        most: usize,
+    },
     /// Something that has more parts than one query may have.
     #[error("the query has more than {most} {what}; split it")]
     TooMany {
@@ -50,6 +79,11 @@ pub enum NotCountable {
         /// The most.
         most: usize,
     },
+}
+
+fn quoted(values: &[Value]) -> String {
+    let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+    values.join(" and ")
 }
 
 macro_rules! forms {
@@ -87,6 +121,8 @@ forms! {
     ListedGroup "this group by a column of rows that list codes", "name its values in a condition, `column IN (…)`, or group by the names of declared codes above others, and by no other column of these rows";
     CombinedValues "a group by a column of rows that list codes, in a query that is combined from several answers,", "send one query for each value";
     EventColumn "a group or condition over columns of two different events", "relate dates of two events, or use `EXISTS (SELECT …)`";
+    FirstRow "another column of the first row of each subject", "use the key of the subject and the date by which `row_number` orders the rows; which of several rows of a day is the first is not known, so other columns of it need tier `records`";
+    Bands "bands of a column with fractions or with an edge that is not above zero,", "group by the column itself, which shows its declared levels, or write the bands with `CASE`";
     Extremes "`min` or `max` of a column, which is the value of one subject,", "use `approx_percentile_cont(column, 0.05)` or `0.95`";
     WindowBelow "a window over rows", "use `min(date)` or `max(date)` with `GROUP BY` the subject in a derived table, and bands, as in `floor(column / 10) * 10`, in place of quantiles as groups";
     Join "this join", "join on the key of the subject with `=`, or on a declared link to a key";

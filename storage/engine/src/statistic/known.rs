@@ -240,6 +240,25 @@ impl KnownCollection {
         [from, to].iter().all(|day| is_plain(&self.levels(&day.quantity())))
     }
 
+    /// The date in a quantity that is shown as its year, so that nothing is known of months and days.
+    pub(super) fn shown_as_year(&self, of: &Quantity) -> Option<String> {
+        let as_year = |dataset: &DatasetName, column: &ColumnName| {
+            let levels = self.levels_of(dataset, column);
+            let is_year = matches!(&levels, Levels::Edges(edges) if matches!(edges.reading(), Reading::Years { .. }));
+            is_year.then(|| column.to_string())
+        };
+        match of {
+            Quantity::Column(path) => as_year(path.dataset(), path.column()),
+            Quantity::Days { from, to } => [from, to].iter().find_map(|day| self.shown_as_year(&day.quantity())),
+            Quantity::Age { at, .. } => self.shown_as_year(&at.quantity()),
+            Quantity::OfSubject { of, value } => match value {
+                SubjectValue::First(column) | SubjectValue::Last(column) => as_year(&of.dataset, column),
+                SubjectValue::Count => None,
+            },
+            Quantity::InText(_) | Quantity::Seconds { .. } | Quantity::Linear { .. } => None,
+        }
+    }
+
     /// Whether both columns have points in time of one kind, and are shown with declared levels, as those of [`Self::day_columns`].
     pub(super) fn are_times(&self, from: &ColumnPath, to: &ColumnPath) -> bool {
         let kind = |path: &ColumnPath| match self.contents(path) {

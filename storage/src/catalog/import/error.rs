@@ -185,6 +185,14 @@ impl Explain for ImportError {
             Vec::new()
         }
     }
+
+    fn help(&self) -> Option<String> {
+        // A text such as a description of the export ends like a table does.
+        matches!(self, Self::Files { .. }).then(|| {
+            "fix these files, or move those that are not tables of the collection out of the folder, and import again"
+                .to_owned()
+        })
+    }
 }
 
 impl ImportError {

@@ -345,6 +345,7 @@ fn files_with_mistakes_are_refused_together() {
     assert_eq!(names, ["person", "note"]);
     assert_eq!((error.kind(), error.reasons().len()), (ErrorKind::Usage, 2));
     assert!(error.reasons()[0].starts_with("`person`: "), "{:?}", error.reasons());
+    assert!(error.help().is_some_and(|help| help.contains("out of the folder")));
     assert!(node.object_files().is_empty());
 }
 

@@ -85,6 +85,7 @@ fn notes_are_named_by_their_datasets() {
         left_out: Vec::new(),
         more_left_out: 0,
         unclassified: 0,
+        withheld: Vec::new(),
         withdrawn: false,
     };
     assert_eq!(notes(&imported), ["person: no row has an owner"]);

@@ -22,7 +22,7 @@ use crate::statistic::{
     block::Measured,
     forms::{Form, NotCountable},
     measure::{CellAggregate, Output},
-    terms::Condition,
+    terms::{Condition, Quantity},
 };
 
 /// What an aggregate of the query is computed from.
@@ -247,9 +247,7 @@ impl Lowering<'_> {
         let (of, with) = scalable(operands, output).ok_or_else(|| refused(Form::Measure))?;
         for operand in std::iter::once(&of).chain(&with) {
             if self.known.range(&operand.of).is_none() {
-                return Err(NotCountable::NoRange {
-                    column: described(&operand.of),
-                });
+                return Err(self.no_range(&operand.of));
             }
         }
         if let Some(reason) = cells.by_subject {
@@ -271,6 +269,14 @@ impl Lowering<'_> {
             by: finite(by)?,
             plus: finite(plus)?,
         })
+    }
+
+    /// Why a quantity is not measured.
+    fn no_range(&self, of: &Quantity) -> NotCountable {
+        match self.known.shown_as_year(of) {
+            Some(column) if matches!(of, Quantity::Days { .. }) => NotCountable::OnlyYear { column },
+            Some(_) | None => NotCountable::NoRange { column: described(of) },
+        }
     }
 
     fn quantile(
@@ -297,7 +303,7 @@ impl Lowering<'_> {
         // The bands of the values in the other direction are others.
         let of = of.into_quantity().ok_or_else(|| refused(Form::Measure))?;
         if self.known.range(&of).is_none() {
-            return Err(NotCountable::NoRange { column: described(&of) });
+            return Err(self.no_range(&of));
         }
         if let Some(reason) = cells.by_subject {
             return Err(refused(reason));
@@ -334,6 +340,9 @@ impl Lowering<'_> {
             NotCountable::Form(Form::Expression) => refused(Form::Measure),
             other @ (NotCountable::Form(_)
             | NotCountable::Undecided { .. }
+            | NotCountable::GroupOffEdges { .. }
+            | NotCountable::OnlyYear { .. }
+            | NotCountable::TooManyRunning { .. }
             | NotCountable::Beyond { .. }
             | NotCountable::Unknown { .. }
             | NotCountable::NoRange { .. }

@@ -19,6 +19,7 @@ use datafusion::{
 use super::{
     columns::{instance_of, unaliased},
     literals::{as_float, constant, whole, year_of},
+    numbered::UNKNOWN,
     state::{Component, Frame, Instance, Lowering, Result, refused},
 };
 use crate::statistic::{
@@ -292,6 +293,7 @@ impl Lowering<'_> {
                         of: Box::new(of.clone()),
                         value: value.clone(),
                     }),
+                    None if column.name == UNKNOWN => Err(refused(Form::FirstRow)),
                     None => Err(refused(Form::EventColumn)),
                 }
             }

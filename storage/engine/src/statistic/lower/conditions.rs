@@ -1,7 +1,7 @@
 //! Conditions: every form of expression that has a truth value, one by one.
 
 use concordat_protocol::{
-    collection::{CodeKind, Comparison, DatasetKind, Levels},
+    collection::{CodeKind, Comparison, DatasetKind, Levels, Undecided},
     schema::ColumnKind,
     scope::Value,
 };
@@ -123,9 +123,12 @@ impl Lowering<'_> {
         }
         match self.known.levels(&of).decide(comparison) {
             Ok(test) => Ok(Condition::Test(of, test)),
-            Err(source) => Err(NotCountable::Undecided {
-                column: described(&of),
-                source,
+            Err(source) => Err(match self.known.shown_as_year(&of) {
+                Some(column) if source == Undecided::NoLevels => NotCountable::OnlyYear { column },
+                Some(_) | None => NotCountable::Undecided {
+                    column: described(&of),
+                    source,
+                },
             }),
         }
     }

@@ -19,7 +19,7 @@ use crate::statistic::{forms::Form, terms::SubjectValue};
 /// The column of the number of a row. No column of a dataset has a parenthesis in its name.
 const NUMBER: &str = "(number)";
 /// A column of which only the value in the first row is meant, so that it cannot be used.
-const UNKNOWN: &str = "(unknown)";
+pub(super) const UNKNOWN: &str = "(unknown)";
 
 impl Lowering<'_> {
     /// One row for each subject, as long as a condition states that its number is 1.

@@ -32,8 +32,8 @@ use super::{
     totals::{Partition, Sum, Summed, column_of, grouping, groups, inputs, others},
 };
 use crate::statistic::{
-    block::{MAX_AGGREGATES, at_most},
-    forms::Form,
+    block::MAX_AGGREGATES,
+    forms::{Form, NotCountable},
     known::KnownCollection,
     measure::{CellAggregate, Group},
     terms::{Condition, Quantity},
@@ -206,10 +206,12 @@ impl Classes {
     /// The aggregates of each condition, one condition after the other.
     ///
     /// # Errors
-    /// [`NotCountable::TooMany`](crate::statistic::forms::NotCountable::TooMany), before any of them is made.
+    /// [`NotCountable::TooManyRunning`], before any of them is made.
     pub(super) fn computed(&self, known: &KnownCollection, computed: &[Computed]) -> Result<Vec<Computed>> {
         let sums = self.conditions.len().saturating_mul(computed.len());
-        at_most(sums, MAX_AGGREGATES, "running sums")?;
+        if sums > MAX_AGGREGATES {
+            return Err(NotCountable::TooManyRunning { most: MAX_AGGREGATES });
+        }
         let mut all = Vec::new();
         for condition in &self.conditions {
             let with = |filter: &Condition| known.where_true(Condition::all(vec![filter.clone(), condition.clone()]));

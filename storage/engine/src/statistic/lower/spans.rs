@@ -1,7 +1,7 @@
 //! Groups by spans of numbers and dates: bands, years, quarters and months.
 
 use concordat_protocol::{
-    collection::{AtomSet, Axis, Comparison, Levels},
+    collection::{AtomSet, Axis, Comparison, Levels, Undecided},
     scope::Value,
 };
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
@@ -83,7 +83,12 @@ impl Lowering<'_> {
             return self.spans_group(of, spans, true).map(Some);
         }
         let of = self.single(&sum).ok_or_else(|| refused(Form::Group))?;
-        let (first, last) = self.whole_ends(&of).ok_or_else(|| refused(Form::Group))?;
+        let (first, last) = self.whole_ends(&of).ok_or_else(|| {
+            refused(match self.known.levels(&of) {
+                Levels::Edges(_) => Form::Bands,
+                Levels::None | Levels::Truth | Levels::Values(_) | Levels::Codes(_) => Form::Group,
+            })
+        })?;
         let mut spans = Vec::new();
         for at in first.saturating_sub(1).div_euclid(width)..=last.div_euclid(width) {
             let from = at.checked_mul(width).ok_or_else(|| refused(Form::Literal))?;
@@ -93,6 +98,19 @@ impl Lowering<'_> {
             at_most(spans.len(), MAX_BUCKETS, "bands")?;
         }
         self.spans_group(of, spans, true).map(Some)
+    }
+
+    /// Why the levels do not decide in which group a value is.
+    fn undecided_group(&self, of: &Quantity, source: Undecided) -> NotCountable {
+        if let Some(column) = self.known.shown_as_year(of) {
+            return NotCountable::OnlyYear { column };
+        }
+        let column = described(of);
+        if let Undecided::OffEdge { nearest } = source {
+            NotCountable::GroupOffEdges { column, nearest }
+        } else {
+            NotCountable::Undecided { column, source }
+        }
     }
 
     /// The first and the last edge of whole numbers that are not negative: quotients of negative numbers are rounded up.
@@ -134,10 +152,9 @@ impl Lowering<'_> {
     pub(super) fn spans_group(&self, of: Quantity, spans: Vec<Span>, is_open: bool) -> Result<Group> {
         let levels = self.known.levels(&of);
         let decided = |comparison: &Comparison| {
-            let test = levels.decide(comparison).map_err(|source| NotCountable::Undecided {
-                column: described(&of),
-                source,
-            })?;
+            let test = levels
+                .decide(comparison)
+                .map_err(|source| self.undecided_group(&of, source))?;
             Ok(test.passing().clone())
         };
         let mut sets = Vec::new();

@@ -175,4 +175,28 @@ fn statistic_of_days_between_years_is_refused() {
         assert_eq!(known.lower(mean).is_ok(), days, "{transform:?}");
         assert!(known.lower(year).is_ok(), "{transform:?}");
     }
+    let known = shown(Transform::Generalized(Generalization::Year));
+    let months = "SELECT date_trunc('month', visit_start_date), count(*) FROM omop.visit_occurrence GROUP BY 1";
+    for sql in [stay, mean, months] {
+        let found = refusal(&known, sql);
+        assert!(found.contains("as its year, without months and days"), "{sql}: {found}");
+    }
+}
+
+#[test]
+fn groups_between_edges_name_the_nearest_ones() {
+    let omop = Collection::named("omop");
+    let found = refusal(
+        &omop,
+        "SELECT floor(year_of_birth / 3) * 3, count(*) FROM omop.person GROUP BY 1",
+    );
+    assert!(
+        found.starts_with("groups of `year_of_birth` begin at values"),
+        "{found}"
+    );
+    assert!(found.contains("the nearest edges are"), "{found}");
+    let synthea = Collection::named("synthea");
+    let bands = "SELECT floor(healthcare_expenses / 100000) * 100000, count(*) FROM patients GROUP BY 1";
+    let found = refusal(&synthea, bands);
+    assert!(found.contains("group by the column itself"), "{found}");
 }

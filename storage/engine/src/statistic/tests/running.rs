@@ -210,7 +210,11 @@ fn running_sums_of_many_groups_are_refused() {
              AS t FROM condition_occurrence {condition} GROUP BY 1"
         )
     };
-    assert!(refusal(&omop, &by_month("")).contains("64 running sums"));
+    let refused = refusal(&omop, &by_month(""));
+    assert!(
+        refused.contains("64 running sums") && refused.contains("add a condition"),
+        "{refused}"
+    );
     let years = "WHERE condition_start_date >= DATE '2010-01-01' AND condition_start_date < DATE '2014-01-01'";
     let found = running(&omop, &by_month(years));
     assert_eq!(found.0.statistic.cells().len(), 48);
