@@ -8,9 +8,12 @@
 //!    are other atoms. A column of the subject's own row has one name, whatever dataset it is reached from.
 //! 2. Where a subject has several rows, a set of subjects is described as "has a row with", with the conditions on the subject beside it.
 //! 3. What the permission covers is a condition too, unless it covers every subject and row.
-//! 4. A set of values of a column is described like the set of all rows: whether one is missing is not a region that is kept empty.
-//!    Otherwise the mean of a column without missing values, or the number of its values, which the means of several members are combined
-//!    with, would be withheld beside the number of rows.
+//! 4. A set of values is described like the set of all rows: whether a value of a column, or a joined row, is missing is not a region that is
+//!    kept empty. Otherwise the mean of a column without missing values, or the number of its values, which the means of several members are
+//!    combined with, would be withheld beside the number of rows. So it is for what is computed from columns: days between dates, seconds,
+//!    sums, and ages. It does not depend on whether a text measures the values, counts them, joins the rows, or requires them in `WHERE` or
+//!    in the rows of events: these are one set. What is missing for another reason keeps its condition: a date of events, because that a
+//!    subject has such an event is what queries are about; and an age from a year that need not be whole, which is missing where it is not.
 
 use concordat_disclosure::{CellBox, Condition as Described, UnitSet};
 use concordat_protocol::{
@@ -83,8 +86,7 @@ impl<'a> Boxes<'a> {
     pub(super) fn set(&self, cell: usize, filter: &Condition, measured: Option<&Quantity>) -> SetBoxes {
         let mut parts = Parts::default();
         parts.subject.extend(self.covered.clone());
-        let of_cell = filter.conjuncts().iter().filter(|part| !self.known.is_of_values(part));
-        for condition in self.statistic.rows().conjuncts().iter().chain(of_cell) {
+        for condition in self.statistic.rows().conjuncts().iter().chain(filter.conjuncts()) {
             self.add(&mut parts, condition);
         }
         for (group, class) in self.statistic.groups().iter().zip(self.classes(cell)).rev() {
@@ -154,7 +156,7 @@ impl<'a> Boxes<'a> {
         &self.sizes
     }
 
-    /// Adds the condition that a measured value is not missing, unless it is a column.
+    /// Adds the condition that a measured value is not missing, as far as it is missing for another reason than that one of columns is.
     fn add_measured(&self, parts: &mut Parts, measured: Option<&Quantity>) {
         if let Some(of) = measured.filter(|of| !of.is_column()) {
             self.add_present(parts, of);
@@ -188,8 +190,11 @@ impl<'a> Boxes<'a> {
         Described::All(subject)
     }
 
+    /// Adds a condition, unless it is that a value of a column, or a joined row, is there.
     fn add(&self, parts: &mut Parts, condition: &Condition) {
-        self.place(parts, is_subject_condition(condition), self.truth(condition, false));
+        if !self.known.is_of_values(condition) {
+            self.place(parts, is_subject_condition(condition), self.truth(condition, false));
+        }
     }
 
     /// Adds the condition that a value is not missing, which is one on what it is computed from, in whatever way it is.
@@ -291,10 +296,12 @@ impl<'a> Boxes<'a> {
         if in_event || of.rows.names_outer() {
             return opaque(&("events", of));
         }
+        let rows = of.rows.conjuncts().iter();
+        let rows = rows.filter(|part| !self.known.is_of_values(part));
         Described::Events {
             events: of.dataset.to_string(),
             at_least: 1,
-            that: Box::new(self.truth(&of.rows, true)),
+            that: Box::new(Described::All(rows.map(|part| self.truth(part, true)).collect())),
         }
     }
 
