@@ -52,7 +52,7 @@ fn with_rows(rows: Rows) -> Scope {
 }
 
 /// The description of a cell of a query.
-fn described(collection: &Collection, sql: &str, cell: usize, scope: &Scope) -> SetBoxes {
+pub(super) fn described(collection: &Collection, sql: &str, cell: usize, scope: &Scope) -> SetBoxes {
     let statistic = super::statistic(collection, sql);
     let boxes = Boxes::new(&statistic, &collection.known, scope);
     boxes.set(cell, statistic.cells()[0].filter(), None)
