@@ -212,7 +212,7 @@ fn cell_of_computed_values_is_that_of_all_rows() {
     }
 }
 
-/// A date of events is missing for subjects without one. That they have one is what the query is about, and no missing value.
+/// A date of events is missing for subjects without one. That they have one is what the query is about.
 #[test]
 fn cell_of_values_of_events_is_of_those_with_events() {
     let collection = Collection::named("omop");
