@@ -14,6 +14,8 @@
 
 mod above;
 mod boxes;
+mod codes;
+mod columns;
 mod grid;
 mod memory;
 mod neighbors;

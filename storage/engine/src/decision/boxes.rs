@@ -1,6 +1,6 @@
 //! What the units of a cell have in common, as the audit knows it: conditions over columns with numbered atoms.
 //!
-//! The audit concludes from descriptions only what is true for everyone possible. So a part that it cannot read (codes of an open list, events
+//! The audit concludes from descriptions only what is true for everyone possible. So a part that it cannot read (patterns of texts, events
 //! within events) becomes a column of its own with a name that is a hash of the part: two such parts are unrelated to it unless they are the
 //! same. The error of this is that a number is withheld that reveals nothing, never the opposite.
 //!
@@ -8,25 +8,28 @@
 //!    are other atoms. A column of the subject's own row has one name, whatever dataset it is reached from.
 //! 2. Where a subject has several rows, a set of subjects is described as "has a row with", with the conditions on the subject beside it.
 //! 3. What the permission covers is a condition too, unless it covers every subject and row.
-//! 4. A set of values of a column is described like the set of all rows: whether one is missing is not a region that is kept empty.
-//!    Otherwise the mean of a column without missing values, or the number of its values, which the means of several members are combined
-//!    with, would be withheld beside the number of rows.
+//! 4. A set of values is described like the set of all rows: whether a value of a column, or a joined row, is missing is not a region that is
+//!    kept empty. Otherwise the mean of a column without missing values, or the number of its values, which the means of several members are
+//!    combined with, would be withheld beside the number of rows. So it is for what is computed from columns: days between dates, seconds,
+//!    sums, and ages. It does not depend on whether a text measures the values, counts them, joins the rows, or requires them in `WHERE` or
+//!    in the rows of events: these are one set. What is missing for another reason keeps its condition: a date of events, because that a
+//!    subject has such an event is what queries are about; and an age from a year that need not be whole, which is missing where it is not.
 
-use concordat_disclosure::{CellBox, Condition as Described, UnitSet};
+use concordat_disclosure::{CellBox, Condition as Described};
 use concordat_protocol::{
     collection::{AtomId, AtomSet, Levels},
-    ids::{ColumnName, DatasetName, Digest32},
+    ids::DatasetName,
     scope::{Scope, Subjects},
 };
-use serde::Serialize;
 
+use super::{
+    codes,
+    columns::{classes, name, named, number, opaque},
+};
 use crate::statistic::{
     Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, NeighborRows, Quantity, Statistic,
     Step,
 };
-
-/// Label of the hashes that are names of columns. They are stored with the sets and never change.
-const NAME: &str = "concordat/column of a cell/1";
 
 /// The descriptions of a set.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +55,23 @@ pub(super) struct Boxes<'a> {
 struct Parts {
     subject: Vec<Described>,
     row: Vec<Described>,
+    /// Columns with an open list, and which codes they have: conditions and classes of one column are one set.
+    codes: Vec<(Quantity, AtomSet)>,
+}
+
+impl Parts {
+    fn add_codes(&mut self, of: Quantity, set: AtomSet) {
+        for (known, codes) in &mut self.codes {
+            // Too many codes for one set: the two sets stay beside each other.
+            if *known == of
+                && let Ok(both) = codes.intersection(&set)
+            {
+                *codes = both;
+                return;
+            }
+        }
+        self.codes.push((of, set));
+    }
 }
 
 impl<'a> Boxes<'a> {
@@ -83,14 +103,14 @@ impl<'a> Boxes<'a> {
     pub(super) fn set(&self, cell: usize, filter: &Condition, measured: Option<&Quantity>) -> SetBoxes {
         let mut parts = Parts::default();
         parts.subject.extend(self.covered.clone());
-        let of_cell = filter.conjuncts().iter().filter(|part| !self.known.is_of_values(part));
-        for condition in self.statistic.rows().conjuncts().iter().chain(of_cell) {
+        for condition in self.statistic.rows().conjuncts().iter().chain(filter.conjuncts()) {
             self.add(&mut parts, condition);
         }
         for (group, class) in self.statistic.groups().iter().zip(self.classes(cell)).rev() {
             self.add_class(&mut parts, group, class);
         }
         self.add_measured(&mut parts, measured);
+        let parts = self.with_codes(parts);
         let units = Described::All(parts.subject.iter().chain(&parts.row).cloned().collect());
         let subjects = self.of_subjects(parts);
         SetBoxes {
@@ -111,6 +131,7 @@ impl<'a> Boxes<'a> {
             self.add_class(&mut parts, group, class);
         }
         self.add_measured(&mut parts, measured);
+        let parts = self.with_codes(parts);
         boxed(self.of_subjects(parts))
     }
 
@@ -154,7 +175,7 @@ impl<'a> Boxes<'a> {
         &self.sizes
     }
 
-    /// Adds the condition that a measured value is not missing, unless it is a column.
+    /// Adds the condition that a measured value is not missing, as far as it is missing for another reason than that one of columns is.
     fn add_measured(&self, parts: &mut Parts, measured: Option<&Quantity>) {
         if let Some(of) = measured.filter(|of| !of.is_column()) {
             self.add_present(parts, of);
@@ -167,14 +188,14 @@ impl<'a> Boxes<'a> {
         let bands = (from..=to).filter_map(|band| u32::try_from(band).ok());
         let band = Described::Atoms {
             path,
-            of: u32::try_from(of).unwrap_or(u32::MAX),
+            of: number(of),
             atoms: bands.collect(),
         };
         boxed(Described::All(vec![set.units.condition().clone(), band]))
     }
 
     fn of_subjects(&self, parts: Parts) -> Described {
-        let Parts { mut subject, row } = parts;
+        let Parts { mut subject, row, .. } = parts;
         match self.rows_of {
             None => subject.extend(row),
             // Every subject of a dataset alone has a row of it: that none has no row is no news about anyone.
@@ -188,8 +209,35 @@ impl<'a> Boxes<'a> {
         Described::All(subject)
     }
 
+    /// Adds a condition, unless it is that a value of a column, or a joined row, is there.
     fn add(&self, parts: &mut Parts, condition: &Condition) {
-        self.place(parts, is_subject_condition(condition), self.truth(condition, false));
+        if !self.known.is_of_values(condition) {
+            match condition {
+                Condition::Test(of, test) if test.passing().code_set().is_some() => {
+                    parts.add_codes(of.clone(), test.passing().clone());
+                }
+                Condition::Test(..)
+                | Condition::All
+                | Condition::Never
+                | Condition::Events { .. }
+                | Condition::Listed { .. }
+                | Condition::Reference { .. }
+                | Condition::OtherRow { .. }
+                | Condition::And(_)
+                | Condition::Or(_) => {
+                    self.place(parts, is_subject_condition(condition), self.truth(condition, false));
+                }
+            }
+        }
+    }
+
+    /// The parts with the codes of columns as conditions.
+    fn with_codes(&self, mut parts: Parts) -> Parts {
+        for (of, set) in std::mem::take(&mut parts.codes) {
+            let part = self.atoms(&of, &set);
+            self.place(&mut parts, is_of_subject(&of), part);
+        }
+        parts
     }
 
     /// Adds the condition that a value is not missing, which is one on what it is computed from, in whatever way it is.
@@ -211,8 +259,32 @@ impl<'a> Boxes<'a> {
         }
     }
 
+    /// The codes that a class of a group has, if it is of an open list.
+    fn codes_of_class(&self, group: &Group, class: usize) -> Option<(Quantity, AtomSet)> {
+        let of = match group {
+            Group::Levels { of, .. } | Group::Buckets { of, .. } => of.clone(),
+            Group::Codes { of, .. } => Quantity::Column(of.clone()),
+            Group::Cases { .. } => return None,
+        };
+        let levels = self.known.levels(&of);
+        if levels.atoms().is_some() {
+            return None;
+        }
+        let set = match group {
+            Group::Levels { level, .. } => codes::of_level(&levels, level.as_ref()?, class),
+            Group::Buckets { buckets, .. } => codes::of_buckets(&levels, buckets, class),
+            Group::Codes { codes, .. } => codes::of_codes(&levels, codes, class),
+            Group::Cases { .. } => None,
+        };
+        Some((of, set?))
+    }
+
     /// Adds the condition that a row is in a class of a group.
     fn add_class(&self, parts: &mut Parts, group: &Group, class: usize) {
+        if let Some((of, set)) = self.codes_of_class(group, class) {
+            parts.add_codes(of, set);
+            return;
+        }
         match group {
             Group::Levels { of, level, .. } => {
                 let levels = self.known.levels(of);
@@ -291,19 +363,22 @@ impl<'a> Boxes<'a> {
         if in_event || of.rows.names_outer() {
             return opaque(&("events", of));
         }
+        let rows = of.rows.conjuncts().iter();
+        let rows = rows.filter(|part| !self.known.is_of_values(part));
         Described::Events {
             events: of.dataset.to_string(),
             at_least: 1,
-            that: Box::new(self.truth(&of.rows, true)),
+            that: Box::new(Described::All(rows.map(|part| self.truth(part, true)).collect())),
         }
     }
 
     fn atoms(&self, of: &Quantity, set: &AtomSet) -> Described {
         let levels = self.known.levels(of);
-        match levels.atoms() {
-            Some(atoms) => self.atoms_where(of, &levels, atoms, &|atom| set.contains(atom)),
-            None => opaque(&("codes", named(of), set, &levels)),
+        if let Levels::Codes(open) = &levels {
+            return codes::described(of, open, set);
         }
+        let atoms = levels.atoms().unwrap_or_default();
+        self.atoms_where(of, &levels, atoms, &|atom| set.contains(atom))
     }
 
     /// The atoms of a column for which `is_in` is true. The last one is that of missing values.
@@ -329,58 +404,6 @@ const fn with_other_sign(atom: &AtomId, atoms: u16) -> AtomId {
     match atom {
         AtomId::Listed(at) => AtomId::Listed(atoms.saturating_sub(1).saturating_sub(*at)),
         AtomId::Null | AtomId::Code(_) => AtomId::Null,
-    }
-}
-
-/// A part that the audit does not read: whether it is true, as a column of its own.
-fn opaque<T: Serialize>(part: &T) -> Described {
-    classes(part, 2, 1)
-}
-
-/// One of several classes, as a column of its own.
-fn classes<T: Serialize>(part: &T, of: usize, class: usize) -> Described {
-    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    Described::Atoms {
-        path: name(part),
-        of: number(of),
-        atoms: UnitSet::from_iter([number(class)]),
-    }
-}
-
-fn name<T: Serialize>(part: &T) -> String {
-    let mut bytes = Vec::new();
-    // Writing to memory does not fail, and no part has a type that cannot be encoded.
-    let _ = ciborium::into_writer(part, &mut bytes);
-    Digest32::sha256(NAME, &bytes).to_string()
-}
-
-/// A column by the row that it is of. The subject's own row is the same one from whichever row of the subject it is reached. Through a row
-/// that may be missing, or may belong to another subject, it is another column.
-#[derive(Serialize)]
-enum Named<'a> {
-    Column(&'a DatasetName, &'a [Step], &'a ColumnName),
-    InText(&'a DatasetName, &'a [Step], &'a ColumnName),
-    Other(&'a Quantity),
-}
-
-fn named(of: &Quantity) -> Named<'_> {
-    let (path, is_text) = match of {
-        Quantity::Column(path) => (path, false),
-        Quantity::InText(path) => (path, true),
-        Quantity::Seconds { .. }
-        | Quantity::Days { .. }
-        | Quantity::Age { .. }
-        | Quantity::Linear { .. }
-        | Quantity::OfSubject { .. } => return Named::Other(of),
-    };
-    let (dataset, steps) = match path.via().split_first() {
-        Some((Step::Subject(dataset), after)) => (dataset, after),
-        Some((Step::Link(_), _)) | None => (path.root(), path.via()),
-    };
-    if is_text {
-        Named::InText(dataset, steps, path.column())
-    } else {
-        Named::Column(dataset, steps, path.column())
     }
 }
 

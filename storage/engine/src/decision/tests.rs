@@ -2,6 +2,7 @@
 
 mod above_cells;
 mod described;
+mod described_codes;
 mod memory;
 
 use std::ops::Range;

@@ -52,7 +52,7 @@ fn with_rows(rows: Rows) -> Scope {
 }
 
 /// The description of a cell of a query.
-fn described(collection: &Collection, sql: &str, cell: usize, scope: &Scope) -> SetBoxes {
+pub(super) fn described(collection: &Collection, sql: &str, cell: usize, scope: &Scope) -> SetBoxes {
     let statistic = super::statistic(collection, sql);
     let boxes = Boxes::new(&statistic, &collection.known, scope);
     boxes.set(cell, statistic.cells()[0].filter(), None)
@@ -153,19 +153,20 @@ fn wider_set_of_those_with_a_value_is_not_examined() {
     assert_eq!(by_gender, [false], "without the group everyone with a value is left");
 }
 
+/// The description of the values that a query measures.
+fn measured(collection: &Collection, sql: &str) -> SetBoxes {
+    let statistic = super::statistic(collection, sql);
+    let cell = &statistic.cells()[0];
+    let CellAggregate::Moments { of, .. } = cell else {
+        panic!("{cell:?}")
+    };
+    Boxes::new(&statistic, &collection.known, &scope()).set(0, cell.filter(), Some(of))
+}
+
 /// The values of a difference are those of the rows that have both dates, whatever the text.
 #[test]
 fn cell_of_values_is_that_of_their_rows() {
     let collection = Collection::named("omop");
-    let values = |aggregate: &str| {
-        let sql = format!("SELECT {aggregate} AS a FROM visit_occurrence");
-        let statistic = super::statistic(&collection, &sql);
-        let cell = &statistic.cells()[0];
-        let CellAggregate::Moments { of, .. } = cell else {
-            panic!("{cell:?}")
-        };
-        Boxes::new(&statistic, &collection.known, &scope()).set(0, cell.filter(), Some(of))
-    };
     let rows =
         "SELECT count(*) FROM visit_occurrence WHERE visit_start_date IS NOT NULL AND visit_end_date IS NOT NULL";
     let rows = described(&collection, rows, 0, &scope());
@@ -173,8 +174,82 @@ fn cell_of_values_is_that_of_their_rows() {
         "avg(visit_end_date - visit_start_date)",
         "sum(visit_start_date - visit_end_date)",
     ] {
-        assert_eq!(values(aggregate), rows, "{aggregate}");
+        let sql = format!("SELECT {aggregate} AS a FROM visit_occurrence");
+        assert_eq!(measured(&collection, &sql), rows, "{aggregate}");
     }
+}
+
+/// What is computed from columns is described as a column is: where nothing is missing, its mean and the number of rows are figures of one set.
+#[test]
+fn cell_of_computed_values_is_that_of_all_rows() {
+    for (name, values, rows) in [
+        (
+            "omop",
+            "avg(visit_end_date - visit_start_date) AS a FROM visit_occurrence",
+            "visit_occurrence",
+        ),
+        (
+            "omop",
+            "avg(EXTRACT(YEAR FROM c.condition_start_date) - p.year_of_birth) AS a \
+             FROM person p JOIN condition_occurrence c ON c.person_id = p.person_id",
+            "condition_occurrence",
+        ),
+        (
+            "synthea",
+            "avg(EXTRACT(EPOCH FROM stop - start)) AS a FROM encounters",
+            "encounters",
+        ),
+        (
+            "synthea",
+            "avg(total_claim_cost - payer_coverage) AS a FROM encounters",
+            "encounters",
+        ),
+    ] {
+        let collection = Collection::named(name);
+        let values = measured(&collection, &format!("SELECT {values}"));
+        let rows = described(&collection, &format!("SELECT count(*) FROM {rows}"), 0, &scope());
+        assert_eq!(values, rows, "{name}");
+    }
+}
+
+/// A date of events is missing for subjects without one. That they have one is what the query is about.
+#[test]
+fn cell_of_values_of_events_is_of_those_with_events() {
+    let collection = Collection::named("omop");
+    let days = "SELECT avg(c.condition_start_date - f.first) AS a FROM condition_occurrence c LEFT JOIN \
+                (SELECT person_id, min(drug_exposure_start_date) AS first FROM drug_exposure GROUP BY person_id) f \
+                ON f.person_id = c.person_id";
+    let rows = "SELECT count(*) FROM condition_occurrence";
+    assert_ne!(measured(&collection, days), described(&collection, rows, 0, &scope()));
+}
+
+/// It is one set whether a text counts the values of some rows or asks for the rows with a value, in these rows or in those of events.
+#[test]
+fn cell_of_rows_with_values_is_that_of_all_rows() {
+    let collection = Collection::named("omop");
+    let of = |sql: &str| described(&collection, sql, 0, &scope());
+    for (with_values, all) in [
+        (
+            "SELECT count(*) FROM person WHERE year_of_birth IS NOT NULL",
+            "SELECT count(*) FROM person",
+        ),
+        (
+            "SELECT count(*) FROM condition_occurrence c JOIN visit_occurrence v \
+             ON v.visit_occurrence_id = c.visit_occurrence_id",
+            "SELECT count(*) FROM condition_occurrence",
+        ),
+        (
+            "SELECT count(*) FROM person p WHERE EXISTS (SELECT 1 FROM condition_occurrence c \
+             WHERE c.person_id = p.person_id AND c.condition_start_date IS NOT NULL)",
+            "SELECT count(*) FROM person p WHERE EXISTS (SELECT 1 FROM condition_occurrence c \
+             WHERE c.person_id = p.person_id)",
+        ),
+    ] {
+        assert_eq!(of(with_values), of(all), "{with_values}");
+    }
+    // Those without a value are a set of their own.
+    let missing = of("SELECT count(*) FROM person WHERE year_of_birth IS NULL");
+    assert_ne!(missing, of("SELECT count(*) FROM person"));
 }
 
 /// Whether a value is missing is no region that is kept empty: the means of members are combined with the numbers of their values.
