@@ -233,7 +233,7 @@ impl Store {
         }
     }
 
-    /// Notes an answer with a cell that was withheld for what was answered before. The person is not told, and not locked: why a cell is withheld
+    /// Notes an answer with a cell that was withheld for what was answered before. The person is not locked, and learns nothing of it: why a cell is withheld
     /// can depend on one person, so that whatever follows from it must not be seen by who asks. Blocks.
     pub(super) fn note_isolating(&self, query: &CountedQuery, now: Timestamp) -> Result<(), MetaError> {
         let _counting = self.lock();
