@@ -134,7 +134,7 @@ impl AuthorizationRequest {
         Some(Self {
             principal: self.principal.clone(),
             action: self.action,
-            resource: EntityValue(*kind, "any".to_owned(), attributes.collect()),
+            resource: EntityValue(kind, "any".to_owned(), attributes.collect()),
             others: self.others.clone(),
             context: self.context.clone(),
             about: String::new(),

@@ -209,7 +209,7 @@ mod tests {
             cases(&dir.path().join("absent"))
                 .unwrap_err()
                 .detail
-                .contains("cannot read")
+                .contains("there is no file")
         );
     }
 }

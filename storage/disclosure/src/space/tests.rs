@@ -371,8 +371,9 @@ fn space_verdict_does_not_depend_on_who_is_isolated() {
     let wider = released.union(&one);
     for others in 0..40 {
         let without = UnitSet::from_iter(0..others);
-        let is_shown =
-            |units: &UnitSet| beside_wider(&[released.clone()], units, &wider, (true, true)) == Verdict::Certified;
+        let is_shown = |units: &UnitSet| {
+            beside_wider(std::slice::from_ref(&released), units, &wider, (true, true)) == Verdict::Certified
+        };
         let expected = others >= 10;
         assert_eq!(is_shown(&without), expected, "{others}");
         assert_eq!(is_shown(&without.union(&one)), expected, "{others} and the one");

@@ -171,9 +171,9 @@ mod tests {
         #[test]
         fn numbers_of_bands_have_the_noise_of_their_units(secret in any::<[u8; 32]>(), size in 200_u32..2_000) {
             let noise = BandNoise::new(&secret, 23.0);
-            let [band, other] = [size, size + 1].map(|size| UnitSet::all(size));
+            let [band, other] = [size, size + 1].map(UnitSet::all);
             let numbers = |bands: &[UnitSet]| super::numbers(bands, Some(&noise));
-            prop_assert_eq!(super::numbers(&[band.clone()], None), [u64::from(size)]);
+            prop_assert_eq!(super::numbers(std::slice::from_ref(&band), None), [u64::from(size)]);
             let [first, second] = numbers(&[band.clone(), other.clone()])[..] else { panic!("two bands") };
             prop_assert_eq!(&numbers(&[band.clone(), band.clone()])[..1], &[first]);
             for number in [first, second] {

@@ -187,7 +187,7 @@ fn notes_and_options_of_the_latest_import_are_kept() {
     let latest = node.catalog().datasets().latest_import(&people()).unwrap().unwrap();
     assert_eq!(
         (latest.version.get(), latest.notes.len(), latest.options.as_str()),
-        (2, 0, "")
+        (2, 1, "")
     );
     // It is erased with the dataset.
     let statement = node.signed_statement();

@@ -32,7 +32,7 @@ impl Evidence {
             if without == 0.0 || with == 0.0 {
                 evidence.certain += without.max(with);
             } else {
-                let ratio = ((with / without).ln() * PARTS).round() as i32;
+                let ratio = whole(((with / without).ln() * PARTS).round());
                 *evidence.ratios.entry(ratio).or_default() += without;
             }
         }
@@ -75,6 +75,14 @@ fn of_count(perturbation: &Perturbation, size: u64) -> Evidence {
     Evidence::of(outcomes.into_values())
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a whole number of at most some thousands"
+)]
+fn whole(number: f64) -> i32 {
+    number as i32
+}
+
 /// A sum in which the person has the largest contribution, or none. The noise is evenly distributed between two outcomes, so with the person's contribution
 /// each of them is divided at one point.
 fn of_mean(perturbation: &Perturbation) -> Evidence {
@@ -84,7 +92,7 @@ fn of_mean(perturbation: &Perturbation) -> Evidence {
         .map(|(outcome, weight)| (outcome, weight as f64 / 2.0_f64.powi(32)))
         .collect();
     let moved = resolution / perturbation.contribution_deviation();
-    let (whole, part) = (moved.floor() as i32, moved.fract());
+    let (whole, part) = (self::whole(moved.floor()), moved.fract());
     let (first, last) = (*weights.keys().next().unwrap(), *weights.keys().last().unwrap());
     let weight = |outcome: i32| weights.get(&outcome).copied().unwrap_or(0.0);
     let pieces = (first..=last + whole + 1).flat_map(|outcome| {

@@ -16,7 +16,7 @@ fn running(collection: &Collection, sql: &str) -> (Block, RunningRows) {
 }
 
 /// Which rows the sum of a class is of; `None` if there is none.
-fn up_to<'b>((block, rows): &'b (Block, RunningRows), class: usize) -> Option<&'b Condition> {
+fn up_to((block, rows): &(Block, RunningRows), class: usize) -> Option<&Condition> {
     let cell = rows.cells[0][class]?;
     Some(block.statistic.cells()[cell].filter())
 }
