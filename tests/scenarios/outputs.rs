@@ -251,7 +251,6 @@ fn query_is_an_argument_a_file_or_standard_input() {
     for wrong in [
         &[][..],
         &[COUNT, "--file", file.to_str().unwrap()],
-        &["--file", "none.sql"],
         &["--functions", COUNT],
         &["--ouut", "a.csv", COUNT],
         &["-- only a comment"],
@@ -259,6 +258,7 @@ fn query_is_an_argument_a_file_or_standard_input() {
     ] {
         node.run(&[&["query"], wrong].concat()).exits(2);
     }
+    node.run(&["query", "--file", "none.sql"]).exits(4);
 }
 
 #[test]
