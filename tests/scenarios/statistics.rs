@@ -205,7 +205,7 @@ fn figures_with_noise_are_those_that_a_steward_states() {
     let stated = estimated["parts"][0]["protection"].as_str().unwrap();
     assert_eq!(
         stated,
-        "perturbed, noise of variance 136 up to 36, multiples of 5, for 8 answers"
+        "perturbed, noise of variance 136 up to 60, multiples of 5, for 8 answers"
     );
 
     let id = world.request("budapest", "cleveland", "stays", &["--tier", "aggregate"]);
@@ -215,7 +215,7 @@ fn figures_with_noise_are_those_that_a_steward_states() {
     let offer = holder.json_as(Person::Steward, &offered("figures-with-noise=2"));
     assert_eq!(offer["limits"]["figures_with_noise"], 2, "{offer}");
     let shown = holder.json_as(Person::Steward, &["grant", "show", id.as_str()]);
-    let fewer = "perturbed, noise of variance 136 up to 36, multiples of 5, for 2 answers";
+    let fewer = "perturbed, noise of variance 136 up to 60, multiples of 5, for 2 answers";
     assert_eq!(shown["protection"], fewer, "the noise is that of the policy set");
 }
 
