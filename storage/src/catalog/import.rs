@@ -5,6 +5,7 @@
 //! 3. The kinds of the datasets state how their rows lead to subjects, and with that the order in which they are written ([`plan`]).
 //! 4. The datasets are written one after the other ([`mod@write`]), with the ordinals of the subjects ([`subjects`]).
 //! 5. What is proposed for their columns gets the names of codes, which the reference datasets have ([`code_names`]).
+//!    Columns that are declared complete are checked ([`complete`]).
 //! 6. One [commit](mod@commit) stores the manifest and moves the collection's pointer. The objects are durable before anything points to
 //!    them, and any failure before leaves the collection unchanged.
 //!
@@ -15,6 +16,7 @@ mod alone;
 mod code_names;
 mod collection_request;
 mod commit;
+mod complete;
 mod create;
 mod descriptions;
 mod destination;

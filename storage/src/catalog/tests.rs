@@ -37,6 +37,7 @@ use crate::{
 mod answering;
 mod appending;
 mod code_names;
+mod complete;
 mod damage;
 mod declared;
 mod erasing;

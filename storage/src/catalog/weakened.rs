@@ -50,7 +50,8 @@ fn has_other_levels(old: &CollectionRecord, new: &CollectionRecord) -> bool {
 fn is_finer(before: Option<&ColumnRules>, now: &ColumnRules) -> bool {
     let has_other = before.is_none_or(|before| before.levels() != now.levels());
     let has_other_range = before.is_none_or(|before| before.measure() != now.measure());
-    (has_other && *now.levels() != Levels::None) || (has_other_range && now.measure().is_some())
+    let becomes_complete = now.is_complete() && before.is_none_or(|before| !before.is_complete());
+    becomes_complete || (has_other && *now.levels() != Levels::None) || (has_other_range && now.measure().is_some())
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@
 //! 1. The name of a column is a hash of the row that it is of, the keys that lead there, and its levels: with other levels the same numbers
 //!    are other atoms. A column of the subject's own row has one name, whatever dataset it is reached from.
 //! 2. Where a subject has several rows, a set of subjects is described as "has a row with", with the conditions on the subject beside it.
-//! 3. What the permission covers is a condition too, unless it covers every subject and row.
-//! 4. A set of values is described like the set of all rows: whether a value of a column, or a joined row, is missing is not a region that is
+//! 3. A column that is declared complete has the declared values only: that no other one and no missing one is there is public.
+//! 4. What the permission covers is a condition too, unless it covers every subject and row.
+//! 5. A set of values is described like the set of all rows: whether a value of a column, or a joined row, is missing is not a region that is
 //!    kept empty. Otherwise the mean of a column without missing values, or the number of its values, which the means of several members are
 //!    combined with, would be withheld beside the number of rows. So it is for what is computed from columns: days between dates, seconds,
 //!    sums, and ages. It does not depend on whether a text measures the values, counts them, joins the rows, or requires them in `WHERE` or
@@ -381,13 +382,16 @@ impl<'a> Boxes<'a> {
         self.atoms_where(of, &levels, atoms, &|atom| set.contains(atom))
     }
 
-    /// The atoms of a column for which `is_in` is true. The last one is that of missing values.
+    /// The atoms of a column for which `is_in` is true. The last one is that of missing values, which a complete column does not have.
     fn atoms_where(&self, of: &Quantity, levels: &Levels, atoms: u16, is_in: &dyn Fn(&AtomId) -> bool) -> Described {
         if let Quantity::Days { from, to } = of
             && let (one_way, true) = Quantity::days(from.clone(), to.clone())
         {
             let mirrored = |atom: &AtomId| is_in(&with_other_sign(atom, atoms));
             return self.atoms_where(&one_way, levels, atoms, &mirrored);
+        }
+        if self.known.is_complete(of) {
+            return complete(of, levels, is_in);
         }
         let listed = (0..atoms).filter(|atom| is_in(&AtomId::Listed(*atom))).map(u32::from);
         let null = is_in(&AtomId::Null).then(|| u32::from(atoms));
@@ -396,6 +400,22 @@ impl<'a> Boxes<'a> {
             of: u32::from(atoms).saturating_add(1),
             atoms: listed.chain(null).collect(),
         }
+    }
+}
+
+/// The atoms of a complete column for which `is_in` is true: no possible subject has another one.
+fn complete(of: &Quantity, levels: &Levels, is_in: &dyn Fn(&AtomId) -> bool) -> Described {
+    let all = levels.atoms().unwrap_or_default();
+    let possible = match levels {
+        // The last one is that of values that are not listed.
+        Levels::Values(_) => all.saturating_sub(1),
+        Levels::None | Levels::Truth | Levels::Edges(_) | Levels::Codes(_) => all,
+    };
+    let inside = (0..possible).filter(|atom| is_in(&AtomId::Listed(*atom)));
+    Described::Atoms {
+        path: name(&("complete", named(of), levels)),
+        of: u32::from(possible),
+        atoms: inside.map(u32::from).collect(),
     }
 }
 
