@@ -20,7 +20,7 @@ use concordat_disclosure::{CellBox, Condition as Described};
 use concordat_protocol::{
     collection::{AtomId, AtomSet, Levels},
     ids::DatasetName,
-    scope::{Scope, Subjects},
+    scope::{Scope, Subjects, Value},
 };
 
 use super::{
@@ -28,8 +28,8 @@ use super::{
     columns::{classes, name, named, number, opaque},
 };
 use crate::statistic::{
-    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, NeighborRows, Quantity, Statistic,
-    Step,
+    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, NeighborRows, Quantity,
+    ReferenceTest, Statistic, Step,
 };
 
 /// The descriptions of a set.
@@ -58,6 +58,8 @@ struct Parts {
     row: Vec<Described>,
     /// Columns with an open list, and which codes they have: conditions and classes of one column are one set.
     codes: Vec<(Quantity, AtomSet)>,
+    /// Columns of reference datasets, and which values they have, likewise.
+    names: Vec<(ColumnPath, Vec<Value>)>,
 }
 
 impl Parts {
@@ -72,6 +74,13 @@ impl Parts {
             }
         }
         self.codes.push((of, set));
+    }
+
+    fn add_names(&mut self, of: &ColumnPath, values: &[Value]) {
+        match self.names.iter_mut().find(|(known, _)| known == of) {
+            Some((_, names)) => names.retain(|name| values.contains(name)),
+            None => self.names.push((of.clone(), values.to_vec())),
+        }
     }
 }
 
@@ -217,6 +226,11 @@ impl<'a> Boxes<'a> {
                 Condition::Test(of, test) if test.passing().code_set().is_some() => {
                     parts.add_codes(of.clone(), test.passing().clone());
                 }
+                Condition::Reference {
+                    of,
+                    test: ReferenceTest::OneOf(values),
+                    negated: false,
+                } => parts.add_names(of, values),
                 Condition::Test(..)
                 | Condition::All
                 | Condition::Never
@@ -232,11 +246,21 @@ impl<'a> Boxes<'a> {
         }
     }
 
-    /// The parts with the codes of columns as conditions.
+    /// The parts with the codes and names of columns as conditions.
     fn with_codes(&self, mut parts: Parts) -> Parts {
         for (of, set) in std::mem::take(&mut parts.codes) {
             let part = self.atoms(&of, &set);
             self.place(&mut parts, is_of_subject(&of), part);
+        }
+        for (of, values) in std::mem::take(&mut parts.names) {
+            let is_of_subject = is_path_of_subject(&of);
+            let named = Condition::Reference {
+                of,
+                test: ReferenceTest::OneOf(values),
+                negated: false,
+            };
+            let part = self.truth(&named, false);
+            self.place(&mut parts, is_of_subject, part);
         }
         parts
     }
@@ -319,10 +343,13 @@ impl<'a> Boxes<'a> {
                 };
                 self.place(parts, is_of_subject(of), part);
             }
-            Group::Codes { of, codes } => {
-                let part = classes(&("codes", of, codes), codes.len().saturating_add(1), class);
-                self.place(parts, is_path_of_subject(of), part);
-            }
+            Group::Codes { of, codes } => match codes.get(class..=class) {
+                Some(name) => parts.add_names(of, name),
+                None => {
+                    let part = classes(&("codes", of, codes), codes.len().saturating_add(1), class);
+                    self.place(parts, is_path_of_subject(of), part);
+                }
+            },
             Group::Cases { cases, .. } => {
                 let before = cases.iter().take(class).map(|(condition, _)| condition);
                 let is_all_subject = before.clone().all(is_subject_condition);
