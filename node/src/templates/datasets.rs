@@ -180,8 +180,9 @@ fn column(mut fields: Fields<'_>, shared: &SharedLevels, mistakes: &mut Mistakes
         levels: of_column(&mut fields, shared, mistakes),
         measure: fields.take("range").and_then(|node| range(&node, mistakes)),
         unit: fields.take("unit").and_then(|node| node.parsed(mistakes)),
+        complete: fields.take("complete").and_then(|node| node.truth(mistakes)),
     };
-    let possible = "`class`, `role`, `link`, `levels`, `edges`, `values`, `codes`, `range` and `unit`";
+    let possible = "`class`, `role`, `link`, `levels`, `edges`, `values`, `codes`, `range`, `unit` and `complete`";
     fields.finish(possible, mistakes);
     column
 }

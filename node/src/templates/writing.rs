@@ -139,6 +139,7 @@ fn column_entries(rules: &RawColumnRules, shared: &Shared) -> Vec<String> {
             .as_ref()
             .map(|unit| format!("unit = {}", quoted(unit.as_str()))),
     );
+    entries.extend(rules.complete.then(|| "complete = true".to_owned()));
     entries
 }
 

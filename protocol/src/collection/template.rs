@@ -219,6 +219,10 @@ impl Applied<'_> {
             Ok(unit) => rules.unit = unit.cloned().or(rules.unit.take()),
             Err(problem) => problems.push(problem),
         }
+        match part(entries, "`complete`", |entry| entry.complete.as_ref()) {
+            Ok(complete) => rules.complete = complete.copied().unwrap_or(rules.complete),
+            Err(problem) => problems.push(problem),
+        }
         let levels = part(entries, "list of levels", |entry| entry.levels.as_ref());
         match levels.and_then(|levels| levels.map(|levels| levels.raw()).transpose()) {
             Ok(Some(levels)) => rules.levels = with_lists(self.levels(levels), std::mem::take(&mut rules.levels)),

@@ -63,6 +63,16 @@ pub enum CatalogError {
         /// The dataset.
         name: DatasetName,
     },
+    /// A column that becomes complete, or gets other levels as a complete one, without the rows being read.
+    #[error(
+        "whether `{dataset}.{column}` is complete is checked by an import: declare it with the files of the next version"
+    )]
+    CompleteUnchecked {
+        /// The dataset.
+        dataset: DatasetName,
+        /// The column.
+        column: ColumnName,
+    },
     /// What is declared does not fit the columns.
     #[error("what is declared about `{name}` does not fit the columns of its current version")]
     InvalidRules {
@@ -196,6 +206,7 @@ impl Explain for CatalogError {
             | Self::NotSeveral { .. }
             | Self::NewVersion { .. }
             | Self::InvalidRules { .. }
+            | Self::CompleteUnchecked { .. }
             | Self::UnknownColumns { .. }
             | Self::TooManyKeys { .. }
             | Self::Limits(_) => ErrorKind::Usage,

@@ -6,6 +6,7 @@
 //! 4. The datasets are written one after the other ([`mod@write`]), with the ordinals of the subjects ([`subjects`]).
 //! 5. What is proposed for their columns gets the names of codes, which the reference datasets have ([`code_names`]), and the codes above
 //!    listed ones that are groups ([`ancestors`]).
+//!    Columns that are declared complete are checked ([`complete`]).
 //! 6. One [commit](mod@commit) stores the manifest and moves the collection's pointer. The objects are durable before anything points to
 //!    them, and any failure before leaves the collection unchanged.
 //!
@@ -17,6 +18,7 @@ mod ancestors;
 mod code_names;
 mod collection_request;
 mod commit;
+mod complete;
 mod create;
 mod declared_keys;
 mod descriptions;

@@ -132,7 +132,8 @@ impl Datasets {
     ///
     /// # Errors
     /// [`CatalogError::NewVersion`] if that is not the current version any more; [`CatalogError::NotSeveral`] if the collection is a dataset
-    /// alone, whose record has no rules; [`CatalogError::CollectionUnclassified`] if it is published, and a column would have no class.
+    /// alone, whose record has no rules; [`CatalogError::CollectionUnclassified`] if it is published, and a column would have no class;
+    /// [`CatalogError::CompleteUnchecked`] if a column would be complete that no import has checked.
     pub fn plan_rules(
         &self,
         name: &CollectionName,
@@ -146,6 +147,12 @@ impl Datasets {
         }
         if old.alone().is_some() {
             return Err(not_applicable(&old));
+        }
+        if let Some((dataset, column)) = unchecked(old.rules(), &rules) {
+            return Err(CatalogError::CompleteUnchecked {
+                dataset: dataset.clone(),
+                column: column.clone(),
+            });
         }
         let change = Change::Rules(Box::new(rules), open.clone());
         if old.published {
@@ -237,6 +244,22 @@ impl Datasets {
             }),
         }
     }
+}
+
+/// A complete column that was not complete with the same levels: an import has checked those that were.
+fn unchecked<'a>(
+    before: Option<&CollectionRules>,
+    now: &'a CollectionRules,
+) -> Option<(&'a DatasetName, &'a ColumnName)> {
+    let mut datasets = now.datasets();
+    datasets.find_map(|(dataset, declared)| {
+        let mut columns = declared.columns().filter(|(_, now)| now.is_complete());
+        let unchecked = columns.find(|(column, now)| {
+            let before = before.and_then(|before| before.dataset(dataset)?.column(column));
+            before.is_none_or(|before| !before.is_complete() || before.levels() != now.levels())
+        });
+        unchecked.map(|(column, _)| (dataset, column))
+    })
 }
 
 fn planned(old: &CollectionRecord, change: Change) -> Result<PlannedChange, CatalogError> {

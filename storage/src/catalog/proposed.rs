@@ -143,6 +143,7 @@ pub(super) fn rules_of_rows(
         let rules = columns?.get_mut(&column?)?;
         rules.levels = RawLevels::None;
         rules.measure = None;
+        rules.complete = false;
     }
     CollectionRules::check(raw, known).ok()
 }

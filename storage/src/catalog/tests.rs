@@ -38,6 +38,7 @@ mod ancestors;
 mod answering;
 mod appending;
 mod code_names;
+mod complete;
 mod damage;
 mod declared;
 mod erasing;

@@ -54,7 +54,8 @@ fn is_finer(dataset: &DatasetName, before: Option<&ColumnRules>, now: &ColumnRul
     };
     let has_other = before.is_none_or(is_other);
     let has_other_range = before.is_none_or(|before| before.measure() != now.measure());
-    (has_other && *now.levels() != Levels::None) || (has_other_range && now.measure().is_some())
+    let becomes_complete = now.is_complete() && before.is_none_or(|before| !before.is_complete());
+    becomes_complete || (has_other && *now.levels() != Levels::None) || (has_other_range && now.measure().is_some())
 }
 
 /// Whether levels of codes differ in nothing but which names listed codes have in a reference dataset: these are found whenever it is imported,

@@ -8,7 +8,7 @@ use super::super::measure::{Range, RawRange};
 use super::error::RuleProblem;
 use crate::ids::ColumnName;
 use crate::schema::{ColumnClass, ColumnKind};
-use crate::scope::{Transform, Value};
+use crate::scope::{Generalization, Transform, Value};
 use crate::text::Label;
 
 /// What a steward declares about one column.
@@ -24,6 +24,8 @@ pub struct RawColumnRules {
     pub measure: Option<RawRange>,
     /// The unit of its values.
     pub unit: Option<Label>,
+    /// Whether each row has a value, and with listed values one of these.
+    pub complete: bool,
     /// The names of its listed values. What does not fit the other rules is left out.
     pub names: Option<ValueNames>,
 }
@@ -47,6 +49,8 @@ pub struct ColumnRules {
     pub(super) levels: Levels,
     pub(super) measure: Option<Range>,
     pub(super) unit: Option<Label>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) complete: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) names: Option<ValueNames>,
 }
@@ -61,6 +65,8 @@ pub(super) struct ColumnForm {
     levels: Levels,
     measure: Option<Range>,
     unit: Option<Label>,
+    #[serde(default)]
+    complete: bool,
     #[serde(default)]
     names: Option<ValueNames>,
 }
@@ -84,6 +90,7 @@ impl ColumnRules {
             levels,
             measure,
             unit: raw.unit,
+            complete: raw.complete,
             names: raw.names,
         };
         (rules, problems)
@@ -111,6 +118,7 @@ impl ColumnRules {
                 self.role == ColumnRole::Value || self.contents.has_keys(),
                 RuleProblem::KeyKind,
             ),
+            (!self.complete || self.can_be_complete(), RuleProblem::Complete),
         ];
         let failed = checks.into_iter().filter(|(is_valid, _)| !is_valid);
         failed.map(|(_, problem)| problem).collect()
@@ -123,6 +131,30 @@ impl ColumnRules {
             (self.contents, &self.levels),
             (Contents::Of(ColumnKind::Text), Levels::Edges(_))
         )
+    }
+
+    /// Whether there are levels by which each value is one of the declared ones. A text that is no number has none, and codes of an open list
+    /// are never all.
+    const fn can_be_complete(&self) -> bool {
+        match self.levels {
+            Levels::Truth | Levels::Values(_) => true,
+            Levels::Edges(_) => !self.has_numbers_in_text(),
+            Levels::None | Levels::Codes(_) => false,
+        }
+    }
+
+    /// Whether each row of the dataset has a value, and with listed values one of these. Each import checks that.
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether that is so for what a grant shows with this transform: others show values as missing.
+    pub(super) const fn is_complete_under(&self, transform: Transform) -> bool {
+        self.complete
+            && matches!(
+                transform,
+                Transform::Clear | Transform::Generalized(Generalization::Levels)
+            )
     }
 
     /// What the column contains.
@@ -177,6 +209,7 @@ impl ColumnRules {
             levels: self.levels.under(transform, oldest_year)?,
             measure: self.measure.filter(|_| transform == Transform::Clear),
             is_joinable: matches!(transform, Transform::Clear | Transform::Pseudonym),
+            is_complete: self.is_complete_under(transform),
             // Values with one label are one, and their names would distinguish them.
             names: self.names.clone().filter(|_| transform == Transform::Clear),
         })
@@ -190,6 +223,7 @@ impl ColumnRules {
             levels: self.levels.raw(),
             measure: self.measure.map(RawRange::from),
             unit: self.unit.clone(),
+            complete: self.complete,
             names: self.names.clone(),
         }
     }
@@ -204,6 +238,7 @@ impl From<ColumnForm> for ColumnRules {
             levels: form.levels,
             measure: form.measure,
             unit: form.unit,
+            complete: form.complete,
             names: form.names,
         }
     }
@@ -218,6 +253,8 @@ pub struct EffectiveColumn {
     pub measure: Option<Range>,
     /// Whether its values can be compared with those of columns of the same domain.
     pub is_joinable: bool,
+    /// Whether each row has a value, and with listed values one of these.
+    pub is_complete: bool,
     /// The names of its listed values; `None` if none are known.
     pub names: Option<ValueNames>,
 }

@@ -84,6 +84,9 @@ pub enum RuleProblem {
     /// A key that contains neither whole numbers nor texts.
     #[error("a key must contain whole numbers or texts")]
     KeyKind,
+    /// A column that cannot be complete.
+    #[error("a column that is `complete` must have listed values, edges of numbers or dates, or be true or false")]
+    Complete,
     /// The key of the subject does not exist.
     #[error("the column `{subject}` with the key of the subject does not exist")]
     NoSubjectColumn {

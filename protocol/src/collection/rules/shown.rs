@@ -143,6 +143,7 @@ impl Shown<'_> {
                 .filter(|_| transform == Transform::Clear)
                 .map(RawRange::from),
             unit: declared.unit().cloned(),
+            complete: declared.is_complete_under(transform),
             names: declared
                 .names()
                 .filter(|names| transform == Transform::Clear && self.has_names(declared, names))

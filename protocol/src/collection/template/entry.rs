@@ -61,6 +61,8 @@ pub struct TemplateColumn {
     pub measure: Option<RawRange>,
     /// The unit of the values.
     pub unit: Option<Label>,
+    /// Whether each row has a value, and with listed values one of these.
+    pub complete: Option<bool>,
 }
 
 /// What a column is for joins.

@@ -282,6 +282,7 @@ fn collections() -> impl Strategy<Value = CollectionRules> {
             for (at, ((contents, levels), class, measure, unit)) in (1..).zip(columns) {
                 kinds.insert(column_at(at), contents);
                 let is_number = matches!(contents, Contents::Of(ColumnKind::Int | ColumnKind::Float));
+                let complete = unit && matches!(levels, RawLevels::Truth | RawLevels::Values(_));
                 let rules = RawColumnRules {
                     class,
                     role: ColumnRole::Value,
@@ -290,6 +291,7 @@ fn collections() -> impl Strategy<Value = CollectionRules> {
                         .filter(|_| is_number)
                         .map(|(low, high)| RawRange { low, high, step: None }),
                     unit: unit.then(|| "mg/dl".parse().unwrap()),
+                    complete,
                     names: None,
                 };
                 extra.columns.insert(column_at(at), rules);

@@ -155,6 +155,12 @@ fn each_mistake_in_rules_is_found() {
         ("a range of texts", |raw| {
             rules_of(raw, "concept", "name").measure = range(0.0, 5.0)
         }),
+        ("a complete column without levels", |raw| {
+            rules_of(raw, "concept", "name").complete = true
+        }),
+        ("a complete list of codes that is open", |raw| {
+            rules_of(raw, "condition", "code").complete = true
+        }),
         ("an event date that is none", |raw| {
             of(raw, "condition").event_date = Some(column("code"))
         }),

@@ -1,6 +1,6 @@
 //! What a permission shows of rules: nothing else is named, and what is shown is valid as a whole.
 
-use super::clinical::{clinical, known};
+use super::clinical::{clinical, known, rules_of};
 use super::*;
 use crate::scope::{BandWidth, Columns, DatasetScope, Datasets, Generalization, Rows, Transform};
 
@@ -57,6 +57,33 @@ fn rules_shown_name_no_other_dataset_or_column() {
         panic!("{note:?}")
     };
     assert_eq!(subject.as_str(), "subject");
+}
+
+/// Where a transform shows values as missing, or has no levels, a column is not complete.
+#[test]
+fn complete_column_is_shown_where_no_value_is_hidden() {
+    let mut raw = clinical();
+    rules_of(&mut raw, "person", "born").complete = true;
+    let rules = CollectionRules::check(raw, &known()).unwrap();
+    let is_complete = |transform: Transform| {
+        let of = shown(&[("person", &[("person_id", Transform::Pseudonym), ("born", transform)])]);
+        let shown = rules.shown_by(&of).unwrap();
+        let person = shown.dataset(&dataset("person")).unwrap();
+        let born = person.column(&column("born")).unwrap();
+        let effective = born.under(Transform::Clear, None).unwrap();
+        assert_eq!(effective.is_complete, born.is_complete(), "{transform:?}");
+        born.is_complete()
+    };
+    assert!(is_complete(CLEAR));
+    assert!(is_complete(Transform::Generalized(Generalization::Levels)));
+    let bands = Transform::Generalized(Generalization::AgeBand(BandWidth::Ten));
+    for hidden in [
+        bands,
+        Transform::Generalized(Generalization::Year),
+        Transform::Pseudonym,
+    ] {
+        assert!(!is_complete(hidden), "{hidden:?}");
+    }
 }
 
 #[test]

@@ -7,8 +7,9 @@
 //! 1. The name of a column is a hash of the row that it is of, the keys that lead there, and its levels: with other levels the same numbers
 //!    are other atoms. A column of the subject's own row has one name, whatever dataset it is reached from.
 //! 2. Where a subject has several rows, a set of subjects is described as "has a row with", with the conditions on the subject beside it.
-//! 3. What the permission covers is a condition too, unless it covers every subject and row.
-//! 4. A set of values is described like the set of all rows: whether a value of a column, or a joined row, is missing is not a region that is
+//! 3. A column that is declared complete has the declared values only: that no other one and no missing one is there is public.
+//! 4. What the permission covers is a condition too, unless it covers every subject and row.
+//! 5. A set of values is described like the set of all rows: whether a value of a column, or a joined row, is missing is not a region that is
 //!    kept empty. Otherwise the mean of a column without missing values, or the number of its values, which the means of several members are
 //!    combined with, would be withheld beside the number of rows. So it is for what is computed from columns: days between dates, seconds,
 //!    sums, and ages. It does not depend on whether a text measures the values, counts them, joins the rows, or requires them in `WHERE` or
@@ -19,7 +20,7 @@ use concordat_disclosure::{CellBox, Condition as Described};
 use concordat_protocol::{
     collection::{AtomId, AtomSet, Levels},
     ids::DatasetName,
-    scope::{Scope, Subjects},
+    scope::{Scope, Subjects, Value},
 };
 
 use super::{
@@ -27,8 +28,8 @@ use super::{
     columns::{classes, name, named, number, opaque},
 };
 use crate::statistic::{
-    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, NeighborRows, Quantity, Statistic,
-    Step,
+    Bucket, ColumnPath, Condition, Day, EventSet, Group, KnownCollection, Measured, NeighborRows, Quantity,
+    ReferenceTest, Statistic, Step,
 };
 
 /// The descriptions of a set.
@@ -57,6 +58,8 @@ struct Parts {
     row: Vec<Described>,
     /// Columns with an open list, and which codes they have: conditions and classes of one column are one set.
     codes: Vec<(Quantity, AtomSet)>,
+    /// Columns of reference datasets, and which values they have, likewise.
+    names: Vec<(ColumnPath, Vec<Value>)>,
 }
 
 impl Parts {
@@ -71,6 +74,13 @@ impl Parts {
             }
         }
         self.codes.push((of, set));
+    }
+
+    fn add_names(&mut self, of: &ColumnPath, values: &[Value]) {
+        match self.names.iter_mut().find(|(known, _)| known == of) {
+            Some((_, names)) => names.retain(|name| values.contains(name)),
+            None => self.names.push((of.clone(), values.to_vec())),
+        }
     }
 }
 
@@ -216,6 +226,11 @@ impl<'a> Boxes<'a> {
                 Condition::Test(of, test) if test.passing().code_set().is_some() => {
                     parts.add_codes(of.clone(), test.passing().clone());
                 }
+                Condition::Reference {
+                    of,
+                    test: ReferenceTest::OneOf(values),
+                    negated: false,
+                } => parts.add_names(of, values),
                 Condition::Test(..)
                 | Condition::All
                 | Condition::Never
@@ -231,11 +246,21 @@ impl<'a> Boxes<'a> {
         }
     }
 
-    /// The parts with the codes of columns as conditions.
+    /// The parts with the codes and names of columns as conditions.
     fn with_codes(&self, mut parts: Parts) -> Parts {
         for (of, set) in std::mem::take(&mut parts.codes) {
             let part = self.atoms(&of, &set);
             self.place(&mut parts, is_of_subject(&of), part);
+        }
+        for (of, values) in std::mem::take(&mut parts.names) {
+            let is_of_subject = is_path_of_subject(&of);
+            let named = Condition::Reference {
+                of,
+                test: ReferenceTest::OneOf(values),
+                negated: false,
+            };
+            let part = self.truth(&named, false);
+            self.place(&mut parts, is_of_subject, part);
         }
         parts
     }
@@ -318,10 +343,13 @@ impl<'a> Boxes<'a> {
                 };
                 self.place(parts, is_of_subject(of), part);
             }
-            Group::Codes { of, codes } => {
-                let part = classes(&("codes", of, codes), codes.len().saturating_add(1), class);
-                self.place(parts, is_path_of_subject(of), part);
-            }
+            Group::Codes { of, codes } => match codes.get(class..=class) {
+                Some(name) => parts.add_names(of, name),
+                None => {
+                    let part = classes(&("codes", of, codes), codes.len().saturating_add(1), class);
+                    self.place(parts, is_path_of_subject(of), part);
+                }
+            },
             Group::Cases { cases, .. } => {
                 let before = cases.iter().take(class).map(|(condition, _)| condition);
                 let is_all_subject = before.clone().all(is_subject_condition);
@@ -381,13 +409,16 @@ impl<'a> Boxes<'a> {
         self.atoms_where(of, &levels, atoms, &|atom| set.contains(atom))
     }
 
-    /// The atoms of a column for which `is_in` is true. The last one is that of missing values.
+    /// The atoms of a column for which `is_in` is true. The last one is that of missing values, which a complete column does not have.
     fn atoms_where(&self, of: &Quantity, levels: &Levels, atoms: u16, is_in: &dyn Fn(&AtomId) -> bool) -> Described {
         if let Quantity::Days { from, to } = of
             && let (one_way, true) = Quantity::days(from.clone(), to.clone())
         {
             let mirrored = |atom: &AtomId| is_in(&with_other_sign(atom, atoms));
             return self.atoms_where(&one_way, levels, atoms, &mirrored);
+        }
+        if self.known.is_complete(of) {
+            return complete(of, levels, is_in);
         }
         let listed = (0..atoms).filter(|atom| is_in(&AtomId::Listed(*atom))).map(u32::from);
         let null = is_in(&AtomId::Null).then(|| u32::from(atoms));
@@ -396,6 +427,22 @@ impl<'a> Boxes<'a> {
             of: u32::from(atoms).saturating_add(1),
             atoms: listed.chain(null).collect(),
         }
+    }
+}
+
+/// The atoms of a complete column for which `is_in` is true: no possible subject has another one.
+fn complete(of: &Quantity, levels: &Levels, is_in: &dyn Fn(&AtomId) -> bool) -> Described {
+    let all = levels.atoms().unwrap_or_default();
+    let possible = match levels {
+        // The last one is that of values that are not listed.
+        Levels::Values(_) => all.saturating_sub(1),
+        Levels::None | Levels::Truth | Levels::Edges(_) | Levels::Codes(_) => all,
+    };
+    let inside = (0..possible).filter(|atom| is_in(&AtomId::Listed(*atom)));
+    Described::Atoms {
+        path: name(&("complete", named(of), levels)),
+        of: u32::from(possible),
+        atoms: inside.map(u32::from).collect(),
     }
 }
 

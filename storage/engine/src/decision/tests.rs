@@ -3,6 +3,7 @@
 mod above_cells;
 mod described;
 mod described_codes;
+mod described_complete;
 mod memory;
 
 use std::ops::Range;

@@ -300,6 +300,17 @@ impl KnownCollection {
         Some(Condition::all(parts.collect::<Option<Vec<_>>>()?))
     }
 
+    /// Whether a column has one of the declared values in each of its rows, and the row is there: it is the one that is counted, or the
+    /// subject's own. A row that a link leads to may be missing.
+    pub(crate) fn is_complete(&self, of: &Quantity) -> bool {
+        let Quantity::Column(path) = of else {
+            return false;
+        };
+        let is_own = matches!(path.via(), [] | [Step::Subject(_)]);
+        let column = self.column(path.dataset(), path.column()).filter(|_| is_own);
+        column.is_some_and(|column| column.is_complete)
+    }
+
     /// Whether a condition is that a column has a value.
     pub(crate) fn is_of_values(&self, condition: &Condition) -> bool {
         let Condition::Test(of, test) = condition else {

@@ -9,6 +9,7 @@ use super::{
     code_names::add_names,
     collection_request::{ImportedCollection, ImportedDataset},
     commit::{Committed, Creation},
+    complete::check_complete,
     descriptions::add_descriptions,
     destination::Destination,
     losses::removed_datasets,
@@ -38,6 +39,11 @@ impl Importer {
         );
         let written = write(plan, destination, prepared, rows_per_object, &mut objects, progress);
         let result = written.and_then(|mut written| {
+            // An import without declarations leaves those that there are.
+            let rules = creation.rules.or_else(|| destination.old.as_ref()?.rules());
+            if let Some(rules) = rules {
+                check_complete(&runtime, &written.parts, destination, rules)?;
+            }
             let named = match creation.rules {
                 Some(rules) => {
                     let before = self.proposed_before(destination)?;

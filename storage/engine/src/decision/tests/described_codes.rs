@@ -89,6 +89,23 @@ fn cell_of_a_code_is_the_same_in_each_form() {
     assert_eq!(named[1], of(&collection, &rows("drug_concept_id = 99")));
 }
 
+/// A name that a condition names is the one of a group by names.
+#[test]
+fn cell_of_a_name_is_the_same_in_each_form() {
+    let collection = Collection::named("omop");
+    let rows = |columns: &str, condition: &str| {
+        format!(
+            "SELECT {columns} FROM condition_occurrence c JOIN concept k ON k.concept_id = c.condition_concept_id \
+             WHERE k.concept_name {condition}"
+        )
+    };
+    let grouped = rows("k.concept_name AS g, count(*) AS n", "IN ('gout', 'measles')");
+    let groups = cells(&collection, &format!("{grouped} GROUP BY k.concept_name"));
+    let [gout, measles] = ["= 'gout'", "= 'measles'"].map(|name| of(&collection, &rows("count(*) AS n", name)));
+    assert_eq!(groups[..2], [gout.clone(), measles.clone()]);
+    assert_ne!(gout, measles);
+}
+
 /// Codes that no level lists are other sets than those that one lists, than all others together, and than each other.
 #[test]
 fn cells_of_other_codes_are_sets_of_their_own() {

@@ -254,6 +254,7 @@ fn declared(words: &[&str], kind: ColumnKind, (dataset, column): (&DatasetName, 
                     values: ListedValues::check(labeled(entries, words.next().unwrap(), kind)).unwrap(),
                 });
             }
+            "complete" => rules.complete = true,
             "truth" => rules.levels = RawLevels::Truth,
             "codes" => {
                 let hierarchy = words.next_if_eq(&"concept_ancestor").map(|dataset| Hierarchy {
