@@ -112,6 +112,22 @@ impl CellBox {
     }
 }
 
+impl Condition {
+    /// Whether no possible subject meets it: it names none of the atoms of a column. So it is with the missing values of a complete column,
+    /// and it is known without an answer.
+    #[must_use]
+    pub(crate) fn is_impossible(&self) -> bool {
+        match self {
+            Self::Everyone => false,
+            Self::Atoms { atoms, .. } => atoms.is_empty(),
+            Self::Events { that, .. } => that.is_impossible(),
+            Self::Not(condition) => matches!(**condition, Self::Everyone),
+            Self::All(conditions) => conditions.iter().any(Self::is_impossible),
+            Self::Any(conditions) => conditions.iter().all(Self::is_impossible),
+        }
+    }
+}
+
 fn count(condition: &Condition, depth: u32, in_event: bool) -> Result<usize, CellBoxError> {
     if depth >= MAX_DEPTH {
         return Err(CellBoxError::TooLarge);

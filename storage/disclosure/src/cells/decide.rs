@@ -392,9 +392,10 @@ impl<'a> Deciding<'a> {
         large.map(candidate).collect()
     }
 
-    /// The cells without units, whose number could follow from exact ones.
+    /// The cells without units, whose number could follow from exact ones. That of cells which no possible unit is in is known.
     fn empty_cells(&self, cells: impl Iterator<Item = &'a CellBox>) -> Option<Vec<&'a CellBox>> {
-        (self.rules.mode() == Mode::Exact).then(|| cells.collect())
+        let possible = cells.filter(|cell| !cell.condition().is_impossible());
+        (self.rules.mode() == Mode::Exact).then(|| possible.collect())
     }
 
     /// What is shown of sets that were accepted, and the sums that were not released before.

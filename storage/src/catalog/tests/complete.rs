@@ -36,8 +36,10 @@ impl TestNode {
         let declare = |known: &KnownColumns| {
             Ok::<_, Vec<String>>(Declared::Rules(declared(known, is_complete), OpenColumns::new()))
         };
+        // Rows that are there already are not appended again.
+        let visits = if mode == ImportMode::Append { "11,2" } else { "10,2" };
         let datasets = vec![
-            self.declared_import("visit", "visit_id,person_id\n10,2\n"),
+            self.declared_import("visit", &format!("visit_id,person_id\n{visits}\n")),
             self.declared_import("person", persons),
         ];
         let request = CollectionImport {
