@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::owners::OwnersOf;
 use super::sets::Verdict;
-use super::support::{MAX_OWNERS, Support, Supports, Terms};
+use super::support::{MAX_OWNERS, Portion, Support, Supports, Terms};
 use crate::Entropy;
 use crate::epochs::{Parts, Unit};
 
@@ -272,12 +272,25 @@ impl<'a> Search<'a> {
     }
 
     fn find_everywhere(&mut self, found: &mut Found, residual: &mut Residual<'_>) {
-        let Some(support) = self.support(&residual.terms) else {
-            return;
-        };
-        found.is_whole = support.is_whole;
-        let owners = self.owners(support.units.iter().copied());
-        for unit in &support.units {
+        let mut are_whole = true;
+        for portion in [Portion::First, Portion::Rest] {
+            let Some(support) = self.support(&residual.terms, portion) else {
+                return;
+            };
+            self.add(found, residual, &support.units);
+            are_whole &= support.is_whole;
+            // The first portion suffices for nearly all that isolate no one.
+            if portion == Portion::First && found.best().is_ok() {
+                return;
+            }
+        }
+        found.is_whole = are_whole;
+    }
+
+    /// Adds the subjects of units at which a residual is nonzero.
+    fn add(&mut self, found: &mut Found, residual: &mut Residual<'_>, support: &[Unit]) {
+        let owners = self.owners(support.iter().copied());
+        for unit in support {
             let Some(owner) = owners.get(&unit.ordinal) else {
                 continue;
             };
@@ -295,12 +308,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn support(&mut self, terms: &Terms<'_>) -> Option<Arc<Support>> {
+    fn support(&mut self, terms: &Terms<'_>, portion: Portion) -> Option<Arc<Support>> {
         #[cfg(test)]
         if self.is_by_unit {
-            return terms.by_unit(&mut self.work).map(Arc::new);
+            return terms.by_unit(portion, &mut self.work).map(Arc::new);
         }
-        let support = self.supports.of(terms, &mut self.work);
+        let support = self.supports.of(terms, portion, &mut self.work);
         #[cfg(test)]
         {
             self.exceeded += u32::from(support.is_none());

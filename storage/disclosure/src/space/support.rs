@@ -9,7 +9,9 @@
 //!    it is computed once for all of them ([`Supports`]).
 //! 2. These values are computed in binary, one set for each digit: whole words of the sets are added, and not units.
 //! 3. With other coefficients the values are added unit by unit.
+//! 4. A sixteenth of all units comes first: the rest is computed only if too few subjects are in it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -19,8 +21,11 @@ use crate::epochs::{Epoch, Parts, Unit};
 use crate::field::Prime;
 use crate::tokens::Fingerprint;
 
-/// Units whose values are computed together.
+/// Units whose values are computed together: those of one container of a set.
 const CHUNK: u32 = 1 << 16;
+
+/// The first portion is one of so many, of whole chunks.
+const PORTIONS: u32 = 16;
 
 /// Units of a support whose subjects are looked up.
 pub(super) const MAX_OWNERS: usize = 4_096;
@@ -43,7 +48,16 @@ pub(super) struct Terms<'a> {
     pub(super) fingerprint: &'a Fingerprint,
 }
 
-/// The units at which a residual is nonzero.
+/// Where a residual is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Portion {
+    /// At the first units: all of them if there are few.
+    First,
+    /// At all others.
+    Rest,
+}
+
+/// The units of a portion at which a residual is nonzero.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Support {
     /// All of them, or an even selection.
@@ -62,21 +76,21 @@ pub(super) struct Whole {
 /// Those of the residuals of one offer that were computed, by the set and the combination.
 #[derive(Default)]
 pub(super) struct Supports {
-    known: HashMap<(Fingerprint, Whole), Arc<Support>>,
+    known: HashMap<(Fingerprint, Whole, Portion), Arc<Support>>,
     kept: usize,
 }
 
 impl Supports {
     /// The support of a residual; `None` if it takes more than `work`, which is counted in words of 64 units, and in units where whole numbers do not do.
-    pub(super) fn of(&mut self, terms: &Terms<'_>, work: &mut u64) -> Option<Arc<Support>> {
+    pub(super) fn of(&mut self, terms: &Terms<'_>, portion: Portion, work: &mut u64) -> Option<Arc<Support>> {
         let Some(whole) = Whole::of(terms.prime, terms.coefficients) else {
-            return terms.by_unit(work).map(Arc::new);
+            return terms.by_unit(portion, work).map(Arc::new);
         };
-        let key = (*terms.fingerprint, whole);
+        let key = (*terms.fingerprint, whole, portion);
         if let Some(known) = self.known.get(&key) {
             return Some(known.clone());
         }
-        let support = Arc::new(terms.by_word(&key.1, work)?);
+        let support = Arc::new(terms.by_word(&key.1, portion, work)?);
         if self.kept + support.units.len() <= MAX_KEPT {
             self.kept += support.units.len();
             self.known.insert(key, support.clone());
@@ -107,10 +121,12 @@ impl Whole {
 
 impl Terms<'_> {
     /// The support, by the values of whole numbers.
-    fn by_word(&self, whole: &Whole, work: &mut u64) -> Option<Support> {
+    fn by_word(&self, whole: &Whole, portion: Portion, work: &mut u64) -> Option<Support> {
         let members = whole.numbers.iter();
         let members = members.filter_map(|(at, number)| Some((&self.members.get(*at)?.parts, -number)));
         let terms: Vec<(&Parts, i64)> = members.chain([(self.set, whole.factor)]).collect();
+        let units = terms.iter().flat_map(|(parts, _)| parts.iter());
+        let within = portion.of(units.filter_map(|(_, part)| part.largest()).max().unwrap_or(0));
         let mut support = Vec::new();
         for epoch in epochs(terms.iter().map(|(parts, _)| *parts)) {
             let (mut plus, mut minus) = (Digits::default(), Digits::default());
@@ -119,7 +135,7 @@ impl Terms<'_> {
                 .filter_map(|(parts, number)| Some((parts.at(epoch)?, *number)))
             {
                 let digits = if number > 0 { &mut plus } else { &mut minus };
-                digits.add(set, number.unsigned_abs(), work)?;
+                digits.add(within.of(set, work)?, number.unsigned_abs(), work)?;
             }
             support.push((epoch, plus.differ(&minus, work)?));
         }
@@ -134,8 +150,11 @@ impl Terms<'_> {
         Some(selection.finish())
     }
 
-    /// The support, by the values at each unit.
-    pub(super) fn by_unit(&self, work: &mut u64) -> Option<Support> {
+    /// The support, by the values at each unit: all of it is the first portion.
+    pub(super) fn by_unit(&self, portion: Portion, work: &mut u64) -> Option<Support> {
+        if portion == Portion::Rest {
+            return Some(Selection::default().finish());
+        }
         let terms = self.coefficients.iter().zip(self.members);
         let terms = terms.filter(|(number, _)| **number != 0);
         let mut terms: Vec<(&Parts, u32)> = terms
@@ -156,6 +175,43 @@ impl Terms<'_> {
     }
 }
 
+/// The units of a portion.
+enum Within {
+    All,
+    None,
+    These(UnitSet),
+}
+
+impl Portion {
+    /// Its units of those up to the largest one.
+    fn of(self, largest: u32) -> Within {
+        let chunks = largest / CHUNK / PORTIONS + 1;
+        let first = UnitSet::all(chunks.saturating_mul(CHUNK));
+        let is_all = first.largest().is_some_and(|last| last >= largest);
+        match self {
+            Self::First if is_all => Within::All,
+            Self::First => Within::These(first),
+            Self::Rest if is_all => Within::None,
+            Self::Rest => Within::These(UnitSet::all(largest.saturating_add(1)).difference(&first)),
+        }
+    }
+}
+
+impl Within {
+    /// The units of a set that are in the portion.
+    fn of<'s>(&self, set: &'s UnitSet, work: &mut u64) -> Option<Cow<'s, UnitSet>> {
+        match self {
+            Self::All => Some(Cow::Borrowed(set)),
+            Self::None => Some(Cow::Owned(UnitSet::new())),
+            Self::These(units) => {
+                let within = set.intersection(units);
+                *work = work.checked_sub(within.words())?;
+                Some(Cow::Owned(within))
+            }
+        }
+    }
+}
+
 fn epochs<'a>(parts: impl Iterator<Item = &'a Parts>) -> BTreeSet<Epoch> {
     parts.flat_map(|parts| parts.iter().map(|(epoch, _)| epoch)).collect()
 }
@@ -166,9 +222,9 @@ struct Digits(Vec<UnitSet>);
 
 impl Digits {
     /// Adds a number at the units of a set.
-    fn add(&mut self, units: &UnitSet, number: u64, work: &mut u64) -> Option<()> {
+    fn add(&mut self, units: Cow<'_, UnitSet>, number: u64, work: &mut u64) -> Option<()> {
         for digit in (0..u64::BITS).filter(|digit| number >> digit & 1 == 1) {
-            let mut carried = units.clone();
+            let mut carried = units.clone().into_owned();
             for at in usize::try_from(digit).ok()?.. {
                 if carried.is_empty() {
                     break;

@@ -8,7 +8,7 @@ use crate::field::Prime;
 use crate::random::below;
 use crate::space::search::Search;
 use crate::space::state::Member;
-use crate::space::support::{Supports, Terms};
+use crate::space::support::{Portion, Supports, Terms};
 use crate::tokens::Fingerprint;
 
 /// Sets as an analyst's: of classes of subjects, most of them large and some of few subjects.
@@ -115,23 +115,24 @@ proptest! {
     }
 }
 
-/// The same after more sets, of which few separate the small classes.
+/// The same after more sets, with neighbors that isolate the few of a small class beside what was released.
 #[test]
 fn space_verdicts_after_many_sets_are_those_of_supports_by_units() {
     let mut entropy = Seeded::new(6);
-    let sizes: Vec<u32> = (0..48).map(|at| if at < 3 { 3 } else { 20 + 3 * at }).collect();
+    let sizes: Vec<u32> = (0..48).map(|at| if at < 2 { 3 } else { 20 + 3 * at }).collect();
     let mut spaces = [0; 2].map(|_| space(10, sizes.iter().sum(), 1));
     let mut seen = BTreeMap::new();
-    for number in 0..40 {
-        let mask = |entropy: &mut Seeded| (0..48).fold(0, |mask, at| mask | u64::from(below(entropy, 2)) << at);
-        let small = if number % 4 == 0 { !5 } else { !7 };
-        let masks: Vec<u64> = (0..2).map(|_| mask(&mut entropy) & small).collect();
-        let sets = Sequence::of(&sizes, &masks).sets;
-        let [one, other] = &mut spaces;
-        let found = outcome(one, &sets, false);
-        assert_eq!(found, outcome(other, &sets, true));
-        for verdict in found.0 {
-            *seen.entry(format!("{verdict:?}")).or_insert(0) += 1;
+    for _ in 0..10 {
+        let mut mask = || (2..48).fold(0, |mask, at| mask | u64::from(below(&mut entropy, 2)) << at);
+        let [a, b, c, d] = [mask(), mask(), mask(), mask()];
+        for masks in [vec![a | b, c | d], vec![b, a | 1, d, c | 2]] {
+            let sets = Sequence::of(&sizes, &masks).sets;
+            let [one, other] = &mut spaces;
+            let found = outcome(one, &sets, false);
+            assert_eq!(found, outcome(other, &sets, true));
+            for verdict in found.0 {
+                *seen.entry(format!("{verdict:?}")).or_insert(0) += 1;
+            }
         }
     }
     let all = ["Certified", "Isolates", "Neighbor"];
@@ -164,6 +165,40 @@ fn fraction(prime: Prime, (numerator, denominator): (i64, u32)) -> u32 {
     }
 }
 
+/// Both portions together are all units, of which there are more than in one.
+#[test]
+fn support_in_portions_is_all_of_it() {
+    let epochs = two_versions();
+    let set = |step: usize| member(&(0..200_000).step_by(step).collect(), &epochs, VersionNumber::FIRST);
+    let members = [set(1), set(70)];
+    let prime = Prime::draw(&mut Seeded::new(1));
+    for other in [2, 199, 65_536, 70_000].map(set) {
+        let terms = Terms {
+            prime,
+            coefficients: &[0, 1],
+            members: &members,
+            set: &other.parts,
+            fingerprint: &other.fingerprint,
+        };
+        let mut work = 100_000_000;
+        let mut supports = Supports::default();
+        let parts = [Portion::First, Portion::Rest].map(|portion| supports.of(&terms, portion, &mut work).unwrap());
+        let whole = terms.by_unit(Portion::First, &mut work).unwrap();
+        assert!(parts.iter().all(|part| {
+            part.units
+                .iter()
+                .all(|unit| part == &parts[0] || unit.ordinal >= 65_536)
+        }));
+        assert!(parts[0].units.iter().all(|unit| unit.ordinal < 65_536));
+        let units: Vec<_> = parts.iter().flat_map(|part| part.units.iter().copied()).collect();
+        if whole.is_whole {
+            assert_eq!(units, whole.units);
+        } else {
+            assert!(units.len() >= whole.units.len());
+        }
+    }
+}
+
 proptest! {
     /// Sums of fractions of sets, whether or not they are small enough to be computed by words.
     #[test]
@@ -189,8 +224,8 @@ proptest! {
             set: &set.parts,
             fingerprint: &set.fingerprint,
         };
-        let found = Supports::default().of(&terms, &mut 1_000_000).unwrap();
-        prop_assert_eq!(&*found, &terms.by_unit(&mut 1_000_000).unwrap());
+        let found = Supports::default().of(&terms, Portion::First, &mut 1_000_000).unwrap();
+        prop_assert_eq!(&*found, &terms.by_unit(Portion::First, &mut 1_000_000).unwrap());
     }
 }
 
@@ -211,7 +246,7 @@ fn support_of_a_combination_is_computed_once() {
             set: &sets[2].parts,
             fingerprint: &fingerprint,
         };
-        let found = supports.of(&terms, &mut left);
+        let found = supports.of(&terms, Portion::First, &mut left);
         (found.map(|found| found.units.len()), bound - left)
     };
     let (one, another) = ([(1, 2), (-1, 3), (2, 1)], [(1, 2), (-1, 3), (1, 1)]);
