@@ -34,6 +34,31 @@ fn space(size: u32) -> Space {
     Space::rebuild(parameters, &universe, epochs, &mut Themselves, &mut Seeded::new(1)).unwrap()
 }
 
+/// Queries after which the cost of those since the last ones is printed.
+const STOPS: [usize; 6] = [5, 10, 20, 50, 100, 200];
+
+/// What was measured of some queries.
+#[derive(Default)]
+struct Measured {
+    times: Vec<Duration>,
+    most_work: u64,
+    /// Bytes beyond those before a query.
+    most_bytes: u64,
+}
+
+impl Measured {
+    fn print(mut self, label: &str) {
+        self.times.sort();
+        let median = self.times.get(self.times.len() / 2).copied().unwrap_or_default();
+        let longest = self.times.last().copied().unwrap_or_default();
+        println!(
+            "{label}: median {median:.1?}, longest {longest:.1?}, {} MiB, {} units of work",
+            self.most_bytes >> 20,
+            self.most_work
+        );
+    }
+}
+
 #[test]
 #[ignore = "a measurement"]
 fn cost_of_an_analysts_queries() {
@@ -42,8 +67,9 @@ fn cost_of_an_analysts_queries() {
         let hospital = Hospital::new(size, 1);
         let mut space = space(size);
         let mut entropy = Seeded::new(3);
-        let (mut shown, mut all, mut exceeded, mut most, mut work) = (0, 0, 0, 0, 0);
-        let mut times: Vec<Duration> = Vec::new();
+        let (mut shown, mut all, mut exceeded) = (0, 0, 0);
+        let mut measured = Measured::default();
+        let at_first = resident()[0];
         for (at, analysis) in (1..).zip(Hospital::analyses(200)) {
             let cells = hospital.cells(&analysis);
             let grid = grid(&cells);
@@ -51,9 +77,13 @@ fn cost_of_an_analysts_queries() {
                 subjects: &space,
                 rows: None,
             };
+            // The peak begins again.
+            std::fs::write("/proc/self/clear_refs", "5").unwrap();
+            let before = resident()[0];
             let start = Instant::now();
             let decision = decide(&grid, &rules, spaces, &ReleasedSums::default(), &keys(), &mut entropy);
-            let time = start.elapsed();
+            measured.times.push(start.elapsed());
+            measured.most_bytes = measured.most_bytes.max(resident()[1].saturating_sub(before));
             let decision = match decision {
                 Err(DecideError::NoDistinctions { .. }) => {
                     println!("{size}: the budget was used up at query {at}");
@@ -61,26 +91,29 @@ fn cost_of_an_analysts_queries() {
                 }
                 decision => decision.unwrap(),
             };
-            times.push(time);
             all += cells.iter().filter(|cell| cell.units.len() >= 2 * u64::from(K)).count();
             shown += decision.verdicts().iter().filter(|sets| sets[0].subjects).count();
             let (offer, _) = decision.into_offers();
             exceeded += offer.spent.exceeded;
-            most = most.max(offer.spent.work);
-            work += offer.spent.work;
+            measured.most_work = measured.most_work.max(offer.spent.work);
             space.commit(offer).unwrap();
-            if [5, 10, 20, 50, 60, 100, 150, 200].contains(&at) {
+            if STOPS.contains(&at) {
                 let rank = space.distinctions() - space.distinctions_left();
-                let median = {
-                    let mut of: Vec<Duration> = times.split_off(0);
-                    of.sort();
-                    (of[of.len() / 2], of[of.len() - 1])
-                };
-                println!(
-                    "{size}: {at} queries, {rank} sets; {shown} of {all} cells; work {work}, at most {most}, exceeded {exceeded}; median, longest {median:?}"
+                let grown = resident()[0].saturating_sub(at_first) >> 20;
+                let label = format!(
+                    "{size} subjects, {at} queries, {rank} sets ({grown} MiB), {shown} of {all} cells shown, bound exceeded {exceeded} times"
                 );
-                (most, work) = (0, 0);
+                std::mem::take(&mut measured).print(&label);
             }
         }
     }
+}
+
+/// Bytes that the process has in memory, and the most that it had.
+fn resident() -> [u64; 2] {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    ["VmRSS:", "VmHWM:"].map(|name| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        1_024 * line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    })
 }

@@ -257,3 +257,40 @@ fn support_of_a_combination_is_computed_once() {
     assert!(support([2; 3], one, 10_000).1 > 0, "another set");
     assert_eq!(support([3; 3], one, 10).0, None, "within the bound");
 }
+
+/// Whole numbers whose sum is the prime itself: modulo the prime the residual vanishes where all members are.
+#[test]
+fn support_of_large_sums_is_that_by_units() {
+    let epochs = two_versions();
+    let prime = Prime::draw(&mut Seeded::new(1));
+    let modulus = u32::try_from(prime.least_multiple()).unwrap();
+    let split = |number: u32| (0..number.div_ceil(1_000)).map(move |at| (number - 1_000 * at).min(1_000));
+    // Times 16,384: multiples of it, what makes it the common denominator, and the rest.
+    let whole = split(modulus >> 14).map(|number| (i64::from(number), 1));
+    let rest = split(modulus % (1 << 14) + (1 << 14) - 17).map(|number| (i64::from(number), 1 << 14));
+    let mut numbers: Vec<(i64, u32)> = whole.chain([(1, 1 << 10), (1, 1 << 14)]).chain(rest).collect();
+    numbers[0].0 -= 1;
+    let coefficients: Vec<u32> = numbers.into_iter().map(|number| fraction(prime, number)).collect();
+    let members = vec![member(&UnitSet::all(30), &epochs, VersionNumber::FIRST); coefficients.len()];
+    let set = member(&(20..35).collect(), &epochs, VersionNumber::FIRST);
+    let terms = Terms {
+        prime,
+        coefficients: &coefficients,
+        members: &members,
+        set: &set.parts,
+        fingerprint: &set.fingerprint,
+    };
+    let found = Supports::default().of(&terms, Portion::First, &mut 1_000_000).unwrap();
+    let ordinals: Vec<u32> = found.units.iter().map(|unit| unit.ordinal).collect();
+    assert!(ordinals.into_iter().eq(20..35));
+}
+
+/// Few of many subjects, after the units that are searched first.
+#[test]
+fn space_finds_subjects_after_the_first_portion() {
+    for (more, expected) in [(9, Verdict::Isolates), (10, Verdict::Certified)] {
+        let mut space = space(10, 200_000, 1);
+        assert_eq!(release(&mut space, (0..150_000).collect()), Verdict::Certified);
+        assert_eq!(release(&mut space, (0..150_000 + more).collect()), expected);
+    }
+}
