@@ -135,7 +135,8 @@ impl Terms<'_> {
                 .filter_map(|(parts, number)| Some((parts.at(epoch)?, *number)))
             {
                 let digits = if number > 0 { &mut plus } else { &mut minus };
-                digits.add(within.of(set, work)?, number.unsigned_abs(), work)?;
+                let units = within.of(set, work)?;
+                digits.add(&units, number.unsigned_abs(), work)?;
             }
             support.push((epoch, plus.differ(&minus, work)?));
         }
@@ -222,9 +223,9 @@ struct Digits(Vec<UnitSet>);
 
 impl Digits {
     /// Adds a number at the units of a set.
-    fn add(&mut self, units: Cow<'_, UnitSet>, number: u64, work: &mut u64) -> Option<()> {
+    fn add(&mut self, units: &UnitSet, number: u64, work: &mut u64) -> Option<()> {
         for digit in (0..u64::BITS).filter(|digit| number >> digit & 1 == 1) {
-            let mut carried = units.clone().into_owned();
+            let mut carried = units.clone();
             for at in usize::try_from(digit).ok()?.. {
                 if carried.is_empty() {
                     break;

@@ -2,7 +2,7 @@
 //!
 //! `cargo test --release -p concordat-disclosure --lib -- --ignored --nocapture cost_of_an_analysts_queries`
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Protection;
@@ -35,15 +35,13 @@ fn space(size: u32) -> Space {
 }
 
 /// Queries after which the cost of those since the last ones is printed.
-const STOPS: [usize; 6] = [5, 10, 20, 50, 100, 200];
+const STOPS: [usize; 7] = [5, 10, 20, 50, 100, 150, 200];
 
 /// What was measured of some queries.
 #[derive(Default)]
 struct Measured {
     times: Vec<Duration>,
     most_work: u64,
-    /// Bytes beyond those before a query.
-    most_bytes: u64,
 }
 
 impl Measured {
@@ -51,11 +49,8 @@ impl Measured {
         self.times.sort();
         let median = self.times.get(self.times.len() / 2).copied().unwrap_or_default();
         let longest = self.times.last().copied().unwrap_or_default();
-        println!(
-            "{label}: median {median:.1?}, longest {longest:.1?}, {} MiB, {} units of work",
-            self.most_bytes >> 20,
-            self.most_work
-        );
+        let work = self.most_work;
+        println!("{label}: median {median:.1?}, longest {longest:.1?}, at most {work} units of work");
     }
 }
 
@@ -69,7 +64,6 @@ fn cost_of_an_analysts_queries() {
         let mut entropy = Seeded::new(3);
         let (mut shown, mut all, mut exceeded) = (0, 0, 0);
         let mut measured = Measured::default();
-        let at_first = resident()[0];
         for (at, analysis) in (1..).zip(Hospital::analyses(200)) {
             let cells = hospital.cells(&analysis);
             let grid = grid(&cells);
@@ -77,13 +71,9 @@ fn cost_of_an_analysts_queries() {
                 subjects: &space,
                 rows: None,
             };
-            // The peak begins again.
-            std::fs::write("/proc/self/clear_refs", "5").unwrap();
-            let before = resident()[0];
-            let start = Instant::now();
+            let start = on_processor();
             let decision = decide(&grid, &rules, spaces, &ReleasedSums::default(), &keys(), &mut entropy);
-            measured.times.push(start.elapsed());
-            measured.most_bytes = measured.most_bytes.max(resident()[1].saturating_sub(before));
+            measured.times.push(on_processor() - start);
             let decision = match decision {
                 Err(DecideError::NoDistinctions { .. }) => {
                     println!("{size}: the budget was used up at query {at}");
@@ -99,9 +89,8 @@ fn cost_of_an_analysts_queries() {
             space.commit(offer).unwrap();
             if STOPS.contains(&at) {
                 let rank = space.distinctions() - space.distinctions_left();
-                let grown = resident()[0].saturating_sub(at_first) >> 20;
                 let label = format!(
-                    "{size} subjects, {at} queries, {rank} sets ({grown} MiB), {shown} of {all} cells shown, bound exceeded {exceeded} times"
+                    "{size} subjects, {at} queries, {rank} sets, {shown} of {all} cells shown, bound exceeded {exceeded} times"
                 );
                 std::mem::take(&mut measured).print(&label);
             }
@@ -109,11 +98,8 @@ fn cost_of_an_analysts_queries() {
     }
 }
 
-/// Bytes that the process has in memory, and the most that it had.
-fn resident() -> [u64; 2] {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap();
-    ["VmRSS:", "VmHWM:"].map(|name| {
-        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
-        1_024 * line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-    })
+/// How long this thread was on a processor, which other programs of the machine do not lengthen.
+fn on_processor() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
 }

@@ -73,7 +73,7 @@ impl Hospital {
                     }
                     draw -= share;
                 }
-                let is_unknown = column < 2 && unit % (size / UNKNOWN) == 7 * (column as u32 + 1);
+                let is_unknown = column < 2 && unit % (size / UNKNOWN) == 7 * (u32::try_from(column).unwrap() + 1);
                 drawn[column][if is_unknown { unknown } else { value }].push(unit);
             }
         }
