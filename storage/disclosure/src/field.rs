@@ -75,6 +75,26 @@ impl Prime {
         self.reduce(u64::from(a) + u64::from(b) * u64::from(c))
     }
 
+    /// The fraction of a numerator of at most `bound` in magnitude and a denominator of 1 to `bound` that equals `a`, or `None`. If twice the
+    /// square of `bound` is below the prime, there is at most one in lowest terms, and this is it (Wang 1981).
+    pub(crate) fn fraction(self, a: u32, bound: i64) -> Option<(i64, i64)> {
+        let (mut before, mut rest) = (i64::from(self.modulus), i64::from(a));
+        // `rest` is `a * factor` modulo the prime.
+        let (mut factor_before, mut factor) = (0, 1);
+        while rest > bound {
+            let quotient = before / rest;
+            (before, rest) = (rest, before - quotient * rest);
+            (factor_before, factor) = (factor, factor_before - quotient * factor);
+        }
+        let is_found = factor.abs() <= bound && rest != 0;
+        is_found.then(|| (rest * factor.signum(), factor.abs()))
+    }
+
+    /// The prime as a bound of magnitudes: of whole numbers below it only 0 is a multiple.
+    pub(crate) fn least_multiple(self) -> i64 {
+        i64::from(self.modulus)
+    }
+
     /// The inverse of `a`, by Fermat's little theorem; 0 of 0.
     pub(crate) fn inverse(self, a: u32) -> u32 {
         power(u64::from(a), self.modulus - 2, u64::from(self.modulus))
@@ -137,6 +157,28 @@ mod tests {
             prop_assert_eq!(u64::from(prime.negate(b)), (p - u64::from(b)) % p);
             if b != 0 {
                 prop_assert_eq!(prime.multiply(b, prime.inverse(b)), 1);
+            }
+        }
+    }
+
+    proptest! {
+        /// Each small fraction is found again, and what is found is the number.
+        #[test]
+        fn field_finds_small_fractions(seed: u64, numerator in -1_024_i64..=1_024, denominator in 1_u32..=1_024, any: u32) {
+            let prime = Prime::draw(&mut Seeded::new(seed));
+            let p = i64::from(prime.modulus);
+            let of = |numerator: i64, denominator: u32| {
+                let numerator = u32::try_from(numerator.rem_euclid(p)).unwrap();
+                prime.multiply(numerator, prime.inverse(denominator))
+            };
+            if numerator != 0 {
+                let (found, divisor) = prime.fraction(of(numerator, denominator), 1_024).unwrap();
+                prop_assert_eq!(found * i64::from(denominator), numerator * divisor);
+                prop_assert!((1..=i64::from(denominator)).contains(&divisor), "in lowest terms");
+            }
+            let any = prime.reduce(any.into());
+            if let Some((found, divisor)) = prime.fraction(any, 1_024) {
+                prop_assert_eq!(of(found, u32::try_from(divisor).unwrap()), any);
             }
         }
     }

@@ -7,10 +7,12 @@
 //!
 //! The check is not complete: integer programming would find more, and is too expensive here.
 
+mod division;
 #[cfg(test)]
 mod tests;
 
 use crate::UnitSet;
+use division::Division;
 
 /// With more classes nothing is checked.
 const MAX_CLASSES: usize = 4_096;
@@ -82,28 +84,17 @@ struct Classes {
 impl Classes {
     /// `None` if there are too many.
     fn of(sets: &[&UnitSet], empty: &[Vec<usize>]) -> Option<Self> {
-        let mut classes: Vec<(UnitSet, Vec<usize>)> = Vec::new();
-        let mut union = UnitSet::new();
+        let mut division = Division::of(sets.iter().filter_map(|set| set.largest()).max());
         for (at, set) in sets.iter().enumerate() {
-            let mut divided = Vec::with_capacity(classes.len() + 1);
-            for (units, within) in classes {
-                let inside = units.intersection(set);
-                if !inside.is_empty() {
-                    divided.push((inside, [&within[..], &[at]].concat()));
-                }
-                divided.push((units.difference(set), within));
-            }
-            divided.push((set.difference(&union), vec![at]));
-            divided.retain(|(units, _)| !units.is_empty());
-            union = union.union(set);
-            classes = divided;
-            if classes.len() > MAX_CLASSES {
+            division.divide(at, set);
+            if division.len() > MAX_CLASSES {
                 return None;
             }
         }
+        let (counts, within) = division.finish();
         let mut found = Self {
-            counts: classes.iter().map(|(units, _)| units.len()).collect(),
-            sets: classes.into_iter().map(|(_, sets)| sets).collect(),
+            counts,
+            sets: within,
             totals: sets.iter().map(|set| set.len()).collect(),
         };
         empty.iter().for_each(|sets| found.add_empty(sets));

@@ -24,6 +24,7 @@ mod search;
 mod sets;
 mod shared;
 mod state;
+mod support;
 #[cfg(test)]
 mod tests;
 

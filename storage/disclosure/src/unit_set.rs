@@ -130,6 +130,19 @@ impl UnitSet {
         Self(&self.0 - &other.0)
     }
 
+    /// Elements of one of both only.
+    #[must_use]
+    pub(crate) fn symmetric_difference(&self, other: &Self) -> Self {
+        Self(&self.0 ^ &other.0)
+    }
+
+    /// How much an operation on the set has to read: ordinals, or words of 64 ordinals where the set is dense.
+    pub(crate) fn words(&self) -> u64 {
+        let of = self.0.statistics();
+        let sparse = u64::from(of.n_values_array_containers) + u64::from(of.n_containers);
+        sparse + of.n_bytes_run_containers / 8 + of.n_bytes_bitset_containers / 8
+    }
+
     /// Whether no unit is in both.
     #[must_use]
     pub fn is_disjoint(&self, other: &Self) -> bool {
@@ -181,6 +194,7 @@ mod tests {
             prop_assert!(x.union(&y).iter().eq(a.union(&b).copied()));
             prop_assert!(x.intersection(&y).iter().eq(a.intersection(&b).copied()));
             prop_assert!(x.difference(&y).iter().eq(a.difference(&b).copied()));
+            prop_assert!(x.symmetric_difference(&y).iter().eq(a.symmetric_difference(&b).copied()));
             prop_assert_eq!(x.is_disjoint(&y), a.is_disjoint(&b));
             prop_assert_eq!(x.count_between(50, 5_000), a.range(50..=5_000).count() as u64);
         }

@@ -1,5 +1,7 @@
 mod attack;
+mod cost;
 mod figures;
+mod hospital;
 mod neighbors;
 mod reference;
 mod rows;

@@ -183,3 +183,32 @@ fn intervals_of_too_many_classes_are_not_checked() {
     assert_eq!(check_intervals(&sets, &[], &[], 10), IntervalCheck::NotChecked);
     assert_eq!(check_intervals(&[], &[], &[], 10), IntervalCheck::Withhold(Vec::new()));
 }
+
+/// The classes, with a set of subjects for each of them: the reference.
+fn classes_by_sets(sets: &[&UnitSet]) -> (Vec<u64>, Vec<Vec<usize>>) {
+    let mut classes: Vec<(UnitSet, Vec<usize>)> = Vec::new();
+    let mut union = UnitSet::new();
+    for (at, set) in sets.iter().enumerate() {
+        let mut divided = Vec::new();
+        for (units, within) in classes {
+            divided.push((units.intersection(set), [&within[..], &[at]].concat()));
+            divided.push((units.difference(set), within));
+        }
+        divided.push((set.difference(&union), vec![at]));
+        divided.retain(|(units, _)| !units.is_empty());
+        union = union.union(set);
+        classes = divided;
+    }
+    classes.into_iter().map(|(units, sets)| (units.len(), sets)).unzip()
+}
+
+proptest! {
+    /// Also in the same order, in which bounds are narrowed.
+    #[test]
+    fn interval_classes_are_those_of_sets(sets in prop::collection::vec(prop::collection::btree_set(0_u32..40, 0..40), 0..9)) {
+        let sets: Vec<UnitSet> = sets.into_iter().map(|set| set.into_iter().collect()).collect();
+        let sets: Vec<&UnitSet> = sets.iter().collect();
+        let classes = Classes::of(&sets, &[]).unwrap();
+        prop_assert_eq!((classes.counts, classes.sets), classes_by_sets(&sets));
+    }
+}

@@ -7,15 +7,17 @@ use super::error::SpaceError;
 use super::owners::OwnersOf;
 use super::search::{Best, Found, Residual, Search};
 use super::sets::{Neighbor, Offered, ReleasedSet, Verdict};
-use super::shared::Shared;
+use super::shared::{Shared, SharedSet};
 use super::state::{Member, Offer, Space, SpaceParameters};
+use super::support::Terms;
 use crate::bases::{Basis, Coefficients, Column, Loads, Step};
 use crate::boxes::{self, CellBox};
 use crate::epochs::{Epochs, Parts, Unit};
 use crate::tokens::{Fingerprint, LANES};
 use crate::{Entropy, UnitSet};
 
-/// Additions with which residuals of one offer are computed at all units, when few units do not decide: about 50 ms.
+/// Words of sets, or units, that are read for one offer to compute residuals at all units, when few units do not decide: about 50 ms. What is not decided
+/// within it counts as what isolates.
 const MAX_WORK: u64 = 64 << 20;
 
 impl Space {
@@ -60,6 +62,16 @@ impl Space {
         owners_of: &mut dyn OwnersOf,
         entropy: &mut dyn Entropy,
     ) -> Result<Offer, SpaceError> {
+        self.offer_with(offered, Search::new(owners_of, MAX_WORK), entropy)
+    }
+
+    /// The same, with a search that has bounds of its own.
+    pub(super) fn offer_with(
+        &self,
+        offered: &[Offered<'_>],
+        search: Search<'_>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Offer, SpaceError> {
         let parts = offered.iter().map(|set| self.split(set.units.clone(), set.version));
         let parts = parts.collect::<Result<Vec<Parts>, SpaceError>>()?;
         let shared = Shared::of(self, offered)?;
@@ -67,7 +79,7 @@ impl Space {
         let mut fingerprints = self.tokens.fingerprints(&all.collect::<Vec<_>>());
         let of_shared = fingerprints.split_off(parts.len());
         let mut shared = shared.with(of_shared);
-        let mut draft = Draft::new(self, Search::new(owners_of, MAX_WORK), entropy);
+        let mut draft = Draft::new(self, search, entropy);
         let universe = draft.members.first().map(|universe| &universe.parts);
         draft.search.fill(universe, &parts, self.parameters.k, draft.entropy);
         let mut verdicts = Vec::with_capacity(offered.len());
@@ -116,6 +128,31 @@ impl Space {
             self.commit(offer)?;
         }
         Ok(())
+    }
+}
+
+/// A set that is examined.
+#[derive(Clone, Copy)]
+struct Examined<'a> {
+    parts: &'a Parts,
+    fingerprint: &'a Fingerprint,
+}
+
+impl Member {
+    fn examined(&self) -> Examined<'_> {
+        Examined {
+            parts: &self.parts,
+            fingerprint: &self.fingerprint,
+        }
+    }
+}
+
+impl SharedSet {
+    fn examined(&self) -> Examined<'_> {
+        Examined {
+            parts: &self.parts,
+            fingerprint: &self.fingerprint,
+        }
     }
 }
 
@@ -176,13 +213,13 @@ impl<'a, 'o> Draft<'a, 'o> {
         }
         self.fill_columns();
         let is_used_up = self.members.len() >= self.space.limit();
-        let steps = match self.steps_of(&member.parts, residuals) {
+        let steps = match self.steps_of(member.examined(), residuals) {
             Ok(steps) => steps,
             Err(Verdict::Dense) if is_used_up => return Ok(Verdict::NoBudget),
             Err(verdict) => return Ok(verdict),
         };
         // Neighbors are compared with what was released before the set.
-        if has_changed || offered.is_withheld || self.neighbors_isolate((&member.parts, offered), shared) {
+        if has_changed || offered.is_withheld || self.neighbors_isolate((member.examined(), offered), shared) {
             self.take_back(&steps);
             return Ok(Verdict::Neighbor);
         }
@@ -213,7 +250,11 @@ impl<'a, 'o> Draft<'a, 'o> {
                 }
                 let parts = self.space.split(units.clone(), offered.version)?;
                 let fingerprint = self.space.tokens.fingerprints(&[&parts]).pop().unwrap_or_default();
-                if self.set_isolates(&parts, &fingerprint, None) {
+                let set = Examined {
+                    parts: &parts,
+                    fingerprint: &fingerprint,
+                };
+                if self.set_isolates(set, None) {
                     return Ok(true);
                 }
                 tried.push(units);
@@ -226,27 +267,27 @@ impl<'a, 'o> Draft<'a, 'o> {
     /// sets with it is one with the wider set, about the few whom that isolates, and one with those that are left out. The set is accepted if
     /// each is about `k` subjects beside those few: then the verdict does not depend on who of them is in the set. What a clause of several alternatives
     /// leaves out can be chosen by its text, and is no reason.
-    fn neighbors_isolate(&mut self, (parts, offered): (&Parts, &Offered<'_>), shared: &mut Shared) -> bool {
+    fn neighbors_isolate(&mut self, (set, offered): (Examined<'_>, &Offered<'_>), shared: &mut Shared) -> bool {
         let mut few = BTreeSet::new();
         for neighbor in offered.neighbors.iter().filter(|neighbor| neighbor.is_examined) {
             if !self.neighbor_isolates(neighbor, shared) {
                 continue;
             }
             let of_neighbor = shared.get(neighbor).filter(|_| neighbor.is_plain);
-            match of_neighbor.and_then(|set| self.isolated_by(&set.parts)) {
+            match of_neighbor.and_then(|set| self.isolated_by(set.examined())) {
                 Some(isolated) => few.extend(isolated),
                 None => return true,
             }
         }
-        !few.is_empty() && !self.is_about_others(parts, &few)
+        !few.is_empty() && !self.is_about_others(set, &few)
     }
 
     /// The subjects whom a set isolates; `None` if they were not all found.
-    fn isolated_by(&mut self, parts: &Parts) -> Option<BTreeSet<u32>> {
+    fn isolated_by(&mut self, set: Examined<'_>) -> Option<BTreeSet<u32>> {
         let k = self.space.parameters.k;
         let mut isolated = BTreeSet::new();
-        for (at, coefficients) in self.residuals(parts).iter().enumerate() {
-            let found = self.find(at, (parts, coefficients), (k, u32::MAX));
+        for (at, coefficients) in self.residuals(set.parts).iter().enumerate() {
+            let found = self.find(at, (set, coefficients), (k, u32::MAX));
             if !found.has_subjects() {
                 isolated.extend(found.few()?);
             }
@@ -255,13 +296,13 @@ impl<'a, 'o> Draft<'a, 'o> {
     }
 
     /// Whether each figure that a set adds is about `k` subjects beside these.
-    fn is_about_others(&mut self, parts: &Parts, few: &BTreeSet<u32>) -> bool {
+    fn is_about_others(&mut self, set: Examined<'_>, few: &BTreeSet<u32>) -> bool {
         let k = self.space.parameters.k;
         let with_few = k.saturating_add(u32::try_from(few.len()).unwrap_or(u32::MAX));
-        let residuals = self.residuals(parts);
+        let residuals = self.residuals(set.parts);
         let mut residuals = residuals.iter().enumerate();
         residuals.all(|(at, coefficients)| {
-            let found = self.find(at, (parts, coefficients), (with_few, u32::MAX));
+            let found = self.find(at, (set, coefficients), (with_few, u32::MAX));
             u32::try_from(found.others(few)).is_ok_and(|others| others >= k)
         })
     }
@@ -270,19 +311,19 @@ impl<'a, 'o> Draft<'a, 'o> {
     /// further sets too.
     fn neighbor_isolates(&mut self, neighbor: &Neighbor<'_>, shared: &mut Shared) -> bool {
         let Some(set) = shared.get(neighbor) else { return true };
-        set.isolates = set.isolates || self.set_isolates(&set.parts, &set.fingerprint, Some(neighbor.cell));
+        set.isolates = set.isolates || self.set_isolates(set.examined(), Some(neighbor.cell));
         set.isolates
     }
 
-    fn set_isolates(&mut self, parts: &Parts, fingerprint: &Fingerprint, cell: Option<&CellBox>) -> bool {
-        let residuals = self.residuals(parts);
-        if self.is_derivable(&residuals, fingerprint) {
+    fn set_isolates(&mut self, set: Examined<'_>, cell: Option<&CellBox>) -> bool {
+        let residuals = self.residuals(set.parts);
+        if self.is_derivable(&residuals, set.fingerprint) {
             return cell.is_some_and(|cell| self.verdict_of_boxes(&residuals, cell) != Verdict::Derivable);
         }
         self.fill_columns();
         let k = self.space.parameters.k;
         let mut residuals = residuals.iter().enumerate();
-        residuals.any(|(at, coefficients)| !self.find(at, (parts, coefficients), (k, u32::MAX)).has_subjects())
+        residuals.any(|(at, coefficients)| !self.find(at, (set, coefficients), (k, u32::MAX)).has_subjects())
     }
 
     /// The residual of a set in each basis with the sets so far.
@@ -337,11 +378,11 @@ impl<'a, 'o> Draft<'a, 'o> {
     }
 
     /// What extends each basis by a set, if its residuals are about enough subjects.
-    fn steps_of(&mut self, parts: &Parts, residuals: Vec<Coefficients>) -> Result<Vec<Step>, Verdict> {
+    fn steps_of(&mut self, set: Examined<'_>, residuals: Vec<Coefficients>) -> Result<Vec<Step>, Verdict> {
         let k = self.space.parameters.k;
         let mut steps = Vec::with_capacity(residuals.len());
         for (at, coefficients) in residuals.into_iter().enumerate() {
-            match self.find(at, (parts, &coefficients), (k, self.space.plan.cap)).best() {
+            match self.find(at, (set, &coefficients), (k, self.space.plan.cap)).best() {
                 Ok(best) => steps.push(self.step(at, best, coefficients)),
                 Err(verdict) => {
                     self.take_back(&steps);
@@ -353,23 +394,26 @@ impl<'a, 'o> Draft<'a, 'o> {
     }
 
     /// The subjects of a residual, up to `k`, and one of those in at most `cap` bases.
-    fn find(&mut self, at: usize, (parts, coefficients): (&Parts, &[u32]), (k, cap): (u32, u32)) -> Found {
+    fn find(&mut self, at: usize, (set, coefficients): (Examined<'_>, &[u32]), (k, cap): (u32, u32)) -> Found {
         let mut found = Found::new(k, cap);
         let (Some(basis), Some(steps)) = (self.space.bases.get(at), self.steps.get(at)) else {
             return found;
         };
         let (loads, columns, members) = (&self.loads, &mut self.columns, &self.members);
         let mut residual = Residual {
-            prime: basis.prime,
-            coefficients,
-            members,
-            set: parts,
+            terms: Terms {
+                prime: basis.prime,
+                coefficients,
+                members,
+                set: set.parts,
+                fingerprint: set.fingerprint,
+            },
             value: &mut |unit| {
                 value(
                     basis,
                     coefficients,
                     column(columns, members, unit),
-                    parts.contains(unit),
+                    set.parts.contains(unit),
                 )
             },
             load: &|owner| loads.of(owner) + u32::from(!holds(basis, steps, owner)),
@@ -426,12 +470,12 @@ impl<'a, 'o> Draft<'a, 'o> {
         let k = self.space.parameters.k;
         let mut steps = Vec::with_capacity(residuals.len());
         for (at, coefficients) in residuals.into_iter().enumerate() {
-            let mut found = self.find(at, (&member.parts, &coefficients), (k, self.space.plan.cap));
+            let mut found = self.find(at, (member.examined(), &coefficients), (k, self.space.plan.cap));
             if self.members.is_empty() && !found.has_subjects() {
                 return Err(self.too_few());
             }
             if found.any().is_none() {
-                found = self.find(at, (&member.parts, &coefficients), (k, u32::MAX));
+                found = self.find(at, (member.examined(), &coefficients), (k, u32::MAX));
             }
             let best = found.any().ok_or(SpaceError::NoOwners)?;
             steps.push(self.step(at, best, coefficients));
@@ -456,6 +500,8 @@ impl<'a, 'o> Draft<'a, 'o> {
             identity: self.space.identity,
             after,
             latest: self.space.epochs.latest(),
+            #[cfg(test)]
+            spent: self.search.spent(MAX_WORK),
         };
         (offer, self.search)
     }

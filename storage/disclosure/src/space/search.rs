@@ -1,20 +1,13 @@
-//! Units at which a residual is nonzero: first among few, then among all.
+//! Subjects of a residual: first those of few units, then of all.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::owners::OwnersOf;
 use super::sets::Verdict;
-use super::state::Member;
-use crate::epochs::{Epoch, Parts, Unit};
-use crate::field::Prime;
-use crate::{Entropy, UnitSet};
-
-/// Units whose values are computed together.
-const CHUNK: u32 = 1 << 16;
-
-/// Units of the support of one residual whose subjects are looked up.
-const MAX_OWNERS: usize = 4_096;
+use super::support::{MAX_OWNERS, Portion, Support, Supports, Terms};
+use crate::Entropy;
+use crate::epochs::{Parts, Unit};
 
 /// Units of the universe at which residuals are evaluated.
 const FROM_UNIVERSE: usize = 64;
@@ -88,6 +81,11 @@ impl Found {
         load <= self.cap && self.best.is_none_or(|best| load < best.load)
     }
 
+    /// Whether there is a load that would be better: none is below 1, because the basis of the residual counts.
+    fn could_be_better(&self) -> bool {
+        self.best.is_none_or(|best| best.load > 1)
+    }
+
     /// Twice as many subjects as needed give a choice among loads.
     fn has_choice(&self) -> bool {
         self.subjects.len() >= self.k.saturating_mul(2) && self.best.is_some()
@@ -108,10 +106,7 @@ impl Found {
 
 /// A residual in one basis, and how it is evaluated.
 pub(super) struct Residual<'a> {
-    pub(super) prime: Prime,
-    pub(super) coefficients: &'a [u32],
-    pub(super) members: &'a [Arc<Member>],
-    pub(super) set: &'a Parts,
+    pub(super) terms: Terms<'a>,
     /// The value at a unit.
     pub(super) value: &'a mut dyn FnMut(Unit) -> u32,
     /// The number of bases with a unit of a subject, if this basis had one.
@@ -123,14 +118,30 @@ pub(super) struct Search<'a> {
     owners_of: &'a mut dyn OwnersOf,
     /// What was looked up: for sets of rows each look-up reads the rows of a dataset.
     looked_up: HashMap<u32, Option<u32>>,
-    /// Additions that are left.
+    /// Units of work that are left: what [`Supports`] counts.
     work: u64,
+    supports: Supports,
     /// Units with their subjects: some of each offered set, in the order of the sets.
     own: std::vec::IntoIter<Vec<(Unit, u32)>>,
     current: Vec<(Unit, u32)>,
     shared: Vec<(Unit, u32)>,
     /// Units that are left in `shared` for all sets.
     lasting: usize,
+    #[cfg(test)]
+    exceeded: u32,
+    /// Whether each support is computed by units, without a bound, as a reference.
+    #[cfg(test)]
+    is_by_unit: bool,
+}
+
+/// What was spent on one offer.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent {
+    /// Units of work.
+    pub(crate) work: u64,
+    /// How often the bound did not suffice.
+    pub(crate) exceeded: u32,
 }
 
 impl<'a> Search<'a> {
@@ -139,10 +150,33 @@ impl<'a> Search<'a> {
             owners_of,
             looked_up: HashMap::new(),
             work,
+            supports: Supports::default(),
             own: Vec::new().into_iter(),
             current: Vec::new(),
             shared: Vec::new(),
             lasting: 0,
+            #[cfg(test)]
+            exceeded: 0,
+            #[cfg(test)]
+            is_by_unit: false,
+        }
+    }
+
+    /// The reference: each support by units, and none of them kept.
+    #[cfg(test)]
+    pub(super) fn by_unit(owners_of: &'a mut dyn OwnersOf) -> Self {
+        Self {
+            is_by_unit: true,
+            ..Self::new(owners_of, u64::MAX)
+        }
+    }
+
+    /// What was spent of `bound`.
+    #[cfg(test)]
+    pub(super) fn spent(&self, bound: u64) -> Spent {
+        Spent {
+            work: bound.saturating_sub(self.work),
+            exceeded: self.exceeded,
         }
     }
 
@@ -238,48 +272,53 @@ impl<'a> Search<'a> {
     }
 
     fn find_everywhere(&mut self, found: &mut Found, residual: &mut Residual<'_>) {
-        let Some(support) = self.support(residual) else { return };
-        found.is_whole = true;
+        let mut are_whole = true;
+        for portion in [Portion::First, Portion::Rest] {
+            let Some(support) = self.support(&residual.terms, portion) else {
+                return;
+            };
+            self.add(found, residual, &support.units);
+            are_whole &= support.is_whole;
+            // The first portion suffices for nearly all that isolate no one.
+            if portion == Portion::First && found.best().is_ok() {
+                return;
+            }
+        }
+        found.is_whole = are_whole;
+    }
+
+    /// Adds the subjects of units at which a residual is nonzero.
+    fn add(&mut self, found: &mut Found, residual: &mut Residual<'_>, support: &[Unit]) {
         let owners = self.owners(support.iter().copied());
         for unit in support {
             let Some(owner) = owners.get(&unit.ordinal) else {
                 continue;
             };
-            let load = (residual.load)(*owner);
             let is_new = !found.subjects.contains(owner);
-            if found.is_better(load) {
-                found.add(load, unit, *owner, (residual.value)(unit));
+            if found.could_be_better() {
+                let load = (residual.load)(*owner);
+                if found.is_better(load) {
+                    found.add(load, *unit, *owner, (residual.value)(*unit));
+                }
             }
             found.subjects.insert(*owner);
             if is_new && found.subjects.len() <= found.k.saturating_mul(3) {
-                self.shared.push((unit, *owner));
+                self.shared.push((*unit, *owner));
             }
         }
     }
 
-    /// The units at which a residual is nonzero, or an even selection if there are many; `None` if that is too much work.
-    fn support(&mut self, residual: &Residual<'_>) -> Option<Vec<Unit>> {
-        let terms = residual.coefficients.iter().zip(residual.members);
-        let terms = terms.filter(|(number, _)| **number != 0);
-        let mut terms: Vec<(&Parts, u32)> = terms
-            .map(|(number, member)| (&member.parts, residual.prime.negate(*number)))
-            .collect();
-        terms.push((residual.set, 1));
-        let work = terms.iter().map(|(parts, _)| parts.len()).sum();
-        self.work = self.work.checked_sub(work)?;
-        let epochs: BTreeSet<Epoch> = terms
-            .iter()
-            .flat_map(|(parts, _)| parts.iter().map(|(epoch, _)| epoch))
-            .collect();
-        let mut support = Selection::default();
-        for epoch in epochs {
-            let terms = terms
-                .iter()
-                .filter_map(|(parts, number)| Some((parts.at(epoch)?, *number)));
-            let terms: Vec<(&UnitSet, u32)> = terms.collect();
-            add_support(&mut support, epoch, &terms, residual.prime);
+    fn support(&mut self, terms: &Terms<'_>, portion: Portion) -> Option<Arc<Support>> {
+        #[cfg(test)]
+        if self.is_by_unit {
+            return terms.by_unit(portion, &mut self.work).map(Arc::new);
         }
-        Some(support.units)
+        let support = self.supports.of(terms, portion, &mut self.work);
+        #[cfg(test)]
+        {
+            self.exceeded += u32::from(support.is_none());
+        }
+        support
     }
 }
 
@@ -289,75 +328,4 @@ fn number_of(k: u32) -> usize {
         .unwrap_or(usize::MAX)
         .saturating_mul(3)
         .min(MAX_OWNERS)
-}
-
-/// Adds the units of one epoch at which the sum of sets times numbers is nonzero.
-fn add_support(support: &mut Selection, epoch: Epoch, terms: &[(&UnitSet, u32)], prime: Prime) {
-    let largest = terms.iter().filter_map(|(set, _)| set.largest()).max().unwrap_or(0);
-    let mut sums = vec![0_u64; largest.min(CHUNK - 1) as usize + 1];
-    for first in (0..=largest).step_by(CHUNK as usize) {
-        sums.fill(0);
-        for (set, number) in terms {
-            for unit in set.between(first, first + (CHUNK - 1)) {
-                if let Some(sum) = sums.get_mut((unit - first) as usize) {
-                    *sum += u64::from(*number);
-                }
-            }
-        }
-        let ordinals = (first..=largest).zip(&sums);
-        for (ordinal, _) in ordinals.filter(|(_, sum)| prime.reduce(**sum) != 0) {
-            support.push(Unit { epoch, ordinal });
-        }
-    }
-}
-
-/// At most [`MAX_OWNERS`] units, evenly from all that were added.
-#[derive(Default)]
-struct Selection {
-    units: Vec<Unit>,
-    seen: usize,
-    /// A power of two; every so many units are selected.
-    log_stride: u32,
-}
-
-impl Selection {
-    fn push(&mut self, unit: Unit) {
-        if self.seen.trailing_zeros() >= self.log_stride {
-            self.units.push(unit);
-        }
-        self.seen += 1;
-        if self.units.len() > MAX_OWNERS {
-            let mut at = 0_usize;
-            self.units.retain(|_| {
-                at += 1;
-                at % 2 == 1
-            });
-            self.log_stride += 1;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{MAX_OWNERS, Selection, Unit};
-    use crate::{Epochs, UnitSet};
-    use concordat_protocol::schema::VersionNumber;
-
-    #[test]
-    fn selection_is_even_and_bounded() {
-        let epochs = Epochs::new(VersionNumber::FIRST);
-        let parts = epochs.split(&UnitSet::all(1), VersionNumber::FIRST).unwrap();
-        let epoch = parts.iter().next().unwrap().0;
-        let select = |count: u32| {
-            let mut selection = Selection::default();
-            (0..count).for_each(|ordinal| selection.push(Unit { epoch, ordinal }));
-            let ordinals: Vec<u32> = selection.units.iter().map(|unit| unit.ordinal).collect();
-            ordinals
-        };
-        assert!(select(4_096).into_iter().eq(0..4_096));
-        assert!(select(4_097).into_iter().eq((0..4_097).step_by(2)));
-        let many = select(1_000_000);
-        assert!(many.len() <= MAX_OWNERS && many.len() > MAX_OWNERS / 4);
-        assert!(many.windows(2).all(|pair| pair[1] - pair[0] == many[1]));
-    }
 }

@@ -199,6 +199,9 @@ pub struct Offer {
     pub(super) identity: [u8; 16],
     pub(super) after: usize,
     pub(super) latest: VersionNumber,
+    /// What it took.
+    #[cfg(test)]
+    pub(crate) spent: super::search::Spent,
 }
 
 impl Offer {

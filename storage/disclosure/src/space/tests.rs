@@ -2,6 +2,7 @@ mod attack;
 mod cost;
 mod reference;
 mod restore;
+mod supports;
 
 use std::collections::{BTreeMap, BTreeSet};
 
