@@ -292,6 +292,24 @@ pub enum Note {
         /// How many.
         count: u64,
     },
+    /// Lines below the first one repeat the names of the columns, and were read as rows.
+    RepeatedHeader {
+        /// How many.
+        count: u64,
+        /// The line or row of the first.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
+    /// Lines below the first one repeat the names of the columns, and were left out, as is stated.
+    RepeatedHeaderLeftOut {
+        /// How many.
+        count: u64,
+        /// The line or row of the first.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
     /// The line below the header looks like a second one.
     SecondHeader {
         /// The line.
@@ -318,6 +336,7 @@ impl Note {
             | Self::HeaderAssumed
             | Self::HeaderOnly
             | Self::SecondHeader { .. }
+            | Self::RepeatedHeader { .. }
             | Self::LinesLikeRows { .. }
             | Self::ImplausibleCharacters { .. }
             | Self::Repeats { .. }
@@ -344,6 +363,7 @@ impl Note {
             | Self::BlankLines { .. }
             | Self::SeparatorLine
             | Self::RulerLine { .. }
+            | Self::RepeatedHeaderLeftOut { .. }
             | Self::TrailingDelimiters { .. }
             | Self::ErrorCells { .. }
             | Self::HiddenRows { .. }

@@ -2,10 +2,10 @@
 
 use concordat_protocol::schema::{ColumnKind, is_age, is_birth};
 
-use super::{Count, LastRow};
+use super::{Count, LastRow, RepeatedHeaders};
 use crate::ingest::{
-    column_stats::ColumnStats, hints::FormsFound, names::Name, notation::DateFormat, note::Note, proposal::Proposal,
-    row_source::Ending,
+    column_stats::ColumnStats, hints::FormsFound, names::Name, notation::DateFormat, note::Note,
+    options::RepeatedHeader, proposal::Proposal, row_source::Ending,
 };
 
 impl Count {
@@ -43,6 +43,7 @@ impl Count {
                 count: self.rows_without_values,
             });
         }
+        notes.extend(self.repeated_header());
         notes.extend(self.total());
         notes.extend(ending.notes.iter().map(|note| with_name(note, names)));
         notes
@@ -112,6 +113,17 @@ impl Count {
         }
         let kind = stats.kind();
         (is_text && loses_writing(kind)).then_some(Note::ReadFromText { column, kind })
+    }
+
+    /// The rows that repeat the names of the columns, if there are any.
+    fn repeated_header(&self) -> Option<Note> {
+        let RepeatedHeaders { rule, count, first } = self.repeated_headers;
+        let line = first?;
+        let numbering = self.format.numbering();
+        Some(match rule {
+            RepeatedHeader::Row => Note::RepeatedHeader { count, line, numbering },
+            RepeatedHeader::LeftOut => Note::RepeatedHeaderLeftOut { count, line, numbering },
+        })
     }
 
     /// The last row, if it may add up the others.

@@ -23,6 +23,15 @@ impl fmt::Display for Note {
                 "line {line} looks like a second line of names or units and was read as a row, which makes columns text; remove it from the \
                  file if it is one"
             ),
+            Self::RepeatedHeader { count, line, numbering } => write!(
+                f,
+                "{count} rows repeat the names of the columns, the first on {numbering} {line}, and were read as values, which makes columns \
+                 text and counts as people; state `--repeated-header left-out` to leave them out"
+            ),
+            Self::RepeatedHeaderLeftOut { count, line, numbering } => write!(
+                f,
+                "{count} rows that repeat the names of the columns were left out, the first on {numbering} {line}"
+            ),
             Self::SeparatorLine => {
                 f.write_str("the first line states the delimiter for a spreadsheet program and was left out")
             }
