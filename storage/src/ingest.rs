@@ -94,6 +94,7 @@ mod spreadsheet;
 #[cfg(test)]
 mod tests;
 mod text;
+mod text_values;
 mod typed_batches;
 mod upload;
 

@@ -174,6 +174,37 @@ pub enum Note {
         /// How many.
         count: u64,
     },
+    /// A text column contains words that often mean that a value is missing, and were kept as text.
+    MissingWordsAsText {
+        /// The column.
+        column: String,
+        /// The words as they are written.
+        words: Vec<String>,
+        /// How many values are such a word.
+        count: u64,
+    },
+    /// Values of a text column differ only in capital letters, or in blanks around them.
+    Spellings {
+        /// The column.
+        column: String,
+        /// How many values have several spellings.
+        count: u64,
+        /// The line or row of the first value in a second spelling.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
+    /// A column is text because of few values among numbers.
+    FewTexts {
+        /// The column.
+        column: String,
+        /// How many values are not numbers.
+        count: u64,
+        /// The line or row of the first.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
     /// A column has no value in any row.
     NoValues {
         /// The column.
@@ -337,6 +368,8 @@ impl Note {
             | Self::HeaderOnly
             | Self::SecondHeader { .. }
             | Self::RepeatedHeader { .. }
+            | Self::MissingWordsAsText { .. }
+            | Self::Spellings { .. }
             | Self::LinesLikeRows { .. }
             | Self::ImplausibleCharacters { .. }
             | Self::Repeats { .. }
@@ -363,6 +396,7 @@ impl Note {
             | Self::BlankLines { .. }
             | Self::SeparatorLine
             | Self::RulerLine { .. }
+            | Self::FewTexts { .. }
             | Self::RepeatedHeaderLeftOut { .. }
             | Self::TrailingDelimiters { .. }
             | Self::ErrorCells { .. }

@@ -20,8 +20,10 @@ impl Count {
                     name: name.name.clone(),
                 });
             }
+            let is_proposed = proposal.is_some();
             notes.extend(self.main_note(&name.name, stats, *is_text, proposal));
             notes.extend(hints(&name.name, stats));
+            notes.extend(self.about_texts(&name.name, stats, is_proposed));
         }
         for (Name { name, .. }, count) in names.iter().zip(&ending.errors) {
             if *count > 0 {
@@ -111,8 +113,35 @@ impl Count {
                 numbering,
             });
         }
+        if let Some((count, line)) = stats.few_texts() {
+            return Some(Note::FewTexts {
+                column,
+                count,
+                line,
+                numbering,
+            });
+        }
         let kind = stats.kind();
         (is_text && loses_writing(kind)).then_some(Note::ReadFromText { column, kind })
+    }
+
+    /// What the values of a column of text suggest. A proposal for the column states its words for missing values already.
+    fn about_texts(&self, name: &str, stats: &ColumnStats, is_proposed: bool) -> Vec<Note> {
+        let column = || name.to_owned();
+        let numbering = self.format.numbering();
+        let words = stats.missing_words().filter(|_| !is_proposed);
+        let words = words.map(|(words, count)| Note::MissingWordsAsText {
+            column: column(),
+            words: words.to_vec(),
+            count,
+        });
+        let spellings = stats.several_spellings().map(|(count, line)| Note::Spellings {
+            column: column(),
+            count,
+            line,
+            numbering,
+        });
+        words.into_iter().chain(spellings).collect()
     }
 
     /// The rows that repeat the names of the columns, if there are any.
