@@ -244,6 +244,17 @@ pub enum Note {
         /// How many rows at least.
         count: u64,
     },
+    /// The keys of the subjects are of another kind in another dataset of the collection.
+    SubjectKinds {
+        /// The column with the keys.
+        column: String,
+        /// Its kind.
+        kind: ColumnKind,
+        /// The column of the other dataset, with its name.
+        other: String,
+        /// The kind of the other.
+        other_kind: ColumnKind,
+    },
     /// Columns of the version before are not in the file that replaces it.
     RemovedColumns {
         /// Their names.
@@ -375,6 +386,7 @@ impl Note {
             | Self::Repeats { .. }
             | Self::SeveralRows { .. }
             | Self::RepeatedKey { .. }
+            | Self::SubjectKinds { .. }
             | Self::RemovedColumns { .. }
             | Self::FewerRows { .. }
             | Self::SubjectHardlyRepeats { .. } => true,

@@ -252,6 +252,28 @@ fn rows_of_files_of_a_collection_are_added_once() {
 }
 
 #[test]
+fn keys_of_subjects_of_two_kinds_are_noted_with_both() {
+    let node = TestNode::new();
+    let of_visits = |visits: &str| {
+        let parts = vec![
+            node.part("person", keyed(true), "person_id,sex\n12,f\n13,m\n"),
+            node.part("visit", keyed(false), visits),
+        ];
+        let imported = node.import_parts(parts, ImportMode::Replace).unwrap();
+        let notes = imported.datasets.iter().flat_map(|dataset| dataset.notes.clone());
+        let about_kinds = |note: &Note| matches!(note, Note::SubjectKinds { .. });
+        notes.filter(about_kinds).collect::<Vec<_>>()
+    };
+    node.import_parts(node.two_parts(), ImportMode::Create).unwrap();
+    let [note]: [Note; 1] = of_visits("visit_id,person_id\n10,0012\n11,0013\n").try_into().unwrap();
+    for part in ["`person_id`", ".person_id`", "text", "whole numbers", "--options"] {
+        assert!(note.to_string().contains(part), "{note}");
+    }
+    assert!(note.needs_attention());
+    assert!(of_visits("visit_id,person_id\n10,12\n11,13\n").is_empty());
+}
+
+#[test]
 fn several_rows_of_a_subject_are_noted_if_one_is_declared() {
     let node = TestNode::new();
     let note = Note::SeveralRows {

@@ -224,6 +224,19 @@ impl fmt::Display for Note {
                 "column `{column}` is declared as a key (`role = \"key\"`), and at least {count} rows of the file have the value of an \
                  earlier one, which joins repeat; correct the rows, or declare no key"
             ),
+            Self::SubjectKinds {
+                column,
+                kind,
+                other,
+                other_kind,
+            } => write!(
+                f,
+                "column `{column}` with the keys of the subjects contains {}, and `{other}` with those of the same subjects {}: keys are the \
+                 same if they are written alike, so that text with leading zeros is another key than the whole number; export both with or \
+                 without zeros, and have both read as text if zeros count (`types = {{ {column} = \"text\" }}` in the file of `--options`)",
+                kind.label(),
+                other_kind.label()
+            ),
             Self::RemovedColumns { columns } => write!(
                 f,
                 "the new version lacks columns of the version before, which the file does not have: {}",
