@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{BuildHasher, Hash, Hasher, RandomState},
 };
 
 use super::parse_field::trim;
@@ -91,6 +91,8 @@ impl TextValues {
 /// The spellings of values that differ only in capital letters, or in blanks around them.
 #[derive(Clone, Debug, Default)]
 struct Spellings {
+    /// Its keys are random, so that no file can be made whose values have one hash.
+    hasher: RandomState,
     /// By the hash of the value in lower case and without blanks around it.
     seen: BTreeMap<u64, Seen>,
     /// Whether there are too many values.
@@ -111,8 +113,8 @@ impl Spellings {
         if self.is_excluded {
             return;
         }
-        let spelling = hash(field.chars());
-        let value = hash(trim(field).chars().flat_map(char::to_lowercase));
+        let spelling = self.hash(field.chars());
+        let value = self.hash(trim(field).chars().flat_map(char::to_lowercase));
         if let Some(seen) = self.seen.get_mut(&value) {
             if seen.spelling != spelling {
                 seen.differs = true;
@@ -128,12 +130,12 @@ impl Spellings {
             };
         }
     }
-}
 
-fn hash(text: impl Iterator<Item = char>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.for_each(|sign| sign.hash(&mut hasher));
-    hasher.finish()
+    fn hash(&self, text: impl Iterator<Item = char>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        text.for_each(|sign| sign.hash(&mut hasher));
+        hasher.finish()
+    }
 }
 
 #[cfg(test)]

@@ -190,7 +190,11 @@ impl Prepared<'_> {
     }
 
     /// What is kept of the import that creates the version, with what the steward should know.
-    pub(super) fn latest(&self, version: VersionNumber, notes: &[Note]) -> Option<LatestImport> {
+    pub(super) fn latest<'n>(
+        &self,
+        version: VersionNumber,
+        notes: impl Iterator<Item = &'n Note>,
+    ) -> Option<LatestImport> {
         match &self.rows {
             Rows::File(file) => Some(LatestImport {
                 version,
