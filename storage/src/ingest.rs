@@ -85,6 +85,7 @@ mod proposal;
 mod rejects;
 mod repeats;
 mod row;
+mod row_filter;
 mod row_source;
 mod serial_day;
 mod source;
@@ -93,6 +94,7 @@ mod spreadsheet;
 #[cfg(test)]
 mod tests;
 mod text;
+mod text_values;
 mod typed_batches;
 mod upload;
 
@@ -109,7 +111,7 @@ pub use limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINE
 pub use names::SUBJECT_COLUMN;
 pub use notation::{BooleanWords, DateFormat, DecimalSign, Notation, ThousandsSign, TimeZoneName, check_signs};
 pub use note::Note;
-pub use options::{ColumnOptions, Header, Missing, Refused, SubjectRule, TableOptions, TextEncoding};
+pub use options::{ColumnOptions, Header, Missing, Refused, RepeatedHeader, SubjectRule, TableOptions, TextEncoding};
 pub(crate) use parse_field::data_type;
 pub use proposal::{Proposal, Statement, TextReason};
 pub use rejects::{Discard, MAX_LISTED_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};

@@ -417,6 +417,21 @@ fn rows_whose_subject_is_not_found_are_kept_and_counted() {
     assert_eq!((&specimen["rows"], &specimen["unowned"]), (&2.into(), &1.into()));
     let notes = specimen["notes"].to_string();
     assert!(notes.contains("another spelling") && !notes.contains("p01"), "{notes}");
+    // What the files have is listed again later, for each dataset.
+    let kept = node.json_as(Person::Steward, &["collection", "notes", "spelled"]);
+    let datasets: Vec<&Value> = kept["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["dataset"])
+        .collect();
+    assert_eq!(datasets, ["person", "specimen", "visit_occurrence"]);
+    let of_visits = kept["items"][2]["notes"].to_string();
+    assert!(
+        of_visits.contains("`person_id`") && of_visits.contains("no values"),
+        "{kept}"
+    );
+    node.refused_as(Person::Steward, 4, &["collection", "notes", "nothing"]);
     let visits = part(&imported, "visit_occurrence")["notes"].to_string();
     assert!(visits.contains("no row has an owner: 2 have no key"), "{visits}");
 }

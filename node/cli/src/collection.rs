@@ -1,6 +1,7 @@
 //! `concordat collection …`: collections of datasets that are imported, declared and published together.
 
 mod import;
+mod notes;
 mod show;
 
 use std::num::NonZeroU32;
@@ -53,6 +54,14 @@ pub enum CollectionCommand {
     Show {
         /// The collection
         name: CollectionName,
+    },
+    /// What to know about the latest import of each dataset, on one screen
+    Notes {
+        /// The collection
+        name: CollectionName,
+        /// Each note, also those that columns have in common
+        #[arg(long)]
+        all: bool,
     },
     /// Publish a collection, if all of its columns have a class
     Publish {
@@ -114,6 +123,7 @@ impl CollectionCommand {
                 out.list(&collections.items, &SUMMARY)
             }
             Self::Show { name } => show(&client.get(&path(&name, "")).await?, context),
+            Self::Notes { name, all } => notes::run(&name, all, &client, context).await,
             Self::Publish { name } => publish(&name, &client, context).await,
             Self::Withdraw { name } => {
                 let done: Collection = client.post(&path(&name, "/withdraw"), &Empty {}).await?;

@@ -22,7 +22,7 @@ pub use inspection::{
     ColumnProposal, InspectedColumn, Inspection, InspectionPermission, InspectionRequest, RefusedRow,
 };
 pub use notes::grouped;
-pub use reading::{ColumnReading, HeaderLine, MissingValues, QuoteSign, ReadingOptions};
+pub use reading::{ColumnReading, HeaderLine, MissingValues, QuoteSign, ReadingOptions, RepeatedHeaderLine};
 
 /// Media type of the request: the [`ImportOptions`] as one line of JSON, and the bytes of the file.
 pub const UPLOAD: &str = "application/vnd.concordat.import";

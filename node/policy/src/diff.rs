@@ -26,6 +26,10 @@ pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy),
             (true, true) | (false, false) => {}
         }
     }
+    // Everything else for a purpose depends on the purpose, and may be cut off.
+    for lines in [&mut opens, &mut closes] {
+        lines.sort_by_key(|line| !line.starts_with("use-for-purpose"));
+    }
     let (opens_in_all, closes_in_all) = (opens.len(), closes.len());
     opens.truncate(MAX_SHOWN);
     closes.truncate(MAX_SHOWN);

@@ -27,18 +27,33 @@ const TIERS: [(Tier, &str); 4] = [
     (Tier::Records, "answer-records"),
 ];
 
-/// Every request of the sample with its decision, and whether there were too many to evaluate them all. What no set may allow is left
-/// out: it is denied under each.
+/// A request of the sample.
+struct SampledRequest {
+    /// What it is about, for people.
+    line: String,
+    request: AuthorizationRequest,
+    /// The line of the request to use the collection for the same purpose, if it is for one: what is permitted for a purpose is of no use
+    /// where the purpose is not.
+    within: Option<String>,
+}
+
+/// Every request of the sample with its decision, and whether there were too many to evaluate them all. A request for a purpose is
+/// permitted only if the collection may be used for it. What no set may allow is left out: it is denied under each.
 pub(crate) fn permitted(policy: &Policy, sample: &Sample) -> (BTreeMap<String, bool>, bool) {
     let mut answers = BTreeMap::new();
-    let complete = each(sample, &mut |line, request| {
-        if request.is_prohibited() {
+    let complete = each(sample, &mut |sampled| {
+        if sampled.request.is_prohibited() {
             return true;
         }
         if answers.len() >= MAX_REQUESTS {
             return false;
         }
-        answers.insert(line, policy.authorize(request).allowed);
+        // The use for a purpose comes before everything else for it.
+        let is_usable = sampled
+            .within
+            .is_none_or(|purpose| answers.get(&purpose).copied().unwrap_or(false));
+        let allowed = policy.authorize(&sampled.request).allowed && is_usable;
+        answers.insert(sampled.line, allowed);
         true
     });
     (answers, !complete)
@@ -55,13 +70,13 @@ pub fn never_allowed(policy: &Policy, space: &RequestSpace) -> Vec<String> {
 pub(crate) fn overruled(policy: &Policy, sample: &Sample) -> Vec<String> {
     let mut lines = Vec::new();
     let mut evaluated = 0_usize;
-    each(sample, &mut |line, request| {
-        if !request.is_prohibited() {
+    each(sample, &mut |sampled| {
+        if !sampled.request.is_prohibited() {
             return true;
         }
         evaluated = evaluated.saturating_add(1);
-        if policy.authorize(request).overruled {
-            lines.push(line);
+        if policy.authorize(&sampled.request).overruled {
+            lines.push(sampled.line);
         }
         evaluated < MAX_REQUESTS
     });
@@ -72,17 +87,17 @@ pub(crate) fn overruled(policy: &Policy, sample: &Sample) -> Vec<String> {
 }
 
 /// Passes each request to `visit` until it returns false or the evaluation is canceled; true if neither happened.
-fn each(sample: &Sample, visit: &mut impl FnMut(String, &AuthorizationRequest) -> bool) -> bool {
-    let mut visit = |line, request: &AuthorizationRequest| !sample.is_canceled() && visit(line, request);
+fn each(sample: &Sample, visit: &mut impl FnMut(SampledRequest) -> bool) -> bool {
+    let mut visit = |sampled| !sample.is_canceled() && visit(sampled);
     for consumer in &sample.consumers {
         let parties = Parties {
             consumer,
             holder: &sample.holder,
         };
         for collection in &sample.collections {
-            let mut requests = of_people(sample, parties, collection);
-            requests.extend(of_collection(sample, parties, collection));
-            if !requests.into_iter().all(|(line, request)| visit(line, &request)) {
+            let mut requests = of_collection(sample, parties, collection);
+            requests.extend(of_people(sample, parties, collection));
+            if !requests.into_iter().all(&mut visit) {
                 return false;
             }
             for (dataset, column) in collection.columns() {
@@ -92,13 +107,22 @@ fn each(sample: &Sample, visit: &mut impl FnMut(String, &AuthorizationRequest) -
                     collection,
                 };
                 let mut requests = of_column(sample, parties, requested);
-                if !requests.all(|(line, request)| visit(line, &request)) {
+                if !requests.all(&mut visit) {
                     return false;
                 }
             }
         }
     }
     true
+}
+
+/// The line of the request to use a collection for a purpose.
+fn use_for(purpose: &Purpose, collection: &CollectionFacts, consumer: &Party) -> String {
+    format!(
+        "use-for-purpose of {} for {purpose} by {}",
+        collection.reference.collection,
+        shown(consumer)
+    )
 }
 
 fn shown(member: &Party) -> String {
@@ -111,13 +135,17 @@ fn of_column<'a>(
     sample: &'a Sample,
     parties: Parties<'a>,
     requested: RequestedColumn<'a>,
-) -> impl Iterator<Item = (String, AuthorizationRequest)> + 'a {
+) -> impl Iterator<Item = SampledRequest> + 'a {
     let forms = Reveal::ALL
         .into_iter()
         .flat_map(|form| TIERS.into_iter().map(move |(tier, _)| (form, tier)));
     forms.flat_map(move |(form, tier)| {
         let purposes = sample.purposes.iter();
-        purposes.map(move |purpose| reveal(parties, requested, form, tier, purpose))
+        purposes.map(move |purpose| {
+            let (line, request) = reveal(parties, requested, form, tier, purpose);
+            let within = Some(use_for(purpose, requested.collection, parties.consumer));
+            SampledRequest { line, request, within }
+        })
     })
 }
 
@@ -147,11 +175,7 @@ pub(crate) fn reveal(
     (line, request)
 }
 
-fn of_collection(
-    sample: &Sample,
-    parties: Parties<'_>,
-    collection: &CollectionFacts,
-) -> Vec<(String, AuthorizationRequest)> {
+fn of_collection(sample: &Sample, parties: Parties<'_>, collection: &CollectionFacts) -> Vec<SampledRequest> {
     let member = parties.consumer;
     let about = |collection: &CollectionFacts, action: &'static str, context: Vec<Pair>, detail: &str| {
         let line = format!(
@@ -161,7 +185,11 @@ fn of_collection(
         );
         let about = collection.reference.to_string();
         let request = AuthorizationRequest::for_dataset(parties, action, collection, context, about);
-        (line, request)
+        SampledRequest {
+            line,
+            request,
+            within: None,
+        }
     };
     let mut requests = Vec::new();
     for published in [true, false] {
@@ -174,15 +202,16 @@ fn of_collection(
     }
     for purpose in &sample.purposes {
         let detail = format!(" for {purpose}");
-        requests.push(about(
-            collection,
-            "use-for-purpose",
-            entities::purpose(purpose),
-            &detail,
-        ));
+        requests.push(SampledRequest {
+            line: use_for(purpose, collection, member),
+            ..about(collection, "use-for-purpose", entities::purpose(purpose), &detail)
+        });
         let protections = ProtectionName::ALL.map(facts::protect_action);
         for action in TIERS.map(|(_, action)| action).into_iter().chain(protections) {
-            requests.push(about(collection, action, entities::purpose(purpose), &detail));
+            requests.push(SampledRequest {
+                within: Some(use_for(purpose, collection, member)),
+                ..about(collection, action, entities::purpose(purpose), &detail)
+            });
         }
     }
     let of_the_parties: [&Jurisdiction; 2] = [&parties.holder.jurisdiction, &member.jurisdiction];
@@ -309,11 +338,7 @@ fn logins(sample: &Sample) -> Vec<(Login, Option<Course>)> {
 }
 
 /// Requests of persons: each role, with each login.
-fn of_people(
-    sample: &Sample,
-    parties: Parties<'_>,
-    collection: &CollectionFacts,
-) -> Vec<(String, AuthorizationRequest)> {
+fn of_people(sample: &Sample, parties: Parties<'_>, collection: &CollectionFacts) -> Vec<SampledRequest> {
     let member = parties.consumer;
     let named = sample
         .people
@@ -341,7 +366,8 @@ fn of_people(
                     let course = course.as_ref().map_or(OTHER_COURSE, Course::as_str);
                     let context = login.context(purpose, course);
                     let request = AuthorizationRequest::for_query(parties, requester, collection, context);
-                    requests.push((line, request));
+                    let within = Some(use_for(purpose, collection, member));
+                    requests.push(SampledRequest { line, request, within });
                 }
             }
         }

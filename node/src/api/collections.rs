@@ -16,7 +16,7 @@ use concordat_documents::collection::{
     Collection, CollectionLine, CollectionPermission, CollectionSummary, FOLDER, FolderImport, NewRules, TemplateText,
 };
 use concordat_documents::dataset::{DatasetCheck, Erased, ErasureRequest, NewRetention, Retention};
-use concordat_documents::import::REPORT;
+use concordat_documents::import::{DatasetNotes, REPORT};
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 
@@ -54,6 +54,12 @@ pub(super) fn routes() -> Vec<Route> {
                     .returns_lines::<CollectionLine>(REPORT),
                 ]
             }),
+        Route::new("/v1/collections/{name}/notes", read, get(notes)).describe(|| {
+            [
+                Operation::get("The notes and the options of the latest import of each dataset of a collection")
+                    .returns_items::<DatasetNotes>(),
+            ]
+        }),
         Route::new("/v1/collections/{name}/template", read, get(template))
             .describe(|| [Operation::get("What is declared about a collection, as a file").returns::<TemplateText>()]),
         Route::new("/v1/templates/{name}", read, get(shipped_template))
@@ -129,6 +135,14 @@ async fn import(
         permit: received.permit,
     };
     collections::start(api.node(), &caller, collection, new).map(report)
+}
+
+async fn notes(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Items<DatasetNotes>>, Problem> {
+    collections::notes(api.node(), &caller, name).await.map(Json)
 }
 
 async fn template(

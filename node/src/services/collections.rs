@@ -7,6 +7,7 @@ use concordat_documents::Items;
 use concordat_documents::collection::{
     Collection, CollectionPermission, CollectionSummary, NewRules, TemplateChoice, TemplateText,
 };
+use concordat_documents::import::DatasetNotes;
 use concordat_documents::problem::Problem;
 use concordat_protocol::collection::{CollectionRules, DatasetKind, KnownColumns, RawCollectionRules};
 use concordat_protocol::ids::{CollectionName, DatasetName};
@@ -14,6 +15,7 @@ use concordat_storage::catalog::{CatalogError, Classification, CollectionRecord,
 use concordat_storage::ledger::Attribution;
 
 use self::declare::{Declarations, shipped_text, with_proposals};
+use self::importing::kept_reading;
 use self::view::{details, summary, unclassified};
 use super::imports;
 use super::run::blocking;
@@ -66,6 +68,33 @@ pub(crate) fn check(transfers: &Transfers, caller: &Actor, name: &str) -> Result
         collection,
         may_import: true,
     })
+}
+
+/// What is kept of the latest import of each dataset of a collection; datasets of which nothing is kept are left out.
+///
+/// # Errors
+/// `not_found` if there is none of that name.
+pub(crate) async fn notes(node: &Node, caller: &Actor, name: String) -> Result<Items<DatasetNotes>, Problem> {
+    caller.require(Action::ReadDatasets)?;
+    let name: CollectionName = name.parse()?;
+    blocking(node, move |node| {
+        let datasets = node.storage().catalog().datasets();
+        let record = datasets.collection(&name)?;
+        let known = datasets.current_version(&record)?.known_columns();
+        let mut items = Vec::new();
+        for (dataset, _) in known.iter() {
+            let latest = datasets.latest_import_of(&name, dataset)?;
+            items.extend(latest.map(|latest| {
+                let reading = match record.alone() {
+                    Some(_) => imports::kept_options(&latest.options),
+                    None => kept_reading(&latest.options),
+                };
+                imports::dataset_notes(dataset.clone(), latest, reading)
+            }));
+        }
+        Ok::<_, Problem>(Items { items })
+    })
+    .await
 }
 
 /// What is declared about a collection, as a template file about it.

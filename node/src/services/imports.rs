@@ -3,20 +3,23 @@
 use std::str::FromStr;
 
 use concordat_documents::dataset::Indexed;
-use concordat_documents::import::{DatasetNotes, ImportEvent, ImportLine, ImportOptions, ImportPermission, Imported};
+use concordat_documents::import::{
+    DatasetNotes, ImportEvent, ImportLine, ImportOptions, ImportPermission, Imported, ReadingOptions,
+};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::scope::Tier;
-use concordat_storage::catalog::{self, ImportRequest, Progress};
+use concordat_storage::catalog::{self, ImportRequest, LatestImport, Progress};
 use concordat_storage::ingest::Upload;
 use concordat_storage::ledger::Attribution;
 use tokio::sync::mpsc;
 
 use self::inbox::source;
 use self::used_options::{UsedOptions, kept, with_kept};
-use self::view::{event, import_request, imported, kept_options};
+pub(super) use self::view::kept_options;
+use self::view::{event, import_request, imported};
 use super::run::blocking;
 use super::transfers::{Delivery, TransferPermit, Transfers};
 use crate::config::ImportSection;
@@ -137,12 +140,22 @@ pub(crate) async fn notes(node: &Node, caller: &Actor, name: String) -> Result<D
         )
         .help("they are kept from the next import on")
     })?;
-    Ok(DatasetNotes {
+    let reading = kept_options(&latest.options);
+    Ok(dataset_notes(dataset, latest, reading))
+}
+
+/// What is kept of an import, and how the file was read by the options that are kept.
+pub(in crate::services) fn dataset_notes(
+    dataset: DatasetName,
+    latest: LatestImport,
+    reading: ReadingOptions,
+) -> DatasetNotes {
+    DatasetNotes {
         dataset,
         version: latest.version,
         notes: latest.notes,
-        reading: kept_options(&latest.options),
-    })
+        reading,
+    }
 }
 
 /// Numbers the subjects of a dataset whose rows were imported before there were ordinals: a new version has the same rows. It makes no version if

@@ -35,6 +35,7 @@ mod request;
 mod several;
 mod shape;
 mod stored_rows;
+mod subject_kinds;
 mod subjects;
 mod value_names;
 mod write;

@@ -1,10 +1,9 @@
 //! Blocks of rows of equal width, read by column.
 
 use super::{
-    missing::MissingRule,
-    parse_field::trim,
     rejects::Reject,
     row::{Row, TYPED_END},
+    row_filter::{RowFilter, RowKind},
 };
 
 /// Maximum rows in a block.
@@ -30,6 +29,8 @@ pub(super) struct Block {
     width: usize,
     /// Rows that were left out because no field has a value.
     pub(super) without_values: u64,
+    /// The lines of rows that repeat the names of the columns, whether they were left out or not.
+    pub(super) repeated_headers: Vec<u64>,
     pub(super) rejects: Vec<Reject>,
 }
 
@@ -55,26 +56,35 @@ impl Block {
     }
 
     /// Leaves out the rows of several columns without a single value, and counts them: they are empty lines of a spreadsheet, each of which
-    /// would count as a person.
-    pub(super) fn without_empty_rows(self, missing: &MissingRule) -> Self {
-        let is_empty = |row: &usize| {
-            self.fields(*row)
-                .all(|field| missing.is_no_value_in_a_row(trim(field.text)))
-        };
-        let empty: Vec<usize> = match self.width {
-            0 | 1 => Vec::new(),
-            _ => (0..self.rows()).filter(is_empty).collect(),
-        };
-        if empty.is_empty() {
+    /// would count as a person. Rows that repeat the names of the columns are noted, and left out if that is stated.
+    pub(super) fn filtered(mut self, filter: &RowFilter) -> Self {
+        let mut left_out = Vec::new();
+        let mut without_values = 0;
+        let mut repeated_headers = Vec::new();
+        for (number, line) in self.lines().enumerate() {
+            let texts = self.fields(number).map(|field| field.text);
+            let kind = filter.kind_of(texts, self.width);
+            match kind {
+                RowKind::Data => {}
+                RowKind::WithoutValues => without_values += 1,
+                RowKind::Header => repeated_headers.push(line),
+            }
+            if filter.leaves_out(kind) {
+                left_out.push(number);
+            }
+        }
+        if left_out.is_empty() {
+            self.repeated_headers = repeated_headers;
             return self;
         }
         let mut kept = Self::new(self.width);
-        kept.without_values = empty.len() as u64;
+        kept.without_values = without_values;
+        kept.repeated_headers = repeated_headers;
         let mut row = Row::default();
         for (number, line) in self
             .lines()
             .enumerate()
-            .filter(|(number, _)| empty.binary_search(number).is_err())
+            .filter(|(number, _)| left_out.binary_search(number).is_err())
         {
             row.clear(line);
             self.fields(number)
@@ -85,7 +95,7 @@ impl Block {
         kept
     }
 
-    fn fields(&self, row: usize) -> impl Iterator<Item = Field<'_>> {
+    fn fields(&self, row: usize) -> impl Iterator<Item = Field<'_>> + Clone {
         (0..self.width).map(move |column| self.field(row * self.width + column))
     }
 

@@ -9,6 +9,7 @@ use super::{
     missing::MissingRule,
     parse_field::{self, Kinds, Reading, trim},
     proposal::{Alternatives, Proposal, TextReason},
+    text_values::TextValues,
 };
 
 /// The statistics of one column so far.
@@ -27,6 +28,7 @@ pub(super) struct ColumnStats {
     shortened: bool,
     alternatives: Alternatives,
     hints: Hints,
+    texts: TextValues,
     /// How often each word occurs that is stated to mean that a value is missing.
     words: Vec<u64>,
     clock_changes: Option<(u64, u64)>,
@@ -95,6 +97,7 @@ impl ColumnStats {
             shortened: false,
             alternatives: Alternatives::new(),
             hints: Hints::default(),
+            texts: TextValues::default(),
             clock_changes: None,
             first: None,
             became_text: None,
@@ -115,16 +118,19 @@ impl ColumnStats {
         } else if self.reading.missing.is_marker(value) {
             self.markers += 1;
         } else {
-            self.value(value, field.is_typed, line);
+            self.value(value, field, line);
         }
     }
 
-    fn value(&mut self, value: &str, is_typed: bool, line: u64) {
+    /// Adds a value, which is the trimmed text of its field.
+    fn value(&mut self, value: &str, field: Field<'_>, line: u64) {
+        let is_typed = field.is_typed;
         self.values += 1;
         if self.first.is_none() {
             self.first = Some(FirstField::of(value, is_typed));
         }
         if self.stated == Some(ColumnKind::Text) {
+            self.texts.text(field.text, line);
             return;
         }
         let mut reading = self.reading.notation(is_typed).classify(value);
@@ -147,6 +153,11 @@ impl ColumnStats {
                 }
             }
             return;
+        }
+        if reading.kinds.is_none() {
+            self.texts.text(field.text, line);
+        } else if !reading.kinds.and(Kinds::NUMBERS).is_none() {
+            self.texts.number();
         }
         self.alternatives.observe(value, reading, is_typed, line);
         if !is_typed {
@@ -234,6 +245,23 @@ impl ColumnStats {
     /// The kind of the column before the line that made it text, and this line.
     pub(super) fn became_text(&self) -> Option<(ColumnKind, u64)> {
         self.became_text
+    }
+
+    /// How many values of a column of text occur in several spellings, and the line of the first in a second one.
+    pub(super) fn several_spellings(&self) -> Option<(u64, u64)> {
+        self.texts
+            .several_spellings()
+            .filter(|_| self.kind() == ColumnKind::Text)
+    }
+
+    /// The words in a column of text that often mean that a value is missing, as they are written, and how many values are such a word.
+    pub(super) fn missing_words(&self) -> Option<(&[String], u64)> {
+        self.texts.missing_words().filter(|_| self.kind() == ColumnKind::Text)
+    }
+
+    /// How many values keep a column text although almost all others are numbers, and the line of the first.
+    pub(super) fn few_texts(&self) -> Option<(u64, u64)> {
+        self.texts.few_texts().filter(|_| self.is_unread())
     }
 
     /// What the steward can state so that the column is typed, if it is text without having been stated so.

@@ -9,7 +9,7 @@ use super::{
     error::IngestError,
     format::Format,
     names::Name,
-    options::TableOptions,
+    options::{RepeatedHeader, TableOptions},
     parse_field::{is_marker, trim},
     rejects::{RejectSink, Rejects},
     repeats::Repeats,
@@ -59,12 +59,35 @@ pub(super) struct Count {
     stats: Vec<ColumnStats>,
     rows: u64,
     rows_without_values: u64,
+    repeated_headers: RepeatedHeaders,
     rejects: Rejects,
     repeats: Repeats,
     subject: Option<usize>,
     without_subject: u64,
     lines_without_subject: Vec<u64>,
     last_row: Option<LastRow>,
+}
+
+/// The rows so far that repeat the names of the columns.
+struct RepeatedHeaders {
+    rule: RepeatedHeader,
+    count: u64,
+    first: Option<u64>,
+}
+
+impl RepeatedHeaders {
+    const fn new(rule: RepeatedHeader) -> Self {
+        Self {
+            rule,
+            count: 0,
+            first: None,
+        }
+    }
+
+    fn observe(&mut self, lines: &[u64]) {
+        self.count += lines.len() as u64;
+        self.first = self.first.or(lines.first().copied());
+    }
 }
 
 /// The last row so far.
@@ -91,6 +114,7 @@ impl Count {
             stats,
             rows: 0,
             rows_without_values: 0,
+            repeated_headers: RepeatedHeaders::new(options.repeated_header),
             rejects: Rejects::default(),
             repeats: Repeats::new(names, subject),
             subject,
@@ -103,6 +127,7 @@ impl Count {
     pub(super) fn block(&mut self, block: &Block, sink: &mut dyn RejectSink) -> Result<(), IngestError> {
         self.rows += block.rows() as u64;
         self.rows_without_values += block.without_values;
+        self.repeated_headers.observe(&block.repeated_headers);
         for (index, stats) in self.stats.iter_mut().enumerate() {
             for (field, line) in block.column(index).zip(block.lines()) {
                 stats.observe(field, line);

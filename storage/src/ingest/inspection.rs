@@ -12,13 +12,13 @@ use super::{
     error::IngestError,
     fingerprint::Fingerprint,
     format::Format,
-    missing::MissingRule,
     names::{SUBJECT_COLUMN, name_columns},
     note::Note,
     open::Layout,
     options::{Header, Refused, TableOptions, TextEncoding},
     parse_field::data_type,
     rejects::{Discard, RejectSink, Rejects},
+    row_filter::RowFilter,
     row_source::{Chunk, chunks},
     source::Source,
 };
@@ -73,7 +73,8 @@ pub fn infer_schema_into(
     check_known(&names, stated.chain(options.subject.column()))?;
     let mut count = Count::new(&names, options, layout.format());
     let mut ending = None;
-    for chunk in chunks(rows, MissingRule::of(options), path)? {
+    let filter = RowFilter::new(options, layout.names_of_first_line(rows.header()));
+    for chunk in chunks(rows, filter, path)? {
         match chunk? {
             Chunk::Rows(block) => count.block(&block, sink)?,
             Chunk::End(end) => ending = Some(end),

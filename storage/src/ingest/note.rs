@@ -174,6 +174,37 @@ pub enum Note {
         /// How many.
         count: u64,
     },
+    /// A text column contains words that often mean that a value is missing, and were kept as text.
+    MissingWordsAsText {
+        /// The column.
+        column: String,
+        /// The words as they are written.
+        words: Vec<String>,
+        /// How many values are such a word.
+        count: u64,
+    },
+    /// Values of a text column differ only in capital letters, or in blanks around them.
+    Spellings {
+        /// The column.
+        column: String,
+        /// How many values have several spellings.
+        count: u64,
+        /// The line or row of the first value in a second spelling.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
+    /// A column is text because of few values among numbers.
+    FewTexts {
+        /// The column.
+        column: String,
+        /// How many values are not numbers.
+        count: u64,
+        /// The line or row of the first.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
     /// A column has no value in any row.
     NoValues {
         /// The column.
@@ -212,6 +243,17 @@ pub enum Note {
         column: String,
         /// How many rows at least.
         count: u64,
+    },
+    /// The keys of the subjects are of another kind in another dataset of the collection.
+    SubjectKinds {
+        /// The column with the keys.
+        column: String,
+        /// Its kind.
+        kind: ColumnKind,
+        /// The column of the other dataset, with its name.
+        other: String,
+        /// The kind of the other.
+        other_kind: ColumnKind,
     },
     /// Columns of the version before are not in the file that replaces it.
     RemovedColumns {
@@ -292,6 +334,24 @@ pub enum Note {
         /// How many.
         count: u64,
     },
+    /// Lines below the first one repeat the names of the columns, and were read as rows.
+    RepeatedHeader {
+        /// How many.
+        count: u64,
+        /// The line or row of the first.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
+    /// Lines below the first one repeat the names of the columns, and were left out, as is stated.
+    RepeatedHeaderLeftOut {
+        /// How many.
+        count: u64,
+        /// The line or row of the first.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
     /// The line below the header looks like a second one.
     SecondHeader {
         /// The line.
@@ -318,11 +378,15 @@ impl Note {
             | Self::HeaderAssumed
             | Self::HeaderOnly
             | Self::SecondHeader { .. }
+            | Self::RepeatedHeader { .. }
+            | Self::MissingWordsAsText { .. }
+            | Self::Spellings { .. }
             | Self::LinesLikeRows { .. }
             | Self::ImplausibleCharacters { .. }
             | Self::Repeats { .. }
             | Self::SeveralRows { .. }
             | Self::RepeatedKey { .. }
+            | Self::SubjectKinds { .. }
             | Self::RemovedColumns { .. }
             | Self::FewerRows { .. }
             | Self::SubjectHardlyRepeats { .. } => true,
@@ -344,6 +408,8 @@ impl Note {
             | Self::BlankLines { .. }
             | Self::SeparatorLine
             | Self::RulerLine { .. }
+            | Self::FewTexts { .. }
+            | Self::RepeatedHeaderLeftOut { .. }
             | Self::TrailingDelimiters { .. }
             | Self::ErrorCells { .. }
             | Self::HiddenRows { .. }

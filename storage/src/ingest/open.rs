@@ -72,6 +72,14 @@ impl Layout {
         }
     }
 
+    /// The names, if the first line or row has them.
+    pub(super) fn names_of_first_line<'a>(&self, names: &'a [String]) -> Option<&'a [String]> {
+        match self.header()? {
+            HeaderFound::Absent => None,
+            HeaderFound::Stated | HeaderFound::Proved | HeaderFound::Assumed => Some(names),
+        }
+    }
+
     /// The sheet that is read.
     pub(super) fn sheet(&self) -> Option<&str> {
         match self {

@@ -33,6 +33,8 @@ pub struct TableOptions {
     pub skip_lines: u64,
     /// Whether the first line of delimited text, or the first row of a spreadsheet, has the column names.
     pub header: Header,
+    /// What happens to further lines or rows that repeat the names of the columns.
+    pub repeated_header: RepeatedHeader,
     /// The encoding of the text; a byte order mark takes precedence over it, and without either the text must be UTF-8.
     pub encoding: Option<TextEncoding>,
     /// Which of the usual markers count as missing.
@@ -72,6 +74,7 @@ impl Default for TableOptions {
             comment: None,
             skip_lines: 0,
             header: Header::default(),
+            repeated_header: RepeatedHeader::default(),
             encoding: None,
             missing: Missing::default(),
             missing_words: Vec::new(),
@@ -214,6 +217,16 @@ pub enum Header {
         /// The names to use, one for each column; if empty, `column_1`, `column_2` and so on.
         names: Vec<String>,
     },
+}
+
+/// What happens to lines below the first one that repeat the names of the columns, as in files that were put together of several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RepeatedHeader {
+    /// They are rows, and a note states where they are.
+    #[default]
+    Row,
+    /// They are left out, and a note states how many.
+    LeftOut,
 }
 
 /// Which fields count as missing; a blank field always does.

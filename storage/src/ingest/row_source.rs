@@ -12,8 +12,8 @@
 use std::path::Path;
 
 use super::{
-    block::Block, compression::Compression, error::IngestError, fingerprint::Fingerprint, missing::MissingRule,
-    note::Note, options::TextEncoding, prefetch::Prefetch,
+    block::Block, compression::Compression, error::IngestError, fingerprint::Fingerprint, note::Note,
+    options::TextEncoding, prefetch::Prefetch, row_filter::RowFilter,
 };
 
 /// A file of one format, opened for one pass.
@@ -62,18 +62,14 @@ pub(super) enum Chunk {
 ///
 /// # Errors
 /// [`IngestError::Interrupted`] if the thread cannot be started.
-pub(super) fn chunks(
-    rows: Box<dyn RowSource>,
-    missing: MissingRule,
-    path: &Path,
-) -> Result<Prefetch<Chunk>, IngestError> {
+pub(super) fn chunks(rows: Box<dyn RowSource>, filter: RowFilter, path: &Path) -> Result<Prefetch<Chunk>, IngestError> {
     let rows = Some(rows);
-    Prefetch::run(path, Chunks { rows, missing })
+    Prefetch::run(path, Chunks { rows, filter })
 }
 
 struct Chunks {
     rows: Option<Box<dyn RowSource>>,
-    missing: MissingRule,
+    filter: RowFilter,
 }
 
 impl Iterator for Chunks {
@@ -86,7 +82,7 @@ impl Iterator for Chunks {
             Ok(block) if block.is_empty() => Some(rows.finish().map(Chunk::End)),
             Ok(block) => {
                 self.rows = Some(rows);
-                Some(Ok(Chunk::Rows(block.without_empty_rows(&self.missing))))
+                Some(Ok(Chunk::Rows(block.filtered(&self.filter))))
             }
             Err(error) => Some(Err(error)),
         }

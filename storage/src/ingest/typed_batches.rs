@@ -22,6 +22,7 @@ use super::{
     notation::Notation,
     parse_field::{UTC, trim},
     prefetch::Prefetch,
+    row_filter::RowFilter,
     row_source::{Chunk, Ending, chunks},
     source::Source,
 };
@@ -43,9 +44,11 @@ pub fn batches(source: &Source, inspection: &Inspection) -> Result<Batches, Inge
     if rows.header().len() != inspection.columns().len() {
         return Err(IngestError::Changed { path: path.to_owned() });
     }
+    let names = inspection.layout.names_of_first_line(rows.header());
+    let filter = RowFilter::new(&inspection.options, names);
     let typing = Typing {
         path: path.to_owned(),
-        chunks: Some(chunks(rows, MissingRule::of(&inspection.options), path)?),
+        chunks: Some(chunks(rows, filter, path)?),
         schema: inspection.schema(),
         subjects: *inspection.subject() == Subject::Assigned,
         columns: inspection.columns().to_vec(),

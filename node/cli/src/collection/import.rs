@@ -14,6 +14,7 @@ use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::{CollectionName, DatasetName, SegmentName};
 use indicatif::ProgressBar;
 
+use super::notes::{SHOWN_NOTES, more_notes};
 use crate::context::Context;
 use crate::dataset::import::{Rejects, bar, style};
 use crate::files;
@@ -21,8 +22,6 @@ use crate::withheld::withheld_note;
 
 /// Most bytes of a file of options.
 const MAX_OPTIONS: u64 = 1024 * 1024;
-/// Most notes that are shown: with the other lines they fit on a screen.
-const SHOWN_NOTES: usize = 20;
 
 /// Most bytes of a template file, as the node accepts it.
 pub(super) const MAX_TEMPLATE: u64 = 1024 * 1024;
@@ -258,7 +257,7 @@ fn conclude(
     }
     if notes.len() > SHOWN_NOTES {
         let more = notes.len() - SHOWN_NOTES;
-        out.note(&format!("and {more} more notes, which `--format json` writes"));
+        out.note(&more_notes(more, &imported.collection));
     }
     for file in rejects.files() {
         out.note(&format!("the rows that could not be imported are listed in `{file}`"));

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use concordat_documents::import::{ColumnReading, HeaderLine, MissingValues, QuoteSign, ReadingOptions};
+use concordat_documents::import::{
+    ColumnReading, HeaderLine, MissingValues, QuoteSign, ReadingOptions, RepeatedHeaderLine,
+};
 use concordat_documents::problem::Problem;
 
 use crate::files;
@@ -31,6 +33,9 @@ pub(super) struct ReadingArgs {
     /// Whether the first line of a CSV file, or the first row of a sheet, contains the names of the columns
     #[arg(long, value_enum)]
     header: Option<Header>,
+    /// What happens to further lines of a CSV file, or rows of a sheet, that repeat the names of the columns
+    #[arg(long, value_enum)]
+    repeated_header: Option<RepeatedHeader>,
     /// What separates the fields of a CSV file: a character, `tab` or `blanks`
     #[arg(long, value_name = "CHAR", allow_hyphen_values = true)]
     delimiter: Option<String>,
@@ -97,6 +102,12 @@ enum Header {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum RepeatedHeader {
+    Row,
+    LeftOut,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Quote {
     Double,
     None,
@@ -150,6 +161,10 @@ impl ReadingArgs {
                 Header::Auto => HeaderLine::Auto,
                 Header::Present => HeaderLine::Present,
                 Header::Absent => HeaderLine::Absent,
+            }),
+            repeated_header: self.repeated_header.map(|repeated| match repeated {
+                RepeatedHeader::Row => RepeatedHeaderLine::Row,
+                RepeatedHeader::LeftOut => RepeatedHeaderLine::LeftOut,
             }),
             delimiter: self.delimiter.clone(),
             quote: self.quote.map(|quote| match quote {
@@ -289,6 +304,8 @@ mod tests {
             ";",
             "--quote",
             "none",
+            "--repeated-header",
+            "left-out",
             "--skip-lines",
             "2",
             "--sheet",

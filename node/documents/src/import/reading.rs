@@ -21,6 +21,9 @@ pub struct ReadingOptions {
     /// Whether the first line of a CSV file, or the first row of a sheet, contains the names of the columns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<HeaderLine>,
+    /// What happens to further lines of a CSV file, or rows of a sheet, that repeat the names of the columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeated_header: Option<RepeatedHeaderLine>,
     /// What separates the fields of a CSV file: one character, `tab`, or `blanks` for any number of spaces and tabs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
@@ -137,6 +140,7 @@ impl ReadingOptions {
             sheet: self.sheet.or(other.sheet),
             encoding: self.encoding.or(other.encoding),
             header: self.header.or(other.header),
+            repeated_header: self.repeated_header.or(other.repeated_header),
             delimiter: self.delimiter.or(other.delimiter),
             quote: self.quote.or(other.quote),
             comment: self.comment.or(other.comment),
@@ -178,6 +182,10 @@ impl ReadingOptions {
             HeaderLine::Present => "--header present",
             HeaderLine::Absent => "--header absent",
         });
+        let repeated = self.repeated_header.map(|repeated| match repeated {
+            RepeatedHeaderLine::Row => "--repeated-header row",
+            RepeatedHeaderLine::LeftOut => "--repeated-header left-out",
+        });
         let quote = self.quote.map(|quote| match quote {
             QuoteSign::Double => "--quote double",
             QuoteSign::None => "--quote none",
@@ -192,6 +200,7 @@ impl ReadingOptions {
             one("--sheet", &self.sheet),
             one("--encoding", &self.encoding),
             header.map(str::to_owned),
+            repeated.map(str::to_owned),
             one("--delimiter", &self.delimiter),
             quote.map(str::to_owned),
             one("--comment", &self.comment),
@@ -271,6 +280,17 @@ pub enum HeaderLine {
     Absent,
 }
 
+/// What happens to lines below the first one that repeat the names of the columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RepeatedHeaderLine {
+    /// They are rows, and a note states where they are.
+    #[default]
+    Row,
+    /// They are left out, and a note states how many.
+    LeftOut,
+}
+
 /// Where markers mean that a value is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -333,7 +353,7 @@ mod tests {
     #[test]
     fn every_option_is_a_flag() {
         let all = options(
-            r##"{"kind":"csv","sheet":"Data 1","encoding":"utf-8","header":"absent","delimiter":"tab","quote":"none","comment":"#",
+            r##"{"kind":"csv","sheet":"Data 1","encoding":"utf-8","header":"absent","repeated_header":"left_out","delimiter":"tab","quote":"none","comment":"#",
             "skip_lines":2,"missing":"everywhere","missing_words":["\\N"],"decimal":"comma","thousands":"point","last_year":2026,
             "date_formats":["%d.%m.%Y"],"zone":"UTC","booleans":["ja,nein"],"text_columns":["t"],"subject_column":"id",
             "types":{"a":"number"},"rename":{"b":"c"},"columns":{"d":{"decimal":"point","missing_words":["9"]}}}"##,
@@ -342,6 +362,7 @@ mod tests {
         for flag in [
             "--kind csv",
             "--sheet 'Data 1'",
+            "--repeated-header left-out",
             "--comment '#'",
             "--skip-lines 2",
             "--missing everywhere",

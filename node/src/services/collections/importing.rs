@@ -92,6 +92,13 @@ struct Importing<'a> {
     by: &'a Attribution,
 }
 
+/// How the file of a dataset was read by what its import has kept. Options that this program does not know are as good as none.
+pub(super) fn kept_reading(text: &str) -> ReadingOptions {
+    serde_json::from_str(text)
+        .map(|kept: Kept| kept.reading)
+        .unwrap_or_default()
+}
+
 /// What is kept of the import of each dataset for the next one.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Kept {

@@ -1,10 +1,12 @@
 //! The options of a document as options of the import.
 
-use concordat_documents::import::{ColumnReading, HeaderLine, MissingValues, QuoteSign, ReadingOptions};
+use concordat_documents::import::{
+    ColumnReading, HeaderLine, MissingValues, QuoteSign, ReadingOptions, RepeatedHeaderLine,
+};
 use concordat_documents::problem::Problem;
 use concordat_storage::ingest::{
-    ColumnOptions, DateFormat, DecimalSign, Format, Header, IngestError, Missing, Notation, Refused, SubjectRule,
-    TableOptions, TextEncoding, ThousandsSign, check_signs, column_kind, comment_sign,
+    ColumnOptions, DateFormat, DecimalSign, Format, Header, IngestError, Missing, Notation, Refused, RepeatedHeader,
+    SubjectRule, TableOptions, TextEncoding, ThousandsSign, check_signs, column_kind, comment_sign,
 };
 
 /// How the file is read.
@@ -19,6 +21,10 @@ pub(in crate::services) fn table_options(reading: ReadingOptions, refused: Refus
             HeaderLine::Auto => Header::Auto,
             HeaderLine::Present => Header::Present,
             HeaderLine::Absent => Header::Absent { names: Vec::new() },
+        },
+        repeated_header: match reading.repeated_header.unwrap_or_default() {
+            RepeatedHeaderLine::Row => RepeatedHeader::Row,
+            RepeatedHeaderLine::LeftOut => RepeatedHeader::LeftOut,
         },
         delimiter: reading.delimiter.as_deref().map(str::parse).transpose()?,
         quotes: reading.quote.unwrap_or_default() == QuoteSign::Double,
@@ -124,7 +130,7 @@ mod tests {
     #[test]
     fn every_reading_option_is_passed_on() {
         let found = options(
-            r##"{"kind":"csv","sheet":"Data","encoding":"windows-1252","header":"absent","delimiter":"tab","quote":"none","comment":"#",
+            r##"{"kind":"csv","sheet":"Data","encoding":"windows-1252","header":"absent","repeated_header":"left_out","delimiter":"tab","quote":"none","comment":"#",
             "skip_lines":2,"missing":"everywhere","missing_words":["-"],"decimal":"comma","thousands":"point",
             "date_formats":["%d.%m.%Y"],"zone":"Europe/Berlin","booleans":["ja,nein"],"text_columns":["t"],
             "subject_column":"id","types":{"a":"number"},"rename":{"b":"c"},"last_year":2026,
@@ -136,6 +142,7 @@ mod tests {
         assert_eq!(found.sheet.as_deref(), Some("Data"));
         assert_eq!(found.encoding.unwrap().name(), "windows-1252");
         assert_eq!(found.header, Header::Absent { names: Vec::new() });
+        assert_eq!(found.repeated_header, RepeatedHeader::LeftOut);
         assert_eq!(found.delimiter, "tab".parse().ok());
         assert_eq!((found.quotes, found.comment, found.skip_lines), (false, Some(b'#'), 2));
         assert_eq!(

@@ -45,7 +45,7 @@ pub(super) fn import_request(
 }
 
 /// The options that an import has kept. Options that this program does not know are as good as none: the import works without them.
-pub(super) fn kept_options(text: &str) -> ReadingOptions {
+pub(in crate::services) fn kept_options(text: &str) -> ReadingOptions {
     serde_json::from_str(text).unwrap_or_default()
 }
 

@@ -6,6 +6,7 @@ use super::super::levels::LevelsError;
 use super::super::measure::InvalidRange;
 use crate::error_kind::{ErrorKind, Explain};
 use crate::ids::{ColumnName, DatasetName};
+use crate::schema::ColumnKind;
 
 /// Most datasets of a collection.
 pub const MAX_DATASETS: usize = 256;
@@ -128,12 +129,21 @@ pub enum RuleProblem {
         key: ColumnName,
     },
     /// A link between columns of different kinds.
-    #[error("`{to}.{key}`, which it links to, contains values of another kind")]
+    #[error(
+        "the column contains {}, and `{to}.{key}`, which it links to, {}: export both with or without leading zeros, or have both read as \
+         text (`types` in the file of `--options`)",
+        .kind.label(),
+        .key_kind.label()
+    )]
     LinkKind {
         /// The dataset.
         to: DatasetName,
         /// The column.
         key: ColumnName,
+        /// What the column with the link contains.
+        kind: ColumnKind,
+        /// What the column that it links to contains.
+        key_kind: ColumnKind,
     },
     /// Links that lead back to where they begin.
     #[error("the link to `{to}` leads back to its own dataset")]

@@ -227,15 +227,18 @@ fn broken(name: &DatasetName, rules: &DatasetRules, link: &KeyLink, datasets: &D
     };
     if !target.is_key(&key) {
         Some(RuleProblem::LinkNotUnique { to, key })
-    } else if !are_alike(from.contents, found.contents) {
-        Some(RuleProblem::LinkKind { to, key })
+    } else if let (Contents::Of(kind), Contents::Of(key_kind)) = (from.contents, found.contents)
+        && kind != key_kind
+    {
+        Some(RuleProblem::LinkKind {
+            to,
+            key,
+            kind,
+            key_kind,
+        })
     } else {
         None
     }
-}
-
-fn are_alike(one: Contents, other: Contents) -> bool {
-    one == other || one == Contents::Empty || other == Contents::Empty
 }
 
 /// What codes refer to are reference datasets with such columns.

@@ -58,6 +58,7 @@ impl Importer {
             rows,
             proposing,
             keys: Vec::new(),
+            about_subject: None,
         }];
         let done = self.create(
             (&plan, &destination),

@@ -33,6 +33,7 @@ use super::{
     write::{Part, Written},
 };
 use crate::{
+    ingest::Note,
     ledger::Attribution,
     meta::{Batch, MetaError},
 };
@@ -203,8 +204,12 @@ impl Importer {
                 batch.remove(&self.datasets.imports, &import_key(&record.name, name));
             }
         }
+        let is_alone = record.alone().is_some();
         for part in draft.parts {
-            if let Some(latest) = part.prepared.latest(record.current, &part.notes) {
+            // Rows of a collection lead to subjects as is declared, whatever its columns look like.
+            let notes = part.notes.iter();
+            let notes = notes.filter(|note| is_alone || !matches!(note, Note::Repeats { .. }));
+            if let Some(latest) = part.prepared.latest(record.current, notes) {
                 let key = import_key(&record.name, part.prepared.name);
                 batch.put(&self.datasets.imports, &key, &latest)?;
             }

@@ -50,6 +50,7 @@ impl Importer {
             rows: Rows::Stored(rows),
             proposing,
             keys: Vec::new(),
+            about_subject: None,
         }];
         let versions = (&plan, &destination);
         let done = self.create(versions, &prepared, ROWS_PER_OBJECT, creation, progress)?;

@@ -33,6 +33,8 @@ pub(super) struct Prepared<'a> {
     pub(super) proposing: Proposing,
     /// The indices of the columns that are declared to have another value in each row.
     pub(super) keys: Vec<usize>,
+    /// That the key of its subjects is of another kind than in other datasets.
+    pub(super) about_subject: Option<Note>,
 }
 
 /// For which columns of a dataset something is proposed.
@@ -183,11 +185,16 @@ impl Prepared<'_> {
 
     /// What the steward should know about the file, and about the columns to which its rows are added.
     pub(super) fn notes(&self) -> impl Iterator<Item = &Note> {
-        self.rows.notes().iter().chain(self.shape.notes())
+        let about_file = self.rows.notes().iter().chain(self.shape.notes());
+        self.about_subject.iter().chain(about_file)
     }
 
     /// What is kept of the import that creates the version, with what the steward should know.
-    pub(super) fn latest(&self, version: VersionNumber, notes: &[Note]) -> Option<LatestImport> {
+    pub(super) fn latest<'n>(
+        &self,
+        version: VersionNumber,
+        notes: impl Iterator<Item = &'n Note>,
+    ) -> Option<LatestImport> {
         match &self.rows {
             Rows::File(file) => Some(LatestImport {
                 version,

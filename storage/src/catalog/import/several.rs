@@ -19,6 +19,7 @@ use super::{
     plan::{self, Plan},
     prepared::{InspectedFile, Prepared, Proposing, Rows, existing_kinds},
     shape::Shape,
+    subject_kinds::SubjectKinds,
 };
 use crate::ingest::{IngestError, SubjectRule, TableOptions};
 
@@ -49,7 +50,8 @@ impl Importer {
         if !request.again {
             self.check_repeated(&destination, &files)?;
         }
-        let declared = declare(&known(&destination, &files)).map_err(|reasons| ImportError::Declared { reasons })?;
+        let known = known(&destination, &files);
+        let declared = declare(&known).map_err(|reasons| ImportError::Declared { reasons })?;
         let kinds: Vec<_> = files.iter().map(|found| declared.kind(&found.dataset.name)).collect();
         let datasets = files.iter().zip(&kinds).map(|(found, kind)| plan::Declared {
             name: &found.dataset.name,
@@ -60,7 +62,8 @@ impl Importer {
             let name = DatasetName::from(&request.name);
             return Err(ImportError::Alone { name });
         }
-        let prepared = in_order(&plan, files, &declared, &destination, request.least_subjects)?;
+        let declarations = (&declared, &known);
+        let prepared = in_order(&plan, files, declarations, &destination, request.least_subjects)?;
         let creation = creation.with_rules(declared.rules());
         let versions = (&plan, &destination);
         self.create(versions, &prepared, request.rows_per_object, creation, progress)
@@ -86,10 +89,11 @@ impl Importer {
 fn in_order<'a>(
     plan: &Plan,
     mut files: Vec<Found<'a>>,
-    declared: &Declared,
+    (declared, known): (&Declared, &KnownColumns),
     destination: &Destination,
     least: u32,
 ) -> Result<Vec<Prepared<'a>>, ImportError> {
+    let subject_kinds = SubjectKinds::of(plan, declared, known);
     let mut prepared = Vec::new();
     for name in &plan.order {
         let at = files.iter().position(|found| found.dataset.name == *name);
@@ -111,6 +115,7 @@ fn in_order<'a>(
                 rows: Rows::File(file),
                 proposing: Proposing { columns, coded, least },
                 keys,
+                about_subject: subject_kinds.note(name),
             });
         }
     }

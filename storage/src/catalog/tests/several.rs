@@ -252,6 +252,52 @@ fn rows_of_files_of_a_collection_are_added_once() {
 }
 
 #[test]
+fn kept_notes_of_a_collection_do_not_count_its_rows_as_people() {
+    let node = TestNode::new();
+    let mut visits = "visit_id,person_id\n".to_owned();
+    for row in 0..3000 {
+        visits.push_str(&format!("{},{}\n", 100_000 + 7 * row, 1000 + row / 3));
+    }
+    let parts = vec![
+        node.part("person", keyed(true), "person_id,sex\n1000,f\n1001,m\n"),
+        node.part("visit", keyed(false), &visits),
+    ];
+    let imported = node.import_parts(parts, ImportMode::Create).unwrap();
+    let is_about_people = |note: &Note| matches!(note, Note::Repeats { .. });
+    let found = imported.datasets.iter().flat_map(|dataset| dataset.notes.clone());
+    let found: Vec<Note> = found.filter(is_about_people).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    let datasets = node.catalog().datasets();
+    let kept = datasets
+        .latest_import_of(&clinic(), &dataset("visit"))
+        .unwrap()
+        .unwrap();
+    assert!(!kept.notes.contains(&found[0].to_string()), "{:?}", kept.notes);
+}
+
+#[test]
+fn keys_of_subjects_of_two_kinds_are_noted_with_both() {
+    let node = TestNode::new();
+    let of_visits = |visits: &str| {
+        let parts = vec![
+            node.part("person", keyed(true), "person_id,sex\n12,f\n13,m\n"),
+            node.part("visit", keyed(false), visits),
+        ];
+        let imported = node.import_parts(parts, ImportMode::Replace).unwrap();
+        let notes = imported.datasets.iter().flat_map(|dataset| dataset.notes.clone());
+        let about_kinds = |note: &Note| matches!(note, Note::SubjectKinds { .. });
+        notes.filter(about_kinds).collect::<Vec<_>>()
+    };
+    node.import_parts(node.two_parts(), ImportMode::Create).unwrap();
+    let [note]: [Note; 1] = of_visits("visit_id,person_id\n10,0012\n11,0013\n").try_into().unwrap();
+    for part in ["`person_id`", ".person_id`", "text", "whole numbers", "--options"] {
+        assert!(note.to_string().contains(part), "{note}");
+    }
+    assert!(note.needs_attention());
+    assert!(of_visits("visit_id,person_id\n10,12\n11,13\n").is_empty());
+}
+
+#[test]
 fn several_rows_of_a_subject_are_noted_if_one_is_declared() {
     let node = TestNode::new();
     let note = Note::SeveralRows {

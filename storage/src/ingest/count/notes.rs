@@ -2,10 +2,10 @@
 
 use concordat_protocol::schema::{ColumnKind, is_age, is_birth};
 
-use super::{Count, LastRow};
+use super::{Count, LastRow, RepeatedHeaders};
 use crate::ingest::{
-    column_stats::ColumnStats, hints::FormsFound, names::Name, notation::DateFormat, note::Note, proposal::Proposal,
-    row_source::Ending,
+    column_stats::ColumnStats, hints::FormsFound, names::Name, notation::DateFormat, note::Note,
+    options::RepeatedHeader, proposal::Proposal, row_source::Ending,
 };
 
 impl Count {
@@ -20,8 +20,10 @@ impl Count {
                     name: name.name.clone(),
                 });
             }
+            let is_proposed = proposal.is_some();
             notes.extend(self.main_note(&name.name, stats, *is_text, proposal));
             notes.extend(hints(&name.name, stats));
+            notes.extend(self.about_texts(&name.name, stats, is_proposed));
         }
         for (Name { name, .. }, count) in names.iter().zip(&ending.errors) {
             if *count > 0 {
@@ -43,6 +45,7 @@ impl Count {
                 count: self.rows_without_values,
             });
         }
+        notes.extend(self.repeated_header());
         notes.extend(self.total());
         notes.extend(ending.notes.iter().map(|note| with_name(note, names)));
         notes
@@ -110,8 +113,46 @@ impl Count {
                 numbering,
             });
         }
+        if let Some((count, line)) = stats.few_texts() {
+            return Some(Note::FewTexts {
+                column,
+                count,
+                line,
+                numbering,
+            });
+        }
         let kind = stats.kind();
         (is_text && loses_writing(kind)).then_some(Note::ReadFromText { column, kind })
+    }
+
+    /// What the values of a column of text suggest. A proposal for the column states its words for missing values already.
+    fn about_texts(&self, name: &str, stats: &ColumnStats, is_proposed: bool) -> Vec<Note> {
+        let column = || name.to_owned();
+        let numbering = self.format.numbering();
+        let words = stats.missing_words().filter(|_| !is_proposed);
+        let words = words.map(|(words, count)| Note::MissingWordsAsText {
+            column: column(),
+            words: words.to_vec(),
+            count,
+        });
+        let spellings = stats.several_spellings().map(|(count, line)| Note::Spellings {
+            column: column(),
+            count,
+            line,
+            numbering,
+        });
+        words.into_iter().chain(spellings).collect()
+    }
+
+    /// The rows that repeat the names of the columns, if there are any.
+    fn repeated_header(&self) -> Option<Note> {
+        let RepeatedHeaders { rule, count, first } = self.repeated_headers;
+        let line = first?;
+        let numbering = self.format.numbering();
+        Some(match rule {
+            RepeatedHeader::Row => Note::RepeatedHeader { count, line, numbering },
+            RepeatedHeader::LeftOut => Note::RepeatedHeaderLeftOut { count, line, numbering },
+        })
     }
 
     /// The last row, if it may add up the others.

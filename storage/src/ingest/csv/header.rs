@@ -31,7 +31,11 @@ pub(crate) fn guess_header(rows: &[Vec<String>], options: &TableOptions) -> Opti
     let Some(first) = rows.first() else {
         return Some(HeaderFound::Assumed);
     };
-    let (names, values) = names_and_values(rows, options);
+    let (names, values) = match names_and_values(rows, options) {
+        // Lines that repeat the names make each column text.
+        (0, 0) => names_and_values(&without_repeats(rows), options),
+        found => found,
+    };
     if names != values {
         return Some(if names > values {
             HeaderFound::Proved
@@ -47,11 +51,31 @@ pub(crate) fn guess_header(rows: &[Vec<String>], options: &TableOptions) -> Opti
     (values == 0 && words && distinct.len() == first.len()).then_some(HeaderFound::Assumed)
 }
 
-/// Whether the second of the rows has names or units: none of its fields is a value of a column that has a type below it.
+/// The rows without those that repeat the first.
+fn without_repeats(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    let Some((first, below)) = rows.split_first() else {
+        return Vec::new();
+    };
+    let others = below.iter().filter(|row| !is_same(row, first));
+    std::iter::once(first).chain(others).cloned().collect()
+}
+
+/// Whether the second of the rows has names or units that the first does not have: none of its fields is a value of a column that has a
+/// type below it.
 pub(super) fn is_second_header(rows: &[Vec<String>], options: &TableOptions) -> bool {
+    if let [first, second, ..] = rows
+        && is_same(first, second)
+    {
+        return false;
+    }
     let below = rows.get(1..).unwrap_or_default();
     let (names, values) = names_and_values(below, options);
     names > 0 && values == 0
+}
+
+/// Whether rows have the same fields, whatever blanks are around them.
+fn is_same(row: &[String], other: &[String]) -> bool {
+    row.len() == other.len() && row.iter().zip(other).all(|(cell, same)| trim(cell) == trim(same))
 }
 
 /// How many fields of the first row have another kind than all values below them, and how many have the same.

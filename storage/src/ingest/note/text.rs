@@ -23,6 +23,15 @@ impl fmt::Display for Note {
                 "line {line} looks like a second line of names or units and was read as a row, which makes columns text; remove it from the \
                  file if it is one"
             ),
+            Self::RepeatedHeader { count, line, numbering } => write!(
+                f,
+                "{count} rows repeat the names of the columns, the first on {numbering} {line}, and were read as values, which makes columns \
+                 text and counts as people; state `--repeated-header left-out` to leave them out"
+            ),
+            Self::RepeatedHeaderLeftOut { count, line, numbering } => write!(
+                f,
+                "{count} rows that repeat the names of the columns were left out, the first on {numbering} {line}"
+            ),
             Self::SeparatorLine => {
                 f.write_str("the first line states the delimiter for a spreadsheet program and was left out")
             }
@@ -79,13 +88,11 @@ impl fmt::Display for Note {
                  it; if it means that only in other columns, state it for these, as in `--missing 'COLUMN={word}'`"
             ),
             Self::MaybeMissing { column, words } => {
-                let stated = words.iter().map(|word| shell_word(&format!("{column}={word}")));
-                let stated: Vec<String> = stated.map(|stated| format!("--missing {stated}")).collect();
                 write!(
                     f,
                     "column `{column}` has values that are repeated, are far from the others, and often mean that a value is missing; if \
                      they do, state `{}`",
-                    stated.join(" ")
+                    missing_flags(column, words)
                 )
             }
             Self::DatesInDigits { column, form } => write!(
@@ -165,6 +172,33 @@ impl fmt::Display for Note {
                 "text column `{column}` has {count} fields such as `NA` or `?`, kept as text; import with `--missing \
                  everywhere` if they mean that the value is missing"
             ),
+            Self::MissingWordsAsText { column, words, count } => write!(
+                f,
+                "text column `{column}` has {count} values that often mean that a value is missing, which count as values; if they do, \
+                 state `{}`",
+                missing_flags(column, words)
+            ),
+            Self::Spellings {
+                column,
+                count,
+                line,
+                numbering,
+            } => write!(
+                f,
+                "text column `{column}` has {count} values in several spellings, which differ only in capital letters or in blanks around \
+                 them, the first of these on {numbering} {line}; each spelling is a value of its own in conditions and groups, so write \
+                 them alike in the file if they mean the same"
+            ),
+            Self::FewTexts {
+                column,
+                count,
+                line,
+                numbering,
+            } => write!(
+                f,
+                "column `{column}` is text because {count} of its values are not written as numbers, the first on {numbering} {line}, and \
+                 almost all others are; correct them in the file, or state with `--missing {column}=WORD` that such a word is no value"
+            ),
             Self::NoValues { column, typed: true } => write!(f, "column `{column}` has no values in these rows"),
             Self::NoValues { column, typed: false } => write!(
                 f,
@@ -189,6 +223,19 @@ impl fmt::Display for Note {
                 f,
                 "column `{column}` is declared as a key (`role = \"key\"`), and at least {count} rows of the file have the value of an \
                  earlier one, which joins repeat; correct the rows, or declare no key"
+            ),
+            Self::SubjectKinds {
+                column,
+                kind,
+                other,
+                other_kind,
+            } => write!(
+                f,
+                "column `{column}` with the keys of the subjects contains {}, and `{other}` with those of the same subjects {}: keys are the \
+                 same if they are written alike, so that text with leading zeros is another key than the whole number; export both with or \
+                 without zeros, and have both read as text if zeros count (`types = {{ {column} = \"text\" }}` in the file of `--options`)",
+                kind.label(),
+                other_kind.label()
             ),
             Self::RemovedColumns { columns } => write!(
                 f,
@@ -237,6 +284,13 @@ fn quoted(forms: &[String]) -> String {
         .map(|form| format!("`{form}`"))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// The options by which these words mean that a value of the column is missing.
+fn missing_flags(column: &str, words: &[String]) -> String {
+    let stated = words.iter().map(|word| shell_word(&format!("{column}={word}")));
+    let flags: Vec<String> = stated.map(|stated| format!("--missing {stated}")).collect();
+    flags.join(" ")
 }
 
 /// A value as a shell takes it: in quotes, unless it is a word.

@@ -307,3 +307,58 @@ fn encoding_is_proposed_by_the_words_and_doubted_by_them() {
     let right = inspect(b"patnr;name\n1;M\xfcller\n2;Strau\xdf\n", &western).unwrap();
     assert!(right.notes().is_empty(), "{:?}", right.notes());
 }
+
+/// Three deliveries in one file, each with the names of the columns.
+const PUT_TOGETHER: &str = "id,age\n11,50\n12,51\nid,age\n14,53\n id , age\n17,57\n";
+
+#[test]
+fn repeated_names_of_columns_are_rows_with_a_note() {
+    let (found, batches) = import(PUT_TOGETHER, &usual()).unwrap();
+    assert_eq!((found.rows(), cells(&batches).len()), (6, 6));
+    assert_eq!(kinds(&found), [ColumnKind::Text, ColumnKind::Text]);
+    let note = Note::RepeatedHeader {
+        count: 2,
+        line: 4,
+        numbering: Numbering::Lines,
+    };
+    assert!(
+        note.needs_attention() && found.notes().contains(&note),
+        "{:?}",
+        found.notes()
+    );
+    assert!(!found.notes().contains(&Note::HeaderAssumed), "{:?}", found.notes());
+}
+
+#[test]
+fn repeated_names_are_left_out_as_stated_and_counted() {
+    let left_out = TableOptions {
+        repeated_header: RepeatedHeader::LeftOut,
+        ..usual()
+    };
+    let (found, batches) = import(PUT_TOGETHER, &left_out).unwrap();
+    assert_eq!((found.rows(), cells(&batches).len()), (4, 4));
+    assert_eq!(kinds(&found), [ColumnKind::Int, ColumnKind::Int]);
+    let note = Note::RepeatedHeaderLeftOut {
+        count: 2,
+        line: 4,
+        numbering: Numbering::Lines,
+    };
+    assert_eq!(found.notes(), [note]);
+    // Rows that have the name of one column only are data, and so is the first line of a file without names.
+    let one = inspect("name,age\nname,5\nage,6\n", &left_out).unwrap();
+    assert_eq!((one.rows(), one.notes()), (2, &[][..]));
+    let without_names = TableOptions {
+        header: Header::Absent {
+            names: vec!["a".to_owned(), "b".to_owned()],
+        },
+        ..left_out
+    };
+    assert_eq!(inspect("a,b\na,b\n", &without_names).unwrap().rows(), 2);
+}
+
+#[test]
+fn repeated_names_below_the_first_are_no_second_names() {
+    let found = inspect("id,age\nid,age\n11,50\n12,51\n", &usual()).unwrap();
+    let is_second = |note: &Note| matches!(note, Note::SecondHeader { .. });
+    assert!(!found.notes().iter().any(is_second), "{:?}", found.notes());
+}

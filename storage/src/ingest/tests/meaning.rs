@@ -530,3 +530,45 @@ fn whole_numbers_that_a_program_shortened_stay_text() {
     };
     assert_eq!(read("100002,1\n1E+05,2\n", &stated), (ColumnKind::Float, false));
 }
+
+#[test]
+fn columns_of_text_have_notes_without_their_values() {
+    let text = "id,sex\n11,Male\n12,female\n14,male\n17,n/a\n21,female \n";
+    let found = inspect(text, &TableOptions::default()).unwrap();
+    let words = Note::MissingWordsAsText {
+        column: "sex".to_owned(),
+        words: vec!["n/a".to_owned()],
+        count: 1,
+    };
+    let spellings = Note::Spellings {
+        column: "sex".to_owned(),
+        count: 2,
+        line: 4,
+        numbering: Numbering::Lines,
+    };
+    for note in [&words, &spellings] {
+        assert!(
+            note.needs_attention() && found.notes().contains(note),
+            "{:?}",
+            found.notes()
+        );
+        assert!(!note.to_string().to_lowercase().contains("male"), "{note}");
+    }
+    assert!(words.to_string().contains("`--missing sex=n/a`"), "{words}");
+    let stated = TableOptions {
+        missing_words: vec!["n/a".to_owned()],
+        ..TableOptions::default()
+    };
+    assert!(!inspect(text, &stated).unwrap().notes().contains(&words));
+}
+
+#[test]
+fn few_texts_before_numbers_are_noted_with_their_line() {
+    let rows: String = (0..20)
+        .map(|row| format!("{},{}\n", 100 + 7 * row, 3 * row + 1))
+        .collect();
+    let found = inspect(format!("id,dose\n99,strong\n{rows}"), &TableOptions::default()).unwrap();
+    let is_few = |note: &Note| matches!(note, Note::FewTexts { column, count: 1, line: 2, .. } if column == "dose");
+    let is_noted = found.notes().iter().any(is_few);
+    assert!(is_noted, "{:?}", found.notes());
+}
