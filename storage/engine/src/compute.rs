@@ -38,7 +38,7 @@ use concordat_protocol::{
     collection::CollectionRules,
     error_kind::ErrorKind,
     ids::{ColumnName, DatasetName},
-    scope::Scope,
+    scope::{Protection, Scope},
 };
 use concordat_storage::catalog::Collection;
 use tracing::error;
@@ -131,6 +131,7 @@ pub(crate) fn shown(rules: &CollectionRules, scope: &Scope) -> KnownCollection {
         Some(covered.columns.transform(column))
     };
     KnownCollection::new(rules.clone(), &transform, Some(scope.window.oldest_year()))
+        .with_exact_figures(scope.protection == Protection::Exact)
 }
 
 /// The report without cells.

@@ -424,20 +424,20 @@ impl<'a> Deciding<'a> {
                 sets.push(verdict);
             }
         }
-        let new = admit(requested, released, &mut verdicts);
+        let new = admit(requested, released, &mut verdicts, self.rules.mode() == Mode::Exact);
         (verdicts, new)
     }
 
     /// Whether the number of rows is that of few subjects.
     fn are_rows_dominated(&self, set: &ReportedSet<'_>) -> bool {
         let rows = set.rows.as_ref();
-        rows.is_some_and(|rows| self.rules.dominance().withholds(&rows.contributions))
+        rows.is_some_and(|rows| self.rules.is_dominated(&rows.contributions))
     }
 
     /// The sums of a set that no few subjects dominate.
     fn sums(&self, placed: &Placed<'_>) -> Vec<RequestedSum> {
         let sums = placed.outline.sums.iter().zip(&placed.set.sums).enumerate();
-        let shared = sums.filter(|(_, (_, sum))| !self.rules.dominance().withholds(&sum.contributions));
+        let shared = sums.filter(|(_, (_, sum))| !self.rules.is_dominated(&sum.contributions));
         let shared: Vec<(usize, FigureName)> = shared.map(|(at, (outline, _))| (at, outline.figure)).collect();
         if shared.is_empty() {
             return Vec::new();
@@ -475,13 +475,19 @@ struct RequestedSum {
     at: (usize, usize, usize),
 }
 
-/// Shows as many sums over each set as its subjects allow.
-fn admit(mut requested: Vec<RequestedSum>, mut released: ReleasedSums, verdicts: &mut [Vec<SetVerdict>]) -> NewSums {
+/// Shows as many sums over each set as its subjects allow if they are exact, and all of them with noise: how many there are would show the number
+/// of subjects, and the figures with noise are limited in number as they are.
+fn admit(
+    mut requested: Vec<RequestedSum>,
+    mut released: ReleasedSums,
+    verdicts: &mut [Vec<SetVerdict>],
+    are_exact: bool,
+) -> NewSums {
     requested.sort_unstable();
     let mut new: BTreeMap<SetName, Vec<FigureName>> = BTreeMap::new();
     for sum in requested {
         let is_known = released.contains(sum.set, sum.figure);
-        if !released.admit(sum.set, sum.figure, sum.subjects) {
+        if are_exact && !released.admit(sum.set, sum.figure, sum.subjects) {
             continue;
         }
         let (cell, set, at) = sum.at;

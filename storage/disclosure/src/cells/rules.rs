@@ -7,7 +7,7 @@ use concordat_protocol::scope::Protection;
 use super::answered::AnsweredFigures;
 use super::error::DecideError;
 use crate::answer::Mode;
-use crate::dominance::Dominance;
+use crate::dominance::{Contributions, Dominance};
 use crate::perturbation::{CellKey, Perturbation};
 
 /// By how much the threshold of a set may exceed the least one, see [`CellKey::threshold`].
@@ -110,8 +110,10 @@ impl DisclosureRules {
         }
     }
 
-    pub(super) const fn dominance(&self) -> &Dominance {
-        &self.dominance
+    /// Whether few subjects are most of an exact sum. With noise nothing is withheld for that: the noise is as large as the range admits one
+    /// contribution to be, and that a sum is withheld would show what the noise hides.
+    pub(super) fn is_dominated(&self, contributions: &Contributions) -> bool {
+        self.mode() == Mode::Exact && self.dominance.withholds(contributions)
     }
 
     /// The noise of perturbed figures.

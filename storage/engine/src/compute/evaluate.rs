@@ -73,8 +73,8 @@ impl<'a> At<'a> {
                 years.map_or(Datum::Null, |(year, born)| Datum::Int(year.saturating_sub(born)))
             }
             Operand::Linear { terms, plus } => {
-                let sum = terms.iter().try_fold(*plus, |sum, (factor, path)| {
-                    Some(sum + factor * float_of(self.datum(path))?)
+                let sum = terms.iter().try_fold(*plus, |sum, (factor, path, range)| {
+                    Some(sum + factor * range.clip(float_of(self.datum(path))?)?)
                 });
                 sum.map_or(Datum::Null, Datum::Float)
             }

@@ -67,8 +67,9 @@ pub(super) enum Operand {
         born: Path,
         at: DayOf,
     },
+    /// A sum of values with factors, each within the range of its column: so it is the sum of what these measure alone.
     Linear {
-        terms: Vec<(f64, Path)>,
+        terms: Vec<(f64, Path, Range)>,
         plus: f64,
     },
     Subject(ValueRef),

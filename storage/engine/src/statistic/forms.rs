@@ -143,6 +143,7 @@ forms! {
     NullLiteral "a comparison with NULL, which is never true,", "use `IS NULL` or `IS NOT NULL`";
     Subquery "this subquery", "relate it to the outer query by the subject: `EXISTS (SELECT 1 FROM e WHERE e.subject = d.subject AND …)`";
     Measure "this operand of an aggregate", "aggregate a column with a declared range, days between two dates, seconds between two points in time, or a sum of columns; divide after aggregating, or request a column that has the product or quotient of each row";
+    ListedMeasure "a measure of a column whose values are listed, in a sum of columns or where figures are exact,", "count its values with `count(*)` and `GROUP BY`, or measure the other columns alone";
     Aggregate "this aggregate", "use `count`, `sum`, `avg`, `var_samp`, `stddev`, `corr`, `median` or `approx_percentile_cont`";
     DistinctValues "`DISTINCT` in an aggregate of values", "use `count(DISTINCT subject)`";
     SubjectGroup "a group by the key of the subject", "group by other columns, and count subjects with `count(DISTINCT subject)`";

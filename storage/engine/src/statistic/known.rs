@@ -33,6 +33,8 @@ pub struct KnownCollection {
     columns: BTreeMap<DatasetName, BTreeMap<ColumnName, EffectiveColumn>>,
     /// The columns that are shown as they are.
     clear: BTreeSet<(DatasetName, ColumnName)>,
+    /// Whether figures have no noise.
+    are_figures_exact: bool,
 }
 
 impl KnownCollection {
@@ -60,7 +62,19 @@ impl KnownCollection {
                 }
             }
         }
-        Self { rules, columns, clear }
+        Self {
+            rules,
+            columns,
+            clear,
+            are_figures_exact: false,
+        }
+    }
+
+    /// The same collection under a permission with exact figures, or with noise.
+    #[must_use]
+    pub const fn with_exact_figures(mut self, are_exact: bool) -> Self {
+        self.are_figures_exact = are_exact;
+        self
     }
 
     /// The same collection with these levels of columns.
@@ -437,6 +451,26 @@ impl KnownCollection {
         }
     }
 
+    /// Whether a quantity may be measured in sums. A sum with a column of listed values would be a number of rows of these values that is not
+    /// decided as one: with another column it is what is left after that one is measured alone, and where figures are exact the mean of
+    /// two listed values is the share of each. Flags alone are counted ([`Self::is_flag`]).
+    pub fn is_measurable(&self, of: &Quantity) -> bool {
+        match of {
+            Quantity::Linear { terms, .. } => {
+                let mut columns = terms
+                    .iter()
+                    .map(|(_, path)| self.levels_of(path.dataset(), path.column()));
+                !columns.any(|levels| are_listed(&levels))
+            }
+            Quantity::Column(_)
+            | Quantity::InText(_)
+            | Quantity::Seconds { .. }
+            | Quantity::Days { .. }
+            | Quantity::Age { .. }
+            | Quantity::OfSubject { .. } => !(self.are_figures_exact && are_listed(&self.levels(of))),
+        }
+    }
+
     /// Whether a column is declared with the values 0 and 1 and with the range of them: its sum is a number of rows.
     pub(super) fn is_flag(&self, of: &Quantity) -> bool {
         let is_unit = |range: Range| range.low() == 0.0 && range.high() == 1.0;
@@ -445,6 +479,14 @@ impl KnownCollection {
         };
         let listed: Vec<&Value> = values.iter().map(|listed| &listed.value).collect();
         self.range(of).is_some_and(is_unit) && listed == [&Value::Int(0), &Value::Int(1)]
+    }
+}
+
+/// Whether each value is one of a list.
+const fn are_listed(levels: &Levels) -> bool {
+    match levels {
+        Levels::Values(_) | Levels::Truth | Levels::Codes(_) => true,
+        Levels::None | Levels::Edges(_) => false,
     }
 }
 

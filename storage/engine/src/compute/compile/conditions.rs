@@ -237,7 +237,9 @@ impl Compiler<'_> {
             Quantity::Linear { terms, plus } => {
                 let mut compiled = Vec::new();
                 for (factor, path) in terms {
-                    compiled.push((factor.get(), self.path(path, this, outer.as_deref_mut())?));
+                    let range = self.known.range(&Quantity::Column(path.clone()));
+                    let range = range.ok_or_else(|| invalid("a sum with a column that has no range"))?;
+                    compiled.push((factor.get(), self.path(path, this, outer.as_deref_mut())?, range));
                 }
                 Operand::Linear {
                     terms: compiled,
@@ -248,17 +250,14 @@ impl Compiler<'_> {
         })
     }
 
-    /// Refuses numbers in texts for which no edges are declared, and seconds between what are not points in time: their values are finer than
-    /// what the permission shows of these columns.
+    /// Refuses numbers in texts for which no edges are declared, seconds between what are not points in time, and sums of columns that have no
+    /// range or listed values: their values are finer than what the permission shows of these columns.
     fn require_computable(&self, of: &Quantity) -> Result<(), QueryError> {
         let is_shown = match of {
             Quantity::InText(_) => matches!(self.known.levels(of), Levels::Edges(_)),
             Quantity::Seconds { .. } => self.known.range(of).is_some(),
-            Quantity::Column(_)
-            | Quantity::Days { .. }
-            | Quantity::Age { .. }
-            | Quantity::Linear { .. }
-            | Quantity::OfSubject { .. } => true,
+            Quantity::Linear { .. } => self.known.range(of).is_some() && self.known.is_measurable(of),
+            Quantity::Column(_) | Quantity::Days { .. } | Quantity::Age { .. } | Quantity::OfSubject { .. } => true,
         };
         if is_shown {
             Ok(())

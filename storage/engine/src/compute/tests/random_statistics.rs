@@ -296,7 +296,7 @@ impl Maker<'_> {
     fn measure(&mut self, frame: Frame<'_>) -> Quantity {
         for _ in 0..30 {
             let of = self.quantity(frame, 1);
-            if self.known.range(&of).is_some() {
+            if self.known.range(&of).is_some() && self.known.is_measurable(&of) {
                 return of;
             }
         }

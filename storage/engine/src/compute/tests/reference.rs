@@ -265,7 +265,8 @@ impl<'a> Reference<'a> {
                     let Some(number) = number(&self.reached(path, context, outer)) else {
                         return Item::Null;
                     };
-                    sum += factor.get() * number;
+                    let range = self.known.range(&Quantity::Column(path.clone())).unwrap();
+                    sum += factor.get() * range.clip(number).unwrap();
                 }
                 Item::Float(sum)
             }

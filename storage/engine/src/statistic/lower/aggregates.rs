@@ -249,6 +249,9 @@ impl Lowering<'_> {
             if self.known.range(&operand.of).is_none() {
                 return Err(self.no_range(&operand.of));
             }
+            if !self.known.is_measurable(&operand.of) {
+                return Err(refused(Form::ListedMeasure));
+            }
         }
         if let Some(reason) = cells.by_subject {
             return Err(refused(reason));

@@ -30,6 +30,7 @@ const RULES: &str = include_str!("rules.txt");
 const CELLS: usize = 1_000;
 
 /// A collection with rules, and a session with its tables.
+#[derive(Clone)]
 pub(crate) struct Collection {
     pub(crate) known: KnownCollection,
     context: SessionContext,
@@ -62,6 +63,12 @@ impl Collection {
             known: KnownCollection::new(rules, shown, None),
             context,
         }
+    }
+
+    /// The same, under a permission with exact figures.
+    pub(super) fn with_exact_figures(mut self) -> Self {
+        self.known = self.known.with_exact_figures(true);
+        self
     }
 
     /// The plan of a query, before types are converted.

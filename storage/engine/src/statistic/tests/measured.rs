@@ -131,3 +131,46 @@ fn year_of_a_constant_date_is_a_constant() {
     let today = "SELECT count(*) FROM omop.person WHERE EXTRACT(YEAR FROM current_date) - year_of_birth > 76";
     assert!(omop.lower(today).is_err());
 }
+
+/// What is left of a sum with a column of listed values, after the other one is measured alone, is a number of rows that was not decided.
+#[test]
+fn listed_values_are_no_part_of_a_sum() {
+    let nhefs = Collection::named("nhefs");
+    let exact = nhefs.clone().with_exact_figures();
+    for sum in [
+        "sum(qsmk + wt71)",
+        "sum(wt71 - qsmk)",
+        "avg(0.000001 * hbp + wt71)",
+        "var_samp(hbp + wt71)",
+        "regr_slope(wt71, qsmk + 0.000000001 * ht)",
+        "corr(hbp + ht, wt71)",
+    ] {
+        for collection in [&nhefs, &exact] {
+            let refused = refusal(collection, &format!("SELECT {sum} AS m FROM nhefs"));
+            assert!(refused.contains("values are listed"), "{sum}: {refused}");
+        }
+    }
+    for collection in [&nhefs, &exact] {
+        measured(collection, "avg(wt71 + ht)", "nhefs");
+        only(collection, "SELECT sum(qsmk) AS n FROM nhefs");
+    }
+}
+
+/// Of two listed values the mean is the share of each.
+#[test]
+fn listed_values_have_no_exact_moments() {
+    let nhefs = Collection::named("nhefs");
+    let exact = nhefs.clone().with_exact_figures();
+    for moment in [
+        "avg(hbp)",
+        "sum(2 * hbp)",
+        "stddev(hbp)",
+        "regr_intercept(wt71, hbp)",
+        "covar_pop(hbp, ht)",
+    ] {
+        let sql = format!("SELECT {moment} AS m FROM nhefs");
+        only(&nhefs, &sql);
+        let refused = refusal(&exact, &sql);
+        assert!(refused.contains("values are listed"), "{moment}: {refused}");
+    }
+}

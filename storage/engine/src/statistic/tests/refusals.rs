@@ -6,7 +6,7 @@ use concordat_protocol::scope::{Generalization, Transform};
 
 use super::{Collection, refusal};
 
-const OMOP: [&str; 51] = [
+const OMOP: [&str; 53] = [
     "SELECT person_id FROM omop.person",
     "SELECT DISTINCT gender_concept_id, year_of_birth FROM omop.person",
     "SELECT * FROM (SELECT person_id, count(*) AS n FROM omop.drug_exposure GROUP BY person_id) t",
@@ -50,6 +50,8 @@ const OMOP: [&str; 51] = [
     "SELECT count(*) FROM omop.condition_occurrence c JOIN omop.visit_occurrence v ON v.visit_occurrence_id = c.visit_occurrence_id AND v.person_id = c.person_id",
     "SELECT count(*) FROM omop.condition_occurrence c WHERE EXISTS (SELECT 1 FROM omop.drug_exposure d WHERE d.person_id = c.person_id AND c.condition_start_date - d.drug_exposure_start_date <= 31)",
     "SELECT avg(year_of_birth * gender_concept_id) FROM omop.person",
+    "SELECT sum(year_of_birth + gender_concept_id) FROM omop.person",
+    "SELECT regr_slope(year_of_birth, gender_concept_id - 0.001 * year_of_birth) FROM omop.person",
     "SELECT count(*) FROM omop.person GROUP BY person_id % 2",
     "SELECT gender_concept_id FROM omop.person GROUP BY gender_concept_id",
     "SELECT DISTINCT gender_concept_id FROM omop.person GROUP BY gender_concept_id HAVING gender_concept_id IS NOT NULL",
