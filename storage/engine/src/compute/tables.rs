@@ -149,14 +149,18 @@ impl Index {
 }
 
 impl Lookup {
-    /// The row with this key, or of this subject.
+    /// The row with this key, or of this subject, reached from a row of `owner`. A row about another subject is not reached: the figures of a
+    /// cell are decided by the subjects that are counted in it, so its columns would be shown of someone who is not protected there. Rows of
+    /// reference datasets are about nobody.
     pub(super) fn find(&self, key: Datum<'_>, owner: Option<u32>) -> Option<Row<'_>> {
         let position = match &self.index {
             Index::Key(keys) => keys.get(key)?,
             Index::Subject(positions) => *positions.get(usize::try_from(owner?).ok()?)?,
         };
         let at = usize::try_from(position).ok().filter(|_| position != NO_ROW)?;
-        Some(Row { rows: &self.rows, at })
+        let row = Row { rows: &self.rows, at };
+        let is_own = row.owner().is_none() || row.owner() == owner;
+        is_own.then_some(row)
     }
 }
 

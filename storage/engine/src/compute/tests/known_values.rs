@@ -373,6 +373,34 @@ fn key_of_several_rows_leads_to_none() {
     assert_eq!(units(&only(&report).subjects), BTreeSet::from([0]));
 }
 
+/// The columns of a row are shown of its own subject only, whoever has a link to it.
+#[test]
+fn key_of_a_row_of_another_subject_leads_to_none() {
+    let mut world = nothing(3);
+    for (owner, id) in [(0, 1), (1, 2)] {
+        let items = [("visit_id", Item::Int(id)), ("kind", Item::Int(1))];
+        world.rows[VISIT].push(record(VISIT, Some(owner), &items));
+    }
+    for (owner, id) in [(0, 1), (1, 1), (2, 2)] {
+        world.rows[EVENT].push(event(owner, &[("visit_id", Item::Int(id))]));
+    }
+    let scope = everything();
+    let known = known(&world, &scope);
+    let visit = Step::Link(KeyLink {
+        column: column("visit_id"),
+        to: dataset("visit"),
+        key: column("visit_id"),
+    });
+    let kind = Quantity::Column(path("event", Row::This, &[visit], "kind"));
+    let is_known = is(&known, kind, &Comparison::IsNotNull);
+    let report = answer(
+        &world,
+        &scope,
+        &statistic(&known, "event", is_known, Vec::new(), vec![ALL_ROWS]),
+    );
+    assert_eq!(units(&only(&report).subjects), BTreeSet::from([0]));
+}
+
 #[test]
 fn subject_without_events_has_no_number_of_them() {
     let mut world = nothing(3);

@@ -328,6 +328,9 @@ impl<'a> Reference<'a> {
             let [one] = found.as_slice() else {
                 return Item::Null;
             };
+            if one.owner.is_some() && one.owner != context.owner {
+                return Item::Null;
+            }
             context = *one;
         }
         let (of, record) = context.row.unwrap();
