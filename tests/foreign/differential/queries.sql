@@ -617,6 +617,12 @@ SELECT vid, CAST(cost AS DECIMAL(12, 2)) AS c FROM site.visits WHERE cost < 1000
 SELECT sum(CAST(cost AS DECIMAL(12, 2))) AS c FROM site.visits
 --? decimal
 SELECT code, avg(CAST(cost AS DECIMAL(12, 2))) AS c FROM site.visits GROUP BY code ORDER BY code
+--? decimal
+SELECT vid, CAST(cost AS DECIMAL(12, 2)) + 1 AS c, CAST(cost AS DECIMAL(12, 2)) - 1 AS d, CAST(cost AS DECIMAL(12, 2)) * 3 AS e FROM site.visits WHERE cost < 1000
+--? decimal
+SELECT vid FROM site.visits WHERE CAST(cost AS DECIMAL(12, 2)) * 2 > 100
+--? decimal
+SELECT pid, CAST(n AS DECIMAL(19, 0)) + CAST(n AS DECIMAL(10, 3)) AS c FROM site.people WHERE n BETWEEN -1000 AND 1000
 --? interval
 SELECT vid, day + INTERVAL '1 month' AS d FROM site.visits
 --? interval
