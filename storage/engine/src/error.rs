@@ -34,6 +34,14 @@ pub enum QueryError {
         /// How to write it instead.
         nearest: Option<&'static str>,
     },
+    /// The query contains something that has no defined meaning here, whoever computes it.
+    #[error("{what} not computed; {nearest}")]
+    NotDefined {
+        /// What it contains, with its verb: `` `EXCEPT ALL` is ``.
+        what: &'static str,
+        /// How to write it instead.
+        nearest: &'static str,
+    },
     /// A function outside the list of allowed ones.
     #[error(
         "the function `{name}` is not allowed here; `concordat query --functions` lists what is computed at each tier"
@@ -208,7 +216,7 @@ impl Explain for QueryError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused { .. } | Self::Function { .. } | Self::Tier { .. } => ErrorKind::Denied,
-            Self::NotComputed { .. } => ErrorKind::Denied,
+            Self::NotComputed { .. } | Self::NotDefined { .. } => ErrorKind::Denied,
             Self::FallibleCast { .. } => ErrorKind::Denied,
             Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => ErrorKind::Denied,
             Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => ErrorKind::Usage,
