@@ -216,12 +216,12 @@ impl Explain for QueryError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused { .. } | Self::Function { .. } | Self::Tier { .. } => ErrorKind::Denied,
-            Self::NotComputed { .. } | Self::NotDefined { .. } => ErrorKind::Denied,
+            Self::NotComputed { .. } => ErrorKind::Denied,
             Self::FallibleCast { .. } => ErrorKind::Denied,
             Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => ErrorKind::Denied,
             Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => ErrorKind::Usage,
             Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => ErrorKind::Usage,
-            Self::OtherVersion | Self::Ended => ErrorKind::Usage,
+            Self::OtherVersion | Self::Ended | Self::NotDefined { .. } => ErrorKind::Usage,
             Self::Reported { kind, .. } => *kind,
             Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => {
                 ErrorKind::Denied

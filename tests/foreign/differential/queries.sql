@@ -786,3 +786,17 @@ SELECT description FROM site.conditions WHERE description LIKE '%disorder%' AND 
 SELECT date_part('year', "start") AS y, count(*) AS k FROM site.conditions GROUP BY 1 ORDER BY 1
 --? shared needs=shared
 SELECT a.patient, count(*) AS k FROM site.conditions a JOIN site.conditions b ON a.patient = b.patient AND a.code = b.code AND a."start" < b."start" GROUP BY a.patient
+--? refused refuse=usage
+SELECT pid FROM site.people EXCEPT ALL SELECT pid FROM site.visits
+--? refused refuse=usage
+SELECT pid FROM site.people INTERSECT ALL SELECT pid FROM site.visits
+--? refused refuse=usage
+SELECT pid, n ^ 2 AS k FROM site.people
+--? refused refuse=usage
+SELECT pid, n << 64 AS k FROM site.people
+--? refused refuse=usage
+SELECT pid FROM site.people WHERE x < 1e400
+--? refused refuse=usage
+SELECT ward, count(*) AS k FROM site.people GROUP BY ward WITH ROLLUP
+--? refused refuse=usage
+SELECT pid FROM site.people TABLESAMPLE (10 PERCENT)

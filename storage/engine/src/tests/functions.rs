@@ -120,6 +120,22 @@ async fn decimals_have_values_on_the_consumers_node() {
 }
 
 #[tokio::test]
+async fn current_time_is_one_for_all_rows() {
+    let home = ordinary();
+    for condition in [
+        "d < current_date",
+        "s < now() AND now() = current_timestamp",
+        "current_timestamp > TIMESTAMP '2020-01-01 00:00:00'",
+        "current_time IS NOT NULL",
+        "today() > DATE '2020-01-01'",
+    ] {
+        let sql = format!("SELECT count(*) FROM t WHERE n IS NOT NULL AND {condition}");
+        let rows = home.rows(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(rows.concat(), ["2"], "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn consumer_computes_what_providers_do_not() {
     let home = ordinary();
     for (sql, expected) in [
