@@ -123,8 +123,15 @@ fn set_operation(op: SetOperator, quantifier: SetQuantifier) -> Result<(), Query
     }
 }
 
-/// Refuses clauses that the library leaves out.
+/// Refuses clauses that the library leaves out, and names that it confuses.
 fn clauses_of_query(query: &Query) -> Result<(), QueryError> {
+    // The planner finds the table of a name with periods by the whole text, so that such a name would stand for a dataset.
+    let mut defined = query.with.iter().flat_map(|with| &with.cte_tables);
+    forbid(
+        defined.any(|table| table.alias.name.value.contains('.')),
+        "a name of `WITH` with a period is",
+        "write another name",
+    )?;
     forbid(!query.pipe_operators.is_empty(), "`|>` is", "write a derived table")?;
     forbid(
         query.settings.is_some() || query.format_clause.is_some(),
@@ -351,6 +358,18 @@ mod tests {
             let error = checked(sql).unwrap_err();
             assert!(matches!(error, QueryError::NotDefined { .. }), "{sql}: {error}");
         }
+    }
+
+    #[test]
+    fn name_of_a_query_is_no_name_of_a_dataset() {
+        for sql in [
+            "WITH \"gamma.t\" AS (SELECT a FROM u) SELECT a FROM gamma.t",
+            "SELECT a FROM (WITH v AS (SELECT a FROM u), \"gamma.t\" AS (SELECT a FROM v) SELECT a FROM gamma.t) AS d",
+        ] {
+            let error = checked(sql).unwrap_err();
+            assert!(matches!(error, QueryError::NotDefined { .. }), "{sql}: {error}");
+        }
+        assert!(checked("WITH v AS (SELECT a FROM u) SELECT a FROM v").is_ok());
     }
 
     #[test]
