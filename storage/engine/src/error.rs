@@ -34,7 +34,7 @@ pub enum QueryError {
         /// How to write it instead.
         nearest: Option<&'static str>,
     },
-    /// The query contains something that has no defined meaning here, whoever computes it.
+    /// The query contains something that has no defined meaning, at holders and on the consumer's node.
     #[error("{what} not computed; {nearest}")]
     NotDefined {
         /// What it contains, with its verb: `` `EXCEPT ALL` is ``.

@@ -87,7 +87,7 @@ fn decimals_are_computed_exactly_in_each_type() {
                     assert_eq!(value, None);
                     continue;
                 };
-                // Beyond 128 bits on the way, `decimals_have_room_on_the_way` has the values.
+                // Beyond 128 bits on the way, `decimals_have_more_digits_on_the_way` has the values.
                 let Some(exact) = exactly(op, (one, left.1), (other, right.1), scale) else {
                     continue;
                 };
@@ -102,7 +102,7 @@ fn decimals_are_computed_exactly_in_each_type() {
 }
 
 #[test]
-fn decimals_have_room_on_the_way() {
+fn decimals_have_more_digits_on_the_way() {
     let ten = |digits: u32| 10_i128.pow(digits);
     for (op, left, right, expected) in [
         // 2e14 / 1: the dividend has 14 more digits on the way.
