@@ -82,24 +82,19 @@ fn forbid(present: bool, what: &'static str, nearest: &'static str) -> Result<()
 }
 
 /// Refuses set operations that the library computes without counting equal rows, or does not have.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "what else a query is has no set operation of its own"
-)]
 fn set_operations(body: &SetExpr) -> Result<(), QueryError> {
-    match body {
-        SetExpr::SetOperation {
-            op,
-            set_quantifier,
-            left,
-            right,
-        } => {
-            set_operation(*op, *set_quantifier)?;
-            set_operations(left)?;
-            set_operations(right)
-        }
-        _ => Ok(()),
-    }
+    let SetExpr::SetOperation {
+        op,
+        set_quantifier,
+        left,
+        right,
+    } = body
+    else {
+        return Ok(());
+    };
+    set_operation(*op, *set_quantifier)?;
+    set_operations(left)?;
+    set_operations(right)
 }
 
 /// Refuses a set operation for which there is another form.
