@@ -106,10 +106,7 @@ impl Planner {
     /// member whose tier is too low for it.
     pub(super) async fn plan(mut self, parsed: ParsedQuery) -> Result<Plan, FederationError> {
         let mut query = parsed.query;
-        // At tier `records` this node computes it, for all rows.
-        if self.tables.targets().any(|target| target.tier < Tier::Records) {
-            use_current_date(&mut query, self.day);
-        }
+        use_current_date(&mut query, self.day);
         use_local_version_names(&mut query);
         let queried = self.keep_queried_members(&query).await?;
         self.tables = self.tables.shown_as_records();

@@ -8,6 +8,7 @@
 //! Casts that are known not to fail ([`is_total_cast`]) stay as they are, since the optimizer knows them.
 
 mod date_trunc;
+mod decimals;
 mod function;
 mod numbers;
 
@@ -17,9 +18,9 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array},
+    array::{Array, ArrayRef, RecordBatch, new_null_array},
     compute::{can_cast_types, concat, kernels::numeric::neg},
-    datatypes::{DataType, Decimal128Type, Field, Schema},
+    datatypes::{DataType, Field, Schema},
 };
 use datafusion::{
     common::ExprSchema,
@@ -177,13 +178,16 @@ impl Calculation {
             (Operation::Cast(to) | Operation::StrictCast(to), [values]) => Ok(conversion::converted(values, to)?),
             (Operation::Negation, [values]) => Ok(canonical(neg(values)?)),
             (Operation::Position, [values]) => positions::positions(values),
-            (Operation::Arithmetic(op), [left, right]) => match numbers::calculated(*op, left, right)? {
-                Some(values) => Ok(values),
-                None => {
-                    let values = evaluated(&physical::BinaryExpr::new(operand(0), *op, operand(1)), operands)?;
-                    Ok(canonical(within_years(within_digits(values))))
+            (Operation::Arithmetic(op), [left, right]) => {
+                if let Some(values) = numbers::calculated(*op, left, right)? {
+                    return Ok(values);
                 }
-            },
+                if let Some(values) = decimals::calculated(*op, left, right)? {
+                    return Ok(values);
+                }
+                let values = evaluated(&physical::BinaryExpr::new(operand(0), *op, operand(1)), operands)?;
+                Ok(canonical(within_years(values)))
+            }
             _ => Err(DataFusionError::Internal("another number of operands".to_owned())),
         }
     }
@@ -257,27 +261,23 @@ impl ScalarUDFImpl for Calculation {
     }
 }
 
-/// Decimals with NULL for those that have more digits than their type.
-fn within_digits(values: ArrayRef) -> ArrayRef {
-    let DataType::Decimal128(digits, _) = values.data_type() else {
-        return values;
-    };
-    Arc::new(
-        values
-            .as_primitive::<Decimal128Type>()
-            .null_if_overflow_precision(*digits),
-    )
-}
-
 /// The values that `compute` returns, with NULL where it fails.
+///
+/// # Errors
+/// If its values have another type than `result`, or another number of rows: a mistake here must not look like missing values.
 fn total(
     compute: &dyn Fn(&[ArrayRef]) -> Result<ArrayRef>,
     operands: &[ArrayRef],
     result: &DataType,
 ) -> Result<ArrayRef> {
     let rows = operands.first().map_or(0, |operand| operand.len());
-    let values = attempted(|| compute(operands)).filter(|values| values.len() == rows);
-    if let Some(values) = values.filter(|values| values.data_type() == result) {
+    if let Some(values) = attempted(|| compute(operands)) {
+        if values.data_type() != result || values.len() != rows {
+            let (found, length) = (values.data_type(), values.len());
+            return Err(DataFusionError::Internal(format!(
+                "an operation with {rows} rows of {result} has {length} of {found}"
+            )));
+        }
         return Ok(values);
     }
     if rows <= 1 {

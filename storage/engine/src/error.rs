@@ -34,6 +34,14 @@ pub enum QueryError {
         /// How to write it instead.
         nearest: Option<&'static str>,
     },
+    /// The query contains something that has no defined meaning, at holders and on the consumer's node.
+    #[error("{what} not computed; {nearest}")]
+    NotDefined {
+        /// What it contains, with its verb: `` `EXCEPT ALL` is ``.
+        what: &'static str,
+        /// How to write it instead.
+        nearest: &'static str,
+    },
     /// A function outside the list of allowed ones.
     #[error(
         "the function `{name}` is not allowed here; `concordat query --functions` lists what is computed at each tier"
@@ -213,7 +221,7 @@ impl Explain for QueryError {
             Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => ErrorKind::Denied,
             Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => ErrorKind::Usage,
             Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => ErrorKind::Usage,
-            Self::OtherVersion | Self::Ended => ErrorKind::Usage,
+            Self::OtherVersion | Self::Ended | Self::NotDefined { .. } => ErrorKind::Usage,
             Self::Reported { kind, .. } => *kind,
             Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => {
                 ErrorKind::Denied

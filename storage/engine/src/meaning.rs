@@ -10,7 +10,7 @@
 //!    with dates at the ends of years ([`compare_years`]); a pseudonym with pseudonyms of the same origin ([`compare_pseudonyms`]).
 //! 3. The arguments of functions are checked in the same way ([`arguments`]), and the operands of arithmetic ([`arithmetic`]).
 //!
-//! Two columns that differ in their subqueries only are two columns ([`subqueries`]).
+//! What has no meaning here is refused before it is planned ([`defined`]). Two columns that differ in their subqueries only are two columns ([`subqueries`]).
 //!
 //! The result has no functions of its own, so that a part of it can be written as SQL again, and means the same there.
 
@@ -25,6 +25,7 @@ mod compare;
 mod compare_bands;
 mod compare_pseudonyms;
 mod compare_years;
+mod defined;
 mod expressions;
 mod literals;
 mod nodes;
@@ -37,7 +38,7 @@ use std::ops::ControlFlow;
 
 use datafusion::{
     common::tree_node::Transformed,
-    error::Result,
+    error::{DataFusionError, Result},
     execution::context::SessionState,
     logical_expr::LogicalPlan,
     sql::{
@@ -52,8 +53,13 @@ pub(crate) use expressions::refused;
 pub(crate) use planner::ComparisonPlanner;
 use planner::{DISTINCT, NOT_DISTINCT};
 
-/// The plan of a statement, with names resolved, and before anything is checked or converted.
+/// The plan of a statement, with names resolved, and before its types are checked or converted. Every statement passes here, wherever it is
+/// computed.
+///
+/// # Errors
+/// [`QueryError`] within the error of the library, for what has no meaning here ([`defined`]); the errors of the planner.
 pub(crate) async fn plan_of(state: &SessionState, statement: &Statement) -> Result<LogicalPlan> {
+    defined::check(statement).map_err(|error| DataFusionError::External(Box::new(error)))?;
     let error = match state.statement_to_plan(plannable(statement)).await {
         Ok(plan) => return Ok(plan),
         Err(error) => error,

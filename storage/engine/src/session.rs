@@ -137,7 +137,7 @@ fn with_tables(
 
 /// A session of the consumer's node: for planning a query over the tables of several institutions, and for computing it from their
 /// answers with `memory` bytes. It has all functions, and no tables; tables are registered in [`CATALOG`], and `schema` is the default
-/// schema. It reads and writes no files.
+/// schema. It reads and writes no files. `now()` and the like are the time at which it was made, so it is made for one query.
 ///
 /// # Errors
 /// [`QueryError::Engine`] if it cannot be set up.
@@ -151,7 +151,9 @@ pub fn home_state(memory: usize, schema: &str) -> Result<SessionState, QueryErro
         .with_scalar_functions(scalars().to_vec())
         .with_aggregate_functions(aggregates().to_vec())
         .with_window_functions(windows().to_vec());
-    Ok(state.build())
+    let mut state = state.build();
+    state.mark_start_execution();
+    Ok(state)
 }
 
 fn provider_state(dataset: &DatasetRef, runtime: Arc<RuntimeEnv>) -> SessionState {

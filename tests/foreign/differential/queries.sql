@@ -617,6 +617,12 @@ SELECT vid, CAST(cost AS DECIMAL(12, 2)) AS c FROM site.visits WHERE cost < 1000
 SELECT sum(CAST(cost AS DECIMAL(12, 2))) AS c FROM site.visits
 --? decimal
 SELECT code, avg(CAST(cost AS DECIMAL(12, 2))) AS c FROM site.visits GROUP BY code ORDER BY code
+--? decimal
+SELECT vid, CAST(cost AS DECIMAL(12, 2)) + 1 AS c, CAST(cost AS DECIMAL(12, 2)) - 1 AS d, CAST(cost AS DECIMAL(12, 2)) * 3 AS e FROM site.visits WHERE cost < 1000
+--? decimal
+SELECT vid FROM site.visits WHERE CAST(cost AS DECIMAL(12, 2)) * 2 > 100
+--? decimal
+SELECT pid, CAST(n AS DECIMAL(19, 0)) + CAST(n AS DECIMAL(10, 3)) AS c FROM site.people WHERE n BETWEEN -1000 AND 1000
 --? interval
 SELECT vid, day + INTERVAL '1 month' AS d FROM site.visits
 --? interval
@@ -780,3 +786,17 @@ SELECT description FROM site.conditions WHERE description LIKE '%disorder%' AND 
 SELECT date_part('year', "start") AS y, count(*) AS k FROM site.conditions GROUP BY 1 ORDER BY 1
 --? shared needs=shared
 SELECT a.patient, count(*) AS k FROM site.conditions a JOIN site.conditions b ON a.patient = b.patient AND a.code = b.code AND a."start" < b."start" GROUP BY a.patient
+--? refused refuse=usage
+SELECT pid FROM site.people EXCEPT ALL SELECT pid FROM site.visits
+--? refused refuse=usage
+SELECT pid FROM site.people INTERSECT ALL SELECT pid FROM site.visits
+--? refused refuse=usage
+SELECT pid, n ^ 2 AS k FROM site.people
+--? refused refuse=usage
+SELECT pid, n << 64 AS k FROM site.people
+--? refused refuse=usage
+SELECT pid FROM site.people WHERE x < 1e400
+--? refused refuse=usage
+SELECT ward, count(*) AS k FROM site.people GROUP BY ward WITH ROLLUP
+--? refused refuse=usage
+SELECT pid FROM site.people TABLESAMPLE (10 PERCENT)

@@ -40,7 +40,7 @@ async fn refusal(institutions: &Arc<Institutions>, sql: &str) -> FederationError
         .unwrap_or_else(|| panic!("planned: {sql}"))
 }
 
-/// All holders count by the day on which the query is planned.
+/// All holders and this node count by the day on which the query is planned.
 #[tokio::test]
 async fn plan_below_records_has_the_day_of_the_plan() {
     let all = two(Tier::Aggregate);
@@ -50,8 +50,19 @@ async fn plan_below_records_has_the_day_of_the_plan() {
     };
     let counted = text("SELECT current_date AS today, count(*) AS n FROM aachen.heart").await;
     assert!(counted.contains("DATE '2026-11-30' AS today"), "{counted}");
+    // So does a query for records, as there is one day for all rows and all texts.
     let records = text("SELECT current_date AS today, age FROM basel.heart").await;
-    assert!(records.to_lowercase().contains("current_date"), "{records}");
+    assert!(records.contains("DATE '2026-11-30' AS today"), "{records}");
+    let days = "SELECT count(*) AS n FROM basel.heart WHERE current_date = DATE '2026-11-30'";
+    assert_eq!(all.rows(days).await, ["2"]);
+}
+
+/// No holder computes it, and this node has one time for all rows.
+#[tokio::test]
+async fn plan_has_the_time_at_which_it_was_made() {
+    let all = two(Tier::Records);
+    let sql = "SELECT DISTINCT now() > TIMESTAMP '2020-01-01 00:00:00' AND now() = current_timestamp AND age > 0 AS later FROM consortium.heart";
+    assert_eq!(all.rows(sql).await, ["true"]);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! `current_date` in a query below tier `records`: the day on which it is planned, written as a date.
+//! `current_date` in a query: the day on which it is planned, written as a date.
 //!
 //! Each holder and the consumer lower a text by themselves. With a function they would count by different days around midnight, and what is
 //! answered from a memory would be the answer of another day. A written date is the same one for all of them, and is in the evidence.

@@ -4,7 +4,7 @@ use arrow::{
         IntervalMonthDayNanoArray, StringArray, StringViewArray, UInt32Array, UInt64Array,
     },
     compute::{cast, take},
-    datatypes::{IntervalMonthDayNano, TimeUnit},
+    datatypes::{Decimal128Type, IntervalMonthDayNano, TimeUnit},
 };
 use datafusion::{
     common::DFSchema,
@@ -57,6 +57,158 @@ fn arithmetic_never_fails_on_extreme_values() {
         }
     }
     assert!(tried >= 90, "{tried}");
+}
+
+/// Digits, and those of them after the point.
+const DECIMALS: [(u8, i8); 9] = [
+    (3, 3),
+    (5, 2),
+    (10, 2),
+    (10, 0),
+    (19, 0),
+    (20, 0),
+    (30, 15),
+    (38, 10),
+    (38, 0),
+];
+
+#[test]
+fn decimals_are_computed_exactly_in_each_type() {
+    let (mut known, mut missing) = (0, 0);
+    for op in OPERATORS {
+        for (left, right) in DECIMALS.iter().flat_map(|left| DECIMALS.map(|right| (*left, right))) {
+            let operands = every_pair(&ends_of(left), &ends_of(right));
+            let (found, digits, scale) = computed(op, &operands);
+            let sides = [0, 1].map(|side: usize| operands[side].as_primitive::<Decimal128Type>());
+            for row in 0..found.len() {
+                let side = |side: usize| sides[side].is_valid(row).then(|| sides[side].value(row));
+                let value = found.is_valid(row).then(|| found.value(row));
+                let (Some(one), Some(other)) = (side(0), side(1)) else {
+                    assert_eq!(value, None);
+                    continue;
+                };
+                if other == 0 && matches!(op, Operator::Divide | Operator::Modulo) {
+                    assert_eq!(value, None, "{one} of {left:?} {op} zero");
+                    missing += 1;
+                    continue;
+                }
+                // Beyond 128 bits on the way, `decimals_have_more_digits_on_the_way` has the values.
+                let Some(exact) = exactly(op, (one, left.1), (other, right.1), scale) else {
+                    continue;
+                };
+                let exact = Some(exact).filter(|exact| exact.unsigned_abs() < 10_u128.pow(u32::from(digits)));
+                assert_eq!(value, exact, "{one} of {left:?} {op} {other} of {right:?}");
+                known += usize::from(exact.is_some());
+                missing += usize::from(exact.is_none());
+            }
+        }
+    }
+    assert!(known >= 5_000 && missing >= 500, "{known} and {missing}");
+}
+
+#[test]
+fn decimals_have_more_digits_on_the_way() {
+    let ten = |digits: u32| 10_i128.pow(digits);
+    for (op, left, right, expected) in [
+        // 2e14 / 1: the dividend has 14 more digits on the way.
+        (
+            Operator::Divide,
+            (2 * ten(24), 38, 10),
+            (ten(10), 38, 10),
+            Some(2 * ten(28)),
+        ),
+        (
+            Operator::Divide,
+            (-2 * ten(24), 38, 10),
+            (ten(10), 38, 10),
+            Some(-2 * ten(28)),
+        ),
+        (Operator::Divide, (2 * ten(24), 38, 10), (0, 38, 10), None),
+        // 1.8e28 - 9e27: the left side has 10 more digits on the way.
+        (
+            Operator::Minus,
+            (18 * ten(27), 38, 0),
+            (9 * ten(37), 38, 10),
+            Some(9 * ten(37)),
+        ),
+        (
+            Operator::Plus,
+            (-18 * ten(27), 38, 0),
+            (9 * ten(37), 38, 10),
+            Some(-9 * ten(37)),
+        ),
+        (
+            Operator::Modulo,
+            (ten(37) + 3, 38, 0),
+            (2 * ten(10), 38, 10),
+            Some(ten(10)),
+        ),
+        (Operator::Multiply, (ten(37), 38, 0), (ten(37), 38, 0), None),
+        (Operator::Plus, (ten(38) - 1, 38, 0), (1, 38, 0), None),
+    ] {
+        let operand = |(value, digits, scale): (i128, u8, i8)| decimals(vec![Some(value)], digits, scale);
+        let (found, digits, _) = computed(op, &[operand(left), operand(right)]);
+        let expected = expected.filter(|value: &i128| value.unsigned_abs() < 10_u128.pow(u32::from(digits)));
+        let found = found.is_valid(0).then(|| found.value(0));
+        assert_eq!(found, expected, "{left:?} {op} {right:?}");
+    }
+}
+
+#[test]
+fn operation_of_another_type_is_no_missing_value() {
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let same = |operands: &[ArrayRef]| Ok(Arc::clone(&operands[0]));
+    assert!(total(&same, &[Arc::clone(&numbers)], &DataType::Int64).is_ok());
+    let error = total(&same, &[Arc::clone(&numbers)], &DataType::Int32).unwrap_err();
+    assert!(matches!(error, DataFusionError::Internal(_)), "{error}");
+    let fewer = |operands: &[ArrayRef]| Ok(operands[0].slice(0, 1));
+    assert!(total(&fewer, &[numbers], &DataType::Int64).is_err());
+}
+
+/// The result, which is a decimal with so many digits, and so many of them after the point.
+fn computed(op: Operator, operands: &[ArrayRef; 2]) -> (Decimal128Array, u8, i8) {
+    let coercer = BinaryTypeCoercer::new(operands[0].data_type(), &op, operands[1].data_type());
+    let result = coercer.get_result_type().unwrap();
+    let DataType::Decimal128(digits, scale) = result else {
+        panic!("{result} of {op}");
+    };
+    let calculation = Calculation::new(ARITHMETIC, Operation::Arithmetic(op));
+    let found = total(&|operands| calculation.values(operands), operands, &result).unwrap();
+    assert_eq!(found.data_type(), &result);
+    (found.as_primitive::<Decimal128Type>().clone(), digits, scale)
+}
+
+/// The exact result with `scale` digits after the point, cut; `None` if 128 bits are too few for it.
+fn exactly(op: Operator, (left, left_scale): (i128, i8), (right, right_scale): (i128, i8), scale: i8) -> Option<i128> {
+    let shifted = |value: i128, by: i8| value.checked_mul(10_i128.checked_pow(u32::try_from(by).unwrap())?);
+    if op == Operator::Multiply {
+        return left.checked_mul(right);
+    }
+    if op == Operator::Divide {
+        return Some(shifted(left, scale - left_scale + right_scale)? / right);
+    }
+    let (left, right) = (shifted(left, scale - left_scale)?, shifted(right, scale - right_scale)?);
+    if op == Operator::Plus {
+        left.checked_add(right)
+    } else if op == Operator::Minus {
+        left.checked_sub(right)
+    } else {
+        Some(left % right)
+    }
+}
+
+/// Values at the ends of a type of decimals, and between them.
+fn ends_of((digits, scale): (u8, i8)) -> ArrayRef {
+    let most = 10_i128.pow(u32::from(digits)) - 1;
+    let middle = 10_i128.pow(u32::from(digits) / 2) + 7;
+    let values = [-most, -middle, -7, -1, 0, 1, 2, 150, middle, most / 3, most];
+    let values = values.into_iter().map(Some).chain([None]);
+    decimals(values.collect(), digits, scale)
+}
+
+fn decimals(values: Vec<Option<i128>>, digits: u8, scale: i8) -> ArrayRef {
+    let decimals = Decimal128Array::from(values).with_precision_and_scale(digits, scale);
+    Arc::new(decimals.unwrap())
 }
 
 #[test]
@@ -173,10 +325,7 @@ fn extremes() -> Vec<ArrayRef> {
     ];
     let most = 10_i128.pow(20) - 1;
     let all_digits = 10_i128.pow(38) - 1;
-    let decimals = |values: Vec<i128>, precision, scale| -> ArrayRef {
-        let decimals = Decimal128Array::from(values).with_precision_and_scale(precision, scale);
-        Arc::new(decimals.unwrap())
-    };
+    let decimals = |values: Vec<i128>, digits, scale| decimals(values.into_iter().map(Some).collect(), digits, scale);
     let interval = |months, days, nanos| IntervalMonthDayNano::new(months, days, nanos);
     let mut all: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from(narrow.clone())),

@@ -126,7 +126,7 @@ forms_of_sql! {
         Like "LIKE"
         LikeAnyCase "ILIKE"
     }
-    Consumer [Figures] { SimilarTo "SIMILAR TO" Matches "~" BitAnd "&" }
+    Consumer [Figures] { SimilarTo "SIMILAR TO" Matches "~" }
     Holder [Group Operand Figures] { Case "CASE" }
     Holder [Condition Group Operand Figures] { Cast "CAST" TryCast "TRY_CAST" }
     HolderOfCollection [Condition Figures] { Interval "INTERVAL" }
@@ -203,7 +203,6 @@ impl Syntax {
             Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
                 Self::Matches
             }
-            Operator::BitwiseAnd => Self::BitAnd,
             _ => return None,
         })
     }

@@ -68,6 +68,73 @@ async fn ordinary_calls_have_a_value() {
     }
 }
 
+/// The consumer's node refuses what the library would compute in another way, or leave out.
+#[tokio::test]
+async fn consumer_refuses_what_has_no_meaning() {
+    let home = ordinary();
+    for sql in [
+        "SELECT b FROM t EXCEPT ALL SELECT b FROM t",
+        "SELECT b FROM t INTERSECT ALL SELECT b FROM t",
+        "SELECT n ^ 2 FROM t",
+        "SELECT n << 64 FROM t",
+        "SELECT n & 1 FROM t",
+        "SELECT n FROM t TABLESAMPLE (10 PERCENT)",
+        "SELECT n FROM t PREWHERE n > 100",
+        "SELECT b, count(*) FROM t GROUP BY b WITH ROLLUP",
+    ] {
+        let refused = home.rows(sql).await;
+        assert!(
+            matches!(refused, Err(QueryError::NotDefined { .. })),
+            "{sql}: {refused:?}"
+        );
+    }
+    let refused = home.rows("SELECT n FROM t WHERE x < 1e400").await;
+    assert!(matches!(refused, Err(QueryError::Invalid { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn decimals_have_values_on_the_consumers_node() {
+    let home = ordinary();
+    for (expression, expected) in [
+        ("CAST(n AS DECIMAL(10, 2)) + 1", "4.00,8.00,"),
+        ("CAST(n AS DECIMAL(10, 2)) - CAST(x AS DECIMAL(10, 3))", "0.750,6.500,"),
+        ("CAST(n AS DECIMAL(10, 2)) * 2", "6.00,14.00,"),
+        ("CAST(n AS DECIMAL(10, 2)) / 2", "1.500000,3.500000,"),
+        ("CAST(n AS DECIMAL(10, 2)) % 2", "1.00,1.00,"),
+        ("CAST(n AS DECIMAL(10, 2)) % 0", ",,"),
+    ] {
+        let sql = format!("SELECT {expression} AS y FROM t ORDER BY n");
+        let rows = home.rows(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(rows.concat().join(","), expected, "{sql}");
+    }
+    let counted = home
+        .rows("SELECT count(*) FROM t WHERE CAST(n AS DECIMAL(10, 2)) * 2 > 10")
+        .await
+        .unwrap();
+    assert_eq!(counted.concat(), ["1"]);
+    let mean = home
+        .rows("SELECT sum(CAST(n AS DECIMAL(19, 0))) / count(n) FROM t")
+        .await
+        .unwrap();
+    assert_eq!(mean.concat(), ["5.0000"]);
+}
+
+#[tokio::test]
+async fn current_time_is_one_for_all_rows() {
+    let home = ordinary();
+    for condition in [
+        "d < current_date",
+        "s < now() AND now() = current_timestamp",
+        "current_timestamp > TIMESTAMP '2020-01-01 00:00:00'",
+        "current_time IS NOT NULL",
+        "today() > DATE '2020-01-01'",
+    ] {
+        let sql = format!("SELECT count(*) FROM t WHERE n IS NOT NULL AND {condition}");
+        let rows = home.rows(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(rows.concat(), ["2"], "{sql}");
+    }
+}
+
 #[tokio::test]
 async fn consumer_computes_what_providers_do_not() {
     let home = ordinary();

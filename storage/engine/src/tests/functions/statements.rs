@@ -19,7 +19,7 @@ const BORN: &str = "omop.condition_occurrence AS c JOIN omop.person AS p ON p.pe
 const AGE: &str = "EXTRACT(YEAR FROM c.condition_start_date) - p.year_of_birth";
 
 /// An expression with an operator or another form of SQL, over the columns of [`FIGURES`].
-pub(super) const EXPRESSIONS: [(&str, &str); 35] = [
+pub(super) const EXPRESSIONS: [(&str, &str); 34] = [
     ("+", "n + 1"),
     ("-", "n - 1"),
     ("*", "n * 2"),
@@ -44,7 +44,6 @@ pub(super) const EXPRESSIONS: [(&str, &str); 35] = [
     ("ILIKE", "v ILIKE 'm%'"),
     ("SIMILAR TO", "v SIMILAR TO 'M%'"),
     ("~", "v ~ '^M'"),
-    ("&", "n & 1"),
     ("CASE", "CASE WHEN b THEN n END"),
     ("CAST", "CAST(n AS DOUBLE)"),
     ("TRY_CAST", "TRY_CAST(v AS BIGINT)"),
@@ -61,7 +60,15 @@ pub(super) const EXPRESSIONS: [(&str, &str); 35] = [
 ];
 
 /// Operators of the library that no part of a query may have, over the same columns.
-pub(super) const UNLISTED: [&str; 5] = ["n | 1", "n << 1", "n >> 1", "v ^@ 'M'", "v LIKE ANY ('M%', 'F%')"];
+pub(super) const UNLISTED: [&str; 7] = [
+    "n & 1",
+    "n ^ 1",
+    "n | 1",
+    "n << 1",
+    "n >> 1",
+    "v ^@ 'M'",
+    "v LIKE ANY ('M%', 'F%')",
+];
 
 /// A statement that is counted and has the operator in this part.
 pub(super) fn with_operator(name: &str, part: QueryPart) -> Option<String> {
