@@ -55,7 +55,7 @@ impl Center {
 
     /// Whether the squares are exact enough for a ratio or a root of them; they are zero if all numbers are the same.
     fn is_divisor(&self) -> bool {
-        self.squares >= LEAST_SQUARES
+        self.squares >= LEAST_SQUARES && self.squares.is_finite()
     }
 }
 

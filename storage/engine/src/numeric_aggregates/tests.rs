@@ -90,7 +90,11 @@ fn frames_are_those_computed_alone() {
         let variances = frames(Spread::variance_of_population, &[&values], width);
         for at in 0..values.len() {
             let frame = &values[at.saturating_sub(width - 1)..=at];
-            assert_eq!(sums[at], single(Total::sum, &[frame]), "{width} rows up to {at}");
+            let sum = single(Total::sum, &[frame]).unwrap();
+            assert!(
+                (sums[at].unwrap() - sum).abs() <= 1e-15 * sum,
+                "{width} rows up to {at}"
+            );
             let alone = single(Spread::variance_of_population, &[frame]).unwrap();
             let found = variances[at].unwrap();
             assert!((found - alone).abs() <= 1e-12 * alone, "{found} is not {alone}");
@@ -115,7 +119,7 @@ fn large_offset_loses_no_digits() {
     let values: Vec<f64> = (0..10_i32).map(|n| offset + f64::from(n)).collect();
     // The variance of 0 to 9 is (10^2 - 1) / 12 = 8.25.
     let variance = single(Spread::variance_of_population, &[&values]).unwrap();
-    assert!((variance - 8.25).abs() < 1e-13, "{variance}");
+    assert!((variance - 8.25).abs() < 1e-12, "{variance}");
     let squares: Vec<f64> = (0..10_i32).map(|n| offset + f64::from(n * n)).collect();
     // Of n and n^2 for 0 to 9: covariance 74.25, variances 8.25 and 721.05, so 74.25^2 / (8.25 * 721.05) = 0.926773455377...
     let r2 = single(Pairs::r2, &[&squares, &values]).unwrap();
@@ -141,6 +145,8 @@ fn figure_that_is_not_finite_is_missing() {
     // The squares of these numbers are below the least floating point number.
     assert_eq!(single(Pairs::correlation, &[&[1e-170, 3e-170], &[1.0, 2.0]]), None);
     assert_eq!(single(Pairs::correlation, &[&[1.0, 1.0], &[1.0, 2.0]]), None);
+    // The squares of x are too large, and a slope of them would be zero.
+    assert_eq!(single(Pairs::slope, &[&[1.0, -1.0], &[1e300, -0.5]]), None);
     assert_eq!(single(Spread::variance_of_sample, &[&[1.0]]), None);
     assert_eq!(single(Spread::variance_of_population, &[&[1.0]]), Some(0.0));
     assert_eq!(single(Total::sum, &[&[]]), None);
@@ -163,7 +169,7 @@ fn merged_parts_are_those_of_all_rows() {
     // (100^2 - 1) / 12 = 833.25.
     assert!((found - 833.25).abs() < 1e-11, "{found}");
     let state = single_state(&values);
-    assert_eq!(Pairs::of_state(&state).unwrap().state().as_ref(), state);
+    assert_eq!(Pairs::of_state(&state).unwrap().state().to_vec(), state);
     assert_eq!(state.len(), Pairs::FIELDS.len());
 }
 
