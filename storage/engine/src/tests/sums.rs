@@ -185,7 +185,7 @@ fn of_doubles() -> Home {
         column("n", ColumnKind::Int, Arc::new(Int64Array::from(vec![0, 1, 2, 3]))),
         column(
             "f",
-            ColumnKind::Double,
+            ColumnKind::Float,
             Arc::new(Float64Array::from(vec![1e300, -0.5, 0.25, 3.25])),
         ),
     ])
