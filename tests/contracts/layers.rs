@@ -106,6 +106,7 @@ const CRATES: &[Crate] = &[
         src: "storage/engine/src",
         layers: &[
             &[
+                "numeric_aggregates",
                 "average",
                 "cast_rule",
                 "class",
