@@ -106,12 +106,12 @@ const CRATES: &[Crate] = &[
         src: "storage/engine/src",
         layers: &[
             &[
-                "average",
                 "cast_rule",
                 "class",
                 "domains",
                 "floats",
                 "calendar",
+                "numeric_aggregates",
                 "order",
                 "permit",
                 "precedence",
@@ -121,6 +121,7 @@ const CRATES: &[Crate] = &[
                 "visit",
             ],
             &[
+                "average",
                 "conversion",
                 "dialect",
                 "divide",

@@ -24,6 +24,8 @@ use datafusion::{
     },
 };
 
+use super::numeric_aggregates;
+
 use exact::{ExactMeans, SUM_DIGITS, SingleMean, quotient};
 
 /// Name of the function for a mean of a sum and a count; queries cannot use it.
@@ -90,7 +92,7 @@ impl AggregateUDFImpl for Average {
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         if scale(args.input_fields).is_none() || args.is_distinct {
-            return avg_udaf().state_fields(args);
+            return of_others().state_fields(args);
         }
         let sum = Field::new(format!("{}[sum]", args.name), DataType::Decimal128(SUM_DIGITS, 0), true);
         let count = Field::new(format!("{}[count]", args.name), DataType::Int64, true);
@@ -100,7 +102,14 @@ impl AggregateUDFImpl for Average {
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         match scale(args.expr_fields).filter(|_| !args.is_distinct) {
             Some(scale) => Ok(Box::new(SingleMean::new(scale))),
-            None => avg_udaf().accumulator(args),
+            None => of_others().accumulator(args),
+        }
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        match scale(args.expr_fields).filter(|_| !args.is_distinct) {
+            Some(scale) => Ok(Box::new(SingleMean::new(scale))),
+            None => of_others().create_sliding_accumulator(args),
         }
     }
 
@@ -111,9 +120,14 @@ impl AggregateUDFImpl for Average {
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
         match scale(args.expr_fields) {
             Some(scale) => Ok(Box::new(ExactMeans::new(scale))),
-            None => avg_udaf().create_groups_accumulator(args),
+            None => of_others().create_groups_accumulator(args),
         }
     }
+}
+
+/// The mean of what is not added exactly: floating point numbers and lengths of time.
+fn of_others() -> Arc<AggregateUDF> {
+    numeric_aggregates::exact(avg_udaf())
 }
 
 /// The type as which numbers of `operand` are added; `None` if they are not numbers.

@@ -14,6 +14,7 @@ use datafusion::{
 use super::{
     average::{MEAN_OF_PARTS, average},
     divide::{QUOTIENT, REMAINDER},
+    numeric_aggregates,
     sums::SUM_WITHIN,
 };
 
@@ -317,12 +318,15 @@ pub(crate) fn scalars() -> &'static [Arc<ScalarUDF>] {
     &ALL
 }
 
-/// All aggregate functions, with our mean.
+/// All aggregate functions, with our mean and those of floating point numbers.
 pub(crate) fn aggregates() -> &'static [Arc<AggregateUDF>] {
     static ALL: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
         let all = SessionStateDefaults::default_aggregate_functions().into_iter();
-        all.map(|function| if function.name() == "avg" { average() } else { function })
-            .collect()
+        all.map(|function| match function.name() {
+            "avg" => average(),
+            _ => numeric_aggregates::exact(function),
+        })
+        .collect()
     });
     &ALL
 }

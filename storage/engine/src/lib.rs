@@ -66,6 +66,7 @@ mod guard;
 mod known_plans;
 mod meaning;
 mod names;
+mod numeric_aggregates;
 mod one_dataset;
 mod order;
 mod permit;

@@ -766,6 +766,17 @@ SELECT pid FROM site.people UNION SELECT pid, n FROM site.people
 --? refused refuse=usage
 DELETE FROM site.people
 
+--# Aggregates of floating point numbers
+
+--? float-frames ways=own,one
+SELECT pid, sum(x) OVER (ORDER BY pid ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS s FROM site.people WHERE abs(x) < 1e100 OR x IS NULL
+--? float-frames ways=own,one
+SELECT pid, stddev(x) OVER (ORDER BY pid ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS s FROM site.people WHERE abs(x) < 1e100 OR x IS NULL
+--? float-quantiles
+SELECT percentile_cont(0.3) WITHIN GROUP (ORDER BY n) AS q FROM site.people
+--? float-quantiles
+SELECT ward, percentile_cont(0.123456789) WITHIN GROUP (ORDER BY n DESC) AS q FROM site.people GROUP BY ward
+
 --# Tables of others
 
 --? shared needs=shared holder=alfa

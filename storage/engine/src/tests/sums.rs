@@ -1,6 +1,6 @@
 //! Sums and means of whole numbers near the ends of 64 bits.
 
-use arrow::array::{Decimal128Array, Int64Array};
+use arrow::array::{Decimal128Array, Float64Array, Int64Array};
 use concordat_protocol::schema::ColumnKind;
 
 use super::{home::Home, *};
@@ -169,4 +169,76 @@ async fn sum_beyond_64_bits_is_an_error_of_the_provider_too() {
             ["1", "290", "90000000000000000000"]
         ]
     );
+}
+
+/// Rows 0 to 3 of `n`, with 1e300, -0.5, 0.25 and 3.25 as `f`.
+fn of_doubles() -> Home {
+    let column = |name: &str, kind: ColumnKind, values: ArrayRef| {
+        let shown = ShownColumn {
+            name: name.to_owned(),
+            kind,
+            transform: Transform::Clear,
+        };
+        (shown, values)
+    };
+    Home::of(vec![
+        column("n", ColumnKind::Int, Arc::new(Int64Array::from(vec![0, 1, 2, 3]))),
+        column(
+            "f",
+            ColumnKind::Float,
+            Arc::new(Float64Array::from(vec![1e300, -0.5, 0.25, 3.25])),
+        ),
+    ])
+}
+
+#[tokio::test]
+async fn float_aggregates_of_queries_are_exact() {
+    let home = of_doubles();
+    let frame = "OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)";
+    for (sql, expected) in [
+        // 0.25 + 3.25 = 3.5, of which the distances from the mean 1.75 are 1.5: 2 * 1.5^2 / 1 = 4.5 and 2 * 1.5^2 / 2 = 2.25.
+        (
+            format!("SELECT sum(f) {frame} AS s, n FROM t ORDER BY n DESC LIMIT 1"),
+            "3.5,3",
+        ),
+        (
+            format!("SELECT avg(f) {frame} AS s, n FROM t ORDER BY n DESC LIMIT 1"),
+            "1.75,3",
+        ),
+        (
+            format!("SELECT var_samp(f) {frame} AS s, n FROM t ORDER BY n DESC LIMIT 1"),
+            "4.5,3",
+        ),
+        (
+            format!("SELECT stddev_pop(f) {frame} AS s, n FROM t ORDER BY n DESC LIMIT 1"),
+            "1.5,3",
+        ),
+        // A step of 1 in n is one of 3 in f: (0.5 * 1.5) * 2 / 2 = 0.75, and a slope of 3.
+        (
+            format!("SELECT covar_pop(f, n) {frame} AS s, n FROM t ORDER BY n DESC LIMIT 1"),
+            "0.75,3",
+        ),
+        (
+            format!("SELECT regr_slope(f, n) {frame} AS s, n FROM t ORDER BY n DESC LIMIT 1"),
+            "3.0,3",
+        ),
+        // Position 0.3 * 2 = 0.6 among 0, 1 and 2.
+        (
+            "SELECT percentile_cont(0.3) WITHIN GROUP (ORDER BY n) FROM t WHERE n < 3".to_owned(),
+            "0.6",
+        ),
+        (
+            "SELECT n < 3 AS g, percentile_cont(0.3) WITHIN GROUP (ORDER BY n) FROM t GROUP BY n < 3 ORDER BY g DESC"
+                .to_owned(),
+            "true,0.6,false,3.0",
+        ),
+        // (4^2 - 1) / 12 = 1.25.
+        ("SELECT var_pop(n + 4503599627370496) FROM t".to_owned(), "1.25"),
+        ("SELECT stddev(f * 1e8) FROM t".to_owned(), ""),
+    ] {
+        let rows = home.rows(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(rows.concat().join(","), expected, "{sql}");
+    }
+    let distinct = home.rows("SELECT corr(DISTINCT f, n) FROM t").await;
+    assert!(distinct.is_err(), "{distinct:?}");
 }
