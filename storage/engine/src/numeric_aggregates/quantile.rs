@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Float64Array},
+    array::{ArrayRef, AsArray, Float64Array},
     compute::cast,
     datatypes::{DataType, Float64Type},
 };
