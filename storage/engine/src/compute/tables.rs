@@ -151,7 +151,7 @@ impl Index {
 impl Lookup {
     /// The row with this key, or of this subject, reached from a row of `owner`. A row about another subject is not reached: the figures of a
     /// cell are decided by the subjects that are counted in it, so its columns would be shown of someone who is not protected there. Rows of
-    /// reference datasets are about nobody.
+    /// reference datasets are about no one.
     pub(super) fn find(&self, key: Datum<'_>, owner: Option<u32>) -> Option<Row<'_>> {
         let position = match &self.index {
             Index::Key(keys) => keys.get(key)?,

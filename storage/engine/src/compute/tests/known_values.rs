@@ -373,7 +373,7 @@ fn key_of_several_rows_leads_to_none() {
     assert_eq!(units(&only(&report).subjects), BTreeSet::from([0]));
 }
 
-/// The columns of a row are shown of its own subject only, whoever has a link to it.
+/// The columns of a row are shown of its own subject only, from whichever row a link leads to it.
 #[test]
 fn key_of_a_row_of_another_subject_leads_to_none() {
     let mut world = nothing(3);
