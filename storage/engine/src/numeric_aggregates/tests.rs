@@ -12,11 +12,11 @@ fn column(values: &[f64]) -> ArrayRef {
     Arc::new(Float64Array::from(values.to_vec()))
 }
 
-fn number(value: ScalarValue) -> Option<f64> {
+fn number(value: &ScalarValue) -> Option<f64> {
     let ScalarValue::Float64(number) = value else {
         panic!("{value} is not a number");
     };
-    number
+    *number
 }
 
 /// The figure of each frame of `width` rows that ends at a row, of the columns.
@@ -30,7 +30,7 @@ fn frames<P: Part>(figure: Figure<P>, columns: &[&[f64]], width: usize) -> Vec<O
             if at >= width {
                 moving.retract_batch(&row(at - width)).unwrap();
             }
-            number(moving.evaluate().unwrap())
+            number(&moving.evaluate().unwrap())
         })
         .collect()
 }
@@ -39,7 +39,7 @@ fn single<P: Part>(figure: Figure<P>, columns: &[&[f64]]) -> Option<f64> {
     let columns: Vec<ArrayRef> = columns.iter().map(|values| column(values)).collect();
     let mut single = Single::new(figure);
     single.update_batch(&columns).unwrap();
-    number(single.evaluate().unwrap())
+    number(&single.evaluate().unwrap())
 }
 
 #[test]
@@ -108,9 +108,9 @@ fn frame_leaves_missing_values_out() {
     let mut moving = Moving::new(Total::sum);
     moving.update_batch(std::slice::from_ref(&values)).unwrap();
     moving.retract_batch(&[values.slice(0, 2)]).unwrap();
-    assert_eq!(number(moving.evaluate().unwrap()), Some(2.0));
+    assert_eq!(number(&moving.evaluate().unwrap()), Some(2.0));
     moving.retract_batch(&[values.slice(2, 1)]).unwrap();
-    assert_eq!(number(moving.evaluate().unwrap()), None);
+    assert_eq!(number(&moving.evaluate().unwrap()), None);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn merged_parts_are_those_of_all_rows() {
         groups.merge_batch(&state, &[0], 1).unwrap();
     }
     let found = groups.evaluate(EmitTo::All).unwrap();
-    let found = number(ScalarValue::try_from_array(&found, 0).unwrap()).unwrap();
+    let found = number(&ScalarValue::try_from_array(&found, 0).unwrap()).unwrap();
     // (100^2 - 1) / 12 = 833.25.
     assert!((found - 833.25).abs() < 1e-11, "{found}");
     let state = single_state(&values);
@@ -212,10 +212,10 @@ fn quantile_of_parts_and_frames_is_that_of_their_rows() {
         let state = one.state().unwrap();
         merged.merge_batch(&[state[0].to_array().unwrap()]).unwrap();
     }
-    assert_eq!(number(merged.evaluate().unwrap()), Some(5.0));
+    assert_eq!(number(&merged.evaluate().unwrap()), Some(5.0));
     merged.retract_batch(&[values.slice(0, 3)]).unwrap();
-    assert_eq!(number(merged.evaluate().unwrap()), Some(2.0));
+    assert_eq!(number(&merged.evaluate().unwrap()), Some(2.0));
     let mut distinct = new(true);
     distinct.update_batch(&[values]).unwrap();
-    assert_eq!(number(distinct.evaluate().unwrap()), Some(3.0));
+    assert_eq!(number(&distinct.evaluate().unwrap()), Some(3.0));
 }
