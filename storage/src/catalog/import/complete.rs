@@ -149,7 +149,7 @@ fn is_declared(levels: &Levels, values: &ArrayRef, row: usize) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{BooleanArray, Int64Array, StringArray};
+    use arrow::array::{Array, BooleanArray, Int64Array, StringArray};
     use concordat_protocol::{
         collection::{Contents, Listed, RawLevels, ValueLabel},
         schema::ColumnKind,
@@ -158,7 +158,8 @@ mod tests {
 
     use super::*;
 
-    fn declared(levels: &Levels, values: ArrayRef) -> Vec<bool> {
+    fn declared(levels: &Levels, values: impl Array + 'static) -> Vec<bool> {
+        let values: ArrayRef = Arc::new(values);
         (0..values.len()).map(|row| is_declared(levels, &values, row)).collect()
     }
 
@@ -172,18 +173,18 @@ mod tests {
         let texts = ["m", "f"].map(|text| listed(Value::Text(text.to_owned())));
         let texts = levels(RawLevels::Values(texts.to_vec()), ColumnKind::Text);
         let values = StringArray::from(vec![Some("m"), Some("f"), Some("x"), None]);
-        assert_eq!(declared(&texts, Arc::new(values)), [true, true, false, false]);
+        assert_eq!(declared(&texts, values), [true, true, false, false]);
         let wholes = levels(RawLevels::Values(vec![listed(Value::Int(1))]), ColumnKind::Int);
         let values = Int64Array::from(vec![Some(1), Some(2), None]);
-        assert_eq!(declared(&wholes, Arc::new(values)), [true, false, false]);
+        assert_eq!(declared(&wholes, values), [true, false, false]);
         let values = BooleanArray::from(vec![Some(true), Some(false), None]);
-        assert_eq!(declared(&Levels::Truth, Arc::new(values)), [true, true, false]);
+        assert_eq!(declared(&Levels::Truth, values), [true, true, false]);
         let edges = RawLevels::Edges {
             edges: vec![Value::Int(10)],
             levels: std::collections::BTreeMap::new(),
         };
         let edges = levels(edges, ColumnKind::Int);
         let values = Int64Array::from(vec![Some(5), Some(10), None]);
-        assert_eq!(declared(&edges, Arc::new(values)), [true, true, false]);
+        assert_eq!(declared(&edges, values), [true, true, false]);
     }
 }
