@@ -57,7 +57,7 @@ use planner::{DISTINCT, NOT_DISTINCT};
 /// computed.
 ///
 /// # Errors
-/// [`QueryError`] within the error of the library, for what has no meaning here ([`defined`]); the errors of the planner.
+/// [`QueryError`](crate::QueryError) within the error of the library, for what has no meaning here ([`defined`]); the errors of the planner.
 pub(crate) async fn plan_of(state: &SessionState, statement: &Statement) -> Result<LogicalPlan> {
     defined::check(statement).map_err(|error| DataFusionError::External(Box::new(error)))?;
     let error = match state.statement_to_plan(plannable(statement)).await {
