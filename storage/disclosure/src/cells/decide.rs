@@ -495,7 +495,9 @@ fn admit(
         if let Some(shown) = verdict.and_then(|verdict| verdict.sums.get_mut(at)) {
             *shown = true;
         }
-        if !is_known {
+        // Equal sets of several cells have the same sums, which are next to each other here.
+        let noted = new.get(&sum.set).and_then(|figures| figures.last());
+        if !is_known && noted != Some(&sum.figure) {
             new.entry(sum.set).or_default().push(sum.figure);
         }
     }

@@ -107,6 +107,25 @@ fn figures_with_noise_are_shown_whatever_subjects_contribute() {
     }
 }
 
+/// What is stored has each sum over a set once, in each mode.
+#[test]
+fn sum_that_is_requested_twice_is_recorded_once() {
+    let memory = Memory::new(&World::plain(20), 5);
+    let units = UnitSet::all(20);
+    for protection in world::any_protection() {
+        let rules = DisclosureRules::new(5, &protection).unwrap();
+        let grid = grid(&units, &[(1, sum(20, 1)), (1, sum(20, 1)), (2, sum(20, 1))]);
+        let decision = memory.decided(&grid, &rules).unwrap();
+        let recorded: Vec<usize> = decision
+            .records()
+            .sums
+            .iter()
+            .map(|(_, figures)| figures.len())
+            .collect();
+        assert_eq!(recorded, [2], "{protection:?}");
+    }
+}
+
 /// A third of the subjects, over all answers about one set, and the same ones in whatever order the aggregates are.
 #[test]
 fn figures_over_one_set_are_at_most_a_third_of_it() {
