@@ -25,6 +25,10 @@ pub(super) struct ColumnStats {
     like_code: bool,
     /// Whether a number is written as a spreadsheet program shortens it.
     shortened: bool,
+    /// The line of the first number that floating point does not restore.
+    inexact: Option<u64>,
+    /// The line of the first number that may have been rounded to the one that is stored, by the program that wrote it or by the import.
+    rounded: Option<u64>,
     alternatives: Alternatives,
     hints: Hints,
     /// How often each word occurs that is stated to mean that a value is missing.
@@ -93,6 +97,8 @@ impl ColumnStats {
             },
             like_code: false,
             shortened: false,
+            inexact: None,
+            rounded: None,
             alternatives: Alternatives::new(),
             hints: Hints::default(),
             clock_changes: None,
@@ -128,6 +134,9 @@ impl ColumnStats {
             return;
         }
         let mut reading = self.reading.notation(is_typed).classify(value);
+        if reading.rounded || self.stated.is_some_and(|stated| is_large_number(stated, reading)) {
+            self.rounded.get_or_insert(line);
+        }
         if is_typed {
             // A stored number has no digits that only fill it up.
             reading.padded = false;
@@ -151,6 +160,9 @@ impl ColumnStats {
         self.alternatives.observe(value, reading, is_typed, line);
         if !is_typed {
             self.decimals.observe(reading);
+        }
+        if reading.inexact {
+            self.inexact.get_or_insert(line);
         }
         self.like_code |= reading.like_code;
         self.shortened |= reading.shortened;
@@ -234,6 +246,16 @@ impl ColumnStats {
     /// The kind of the column before the line that made it text, and this line.
     pub(super) fn became_text(&self) -> Option<(ColumnKind, u64)> {
         self.became_text
+    }
+
+    /// The line of the first number that floating point does not restore, if the column is text without having been stated so.
+    pub(super) fn inexact(&self) -> Option<u64> {
+        self.inexact.filter(|_| self.is_unread())
+    }
+
+    /// The line of the first number that may have been rounded to the one that is stored, unless the column was stated to be text.
+    pub(super) fn rounded(&self) -> Option<u64> {
+        self.rounded
     }
 
     /// What the steward can state so that the column is typed, if it is text without having been stated so.
@@ -388,9 +410,10 @@ fn is_time(kind: ColumnKind) -> bool {
     }
 }
 
-/// A steward who states floating point accepts that large whole numbers are rounded.
+/// Whether a whole number is rounded because floating point is stated, which the steward accepts.
 fn is_large_number(stated: ColumnKind, reading: Reading) -> bool {
-    stated == ColumnKind::Float && !reading.kinds.and(Kinds::INT).is_none()
+    let is_whole = !reading.kinds.and(Kinds::INT).is_none();
+    stated == ColumnKind::Float && is_whole && reading.kinds.and(Kinds::FLOAT).is_none()
 }
 
 impl Decimals {

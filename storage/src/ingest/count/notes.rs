@@ -23,6 +23,7 @@ impl Count {
             notes.extend(self.main_note(&name.name, stats, *is_text, proposal));
             notes.extend(hints(&name.name, stats));
         }
+        notes.extend(self.rounded_subjects(names));
         for (Name { name, .. }, count) in names.iter().zip(&ending.errors) {
             if *count > 0 {
                 notes.push(Note::ErrorCells {
@@ -96,6 +97,13 @@ impl Count {
         if let Some(reason) = stats.text_reason() {
             return Some(Note::StaysText { column, reason });
         }
+        if let Some(line) = stats.inexact() {
+            return Some(Note::InexactNumbers {
+                column,
+                line,
+                numbering,
+            });
+        }
         if stats.keeps_digits() {
             return Some(Note::KeptDigits { column });
         }
@@ -112,6 +120,16 @@ impl Count {
         }
         let kind = stats.kind();
         (is_text && loses_writing(kind)).then_some(Note::ReadFromText { column, kind })
+    }
+
+    /// The column of the subjects, if different people may have the same number in it.
+    fn rounded_subjects(&self, names: &[Name]) -> Option<Note> {
+        let index = self.subject?;
+        Some(Note::RoundedSubjects {
+            column: names.get(index)?.name.clone(),
+            line: self.stats.get(index)?.rounded()?,
+            numbering: self.format.numbering(),
+        })
     }
 
     /// The last row, if it may add up the others.

@@ -317,6 +317,7 @@ impl Stated {
 /// A number as all formats write it; what is not one stays as it is.
 fn number(stored: &str) -> String {
     match stored.trim().parse::<f64>() {
+        Ok(number) if value::keeps_digits(stored.trim(), number) && number.is_finite() => stored.trim().to_owned(),
         Ok(number) if number.is_finite() => {
             let mut text = String::new();
             value::number(number, &mut text);

@@ -164,6 +164,10 @@ impl SheetCells {
             }
             Stored::Number => match self.stored.trim().parse::<f64>() {
                 Ok(number) if number.is_finite() => {
+                    let stored = self.stored.trim();
+                    if value::keeps_digits(stored, number) {
+                        return self.row.push(column, Kind::Value, stored);
+                    }
                     let shape = self.styles.shape(stated.style);
                     if let Some(code) = value::padded(number, shape) {
                         return self.row.push(column, Kind::Code, &code);
