@@ -277,6 +277,11 @@ pub enum Note {
         /// How many.
         count: u64,
     },
+    /// Cells that the spreadsheet does not show, because others cover them, have values.
+    CoveredCells {
+        /// How many.
+        count: u64,
+    },
     /// Formulas in the spreadsheet have no stored result.
     FormulasWithoutResult {
         /// How many.
@@ -369,6 +374,7 @@ impl Note {
             | Self::HiddenRows { .. }
             | Self::HiddenColumns { .. }
             | Self::MergedCells { .. }
+            | Self::CoveredCells { .. }
             | Self::FormulasWithoutResult { .. } => false,
         }
     }

@@ -242,6 +242,10 @@ impl fmt::Display for Note {
                 f,
                 "{count} areas of merged cells have their value in the first cell only; the other cells of each are missing"
             ),
+            Self::CoveredCells { count } => write!(
+                f,
+                "{count} cells have values although the spreadsheet states that other cells cover them; they are imported like the others"
+            ),
             Self::FormulasWithoutResult { count } => write!(
                 f,
                 "{count} formulas have no stored result and count as missing; open the file in the spreadsheet program, and save it"
