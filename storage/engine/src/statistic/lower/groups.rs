@@ -19,7 +19,9 @@ use super::{
 use crate::statistic::{
     admitted::QueryPart,
     forms::{Form, NotCountable},
+    known::KnownCollection,
     measure::Group,
+    neighbors::not_true,
     paths::ColumnPath,
     terms::{Condition, Quantity, ReferenceTest},
 };
@@ -200,7 +202,7 @@ impl Lowering<'_> {
             (condition.clone(), Some(Value::Bool(true))),
             (condition.negation(), Some(Value::Bool(false))),
         ];
-        Self::cases(self.where_true(cases), None)
+        self.cases(self.where_true(cases), None)
     }
 
     fn case_group(&mut self, case: &Case, frame: &Frame<'_>) -> Result<Group> {
@@ -230,7 +232,7 @@ impl Lowering<'_> {
         if !are_of_one_kind(labels) {
             return Err(refused(Form::Labels));
         }
-        Self::cases(self.where_true(cases), rest)
+        self.cases(self.where_true(cases), rest)
     }
 
     fn where_true(&self, cases: Cases) -> Cases {
@@ -243,14 +245,14 @@ impl Lowering<'_> {
         clippy::wildcard_enum_match_arm,
         reason = "other conditions name no codes and are about no single quantity"
     )]
-    fn cases(cases: Cases, rest: Option<Value>) -> Result<Group> {
+    fn cases(&self, cases: Cases, rest: Option<Value>) -> Result<Group> {
         let (cases, rest) = reached(cases, rest);
         let of = cases.iter().find_map(|(condition, _)| match condition {
             Condition::Test(of, _) => Some(of.clone()),
             _ => None,
         });
         let Some(of) = of else {
-            return Ok(Group::Cases { cases, rest });
+            return self.by_label(cases, rest);
         };
         let sets = cases.iter().map(|(condition, label)| match condition {
             Condition::Test(about, test) if *about == of => Some((label.clone(), test.passing().clone())),
@@ -258,6 +260,19 @@ impl Lowering<'_> {
         });
         match sets.collect::<Option<Vec<_>>>() {
             Some(sets) => buckets(of, sets, rest),
+            None => self.by_label(cases, rest),
+        }
+    }
+
+    /// Cases over several columns, those with one label as one case.
+    fn by_label(&self, cases: Cases, rest: Option<Value>) -> Result<Group> {
+        let labels: BTreeSet<&Option<Value>> = cases.iter().map(|(_, label)| label).chain([&rest]).collect();
+        if labels.len() > cases.len() {
+            return Ok(Group::Cases { cases, rest });
+        }
+        match joined(&cases, rest.as_ref(), self.known) {
+            Some(joined) => self.cases(self.where_true(joined), rest),
+            // The statistic refuses it.
             None => Ok(Group::Cases { cases, rest }),
         }
     }
@@ -266,7 +281,7 @@ impl Lowering<'_> {
         match (function.func.name(), function.args.as_slice()) {
             ("coalesce", [of, other]) => {
                 let label = constant(other)?.ok_or_else(|| refused(Form::Labels))?;
-                with_label(self.group(of, frame, rows)?, label)
+                with_label(self.group(of, frame, rows)?, label, self.known)
             }
             ("date_part", [part, date]) => {
                 let part = date_part(part)?;
@@ -305,8 +320,13 @@ impl Lowering<'_> {
 
 /// The group with this label where it has none. Of groups with labels of the query these are texts: a date or number that is missing
 /// as a label need not be a missing value.
-fn with_label(group: Group, label: Value) -> Result<Group> {
+fn with_label(group: Group, label: Value, known: &KnownCollection) -> Result<Group> {
     match group {
+        Group::Levels {
+            of,
+            level: None,
+            missing: None,
+        } if has_label(&known.levels(&of), &label) => joined_with_missing(of, label, known),
         Group::Levels { of, level, missing } => Ok(Group::Levels {
             of,
             level,
@@ -332,6 +352,57 @@ fn with_label(group: Group, label: Value) -> Result<Group> {
         }
         Group::Codes { .. } | Group::Cases { .. } => Err(refused(Form::Group)),
     }
+}
+
+/// Whether an atom of levels has this label, in a column whose values are of the kind of the labels: only there are they values again.
+fn has_label(levels: &Levels, label: &Value) -> bool {
+    match (levels, label) {
+        (Levels::Truth, Value::Bool(_)) => true,
+        (Levels::Values(listed), Value::Text(text)) => {
+            listed.kind() == Some(label.kind()) && levels.labeled(text).is_some()
+        }
+        (Levels::None | Levels::Truth | Levels::Edges(_) | Levels::Values(_) | Levels::Codes(_), _) => false,
+    }
+}
+
+/// The atoms of a quantity, missing values with the one that has this label.
+fn joined_with_missing(of: Quantity, label: Value, known: &KnownCollection) -> Result<Group> {
+    let levels = known.levels(&of);
+    let mut sets = Vec::new();
+    for atom in 0..levels.atoms().unwrap_or(0) {
+        let text = levels
+            .label(&AtomId::Listed(atom))
+            .ok_or_else(|| refused(Form::Group))?;
+        let own = match levels {
+            Levels::Truth => Value::Bool(text == "true"),
+            Levels::None | Levels::Edges(_) | Levels::Values(_) | Levels::Codes(_) => Value::Text(text),
+        };
+        sets.push((Some(own), levels.only(atom)));
+    }
+    buckets(of, sets, Some(label))
+}
+
+/// The cases with those of one label as one, in the place of the first of them, and without those with the label of all others. `None`
+/// where "is not true" of another case has no condition.
+fn joined(cases: &[(Condition, Option<Value>)], rest: Option<&Value>, known: &KnownCollection) -> Option<Cases> {
+    let mut found: Cases = Vec::new();
+    for (at, (condition, label)) in cases.iter().enumerate() {
+        if label.as_ref() == rest {
+            continue;
+        }
+        let same = found.iter().position(|(_, own)| own == label);
+        // The rows of cases before it are not its own, as far as these cases are no longer before it.
+        let is_left_out = |other: Option<&Value>| other == rest || (same.is_some() && other != label.as_ref());
+        let before = cases.iter().take(at).filter(|(_, other)| is_left_out(other.as_ref()));
+        let others = before.map(|(other, _)| not_true(other, known));
+        let others = others.collect::<Option<Vec<Condition>>>()?;
+        let own = Condition::all(std::iter::once(condition.clone()).chain(others).collect());
+        match same.and_then(|same| found.get_mut(same)) {
+            Some((before, _)) => *before = Condition::any(vec![before.clone(), own]),
+            None => found.push((own, label.clone())),
+        }
+    }
+    Some(found)
 }
 
 /// Whether labels are values of one kind.
