@@ -23,6 +23,7 @@ mod encoding;
 mod forms;
 mod implied;
 mod known;
+mod labels;
 mod lower;
 mod measure;
 mod neighbors;
@@ -37,6 +38,7 @@ pub(crate) use admitted::{Syntax, parts_of_aggregate, parts_of_function, parts_o
 pub use block::{MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, Statistic};
 pub use forms::{Form, NotCountable};
 pub use known::KnownCollection;
+pub(crate) use labels::texts as label_texts;
 pub use lower::{
     Block, CellColumn, DatesBeyond, LimitedFigures, LimitedValues, Lowered, RunningRows, lower, separate_sets,
     with_totals,
