@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use zeroize::Zeroizing;
 
 use super::*;
