@@ -86,7 +86,8 @@ impl AttestedQuery {
         };
         self.about(&receipt)?;
         let head = receipt.ledger.head_of(provider.node, &provider.institution);
-        if is_before(&head.map_err(EvidenceError::Head)?, receipt.at) {
+        let head = head.map_err(EvidenceError::Head)?;
+        if is_before(&head, receipt.at) {
             return Err(EvidenceError::HeadTime);
         }
         let consumer_ledger = consumer_ledger.map(|head| head.head_of(consumer.node, &consumer.institution));

@@ -49,6 +49,10 @@ fn receipt_with_a_foreign_ledger_head_is_no_evidence() {
         parts.receipt.ledger = ledger_head(institution, seed);
         assert!(parts.bundle().check().is_err(), "{institution} {seed}");
     }
+    let mut parts = Parts::valid();
+    parts.receipt.ledger = ledger_head("budapest", 1);
+    let refused = parts.bundle().check().unwrap_err();
+    assert!(matches!(refused, EvidenceError::Head(_)), "{refused:?}");
 }
 
 #[test]
