@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::{Mode, OFlags, open};
+
 /// Creates a folder and its parents; new ones get mode 0700.
 ///
 /// # Errors
@@ -52,10 +54,11 @@ fn write_staged(staged: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes the names in a folder durable.
+/// Makes the names in a folder durable. Anything else is not opened: opening a pipe waits for a writer.
 ///
 /// # Errors
 /// The error of the system.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    File::from(open(dir, flags, Mode::empty())?).sync_all()
 }
