@@ -37,4 +37,4 @@ pub(crate) use remote::RemoteStore;
 pub(crate) use upload::RemoteUpload;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -285,3 +285,6 @@ impl MultipartUpload for DurableUpload {
         self.inner.abort().await
     }
 }
+
+#[cfg(test)]
+mod tests;

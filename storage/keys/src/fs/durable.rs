@@ -62,3 +62,23 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     File::from(open(dir, flags, Mode::empty())?).sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn only_folders_are_synced_as_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        sync_dir(dir.path()).unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (done, waiting) = mpsc::channel();
+        // On a separate thread: opening a pipe would wait forever.
+        thread::spawn(move || done.send(sync_dir(&pipe)));
+        let synced = waiting.recv_timeout(Duration::from_secs(20)).expect("syncing it ends");
+        assert_eq!(synced.unwrap_err().kind(), io::ErrorKind::NotADirectory);
+    }
+}
