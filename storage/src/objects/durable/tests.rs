@@ -115,6 +115,7 @@ fn only_regular_files_are_read_as_objects() {
             let what = format!("{operation} of {kind}");
             let outcome = fixture.run(&what, move |store| run(store, "k/object".into()));
             expect_damage(&what, outcome);
+            assert!(fs::symlink_metadata(fixture.at("objects/k/new")).is_err(), "{what}");
         }
         assert_eq!(fixture.list(None).unwrap(), ["k/other"], "{kind}");
         assert_eq!(fixture.list(Some("k")).unwrap(), ["k/other"], "{kind}");
