@@ -27,11 +27,10 @@ impl Fixture {
         fs::create_dir(dir.path().join("elsewhere")).unwrap();
         let fixture = Self { dir, store };
         for name in ["k/object", "k/other"] {
-            fixture
-                .run("put", move |store| {
-                    Box::pin(async move { store.put(&name.into(), "sealed".into()).await.map(drop) })
-                })
-                .unwrap();
+            let put: Result<()> = fixture.run("put", move |store| {
+                Box::pin(async move { store.put(&name.into(), "sealed".into()).await.map(drop) })
+            });
+            put.unwrap();
         }
         fixture
     }
