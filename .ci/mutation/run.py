@@ -15,6 +15,8 @@ from .mutant_list import BROKEN, KILLED, SURVIVED, TOO_LONG, VARIABLE
 TEST_LIMIT = 600
 # Seconds for all named tests of one program without a mutant.
 CONTROL_LIMIT = 5400
+# Bytes of the stack of a thread: a function with many mutants, each with its branch, has a larger frame than without them.
+STACK = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Program:
 
     def run(self, tests, number=0, limit=TEST_LIMIT):
         """Runs the tests whose paths contain one of these names, with the mutant of this number."""
-        return run_limited([str(self.path), *tests], self.folder, limit, {**os.environ, VARIABLE: str(number)})
+        environment = {**os.environ, VARIABLE: str(number), "RUST_MIN_STACK": str(STACK)}
+        return run_limited([str(self.path), *tests], self.folder, limit, environment)
 
     def failing(self, tests):
         """The names for which no test passes without a mutant, or one fails. A test that fails beside others is tried again by itself."""

@@ -89,7 +89,8 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "storage/src",
         layers: &[
-            &["beneath", "frames", "objects"],
+            &["beneath", "frames"],
+            &["objects"],
             &["seal"],
             &["meta"],
             &["ledger"],

@@ -230,10 +230,8 @@ fn proven(
             });
         }
         // One entry shown several times would look like several releases; two with one number are of two histories.
-        if entries
-            .iter()
-            .any(|known| known.entry().sequence == entry.entry().sequence)
-        {
+        let number = entry.entry().sequence;
+        if entries.iter().any(|known| known.entry().sequence == number) {
             return Err(EvidenceError::Inconsistent {
                 what: "a ledger entry is proven twice, or another one with its number",
             });

@@ -35,6 +35,8 @@ use crate::cohort::CLASSES;
 
 /// The time limit of one step.
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two looks for what the other node sends.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// The two nodes, and a researcher at the consumer.
 pub(crate) struct Pair {
@@ -160,6 +162,10 @@ impl Pair {
             .request(everything(table), justification, &tester())
             .await
             .unwrap();
+        // The request is durable here; it is sent meanwhile.
+        while provider.show(&requested.id).await.is_err() {
+            tokio::time::sleep(RETRY).await;
+        }
         let steward = steward(&self.provider).await;
         provider
             .offer(&requested.id, &Restriction::default(), &steward)
