@@ -19,6 +19,10 @@ TEST_FAILS = "TEST FAILS"
 SYSTEM_TESTS = "concordat-tests"
 
 
+class Mismatch(Exception):
+    """A mutant does not match the code."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     number: int  # its place in the list, from 1
@@ -43,9 +47,10 @@ class Mutant:
         return [(edit["find"], edit["replace"]) for edit in [self.entry, *more]]
 
     def apply(self, text):
+        """The text with its replacements, or a `Mismatch` that says which one does not fit."""
         for find, replace in self.edits:
             if text.count(find) != 1:
-                sys.exit(f"`{find}` occurs {text.count(find)} times in {self.file}")
+                raise Mismatch(f"`{find}` occurs {text.count(find)} times in {self.file}")
             text = text.replace(find, replace)
         return text
 
@@ -64,13 +69,36 @@ def read(root):
 
 
 def check(mutants, root):
-    """Requires that the list matches the code and covers every invariant."""
+    """Requires that the list matches the code, that each test is one of its package, and that every invariant is covered."""
+    sources = {name: package_text(root, folder) for name, folder in packages(root).items()}
+    problems = []
     for mutant in mutants:
-        mutant.apply((root / mutant.file).read_text())
+        try:
+            mutant.apply((root / mutant.file).read_text())
+        except (Mismatch, FileNotFoundError) as error:
+            problems.append(str(error))
+        if mutant.test not in sources.get(mutant.package, ""):
+            problems.append(f"{mutant.package} has no test `{mutant.test}`")
     uncovered = set(range(1, 11)) - {mutant.entry["invariant"] for mutant in mutants}
     if uncovered:
-        sys.exit(f"invariants without a mutant: {sorted(uncovered)}")
+        problems.append(f"invariants without a mutant: {sorted(uncovered)}")
+    if problems:
+        sys.exit("\n".join(problems))
     print(f"{len(mutants)} mutants match the code")
+
+
+def packages(root):
+    """The folder of each package of the workspace."""
+    members = tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["members"]
+    folders = [root / member for member in members]
+    return {tomllib.loads((folder / "Cargo.toml").read_text())["package"]["name"]: folder for folder in folders}
+
+
+def package_text(root, folder):
+    """The source text of a package without those within its folder."""
+    inner = [other for other in packages(root).values() if other != folder and other.is_relative_to(folder)]
+    paths = (path for path in folder.rglob("*.rs") if not any(path.is_relative_to(other) for other in inner))
+    return "\n".join(path.read_text() for path in paths)
 
 
 def is_contract(mutant, root):
