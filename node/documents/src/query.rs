@@ -122,9 +122,9 @@ pub enum RemarkKind {
     Noise,
     /// First rows or ranks in the order of figures, of which some may be withheld: it follows from the text of the query.
     OrderOfFigures,
-    /// Dates before the first declared edge or after the last one, which have no quarter or month: it follows from the text and the
+    /// Values before the first declared edge or after the last one, which have no group of their own: it follows from the text and the
     /// declarations.
-    DatesBeyond,
+    ValuesBeyond,
     /// Rows that no one has sent: they are invented from names and types.
     InventedRows,
 }

@@ -138,6 +138,7 @@ impl<'a> Counted<'a> {
         let remarks = Remarks::new(self.report, &members);
         remarks.protected();
         remarks.levels(common.changed());
+        remarks.beyond(&common);
         if one_member {
             remarks.limited(&common);
         } else {

@@ -39,7 +39,7 @@ impl Remark {
             | RemarkKind::QuantilesInBands
             | RemarkKind::Noise
             | RemarkKind::OrderOfFigures
-            | RemarkKind::DatesBeyond
+            | RemarkKind::ValuesBeyond
             | RemarkKind::InventedRows => false,
         }
     }

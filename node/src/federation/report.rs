@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use concordat_documents::query::{AnswerReceipt, AnswerSummary};
-use concordat_engine::{DatesBeyond, FigureOrder, LimitedValues};
+use concordat_engine::{Beyond, FigureOrder, LimitedValues};
 use concordat_protocol::ids::{DatasetName, DatasetRef, Digest32};
 use concordat_protocol::query::Receipt;
 use concordat_protocol::scope::{Scope, Tier};
@@ -115,10 +115,10 @@ impl QueryReport {
         }
     }
 
-    /// Adds a remark for each group by quarters or months that dates beyond the declared edges do not have.
-    pub(super) fn beyond(&self, groups: &BTreeSet<DatesBeyond>) {
+    /// Adds a remark for each of the groups that have values beyond the declared edges.
+    pub(super) fn beyond(&self, groups: &BTreeSet<Beyond>) {
         for group in groups {
-            self.remark(Remark::of_dates_beyond(group));
+            self.remark(Remark::of_values_beyond(group));
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
     meaning::{checked, plan_of},
     size,
     statistic::{
-        Block, CellAggregate, CellColumn, CellTables, DatesBeyond, FigureOrder, Form, KnownCollection, Lowered,
+        Beyond, Block, CellAggregate, CellColumn, CellTables, FigureOrder, Form, KnownCollection, Lowered,
         NotCountable, Printing, Statistic, lower, printed,
     },
 };
@@ -36,6 +36,7 @@ const MAX_CELLS: u32 = 500;
 pub struct Grouping {
     plan: LogicalPlan,
     block: Block,
+    beyond: BTreeSet<Beyond>,
     known: KnownCollection,
     /// The table of its cells, without figures.
     cells: RecordBatch,
@@ -69,8 +70,11 @@ impl Grouping {
         if lowered.blocks.iter().any(|block| block.is_by_value) {
             return Err(not_countable(&NotCountable::Form(Form::CombinedValues)));
         }
-        if let Some(DatesBeyond { column, from, to }) = lowered.beyond.first().cloned() {
-            return Err(not_countable(&NotCountable::Beyond { column, from, to }));
+        for beyond in &lowered.beyond {
+            // Of other values than those of one member, a part of a date would be missing in the cells of all.
+            if let Beyond::Missing { column, from, to } = beyond.clone() {
+                return Err(not_countable(&NotCountable::Beyond { column, from, to }));
+            }
         }
         // A running sum is one of a window, which is above a grouping.
         if lowered.blocks.iter().any(|block| block.running.is_some()) {
@@ -79,11 +83,12 @@ impl Grouping {
         let nothing = lowered.blocks.iter().map(|block| withheld(&block.statistic, &known));
         let nothing = nothing.collect::<Result<Vec<Released>, QueryError>>()?;
         let mut tables = cells_tables(&lowered, &known, &nothing)?;
-        let Lowered { mut blocks, .. } = lowered;
+        let Lowered { mut blocks, beyond, .. } = lowered;
         match (blocks.pop(), tables.pop()) {
             (Some(block), Some(cells)) if blocks.is_empty() => Ok(Self {
                 plan,
                 block,
+                beyond,
                 known,
                 cells,
                 most_cells,
@@ -95,6 +100,11 @@ impl Grouping {
     /// What is computed.
     pub const fn statistic(&self) -> &Statistic {
         &self.block.statistic
+    }
+
+    /// The groups that have values beyond the outermost edges.
+    pub const fn beyond(&self) -> &BTreeSet<Beyond> {
+        &self.beyond
     }
 
     /// What the columns of the grouping are, in their order.

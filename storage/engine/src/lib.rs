@@ -122,11 +122,10 @@ pub use shown::{Form, ShownColumn, form_of, shown_dataset, shown_schema, with_ol
 pub use size::{admitted, rows_per_batch};
 pub use source::{Source, Table};
 pub use statistic::{
-    Block, Bucket, CellAggregate, CellColumn, CellTables, ColumnPath, Condition, DatesBeyond, Day, EventSet,
-    FigureOrder, Form as CountableForm, Group, KeyList, KnownCollection, LimitedFigures, LimitedValues, Lowered,
-    MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, MissingFigures, NotCountable, OrderedBy, Output, Quantity,
-    QueryPart, ReferenceTest, Row, RunningRows, Statistic, Step, SubjectValue, lower, print, separate_sets,
-    with_totals,
+    Beyond, Block, Bucket, CellAggregate, CellColumn, CellTables, ColumnPath, Condition, Day, EventSet, FigureOrder,
+    Form as CountableForm, Group, KeyList, KnownCollection, LimitedFigures, LimitedValues, Lowered, MAX_AGGREGATES,
+    MAX_ENCODED, MAX_GROUPS, Measured, MissingFigures, NotCountable, OrderedBy, Output, Quantity, QueryPart,
+    ReferenceTest, Row, RunningRows, Statistic, Step, SubjectValue, lower, print, separate_sets, with_totals,
 };
 pub use sums::narrow;
 pub use text_parser::TextParser;

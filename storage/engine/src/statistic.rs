@@ -40,8 +40,7 @@ pub use forms::{Form, NotCountable};
 pub use known::KnownCollection;
 pub(crate) use labels::texts as label_texts;
 pub use lower::{
-    Block, CellColumn, DatesBeyond, LimitedFigures, LimitedValues, Lowered, RunningRows, lower, separate_sets,
-    with_totals,
+    Beyond, Block, CellColumn, LimitedFigures, LimitedValues, Lowered, RunningRows, lower, separate_sets, with_totals,
 };
 pub use measure::{Bucket, CellAggregate, Group, Output};
 pub(crate) use neighbors::{Described, NeighborRows, RowNeighbors};

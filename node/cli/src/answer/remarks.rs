@@ -87,7 +87,7 @@ fn is_about_this_answer(remark: &AnswerRemark) -> bool {
         | RemarkKind::LimitedValues
         | RemarkKind::QuantilesInBands
         | RemarkKind::Noise
-        | RemarkKind::DatesBeyond
+        | RemarkKind::ValuesBeyond
         | RemarkKind::OrderOfFigures
         | RemarkKind::InventedRows => true,
         RemarkKind::WithheldCells => false,
@@ -154,7 +154,7 @@ mod tests {
             RemarkKind::QuantilesInBands,
             RemarkKind::Noise,
             RemarkKind::OrderOfFigures,
-            RemarkKind::DatesBeyond,
+            RemarkKind::ValuesBeyond,
             RemarkKind::InventedRows,
         ] {
             assert!(complete(&summary(kind)), "{kind:?}");

@@ -66,6 +66,11 @@ impl<'a> Remarks<'a> {
         }
     }
 
+    /// The groups of all members that have values beyond the outermost edges.
+    pub(super) fn beyond(&self, common: &CommonGrouping) {
+        self.report.beyond(common.whole().beyond());
+    }
+
     /// What figures mean that are combined from the parts of several members.
     pub(super) fn combined(&self, measures: &[Measure], grouping: &Aggregate, common: &CommonGrouping) {
         for (measure, aggregate) in measures.iter().zip(&grouping.aggr_expr) {

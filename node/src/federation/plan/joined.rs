@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concordat_engine::{DatesBeyond, FigureOrder, LimitedValues, QueryError, foreseen_in_collection};
+use concordat_engine::{Beyond, FigureOrder, LimitedValues, QueryError, foreseen_in_collection};
 use concordat_protocol::scope::Tier;
 use datafusion::sql::sqlparser::ast::Query;
 
@@ -26,8 +26,8 @@ pub(super) struct Joined<'a> {
 pub(super) struct KnownOfText {
     /// The orders of figures that decide about first rows and ranks.
     pub(super) orders: BTreeSet<FigureOrder>,
-    /// The dates of which some have no group.
-    pub(super) beyond: BTreeSet<DatesBeyond>,
+    /// The groups that have values beyond the outermost edges.
+    pub(super) beyond: BTreeSet<Beyond>,
     /// The ranges to which values are limited, and the quantiles within bands.
     pub(super) limited: BTreeSet<LimitedValues>,
 }

@@ -57,7 +57,7 @@ pub use grouping_sets::separate_sets;
 pub use limits::{LimitedFigures, LimitedValues};
 use listings::{ListedValues, listed_table};
 use running::{Direction, Running};
-pub use state::{Block, CellColumn, DatesBeyond, Lowered, RunningRows};
+pub use state::{Beyond, Block, CellColumn, Lowered, RunningRows};
 use state::{Bound, Lowering, MAX_BLOCKS, Result, refused, rewritten};
 pub use totals::with_totals;
 

@@ -86,6 +86,39 @@ async fn plan_total_of_figures_is_that_of_all_members() {
     );
 }
 
+/// The outermost years have what is beyond the edges, at one holder and at several of them together.
+#[tokio::test]
+async fn plan_outermost_groups_have_a_remark() {
+    let visits = |name: &'static str| {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![10_957, 11_000, 11_100]));
+        Dataset::new(name, Tier::Aggregate, vec![("day", days)])
+    };
+    let one = Arc::new(Institutions::new(vec![visits("aachen.visits")]));
+    let two = Arc::new(Institutions::new(vec![visits("aachen.visits"), visits("basel.visits")]));
+    for (all, table) in [(one, "aachen.visits"), (two, "consortium.visits")] {
+        for (condition, expected) in [
+            (
+                "",
+                "the group 1999 has all rows whose `day` is before DATE '2000-01-01', and the group 2002 has",
+            ),
+            (
+                "WHERE day < DATE '2002-01-01'",
+                "the group 1999 has all rows whose `day` is before DATE '2000-01-01': ",
+            ),
+            ("WHERE day >= DATE '2000-01-01' AND day < DATE '2002-01-01'", ""),
+        ] {
+            let sql = format!("SELECT date_part('year', day) AS y, count(*) AS n FROM {table} {condition} GROUP BY 1");
+            let (plan, report) = all.plan(&sql).await;
+            plan.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            let mut remarks = report.summary().remarks.into_iter();
+            let found = remarks.find(|remark| remark.kind == RemarkKind::ValuesBeyond);
+            assert_eq!(found.is_some(), !expected.is_empty(), "{sql}");
+            let text = found.map(|remark| remark.text).unwrap_or_default();
+            assert!(text.starts_with(expected), "{sql}: {text}");
+        }
+    }
+}
+
 /// The remark follows from the text and the declarations: this holder has edges at the months of 2000 and 2001.
 #[tokio::test]
 async fn plan_months_beyond_the_edges_have_a_remark() {
@@ -102,7 +135,7 @@ async fn plan_months_beyond_the_edges_have_a_remark() {
         let (plan, report) = all.plan(&sql).await;
         assert!(matches!(plan.unwrap(), Plan::Whole { .. }), "{sql}");
         let remarks = report.summary().remarks.into_iter();
-        let found = remarks.filter(|remark| remark.kind == RemarkKind::DatesBeyond);
+        let found = remarks.filter(|remark| remark.kind == RemarkKind::ValuesBeyond);
         assert_eq!(found.count(), expected, "{sql}");
     }
 }

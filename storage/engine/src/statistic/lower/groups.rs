@@ -62,7 +62,7 @@ impl Lowering<'_> {
             | Expr::Like(_)
             | Expr::Exists(_)
             | Expr::InSubquery(_) => self.truth_group(expression, frame),
-            _ => match self.band(expression, frame)? {
+            _ => match self.band(expression, frame, rows)? {
                 Some(group) => Ok(group),
                 None => {
                     let sum = self.sum(expression, frame)?;
@@ -293,10 +293,10 @@ impl Lowering<'_> {
                 let of = day.quantity();
                 let months = months_of(&part).ok_or_else(|| refused(Form::Group))?;
                 let label = |first: i32, year: i64, _: i64| TIMES.contains(&year).then_some(Value::Date(first));
-                let spans = self.months(&of, months, true, &label)?;
-                self.spans_group(of, spans, true)
+                let spans = self.months(&of, months, &label)?;
+                self.open_group(of, spans, rows)
             }
-            _ => match self.band(&Expr::ScalarFunction(function.clone()), frame)? {
+            _ => match self.band(&Expr::ScalarFunction(function.clone()), frame, rows)? {
                 Some(group) => Ok(group),
                 None => Err(refused(Form::Group)),
             },
@@ -308,11 +308,11 @@ impl Lowering<'_> {
         let months = months_of(part).ok_or_else(|| refused(Form::Group))?;
         if part == "year" {
             let label = |_: i32, year: i64, _: i64| Some(Value::Int(year));
-            let spans = self.months(&of, months, true, &label)?;
-            return self.spans_group(of, spans, true);
+            let spans = self.months(&of, months, &label)?;
+            return self.open_group(of, spans, rows);
         }
         let label = |_: i32, _: i64, at: i64| Some(Value::Int(at.saturating_add(1)));
-        let spans = self.months(&of, months, false, &label)?;
+        let spans = self.months_within(&of, months, &label)?;
         self.closed_group(of, spans, rows)
     }
 }

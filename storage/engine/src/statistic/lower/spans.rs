@@ -11,7 +11,7 @@ use super::{
     columns::unaliased,
     conditions::described,
     literals::{constant, first_of_month, year_of},
-    state::{DatesBeyond, Frame, Lowering, Result, refused},
+    state::{Beyond, Frame, Lowering, Result, refused},
 };
 use crate::statistic::{
     block::at_most,
@@ -23,20 +23,47 @@ use crate::statistic::{
 
 /// Most results of a `CASE`, and most spans.
 pub(super) const MAX_BUCKETS: usize = 1_000;
+/// Most spans between the edges of a column, of which a condition may leave fewer: the months of four centuries.
+const MAX_SPANS: usize = 4_800;
 
 /// A label, and the values that have it: from the first one, up to the second one without it.
 type Span = (Value, Value, Value);
 
+/// Spans over all values.
+pub(super) struct OpenSpans {
+    /// In their order. The first one has everything before its end too, and the last one everything from its start on.
+    spans: Vec<Span>,
+    /// The first and the last edge of the column.
+    ends: (Value, Value),
+}
+
 impl Lowering<'_> {
-    /// Spans of this many months. If the first and the last one are open, they have what is before the first edge and after the last one;
-    /// otherwise only what is between the edges has a label, which is made of the first day, the year, and the position in the year.
+    /// Spans of this many months over all dates. Labels are made of the first day, the year, and the position in the year.
     pub(super) fn months(
         &self,
         of: &Quantity,
         months: i64,
-        is_open: bool,
+        label: &dyn Fn(i32, i64, i64) -> Option<Value>,
+    ) -> Result<OpenSpans> {
+        let (first, last) = self.date_ends(of)?;
+        let spans = months_between((first, last), months, label, |from, to| to >= first && from <= last)?;
+        let ends = (Value::Date(first), Value::Date(last));
+        Ok(OpenSpans { spans, ends })
+    }
+
+    /// Spans of this many months that are between the edges as a whole, with labels of the same kind.
+    pub(super) fn months_within(
+        &self,
+        of: &Quantity,
+        months: i64,
         label: &dyn Fn(i32, i64, i64) -> Option<Value>,
     ) -> Result<Vec<Span>> {
+        let (first, last) = self.date_ends(of)?;
+        months_between((first, last), months, label, |from, to| from >= first && to <= last)
+    }
+
+    /// The first and the last edge of dates.
+    fn date_ends(&self, of: &Quantity) -> Result<(i32, i32)> {
         let Levels::Edges(edges) = self.known.levels(of) else {
             return Err(refused(Form::Group));
         };
@@ -44,32 +71,11 @@ impl Lowering<'_> {
             return Err(refused(Form::Group));
         };
         let ends = days.first().copied().zip(days.last().copied());
-        let (first, last) = ends.ok_or_else(|| refused(Form::Group))?;
-        let years = year_of(first.saturating_sub(1)).zip(year_of(last));
-        let (from_year, to_year) = years.ok_or_else(|| refused(Form::Group))?;
-        let mut spans = Vec::new();
-        for year in from_year..=to_year {
-            for at in 0..12 / months {
-                let from = first_of_month(year, at.saturating_mul(months));
-                let to = first_of_month(year, at.saturating_add(1).saturating_mul(months));
-                let (from, to) = from.zip(to).ok_or_else(|| refused(Form::Group))?;
-                let is_within = if is_open {
-                    to >= first && from <= last
-                } else {
-                    from >= first && to <= last
-                };
-                if is_within {
-                    let shown = label(from, year, at).ok_or_else(|| refused(Form::Group))?;
-                    spans.push((shown, Value::Date(from), Value::Date(to)));
-                }
-                at_most(spans.len(), MAX_BUCKETS, "parts of dates")?;
-            }
-        }
-        Ok(spans)
+        ends.ok_or_else(|| refused(Form::Group))
     }
 
     /// `floor(x / w) * w`, `x / w * w` and `x / w` of whole numbers. The first and the last band are open.
-    pub(super) fn band(&mut self, expression: &Expr, frame: &Frame<'_>) -> Result<Option<Group>> {
+    pub(super) fn band(&mut self, expression: &Expr, frame: &Frame<'_>, rows: &Condition) -> Result<Option<Group>> {
         let Some((operand, width, factor)) = banded(expression)? else {
             return Ok(None);
         };
@@ -79,8 +85,8 @@ impl Lowering<'_> {
         {
             let of = day.quantity();
             let label = |_: i32, year: i64, _: i64| year.div_euclid(width).checked_mul(factor).map(Value::Int);
-            let spans = self.months(&of, 12, true, &label)?;
-            return self.spans_group(of, spans, true).map(Some);
+            let spans = self.months(&of, 12, &label)?;
+            return self.open_group(of, spans, rows).map(Some);
         }
         let of = self.single(&sum).ok_or_else(|| refused(Form::Group))?;
         let (first, last) = self.whole_ends(&of).ok_or_else(|| {
@@ -97,7 +103,8 @@ impl Lowering<'_> {
             spans.push((Value::Int(label), Value::Int(from), Value::Int(to)));
             at_most(spans.len(), MAX_BUCKETS, "bands")?;
         }
-        self.spans_group(of, spans, true).map(Some)
+        let ends = (Value::Int(first), Value::Int(last));
+        self.open_group(of, OpenSpans { spans, ends }, rows).map(Some)
     }
 
     /// Why the levels do not decide in which group a value is.
@@ -125,6 +132,37 @@ impl Lowering<'_> {
         Some((first, *numbers.last()?))
     }
 
+    /// Spans over all values, of which the outermost have more than their labels say: about these an answer has a remark unless a condition
+    /// leaves that out.
+    pub(super) fn open_group(&mut self, of: Quantity, open: OpenSpans, rows: &Condition) -> Result<Group> {
+        let OpenSpans { spans, ends } = open;
+        let outermost = spans.first().zip(spans.last());
+        let (first, last) = outermost.ok_or_else(|| refused(Form::Group))?;
+        let (first, last) = ((first.0.clone(), ends.0), (last.0.clone(), ends.1));
+        let levels = self.known.levels(&of);
+        let has_rows = |comparison: &Comparison| {
+            let test = levels
+                .decide(comparison)
+                .map_err(|source| self.undecided_group(&of, source))?;
+            Ok::<_, NotCountable>(!excludes(rows, &of, test.passing()))
+        };
+        let has_before = has_rows(&Comparison::Less(first.1.clone()))?;
+        let has_after = has_rows(&Comparison::AtLeast(last.1.clone()))?;
+        let column = described(&of);
+        let group = self.spans_group(of, spans, true)?;
+        if has_before || has_after {
+            self.beyond.insert(Beyond::Outermost {
+                column,
+                first: has_before.then_some(first),
+                last: has_after.then_some(last),
+            });
+        }
+        let Group::Buckets { of, buckets, .. } = &group else {
+            return Ok(group);
+        };
+        limited(of, buckets, rows)
+    }
+
     /// Spans that are not open. Rows beyond them are in the group of missing values, about which an answer has a remark unless a condition
     /// leaves them out.
     pub(super) fn closed_group(&mut self, of: Quantity, spans: Vec<Span>, rows: &Condition) -> Result<Group> {
@@ -143,7 +181,7 @@ impl Lowering<'_> {
             beyond = left.map_err(|_| refused(Form::Group))?;
         }
         if !beyond.is_empty() && !excludes(rows, of, &beyond) {
-            self.beyond.insert(DatesBeyond { column, from, to });
+            self.beyond.insert(Beyond::Missing { column, from, to });
         }
         limited(of, buckets, rows)
     }
@@ -209,7 +247,36 @@ fn limited(of: &Quantity, all: &[Bucket], rows: &Condition) -> Result<Group> {
         }
         sets.push((bucket.label.clone(), atoms));
     }
-    buckets(of.clone(), sets, None)
+    let group = buckets(of.clone(), sets, None)?;
+    if let Group::Buckets { buckets, .. } = &group {
+        at_most(buckets.len(), MAX_BUCKETS, "groups")?;
+    }
+    Ok(group)
+}
+
+/// Spans of this many months between two days, those for which `is_kept` is true of their first day and the first one after them.
+fn months_between(
+    (first, last): (i32, i32),
+    months: i64,
+    label: &dyn Fn(i32, i64, i64) -> Option<Value>,
+    is_kept: impl Fn(i32, i32) -> bool,
+) -> Result<Vec<Span>> {
+    let years = year_of(first.saturating_sub(1)).zip(year_of(last));
+    let (from_year, to_year) = years.ok_or_else(|| refused(Form::Group))?;
+    let mut spans = Vec::new();
+    for year in from_year..=to_year {
+        for at in 0..12 / months {
+            let from = first_of_month(year, at.saturating_mul(months));
+            let to = first_of_month(year, at.saturating_add(1).saturating_mul(months));
+            let (from, to) = from.zip(to).ok_or_else(|| refused(Form::Group))?;
+            if is_kept(from, to) {
+                let shown = label(from, year, at).ok_or_else(|| refused(Form::Group))?;
+                spans.push((shown, Value::Date(from), Value::Date(to)));
+            }
+            at_most(spans.len(), MAX_SPANS, "parts of dates")?;
+        }
+    }
+    Ok(spans)
 }
 
 /// Buckets of the atoms of each set that no earlier set has, joined by label. The one with missing values is what is left, so that one

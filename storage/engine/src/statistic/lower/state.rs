@@ -45,20 +45,31 @@ pub struct Lowered {
     pub above: LogicalPlan,
     /// The orders of figures that decide about first rows and ranks, of which the reader of an answer has to know.
     pub orders: BTreeSet<FigureOrder>,
-    /// The dates of which some have no group, of which the reader of an answer has to know as well.
-    pub beyond: BTreeSet<DatesBeyond>,
+    /// The groups that have values beyond the outermost edges, of which the reader of an answer has to know as well.
+    pub beyond: BTreeSet<Beyond>,
 }
 
-/// A group by quarters or months as numbers. Of dates before the first edge and after the last one they are not known: rows with these are in
-/// the group of those without a date, unless a condition leaves them out.
+/// Where values are that are before the first declared edge of a column or after the last one, unless a condition leaves them out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DatesBeyond {
-    /// The column with the dates, or what is computed from it.
-    pub column: String,
-    /// The first day that has a group.
-    pub from: Value,
-    /// The first day after them.
-    pub to: Value,
+pub enum Beyond {
+    /// In the group of missing values: of quarters and months as numbers, it is not known which one a date has.
+    Missing {
+        /// The column, or what is computed from it.
+        column: String,
+        /// The first value that has a group.
+        from: Value,
+        /// The first value after them.
+        to: Value,
+    },
+    /// In the first group, or in the last one: of years, bands and the like.
+    Outermost {
+        /// The column, or what is computed from it.
+        column: String,
+        /// The label of the group that has everything before this edge; `None` if a condition leaves that out.
+        first: Option<(Value, Value)>,
+        /// The label of the group that has everything from this edge on; `None` if a condition leaves that out.
+        last: Option<(Value, Value)>,
+    },
 }
 
 /// One grouping of a query, and the columns that its table has.
@@ -121,7 +132,7 @@ pub(super) struct Lowering<'k> {
     /// The part of the query that is read.
     part: QueryPart,
     pub(super) blocks: Vec<Block>,
-    pub(super) beyond: BTreeSet<DatesBeyond>,
+    pub(super) beyond: BTreeSet<Beyond>,
 }
 
 impl<'k> Lowering<'k> {

@@ -3,7 +3,7 @@
 use concordat_protocol::collection::{AtomId, Comparison};
 
 use super::{Collection, only};
-use crate::statistic::{Condition, Group, print};
+use crate::statistic::{Beyond, Condition, Group, print};
 
 const EDGES: &str = "condition_start_date >= DATE '1980-01-01' AND condition_start_date < DATE '2020-01-01'";
 
@@ -18,8 +18,17 @@ fn remarked(omop: &Collection, sql: &str) -> Option<String> {
     let lowered = omop.lower(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     assert!(lowered.beyond.len() < 2, "{sql}");
     let found = lowered.beyond.first()?;
-    let column = &found.column;
-    Some(format!("{column} >= {} AND {column} < {}", found.from, found.to))
+    let (column, from, to) = match found {
+        Beyond::Missing { column, from, to } => (column, Some(from), Some(to)),
+        Beyond::Outermost { column, first, last } => (
+            column,
+            first.as_ref().map(|(_, edge)| edge),
+            last.as_ref().map(|(_, edge)| edge),
+        ),
+    };
+    let from = from.map(|edge| format!("{column} >= {edge}"));
+    let to = to.map(|edge| format!("{column} < {edge}"));
+    Some(from.into_iter().chain(to).collect::<Vec<_>>().join(" AND "))
 }
 
 #[test]
@@ -46,14 +55,77 @@ fn months_beyond_the_edges_have_a_remark() {
     }
 }
 
-/// Groups by years have them in the first and the last one.
+/// Groups of all dates, and of all whole numbers.
+const OPEN: [(&str, &str, &str); 6] = [
+    (
+        "condition_occurrence",
+        "condition_start_date",
+        "date_part('year', condition_start_date)",
+    ),
+    (
+        "condition_occurrence",
+        "condition_start_date",
+        "date_trunc('year', condition_start_date)",
+    ),
+    (
+        "condition_occurrence",
+        "condition_start_date",
+        "date_trunc('quarter', condition_start_date)",
+    ),
+    (
+        "condition_occurrence",
+        "condition_start_date",
+        "date_part('year', condition_start_date) / 10 * 10",
+    ),
+    ("person", "year_of_birth", "year_of_birth / 10 * 10"),
+    ("person", "year_of_birth", "floor(year_of_birth / 5)"),
+];
+
+/// The outermost groups have what is beyond the edges, so an answer has a remark on each of them unless a condition leaves that out.
 #[test]
-fn months_with_their_years_have_no_remark() {
+fn outermost_groups_have_a_remark() {
     let omop = Collection::named("omop");
-    for part in ["year", "quarter", "month"] {
-        let sql = by(part, "").replace("date_part", "date_trunc");
-        assert_eq!(remarked(&omop, &sql), None, "{part}");
+    for (table, column, group) in OPEN {
+        let sql = |condition: &str| format!("SELECT {group} AS g, count(*) FROM {table} {condition} GROUP BY 1");
+        let condition = remarked(&omop, &sql("")).unwrap_or_else(|| panic!("{group}"));
+        let (from, to) = condition.split_once(" AND ").unwrap();
+        assert!(
+            from.starts_with(&format!("{column} >= ")) && to.starts_with(&format!("{column} < ")),
+            "{condition}"
+        );
+        for (kept, left) in [
+            (from.to_owned(), Some(to)),
+            (to.to_owned(), Some(from)),
+            (format!("{column} IS NOT NULL"), Some(condition.as_str())),
+            (condition.clone(), None),
+            (format!("({condition}) OR {column} IS NULL"), None),
+        ] {
+            assert_eq!(
+                remarked(&omop, &sql(&format!("WHERE {kept}"))).as_deref(),
+                left,
+                "{group}, {kept}"
+            );
+        }
     }
+}
+
+/// Months of which a condition leaves few are groups, however many there are between the edges.
+#[test]
+fn months_of_one_year_are_groups() {
+    let omop = Collection::named("omop");
+    let sql = |condition: &str| {
+        format!(
+            "SELECT date_trunc('month', condition_start_date) AS m, condition_concept_id, count(*) FROM condition_occurrence \
+             WHERE condition_concept_id IN (1, 2, 3) AND {condition} GROUP BY 1, 2"
+        )
+    };
+    let year = "condition_start_date >= DATE '2010-01-01' AND condition_start_date < DATE '2011-01-01'";
+    assert!(omop.lower(&sql("condition_start_date IS NOT NULL")).is_err());
+    let statistic = only(&omop, &sql(year));
+    let [_, Group::Buckets { buckets, .. }] = statistic.groups() else {
+        panic!("{statistic:?}")
+    };
+    assert_eq!(buckets.len(), 12);
 }
 
 /// The condition that the remark names is one that is enough.

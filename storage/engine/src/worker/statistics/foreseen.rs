@@ -25,7 +25,7 @@ use crate::{
     Bounds, QueryError,
     decision::{cells_tables, computed_above},
     grouping::withheld,
-    statistic::{DatesBeyond, FigureOrder, LimitedValues, Statistic},
+    statistic::{Beyond, FigureOrder, LimitedValues, Statistic},
     text,
     worker::messages::{decode, encode, failed, schema_bytes, schema_of},
 };
@@ -48,8 +48,8 @@ pub struct ForeseenFigures {
     pub columns: SchemaRef,
     /// The orders of figures that decide about first rows and ranks, of which its reader has to know.
     pub orders: BTreeSet<FigureOrder>,
-    /// The dates of which some have no group, of which its reader has to know as well.
-    pub beyond: BTreeSet<DatesBeyond>,
+    /// The groups that have values beyond the outermost edges, of which its reader has to know as well.
+    pub beyond: BTreeSet<Beyond>,
     /// The ranges to which values are limited, and the quantiles within bands.
     pub limited: BTreeSet<LimitedValues>,
 }
