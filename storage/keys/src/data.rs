@@ -219,11 +219,12 @@ impl PseudonymSecret {
         AnswersKey(RawKey::derive(self.0.bytes(), &[], labels::ANSWERS))
     }
 
-    /// The secret that all noise of the collection's statistics comes from. With it, noise can be subtracted. It does not change when the
-    /// key of the data is rotated, so that the same figure keeps its noise.
+    /// The secret that all noise of the collection's statistics comes from, while `references` stands for the contents of its reference
+    /// datasets: empty if it has none. With it, noise can be subtracted. It does not change when the key of the data is rotated, so that the
+    /// same figure keeps its noise.
     #[must_use]
-    pub fn cell_secret(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(*RawKey::derive(self.0.bytes(), &[], labels::CELL_KEYS).bytes())
+    pub fn cell_secret(&self, references: &[u8]) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(*RawKey::derive(self.0.bytes(), references, labels::CELL_KEYS).bytes())
     }
 }
 

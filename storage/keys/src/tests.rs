@@ -277,10 +277,11 @@ fn record_of_answers_opens_for_its_log_and_number_only() {
 
 #[test]
 fn cell_secret_is_that_of_its_collection() {
-    let secret = |byte| PseudonymSecret::dangerous_of_vector([byte; 32]).cell_secret();
-    assert_eq!(*secret(1), *secret(1));
-    assert_ne!(*secret(1), *secret(2));
-    assert_ne!(*secret(1), [1; 32], "pseudonyms do not follow from it");
+    let secret = |byte, references: &[u8]| PseudonymSecret::dangerous_of_vector([byte; 32]).cell_secret(references);
+    assert_eq!(*secret(1, b""), *secret(1, b""));
+    assert_ne!(*secret(1, b""), *secret(2, b""));
+    assert_ne!(*secret(1, b""), *secret(1, b"concepts"));
+    assert_ne!(*secret(1, b""), [1; 32], "pseudonyms do not follow from it");
 }
 
 /// One key seals several values: only the associated data distinguishes them.

@@ -125,10 +125,11 @@ impl OpenCollection {
         self.pseudonyms.order_key(grant, self.manifest_digest().as_bytes())
     }
 
-    /// The secret that all noise of the collection's statistics comes from, the same for each grant and version.
+    /// The secret that all noise of the collection's statistics comes from, the same for each grant, and for each version with the same
+    /// reference datasets.
     #[must_use]
     pub fn cell_secret(&self) -> Zeroizing<[u8; 32]> {
-        self.pseudonyms.cell_secret()
+        self.pseudonyms.cell_secret(&self.manifest().reference_contents())
     }
 }
 

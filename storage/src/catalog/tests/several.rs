@@ -449,6 +449,36 @@ fn dataset_without_subjects_may_become_a_reference() {
     );
 }
 
+/// Noise is a function of the subjects, and of the rows that their rows lead to: otherwise a figure before and after a city is renamed has
+/// the same noise, and the difference of both has none.
+#[test]
+fn noise_is_another_one_when_a_reference_dataset_changes() {
+    let node = TestNode::new();
+    let import = |sites: Option<&str>, persons: &str, mode: ImportMode| {
+        let mut parts = vec![
+            node.part("person", keyed(true), persons),
+            node.part("visit", keyed(false), "visit_id,person_id\n10,2\n"),
+        ];
+        parts.extend(sites.map(|sites| node.part("site", DatasetKind::Reference, sites)));
+        node.import_parts(parts, mode).unwrap();
+        node.clinic().cell_secret()
+    };
+    let persons = "person_id,sex\n1,f\n2,m\n";
+    let without = import(None, persons, ImportMode::Create);
+    let first = import(Some(SITES), persons, ImportMode::Replace);
+    assert_ne!(without, first, "it has one more");
+    assert_eq!(import(Some(SITES), persons, ImportMode::Replace), first, "it is the same file");
+    let others = "person_id,sex\n1,f\n2,f\n3,m\n";
+    assert_eq!(import(Some(SITES), others, ImportMode::Replace), first, "subjects have record keys");
+    let renamed = import(Some("site_id,city\n5,Buda\n"), persons, ImportMode::Replace);
+    assert_ne!(renamed, first);
+    assert_eq!(import(Some(SITES), persons, ImportMode::Replace), first, "it is as it was");
+    let added = vec![node.part("site", DatasetKind::Reference, "site_id,city\n6,Pest\n")];
+    node.import_parts(added, ImportMode::Append).unwrap();
+    assert_ne!(node.clinic().cell_secret(), first);
+    assert_ne!(node.clinic().cell_secret(), renamed);
+}
+
 #[test]
 fn collection_changed_during_its_import_is_kept() {
     let node = TestNode::new();

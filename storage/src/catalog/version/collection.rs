@@ -56,6 +56,9 @@ pub struct ManifestForm {
     pub by: Option<ActorId>,
 }
 
+/// Label of the digest of the contents of reference datasets.
+const REFERENCES: &str = "concordat/1 contents of reference datasets";
+
 /// A dataset of a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -257,6 +260,25 @@ impl CollectionManifest {
     #[must_use]
     pub fn datasets(&self) -> &[DatasetManifest] {
         &self.datasets
+    }
+
+    /// A value that stands for the rows of all reference datasets: another one if any of them are others. The same file, imported again, has
+    /// the same one. Empty if there are none.
+    ///
+    /// Figures about subjects depend on rows of reference datasets, and which subjects they are about does not: noise that is a function of the
+    /// subjects alone would be the same before and after such a row changes.
+    #[must_use]
+    pub fn reference_contents(&self) -> Vec<u8> {
+        let references = self.datasets.iter().filter(|of| of.kind == DatasetKind::Reference);
+        let contents = references.map(|of| (&of.name, of.objects.iter().map(|object| object.content).collect()));
+        let contents: Vec<(&DatasetName, Vec<Digest32>)> = contents.collect();
+        if contents.is_empty() {
+            return Vec::new();
+        }
+        let mut bytes = Vec::new();
+        // Writing to memory does not fail, and no part has a type that cannot be encoded.
+        let _ = ciborium::into_writer(&contents, &mut bytes);
+        Digest32::sha256(REFERENCES, &bytes).as_bytes().to_vec()
     }
 
     /// The dataset of this name.
