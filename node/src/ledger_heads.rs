@@ -17,6 +17,7 @@
 
 mod counted_start;
 mod error;
+mod grown;
 mod own;
 mod own_ledger;
 mod own_start;

@@ -20,8 +20,8 @@ pub use actor::{ActorAssertion, Factor, Role};
 pub use asserted::ValidAssertion;
 pub use envelope::{InvalidQuery, MAX_QUERY_AGE_MS, MAX_SQL, Parties, QueryEnvelope, ValidQuery};
 pub use evidence::{
-    AttestedQuery, AttestedReceipt, EvidenceBundle, EvidenceError, MAX_CERTIFICATE_DELAY_MS, MAX_PROOFS,
-    MAX_QUERY_DELAY_MS, ValidEvidence, query_of,
+    AttestedQuery, AttestedReceipt, EvidenceBundle, EvidenceError, MAX_CERTIFICATE_DELAY_MS, MAX_HEAD_DELAY_MS,
+    MAX_PROOFS, MAX_QUERY_DELAY_MS, MissingPart, ValidEvidence, query_of,
 };
 pub use receipt::{Outcome, Receipt, ReceiptMismatch, Received};
 pub use replay::{ReplayWindow, Replayed};

@@ -59,12 +59,22 @@ pub fn rename_beneath(root: &Path, from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// As [`open_beneath`].
 pub fn remove_beneath(root: &Path, below: &Path) -> io::Result<()> {
-    let removed = parent(root, below, Missing::IsAnError)
-        .and_then(|(folder, file)| Ok(unlinkat(&folder, file, AtFlags::empty())?));
-    match removed {
+    match remove_existing_beneath(root, below) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Removes a file, or a link, a pipe or the like, which is not opened.
+///
+/// # Errors
+/// As [`open_beneath`]; [`io::ErrorKind::InvalidInput`] if it is a folder.
+pub(crate) fn remove_existing_beneath(root: &Path, below: &Path) -> io::Result<()> {
+    let (folder, file) = parent(root, below, Missing::IsAnError)?;
+    unlinkat(&folder, file, AtFlags::empty()).map_err(|error| match error {
+        Errno::ISDIR => refused("it is a folder"),
+        other => other.into(),
+    })
 }
 
 /// Makes the names in the folder at `below` durable.
@@ -72,11 +82,19 @@ pub fn remove_beneath(root: &Path, below: &Path) -> io::Result<()> {
 /// # Errors
 /// As [`open_beneath`].
 pub fn sync_folder_beneath(root: &Path, below: &Path) -> io::Result<()> {
+    Ok(fsync(open_folder_beneath(root, below)?)?)
+}
+
+/// Opens the folder at `below`; an empty path is `root` itself.
+///
+/// # Errors
+/// As [`open_beneath`].
+pub(crate) fn open_folder_beneath(root: &Path, below: &Path) -> io::Result<OwnedFd> {
     let mut folder = openat(CWD, root, FOLDER, Mode::empty())?;
     for name in names(below)? {
         folder = openat(&folder, name, FOLDER.union(OFlags::NOFOLLOW), Mode::empty()).map_err(open_error)?;
     }
-    Ok(fsync(&folder)?)
+    Ok(folder)
 }
 
 /// What happens to a folder on a path that does not exist.
@@ -130,10 +148,7 @@ pub struct ListedFile {
 /// # Errors
 /// As [`open_beneath`], and [`io::ErrorKind::InvalidInput`] if there are more than 10,000 entries.
 pub fn list_beneath(root: &Path, below: &Path) -> io::Result<Vec<ListedFile>> {
-    let mut folder = openat(CWD, root, FOLDER, Mode::empty())?;
-    for name in names(below)? {
-        folder = openat(&folder, name, FOLDER.union(OFlags::NOFOLLOW), Mode::empty()).map_err(open_error)?;
-    }
+    let folder = open_folder_beneath(root, below)?;
     let mut files = Vec::new();
     for (entry, number) in Dir::read_from(&folder)?.zip(0_usize..) {
         if number > MAX_ENTRIES {

@@ -59,6 +59,7 @@ pub(crate) use attribution::testing::Ending;
 pub use attribution::{Attribution, Authority, AuthorityError};
 pub use error::{AnchorError, LedgerError};
 pub use handle::Ledger;
+pub use proofs::ProvenEntries;
 pub use reading::{Frozen, StoredEntry};
 pub use receipt::LedgerReceipt;
 pub use verification::Verification;

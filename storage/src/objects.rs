@@ -10,12 +10,14 @@
 //! 3. A location without a marker gets the marker of this data directory if it has every object that the state names. So a bucket
 //!    can be filled by any tool that copies files, and a mistyped name is detected.
 //! 4. Responses of the store are limited in size before they are read ([`response`]).
-//! 5. Errors of the store become [`LocationError`]s, which state what to do.
+//! 5. Files of the data directory are opened only if they are regular, and without following links ([`local_files`]).
+//! 6. Errors of the store become [`LocationError`]s, which state what to do.
 
 mod connection;
 mod credentials;
 mod durable;
 mod error;
+mod local_files;
 mod location;
 mod ownership;
 mod remote;
@@ -35,4 +37,4 @@ pub(crate) use remote::RemoteStore;
 pub(crate) use upload::RemoteUpload;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -109,7 +109,6 @@ const BOUNDED: &[(&str, &str, &str)] = &[
         "/fs/regular.rs",
         "the reader itself: a limit, after the type was checked",
     ),
-    ("storage", "/fs/durable.rs", "a folder, to sync it"),
     ("storage", "/fs/private.rs", "a limit; opened as a regular file"),
     (
         "protocol",
@@ -119,7 +118,6 @@ const BOUNDED: &[(&str, &str, &str)] = &[
     ("storage", "/ledger/files.rs", "a limit; opened as a regular file"),
     ("storage", "/meta/head.rs", "a limit; in the data directory"),
     ("storage", "/src/frames.rs", "the length of a record, at most a limit"),
-    ("storage", "/objects/durable.rs", "opened to be synced, not read"),
     ("storage", "/backup/files.rs", "a limit; opened beneath the repository"),
     (
         "storage",
@@ -139,11 +137,6 @@ const BOUNDED: &[(&str, &str, &str)] = &[
     ),
     ("keys", "/escrow.rs", "decrypts bytes that were read up to a limit"),
     ("ingest", "/open.rs", "the first bytes of data that is streamed"),
-    (
-        "ingest",
-        "/source.rs",
-        "data that is streamed, after the type was checked",
-    ),
     ("ingest", "/text.rs", "a limit; data that is streamed"),
     ("ingest", "/archived.rs", "the first bytes of data that is streamed"),
     ("ingest", "/compression/archive.rs", "a limit; data that is streamed"),

@@ -9,7 +9,7 @@ use concordat_documents::query::{AnswerReceipt, AnswerSummary};
 use concordat_engine::{DatesBeyond, FigureOrder, LimitedValues};
 use concordat_protocol::ids::{DatasetName, DatasetRef, Digest32};
 use concordat_protocol::query::Receipt;
-use concordat_protocol::scope::{Protection, Tier};
+use concordat_protocol::scope::{Scope, Tier};
 use concordat_protocol::wire::messages::Refusal;
 use datafusion::arrow::datatypes::Fields;
 
@@ -88,15 +88,16 @@ impl QueryReport {
         }
     }
 
-    /// Adds a remark on the noise of figures of `dataset` at `tier`. Records have none, and at tier `exists` no figure is shown.
-    fn noise(&self, dataset: &DatasetRef, tier: Tier, protection: &Protection) {
-        match tier {
-            Tier::Count | Tier::Aggregate => {
-                if let Some(remark) = Remark::of_noise(dataset, protection) {
-                    self.remark(remark);
-                }
-            }
-            Tier::Exists | Tier::Records => {}
+    /// Adds a remark on the noise of figures of `dataset` at `tier`. Records have none, and at tier `exists` no figure is shown: there the
+    /// noise of private figures decides about the answer.
+    fn noise(&self, dataset: &DatasetRef, tier: Tier, scope: &Scope) {
+        let remark = match tier {
+            Tier::Count | Tier::Aggregate => Remark::of_noise(dataset, &scope.protection),
+            Tier::Exists => Remark::of_noisy_existence(dataset, &scope.protection, scope.limits.min_cell),
+            Tier::Records => None,
+        };
+        if let Some(remark) = remark {
+            self.remark(remark);
         }
     }
 

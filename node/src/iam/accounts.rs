@@ -135,6 +135,11 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<AccountChange, IamError> {
         self.id(name)?;
+        // Existing accounts are still found by such a name, so that they can be disabled.
+        if !name.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+            let name = name.to_owned();
+            return Err(IamError::NameStart { name });
+        }
         if roles.is_empty() {
             return Err(IamError::NoRole);
         }

@@ -148,6 +148,12 @@ pub enum IamError {
     /// The name does not follow the rule.
     #[error(transparent)]
     Name(#[from] InvalidName),
+    /// A command would read the name of the new account as an option.
+    #[error("`{name}` is not a name for an account: it has to begin with a letter or a digit")]
+    NameStart {
+        /// The name.
+        name: String,
+    },
     /// Hashing failed.
     #[error("cannot hash the password")]
     Hash(#[source] KeyError),
@@ -222,7 +228,8 @@ impl Explain for IamError {
             | Self::LongPassword { .. }
             | Self::SamePassword
             | Self::TrainingOver { .. }
-            | Self::Name(_) => ErrorKind::Usage,
+            | Self::Name(_)
+            | Self::NameStart { .. } => ErrorKind::Usage,
             Self::Random => ErrorKind::Internal,
             Self::Hash(source) => source.kind(),
             Self::State(source) => source.kind(),

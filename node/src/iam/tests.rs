@@ -417,6 +417,14 @@ fn account_is_created_once_with_a_valid_name_and_password() {
     let add = |name: &str, password: &str| accounts.add(name, roles([Role::Auditor]), &secret(password), NOON);
     assert!(matches!(add("eva", GOOD), Err(IamError::Exists { .. })));
     assert!(matches!(add("Eva Nagy", GOOD), Err(IamError::Name(_))));
+    for option in ["-x", "--force", ".x", "_x"] {
+        assert!(matches!(add(option, GOOD), Err(IamError::NameStart { .. })), "{option}");
+        // Of an earlier version: it is looked up as any other.
+        assert!(
+            matches!(accounts.show(option), Err(IamError::Unknown { .. })),
+            "{option}"
+        );
+    }
     assert!(matches!(add("pal", "short"), Err(IamError::ShortPassword { .. })));
     assert!(matches!(
         accounts.add("pal", roles([]), &secret(GOOD), NOON),

@@ -6,15 +6,16 @@ use std::collections::BTreeSet;
 
 use concordat_documents::evidence::{QueryRecord, Side, Signer, WriteOff, WrittenOff};
 use concordat_documents::problem::Problem;
-use concordat_protocol::audit::{ExportHead, InclusionProof};
+use concordat_protocol::audit::{ExportHead, TreeHead};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::identity::PrivateKey as _;
 use concordat_protocol::ids::QueryId;
 use concordat_protocol::query::{EvidenceBundle, query_of};
+use concordat_protocol::signed::SignatureError;
 use concordat_storage::ledger::LedgerError;
 use tokio::sync::mpsc;
 
-use super::ledger::{entry, prove_with_checkpoint, sign_with_current_key};
+use super::ledger::{entry, prove_all_with_checkpoint, sign_with_current_key};
 use super::run::blocking;
 use super::transfers::{Delivery, Transfers, Undelivered};
 use super::work;
@@ -197,6 +198,7 @@ fn missing_part(query: QueryId, missing: Missing) -> Problem {
 }
 
 fn bundle(node: &Node, record: EvidenceRecord) -> Result<EvidenceBundle, Missing> {
+    let head = own_head(&record).map_err(|error| Missing::Problem(LedgerError::Signature(error).into()))?;
     let certificates = record.certificates().ok_or(Missing::Part(
         "other side: it was a local query on data of this institution",
     ))?;
@@ -207,17 +209,29 @@ fn bundle(node: &Node, record: EvidenceRecord) -> Result<EvidenceBundle, Missing
         .receipt
         .ok_or(Missing::Part("receipt: nothing was released under it"))?;
     sign_with_current_key(node).map_err(|error| Missing::Problem(error.into()))?;
-    let proofs = record
-        .entries
-        .iter()
-        .map(|sequence| prove_with_checkpoint(node, *sequence));
-    let proofs = proofs.collect::<Result<Vec<InclusionProof>, LedgerError>>();
-    let proofs = proofs.map_err(|error| Missing::Problem(error.into()))?;
+    let proven = prove_all_with_checkpoint(node, &record.entries, head.as_ref());
+    let proven = proven.map_err(|error| Missing::Problem(error.into()))?;
     let holder = node.identity().institution.clone();
     let successions = node.storage().identities().successions();
     let successions = successions.map_err(|error| Missing::Problem(error.into()))?;
     let receipt = (receipt, record.consumer_ledger);
-    Ok(EvidenceBundle::new(holder, certificates, envelope, receipt, proofs).with_successions(successions))
+    let bundle = EvidenceBundle::new(holder, certificates, envelope, receipt, proven.proofs);
+    Ok(bundle
+        .with_continuation(proven.continuation)
+        .with_successions(successions))
+}
+
+/// The head of this node's ledger that it signed with the receipt, or with its countersignature.
+fn own_head(record: &EvidenceRecord) -> Result<Option<TreeHead>, SignatureError> {
+    let signed = match (record.side, &record.receipt) {
+        (EvidenceSide::Provider, Some(receipt)) => Some(receipt.peek_unverified()?.ledger),
+        (EvidenceSide::Consumer, Some(_)) => record.consumer_ledger.clone(),
+        (EvidenceSide::Local, _) | (_, None) => None,
+    };
+    Ok(signed
+        .map(|head| head.peek_unverified())
+        .transpose()?
+        .map(|head| head.tree))
 }
 
 /// A query by its id or by a prefix of it, as the ledger shows it.

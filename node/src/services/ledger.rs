@@ -1,8 +1,8 @@
 //! The ledger as documents, and its checkpoints.
 
 use concordat_documents::audit::{AuditReport, CheckpointReport, Entry};
-use concordat_protocol::audit::InclusionProof;
-use concordat_storage::ledger::{self, LedgerError, StoredEntry};
+use concordat_protocol::audit::{InclusionProof, TreeHead};
+use concordat_storage::ledger::{self, LedgerError, ProvenEntries, StoredEntry};
 
 use crate::node::Node;
 
@@ -46,6 +46,28 @@ pub(super) fn prove_with_checkpoint(node: &Node, sequence: u64) -> Result<Inclus
         }
         proof => proof,
     }
+}
+
+/// Proofs of several entries against one checkpoint that covers them and `head`, and that the ledger up to it continues from `head`; a
+/// checkpoint is signed if there is none.
+pub(super) fn prove_all_with_checkpoint(
+    node: &Node,
+    sequences: &[u64],
+    head: Option<&TreeHead>,
+) -> Result<ProvenEntries, LedgerError> {
+    let ledger = node.ledger();
+    let sizes = sequences.iter().map(|sequence| sequence.saturating_add(1));
+    let needed = sizes.chain(head.map(|head| head.size)).max().unwrap_or(0);
+    let stored = ledger.latest_checkpoint()?.map(|signed| signed.peek_unverified());
+    let covered = stored
+        .transpose()
+        .map_err(LedgerError::Signature)?
+        .map_or(0, |stored| stored.size);
+    // A head of a history that was lost in a restore may be longer than the ledger.
+    if covered < needed.min(ledger.size()) {
+        sign(node)?;
+    }
+    ledger.prove_all(sequences, head)
 }
 
 /// Signs a checkpoint if the stored one is signed with an earlier key: proofs are checked with the current one.

@@ -9,7 +9,7 @@ use concordat_protocol::audit::LedgerHead;
 use concordat_protocol::error_kind::chain;
 use concordat_protocol::ids::{InstitutionId, NodeId, QueryId};
 use concordat_protocol::query::{AttestedQuery, Receipt, ValidQuery};
-use concordat_protocol::signed::{CoSigned, Signed};
+use concordat_protocol::signed::{CoSigned, SignatureError, Signed};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{
     Countersignature, MAX_RECEIPTS, Reason, ReceiptReply, ReceiptRequest, Refusal, RefusalCode, Reply,
@@ -211,6 +211,7 @@ impl Sharing {
         by: &Attribution,
     ) -> Result<(), Refusal> {
         let parts = &self.0.parts;
+        self.check_grown(node, &signed)?;
         self.note_ledger((consumer, node), &signed.ledger, by).await?;
         let by = by.clone();
         let now = parts.clock.now();
@@ -226,6 +227,19 @@ impl Sharing {
                 Err(failed("the countersigned receipt cannot be entered and stored"))
             }
         }
+    }
+
+    /// A head from before the answer cannot contain the entry about the countersignature.
+    fn check_grown(&self, node: NodeId, signed: &Countersignature) -> Result<(), Refusal> {
+        let unread = |error: SignatureError| Refusal::because(RefusalCode::Invalid, error.to_string());
+        let receipt = signed.receipt.peek_unverified().map_err(unread)?;
+        let head = signed.ledger.peek_unverified().map_err(unread)?;
+        if self.0.parts.membership.heads().has_grown(&node, &head, receipt.at) {
+            return Ok(());
+        }
+        let why =
+            "the head of the ledger with the countersignature has no more entries than one from before the receipt";
+        Err(Refusal::because(RefusalCode::Invalid, why))
     }
 
     /// Stores the head of the consumer's ledger. A head that contradicts the stored ones ends the session with its node; the receipt is

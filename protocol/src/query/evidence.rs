@@ -6,30 +6,36 @@
 //! 3. The receipt is signed by the provider's node, and by the consumer's if it has countersigned.
 //! 4. The receipt carries the head of the provider's ledger at that time, signed by the provider's node; the
 //!    countersignature comes with the head of the consumer's ledger.
-//! 5. The holder's ledger entries about the query are proven against its signed checkpoint.
+//! 5. The holder's ledger entries about the query are proven against its signed checkpoint, and the checkpoint continues the head that the
+//!    holder's node signed with the receipt. Which entries there have to be is known, so that one that is left out is missing.
+//! 6. The head of the *other* side is not proven to contain anything: it is a head that its node signed, not before the receipt.
 
 mod attested;
 mod encoding;
+mod entries;
 mod error;
+mod holder_head;
 mod limits;
 
 pub use attested::{AttestedQuery, AttestedReceipt};
+pub use entries::MissingPart;
 pub use error::EvidenceError;
-pub use limits::{MAX_CERTIFICATE_DELAY_MS, MAX_PROOFS, MAX_QUERY_DELAY_MS};
-
-use std::collections::BTreeSet;
+pub use limits::{MAX_CERTIFICATE_DELAY_MS, MAX_HEAD_DELAY_MS, MAX_PROOFS, MAX_QUERY_DELAY_MS};
 
 use serde::{Deserialize, Serialize};
 
 use super::{ActorAssertion, QueryEnvelope, Receipt};
-use crate::audit::{EntryBody, InclusionProof, LedgerEntry, LedgerHead};
+use crate::audit::{EntryBody, InclusionProof, LedgerEntry, LedgerHead, ProvenEntry};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId, QueryId};
 use crate::membership::{KeySuccession, NodeCertificate, key_after, keys_before};
 use crate::signed::{CoSigned, Signed};
+use entries::Stated;
 
-/// The only format of the file.
-const FORMAT: &str = "concordat-evidence/2";
+/// The format in which files are written.
+const FORMAT: &str = "concordat-evidence/3";
+/// The earlier format, which has no `continuation`. Files in it are read, and lack it.
+const EARLIER_FORMAT: &str = "concordat-evidence/2";
 
 /// The whole evidence of one query, from one of the two sides; written as JSON, with signed documents in base64.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +55,9 @@ pub struct EvidenceBundle {
     #[serde(with = "encoding::optional_document")]
     consumer_ledger: Option<Signed<LedgerHead>>,
     proofs: Vec<InclusionProof>,
+    /// The consistency path from the head that the holder's node signed with the receipt to the checkpoint of the proofs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    continuation: Option<Vec<Digest32>>,
     /// The successions of the holder's keys, oldest first.
     #[serde(default, with = "encoding::documents", skip_serializing_if = "Vec::is_empty")]
     successions: Vec<Signed<KeySuccession>>,
@@ -65,7 +74,8 @@ pub struct ValidEvidence {
     pub receipt: Receipt,
     /// Whether the consumer's node has signed it as well.
     pub countersigned: bool,
-    /// The head of the consumer's ledger that contains its countersignature; `None` without a countersignature.
+    /// The head of the consumer's ledger that came with its countersignature; `None` without a countersignature. That it contains the
+    /// entry about the countersignature is proven only if the consumer is the holder.
     pub consumer_ledger: Option<LedgerHead>,
     /// The key of the consumer's institution, as its certificate names it.
     pub consumer_key: InstitutionPublicKey,
@@ -77,6 +87,8 @@ pub struct ValidEvidence {
     pub earlier_keys: Vec<InstitutionPublicKey>,
     /// The holder's ledger entries about the query, each proven.
     pub entries: Vec<LedgerEntry>,
+    /// What complete evidence of this side would contain besides.
+    pub missing: Vec<MissingPart>,
 }
 
 impl EvidenceBundle {
@@ -97,6 +109,7 @@ impl EvidenceBundle {
             receipt,
             consumer_ledger,
             proofs,
+            continuation: None,
             successions: Vec::new(),
         }
     }
@@ -109,16 +122,24 @@ impl EvidenceBundle {
         self
     }
 
+    /// Adds the consistency path from the head that the holder's node signed with the receipt to the checkpoint of all the proofs; `None` if
+    /// there is none.
+    #[must_use]
+    pub fn with_continuation(mut self, path: Option<Vec<Digest32>>) -> Self {
+        self.continuation = path;
+        self
+    }
+
     /// Checks everything that can be checked with the keys in the bundle. The reader has to compare the key of each institution with
     /// the one that is known for it: any key can sign a certificate with any name.
     ///
     /// # Errors
     /// [`EvidenceError`] names the first check that fails.
     pub fn check(self) -> Result<ValidEvidence, EvidenceError> {
-        if self.format != FORMAT {
+        if self.format != FORMAT && (self.format != EARLIER_FORMAT || self.continuation.is_some()) {
             return Err(EvidenceError::Format);
         }
-        let attested = AttestedQuery::check([self.consumer, self.provider], self.query)?;
+        let attested = AttestedQuery::check([self.consumer.clone(), self.provider.clone()], self.query.clone())?;
         let stated = attested.check_receipt(&self.receipt, self.consumer_ledger.as_ref())?;
         let consumer = attested.consumer();
         let provider = attested.provider();
@@ -131,9 +152,8 @@ impl EvidenceBundle {
         let (before, later) = self.successions.split_at(begins.unwrap_or(self.successions.len()));
         let earlier_keys = keys_before(&self.holder, key, before);
         let signer = key_after(&self.holder, key, later).map_err(EvidenceError::Successions)?;
-        let answered = (self.holder == provider.institution).then_some(&stated.receipt);
-        let query = attested.query().query;
-        let entries = proven(&self.proofs, &self.holder, signer, answered, query)?;
+        let proven = proven(&self.proofs, &self.holder, signer, attested.query().query)?;
+        let missing = self.check_ledger(&attested, &stated, &proven)?;
         Ok(ValidEvidence {
             consumer_key: consumer.institution_key,
             provider_key: provider.institution_key,
@@ -144,8 +164,51 @@ impl EvidenceBundle {
             consumer_ledger: stated.consumer_ledger,
             holder: self.holder,
             earlier_keys,
-            entries,
+            entries: proven.iter().map(|proven| proven.entry().clone()).collect(),
+            missing,
         })
+    }
+
+    /// Checks the proven entries of the holder with the receipt and the head that its node signed with it; returns what is missing.
+    fn check_ledger(
+        &self,
+        attested: &AttestedQuery,
+        AttestedReceipt {
+            receipt,
+            consumer_ledger,
+        }: &AttestedReceipt,
+        proven: &[ProvenEntry],
+    ) -> Result<Vec<MissingPart>, EvidenceError> {
+        let provider = self.holder == receipt.provider;
+        if provider && !proven.iter().any(|entry| permits(entry, receipt.decision)) {
+            return Err(EvidenceError::Inconsistent {
+                what: "the decision that the receipt names is not among the proven entries, or does not permit the query",
+            });
+        }
+        let stated = Stated {
+            query: attested.query(),
+            receipt,
+            digest: self.receipt.payload_digest().map_err(EvidenceError::Receipt)?,
+            countersigned: consumer_ledger.is_some(),
+            provider,
+        };
+        let entries: Vec<&LedgerEntry> = proven.iter().map(ProvenEntry::entry).collect();
+        let mut missing = stated.check(&entries)?;
+        let head = if provider {
+            Some(receipt.ledger_head().map_err(EvidenceError::Head)?)
+        } else {
+            consumer_ledger.clone()
+        };
+        // A consumer that has not signed has shown no head.
+        if let Some(head) = head {
+            let decision = provider.then_some(receipt.decision);
+            missing.extend(holder_head::check(
+                &head,
+                self.continuation.as_deref(),
+                (proven, decision),
+            )?);
+        }
+        Ok(missing)
     }
 }
 
@@ -153,14 +216,12 @@ fn proven(
     proofs: &[InclusionProof],
     holder: &InstitutionId,
     key: InstitutionPublicKey,
-    answered: Option<&Receipt>,
     query: QueryId,
-) -> Result<Vec<LedgerEntry>, EvidenceError> {
+) -> Result<Vec<ProvenEntry>, EvidenceError> {
     if proofs.is_empty() || proofs.len() > MAX_PROOFS {
         return Err(EvidenceError::Proofs);
     }
-    let mut entries: Vec<LedgerEntry> = Vec::new();
-    let mut leaves = BTreeSet::<Digest32>::new();
+    let mut entries: Vec<ProvenEntry> = Vec::new();
     for proof in proofs {
         let entry = proof.check(key).map_err(EvidenceError::Ledger)?;
         if proof.institution != *holder || query_of(&entry.entry().body) != Some(query) {
@@ -169,20 +230,23 @@ fn proven(
             });
         }
         // One entry shown several times would look like several releases; two with one number are of two histories.
-        if entries.iter().any(|known| known.sequence == entry.entry().sequence) {
+        if entries
+            .iter()
+            .any(|known| known.entry().sequence == entry.entry().sequence)
+        {
             return Err(EvidenceError::Inconsistent {
                 what: "a ledger entry is proven twice, or another one with its number",
             });
         }
-        leaves.insert(entry.leaf());
-        entries.push(entry.entry().clone());
-    }
-    if answered.is_some_and(|receipt| !leaves.contains(&receipt.decision)) {
-        return Err(EvidenceError::Inconsistent {
-            what: "the decision that the receipt names is not among the proven entries",
-        });
+        entries.push(entry);
     }
     Ok(entries)
+}
+
+/// Whether an entry is the decision with this leaf hash, and permits the query: a receipt is about an answer.
+fn permits(proven: &ProvenEntry, decision: Digest32) -> bool {
+    let permitted = matches!(proven.entry().body, EntryBody::DecisionMade { permitted: true, .. });
+    permitted && proven.leaf() == decision
 }
 
 /// Whether a statement names `key` as the old key; its signature is checked afterward.

@@ -18,7 +18,7 @@ bears the name of an institution is valid only under a key that was given for it
 in the file. If an institution had several keys, give each.
 
 Exits with 0 if the file is valid and made with the given keys, 3 if it is valid but something is missing (no key was given for an
-institution, a signature of the other side), 2 if the file or a key cannot be read, 6 if the file is invalid or made with another key
+institution, a signature of the other side, an entry of a ledger), 2 if the file or a key cannot be read, 6 if the file is invalid or made with another key
 than the one that was given.
 ";
 

@@ -115,6 +115,9 @@ fn query(valid: &ValidEvidence, keys: &KnownKeys) -> Result<Conclusion, VerifyEr
     if let Some(head) = &valid.consumer_ledger {
         conclusion.state(&signed_head(&query.from, head));
     }
+    for part in &valid.missing {
+        conclusion.lack(&format!("{} does not show {part}", valid.holder));
+    }
     for (institution, key) in [(&query.from, valid.consumer_key), (&query.to, valid.provider_key)] {
         let is_holder = *institution == valid.holder;
         let earlier: &[_] = if is_holder { &valid.earlier_keys } else { &[] };
@@ -126,7 +129,8 @@ fn query(valid: &ValidEvidence, keys: &KnownKeys) -> Result<Conclusion, VerifyEr
 fn signed_head(institution: &InstitutionId, head: &LedgerHead) -> String {
     let size = head.tree.size;
     let root = head.tree.root;
-    format!("the ledger of {institution} had {size} entries at that time, root {root}, as its node signed")
+    let at = head.at;
+    format!("the node of {institution} signed on {at} that its ledger had {size} entries, root {root}")
 }
 
 fn describe_entry(holder: &InstitutionId, entry: &LedgerEntry) -> String {

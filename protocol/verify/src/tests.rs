@@ -1,5 +1,5 @@
 use concordat_protocol::audit::{
-    Cause, Checkpoint, EntryBody, ExportHead, InclusionProof, LedgerEntry, NodeTask, TreeHead, leaf_hash,
+    Cause, Checkpoint, EntryBody, ExportHead, InclusionProof, LedgerEntry, NodeTask, TreeHead, leaf_hash, merkle,
 };
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{ActorId, Digest32, GrantId, QueryId};
@@ -26,6 +26,8 @@ struct File {
     sql: String,
     /// The seeds of keys of `cleveland`, each followed by the next.
     successions: Vec<(u8, u8)>,
+    /// How many of the three entries of `cleveland` are shown.
+    shown: usize,
 }
 
 impl File {
@@ -34,13 +36,15 @@ impl File {
             keys: [consumer, provider],
             sql: "SELECT 1".to_owned(),
             successions: Vec::new(),
+            shown: 3,
         }
     }
 
     fn text(&self) -> String {
         let [consumer, provider] = self.keys;
         let query = self.query(consumer);
-        let (proof, decision) = proof(provider, &self.successions);
+        let mut ledger = vec![decision()];
+        let decision = leaf_hash(&ledger[0]);
         let receipt = Receipt {
             query: QUERY,
             grant: query.grant,
@@ -55,20 +59,29 @@ impl File {
             answer: Digest32::ZERO,
             outcome: Outcome::Completed,
             decision,
-            ledger: head("cleveland", provider),
+            ledger: head("cleveland", provider, decision),
             at: NOW,
         };
         let receipt = CoSigned::propose(&receipt).unwrap();
         let receipt = [provider, consumer]
             .into_iter()
             .fold(receipt, |signed, seed| signed.add_signature(&node(seed)).unwrap());
+        let digest = receipt.payload_digest().unwrap();
+        for body in [released(digest), countersigned(digest)] {
+            let previous = leaf_hash(ledger.last().unwrap());
+            ledger.push(entry(ledger.len() as u64, previous, body));
+        }
+        let signer = self.successions.last().map_or(provider, |(_, to)| *to);
+        let (mut proofs, path) = proofs(&ledger, signer);
+        proofs.truncate(self.shown);
         let bundle = EvidenceBundle::new(
             id("cleveland"),
             [certificate("zurich", consumer), certificate("cleveland", provider)],
             sign(&query, &node(consumer)),
-            (receipt, Some(head("zurich", consumer))),
-            vec![proof],
+            (receipt, Some(head("zurich", consumer, Digest32::ZERO))),
+            proofs,
         );
+        let bundle = bundle.with_continuation(Some(path));
         let successions = self.successions.iter().map(|(from, to)| succession(*from, *to));
         serde_json::to_string(&bundle.with_successions(successions.collect())).unwrap()
     }
@@ -102,34 +115,66 @@ impl File {
     }
 }
 
-/// The decision about the query in a ledger of one entry, whose checkpoint the last key of the provider has signed.
-fn proof(provider: u8, successions: &[(u8, u8)]) -> (InclusionProof, Digest32) {
+fn entry(sequence: u64, previous: Digest32, body: EntryBody) -> Vec<u8> {
     let entry = LedgerEntry {
-        sequence: 0,
-        previous: Digest32::ZERO,
+        sequence,
+        previous,
         at: NOW,
         cause: Cause::Person { actor: regula() },
-        body: EntryBody::DecisionMade {
-            request: QUERY,
-            grant: None,
-            permitted: true,
-            reasons: Vec::new(),
-            policy: Digest32::ZERO,
-            sql: None,
-        },
+        body,
     };
-    let bytes = entry.encode().unwrap();
-    let leaf = leaf_hash(&bytes);
+    entry.encode().unwrap()
+}
+
+fn decision() -> Vec<u8> {
+    let body = EntryBody::DecisionMade {
+        request: QUERY,
+        grant: None,
+        permitted: true,
+        reasons: Vec::new(),
+        policy: Digest32::ZERO,
+        sql: None,
+    };
+    entry(0, Digest32::ZERO, body)
+}
+
+fn released(receipt: Digest32) -> EntryBody {
+    EntryBody::AnswerReleased {
+        query: QUERY,
+        grant: None,
+        rows: 1,
+        bytes: 7,
+        answer: Digest32::ZERO,
+        outcome: concordat_protocol::audit::Outcome::Completed,
+        receipt: Some(receipt),
+    }
+}
+
+fn countersigned(digest: Digest32) -> EntryBody {
+    EntryBody::ReceiptCountersigned {
+        query: QUERY,
+        digest,
+        counted: true,
+    }
+}
+
+/// All entries, proven against a checkpoint that `signer` has signed, and the path from the head with the first one to it.
+fn proofs(ledger: &[Vec<u8>], signer: u8) -> (Vec<InclusionProof>, Vec<Digest32>) {
+    let leaves: Vec<Digest32> = ledger.iter().map(|entry| leaf_hash(entry)).collect();
+    let size = leaves.len() as u64;
     let checkpoint = Checkpoint {
         institution: id("cleveland"),
-        size: 1,
-        root: leaf,
+        size,
+        root: merkle::root(&leaves, size).unwrap(),
         at: NOW,
     };
-    let signer = successions.last().map_or(provider, |(_, to)| *to);
     let checkpoint = sign(&checkpoint, &key(signer));
-    let proof = InclusionProof::new(id("cleveland"), 0, bytes, Vec::new(), &checkpoint);
-    (proof, leaf)
+    let prove = |(sequence, entry): (u64, &Vec<u8>)| {
+        let path = merkle::inclusion_path(&leaves, sequence, size).unwrap();
+        InclusionProof::new(id("cleveland"), sequence, entry.clone(), path, &checkpoint)
+    };
+    let proofs = (0..).zip(ledger).map(prove).collect();
+    (proofs, merkle::consistency_path(&leaves, 1, size).unwrap())
 }
 
 /// A ledger of `zurich` that `first` began and, if it is another, `last` continued.
@@ -142,7 +187,7 @@ fn ledger(first: u8, last: u8) -> String {
     bodies.extend((first != last).then(|| EntryBody::InstitutionKeyReplaced {
         succession: sign(&statement("zurich", first, last), &key(first)),
     }));
-    let mut tree = concordat_protocol::audit::merkle::CompactTree::new();
+    let mut tree = merkle::CompactTree::new();
     let mut previous = Digest32::ZERO;
     let mut lines = Vec::new();
     for (sequence, body) in (0..).zip(bodies) {
@@ -179,15 +224,13 @@ fn certificate(institution: &str, seed: u8) -> Signed<NodeCertificate> {
     sign(&certificate, &key(seed))
 }
 
-fn head(institution: &str, seed: u8) -> Signed<LedgerHead> {
+/// The head of a ledger of one entry.
+fn head(institution: &str, seed: u8, root: Digest32) -> Signed<LedgerHead> {
     let head = LedgerHead {
         institution: id(institution),
         node: node(seed).public(),
         generation: 0,
-        tree: TreeHead {
-            size: 1,
-            root: Digest32::ZERO,
-        },
+        tree: TreeHead { size: 1, root },
         at: NOW,
     };
     sign(&head, &node(seed))
@@ -286,6 +329,38 @@ fn evidence_of_a_later_key_needs_a_statement_of_the_known_key() {
     // Knowing only the later key does not show who had the earlier one.
     let only_later = [("cleveland", LATER), ("zurich", ZURICH)];
     assert_eq!(concluded(&grown.text(), &only_later), Err(id("cleveland")));
+}
+
+/// What is left out is named, and a head is stated with the time at which it was signed.
+#[test]
+fn verifier_names_the_entries_that_are_left_out() {
+    let known = KnownKeys::default();
+    let whole = File::by(ZURICH, CLEVELAND);
+    let all = conclude(&whole.text(), &known).unwrap();
+    assert_eq!(all.missing.len(), 2, "the two keys");
+    let heads = all
+        .lines
+        .iter()
+        .filter(|line| line.as_str().contains("that its ledger had"));
+    let stated = format!("signed on {NOW} that its ledger had 1 entries");
+    assert_eq!(heads.clone().count(), 2);
+    assert!(heads.clone().all(|line| line.as_str().contains(&stated)), "{all:?}");
+    for (shown, lacks) in [
+        (2, &["countersignature"][..]),
+        (1, &["end of the query", "countersignature"]),
+    ] {
+        let mut cut = File::by(ZURICH, CLEVELAND);
+        cut.shown = shown;
+        let conclusion = conclude(&cut.text(), &known).unwrap();
+        assert_eq!(conclusion.missing.len(), 2 + lacks.len(), "{conclusion:?}");
+        for part in lacks {
+            let named = format!("cleveland does not show its entry about the {part}");
+            assert!(
+                conclusion.missing.iter().any(|line| line.as_str() == named),
+                "{conclusion:?}"
+            );
+        }
+    }
 }
 
 #[test]

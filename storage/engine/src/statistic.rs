@@ -24,6 +24,7 @@ mod encoding;
 mod forms;
 mod implied;
 mod known;
+mod labels;
 mod lower;
 mod measure;
 mod neighbors;
@@ -39,6 +40,7 @@ pub use block::{MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, Statistic};
 pub(crate) use code_lists::{SelectedCodes, code_lists};
 pub use forms::{Form, NotCountable};
 pub use known::KnownCollection;
+pub(crate) use labels::texts as label_texts;
 pub use lower::{
     Block, CellColumn, DatesBeyond, LimitedFigures, LimitedValues, Lowered, RunningRows, lower, separate_sets,
     with_totals,

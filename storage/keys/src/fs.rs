@@ -12,5 +12,5 @@ pub use durable::{create_dir_private, sync_dir, write_private};
 pub use lock::lock_exclusive;
 pub use private::{PrivateFileError, read_private};
 pub use real::real_path;
-pub use regular::{open_or_create_regular, open_regular, read_regular, read_regular_text};
+pub use regular::{append_to_regular, open_or_create_regular, open_regular, read_regular, read_regular_text};
 pub use unnamed::unnamed_private;

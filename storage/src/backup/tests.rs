@@ -26,7 +26,10 @@ use crate::{
     data_dir::Storage,
     ingest::{Source, SubjectRule},
     ledger::{Attribution, Ending, Ledger},
-    objects::{DurableStore, ObjectLocation},
+    objects::{
+        DurableStore, ObjectLocation,
+        tests::other_kinds::{KINDS, ends},
+    },
     seal::HEADER_LEN,
 };
 
@@ -497,6 +500,23 @@ fn damaged_object_is_not_backed_up() {
     fs::write(&other, others).unwrap();
     assert_eq!(node.back_up().contents.document().objects, 2);
     node.verify().unwrap();
+}
+
+#[test]
+fn object_that_is_not_a_file_is_not_backed_up() {
+    for (kind, replace) in KINDS {
+        let node = TestNode::new();
+        let object = files_below(&node.storage.dir().join("objects")).remove(0);
+        let saved = node.workspace.path().join("saved");
+        fs::rename(&object, &saved).unwrap();
+        replace(&object, &saved);
+        let (error, copied) = ends(kind, move || {
+            let error = node.try_back_up(&node.repository()).unwrap_err();
+            (error.kind(), files_below(&node.repository().join("objects")))
+        });
+        assert_eq!(error, ErrorKind::Integrity, "{kind}");
+        assert_eq!(copied, Vec::<PathBuf>::new(), "{kind}");
+    }
 }
 
 #[test]

@@ -39,6 +39,17 @@ pub type ProposedColumns = BTreeMap<DatasetName, BTreeMap<ColumnName, ProposedCo
 /// Columns for which neither levels nor a range are declared, nor that there are none.
 pub type OpenColumns = BTreeSet<(DatasetName, ColumnName)>;
 
+/// Those whose label no other one has: a group by names would be about both.
+pub(super) fn of_one_label(mut entries: Vec<Listed>) -> Vec<Listed> {
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in &entries {
+        let of_label = times.entry(entry.label.as_str().to_owned()).or_default();
+        *of_label = of_label.saturating_add(1);
+    }
+    entries.retain(|entry| times.get(entry.label.as_str()) == Some(&1));
+    entries
+}
+
 impl ProposedColumn {
     /// `None` if nothing is proposed that fits the column.
     pub(super) fn of(proposal: ColumnProposal, contents: Contents) -> Option<Self> {
@@ -73,6 +84,22 @@ impl ProposedColumn {
     pub(super) fn add_ancestors(&mut self, found: &[(&Value, &str)], contents: Contents) {
         let named = found.iter().filter_map(|(code, name)| listed((*code).clone(), name));
         self.add_level(ANCESTORS_LEVEL, named.collect(), contents);
+    }
+
+    /// The codes above listed ones that are proposed as groups.
+    pub(super) fn ancestors(&self) -> Option<&ListedValues> {
+        match &self.levels {
+            Levels::Codes(codes) => codes.ancestors(),
+            Levels::None | Levels::Truth | Levels::Edges(_) | Levels::Values(_) => None,
+        }
+    }
+
+    /// Gives the codes above listed ones that are groups these names: those that have none, or one of another group, are no groups any more.
+    pub(super) fn rename_ancestors(&mut self, known: &BTreeMap<Value, String>, contents: Contents) {
+        let above = self.ancestors().into_iter().flat_map(ListedValues::iter);
+        let named = above.filter_map(|code| listed(code.value.clone(), known.get(&code.value)?));
+        let named = of_one_label(named.collect());
+        self.add_level(ANCESTORS_LEVEL, named, contents);
     }
 
     /// Adds a level to codes; none without entries, and none that does not fit the column.
@@ -384,5 +411,34 @@ mod tests {
         retain_open(&mut all, &OpenColumns::from([(dataset("a"), column("y"))]));
         let left = ProposedColumns::from([(dataset("a"), BTreeMap::from([(column("y"), proposed)]))]);
         assert_eq!(all, left);
+    }
+
+    #[test]
+    fn proposed_ancestors_get_the_names_that_there_are() {
+        let listed = |code: i64, label: &str| listed(Value::Int(code), label).unwrap();
+        let codes = |name: &str, entries: Vec<Listed>| (LevelName::new(name).unwrap(), entries);
+        let ancestors = [(50, "aspirin"), (51, "earlier"), (52, "x"), (53, "y"), (54, "z")];
+        let raw = RawLevels::Codes {
+            hierarchy: None,
+            names: None,
+            levels: BTreeMap::from([
+                codes(LISTED_LEVEL, vec![listed(5, "5")]),
+                codes(
+                    ANCESTORS_LEVEL,
+                    ancestors.map(|(code, name)| listed(code, name)).to_vec(),
+                ),
+            ]),
+        };
+        let contents = Contents::Of(ColumnKind::Int);
+        let mut proposed = ProposedColumn {
+            levels: Levels::check(raw, contents).unwrap(),
+            measure: None,
+        };
+        let names = [(50, "aspirin"), (51, "ibuprofen"), (53, "same"), (54, "same")];
+        let names = names.map(|(code, name)| (Value::Int(code), name.to_owned()));
+        proposed.rename_ancestors(&BTreeMap::from(names), contents);
+        let found = proposed.ancestors().unwrap().iter();
+        let found: Vec<_> = found.map(|code| format!("{} {}", code.value, code.label)).collect();
+        assert_eq!(found, ["50 aspirin", "51 ibuprofen"]);
     }
 }

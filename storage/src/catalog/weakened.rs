@@ -1,9 +1,12 @@
 //! Whether a new version of a published collection is declared to reveal more than the version that its steward published.
 
+use std::collections::BTreeSet;
+
 use concordat_protocol::{
-    collection::{CollectionRules, ColumnRules, Levels, ListedValues, NAMED_LEVEL, RawLevels},
+    collection::{ANCESTORS_LEVEL, CollectionRules, ColumnRules, Levels, ListedValues, NAMED_LEVEL, RawLevels},
     ids::DatasetName,
     schema::ColumnClass,
+    scope::Value,
 };
 
 use super::{Classification, CollectionRecord, DatasetDeclarations};
@@ -68,13 +71,25 @@ fn differ_in_names(dataset: &DatasetName, before: &Levels, now: &Levels) -> bool
     let mut named = codes.named().into_iter().flat_map(ListedValues::iter);
     let are_listed = named.all(|named| listed().any(|listed| listed.value == named.value));
     let is_elsewhere = codes.names().is_some_and(|names| names.dataset != *dataset);
-    are_listed && is_elsewhere && without_names(before) == without_names(now)
+    // Codes above listed ones have the names of the same dataset.
+    let has_no_other_group = above(now).is_subset(&above(before));
+    are_listed && is_elsewhere && has_no_other_group && without_names(before) == without_names(now)
+}
+
+/// The codes above listed ones that are groups.
+fn above(levels: &Levels) -> BTreeSet<&Value> {
+    let codes = match levels {
+        Levels::Codes(codes) => codes.ancestors(),
+        Levels::None | Levels::Truth | Levels::Edges(_) | Levels::Values(_) => None,
+    };
+    let listed = codes.into_iter().flat_map(ListedValues::iter);
+    listed.map(|code| &code.value).collect()
 }
 
 fn without_names(levels: &Levels) -> RawLevels {
     let mut raw = levels.raw();
     if let RawLevels::Codes { levels, .. } = &mut raw {
-        levels.retain(|level, _| level.as_str() != NAMED_LEVEL);
+        levels.retain(|level, _| ![NAMED_LEVEL, ANCESTORS_LEVEL].contains(&level.as_str()));
     }
     raw
 }
@@ -87,7 +102,6 @@ mod tests {
         collection::{CodeNames, Contents, LISTED_LEVEL, Listed, ValueLabel},
         ids::{ColumnName, LevelName},
         schema::ColumnKind,
-        scope::Value,
     };
 
     use super::*;
@@ -130,6 +144,37 @@ mod tests {
         // Texts of the rows with the codes are data.
         let texts = |name: &str| codes("event", &[5, 7], &[(5, name)]);
         assert!(!differ_in_names(&event, &texts("gout"), &texts("podagra")));
+    }
+
+    #[test]
+    fn other_names_of_ancestors_reveal_no_more() {
+        let event = DatasetName::new("event").unwrap();
+        let with = |above: &[(i64, &str)]| {
+            let mut raw = codes("concept", &[5, 7], &[(5, "gout")]).raw();
+            if let RawLevels::Codes { levels, .. } = &mut raw {
+                let listed = above.iter().map(|(code, name)| Listed {
+                    value: Value::Int(*code),
+                    label: ValueLabel::new(name).unwrap(),
+                });
+                levels.insert(LevelName::new(ANCESTORS_LEVEL).unwrap(), listed.collect());
+            }
+            Levels::check(raw, Contents::Of(ColumnKind::Int)).unwrap()
+        };
+        let before = with(&[(50, "aspirin"), (51, "ibuprofen")]);
+        let none = codes("concept", &[5, 7], &[(5, "gout")]);
+        for now in [
+            &with(&[(50, "ASA"), (51, "ibuprofen")]),
+            &with(&[(51, "ibuprofen")]),
+            &none,
+        ] {
+            assert!(differ_in_names(&event, &before, now), "{now:?}");
+        }
+        assert!(!differ_in_names(
+            &event,
+            &before,
+            &with(&[(50, "aspirin"), (52, "rare")])
+        ));
+        assert!(!differ_in_names(&event, &none, &before));
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub(super) struct ColumnStats {
     like_code: bool,
     /// Whether a number is written as a spreadsheet program shortens it.
     shortened: bool,
+    /// The line of the first number that floating point does not restore.
+    inexact: Option<u64>,
+    /// The line of the first number that may have been rounded to the one that is stored, by the program that wrote it or by the import.
+    rounded: Option<u64>,
     alternatives: Alternatives,
     hints: Hints,
     texts: TextValues,
@@ -95,6 +99,8 @@ impl ColumnStats {
             },
             like_code: false,
             shortened: false,
+            inexact: None,
+            rounded: None,
             alternatives: Alternatives::new(),
             hints: Hints::default(),
             texts: TextValues::default(),
@@ -134,6 +140,9 @@ impl ColumnStats {
             return;
         }
         let mut reading = self.reading.notation(is_typed).classify(value);
+        if reading.rounded || self.stated.is_some_and(|stated| is_large_number(stated, reading)) {
+            self.rounded.get_or_insert(line);
+        }
         if is_typed {
             // A stored number has no digits that only fill it up.
             reading.padded = false;
@@ -162,6 +171,9 @@ impl ColumnStats {
         self.alternatives.observe(value, reading, is_typed, line);
         if !is_typed {
             self.decimals.observe(reading);
+        }
+        if reading.inexact {
+            self.inexact.get_or_insert(line);
         }
         self.like_code |= reading.like_code;
         self.shortened |= reading.shortened;
@@ -262,6 +274,16 @@ impl ColumnStats {
     /// How many values keep a column text although almost all others are numbers, and the line of the first.
     pub(super) fn few_texts(&self) -> Option<(u64, u64)> {
         self.texts.few_texts().filter(|_| self.is_unread())
+    }
+
+    /// The line of the first number that floating point does not restore, if the column is text without having been stated so.
+    pub(super) fn inexact(&self) -> Option<u64> {
+        self.inexact.filter(|_| self.is_unread())
+    }
+
+    /// The line of the first number that may have been rounded to the one that is stored, unless the column was stated to be text.
+    pub(super) fn rounded(&self) -> Option<u64> {
+        self.rounded
     }
 
     /// What the steward can state so that the column is typed, if it is text without having been stated so.
@@ -416,9 +438,10 @@ fn is_time(kind: ColumnKind) -> bool {
     }
 }
 
-/// A steward who states floating point accepts that large whole numbers are rounded.
+/// Whether a whole number is rounded because floating point is stated, which the steward accepts.
 fn is_large_number(stated: ColumnKind, reading: Reading) -> bool {
-    stated == ColumnKind::Float && !reading.kinds.and(Kinds::INT).is_none()
+    let is_whole = !reading.kinds.and(Kinds::INT).is_none();
+    stated == ColumnKind::Float && is_whole && reading.kinds.and(Kinds::FLOAT).is_none()
 }
 
 impl Decimals {

@@ -130,6 +130,24 @@ pub enum Note {
         /// The column.
         column: String,
     },
+    /// A column is text because floating point does not restore the digits of its numbers.
+    InexactNumbers {
+        /// The column.
+        column: String,
+        /// The line or row of the first such number.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
+    /// The column of the subjects has numbers that may have been rounded, so that different people have the same one.
+    RoundedSubjects {
+        /// The column.
+        column: String,
+        /// The line or row of the first such number.
+        line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
     /// The numbers of a column are filled up with zeros, which are not kept.
     FixedDecimals {
         /// The column.
@@ -301,6 +319,11 @@ pub enum Note {
         /// How many.
         count: u64,
     },
+    /// Cells that the spreadsheet does not show, because others cover them, have values.
+    CoveredCells {
+        /// How many.
+        count: u64,
+    },
     /// Formulas in the spreadsheet have no stored result.
     FormulasWithoutResult {
         /// How many.
@@ -389,6 +412,7 @@ impl Note {
             | Self::SubjectKinds { .. }
             | Self::RemovedColumns { .. }
             | Self::FewerRows { .. }
+            | Self::RoundedSubjects { .. }
             | Self::SubjectHardlyRepeats { .. } => true,
             Self::ImpliedComma
             | Self::ClockChange { .. }
@@ -396,6 +420,7 @@ impl Note {
             | Self::ShownZeros { .. }
             | Self::Proposal { .. }
             | Self::KeptDigits { .. }
+            | Self::InexactNumbers { .. }
             | Self::FixedDecimals { .. }
             | Self::RowsWithoutValues { .. }
             | Self::Renamed { .. }
@@ -415,6 +440,7 @@ impl Note {
             | Self::HiddenRows { .. }
             | Self::HiddenColumns { .. }
             | Self::MergedCells { .. }
+            | Self::CoveredCells { .. }
             | Self::FormulasWithoutResult { .. } => false,
         }
     }

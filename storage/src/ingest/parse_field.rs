@@ -111,6 +111,11 @@ pub(super) struct Reading {
     pub(super) like_code: bool,
     /// Whether it is written as a spreadsheet program shows a long number in a cell (`1E+05`, `1.23E+11`), with the digits that fit there.
     pub(super) shortened: bool,
+    /// Whether it is text because floating point does not restore its digits.
+    pub(super) inexact: bool,
+    /// Whether the program that wrote it may have rounded it to this number, so that it does not identify anyone: it is 2^53 or more and has a
+    /// point or an exponent, or is written as `shortened` describes.
+    pub(super) rounded: bool,
     /// The whole part of a number without an exponent, if it fits.
     pub(super) whole: Option<i64>,
     /// The day of a date or date-time, counted from 1970-01-01.
@@ -129,6 +134,8 @@ impl Reading {
             padded: false,
             like_code: false,
             shortened: false,
+            inexact: false,
+            rounded: false,
             whole: None,
             day: None,
             in_clock_change: false,
@@ -181,10 +188,13 @@ fn time(value: &str) -> Option<Reading> {
     timestamp(value).map(|(instant, zone)| Reading::at(instant, zone))
 }
 
+/// Whole numbers up to here are exact in floating point, so they may share a column with fractions.
+const EXACT: u64 = 1 << 53;
+/// The same as a floating point number.
+pub(super) const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Reads a number with a decimal point.
 pub(super) fn number(value: &str) -> Reading {
-    /// Whole numbers up to here are exact in floating point, so they may share a column with fractions.
-    const EXACT: u64 = 1 << 53;
     let body = value.strip_prefix('-').unwrap_or(value);
     let whole = body.bytes().take_while(u8::is_ascii_digit).count();
     if whole > 1 && body.starts_with('0') {
@@ -207,38 +217,81 @@ pub(super) fn number(value: &str) -> Reading {
     }
 }
 
-/// A number with a point or an exponent. Floating point keeps 17 digits, so a field with more is text.
+/// A number with a point or an exponent. One that floating point does not restore with all of its digits is text.
 fn fraction(value: &str, body: &str, whole: usize) -> Reading {
-    /// Significant digits that a 64-bit number needs at most to be restored (IEEE 754-2019, 5.12.2).
-    const DIGITS: usize = 17;
     let rest = body.get(whole..).unwrap_or_default();
-    let (mantissa, exponent) = match body.find(['e', 'E']) {
+    let (mantissa, exponent) = split_exponent(body);
+    let decimals = rest.strip_prefix('.').filter(|_| exponent.is_none());
+    let is_number = match (exponent, decimals) {
+        (Some(_), _) => float(value).is_some(),
+        (None, Some(decimals)) => body.len() > 1 && decimals.bytes().all(|byte| byte.is_ascii_digit()),
+        (None, None) => false,
+    };
+    if !is_number {
+        return Reading::TEXT;
+    }
+    let before = value.len().saturating_sub(rest.len());
+    let whole = decimals.and_then(|_| whole_part(value.get(..before)?));
+    let shortened = rest.contains("E+");
+    let rounded = shortened || is_beyond(body, exponent, whole);
+    if !is_kept(body, mantissa, exponent) {
+        return Reading {
+            inexact: true,
+            rounded,
+            ..Reading::TEXT
+        };
+    }
+    Reading {
+        decimals: decimals.map(str::len),
+        whole,
+        padded: decimals.is_some_and(|decimals| decimals.len() > 1 && decimals.ends_with('0')),
+        shortened,
+        rounded,
+        like_code: exponent.is_some_and(|power| !power.starts_with(['+', '-'])) && !mantissa.contains('.'),
+        ..Reading::of(Kinds::FLOAT)
+    }
+}
+
+/// The digits of a number, and its exponent.
+fn split_exponent(body: &str) -> (&str, Option<&str>) {
+    match body.find(['e', 'E']) {
         Some(at) => (body.get(..at).unwrap_or_default(), body.get(at + 1..)),
         None => (body, None),
-    };
+    }
+}
+
+/// Whether a number without sign keeps its digits in floating point.
+fn is_kept(body: &str, mantissa: &str, exponent: Option<&str>) -> bool {
+    /// Significant digits that a 64-bit number needs at most to be restored (IEEE 754-2019, 5.12.2).
+    const DIGITS: usize = 17;
+    /// Significant digits that every 64-bit number restores which is not near zero.
+    const RESTORED: usize = 15;
+    /// Characters of a number without an exponent that is neither too large nor too close to zero for [`RESTORED`] digits.
+    const USUAL: usize = 300;
     let digits = mantissa
         .trim_start_matches(['0', '.'])
         .bytes()
         .filter(u8::is_ascii_digit)
         .count();
-    let decimals = rest.strip_prefix('.').filter(|_| exponent.is_none());
-    let is_number = match (exponent, decimals) {
-        (Some(_), _) => float(value).is_some(),
-        // At most 17 digits are always finite, so they do not have to be parsed.
-        (None, Some(decimals)) => body.len() > 1 && decimals.bytes().all(|byte| byte.is_ascii_digit()),
-        (None, None) => false,
-    };
-    if digits > DIGITS || !is_number {
-        return Reading::TEXT;
+    if digits <= RESTORED && exponent.is_none() && body.len() <= USUAL {
+        return true;
     }
-    let before = value.len().saturating_sub(rest.len());
-    Reading {
-        decimals: decimals.map(str::len),
-        whole: decimals.and_then(|_| whole_part(value.get(..before)?)),
-        padded: decimals.is_some_and(|decimals| decimals.len() > 1 && decimals.ends_with('0')),
-        shortened: rest.contains("E+"),
-        like_code: exponent.is_some_and(|power| !power.starts_with(['+', '-'])) && !mantissa.contains('.'),
-        ..Reading::of(Kinds::FLOAT)
+    digits <= DIGITS && is_restored(body)
+}
+
+/// Whether floating point restores a number without sign with all the digits that its text has, however many; `false` for any other text.
+pub(super) fn is_restored(body: &str) -> bool {
+    let (mantissa, exponent) = split_exponent(body);
+    float(body).is_some_and(|number| restored::is_restored(mantissa, exponent, number))
+}
+
+/// Whether a number without sign is one of those from 2^53 on, for which several whole numbers share a 64-bit number.
+fn is_beyond(body: &str, exponent: Option<&str>, whole: Option<i64>) -> bool {
+    match (exponent, whole) {
+        (None, Some(whole)) => whole.unsigned_abs() >= EXACT,
+        // Without an exponent the whole part did not fit into 64 bits.
+        (None, None) => true,
+        (Some(_), _) => float(body).is_some_and(|number| number >= MAX_EXACT),
     }
 }
 
@@ -382,5 +435,6 @@ fn digits(value: &str, len: usize) -> Option<u32> {
     })
 }
 
+mod restored;
 #[cfg(test)]
 mod tests;

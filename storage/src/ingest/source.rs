@@ -9,6 +9,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use concordat_keys::fs::open_regular;
+
 use super::upload::{Upload, UploadReader};
 
 /// A reader of the bytes from the start, and the file that they come from if it could be modified in the meantime.
@@ -94,16 +96,6 @@ impl Source {
             len: file.metadata()?.len(),
             origin: Origin::File(file),
         })
-    }
-}
-
-/// Opens a file that can be read twice.
-fn open_regular(path: &Path) -> io::Result<File> {
-    // The type is checked before the file is opened, because opening a pipe waits for a writer.
-    if std::fs::metadata(path)?.is_file() {
-        File::open(path)
-    } else {
-        Err(io::Error::from(io::ErrorKind::InvalidInput))
     }
 }
 

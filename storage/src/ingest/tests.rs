@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::{block::BLOCK_ROWS, *};
 
 mod compressed;
+mod digits;
 pub(super) mod formats;
 mod layouts;
 mod meaning;

@@ -1,13 +1,13 @@
 //! The files: opening and repairing them, making appends durable.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use concordat_keys::{
     LedgerKey,
-    fs::{create_dir_private, write_private},
+    fs::{append_to_regular, create_dir_private, open_or_create_regular, write_private},
 };
 
 use super::LedgerError;
@@ -75,7 +75,8 @@ pub(super) fn open(dir: &Path, key: &LedgerKey, extent: Extent) -> Result<Opened
     replay_from(dir, key, &from, &acknowledged, |record| shared.note(record))?;
     check_against_checkpoint(dir, &shared)?;
     let end = recover_complete_records(dir, key, &mut shared)?;
-    let file = OpenOptions::new().append(true).mode(0o600).open(&log);
+    // Reading took a while, in which someone else may have replaced it.
+    let file = append_to_regular(&log);
     let file = file.map_err(|source| LedgerError::io("open", &log, source))?;
     cut(&file, end).map_err(|source| LedgerError::io("repair", &log, source))?;
     let segments = segments::path(dir);
@@ -147,11 +148,37 @@ impl Medium for Files {
     }
 
     fn put_segment(&mut self, record: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&self.segments)?;
-        file.write_all(record)
+        // Without waiting: the writer of the ledger would.
+        let file = open_or_create_regular(&self.segments)?;
+        let end = file.metadata()?.len();
+        file.write_all_at(record, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::mpsc, thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn segments_replaced_by_a_pipe_do_not_stop_the_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let mut files = Files {
+            log: File::create(at("log")).unwrap(),
+            head: HeadFile::create(dir.path(), b"sealed").unwrap(),
+            segments: at("segments"),
+        };
+        files.put_segment(b"one").unwrap();
+        files.put_segment(b"two").unwrap();
+        assert_eq!(fs::read(at("segments")).unwrap(), b"onetwo");
+        fs::remove_file(at("segments")).unwrap();
+        nix::unistd::mkfifo(&at("segments"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (done, waiting) = mpsc::channel();
+        // On a separate thread: opening a pipe would wait forever.
+        thread::spawn(move || done.send(files.put_segment(b"three")));
+        let written = waiting.recv_timeout(Duration::from_secs(20)).expect("writing it ends");
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

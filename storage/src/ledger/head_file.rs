@@ -4,13 +4,13 @@
 //! file with one sealed head and nothing else is that of a snapshot, or of an earlier version; it becomes slots when it is opened for
 //! appends.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use concordat_keys::LedgerKey;
-use concordat_keys::fs::write_private;
+use concordat_keys::fs::{open_or_create_regular, write_private};
 
 use super::LedgerError;
 use super::files::{head_path, read_small};
@@ -40,7 +40,7 @@ impl HeadFile {
         let path = head_path(dir);
         let slot = slot_of(sealed)?;
         write_private(&path, &[slot.clone(), slot].concat())?;
-        let file = OpenOptions::new().write(true).mode(0o600).open(&path)?;
+        let file = open_or_create_regular(&path)?;
         Ok(Self { file, next: 1 })
     }
 

@@ -1,9 +1,10 @@
 //! Checkpoints and proofs, and the check of the whole ledger.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use concordat_keys::{LedgerKey, fs::write_private};
-use concordat_protocol::audit::{Checkpoint, InclusionProof, merkle};
+use concordat_protocol::audit::{Checkpoint, InclusionProof, TreeHead, merkle};
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey};
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::signed::Signed;
@@ -14,6 +15,15 @@ use super::record::Record;
 use super::shared::locked;
 use super::verify::{self, AuditReport};
 use super::{LedgerError, files, log_reader};
+
+/// Entries that are proven against one checkpoint.
+#[derive(Clone, Debug)]
+pub struct ProvenEntries {
+    /// The proofs, in the order in which the entries were named.
+    pub proofs: Vec<InclusionProof>,
+    /// The consistency path from an earlier head to the checkpoint; `None` if none was named, or this ledger does not continue from it.
+    pub continuation: Option<Vec<Digest32>>,
+}
 
 impl Ledger {
     /// Checks that the stored checkpoint, if there is one, is signed by one of the institution's keys. Its entries need no
@@ -60,28 +70,51 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotCheckpointed`] if no checkpoint covers the entry.
     pub fn prove(&self, sequence: u64) -> Result<InclusionProof, LedgerError> {
-        let signed = self
-            .latest_checkpoint()?
-            .ok_or(LedgerError::NotCheckpointed { sequence, size: 0 })?;
-        let size = signed.peek_unverified().map_err(LedgerError::Signature)?.size;
-        if sequence >= size {
-            return Err(LedgerError::NotCheckpointed { sequence, size });
-        }
-        let mut wanted = None;
+        let size = self.checkpointed()?.map_or(0, |(_, checkpoint)| checkpoint.size);
+        let mut proven = self.prove_all(&[sequence], None)?;
+        proven.proofs.pop().ok_or(LedgerError::NoSuchEntry { sequence, size })
+    }
+
+    /// Proves that all of the entries `sequences` are in the ledger, against the latest checkpoint, and that the ledger up to it continues from
+    /// `head`. Reads all entries once.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotCheckpointed`] if no checkpoint covers one of the entries.
+    pub fn prove_all(&self, sequences: &[u64], head: Option<&TreeHead>) -> Result<ProvenEntries, LedgerError> {
+        let checkpoint = self.checkpointed()?;
+        let size = checkpoint.as_ref().map_or(0, |(_, checkpoint)| checkpoint.size);
+        let missing = sequences.iter().copied().find(|sequence| *sequence >= size);
+        let (signed, checkpoint) = match (checkpoint, missing) {
+            (Some(signed), None) => signed,
+            (_, missing) => {
+                let sequence = missing.unwrap_or(0);
+                return Err(LedgerError::NotCheckpointed { sequence, size });
+            }
+        };
+        let mut wanted: BTreeMap<u64, Option<Vec<u8>>> = sequences.iter().map(|sequence| (*sequence, None)).collect();
         let leaves = self.leaves(|record| {
-            if record.entry.sequence == sequence {
-                wanted = Some(record.bytes.clone());
+            if let Some(bytes) = wanted.get_mut(&record.entry.sequence) {
+                *bytes = Some(record.bytes.clone());
             }
         })?;
-        let path = merkle::inclusion_path(&leaves, sequence, size).map_err(LedgerError::OutOfRange)?;
-        let entry = wanted.ok_or(LedgerError::NoSuchEntry { sequence, size })?;
-        Ok(InclusionProof::new(
-            self.0.institution.clone(),
-            sequence,
-            entry,
-            path,
-            &signed,
-        ))
+        let proofs = sequences.iter().copied().map(|sequence| {
+            let path = merkle::inclusion_path(&leaves, sequence, size).map_err(LedgerError::OutOfRange)?;
+            let entry = wanted.get(&sequence).cloned().flatten();
+            let entry = entry.ok_or(LedgerError::NoSuchEntry { sequence, size })?;
+            let institution = self.0.institution.clone();
+            Ok::<_, LedgerError>(InclusionProof::new(institution, sequence, entry, path, &signed))
+        });
+        let proofs = proofs.collect::<Result<Vec<_>, _>>()?;
+        let continuation = head.and_then(|head| continuation(&leaves, head, &checkpoint));
+        Ok(ProvenEntries { proofs, continuation })
+    }
+
+    fn checkpointed(&self) -> Result<Option<(Signed<Checkpoint>, Checkpoint)>, LedgerError> {
+        let Some(signed) = self.latest_checkpoint()? else {
+            return Ok(None);
+        };
+        let checkpoint = signed.peek_unverified().map_err(LedgerError::Signature)?;
+        Ok(Some((signed, checkpoint)))
     }
 
     /// The proof that the ledger with `second` entries extends the one with `first`. Reads all entries.
@@ -111,4 +144,11 @@ impl Ledger {
     pub fn inspect(dir: &Path, key: &LedgerKey, institution_keys: &[InstitutionPublicKey]) -> AuditReport {
         verify::report(dir, key, institution_keys, None)
     }
+}
+
+/// The path from `head` to the checkpoint, if it proves that one continues the other: after a restore a head may be of a history that is lost.
+fn continuation(leaves: &[Digest32], head: &TreeHead, checkpoint: &Checkpoint) -> Option<Vec<Digest32>> {
+    let path = merkle::consistency_path(leaves, head.size, checkpoint.size).ok()?;
+    let verified = merkle::verify_consistency(head.size, head.root, checkpoint.size, checkpoint.root, &path);
+    verified.is_ok().then_some(path)
 }

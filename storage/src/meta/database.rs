@@ -40,6 +40,8 @@ const CACHE_BYTES: u64 = 12 * 1000 * 1000;
 const READERS: usize = 4;
 /// Size of a database from which several threads read it: one of some megabytes is read in milliseconds, and each thread leaves memory behind.
 const LARGE: u64 = 8 << 20;
+/// Size of the file of a database from which a start reports that it reads it: a smaller one is read in a second.
+const REPORTED: u64 = 1 << 30;
 /// Readers for each processor: each of them waits for the disk about half of the time.
 const READERS_PER_PROCESSOR: usize = 2;
 /// Parts of a tree, each read by one thread. Most values are in a few trees, so the threads would not have equally much to read by trees alone.
@@ -367,8 +369,19 @@ pub(super) fn open_sled(dir: &Path) -> Result<sled::Db, MetaError> {
     let path = dir.join("sled");
     wait_until_closed(&path.join("db"))?;
     check_files(&path)?;
+    report_if_long(&path.join("db"));
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
     Ok(config.flush_every_ms(None).open()?)
+}
+
+/// Reports what a start waits for: sled reads the whole file, also if another person has extended it.
+fn report_if_long(file: &Path) {
+    if let Ok(found) = std::fs::metadata(file)
+        && found.len() >= REPORTED
+    {
+        let path = file.display();
+        tracing::info!(%path, bytes = found.len(), "reading the state database; a large one takes a while");
+    }
 }
 
 /// Waits until sled has released its file: it closes on its own threads, after the last handle is dropped. The caller holds the

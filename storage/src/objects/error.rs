@@ -2,6 +2,7 @@
 
 use std::{
     error::Error as _,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -117,6 +118,15 @@ pub enum LocationError {
         /// What is wrong with it.
         reason: CredentialsError,
     },
+    /// There is something else in place of an object in the data directory, or of its folder.
+    #[error("`{path}` in the folder of the objects is a link, or not a regular file; restore the object from a backup")]
+    NotAFile {
+        /// The path of the object.
+        path: String,
+        /// What was found.
+        #[source]
+        source: io::Error,
+    },
     /// It is unknown which objects must be there.
     #[error("cannot determine which objects must be in `{location}`")]
     Unlisted {
@@ -198,7 +208,7 @@ impl Explain for LocationError {
             | Self::Elsewhere { .. }
             | Self::Occupied { .. }
             | Self::Unusable { .. } => ErrorKind::Usage,
-            Self::MarkerMissing { .. } => ErrorKind::Integrity,
+            Self::MarkerMissing { .. } | Self::NotAFile { .. } => ErrorKind::Integrity,
             Self::Credentials { reason, .. } => match reason {
                 CredentialsError::Missing | CredentialsError::Unreadable => ErrorKind::Locked,
                 CredentialsError::Exposed

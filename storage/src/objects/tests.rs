@@ -3,6 +3,8 @@
 
 use super::*;
 
+pub(crate) mod other_kinds;
+
 #[test]
 fn s3_url_is_a_bucket_and_a_plain_prefix() {
     for (text, bucket, prefix) in [

@@ -56,7 +56,20 @@ fn value(column: &ArrayRef, row: usize, text: String) -> Value {
         let number = Number::from_f64(column.as_primitive::<Float64Type>().value(row));
         return number.map_or(Value::String(text), Value::Number);
     }
-    if *column.data_type() == DataType::Boolean {
+    let kind = column.data_type();
+    let is_small = matches!(
+        kind,
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 | DataType::UInt32
+    );
+    if is_small && let Ok(number) = text.parse::<i64>() {
+        return number.into();
+    }
+    // A `REAL` has the shortest digits that restore it, and not those of the `DOUBLE` that is nearest to it.
+    if *kind == DataType::Float32 {
+        let number = text.parse().ok().and_then(Number::from_f64);
+        return number.map_or(Value::String(text), Value::Number);
+    }
+    if *kind == DataType::Boolean {
         return column.as_boolean().value(row).into();
     }
     Value::String(text)
@@ -66,10 +79,29 @@ fn value(column: &ArrayRef, row: usize, text: String) -> Value {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Float64Array, Int64Array, NullArray, StringArray};
+    use arrow::array::{
+        Float32Array, Float64Array, Int8Array, Int16Array, Int64Array, NullArray, StringArray, UInt32Array,
+    };
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn numbers_of_every_width_are_numbers() {
+        let columns: [(&str, ArrayRef); 4] = [
+            ("s", Arc::new(Int16Array::from(vec![Some(-5), None]))),
+            ("t", Arc::new(Int8Array::from(vec![i8::MIN, i8::MAX]))),
+            ("u", Arc::new(UInt32Array::from(vec![u32::MAX, 0]))),
+            ("r", Arc::new(Float32Array::from(vec![0.1, f32::INFINITY]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let objects = objects(&batch).unwrap();
+        assert_eq!(
+            objects[0],
+            json!({ "s": -5, "t": -128, "u": 4_294_967_295_u32, "r": 0.1 })
+        );
+        assert_eq!(objects[1], json!({ "s": null, "t": 127, "u": 0, "r": "inf" }));
+    }
 
     #[test]
     fn cells_keep_their_types_and_missing_values() {

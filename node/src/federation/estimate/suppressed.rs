@@ -28,11 +28,17 @@ pub(super) fn suppressed(
     sentences
 }
 
-/// What is withheld of figures about few subjects. Of private ones each is shown, also of no one: its noise is what protects it.
+/// What is withheld of figures about few subjects. Of private ones each is shown, also of no one: its noise is what protects it, and decides
+/// at tier `exists`.
 fn withheld(rows: AnswerRows, terms: &EstimatedTerms) -> Option<String> {
     let min_cell = terms.limits.min_cell;
     match terms.protection {
         Protection::Exact | Protection::Perturbed(_) => {}
+        Protection::Private(_) if terms.tier == Tier::Exists => {
+            return Some(format!(
+                "`exists` is true if a number of subjects with noise is {min_cell} or more, also by the noise alone"
+            ));
+        }
         Protection::Private(_) => return None,
     }
     match (terms.tier, rows) {
@@ -103,6 +109,8 @@ mod tests {
             private.len() == 1 && private[0].contains("noise"),
             "none is withheld: {private:?}"
         );
+        let exists = found(Tier::Exists, AnswerRows::One, Protection::Private(Loss::DEFAULT));
+        assert!(exists.len() == 2 && exists[0].contains("is 12 or more"), "{exists:?}");
     }
 
     #[test]

@@ -31,6 +31,28 @@ impl Remark {
         };
         Some(Self::about(RemarkKind::Noise, dataset, text))
     }
+
+    /// How the answer of `dataset` at tier `exists` differs from whether there are `min_cell` subjects or more; `None` if it is only false for
+    /// fewer, which is what is withheld.
+    pub(in crate::federation) fn of_noisy_existence(
+        dataset: &DatasetRef,
+        protection: &Protection,
+        min_cell: u32,
+    ) -> Option<Self> {
+        let loss = match protection {
+            Protection::Exact | Protection::Perturbed(_) => return None,
+            Protection::Private(loss) => loss,
+        };
+        let text = format!(
+            "the answer of `{dataset}` is whether a number of subjects with noise (private), drawn for each new query, is {min_cell} or more: \
+             the noise has a standard deviation of at least {:.1}, so that the answer can be true without any rows and false for more subjects; \
+             a query loses a rho of {}, and all of them at most {}",
+            loss.count_deviation(),
+            loss.query(),
+            loss.total(),
+        );
+        Some(Self::about(RemarkKind::Noise, dataset, text))
+    }
 }
 
 #[cfg(test)]
@@ -65,6 +87,20 @@ mod tests {
             for part in parts {
                 assert!(document.text.contains(part), "{part}: {}", document.text);
             }
+        }
+    }
+
+    #[test]
+    fn remark_on_noisy_existence_states_the_threshold() {
+        let dataset = "budapest.stays".parse().unwrap();
+        for protection in [Protection::Exact, Protection::Perturbed(Noise::default())] {
+            assert_eq!(Remark::of_noisy_existence(&dataset, &protection, 10), None);
+        }
+        let private = Protection::Private(Loss::DEFAULT);
+        let document = Remark::of_noisy_existence(&dataset, &private, 10).unwrap().document();
+        assert_eq!(document.kind, RemarkKind::Noise);
+        for part in ["is 10 or more", "at least 7.1", "rho of 0.010000"] {
+            assert!(document.text.contains(part), "{part}: {}", document.text);
         }
     }
 }

@@ -9,7 +9,7 @@ impl QueryReport {
     /// Adds a remark on the noise of figures of `target` under a permission of this scope. Of our own datasets it also adds what is withheld: an
     /// answer of another institution has that with its receipt, and our own one has none.
     pub(in crate::federation) fn protected(&self, target: &Target, scope: &Scope) {
-        self.noise(&target.dataset, target.tier, &scope.protection);
+        self.noise(&target.dataset, target.tier, scope);
         match (target.access, smallest_cell(scope)) {
             (Access::Own, Some(min_cell)) => self.withheld(&target.dataset, target.tier, min_cell),
             (Access::Own, None) | (Access::Grant(_), _) => {}
@@ -62,5 +62,24 @@ mod tests {
             let kinds: Vec<RemarkKind> = remarks.iter().map(|remark| remark.kind).collect();
             assert_eq!(kinds, expected, "{:?} {protection:?}", target.access);
         }
+    }
+
+    #[test]
+    fn report_of_private_existence_states_the_threshold() {
+        let heart = Dataset::new("aachen.heart", Tier::Exists, vec![("age", ints(&[40, 50]))]);
+        let granted = heart.target();
+        let scope = Institutions::new(vec![heart]).declared(&granted).statistics.scope;
+        let remarks = |protection: Protection| {
+            let report = QueryReport::default();
+            let scope = Scope {
+                protection,
+                ..scope.clone()
+            };
+            report.protected(&granted, &scope);
+            report.summary().notes
+        };
+        let [note] = remarks(Protection::Private(Loss::DEFAULT)).try_into().unwrap();
+        assert!(note.contains("with noise"), "{note}");
+        assert!(remarks(Protection::Perturbed(Noise::default())).is_empty());
     }
 }

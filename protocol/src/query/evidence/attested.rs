@@ -8,7 +8,7 @@
 //! 3. Each side checks the countersigned receipt, with the head of the consumer's ledger, before it stores it.
 
 use super::error::EvidenceError;
-use super::limits::{MAX_CERTIFICATE_DELAY_MS, MAX_QUERY_DELAY_MS};
+use super::limits::{MAX_CERTIFICATE_DELAY_MS, MAX_HEAD_DELAY_MS, MAX_QUERY_DELAY_MS};
 use crate::audit::LedgerHead;
 use crate::membership::NodeCertificate;
 use crate::query::{ActorAssertion, QueryEnvelope, Receipt, Received};
@@ -64,7 +64,8 @@ impl AttestedQuery {
     }
 
     /// Checks a receipt: signed by the provider's node, about this query, with a head of that node's ledger. The consumer's signature
-    /// and the head of its ledger are valid only together, and only if the node that sent the query has signed both.
+    /// and the head of its ledger are valid only together, and only if the node that sent the query has signed both. Neither head is older than
+    /// the receipt, up to the difference of clocks; what the consumer's head contains is not shown here.
     ///
     /// # Errors
     /// [`EvidenceError`] names the first check that fails.
@@ -85,9 +86,15 @@ impl AttestedQuery {
         };
         self.about(&receipt)?;
         let head = receipt.ledger.head_of(provider.node, &provider.institution);
-        head.map_err(EvidenceError::Head)?;
+        let head = head.map_err(EvidenceError::Head)?;
+        if is_before(&head, receipt.at) {
+            return Err(EvidenceError::HeadTime);
+        }
         let consumer_ledger = consumer_ledger.map(|head| head.head_of(consumer.node, &consumer.institution));
         let consumer_ledger = consumer_ledger.transpose().map_err(EvidenceError::ConsumerHead)?;
+        if consumer_ledger.as_ref().is_some_and(|head| is_before(head, receipt.at)) {
+            return Err(EvidenceError::ConsumerHeadTime);
+        }
         if consumer_ledger.is_some() != countersigned {
             return Err(EvidenceError::Inconsistent {
                 what: "a countersignature and the head of the consumer's ledger are valid only together",
@@ -176,6 +183,11 @@ fn certified(signed: Signed<NodeCertificate>, of: &'static str) -> Result<NodeCe
     let failed = |source| EvidenceError::Certificate { of, source };
     let key = signed.peek_unverified().map_err(failed)?.institution_key;
     Ok(signed.verify(key).map_err(failed)?.document().clone())
+}
+
+/// Whether a head was signed before the receipt with which it comes.
+fn is_before(head: &LedgerHead, receipt: Timestamp) -> bool {
+    receipt.since(head.at) > MAX_HEAD_DELAY_MS
 }
 
 fn in_time(certificate: &NodeCertificate, of: &'static str, at: Timestamp) -> Result<(), EvidenceError> {

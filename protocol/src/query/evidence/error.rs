@@ -1,6 +1,7 @@
 //! Why evidence is invalid.
 
 use super::limits::MAX_PROOFS;
+use crate::audit::merkle::VerifyError;
 use crate::audit::{HeadError, ProofError};
 use crate::error_kind::{ErrorKind, Explain};
 use crate::membership::KeySuccessionError;
@@ -45,6 +46,15 @@ pub enum EvidenceError {
         /// What differs.
         what: &'static str,
     },
+    /// The head of the consumer's ledger is older than the receipt.
+    #[error("the head of the ledger with the countersignature was signed before the receipt")]
+    ConsumerHeadTime,
+    /// The head of the provider's ledger is older than the end of the answer.
+    #[error("the head of the ledger in the receipt was signed before the answer ended")]
+    HeadTime,
+    /// The checkpoint of the holder is not of the ledger whose head was signed with the receipt.
+    #[error("the ledger with the proven entries does not continue from the head that was signed with the receipt")]
+    Continuation(#[source] VerifyError),
     /// The holder is neither side.
     #[error("the holder of the evidence is neither of the two sides")]
     Holder,

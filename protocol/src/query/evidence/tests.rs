@@ -1,12 +1,15 @@
+use std::collections::BTreeSet;
+
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::audit::merkle::{self, CompactTree};
+use crate::audit::merkle;
 use crate::audit::{Cause, Checkpoint, LedgerHead, TreeHead, leaf_hash};
 use crate::identity::{InstitutionKey, NodeKey, PrivateKey};
 use crate::ids::{ActorId, GrantId};
 use crate::query::{Factor, InvalidQuery, MAX_QUERY_AGE_MS, Outcome, Parties, Role, ValidQuery};
 use crate::scope::{Purpose, Tier};
+use crate::text::Label;
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -37,6 +40,8 @@ fn ledger_head(institution: &str, seed: u8) -> Signed<LedgerHead> {
     Signed::sign(&head, &node(seed)).unwrap().signed().clone()
 }
 
+mod complete;
+
 #[test]
 fn receipt_with_a_foreign_ledger_head_is_no_evidence() {
     for (institution, seed) in [("budapest", 1), ("cleveland", 2), ("cleveland", 1)] {
@@ -44,6 +49,10 @@ fn receipt_with_a_foreign_ledger_head_is_no_evidence() {
         parts.receipt.ledger = ledger_head(institution, seed);
         assert!(parts.bundle().check().is_err(), "{institution} {seed}");
     }
+    let mut parts = Parts::valid();
+    parts.receipt.ledger = ledger_head("budapest", 1);
+    let refused = parts.bundle().check().unwrap_err();
+    assert!(matches!(refused, EvidenceError::Head(_)), "{refused:?}");
 }
 
 #[test]
@@ -70,7 +79,14 @@ struct Parts {
     assertion: ActorAssertion,
     query: QueryEnvelope,
     receipt: Receipt,
+    /// The decision of the provider.
     entry: EntryBody,
+    /// When the first entry about the query was made.
+    entry_at: Timestamp,
+    /// Entries of the holder before the first one about the query.
+    before: u64,
+    /// Further entries of the holder after the last one.
+    extra: Vec<EntryBody>,
     countersign: bool,
     consumer_ledger: Option<Signed<LedgerHead>>,
     successions: Vec<Signed<KeySuccession>>,
@@ -146,6 +162,9 @@ impl Parts {
                 policy: Digest32::ZERO,
                 sql: None,
             },
+            entry_at: NOW,
+            before: 0,
+            extra: Vec::new(),
             countersign: true,
             consumer_ledger: Some(ledger_head("cleveland", 1)),
             successions: Vec::new(),
@@ -180,46 +199,164 @@ impl Parts {
         Signed::sign(&query, &node(1)).unwrap().signed().clone()
     }
 
-    /// The decision is recorded, the receipt names its entry, and everything is signed by its owner.
+    /// The holder's ledger has `before` other entries and then all of this query; the head of its node is signed when it has to be, and everything
+    /// is signed by its owner.
     fn bundle(mut self) -> EvidenceBundle {
-        let entry = LedgerEntry {
-            sequence: 0,
-            previous: Digest32::ZERO,
-            at: NOW,
-            cause: Cause::Person {
-                actor: self.assertion.actor.clone(),
-            },
-            body: self.entry.clone(),
-        };
-        let bytes = entry.encode().unwrap();
-        let leaf = leaf_hash(&bytes);
-        let mut tree = CompactTree::new();
-        tree.push(leaf);
-        let checkpoint = Checkpoint {
-            institution: self.holder.clone(),
-            size: 1,
-            root: tree.root(),
-            at: NOW,
-        };
-        let signed = Signed::sign(&checkpoint, &institution_key(self.provider_keys.1)).unwrap();
-        let path = merkle::inclusion_path([leaf].as_slice(), 0, 1).unwrap();
-        let proof = InclusionProof::new(self.holder.clone(), 0, bytes, path, signed.signed());
+        let by_consumer = self.holder == id("cleveland");
+        let mut ledger = TestLedger::default();
+        for _ in 0..self.before {
+            let version = Label::sanitized("1");
+            ledger.push(NOW, EntryBody::NodeStarted { version, start: None });
+        }
+        let first = if by_consumer { self.opened() } else { self.entry.clone() };
+        let leaf = ledger.push(self.entry_at, first);
         if self.receipt.decision == Digest32::ZERO {
             self.receipt.decision = leaf;
+        }
+        if !by_consumer {
+            self.receipt.ledger = ledger.head(&self.receipt.ledger, self.provider_keys.0);
         }
         let receipt = CoSigned::propose(&self.receipt)
             .unwrap()
             .add_signature(&node(self.provider_keys.0))
             .unwrap();
+        let digest = receipt.payload_digest().unwrap();
         let receipt = if self.countersign {
             receipt.add_signature(&node(1)).unwrap()
         } else {
             receipt
         };
+        if self.countersign {
+            ledger.push(NOW, countersigned(self.query.query, digest));
+        }
+        let mut head = self.receipt.ledger.clone();
+        if by_consumer {
+            self.consumer_ledger = self.consumer_ledger.map(|shown| ledger.head(&shown, 1));
+            head = self.consumer_ledger.clone().unwrap_or(head);
+        }
+        ledger.push(
+            NOW,
+            if by_consumer {
+                self.closed()
+            } else {
+                self.released(digest)
+            },
+        );
+        for body in self.extra.clone() {
+            ledger.push(NOW, body);
+        }
+        let key = if by_consumer { 11 } else { self.provider_keys.1 };
+        let proofs = ledger.proofs(&self.holder, self.before, key);
+        let head = head.peek_unverified().unwrap().tree;
+        let path = merkle::consistency_path(&ledger.leaves, head.size, ledger.leaves.len() as u64);
+        let shown = self.countersign || !by_consumer;
         let certificates = self.certificates();
         let query = self.signed_query();
         let receipt = (receipt, self.consumer_ledger);
-        EvidenceBundle::new(self.holder, certificates, query, receipt, vec![proof]).with_successions(self.successions)
+        EvidenceBundle::new(self.holder, certificates, query, receipt, proofs)
+            .with_continuation(path.ok().filter(|_| shown))
+            .with_successions(self.successions)
+    }
+
+    fn opened(&self) -> EntryBody {
+        EntryBody::QueryOpened {
+            query: self.query.query,
+            provider: id("budapest"),
+            grant: self.query.grant,
+            sql: self.query.sql_digest(),
+        }
+    }
+
+    fn closed(&self) -> EntryBody {
+        EntryBody::QueryClosed {
+            query: self.query.query,
+            rows: 1,
+            bytes: 7,
+            outcome: crate::audit::Outcome::Completed,
+        }
+    }
+
+    fn released(&self, receipt: Digest32) -> EntryBody {
+        EntryBody::AnswerReleased {
+            query: self.query.query,
+            grant: Some(self.query.grant),
+            rows: 1,
+            bytes: 7,
+            answer: Digest32::ZERO,
+            outcome: crate::audit::Outcome::Completed,
+            receipt: Some(receipt),
+        }
+    }
+}
+
+fn countersigned(query: QueryId, digest: Digest32) -> EntryBody {
+    EntryBody::ReceiptCountersigned {
+        query,
+        digest,
+        counted: true,
+    }
+}
+
+/// The ledger of a holder.
+#[derive(Default)]
+struct TestLedger {
+    entries: Vec<Vec<u8>>,
+    leaves: Vec<Digest32>,
+}
+
+impl TestLedger {
+    fn push(&mut self, at: Timestamp, body: EntryBody) -> Digest32 {
+        let entry = LedgerEntry {
+            sequence: self.entries.len() as u64,
+            previous: self.leaves.last().copied().unwrap_or(Digest32::ZERO),
+            at,
+            cause: Cause::Person {
+                actor: ActorId::new("eva@cleveland").unwrap(),
+            },
+            body,
+        };
+        let bytes = entry.encode().unwrap();
+        let leaf = leaf_hash(&bytes);
+        self.entries.push(bytes);
+        self.leaves.push(leaf);
+        leaf
+    }
+
+    fn tree(&self) -> TreeHead {
+        let size = self.leaves.len() as u64;
+        let root = merkle::root(&self.leaves, size).unwrap();
+        TreeHead { size, root }
+    }
+
+    /// The same head with the present tree; one that was changed on purpose stays as it is.
+    fn head(&self, shown: &Signed<LedgerHead>, seed: u8) -> Signed<LedgerHead> {
+        let head = shown.peek_unverified().unwrap();
+        if head.tree.root != Digest32::ZERO || head.node != node(seed).public() {
+            return shown.clone();
+        }
+        let tree = self.tree();
+        Signed::sign(&LedgerHead { tree, ..head }, &node(seed))
+            .unwrap()
+            .signed()
+            .clone()
+    }
+
+    /// Of all entries from `first` on.
+    fn proofs(&self, holder: &InstitutionId, first: u64, key: u8) -> Vec<InclusionProof> {
+        let TreeHead { size, root } = self.tree();
+        let checkpoint = Checkpoint {
+            institution: holder.clone(),
+            size,
+            root,
+            at: NOW,
+        };
+        let signed = Signed::sign(&checkpoint, &institution_key(key)).unwrap();
+        let prove = |sequence: u64| {
+            let path = merkle::inclusion_path(&self.leaves, sequence, size).unwrap();
+            let entry = self.entries[usize::try_from(sequence).unwrap()].clone();
+            InclusionProof::new(holder.clone(), sequence, entry, path, signed.signed())
+        };
+        (first..size).map(prove).collect()
     }
 }
 
@@ -232,7 +369,7 @@ fn valid_evidence_verifies_and_names_both_keys() {
     assert_eq!(valid.query.sql, "SELECT 1");
     assert_eq!(valid.consumer_key, institution_key(11).public());
     assert_eq!(valid.provider_key, institution_key(12).public());
-    assert_eq!(valid.entries.len(), 1);
+    assert_eq!((valid.entries.len(), valid.missing.len()), (3, 0));
     let mut once = Parts::valid();
     once.countersign = false;
     once.consumer_ledger = None;

@@ -142,6 +142,7 @@ fn put_answer(to: &mut Vec<u8>, answer: &StoredAnswer) {
         (Mode::Exact, _) => to.push(0),
         (Mode::Perturbed, None) => to.push(1),
         (Mode::Private, _) => to.push(2),
+        // Also of the default noise: what an answer had does not depend on a later default. It takes two bytes.
         (Mode::Perturbed, Some(variance)) => {
             to.push(3);
             to.extend_from_slice(&variance.get().to_le_bytes());

@@ -45,7 +45,8 @@ pub struct StoredAnswer {
     pub query: Digest32,
     /// The values.
     pub released: Released,
-    /// The variance of the noise of perturbed values; `None` of others, and in records from before there was another noise than the shipped one.
+    /// The variance of the noise of perturbed values, also if it is the default one, which can change; `None` of others, and in records from
+    /// before records had it, whose noise was the shipped one of that time.
     pub variance: Option<NonZeroU16>,
     /// To whom, as the ledger names people; at most 1,024 bytes.
     pub person: String,

@@ -5,7 +5,6 @@ use std::num::NonZeroU16;
 
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::schema::VersionNumber;
-use concordat_protocol::scope::Noise;
 
 use super::error::{RecordError, ReplayError};
 use super::record::{Record, StoredAnswer};
@@ -15,6 +14,10 @@ use crate::cells::{AnsweredFigures, ReleasedSums};
 use crate::space::{OwnersOf, ReleasedSet, Space, SpaceParameters};
 use crate::time_class::TimeClass;
 use crate::{Entropy, Epochs, UnitSet};
+
+/// The variance of the noise of answers whose records do not state one: that of 32 answers, which was the shipped one when records began to. It
+/// does not follow the default, which can change.
+const UNSTATED_VARIANCE: u16 = 544;
 
 /// The bounds of a memory, as they are now: those of its past answers may have been others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +74,7 @@ impl Known {
         let mut answered = AnsweredFigures::default();
         let perturbed = |answer: &&KnownAnswer| answer.released.mode() == Mode::Perturbed;
         for answer in self.answers.values().filter(perturbed) {
-            let variance = answer.variance.map_or(Noise::default().variance(), NonZeroU16::get);
+            let variance = answer.variance.map_or(UNSTATED_VARIANCE, NonZeroU16::get);
             answered.add(answer.released.columns().len() as u64, variance);
         }
         answered

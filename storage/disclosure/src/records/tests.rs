@@ -3,7 +3,7 @@ use std::slice;
 
 use concordat_protocol::ids::{Digest32, GrantId};
 use concordat_protocol::schema::VersionNumber;
-use concordat_protocol::scope::Finite;
+use concordat_protocol::scope::{Finite, Noise};
 use proptest::prelude::*;
 
 use super::*;
@@ -85,6 +85,32 @@ fn cell(atom: u32) -> CellBox {
         atoms: UnitSet::from_iter([atom]),
     })
     .unwrap()
+}
+
+/// A record that states the variance of its noise keeps it, also that of the default, with two bytes more than an earlier one has.
+#[test]
+fn record_states_the_variance_of_its_noise() {
+    let column = ReleasedColumn::new(
+        Precision::StandardDeviation(Finite::new(2.0).unwrap()),
+        vec![Some(Value::Whole(12))],
+    );
+    let released = Released::new(Mode::Perturbed, 1, vec![column]).unwrap();
+    let of = |variance: Option<u16>| {
+        Record::Answer(StoredAnswer {
+            query: Digest32::from_bytes([1; 32]),
+            released: released.clone(),
+            variance: variance.and_then(NonZeroU16::new),
+            person: "ada".to_owned(),
+            grant: None,
+            class: TimeClass::new(1).unwrap(),
+        })
+    };
+    let [earlier, default, other] = [None, Some(Noise::default().variance()), Some(68)].map(of);
+    for record in [&earlier, &default, &other] {
+        assert_eq!(&Record::from_untrusted(&record.to_bytes(), 50).unwrap(), record);
+    }
+    assert_eq!(default.to_bytes().len(), earlier.to_bytes().len() + 2);
+    assert_eq!(default.to_bytes().len(), other.to_bytes().len());
 }
 
 proptest! {

@@ -12,13 +12,8 @@ use arrow::{
     compute::{cast_with_options, take},
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
-use chrono::NaiveDate;
 use concordat_disclosure::{Released, ReleasedColumn, Value as Number};
-use concordat_protocol::{
-    collection::{AtomId, Levels},
-    ids::DatasetRef,
-    scope::Value,
-};
+use concordat_protocol::{collection::Levels, ids::DatasetRef};
 use datafusion::{
     common::{
         TableReference,
@@ -39,7 +34,10 @@ use crate::{
     error_capture::CapturedError,
     executable::executable,
     meaning::checked,
-    statistic::{Block, CellColumn, Form, Group, KnownCollection, Lowered, NotCountable, RunningRows, Statistic},
+    statistic::{
+        Block, CellColumn, Form, Group, KnownCollection, Lowered, NotCountable, RunningRows, Statistic,
+        label_texts as texts,
+    },
 };
 
 /// The tables of the groupings of a query, from what was released of each.
@@ -126,7 +124,7 @@ pub(crate) fn label_texts(
     known: &KnownCollection,
 ) -> Result<StringArray, QueryError> {
     let sizes: Vec<usize> = statistic.sizes(known).collect();
-    let labels = labels(statistic.groups().get(group).ok_or(malformed())?, known)?;
+    let labels = labels(statistic.groups().get(group).ok_or(malformed())?, known);
     let classes = (0..statistic.grid(known)).map(|cell| class_of(cell, group, &sizes));
     let texts = classes.map(|class| labels.texts.get(class).cloned().flatten());
     Ok(StringArray::from_iter(texts))
@@ -153,7 +151,7 @@ fn table(
             CellColumn::Group(at) => {
                 let group = block.statistic.groups().get(*at).ok_or(malformed())?;
                 let texts: ArrayRef = Arc::new(label_texts(&block.statistic, *at, known)?);
-                if labels(group, known)?.are_atoms {
+                if labels(group, known).are_atoms {
                     texts
                 } else {
                     converted(&texts, field.data_type())?
@@ -180,7 +178,7 @@ fn table(
         arrays.push(array);
     }
     if let Some(running) = running {
-        let labels = labels(&running.group, known)?;
+        let labels = labels(&running.group, known);
         arrays = repeated(&arrays, cells, labels.texts.len())?;
         let planned: Vec<&Field> = planned
             .fields()
@@ -254,33 +252,19 @@ struct Labels {
     are_atoms: bool,
 }
 
-fn labels(group: &Group, known: &KnownCollection) -> Result<Labels, QueryError> {
-    let (texts, are_atoms) = match group {
-        Group::Levels { of, level, missing } => {
+fn labels(group: &Group, known: &KnownCollection) -> Labels {
+    let are_atoms = match group {
+        Group::Levels { of, level, .. } => {
             let levels = known.levels(of);
             let coarser = level.as_ref().and_then(|name| levels.level(name));
-            let levels = coarser.unwrap_or(levels);
-            let atoms = (0..levels.atoms().unwrap_or(0)).map(AtomId::Listed);
-            let texts: Vec<_> = atoms
-                .map(|atom| levels.label(&atom))
-                .chain([text(missing.as_ref())])
-                .collect();
-            (texts, has_text_labels(&levels))
+            has_text_labels(coarser.as_ref().unwrap_or(&levels))
         }
-        Group::Buckets { buckets, rest, .. } => {
-            let texts = buckets.iter().map(|bucket| text(bucket.label.as_ref()));
-            (texts.chain([text(rest.as_ref())]).collect(), false)
-        }
-        Group::Codes { codes, .. } => {
-            let texts = codes.iter().map(|code| text(Some(code)));
-            (texts.chain([None]).collect(), false)
-        }
-        Group::Cases { cases, rest } => {
-            let texts = cases.iter().map(|(_, label)| text(label.as_ref()));
-            (texts.chain([text(rest.as_ref())]).collect(), false)
-        }
+        Group::Buckets { .. } | Group::Codes { .. } | Group::Cases { .. } => false,
     };
-    Ok(Labels { texts, are_atoms })
+    Labels {
+        texts: texts(group, known),
+        are_atoms,
+    }
 }
 
 /// Whether labels are text whatever the column has. All other values of a column with listed values, or without levels, are one atom, whose
@@ -289,17 +273,6 @@ fn has_text_labels(levels: &Levels) -> bool {
     match levels {
         Levels::None | Levels::Edges(_) | Levels::Values(_) => true,
         Levels::Truth | Levels::Codes(_) => false,
-    }
-}
-
-/// A value as text that can be read as the value again.
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Int(number) => Some(number.to_string()),
-        Value::Float(number) => Some(format!("{:?}", number.get())),
-        Value::Date(day) => NaiveDate::from_epoch_days(*day).map(|date| date.to_string()),
-        Value::Text(text) => Some(text.clone()),
     }
 }
 
@@ -372,6 +345,7 @@ mod tests {
     use concordat_protocol::{
         collection::{Contents, Listed, RawLevels, ValueLabel},
         schema::ColumnKind,
+        scope::Value,
     };
 
     use super::*;

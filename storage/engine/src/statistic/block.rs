@@ -10,6 +10,7 @@ use super::{
     encoding::cbor,
     forms::{Form, NotCountable},
     known::KnownCollection,
+    labels::require_own_labels,
     measure::{CellAggregate, Group},
     terms::Condition,
 };
@@ -31,8 +32,8 @@ pub enum Measured {
     Subjects,
 }
 
-/// One grouping. INVARIANT ([`Statistic::new`]): it has an aggregate, the numbers of groups, cells and aggregates are bounded, and two
-/// texts with the same groups, conditions and aggregates in another order are equal.
+/// One grouping. INVARIANT ([`Statistic::new`]): it has an aggregate, the numbers of groups, cells and aggregates are bounded, the classes of
+/// a group have labels of their own, and two texts with the same groups, conditions and aggregates in another order are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Statistic {
     measured: Measured,
@@ -91,7 +92,7 @@ impl Statistic {
     /// The grouping with these parts, with at most `max_cells` cells.
     ///
     /// # Errors
-    /// [`NotCountable::TooMany`], and [`Form::NoAggregate`].
+    /// [`NotCountable::TooMany`], [`NotCountable::SameLabel`], and [`Form::NoAggregate`].
     pub fn new(
         measured: Measured,
         rows: Condition,
@@ -117,6 +118,9 @@ impl Statistic {
         let grid = statistic.grid(known);
         at_most(statistic.cells.len(), most_aggregates(grid, max_cells), "aggregates")?;
         at_most(grid, max_cells, "groups")?;
+        for group in &statistic.groups {
+            require_own_labels(group, known)?;
+        }
         at_most(cbor(&statistic).len(), MAX_ENCODED, "bytes after it is lowered")?;
         Ok(statistic)
     }

@@ -71,6 +71,15 @@ pub enum NotCountable {
         /// The most.
         most: usize,
     },
+    /// Two groups with one label, of which the answer would have a row each.
+    #[error(
+        "two groups have the label {label}, and would be two rows; give them other labels, or make one group of them: \
+         one `WHEN` with `OR` in a `CASE`, in place of `coalesce` too"
+    )]
+    SameLabel {
+        /// The label as the message shows it.
+        label: String,
+    },
     /// Something that has more parts than one query may have.
     #[error("the query has more than {most} {what}; split it")]
     TooMany {

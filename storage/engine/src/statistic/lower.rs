@@ -13,6 +13,7 @@ mod aggregates;
 mod ancestors;
 mod arithmetic;
 mod attach;
+mod by_label;
 mod columns;
 mod conditions;
 mod grouping_sets;

@@ -362,7 +362,7 @@ fn class_of_cases(group: &Group, class: usize, known: &KnownCollection) -> Optio
 }
 
 /// A condition that is true where another one is false or unknown.
-fn not_true(condition: &Condition, known: &KnownCollection) -> Option<Condition> {
+pub(super) fn not_true(condition: &Condition, known: &KnownCollection) -> Option<Condition> {
     let each = |parts: &[Condition]| {
         let parts = parts.iter().map(|part| not_true(part, known));
         parts.collect::<Option<Vec<Condition>>>()

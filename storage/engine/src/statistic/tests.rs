@@ -7,6 +7,7 @@ mod decoded;
 mod derived;
 mod equal;
 mod findings;
+mod labels;
 mod listed;
 mod listings;
 mod logic;

@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::{Mode, OFlags, open};
+
 /// Creates a folder and its parents; new ones get mode 0700.
 ///
 /// # Errors
@@ -52,10 +54,31 @@ fn write_staged(staged: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes the names in a folder durable.
+/// Makes the names in a folder durable. Anything else is not opened: opening a pipe waits for a writer.
 ///
 /// # Errors
 /// The error of the system.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    File::from(open(dir, flags, Mode::empty())?).sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn only_folders_are_synced_as_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        sync_dir(dir.path()).unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (done, waiting) = mpsc::channel();
+        // On a separate thread: opening a pipe would wait forever.
+        thread::spawn(move || done.send(sync_dir(&pipe)));
+        let synced = waiting.recv_timeout(Duration::from_secs(20)).expect("syncing it ends");
+        assert_eq!(synced.unwrap_err().kind(), io::ErrorKind::NotADirectory);
+    }
 }

@@ -42,6 +42,18 @@ pub fn open_or_create_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a regular file to append to it, without waiting. For files of the own folder, as [`open_or_create_regular`].
+///
+/// # Errors
+/// As [`open_regular`].
+pub fn append_to_regular(path: &Path) -> io::Result<File> {
+    require_regular(&std::fs::metadata(path)?)?;
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty())?);
+    require_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
 /// Reads a regular file of at most `most` bytes.
 ///
 /// # Errors
@@ -84,7 +96,7 @@ fn require_regular(found: &std::fs::Metadata) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
-    use std::{fs, path::PathBuf, sync::mpsc, thread, time::Duration};
+    use std::{fs, io::Write as _, path::PathBuf, sync::mpsc, thread, time::Duration};
 
     use super::*;
 
@@ -136,6 +148,11 @@ mod tests {
             thread::spawn(move || done.send(open_or_create_regular(&path).map(drop)));
             let opened = waiting.recv_timeout(Duration::from_secs(20)).expect("opening it ends");
             assert_eq!(opened.unwrap_err().kind(), io::ErrorKind::InvalidInput, "{refused}");
+            let path = at(refused);
+            let (done, waiting) = mpsc::channel();
+            thread::spawn(move || done.send(append_to_regular(&path).map(drop)));
+            let opened = waiting.recv_timeout(Duration::from_secs(20)).expect("opening it ends");
+            assert_eq!(opened.unwrap_err().kind(), io::ErrorKind::InvalidInput, "{refused}");
         }
         let mode = open_or_create_regular(&at("new"))
             .unwrap()
@@ -143,7 +160,8 @@ mod tests {
             .unwrap()
             .permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
-        fs::write(at("file"), "12345").unwrap();
+        fs::write(at("file"), "123").unwrap();
+        append_to_regular(&at("file")).unwrap().write_all(b"45").unwrap();
         symlink("file", at("link")).unwrap();
         assert_eq!(read(&at("link"), 5).unwrap(), b"12345");
     }

@@ -63,7 +63,8 @@ pub(super) fn add_names(
         add(&mut wanted, &column.of, column.values());
     }
     for (of, proposed) in proposed_codes(rules, before) {
-        let listed = proposed.listed().into_iter().flat_map(ListedValues::iter);
+        let lists = proposed.listed().into_iter().chain(proposed.ancestors());
+        let listed = lists.flat_map(ListedValues::iter);
         add(&mut wanted, of, listed.map(|code| &code.value));
     }
     let mut all: Vec<FoundNames> = Vec::new();
@@ -112,6 +113,7 @@ pub(super) fn rename(proposed: &mut ProposedColumns, rules: &CollectionRules, fo
             let names = found.iter().find(|(known, _)| Some(known) == of);
             if let (Some(declared), Some((_, names))) = (declared, names) {
                 proposed.add_names(names, declared.contents());
+                proposed.rename_ancestors(names, declared.contents());
             }
         }
     }

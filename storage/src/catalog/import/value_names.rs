@@ -1,4 +1,4 @@
-//! The names of declared values and codes: those that a reference dataset has for the values of a column that leads there, in the column in which
+//! The names of declared values, codes and codes above these: those that a reference dataset has for the values of a column that leads there, in the column in which
 //! codes of the same dataset have their names, and for listed codes in the column that is declared for them.
 //!
 //! They reveal nothing about a subject, and they are those of the rows that there are: when the reference dataset is imported, they are found
@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use concordat_protocol::{
     collection::{
-        CodeNames, CollectionRules, ColumnRole, ColumnRules, Contents, KnownColumns, Levels, Listed, ListedValues,
-        NAMED_LEVEL, RawCollectionRules, RawLevels, ValueLabel, ValueNames,
+        ANCESTORS_LEVEL, CodeNames, CollectionRules, ColumnRole, ColumnRules, Contents, KnownColumns, Levels, Listed,
+        ListedValues, NAMED_LEVEL, RawCollectionRules, RawLevels, ValueLabel, ValueNames,
     },
     ids::{ColumnName, DatasetName, LevelName},
     scope::Value,
 };
 
-use super::{destination::Destination, write::Part};
+use super::{super::proposed::of_one_label, destination::Destination, write::Part};
 
 /// Bytes of all names of listed values: the declarations that a permission shows are one message.
 const MAX_NAMES: usize = 64 << 10;
@@ -30,28 +30,39 @@ pub(super) struct NamedColumn<'a> {
     contents: Contents,
     pub(super) of: CodeNames,
     lists: Vec<&'a ListedValues>,
+    /// Codes above listed ones that are groups: their names are labels of groups.
+    above: Option<&'a ListedValues>,
 }
 
 impl NamedColumn<'_> {
     /// The values whose names are wanted. A code can be in two lists.
     pub(super) fn values(&self) -> impl Iterator<Item = &Value> {
-        self.lists
-            .iter()
-            .flat_map(|list| list.iter())
-            .map(|listed| &listed.value)
+        let lists = self.lists.iter().copied().chain(self.above);
+        lists.flat_map(ListedValues::iter).map(|listed| &listed.value)
     }
 
     /// The values that have a name.
     fn names(&self, found: &[FoundNames]) -> Vec<Listed> {
-        let names = found.iter().find(|(of, _)| *of == self.of);
-        let named = |value: &Value| {
-            let name = names.and_then(|(_, names)| names.get(value))?;
-            let label = ValueLabel::new(name).ok()?;
-            Some((value.clone(), label))
-        };
-        let named: BTreeMap<Value, ValueLabel> = self.values().filter_map(named).collect();
+        let values = self.lists.iter().flat_map(|list| list.iter());
+        let named = values.filter_map(|listed| self.named(&listed.value, found));
+        let named: BTreeMap<Value, ValueLabel> = named.map(|Listed { value, label }| (value, label)).collect();
         let named = named.into_iter();
         named.map(|(value, label)| Listed { value, label }).collect()
+    }
+
+    /// The codes above listed ones that have a name, which no other one of them has.
+    fn ancestors(&self, found: &[FoundNames]) -> Vec<Listed> {
+        let above = self.above.into_iter().flat_map(ListedValues::iter);
+        of_one_label(above.filter_map(|listed| self.named(&listed.value, found)).collect())
+    }
+
+    fn named(&self, value: &Value, found: &[FoundNames]) -> Option<Listed> {
+        let (_, names) = found.iter().find(|(of, _)| *of == self.of)?;
+        let label = ValueLabel::new(names.get(value)?).ok()?;
+        Some(Listed {
+            value: value.clone(),
+            label,
+        })
     }
 }
 
@@ -66,14 +77,16 @@ pub(super) fn named_columns<'a>(
     for (dataset, declared) in rules.datasets() {
         for (column, rules) in declared.columns() {
             let wanted = wanted((dataset, rules), &known, destination);
-            let wanted = wanted.filter(|(of, lists)| is_part(parts, &of.dataset) && !lists.is_empty());
-            if let Some((of, lists)) = wanted {
+            let wanted = wanted
+                .filter(|(of, lists, above)| is_part(parts, &of.dataset) && (!lists.is_empty() || above.is_some()));
+            if let Some((of, lists, above)) = wanted {
                 found.push(NamedColumn {
                     dataset,
                     column,
                     contents: rules.contents(),
                     of,
                     lists,
+                    above,
                 });
             }
         }
@@ -81,18 +94,18 @@ pub(super) fn named_columns<'a>(
     found
 }
 
-/// Where the values of a column have names, and the values.
+/// Where the values of a column have names, the values, and the codes above them that are groups.
 fn wanted<'a>(
     (dataset, rules): (&DatasetName, &'a ColumnRules),
     known: &BTreeMap<(&DatasetName, &ColumnName), &ColumnName>,
     destination: &Destination,
-) -> Option<(CodeNames, Vec<&'a ListedValues>)> {
+) -> Option<(CodeNames, Vec<&'a ListedValues>, Option<&'a ListedValues>)> {
     match (rules.levels(), rules.role()) {
         (Levels::Codes(codes), _) => {
             // Texts beside codes are found with the list of the codes.
             let of = codes.names().filter(|of| of.dataset != *dataset)?;
             let lists = codes.listed().into_iter().chain(codes.named());
-            Some((of.clone(), lists.collect()))
+            Some((of.clone(), lists.collect(), codes.ancestors()))
         }
         (Levels::Values(listed), ColumnRole::Link { to, key }) => {
             // Rows that are added can have another name for a value that has one.
@@ -104,7 +117,7 @@ fn wanted<'a>(
                 code: key.clone(),
                 name: name?.clone(),
             };
-            Some((of, vec![listed]))
+            Some((of, vec![listed], None))
         }
         (Levels::Values(_), ColumnRole::Subject | ColumnRole::Key | ColumnRole::Value)
         | (Levels::None | Levels::Truth | Levels::Edges(_), _) => None,
@@ -146,7 +159,9 @@ pub(super) fn with_names(
         let declared = raw.datasets.get_mut(column.dataset)?.columns.get_mut(column.column)?;
         let named = column.names(found);
         if matches!(declared.levels, RawLevels::Codes { .. }) {
-            declared.levels = with_named(&declared.levels, named, column.contents);
+            let ancestors = column.ancestors(found);
+            declared.levels = with_level(&declared.levels, (NAMED_LEVEL, named), column.contents);
+            declared.levels = with_level(&declared.levels, (ANCESTORS_LEVEL, ancestors), column.contents);
             continue;
         }
         let names = ListedValues::check(named).ok().map(|values| ValueNames {
@@ -174,11 +189,11 @@ fn leave_out_names(raw: &mut RawCollectionRules, is_imported: &dyn Fn(&DatasetNa
     }
 }
 
-/// The levels of codes with these names, and no others.
-fn with_named(levels: &RawLevels, named: Vec<Listed>, contents: Contents) -> RawLevels {
+/// The levels of codes with these names at one of them, and no others.
+fn with_level(levels: &RawLevels, (name, named): (&str, Vec<Listed>), contents: Contents) -> RawLevels {
     let mut without = levels.clone();
     let mut with = levels.clone();
-    let Ok(level) = LevelName::new(NAMED_LEVEL) else {
+    let Ok(level) = LevelName::new(name) else {
         return without;
     };
     if let RawLevels::Codes { levels, .. } = &mut without {

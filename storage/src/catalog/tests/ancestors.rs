@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use concordat_protocol::collection::{
-    AncestorGroups, CodeNames, CollectionRules, ColumnRole, DatasetKind, Hierarchy, KnownColumns, Levels, ListedValues,
-    RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels, ValueLabel,
+use concordat_protocol::{
+    collection::{
+        ANCESTORS_LEVEL, AncestorGroups, CodeNames, CollectionRules, ColumnRole, DatasetKind, Hierarchy, KnownColumns,
+        LISTED_LEVEL, Levels, Listed, ListedValues, RawCollectionRules, RawColumnRules, RawDatasetRules, RawLevels,
+        ValueLabel,
+    },
+    ids::LevelName,
+    scope::Value,
 };
 
 use super::{
@@ -103,4 +108,81 @@ fn ancestors_of_listed_codes_are_proposed_as_groups() {
     assert_eq!(proposed(Some("Class")), ["53 pain"]);
     assert!(proposed(Some("Vaccine")).is_empty());
     assert!(proposed(None).is_empty());
+}
+
+fn labels(codes: Option<&ListedValues>) -> Vec<String> {
+    let codes = codes.into_iter().flat_map(ListedValues::iter);
+    codes.map(|code| format!("{} {}", code.value, code.label)).collect()
+}
+
+/// Groups by names are those that are declared, so a name of an earlier version would be one that the rows do not have.
+#[test]
+fn declared_ancestors_have_the_names_of_the_rows_that_there_are() {
+    let node = TestNode::new();
+    let listed = |values: &[(i64, &str)]| -> Vec<Listed> {
+        let listed = values.iter().map(|(value, label)| Listed {
+            value: Value::Int(*value),
+            label: ValueLabel::new(label).unwrap(),
+        });
+        listed.collect()
+    };
+    let declared = |known: &KnownColumns, before: Option<&CollectionRules>| {
+        let mut raw = coded(known, Some("Ingredient")).raw();
+        let person = raw.datasets.get_mut(&dataset("person")).unwrap();
+        let drug = person.columns.get_mut(&column("drug")).unwrap();
+        let of = before.and_then(|rules| rules.dataset(&dataset("person"))?.column(&column("drug")));
+        match (of, &mut drug.levels) {
+            (Some(of), levels) => *levels = of.levels().raw(),
+            (None, RawLevels::Codes { levels, .. }) => {
+                let ancestors = [(50, "aspirin"), (51, "earlier"), (52, "unknown"), (53, "a"), (54, "b")];
+                levels.insert(LevelName::new(LISTED_LEVEL).unwrap(), listed(&[(5, "5")]));
+                levels.insert(LevelName::new(ANCESTORS_LEVEL).unwrap(), listed(&ancestors));
+            }
+            (None, _) => panic!("drugs have codes"),
+        }
+        CollectionRules::check(raw, known).unwrap()
+    };
+    let persons: String = (0..40).map(|id| format!("{id},5\n")).collect();
+    let pairs = || node.declared_import("concept_ancestor", "above,below\n50,5\n51,5\n");
+    let concepts = |rows: &str| {
+        let rows = format!("concept_id,concept_name,concept_class_id\n{rows}");
+        node.declared_import("concept", &rows)
+    };
+    let person = || node.declared_import("person", &format!("person_id,drug\n{persons}"));
+    let imported = |mode: ImportMode, files: Vec<DatasetImport>, before: Option<CollectionRules>| {
+        let request = CollectionImport {
+            mode,
+            again: true,
+            ..CollectionImport::new(clinic(), files)
+        };
+        let declare = |known: &KnownColumns| {
+            Ok::<_, Vec<String>>(Declared::Rules(declared(known, before.as_ref()), OpenColumns::new()))
+        };
+        let _within = node.runtime.enter();
+        let catalog = node.catalog();
+        catalog
+            .import_collection(&request, &declare, (&key(1), NOW), &mut |_| {})
+            .unwrap();
+        node.clinic_record().rules().unwrap().clone()
+    };
+    let ancestors = |rules: &CollectionRules| {
+        let person = rules.dataset(&dataset("person")).unwrap();
+        let Levels::Codes(codes) = person.column(&column("drug")).unwrap().levels() else {
+            panic!("{rules:?}")
+        };
+        assert_eq!(labels(codes.listed()), ["5 5"]);
+        labels(codes.ancestors())
+    };
+    let first = concepts(
+        "5,tablet,Drug\n50,aspirin,Ingredient\n51,ibuprofen,Ingredient\n53,same,Ingredient\n54,same,Ingredient\n",
+    );
+    let rules = imported(ImportMode::Create, vec![person(), first, pairs()], None);
+    assert_eq!(ancestors(&rules), ["50 aspirin", "51 ibuprofen"]);
+    // A second name for one of them.
+    let more = vec![concepts("51,other,Ingredient\n")];
+    let rules = imported(ImportMode::Append, more, Some(rules));
+    assert_eq!(ancestors(&rules), ["50 aspirin"]);
+    let others = vec![person(), concepts("50,acetylsalicylic acid,Ingredient\n"), pairs()];
+    let rules = imported(ImportMode::Replace, others, Some(rules));
+    assert_eq!(ancestors(&rules), ["50 acetylsalicylic acid"]);
 }

@@ -8,6 +8,7 @@ use concordat_protocol::{
 
 use super::super::datasets::manifest_key;
 use super::*;
+use crate::objects::tests::other_kinds::{KINDS, ends};
 
 fn expect_integrity_error(error: CatalogError) -> CatalogError {
     assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
@@ -36,6 +37,24 @@ fn a_flipped_bit_in_an_object_is_never_read_as_data() {
     fs::write(&object, &whole).unwrap();
     node.reopen(|objects| objects);
     node.verify().unwrap();
+}
+
+#[test]
+fn object_that_is_not_a_file_is_damage_and_never_waits() {
+    for (kind, replace) in KINDS {
+        let node = TestNode::new();
+        node.import_text(PEOPLE, ImportMode::Create);
+        let object = node.object_files().remove(0);
+        let saved = node.files.path().join("saved");
+        fs::rename(&object, &saved).unwrap();
+        replace(&object, &saved);
+        let errors = ends(kind, move || {
+            let verified = node.verify().unwrap_err().kind();
+            let read = node.read(&node.current()).unwrap_err();
+            [verified, store_error_kind(&read)]
+        });
+        assert_eq!(errors, [ErrorKind::Integrity; 2], "{kind}");
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ impl Count {
             notes.extend(hints(&name.name, stats));
             notes.extend(self.about_texts(&name.name, stats, is_proposed));
         }
+        notes.extend(self.rounded_subjects(names));
         for (Name { name, .. }, count) in names.iter().zip(&ending.errors) {
             if *count > 0 {
                 notes.push(Note::ErrorCells {
@@ -99,6 +100,13 @@ impl Count {
         if let Some(reason) = stats.text_reason() {
             return Some(Note::StaysText { column, reason });
         }
+        if let Some(line) = stats.inexact() {
+            return Some(Note::InexactNumbers {
+                column,
+                line,
+                numbering,
+            });
+        }
         if stats.keeps_digits() {
             return Some(Note::KeptDigits { column });
         }
@@ -152,6 +160,16 @@ impl Count {
         Some(match rule {
             RepeatedHeader::Row => Note::RepeatedHeader { count, line, numbering },
             RepeatedHeader::LeftOut => Note::RepeatedHeaderLeftOut { count, line, numbering },
+        })
+    }
+
+    /// The column of the subjects, if different people may have the same number in it.
+    fn rounded_subjects(&self, names: &[Name]) -> Option<Note> {
+        let index = self.subject?;
+        Some(Note::RoundedSubjects {
+            column: names.get(index)?.name.clone(),
+            line: self.stats.get(index)?.rounded()?,
+            numbering: self.format.numbering(),
         })
     }
 

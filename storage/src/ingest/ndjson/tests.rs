@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::object;
 use crate::ingest::{
-    IngestError, MAX_COLUMNS, MAX_RECORD_BYTES, Note, Reason, Refused, Source, TableOptions, TextEncoding, batches,
-    infer_schema, tests::cells,
+    IngestError, MAX_COLUMNS, MAX_RECORD_BYTES, Note, Reason, Refused, Source, SubjectRule, TableOptions, TextEncoding,
+    batches, infer_schema, tests::cells,
 };
 
 /// The columns and the cells of a file, and the refused rows.
@@ -262,5 +262,36 @@ proptest! {
                 IngestError::Unsupported { .. } | IngestError::DuplicateNames { .. }
             ), "{error:?}"),
         }
+    }
+}
+
+#[test]
+fn numbers_of_lines_are_not_rounded() {
+    let lines = "{\"id\":9007199254740992.0}\n{\"id\":9007199254740993.0}\n{\"id\":9007199254740994.0}\n";
+    let found = read(lines);
+    assert_eq!(found.names, ["id text"]);
+    let written = ["9007199254740992.0", "9007199254740993.0", "9007199254740994.0"];
+    assert_eq!(found.cells, written.map(|value| some(&[value])));
+    let is_noted = found
+        .notes
+        .iter()
+        .any(|note| matches!(note, Note::InexactNumbers { line: 2, .. }));
+    assert!(is_noted, "{:?}", found.notes);
+    let measured = read("{\"x\":0.30000000000000004}\n{\"x\":1e-07}\n");
+    assert_eq!(
+        (measured.names, measured.notes),
+        (vec!["x numbers".to_owned()], Vec::new())
+    );
+    let options = TableOptions {
+        subject: SubjectRule::Column("id".to_owned()),
+        ..TableOptions::default()
+    };
+    for line in ["{\"id\":9.1E15}", "{\"id\":1.23457E+11}", "{\"id\":9007199254740994.0}"] {
+        let found = read_with(line, &options).unwrap();
+        let is_noted = found
+            .notes
+            .iter()
+            .any(|note| matches!(note, Note::RoundedSubjects { .. }));
+        assert!(is_noted, "{line}: {:?}", found.notes);
     }
 }

@@ -140,6 +140,25 @@ impl fmt::Display for Note {
                  spreadsheet program shortens long ones, such as `1E+05` beside `100002`, whose other digits are then lost; \
                  `--type {column}=number` reads them as numbers"
             ),
+            Self::InexactNumbers {
+                column,
+                line,
+                numbering,
+            } => write!(
+                f,
+                "column `{column}` is text because a number in it has more digits than floating point keeps, the first on {numbering} {line}; \
+                 write whole numbers without a point and an exponent, and others with at most 15 digits"
+            ),
+            Self::RoundedSubjects {
+                column,
+                line,
+                numbering,
+            } => write!(
+                f,
+                "`{column}` identifies people, and has numbers of which digits may be lost, the first on {numbering} {line}: with an exponent \
+                 (`1.23E+11`), or of 9007199254740992 or more in floating point; different people with the same number count as one: export \
+                 the file again with `{column}` as text"
+            ),
             Self::FixedDecimals { column, decimals } => write!(
                 f,
                 "column `{column}` has numbers with {decimals} decimals each, of which zeros at the end are not kept; `--type {column}=text` \
@@ -269,6 +288,10 @@ impl fmt::Display for Note {
             Self::MergedCells { count } => write!(
                 f,
                 "{count} areas of merged cells have their value in the first cell only; the other cells of each are missing"
+            ),
+            Self::CoveredCells { count } => write!(
+                f,
+                "{count} cells have values although the spreadsheet states that other cells cover them; they are imported like the others"
             ),
             Self::FormulasWithoutResult { count } => write!(
                 f,

@@ -128,6 +128,7 @@ struct Stated {
     has_value: bool,
     has_formula: bool,
     is_merged: bool,
+    is_covered: bool,
     repeats: u32,
 }
 
@@ -169,6 +170,9 @@ impl TableCells {
             return Ok(());
         }
         let end = column.saturating_add(stated.repeats).min(MAX_COLUMNS);
+        if stated.is_covered {
+            self.seen.covered += u64::from(end.saturating_sub(column));
+        }
         for column in column..end {
             self.row.push(column, kind, text)?;
         }
@@ -309,6 +313,7 @@ impl Stated {
             has_value,
             has_formula: xml::attribute(tag, "table:formula")?.is_some(),
             is_merged: spans("table:number-columns-spanned")? || spans("table:number-rows-spanned")?,
+            is_covered: xml::is(tag, "covered-table-cell"),
             repeats: xml::number(tag, "table:number-columns-repeated")?.unwrap_or(1),
         })
     }
@@ -317,6 +322,7 @@ impl Stated {
 /// A number as all formats write it; what is not one stays as it is.
 fn number(stored: &str) -> String {
     match stored.trim().parse::<f64>() {
+        Ok(number) if value::keeps_digits(stored.trim(), number) && number.is_finite() => stored.trim().to_owned(),
         Ok(number) if number.is_finite() => {
             let mut text = String::new();
             value::number(number, &mut text);

@@ -125,6 +125,8 @@ pub(super) struct Seen {
     pub(super) hidden_columns: u64,
     /// Areas of several cells that are shown as one.
     pub(super) merged: u64,
+    /// Cells with a value that others cover, whether one of these states that or not.
+    pub(super) covered: u64,
     /// Formulas of which no result is stored.
     pub(super) without_result: u64,
 }

@@ -152,6 +152,7 @@ impl Table {
                 },
             ),
             (seen.merged, Note::MergedCells { count: seen.merged }),
+            (seen.covered, Note::CoveredCells { count: seen.covered }),
             (
                 seen.without_result,
                 Note::FormulasWithoutResult {

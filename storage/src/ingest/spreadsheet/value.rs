@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::ingest::serial_day;
+use crate::ingest::{parse_field, serial_day};
 
 pub(super) use crate::ingest::serial_day::Epoch;
 
 /// Whole numbers up to this one are stored exactly.
-const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+const MAX_WHOLE: f64 = parse_field::MAX_EXACT;
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 /// Most digits that a number format of zeros is followed to.
@@ -46,6 +46,14 @@ pub(super) fn number(value: f64, text: &mut String) {
             Some(_) | None => write!(text, "{written}"),
         }
     };
+}
+
+/// Whether the digits of a cell are read as they are stored, because its number may not have them: from 2^53 on those of a whole number, and
+/// all that floating point does not restore. Below it a cell has a floating point number, however many digits it is written with.
+pub(super) fn keeps_digits(stored: &str, number: f64) -> bool {
+    let body = stored.strip_prefix('-').unwrap_or(stored);
+    let is_whole = body.bytes().all(|byte| byte.is_ascii_digit());
+    number.abs() >= MAX_WHOLE && (is_whole || !parse_field::is_restored(body))
 }
 
 /// A number of days and parts of a day, as its cell shows it; as a number if it is not a time.
@@ -231,6 +239,24 @@ mod tests {
             number(value, &mut text);
             assert_eq!(text, expected);
             assert_eq!(text.parse::<f64>().unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn digits_that_floating_point_changes_are_read_as_they_are_stored() {
+        for (stored, expected) in [
+            ("9007199254740993", true),
+            ("-9007199254740993", true),
+            ("9007199254740993.0", true),
+            ("9.007199254740993E+15", true),
+            ("1E+22", false),
+            ("1.2345678901234567E+19", false),
+            ("9007199254740991", false),
+            ("0.30000000000000004", false),
+            ("0.10000000000000000555", false),
+            ("0.1234567890123456789", false),
+        ] {
+            assert_eq!(keeps_digits(stored, stored.parse().unwrap()), expected, "{stored}");
         }
     }
 

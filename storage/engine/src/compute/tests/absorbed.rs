@@ -43,7 +43,7 @@ fn statistic(known: &KnownCollection) -> Statistic {
         exist: true,
     };
     let group = Group::Cases {
-        cases: vec![(events, None)],
+        cases: vec![(events, Some(Value::Bool(true)))],
         rest: None,
     };
     let sum = CellAggregate::Moments {

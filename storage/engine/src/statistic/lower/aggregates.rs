@@ -345,6 +345,7 @@ impl Lowering<'_> {
             | NotCountable::Undecided { .. }
             | NotCountable::GroupOffEdges { .. }
             | NotCountable::OnlyYear { .. }
+            | NotCountable::SameLabel { .. }
             | NotCountable::TooManyRunning { .. }
             | NotCountable::Beyond { .. }
             | NotCountable::Unknown { .. }

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{BinaryExpr, Case, Expr, Operator, expr::ScalarFun
 
 use super::{
     arithmetic::date_part,
+    by_label::{Cases, joined, reached, with_label},
     columns::unaliased,
     literals::{constant, label},
     spans::{MAX_BUCKETS, buckets, months_of},
@@ -200,7 +201,7 @@ impl Lowering<'_> {
             (condition.clone(), Some(Value::Bool(true))),
             (condition.negation(), Some(Value::Bool(false))),
         ];
-        Self::cases(self.where_true(cases), None)
+        self.cases(self.where_true(cases), None)
     }
 
     fn case_group(&mut self, case: &Case, frame: &Frame<'_>) -> Result<Group> {
@@ -230,7 +231,7 @@ impl Lowering<'_> {
         if !are_of_one_kind(labels) {
             return Err(refused(Form::Labels));
         }
-        Self::cases(self.where_true(cases), rest)
+        self.cases(self.where_true(cases), rest)
     }
 
     fn where_true(&self, cases: Cases) -> Cases {
@@ -243,14 +244,14 @@ impl Lowering<'_> {
         clippy::wildcard_enum_match_arm,
         reason = "other conditions name no codes and are about no single quantity"
     )]
-    fn cases(cases: Cases, rest: Option<Value>) -> Result<Group> {
+    fn cases(&self, cases: Cases, rest: Option<Value>) -> Result<Group> {
         let (cases, rest) = reached(cases, rest);
         let of = cases.iter().find_map(|(condition, _)| match condition {
             Condition::Test(of, _) => Some(of.clone()),
             _ => None,
         });
         let Some(of) = of else {
-            return Ok(Group::Cases { cases, rest });
+            return self.by_label(cases, rest);
         };
         let sets = cases.iter().map(|(condition, label)| match condition {
             Condition::Test(about, test) if *about == of => Some((label.clone(), test.passing().clone())),
@@ -258,6 +259,19 @@ impl Lowering<'_> {
         });
         match sets.collect::<Option<Vec<_>>>() {
             Some(sets) => buckets(of, sets, rest),
+            None => self.by_label(cases, rest),
+        }
+    }
+
+    /// Cases over several columns, those with one label as one case.
+    fn by_label(&self, cases: Cases, rest: Option<Value>) -> Result<Group> {
+        let labels: BTreeSet<&Option<Value>> = cases.iter().map(|(_, label)| label).chain([&rest]).collect();
+        if labels.len() > cases.len() {
+            return Ok(Group::Cases { cases, rest });
+        }
+        match joined(&cases, rest.as_ref(), self.known) {
+            Some(joined) => self.cases(self.where_true(joined), rest),
+            // The statistic refuses it.
             None => Ok(Group::Cases { cases, rest }),
         }
     }
@@ -266,7 +280,7 @@ impl Lowering<'_> {
         match (function.func.name(), function.args.as_slice()) {
             ("coalesce", [of, other]) => {
                 let label = constant(other)?.ok_or_else(|| refused(Form::Labels))?;
-                with_label(self.group(of, frame, rows)?, label)
+                with_label(self.group(of, frame, rows)?, label, self.known)
             }
             ("date_part", [part, date]) => {
                 let part = date_part(part)?;
@@ -303,70 +317,11 @@ impl Lowering<'_> {
     }
 }
 
-/// The group with this label where it has none. Of groups with labels of the query these are texts: a date or number that is missing
-/// as a label need not be a missing value.
-fn with_label(group: Group, label: Value) -> Result<Group> {
-    match group {
-        Group::Levels { of, level, missing } => Ok(Group::Levels {
-            of,
-            level,
-            missing: missing.or(Some(label)),
-        }),
-        Group::Buckets {
-            of,
-            buckets: labeled,
-            rest,
-        } => {
-            let with = |known: Option<Value>| known.unwrap_or_else(|| label.clone());
-            let sets: Vec<(Value, AtomSet)> = labeled
-                .into_iter()
-                .map(|bucket| (with(bucket.label), bucket.atoms))
-                .collect();
-            let rest = with(rest);
-            let is_text = |label: &Value| matches!(label, Value::Text(_));
-            if !is_text(&rest) || !sets.iter().all(|(label, _)| is_text(label)) {
-                return Err(refused(Form::Labels));
-            }
-            let sets = sets.into_iter().map(|(label, atoms)| (Some(label), atoms));
-            buckets(of, sets.collect(), Some(rest))
-        }
-        Group::Codes { .. } | Group::Cases { .. } => Err(refused(Form::Group)),
-    }
-}
-
 /// Whether labels are values of one kind.
 fn are_of_one_kind<'v>(labels: impl Iterator<Item = &'v Value>) -> bool {
     let mut kinds = labels.map(Value::kind);
     let first = kinds.next();
     kinds.all(|kind| Some(kind) == first)
-}
-
-/// Conditions with labels.
-type Cases = Vec<(Condition, Option<Value>)>;
-
-/// The cases that rows can be in, and the label of all others: neighbors with one label are one, and what is always true is the rest.
-fn reached(cases: Cases, mut rest: Option<Value>) -> (Cases, Option<Value>) {
-    let mut found: Cases = Vec::new();
-    for (condition, label) in cases {
-        let condition = condition.where_true();
-        if condition == Condition::Never {
-            continue;
-        }
-        match found.last_mut() {
-            Some((before, known)) if *known == label => {
-                *before = Condition::any(vec![before.clone(), condition]).where_true();
-            }
-            Some(_) | None => found.push((condition, label)),
-        }
-    }
-    if let Some(at) = found.iter().position(|(condition, _)| *condition == Condition::All) {
-        let everything = found.split_off(at).into_iter().next();
-        rest = everything.and_then(|(_, label)| label);
-    }
-    while found.last().is_some_and(|(_, label)| *label == rest) {
-        found.pop();
-    }
-    (found, rest)
 }
 
 /// The codes that a condition on the column names.

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::statistic::{
     forms::Form,
+    labels::require_own_values,
     paths::{ColumnPath, Row},
     terms::{Condition, KeyList, Quantity, ReferenceTest},
 };
@@ -152,6 +153,7 @@ impl Lowering<'_> {
             }
             let of_rows = conditions.get(number).map_or(&[][..], Vec::as_slice);
             let (values, is_declared_once) = self.values_of(listing, of_rows, column, frame)?;
+            require_own_values(values.iter().map(|(value, _)| value))?;
             let is_side = |side: ColumnName| {
                 let of_rows = instance_of(column) == listing.rows.root;
                 of_rows && side.as_str() == column.name

@@ -35,6 +35,7 @@ use crate::statistic::{
     block::MAX_AGGREGATES,
     forms::{Form, NotCountable},
     known::KnownCollection,
+    labels::require_own_labels,
     measure::{CellAggregate, Group},
     terms::{Condition, Quantity},
 };
@@ -252,9 +253,10 @@ impl Lowering<'_> {
     /// The classes of the group in the order of a running sum, for rows that meet `rows`.
     ///
     /// # Errors
-    /// [`Form::TotalOfCells`] for a group without an order.
+    /// [`Form::TotalOfCells`] for a group without an order, and [`NotCountable::SameLabel`].
     pub(super) fn classes(&self, group: Group, direction: Direction, rows: &Condition) -> Result<Classes> {
         let (of, classes) = self.ordered(&group)?;
+        require_own_labels(&group, self.known)?;
         let mut counted = self.known.levels(&of).all().with_null(true);
         for condition in rows.conjuncts() {
             if let Condition::Test(about, test) = condition

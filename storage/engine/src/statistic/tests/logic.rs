@@ -14,7 +14,7 @@ use super::{Collection, rows};
 use crate::statistic::{Condition, KnownCollection, Quantity};
 
 /// Values of `age` and of `cp`: at edges, beside them, outside of them, and missing.
-const AGES: [Option<i64>; 9] = [
+pub(super) const AGES: [Option<i64>; 9] = [
     None,
     Some(0),
     Some(29),
@@ -25,10 +25,10 @@ const AGES: [Option<i64>; 9] = [
     Some(70),
     Some(99),
 ];
-const KINDS: [Option<i64>; 4] = [None, Some(0), Some(2), Some(7)];
+pub(super) const KINDS: [Option<i64>; 4] = [None, Some(0), Some(2), Some(7)];
 
 /// A condition over `age` and `cp` at edges.
-fn condition() -> impl Strategy<Value = String> {
+pub(super) fn condition() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         (prop::sample::select(vec!["<", ">=", "<=", ">"]), 0..5_i64).prop_map(|(op, at)| {
             let edge = 30 + 5 * at - i64::from(op == "<=" || op == ">");
@@ -63,7 +63,7 @@ fn condition() -> impl Strategy<Value = String> {
 
 /// What a condition is for a row: the reference reads a tree node by node.
 #[expect(clippy::wildcard_enum_match_arm, reason = "other conditions are not in these texts")]
-fn truth(condition: &Condition, known: &KnownCollection, age: Option<i64>, cp: Option<i64>) -> Option<bool> {
+pub(super) fn truth(condition: &Condition, known: &KnownCollection, age: Option<i64>, cp: Option<i64>) -> Option<bool> {
     let each =
         |parts: &[Condition]| -> Vec<Option<bool>> { parts.iter().map(|part| truth(part, known, age, cp)).collect() };
     match condition {

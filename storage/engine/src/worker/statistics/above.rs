@@ -30,7 +30,7 @@ pub(in crate::worker) async fn computed(body: &[u8]) -> Result<RawAnswer, QueryE
     }
     let released = task.released()?;
     if task.planning.scope.tier == Tier::Exists {
-        let batch = existence(&released)?;
+        let batch = existence(&released, &task.planning.scope)?;
         return Ok(RawAnswer {
             schema: batch.schema(),
             batches: stream::iter([Ok(RawBatch::from(batch))]).boxed(),

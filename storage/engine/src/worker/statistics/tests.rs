@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray as _, RecordBatch};
 use bytes::Bytes;
-use concordat_disclosure::{Mode, Released, ReleasedColumn, Value};
-use concordat_protocol::scope::{Scope, Tier};
+use concordat_disclosure::{Mode, Precision, Released, ReleasedColumn, Value};
+use concordat_protocol::scope::{Finite, Loss, Protection, Scope, Tier};
 use concordat_storage::catalog::Collection as _;
 use futures::TryStreamExt as _;
 use tokio::{
@@ -274,7 +274,17 @@ fn above(sql: &str, of: &str, values: &[Option<i64>]) -> Result<RecordBatch, Que
 }
 
 /// The same at any tier.
-fn above_at(tier: Tier, (sql, of): (&str, &str), values: &[Option<i64>]) -> Result<RecordBatch, QueryError> {
+fn above_at(tier: Tier, texts: (&str, &str), values: &[Option<i64>]) -> Result<RecordBatch, QueryError> {
+    let scope = Scope { tier, ..everything() };
+    above_under(scope, texts, (values, (Mode::Exact, Precision::Exact)))
+}
+
+/// The same under any scope, of values in a mode.
+fn above_under(
+    scope: Scope,
+    (sql, of): (&str, &str),
+    (values, (mode, precision)): (&[Option<i64>], (Mode, Precision)),
+) -> Result<RecordBatch, QueryError> {
     let world = world();
     let stored = world.stored(7);
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -283,8 +293,7 @@ fn above_at(tier: Tier, (sql, of): (&str, &str), values: &[Option<i64>]) -> Resu
         let statistic = decided.lowered.blocks[0].statistic.clone();
         let values = values.iter().map(|value| value.map(Value::Whole)).collect::<Vec<_>>();
         let cells = values.len();
-        let released = Released::new(Mode::Exact, cells, vec![ReleasedColumn::exact(values)]).unwrap();
-        let scope = Scope { tier, ..everything() };
+        let released = Released::new(mode, cells, vec![ReleasedColumn::new(precision, values)]).unwrap();
         let planning = Planning::new(&stored, (scope, world.rules()), (sql, None), &Bounds::default())?;
         let task = AboveTask::new(planning, &[(statistic, released)]);
         let raw = computed(&encode(&task).unwrap()).await?;
@@ -329,6 +338,23 @@ fn fresh_process_answers_only_whether_a_number_is_released() {
     };
     assert!(exists(Some(20)));
     assert!(!exists(None));
+}
+
+/// With `private` each number is released: a constant answer would lose privacy and state nothing.
+#[test]
+fn existence_with_private_noise_is_a_noisy_threshold() {
+    let precision = Precision::HalfWidth(Finite::new(14.0).unwrap());
+    for (number, expected) in [(20, true), (5, true), (4, false), (0, false), (-3, false)] {
+        let mut scope = Scope {
+            tier: Tier::Exists,
+            protection: Protection::Private(Loss::DEFAULT),
+            ..everything()
+        };
+        scope.limits.min_cell = 5;
+        let values = [Some(number)];
+        let answer = above_under(scope, (EVENTS, EVENTS), (&values, (Mode::Private, precision))).unwrap();
+        assert_eq!(answer.column(0).as_boolean().value(0), expected, "{number}");
+    }
 }
 
 #[test]

@@ -225,3 +225,27 @@ fn uploaded_spreadsheets_are_read() {
     let batches: Result<Vec<_>, _> = batches(&source, &inspection).unwrap().collect();
     assert_eq!(cells(&batches.unwrap()).len(), 4998);
 }
+
+#[test]
+fn values_of_covered_cells_are_noted() {
+    let covered = "<table:covered-table-cell office:value-type=\"float\" office:value=\"2\"/>";
+    let spanning =
+        "<table:table-cell table:number-columns-spanned=\"2\" office:value-type=\"float\" office:value=\"1\"/>";
+    for first in [float("1"), spanning.to_owned()] {
+        let bytes = document(&[("a", &(row(&(text("id") + &text("x"))) + &row(&(first + covered))))]);
+        let (inspection, _) = import(&bytes, &named()).unwrap();
+        assert_eq!(shown(&bytes, &named()), [["1", "2"]]);
+        let note = Note::CoveredCells { count: 1 };
+        assert!(inspection.notes().contains(&note), "{:?}", inspection.notes());
+    }
+    let empty = row(&(spanning.to_owned() + "<table:covered-table-cell/>"));
+    let bytes = document(&[(
+        "a",
+        &(row(&(text("id") + &text("x"))) + &empty + &row(&(float("3") + &float("4")))),
+    )]);
+    let notes = inspect(&bytes, &named()).unwrap().notes().to_vec();
+    assert!(
+        !notes.iter().any(|note| matches!(note, Note::CoveredCells { .. })),
+        "{notes:?}"
+    );
+}

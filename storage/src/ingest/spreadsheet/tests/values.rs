@@ -3,7 +3,7 @@
 use concordat_protocol::schema::ColumnKind;
 
 use super::*;
-use crate::ingest::{DecimalSign, Format, Note, ThousandsSign};
+use crate::ingest::{DecimalSign, Format, Note, SubjectRule, ThousandsSign};
 
 #[test]
 fn cells_of_a_workbook_are_read_as_they_are_shown() {
@@ -211,5 +211,79 @@ fn zeros_that_a_cell_shows_before_a_number_are_kept() {
         };
         let (inspection, _) = import(&bytes, &named()).unwrap();
         assert!(inspection.notes().contains(&note), "{:?}", inspection.notes());
+    }
+}
+
+/// The same column in a workbook and in a document.
+fn in_both(values: &[&str]) -> [Vec<u8>; 2] {
+    let head = "<row><c t=\"inlineStr\"><is><t>id</t></is></c><c t=\"inlineStr\"><is><t>x</t></is></c></row>";
+    let cells: String = values
+        .iter()
+        .map(|value| format!("<row><c><v>{value}</v></c><c><v>1</v></c></row>"))
+        .collect();
+    let rows: String = values.iter().map(|value| row(&(float(value) + &float("1")))).collect();
+    [
+        workbook(&[("a", &data(&format!("{head}{cells}")))], ""),
+        document(&[("a", &(row(&(text("id") + &text("x"))) + &rows))]),
+    ]
+}
+
+#[test]
+fn whole_numbers_of_cells_keep_their_digits() {
+    use ColumnKind::{Float, Int, Text};
+    for (values, kind, expected) in [
+        (
+            ["9007199254740992", "9007199254740993"],
+            Int,
+            ["9007199254740992", "9007199254740993"],
+        ),
+        (["-9007199254740993", "7"], Int, ["-9007199254740993", "7"]),
+        (
+            ["9007199254740992.0", "9007199254740993.0"],
+            Text,
+            ["9007199254740992.0", "9007199254740993.0"],
+        ),
+        (["12345678901234567891", "1"], Text, ["12345678901234567891", "1"]),
+        (["0.30000000000000004", "0.5"], Float, ["0.30000000000000004", "0.5"]),
+        (["0.10000000000000000555", "2"], Float, ["0.1", "2.0"]),
+    ] {
+        for bytes in in_both(&values) {
+            let (inspection, _) = import(&bytes, &named()).unwrap();
+            assert_eq!(inspection.columns()[0].kind, kind, "{values:?}");
+            let ids: Vec<String> = shown(&bytes, &named()).into_iter().map(|row| row[0].clone()).collect();
+            assert_eq!(ids, expected);
+            let is_noted = inspection
+                .notes()
+                .iter()
+                .any(|note| matches!(note, Note::InexactNumbers { .. } | Note::BecameText { .. }));
+            assert_eq!(
+                is_noted,
+                kind == Text && values[0].contains('.'),
+                "{:?}",
+                inspection.notes()
+            );
+        }
+    }
+}
+
+#[test]
+fn people_in_cells_with_rounded_numbers_need_attention() {
+    let options = TableOptions {
+        subject: SubjectRule::Column("id".to_owned()),
+        ..named()
+    };
+    for (value, expected) in [
+        ("1.2345678901234567E+19", true),
+        ("9007199254740993", false),
+        ("12.5", false),
+    ] {
+        for bytes in in_both(&[value]) {
+            let inspection = inspect(&bytes, &options).unwrap();
+            let is_noted = inspection
+                .notes()
+                .iter()
+                .any(|note| matches!(note, Note::RoundedSubjects { .. }));
+            assert_eq!(is_noted, expected, "{value}");
+        }
     }
 }

@@ -91,6 +91,8 @@ impl SheetCells {
         let mut has_formula = false;
         loop {
             match self.xml.next()? {
+                // Two values would be joined to a third one.
+                Item::Start(tag) if is_value(&tag) && !self.stored.is_empty() => return Err(Damage::DAMAGED),
                 Item::Start(tag) if xml::is(&tag, "v") => {
                     drop(tag);
                     self.value()?;
@@ -120,8 +122,8 @@ impl SheetCells {
                 Item::Text(part) => xml::push(&mut self.stored, &part),
                 Item::Character(part) => xml::push(&mut self.stored, part.encode_utf8(&mut [0; 4])),
                 Item::End(tag) if xml::ends(&tag, "v") => return Ok(()),
-                Item::Eof => return Err(Damage::DAMAGED),
-                Item::Start(_) | Item::End(_) | Item::Other => {}
+                Item::Start(_) | Item::Eof => return Err(Damage::DAMAGED),
+                Item::End(_) | Item::Other => {}
             }
         }
     }
@@ -130,6 +132,7 @@ impl SheetCells {
         loop {
             match self.xml.next()? {
                 Item::End(tag) if xml::ends(&tag, "c") => return Ok(()),
+                Item::Start(tag) if is_value(&tag) => return Err(Damage::DAMAGED),
                 Item::Eof => return Err(Damage::DAMAGED),
                 Item::Start(_) | Item::End(_) | Item::Text(_) | Item::Character(_) | Item::Other => {}
             }
@@ -164,6 +167,10 @@ impl SheetCells {
             }
             Stored::Number => match self.stored.trim().parse::<f64>() {
                 Ok(number) if number.is_finite() => {
+                    let stored = self.stored.trim();
+                    if value::keeps_digits(stored, number) {
+                        return self.row.push(column, Kind::Value, stored);
+                    }
                     let shape = self.styles.shape(stated.style);
                     if let Some(code) = value::padded(number, shape) {
                         return self.row.push(column, Kind::Code, &code);
@@ -251,6 +258,11 @@ impl Stated {
             kind,
         })
     }
+}
+
+/// Whether an element has the value of a cell.
+fn is_value(tag: &BytesStart<'_>) -> bool {
+    xml::is(tag, "v") || xml::is(tag, "is")
 }
 
 /// The number of the column of a place such as `AB12`, counted from 0.
