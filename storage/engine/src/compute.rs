@@ -18,6 +18,7 @@
 mod budget;
 mod cells;
 mod classify;
+mod code_lists;
 mod compile;
 mod evaluate;
 mod fixed;
@@ -49,6 +50,7 @@ use super::{
 };
 use budget::{Budget, Division};
 use cells::Cells;
+pub(crate) use code_lists::{MAX_LISTED, listed_codes};
 pub(crate) use owners::owners;
 use pairs::Pairs;
 use plan::{Plan, Sources};

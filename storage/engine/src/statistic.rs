@@ -18,6 +18,7 @@
 mod admitted;
 mod alternatives;
 mod block;
+mod code_lists;
 mod condition;
 mod encoding;
 mod forms;
@@ -36,6 +37,7 @@ mod used;
 pub use admitted::QueryPart;
 pub(crate) use admitted::{Syntax, parts_of_aggregate, parts_of_function, parts_of_window};
 pub use block::{MAX_AGGREGATES, MAX_ENCODED, MAX_GROUPS, Measured, Statistic};
+pub(crate) use code_lists::{SelectedCodes, code_lists};
 pub use forms::{Form, NotCountable};
 pub use known::KnownCollection;
 pub(crate) use labels::texts as label_texts;

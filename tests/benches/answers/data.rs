@@ -162,6 +162,9 @@ fn value(column: &str, (at, row): (usize, u64), persons: u64, dice: &mut Dice) -
     if column.ends_with("_concept_id") {
         return key(dice.below(2 * FEW));
     }
+    if ["concept_class_id", "domain_id", "relationship_id", "vocabulary_id"].contains(&column) {
+        return format!("c{:02}", dice.below(30));
+    }
     if column.ends_with("_id") || column.starts_with("year_of") || column.ends_with("quantity") {
         return (1930 + dice.below(80)).to_string();
     }

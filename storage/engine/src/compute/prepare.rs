@@ -84,7 +84,7 @@ pub(super) async fn tables(
     }
     // Of a group by codes above others each has a list, and a hierarchy can be long.
     for sources in sources.lists.chunk_by_mut(ListSource::is_read_with) {
-        let keys = lists(reader, scope, sources, (&tables, &mut *budget)).await?;
+        let keys = lists(reader, scope, sources, (&tables, usize::MAX, &mut *budget)).await?;
         tables.lists.extend(keys);
     }
     for source in &mut sources.events {
@@ -182,12 +182,12 @@ fn key_map(rows: &Rows, key: usize) -> KeyMap {
     keys
 }
 
-/// The keys of lists that are found by reading the same columns once.
-async fn lists(
+/// The keys of lists that are found by reading the same columns once. Of a list with more than `most` keys not all are found.
+pub(super) async fn lists(
     reader: &Reader,
     scope: &Scope,
     sources: &mut [ListSource],
-    (tables, budget): (&Tables, &mut Budget),
+    (tables, most, budget): (&Tables, usize, &mut Budget),
 ) -> Result<Vec<Keys>, QueryError> {
     let mut found: Vec<Keys> = sources.iter().map(|_| Keys::default()).collect();
     let Some(first) = sources.first() else {
@@ -209,7 +209,7 @@ async fn lists(
                     outer: None,
                     tables,
                 };
-                if source.rows.is_true(at) && keys.add(row.datum(source.key)) {
+                if keys.len() <= most && source.rows.is_true(at) && keys.add(row.datum(source.key)) {
                     budget.charge(KEY_BYTES)?;
                 }
             }

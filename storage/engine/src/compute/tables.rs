@@ -5,7 +5,7 @@ use std::{
     ops::Range,
 };
 
-use concordat_protocol::collection::Datum;
+use concordat_protocol::{collection::Datum, scope::Value};
 
 use super::{
     plan::{EventsUses, ValueOf, ValueRef},
@@ -183,6 +183,15 @@ impl Keys {
 
     pub(super) fn len(&self) -> usize {
         self.whole.len().saturating_add(self.texts.len())
+    }
+
+    /// The keys in ascending order.
+    pub(super) fn values(&self) -> Vec<Value> {
+        let whole = self.whole.iter().copied().map(Value::Int);
+        let texts = self.texts.iter().cloned().map(Value::Text);
+        let mut values: Vec<Value> = whole.chain(texts).collect();
+        values.sort();
+        values
     }
 
     pub(super) fn has(&self, key: Datum<'_>) -> bool {

@@ -8,8 +8,10 @@
 //!    are other atoms. A column of the subject's own row has one name, whatever dataset it is reached from.
 //! 2. Where a subject has several rows, a set of subjects is described as "has a row with", with the conditions on the subject beside it.
 //! 3. A column that is declared complete has the declared values only: that no other one and no missing one is there is public.
-//! 4. What the permission covers is a condition too, unless it covers every subject and row.
-//! 5. A set of values is described like the set of all rows: whether a value of a column, or a joined row, is missing is not a region that is
+//! 4. A condition on a row of a reference dataset that a code leads to, and a subquery that lists codes, are sets of codes, which other
+//!    processes look up ([`CodeLists`]). Without them, or for a list that is too long, they are parts that are not read.
+//! 5. What the permission covers is a condition too, unless it covers every subject and row.
+//! 6. A set of values is described like the set of all rows: whether a value of a column, or a joined row, is missing is not a region that is
 //!    kept empty. Otherwise the mean of a column without missing values, or the number of its values, which the means of several members are
 //!    combined with, would be withheld beside the number of rows. So it is for what is computed from columns: days between dates, seconds,
 //!    sums, and ages. It does not depend on whether a text measures the values, counts them, joins the rows, or requires them in `WHERE` or
@@ -24,6 +26,7 @@ use concordat_protocol::{
 };
 
 use super::{
+    code_lists::CodeLists,
     codes,
     columns::{classes, name, named, number, opaque},
 };
@@ -49,6 +52,7 @@ pub(super) struct Boxes<'a> {
     rows_of: Option<&'a DatasetName>,
     covered: Option<Described>,
     sizes: Vec<usize>,
+    lists: CodeLists,
 }
 
 /// Conditions on the subject, and on one of its rows.
@@ -96,7 +100,13 @@ impl<'a> Boxes<'a> {
             rows_of,
             covered: covered(scope),
             sizes: statistic.sizes(known).collect(),
+            lists: CodeLists::default(),
         }
+    }
+
+    /// The same with the codes of lists.
+    pub(super) fn with_code_lists(self, lists: CodeLists) -> Self {
+        Self { lists, ..self }
     }
 
     /// Whether a subject can have several of the rows that are counted.
@@ -222,6 +232,10 @@ impl<'a> Boxes<'a> {
     /// Adds a condition, unless it is that a value of a column, or a joined row, is there.
     fn add(&self, parts: &mut Parts, condition: &Condition) {
         if !self.known.is_of_values(condition) {
+            if let Some((of, set)) = self.lists.of_condition(condition, self.known) {
+                parts.add_codes(of, set);
+                return;
+            }
             match condition {
                 Condition::Test(of, test) if test.passing().code_set().is_some() => {
                     parts.add_codes(of.clone(), test.passing().clone());
@@ -248,7 +262,10 @@ impl<'a> Boxes<'a> {
 
     /// The parts with the codes and names of columns as conditions.
     fn with_codes(&self, mut parts: Parts) -> Parts {
-        for (of, set) in std::mem::take(&mut parts.codes) {
+        let mut codes = std::mem::take(&mut parts.codes);
+        // Conditions are in the order of their forms, and a set of codes has several.
+        codes.sort_by_cached_key(|(of, _)| name(&named(of)));
+        for (of, set) in codes {
             let part = self.atoms(&of, &set);
             self.place(&mut parts, is_of_subject(&of), part);
         }
@@ -286,6 +303,11 @@ impl<'a> Boxes<'a> {
 
     /// The codes that a class of a group has, if it is of an open list.
     fn codes_of_class(&self, group: &Group, class: usize) -> Option<(Quantity, AtomSet)> {
+        if let Group::Codes { of, codes } = group
+            && let Some(found) = self.lists.of_class((of, codes), class, self.known)
+        {
+            return Some(found);
+        }
         let of = match group {
             Group::Levels { of, .. } | Group::Buckets { of, .. } => of.clone(),
             Group::Codes { of, .. } => Quantity::Column(of.clone()),
@@ -366,6 +388,9 @@ impl<'a> Boxes<'a> {
 
     /// When a condition is true.
     fn truth(&self, condition: &Condition, in_event: bool) -> Described {
+        if let Some((of, set)) = self.lists.of_condition(condition, self.known) {
+            return self.atoms(&of, &set);
+        }
         let all = |parts: &[Condition]| parts.iter().map(|part| self.truth(part, in_event)).collect();
         match condition {
             Condition::All => Described::Everyone,

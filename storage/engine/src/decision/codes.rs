@@ -21,6 +21,9 @@ use concordat_protocol::{
 use super::columns::{name, named, number, opaque};
 use crate::statistic::{Bucket, Quantity};
 
+/// Most codes that a condition names.
+const MAX_OF_CONDITION: usize = 1_000;
+
 /// A set of codes of a column with an open list.
 pub(super) fn described(of: &Quantity, codes: &Codes, set: &AtomSet) -> Described {
     let Some(members) = set.code_set() else {
@@ -105,7 +108,14 @@ pub(super) fn of_codes(levels: &Levels, codes: &[Value], class: usize) -> Option
     }
 }
 
-/// These codes; `None` if they are too many for a condition, or none.
+/// Codes of a list; `None` if they are not those of a column with an open list, or too many.
+pub(super) fn of_listed(levels: &Levels, listed: &[Value]) -> Option<AtomSet> {
+    let none = matches!(levels, Levels::Codes(_)).then(|| levels.all().with_null(true).complement());
+    let mut parts = listed.chunks(MAX_OF_CONDITION);
+    parts.try_fold(none?, |all, part| all.union(&of_values(levels, part.to_vec())?).ok())
+}
+
+/// These codes; `None` if they are too many for a condition, or of another kind.
 fn of_values(levels: &Levels, values: Vec<Value>) -> Option<AtomSet> {
     let test = levels.decide(&Comparison::In(values)).ok()?;
     Some(test.passing().clone())

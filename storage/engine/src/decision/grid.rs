@@ -13,13 +13,17 @@ use concordat_protocol::{
 
 use super::{
     boxes::{Boxes, SetBoxes},
+    code_lists::CodeLists,
     neighbors::CellNeighbors,
     quantiles::{self, Band, BandNoise},
 };
 use crate::{
     QueryError,
     compute::{self, Cell, CellReport, ContributionSum, MeasuredSet, Monomial, Neighborhoods, SetOutline, bound},
-    statistic::{CellAggregate, Condition, Group, KnownCollection, Measured, Quantity, Statistic},
+    statistic::{
+        CellAggregate, ColumnPath, Condition, Group, KeyList, KnownCollection, Measured, Quantity, Statistic,
+        code_lists,
+    },
 };
 
 /// Label of the hashes that name sums. They are stored and never change.
@@ -78,6 +82,17 @@ impl<'a> Requested<'a> {
             counts_rows: boxes.counts_rows(),
             boxes,
         })
+    }
+
+    /// The lists of codes by which sets are described, each with a column of these codes.
+    pub(crate) fn code_lists(&self) -> Vec<(ColumnPath, KeyList)> {
+        code_lists(self.statistic, self.known)
+    }
+
+    /// The same with the codes of these lists.
+    pub(crate) fn with_code_lists(self, lists: CodeLists) -> Self {
+        let boxes = self.boxes.with_code_lists(lists);
+        Self { boxes, ..self }
     }
 
     /// The dataset whose rows are counted, if a subject can have several.

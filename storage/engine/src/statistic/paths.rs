@@ -101,6 +101,18 @@ impl ColumnPath {
         Self::new(self.row, &self.root, before.to_vec(), link.column.clone())
     }
 
+    /// The column whose value leads to a reference dataset, the link that does, and the steps from there; `None` if no link does.
+    pub(super) fn code_link(&self, is_reference: &dyn Fn(&DatasetName) -> bool) -> Option<(Self, &KeyLink, Vec<Step>)> {
+        let leads = |step: &Step| matches!(step, Step::Link(link) if is_reference(&link.to));
+        let at = self.via.iter().position(leads)?;
+        let (before, from) = self.via.split_at_checked(at)?;
+        let (Step::Link(link), after) = from.split_first()? else {
+            return None;
+        };
+        let column = Self::new(self.row, &self.root, before.to_vec(), link.column.clone())?;
+        Some((column, link, after.to_vec()))
+    }
+
     /// The same column of the row around; `None` if it is of another row than the one that the path begins at.
     #[must_use]
     pub fn outer(&self) -> Option<Self> {

@@ -105,6 +105,8 @@ enum Work {
     Cells(Bytes, UnboundedReceiver<Order>),
     /// What a query computes of released cells.
     Above(Bytes),
+    /// The codes of lists.
+    Lists(Bytes),
 }
 
 fn run(runtime: &Runtime, socket: Socket, local: &dyn LocalEngine) -> Result<(), QueryError> {
@@ -125,6 +127,7 @@ fn run(runtime: &Runtime, socket: Socket, local: &dyn LocalEngine) -> Result<(),
                 }
                 Work::Cells(body, mut orders) => statistics::serve(&body, &mut orders, &writer, &pending).await?,
                 Work::Above(body) => send_ended(statistics::computed(&body).await, &writer).await?,
+                Work::Lists(body) => statistics::serve_lists(&body, &writer, &pending).await?,
             }
         }
         Ok(())
@@ -177,6 +180,11 @@ async fn receive(mut frames: Frames<OwnedReadHalf>, pending: PendingReads, tasks
             }
             Kind::Above => {
                 if tasks.send(Work::Above(body)).await.is_err() {
+                    return;
+                }
+            }
+            Kind::Lists => {
+                if tasks.send(Work::Lists(body)).await.is_err() {
                     return;
                 }
             }

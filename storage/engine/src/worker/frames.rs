@@ -52,10 +52,12 @@ pub(super) enum Kind {
     Owners,
     /// To a child that sees no rows: what is computed of released cells.
     Above,
+    /// To a child that sees rows of reference datasets only: lists of codes. From the child: the codes of one list.
+    Lists,
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Task,
         Self::Data,
         Self::ReadFailed,
@@ -73,6 +75,7 @@ impl Kind {
         Self::CellsDone,
         Self::Owners,
         Self::Above,
+        Self::Lists,
     ];
 
     fn byte(self) -> u8 {

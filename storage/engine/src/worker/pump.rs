@@ -150,7 +150,8 @@ impl Pump {
             | Kind::Cell
             | Kind::CellsDone
             | Kind::Owners
-            | Kind::Above => return Err(failed()),
+            | Kind::Above
+            | Kind::Lists => return Err(failed()),
         }
         Ok(ControlFlow::Continue(()))
     }

@@ -188,7 +188,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn list(&mut self, list: &KeyList) -> Result<usize, QueryError> {
+    /// The position of a list of keys among those that are read.
+    pub(in crate::compute) fn list(&mut self, list: &KeyList) -> Result<usize, QueryError> {
         if let Some(known) = self.key_lists.iter().position(|known| known == list) {
             return Ok(known);
         }

@@ -22,7 +22,9 @@ use super::{
 use crate::{
     AnswerMemory, AnsweredVersion, Bounds, Disclosure, Permit, QueryError, ReleasedAnswer, Requester, StillPermitted,
     compute::{self, CellReport},
-    decision::{LockedMemory, Release, Remembered, Requested, RowOwners as _, Sources, query_digest, repeated},
+    decision::{
+        CodeLists, LockedMemory, Release, Remembered, Requested, RowOwners as _, Sources, query_digest, repeated,
+    },
     disclosure::RawAnswer,
     run::with_deadline,
     statistic::{KnownCollection, Statistic},
@@ -32,7 +34,7 @@ use crate::{
         messages::{encode, failed},
         process::steps_of,
         pump::{Pump, statistics::OwnersOfRows},
-        statistics::{AboveTask, CellsTask, Planning, check_tier, decoded_statistics},
+        statistics::{AboveTask, CellsTask, ListsTask, Planning, check_tier, decoded_statistics},
     },
 };
 
@@ -160,6 +162,7 @@ impl Workers {
         let cells = Cells {
             workers: self,
             collection,
+            rules,
             known: &known,
             scope,
             steps,
@@ -206,6 +209,7 @@ fn released(decided: Vec<(Statistic, Release)>) -> Vec<(Statistic, Released)> {
 struct Cells<'a> {
     workers: &'a Workers,
     collection: &'a dyn Collection,
+    rules: &'a CollectionRules,
     known: &'a KnownCollection,
     scope: &'a Scope,
     steps: u8,
@@ -269,6 +273,7 @@ impl Cells<'_> {
         if let Some(release) = known {
             return Ok(release);
         }
+        let requested = self.with_code_lists(requested).await?;
         let expected = self.expected(&requested)?;
         let failed = expected.failed();
         let since = deciding.since;
@@ -294,6 +299,24 @@ impl Cells<'_> {
             Err(QueryError::Ended) => disclosure.withheld((&requested, &failed), since),
             decided => decided,
         }
+    }
+
+    /// The same with the codes of lists, which describe cells. Private figures are drawn without descriptions.
+    async fn with_code_lists<'r>(&self, requested: Requested<'r>) -> Result<Requested<'r>, QueryError> {
+        let lists = requested.code_lists();
+        if lists.is_empty() || matches!(self.scope.protection, Protection::Private(_)) {
+            return Ok(requested);
+        }
+        let memory = self.workers.bounds().memory;
+        let named = lists.iter().map(|(_, list)| list.clone()).collect();
+        let (task, objects) = ListsTask::new(self.collection, (self.rules, self.scope), named, memory)?;
+        let mut process = self.workers.fresh()?;
+        process.lower_priority(self.steps);
+        // The process returns no rows.
+        let (opened, _) = oneshot::channel();
+        let pump = Pump::new(process, self.collection.object_store(), objects, opened);
+        let codes = pump.code_lists(&encode(&task)?, lists.len()).await?;
+        Ok(requested.with_code_lists(CodeLists::new(lists, codes, self.known)))
     }
 
     /// What is decided of a report, with what was released before.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use concordat_disclosure::OwnersOf;
+use concordat_protocol::scope::Value;
 use tokio::runtime::Handle;
 
 use super::{Pump, failure};
@@ -14,6 +15,7 @@ use crate::{
         frames::{self, Kind},
         messages::failed,
         process::Process,
+        statistics::decoded_codes,
     },
 };
 
@@ -28,6 +30,26 @@ impl Pump {
             (Kind::Statistic, body) => Ok(body),
             (other, _) => Err(unexpected(other)),
         }
+    }
+
+    /// Sends lists of codes, and returns the codes of each. The process is not used again.
+    ///
+    /// # Errors
+    /// As [`Self::statistics`].
+    pub(in crate::worker) async fn code_lists(
+        mut self,
+        task: &[u8],
+        number: usize,
+    ) -> Result<Vec<Option<Vec<Value>>>, QueryError> {
+        self.send(Kind::Lists, task).await?;
+        let mut found = Vec::with_capacity(number);
+        while found.len() < number {
+            match self.next().await? {
+                (Kind::Lists, body) => found.push(decoded_codes(&body)?),
+                (other, _) => return Err(unexpected(other)),
+            }
+        }
+        Ok(found)
     }
 
     /// The cells of a grouping.
