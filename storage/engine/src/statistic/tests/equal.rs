@@ -95,7 +95,7 @@ const SAME: [Pair; 22] = [
 ];
 
 /// Quoted constants, and constants of the type of what they are compared with.
-const QUOTED: [Pair; 14] = [
+const QUOTED: [Pair; 13] = [
     ("p.year_of_birth < '1950'", "p.year_of_birth < 1950"),
     ("'1950' <= p.year_of_birth", "p.year_of_birth >= 1950"),
     ("p.gender_concept_id = '8507'", "p.gender_concept_id = 8507"),
@@ -129,10 +129,6 @@ const QUOTED: [Pair; 14] = [
     (
         "EXTRACT(YEAR FROM c.condition_start_date) IN ('2010', '2011')",
         "EXTRACT(YEAR FROM c.condition_start_date) IN (2010, 2011)",
-    ),
-    (
-        "v.visit_end_date - v.visit_start_date <= '7'",
-        "v.visit_end_date - v.visit_start_date <= 7",
     ),
 ];
 
