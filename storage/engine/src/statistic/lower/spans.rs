@@ -121,8 +121,8 @@ impl Lowering<'_> {
             Part::Date(..) | Part::Epoch(_) => return Err(refused(Form::Group)),
         };
         let (first, last) = self.whole_ends(&of).ok_or_else(|| refused(Form::Group))?;
-        let band = |value: i64| at.checked_sub(value)?.checked_div(width);
-        let bands = band(last).zip(band(first.saturating_sub(1)));
+        let band_of = |value: i64| at.checked_sub(value)?.checked_div(width);
+        let bands = band_of(last).zip(band_of(first.saturating_sub(1)));
         let (youngest, oldest) = bands.ok_or_else(|| refused(Form::Literal))?;
         let mut spans = Vec::new();
         // The oldest have the least values, which are first.

@@ -111,9 +111,8 @@ fn ages_in_a_year_are_groups_of_bands() {
     for (at, width) in [(2019, 10), (2019, 5), (2024, 10), (1999, 10)] {
         let label = |born: i64| (at - born) / width * width;
         let edges = (1900..=2000).rev().filter(|born| born % 5 == 0);
-        let cases: String = edges
-            .map(|born| format!(" WHEN year_of_birth >= {born} THEN {}", label(born)))
-            .collect();
+        let cases = edges.map(|born| format!(" WHEN year_of_birth >= {born} THEN {}", label(born)));
+        let cases = cases.collect::<Vec<_>>().concat();
         let written = format!("CASE{cases} WHEN year_of_birth < 1900 THEN {} END", label(1899));
         let expected = by(&written, "person");
         for group in [
