@@ -44,6 +44,7 @@ mod own_queries;
 mod probes;
 mod queries;
 mod query_limits;
+mod query_texts;
 mod reviews;
 mod rows;
 mod rules;

@@ -6,6 +6,7 @@
 mod addresses;
 mod backups;
 mod bulk;
+mod collection_changes;
 mod collection_grants;
 mod collections;
 mod copies;
@@ -42,6 +43,7 @@ mod plaintext_scan;
 mod policies;
 mod query_limits;
 mod refusals;
+mod refused_folders;
 mod replaced;
 mod restored;
 mod revocation;

@@ -1,11 +1,8 @@
 //! Folders of tables that belong together, with the commands that a steward types: from the folder to the published collection.
 
 use std::fs;
-use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use concordat_tests::packed::zip;
 use concordat_tests::{Person, TestNode, World, shared};
@@ -18,7 +15,7 @@ const SCREEN: &str = include_str!("../golden/collection_show.txt");
 
 /// A small folder of the OMOP model: a visit of no one and one of an unknown person, a part of an unknown note, a column that the model does
 /// not have, and a file that it does not have.
-const CLINIC: [(&str, &str); 6] = [
+pub(super) const CLINIC: [(&str, &str); 6] = [
     (
         "person.csv",
         "person_id,gender_concept_id,year_of_birth,person_source_value\n1,8507,1950,a\n2,8532,1961,b\n3,8507,1972,c\n",
@@ -41,13 +38,13 @@ const CLINIC: [(&str, &str); 6] = [
 const EXTRA: &str = "template = 1\nname = \"extra\"\n[datasets.note.columns]\nward = { class = \"ordinary\" }\n[datasets.extra]\n\
                      kind = \"reference\"\n[datasets.extra.columns]\n\"*\" = { class = \"ordinary\" }\n";
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let world = World::unconnected(1);
     world.nodes[0].create_users();
     world
 }
 
-fn folder(world: &World, name: &str, files: &[(&str, &str)]) -> PathBuf {
+pub(super) fn folder(world: &World, name: &str, files: &[(&str, &str)]) -> PathBuf {
     let folder = world.dir().join(name);
     fs::create_dir(&folder).unwrap();
     for (file, text) in files {
@@ -57,19 +54,19 @@ fn folder(world: &World, name: &str, files: &[(&str, &str)]) -> PathBuf {
 }
 
 /// `collection import NAME --from FOLDER …`
-fn command<'a>(name: &'a str, folder: &'a Path, options: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn command<'a>(name: &'a str, folder: &'a Path, options: &[&'a str]) -> Vec<&'a str> {
     let command = ["collection", "import", name, "--from", folder.to_str().unwrap()];
     [&command[..], options].concat()
 }
 
 #[track_caller]
-fn import(node: &TestNode, name: &str, folder: &Path, options: &[&str]) -> Value {
+pub(super) fn import(node: &TestNode, name: &str, folder: &Path, options: &[&str]) -> Value {
     node.json_as(Person::Steward, &command(name, folder, options))
 }
 
 /// The reasons why an import is refused, which leaves nothing behind.
 #[track_caller]
-fn refused(node: &TestNode, folder: &Path, options: &[&str]) -> String {
+pub(super) fn refused(node: &TestNode, folder: &Path, options: &[&str]) -> String {
     let problem = node.refused_as(Person::Steward, 2, &command("refused", folder, options));
     let listed = node.json_as(Person::Steward, &["collection", "list"]);
     let names = listed.as_array().unwrap().iter().map(|collection| &collection["name"]);
@@ -79,7 +76,7 @@ fn refused(node: &TestNode, folder: &Path, options: &[&str]) -> String {
 }
 
 /// Files of uploads that are open or have names.
-fn uploads(node: &TestNode) -> usize {
+pub(super) fn uploads(node: &TestNode) -> usize {
     let folder = node.dir.join("uploads");
     let named = fs::read_dir(&folder).map_or(0, Iterator::count);
     let open = fs::read_dir(format!("/proc/{}/fd", node.pid())).unwrap();
@@ -88,7 +85,7 @@ fn uploads(node: &TestNode) -> usize {
     named + open.count()
 }
 
-fn part<'a>(imported: &'a Value, dataset: &str) -> &'a Value {
+pub(super) fn part<'a>(imported: &'a Value, dataset: &str) -> &'a Value {
     let parts = imported["datasets"].as_array().unwrap();
     parts
         .iter()
@@ -302,103 +299,6 @@ fn folder_below_an_inbox_is_read_by_the_node() {
 }
 
 #[test]
-fn template_that_does_not_fit_the_folder_is_refused() {
-    let world = world();
-    let node = &world.nodes[0];
-    let clinic = folder(&world, "clinic", &CLINIC);
-    let keyed = "template = 1\nname = \"mine\"\n[subject]\ndataset = \"person\"\ncolumn = \"person_id\"\n";
-    for (lines, expected) in [
-        // A dataset and a column that are not there, and a pattern without a match.
-        (
-            "[datasets.persons]\nkind = \"keyed\"\n[datasets.person.columns]\nage = { class = \"ordinary\" }\n\
-             \"*_zip\" = { class = \"ordinary\" }\n",
-            &[
-                "line 6: ",
-                "no such dataset",
-                "line 9: ",
-                "no such column",
-                "matches no name",
-            ][..],
-        ),
-        // Contradictions.
-        (
-            "[datasets.\"p*\".columns]\nperson_id = { class = \"ordinary\" }\n[datasets.\"*n\".columns]\n\
-             person_id = { class = \"sensitive\" }\n",
-            &["different class"],
-        ),
-        (
-            "[datasets.person]\nkind = \"keyed\"\n[datasets.person.columns]\nperson_id = { role = \"subject\" }\n\
-             year_of_birth = { role = \"subject\" }\n",
-            &["several columns"],
-        ),
-        // Keys that lead in a circle.
-        (
-            "[datasets.person]\nkind = \"keyed\"\n[datasets.note]\nkind = \"owned\"\n\
-             through = [{ column = \"note_id\", to = \"note_nlp.note_id\" }]\n[datasets.note_nlp]\nkind = \"owned\"\n\
-             through = [{ column = \"note_id\", to = \"note.note_id\" }]\n",
-            &["leads back"],
-        ),
-        // No one is the subject.
-        (
-            "[datasets.concept]\nkind = \"reference\"\n",
-            &["no dataset has subjects"],
-        ),
-        // It is not a template.
-        ("[datasets.person]\nkinds = \"keyed\"\n", &["line 7", "is not known"]),
-    ] {
-        let file = world.file("mine.toml", format!("{keyed}{lines}"));
-        let reasons = refused(node, &clinic, &["--template", file.to_str().unwrap()]);
-        for part in expected {
-            assert!(reasons.contains(part), "`{part}` is not in {reasons}");
-        }
-    }
-    assert!(refused(node, &clinic, &[]).contains("--template"));
-    node.refused_as(
-        Person::Steward,
-        4,
-        &command("refused", &clinic, &["--template", "omop-6"]),
-    );
-}
-
-#[test]
-fn files_that_are_not_tables_are_refused_together() {
-    let world = world();
-    let node = &world.nodes[0];
-    let broken = folder(
-        &world,
-        "broken",
-        &[
-            CLINIC[0],
-            ("note.csv", "note_id,note_id\n1,2\n"),
-            ("concept.csv", "concept_id,concept_name\n1,a\n2\n3,c\n4,d\n"),
-        ],
-    );
-    let reasons = refused(node, &broken, &["--template", "omop-5.3"]);
-    assert!(
-        reasons.contains("`note`: ") && reasons.contains("`concept`: "),
-        "{reasons}"
-    );
-    let imported = import(
-        node,
-        "clinic",
-        &folder(
-            &world,
-            "part",
-            &[
-                CLINIC[0],
-                ("concept.csv", "concept_id,concept_name\n1,a\n2\n3,c\n4,d\n"),
-            ],
-        ),
-        &["--template", "omop-5.3", "--skip-refused"],
-    );
-    assert_eq!(part(&imported, "concept")["refused"], 1);
-    let list = fs::read_to_string(node.work_dir().join("clinic.concept.rejects.csv")).unwrap();
-    assert!(list.contains("\n3,"), "{list}");
-    let twice = folder(&world, "twice", &[CLINIC[0], ("PERSON.tsv", "person_id\tx\n1\t2\n")]);
-    assert!(refused(node, &twice, &["--template", "omop-5.3"]).contains("two files"));
-}
-
-#[test]
 fn rows_whose_subject_is_not_found_are_kept_and_counted() {
     let world = world();
     let node = &world.nodes[0];
@@ -434,198 +334,4 @@ fn rows_whose_subject_is_not_found_are_kept_and_counted() {
     node.refused_as(Person::Steward, 4, &["collection", "notes", "nothing"]);
     let visits = part(&imported, "visit_occurrence")["notes"].to_string();
     assert!(visits.contains("no row has an owner: 2 have no key"), "{visits}");
-}
-
-/// The answer to the import of a folder whose body is this.
-fn send(node: &TestNode, token: &str, body: &str) -> String {
-    let mut socket = UnixStream::connect(node.dir.join("run/api.sock")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let request = format!(
-        "POST /v1/collections/refused/import HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
-         Content-Type: application/vnd.concordat.folder\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    socket.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-#[test]
-fn folder_that_changes_or_ends_early_is_not_imported() {
-    let world = world();
-    let node = &world.nodes[0];
-    let token = node.session_token(Person::Steward);
-    let person = CLINIC[0].1;
-    let head = |len: usize| {
-        format!(
-            "{{\"mode\":\"create\",\"template\":{{\"shipped\":\"omop-5.3\"}},\"files\":[{{\"name\":\"person.csv\",\"len\":{len}}}]}}\n"
-        )
-    };
-    let closing = "{\"unchanged\":true}\n";
-    for (body, expected) in [
-        (
-            format!("{}{person}{{\"unchanged\":false}}\n", head(person.len())),
-            "changed while",
-        ),
-        (format!("{}{person}", head(person.len())), "not received completely"),
-        (
-            format!("{}{person}{closing}", head(person.len() + 1)),
-            "not received completely",
-        ),
-        (
-            format!("{}{person}{closing}", head(person.len() - 1)),
-            "not received completely",
-        ),
-        (
-            format!("{}{person}{closing}more", head(person.len())),
-            "not received completely",
-        ),
-        (
-            "{\"mode\":\"create\",\"inbox\":\"/etc\"}\n".to_owned(),
-            "not in an inbox",
-        ),
-    ] {
-        let answer = send(node, &token, &body);
-        assert!(answer.contains(expected), "{body}: {answer}");
-        assert!(!answer.contains("\"imported\""), "{answer}");
-        assert_eq!(uploads(node), 0);
-    }
-    let listed = node.json_as(Person::Steward, &["collection", "list"]);
-    assert_eq!(listed, Value::Array(Vec::new()));
-    let answer = send(node, &token, &format!("{}{person}{closing}", head(person.len())));
-    assert!(answer.contains("\"imported\""), "{answer}");
-}
-
-#[test]
-fn declarations_are_written_and_declared_again() {
-    let world = world();
-    let node = &world.nodes[0];
-    let clinic = folder(&world, "clinic", &CLINIC);
-    import(node, "clinic", &clinic, &["--template", "omop-5.3"]);
-    let template = || {
-        node.run_as(Person::Steward, &["collection", "template", "clinic"])
-            .ok()
-            .stdout
-    };
-    let before = template();
-    assert!(before.contains("# has no class"), "{before}");
-    let file = world.file("clinic.toml", &before);
-    let classify = |file: &Path, more: &[&str]| {
-        let command = ["collection", "classify", "clinic", "--from", file.to_str().unwrap()];
-        node.run_as(Person::Steward, &[&command[..], more].concat())
-    };
-    classify(&file, &["--replace"]).ok();
-    assert_eq!(template(), before);
-    let kind = world.file(
-        "kind.toml",
-        "template = 1\nname = \"x\"\n[datasets.extra]\nkind = \"keyed\"\n[datasets.extra.columns]\nid = { role = \"subject\" }\n",
-    );
-    let outcome = classify(&kind, &[]).exits(2);
-    assert!(outcome.stderr.contains("--replace"), "{}", outcome.stderr);
-    let unknown = world.file(
-        "unknown.toml",
-        "template = 1\nname = \"x\"\n[datasets.extra.columns]\nno = { class = \"ordinary\" }\n",
-    );
-    let outcome = classify(&unknown, &[]).exits(2);
-    assert!(outcome.stderr.contains("line 4: "), "{}", outcome.stderr);
-    assert_eq!(template(), before);
-    let shipped = node
-        .run_as(Person::Steward, &["collection", "template", "--template", "synthea"])
-        .ok();
-    assert!(shipped.stdout.contains("name = \"synthea\""));
-}
-
-#[test]
-fn dataset_alone_is_classified_by_a_template() {
-    let world = world();
-    let node = &world.nodes[0];
-    let file = world.file("heart.csv", "id,age,chol\n1,40,233\n2,50,234\n");
-    let import = [
-        "dataset",
-        "import",
-        "heart",
-        "--subject-column",
-        "id",
-        "--from",
-        file.to_str().unwrap(),
-    ];
-    node.run_as(Person::Steward, &import).ok();
-    let classes = world.file(
-        "heart.toml",
-        "template = 1\nname = \"heart\"\n[datasets.heart.columns]\nid = { class = \"direct-identifier\" }\n\"*\" = { class = \"sensitive\" }\n",
-    );
-    let classify = ["dataset", "classify", "heart", "--from", classes.to_str().unwrap()];
-    node.run_as(Person::Steward, &classify).ok();
-    node.run_as(Person::Steward, &["dataset", "publish", "heart"]).ok();
-    let shown = node.json_as(Person::Steward, &["collection", "show", "heart"]);
-    assert_eq!(
-        (&shown["published"], &shown["unclassified"]),
-        (&true.into(), &Value::Array(Vec::new()))
-    );
-    let levels = world.file(
-        "levels.toml",
-        "template = 1\nname = \"heart\"\n[datasets.heart.columns]\nage = { edges = [40, 50] }\n",
-    );
-    let classify = ["dataset", "classify", "heart", "--from", levels.to_str().unwrap()];
-    let outcome = node.run_as(Person::Steward, &classify).exits(2);
-    assert!(outcome.stderr.contains("dataset alone"), "{}", outcome.stderr);
-}
-
-#[test]
-fn the_same_folder_is_added_only_on_request() {
-    let world = world();
-    let node = &world.nodes[0];
-    let files = [
-        ("person.csv", "person_id,year_of_birth\n1,1950\n2,1951\n"),
-        ("visit_occurrence.csv", "visit_occurrence_id,person_id\n10,1\n"),
-    ];
-    let clinic = folder(&world, "twice", &files);
-    import(node, "clinic", &clinic, &["--template", "omop-5.3"]);
-    let problem = node.refused_as(Person::Steward, 2, &command("clinic", &clinic, &["--append"]));
-    let reasons = problem["reasons"].to_string();
-    for dataset in ["person", "visit_occurrence"] {
-        assert!(reasons.contains(&format!("`{dataset}`: since version 1")), "{problem}");
-    }
-    let again = import(node, "clinic", &clinic, &["--append", "--again"]);
-    assert_eq!(again["rows"], 3);
-    let notes = part(&again, "person")["notes"].to_string();
-    assert!(notes.contains("`unique = true`"), "{notes}");
-    let visits = folder(&world, "visits", &files[1..]);
-    let refused = node.refused_as(Person::Steward, 2, &command("clinic", &visits, &["--append"]));
-    assert!(refused["detail"].to_string().contains("--again"), "{refused}");
-}
-
-#[test]
-fn collection_is_retained_verified_and_erased_like_a_dataset() {
-    let mut world = world();
-    let clinic = folder(&world, "clinic", &CLINIC);
-    let node = &mut world.nodes[0];
-    import(node, "clinic", &clinic, &["--template", "omop-5.3"]);
-    for version in 2..=3 {
-        let replaced = import(node, "clinic", &clinic, &["--replace"]);
-        assert_eq!(replaced["version"], version);
-    }
-    let retained = node.json_as(Person::Steward, &["collection", "retain", "clinic", "--versions", "2"]);
-    assert_eq!(retained["removed"], 1);
-    let checked = node.json_as(Person::Steward, &["collection", "verify", "clinic"]);
-    assert_eq!((&checked["ok"], &checked["versions"]), (&true.into(), &2.into()));
-
-    // The versions are those of the ledger after a start.
-    node.kill();
-    node.start();
-    node.forget_login();
-    let shown = node.json_as(Person::Steward, &["collection", "show", "clinic"]);
-    assert_eq!((&shown["version"], &shown["oldest_version"]), (&3.into(), &2.into()));
-
-    let erase = ["collection", "erase", "clinic", "--reason", "the study ended", "--yes"];
-    node.run_as(Person::Steward, &erase).ok();
-    node.run_as(Person::Steward, &["collection", "show", "clinic"]).exits(4);
-    assert_eq!(entries(node, "collection_imported").len(), 3);
-    assert_eq!(entries(node, "dataset_erased").len(), 1);
-    node.kill();
-    node.start();
-    node.forget_login();
-    node.run_as(Person::Steward, &["collection", "show", "clinic"]).exits(4);
-    assert_ledger_valid(node);
 }

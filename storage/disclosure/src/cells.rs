@@ -35,6 +35,7 @@ mod keys;
 mod neighbors;
 mod private;
 mod rules;
+mod set_keys;
 mod sums;
 #[cfg(test)]
 mod tests;

@@ -49,7 +49,9 @@ use datafusion::{
 
 use crate::visit_mut;
 pub(crate) use class::{literal, literal_value, shown};
+pub(crate) use defined::set_operation;
 pub(crate) use expressions::refused;
+pub(crate) use literals::{notation, read as text_as};
 pub(crate) use planner::ComparisonPlanner;
 use planner::{DISTINCT, NOT_DISTINCT};
 

@@ -33,7 +33,8 @@ pub enum Comparison {
 
 impl Comparison {
     /// The literals, in the order of the condition.
-    pub(super) fn literals(&self) -> Vec<&Value> {
+    #[must_use]
+    pub fn literals(&self) -> Vec<&Value> {
         match self {
             Self::Equal(one)
             | Self::NotEqual(one)

@@ -2,7 +2,7 @@
 
 use concordat_protocol::scope::Finite;
 
-use super::decide::{Decision, SetKeys, SetVerdict};
+use super::decide::{Decision, SetVerdict};
 use super::error::DecideError;
 use super::grid::{Counted, Grid, Outline, ReportedSet, ReportedSum, SumOutline};
 use super::rules::DisclosureRules;

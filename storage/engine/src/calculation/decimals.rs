@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, AsArray, Decimal128Array},
-    compute::kernels::numeric,
+    array::{ArrayRef, AsArray, BooleanArray, Decimal128Array},
+    compute::{kernels::numeric, nullif},
     datatypes::{DataType, Decimal128Type, DecimalType, i256},
 };
 use datafusion::{
@@ -20,6 +20,7 @@ use datafusion::{
 ///
 /// # Errors
 /// If there is no such operation of their types.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other operators do not divide")]
 pub(super) fn calculated(op: Operator, left: &ArrayRef, right: &ArrayRef) -> Result<Option<ArrayRef>> {
     let (&DataType::Decimal128(_, left_scale), &DataType::Decimal128(_, right_scale)) =
         (left.data_type(), right.data_type())
@@ -31,6 +32,11 @@ pub(super) fn calculated(op: Operator, left: &ArrayRef, right: &ArrayRef) -> Res
         return Err(DataFusionError::Internal(
             "arithmetic of decimals is no decimal".to_owned(),
         ));
+    };
+    // One divisor that is zero would end what the library computes for all rows.
+    let right = &match op {
+        Operator::Divide | Operator::Modulo => without_zeros(right)?,
+        _ => Arc::clone(right),
     };
     let exact = match narrow(op, left, right) {
         Some(values) => values
@@ -50,7 +56,13 @@ pub(super) fn calculated(op: Operator, left: &ArrayRef, right: &ArrayRef) -> Res
     Ok(Some(Arc::new(exact.with_precision_and_scale(digits, scale)?)))
 }
 
-/// What the library computes; `None` if a divisor is zero, or if a value on the way does not fit in 128 bits.
+/// The divisors, missing in place of zero: so is what is divided by zero.
+fn without_zeros(divisors: &ArrayRef) -> Result<ArrayRef> {
+    let zeros = BooleanArray::from_unary(divisors.as_primitive::<Decimal128Type>(), |divisor| divisor == 0);
+    Ok(nullif(divisors, &zeros)?)
+}
+
+/// What the library computes; `None` if a value on the way does not fit in 128 bits.
 #[expect(clippy::wildcard_enum_match_arm, reason = "other operators do not compute")]
 fn narrow(op: Operator, left: &ArrayRef, right: &ArrayRef) -> Option<ArrayRef> {
     match op {
@@ -91,4 +103,32 @@ fn wide(op: Operator, (left, left_scale): (i128, i8), (right, right_scale): (i12
 
 fn power(digits: i8) -> Option<i256> {
     i256::from_i128(10).checked_pow(u32::try_from(digits).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Array as _;
+
+    use super::*;
+
+    /// The library computes a batch with divisors that are zero: what it computes in 128 bits is not computed again in 256.
+    #[test]
+    fn divisor_that_is_zero_is_missing_before_rows_are_divided() {
+        let decimals = |values: Vec<Option<i128>>| -> ArrayRef {
+            Arc::new(Decimal128Array::from(values).with_precision_and_scale(10, 2).unwrap())
+        };
+        let left = decimals(vec![Some(600), Some(500), None, Some(0)]);
+        let right = decimals(vec![Some(200), Some(0), Some(100), Some(0)]);
+        for op in [Operator::Divide, Operator::Modulo] {
+            assert!(narrow(op, &left, &right).is_none(), "{op}");
+            let divisors = without_zeros(&right).unwrap();
+            let found = narrow(op, &left, &divisors).unwrap();
+            let missing: Vec<bool> = (0..found.len()).map(|row| found.is_null(row)).collect();
+            assert_eq!(missing, [false, true, true, true], "{op}");
+            assert_eq!(
+                calculated(op, &left, &right).unwrap().unwrap().logical_nulls(),
+                found.logical_nulls()
+            );
+        }
+    }
 }

@@ -97,11 +97,11 @@ fn set_operations(body: &SetExpr) -> Result<(), QueryError> {
     set_operations(right)
 }
 
-/// Refuses a set operation for which there is another form.
+/// Refuses a set operation that is not computed anywhere.
 ///
 /// # Errors
-/// [`QueryError::NotDefined`].
-fn set_operation(op: SetOperator, quantifier: SetQuantifier) -> Result<(), QueryError> {
+/// [`QueryError::NotDefined`] with the nearest form.
+pub(crate) fn set_operation(op: SetOperator, quantifier: SetQuantifier) -> Result<(), QueryError> {
     match (op, quantifier) {
         (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct | SetQuantifier::All)
         | (SetOperator::Intersect | SetOperator::Except, SetQuantifier::None | SetQuantifier::Distinct) => Ok(()),

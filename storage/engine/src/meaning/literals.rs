@@ -14,7 +14,7 @@ const SECOND_MICROS: i64 = 1_000_000;
 const EPOCH_DAY: i32 = 719_163;
 
 /// The value that `text` states, of the class; `whole` if only whole numbers are numbers here. `None` if it does not state one.
-pub(super) fn read(text: &str, class: Class, whole: bool) -> Option<ScalarValue> {
+pub(crate) fn read(text: &str, class: Class, whole: bool) -> Option<ScalarValue> {
     match class {
         Class::Boolean => boolean(text).map(|value| ScalarValue::Boolean(Some(value))),
         Class::Number => number(text, whole),
@@ -40,7 +40,7 @@ pub(super) fn read(text: &str, class: Class, whole: bool) -> Option<ScalarValue>
 }
 
 /// How a value of the class is written, for error messages.
-pub(super) const fn notation(class: Class, whole: bool) -> &'static str {
+pub(crate) const fn notation(class: Class, whole: bool) -> &'static str {
     match class {
         Class::Boolean => "`true` or `false`",
         Class::Number if whole => "a whole number",

@@ -43,6 +43,21 @@ impl Center {
         distance
     }
 
+    /// The numbers of a state: the mean with the digits that it lost, the squares, and what is not finite.
+    fn state(&self) -> [f64; 4] {
+        let Self { mean, squares, special } = *self;
+        [mean.high, mean.low, squares, special]
+    }
+
+    /// The center of these numbers; `None` if there are more or fewer.
+    fn of_state(state: &[f64]) -> Option<Self> {
+        let [high, low, squares, special] = *state else {
+            return None;
+        };
+        let mean = Double { high, low };
+        Some(Self { mean, squares, special })
+    }
+
     fn mean(&self, count: f64) -> Option<f64> {
         if count == 0.0 {
             None
@@ -59,10 +74,19 @@ impl Center {
     }
 }
 
-/// The share of the second count in both, and the product of the counts divided by their sum.
-fn shares(one: f64, other: f64) -> (f64, f64) {
-    let share = other / (one + other);
-    (share, one * share)
+/// The share of the rows of `other` in both parts, and the product of the counts divided by their sum. `None` if one of them has no rows: then
+/// `own` is the other one.
+fn shares<T: Copy>(own: &mut T, other: &T, count: impl Fn(&T) -> f64) -> Option<(f64, f64)> {
+    let (one, more) = (count(own), count(other));
+    if more == 0.0 {
+        return None;
+    }
+    if one == 0.0 {
+        *own = *other;
+        return None;
+    }
+    let share = more / (one + more);
+    Some((share, one * share))
 }
 
 /// The spread of one column.
@@ -116,31 +140,23 @@ impl Part for Spread {
     }
 
     fn merge(&mut self, other: &Self) {
-        if other.count == 0.0 {
+        let Some((share, weight)) = shares(self, other, |part| part.count) else {
             return;
-        }
-        if self.count == 0.0 {
-            *self = *other;
-            return;
-        }
-        let (share, weight) = shares(self.count, other.count);
+        };
         self.center.merge(&other.center, share, weight);
         self.count += other.count;
     }
 
     fn state(&self) -> Self::State {
-        let Center { mean, squares, special } = self.center;
-        [self.count, mean.high, mean.low, squares, special]
+        let [high, low, squares, special] = self.center.state();
+        [self.count, high, low, squares, special]
     }
 
     fn of_state(state: &[f64]) -> Option<Self> {
-        let [count, high, low, squares, special] = *state else {
-            return None;
-        };
-        let mean = Double { high, low };
+        let [count, center @ ..] = state else { return None };
         Some(Self {
-            count,
-            center: Center { mean, squares, special },
+            count: *count,
+            center: Center::of_state(center)?,
         })
     }
 }
@@ -247,14 +263,9 @@ impl Part for Pairs {
     }
 
     fn merge(&mut self, other: &Self) {
-        if other.count == 0.0 {
+        let Some((share, weight)) = shares(self, other, |part| part.count) else {
             return;
-        }
-        if self.count == 0.0 {
-            *self = *other;
-            return;
-        }
-        let (share, weight) = shares(self.count, other.count);
+        };
         let of_y = self.y.merge(&other.y, share, weight);
         let of_x = self.x.merge(&other.x, share, weight);
         self.products += other.products + of_y * (of_x * weight);
@@ -262,44 +273,31 @@ impl Part for Pairs {
     }
 
     fn state(&self) -> Self::State {
-        let Self { count, y, x, products } = *self;
+        let [y_high, y_low, y_squares, y_special] = self.y.state();
+        let [x_high, x_low, x_squares, x_special] = self.x.state();
         [
-            count,
-            y.mean.high,
-            y.mean.low,
-            y.squares,
-            y.special,
-            x.mean.high,
-            x.mean.low,
-            x.squares,
-            x.special,
-            products,
+            self.count,
+            y_high,
+            y_low,
+            y_squares,
+            y_special,
+            x_high,
+            x_low,
+            x_squares,
+            x_special,
+            self.products,
         ]
     }
 
     fn of_state(state: &[f64]) -> Option<Self> {
-        let [count, y @ .., products] = state else { return None };
-        let [y_high, y_low, y_squares, y_special, x_high, x_low, x_squares, x_special] = *y else {
+        let [count, centers @ .., products] = state else {
             return None;
         };
+        let (y, x) = centers.split_at_checked(4)?;
         Some(Self {
             count: *count,
-            y: Center {
-                mean: Double {
-                    high: y_high,
-                    low: y_low,
-                },
-                squares: y_squares,
-                special: y_special,
-            },
-            x: Center {
-                mean: Double {
-                    high: x_high,
-                    low: x_low,
-                },
-                squares: x_squares,
-                special: x_special,
-            },
+            y: Center::of_state(y)?,
+            x: Center::of_state(x)?,
             products: *products,
         })
     }

@@ -20,12 +20,13 @@ use super::{
         Table, check_clauses, check_fetch, check_groups, check_query, only_query, parsed, plain_table, plain_wildcard,
     },
     expression::{Expressions, Forms, Named},
-    nearest::{check_form, check_operation, condition, several_or_none},
+    nearest::{check_form, condition, several_or_none},
     refusal::{forbid, not_computed, not_reserved, refused},
 };
 use crate::{
     QueryError,
     functions::{is_aggregate, is_provided_in_collections, is_quantile, is_window},
+    meaning::set_operation,
     names::resolve_names,
     size::Parts,
 };
@@ -200,7 +201,7 @@ impl Checker<'_> {
                 left,
                 right,
             } => {
-                check_operation(*op, *set_quantifier)?;
+                set_operation(*op, *set_quantifier)?;
                 self.join(1)?;
                 let mut columns = self.body(left, names, &mut names.outer.clone())?;
                 let others = self.body(right, names, &mut names.outer.clone())?;

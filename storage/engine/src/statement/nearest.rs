@@ -1,8 +1,6 @@
 //! Clauses and joins that the holder of a collection does not compute, with the form that it does.
 
-use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, Join, JoinConstraint, JoinOperator, Select, SetOperator, SetQuantifier, TableWithJoins,
-};
+use datafusion::sql::sqlparser::ast::{Distinct, Expr, Join, JoinConstraint, JoinOperator, Select, TableWithJoins};
 
 use super::refusal::{forbid, not_computed, refused};
 use crate::QueryError;
@@ -25,22 +23,6 @@ pub(super) fn check_form(select: &Select) -> Result<(), QueryError> {
         ));
     }
     Ok(())
-}
-
-pub(super) fn check_operation(op: SetOperator, quantifier: SetQuantifier) -> Result<(), QueryError> {
-    match (op, quantifier) {
-        (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct | SetQuantifier::All)
-        | (SetOperator::Intersect | SetOperator::Except, SetQuantifier::None | SetQuantifier::Distinct) => Ok(()),
-        (SetOperator::Intersect | SetOperator::Except, SetQuantifier::All) => Err(not_computed(
-            "`INTERSECT ALL` and `EXCEPT ALL` are",
-            "write them without `ALL`, or `EXISTS` and `NOT EXISTS`",
-        )),
-        (SetOperator::Minus, _) => Err(not_computed("`MINUS` is", "write `EXCEPT`")),
-        (_, SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName) => Err(not_computed(
-            "`BY NAME` is",
-            "select the columns of both sides in the same order",
-        )),
-    }
 }
 
 pub(super) fn several_or_none(from: &[TableWithJoins]) -> QueryError {

@@ -50,6 +50,16 @@ pub enum NotCountable {
         /// The first day after them.
         to: Value,
     },
+    /// A text that is not a value of what it is compared with.
+    #[error("`{column}` contains {contains}, and the text that it is compared with is not {notation}")]
+    Unread {
+        /// The column, or what is computed from it.
+        column: String,
+        /// What it contains.
+        contains: &'static str,
+        /// How a value of it is written.
+        notation: &'static str,
+    },
     /// A column or dataset that the collection does not have, or that the grant does not show.
     #[error("`{name}` is not in the collection as it is shown")]
     Unknown {

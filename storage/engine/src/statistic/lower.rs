@@ -25,6 +25,7 @@ mod literals;
 mod numbered;
 mod per_subject;
 mod quantities;
+mod quoted;
 mod relation;
 mod running;
 mod scaled;

@@ -69,10 +69,6 @@ fn collection_refusals_name_the_nearest_form() {
             "WITH RECURSIVE a AS (SELECT 1 FROM person) SELECT 1 FROM a".to_owned(),
             "a join for each step",
         ),
-        (
-            "SELECT sex FROM person INTERSECT ALL SELECT sex FROM person".to_owned(),
-            "without `ALL`",
-        ),
         ("SELECT sex FROM person UNION VALUES ('f')".to_owned(), "`IN (…)`"),
         (
             "SELECT rank() OVER w FROM person WINDOW w AS (ORDER BY sex)".to_owned(),
@@ -117,6 +113,19 @@ fn collection_refusals_name_the_nearest_form() {
     ] {
         let refused = at(sql, None);
         assert!(refused.is_err(), "{sql}");
+    }
+}
+
+/// The holder of a collection refuses them by the same check as the consumer's node, which does not compute them either.
+#[test]
+fn set_operations_of_rows_that_repeat_have_one_refusal() {
+    for operation in ["INTERSECT ALL", "EXCEPT ALL"] {
+        let sql = format!("SELECT sex FROM person {operation} SELECT sex FROM person");
+        let refused = at(&sql, None);
+        assert!(
+            matches!(&refused, Err(QueryError::NotDefined { nearest, .. }) if nearest.contains("row_number()")),
+            "{sql}: {refused:?}"
+        );
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Sum {
     /// How many dates are added, those subtracted counted as negative.
     pub(super) dates: f64,
     /// Whether all of it are whole numbers, whose quotients are whole.
-    is_whole: bool,
+    pub(super) is_whole: bool,
 }
 
 /// A part of a sum.
@@ -335,7 +335,8 @@ pub(super) fn is_one(factor: f64) -> bool {
     factor.to_bits() == 1.0_f64.to_bits()
 }
 
-fn constant_sum(value: &Value) -> Result<Sum> {
+/// A constant as a sum.
+pub(super) fn constant_sum(value: &Value) -> Result<Sum> {
     match value {
         Value::Int(number) => Ok(Sum::constant(as_float(*number)?, true)),
         Value::Float(number) => Ok(Sum::constant(number.get(), false)),

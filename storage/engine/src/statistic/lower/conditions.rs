@@ -14,10 +14,11 @@ use datafusion::{
 };
 
 use super::{
-    arithmetic::{Exactness, Part, Sum, is_one},
+    arithmetic::{Exactness, Part, Sum, constant_sum, is_one},
     columns::{instance_of, unaliased},
     literals::{constant, first_of_month, label, number, whole},
     quantities::Pair,
+    quoted::like_sum,
     state::{Frame, Instance, Lowering, Result, refused},
 };
 use crate::statistic::{
@@ -116,6 +117,7 @@ impl Lowering<'_> {
 
     /// A quantity in a comparison, decided by its levels.
     pub(super) fn test(&self, of: Quantity, comparison: &Comparison) -> Result<Condition> {
+        let comparison = &self.with_texts_read(&of, comparison);
         if let Quantity::Column(path) = &of
             && let Some(test) = self.of_reference(path, comparison)
         {
@@ -125,10 +127,12 @@ impl Lowering<'_> {
             Ok(test) => Ok(Condition::Test(of, test)),
             Err(source) => Err(match self.known.shown_as_year(&of) {
                 Some(column) if source == Undecided::NoLevels => NotCountable::OnlyYear { column },
-                Some(_) | None => NotCountable::Undecided {
-                    column: described(&of),
-                    source,
-                },
+                Some(_) | None => self
+                    .unread(described(&of), &of, comparison, &source)
+                    .unwrap_or_else(|| NotCountable::Undecided {
+                        column: described(&of),
+                        source,
+                    }),
             }),
         }
     }
@@ -210,8 +214,14 @@ impl Lowering<'_> {
                 let of = self.quantity_of(column, frame)?;
                 return self.test(of, &comparison(op, value)?);
             }
-            if matches!(value, Value::Text(_) | Value::Bool(_)) {
-                return Err(refused(Form::Expression));
+            match value {
+                Value::Text(text) => {
+                    let sum = self.sum(plain, frame)?;
+                    let value = constant_sum(&like_sum(&text, &sum)?)?;
+                    return self.compared_with_zero(&sum.minus(value)?, op);
+                }
+                Value::Bool(_) => return Err(refused(Form::Expression)),
+                Value::Int(_) | Value::Float(_) | Value::Date(_) => {}
             }
         }
         if let Some(other) = self.other_row(left, op, right, frame) {

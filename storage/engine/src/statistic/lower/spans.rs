@@ -10,7 +10,7 @@ use super::{
     arithmetic::{Part, is_one},
     columns::unaliased,
     conditions::described,
-    literals::{constant, first_of_month, year_of},
+    literals::{constant, first_of_month, whole, year_of},
     state::{Beyond, Frame, Lowering, Result, refused},
 };
 use crate::statistic::{
@@ -88,6 +88,13 @@ impl Lowering<'_> {
             let spans = self.months(&of, 12, &label)?;
             return self.open_group(of, spans, rows).map(Some);
         }
+        if let [(sign, part)] = sum.terms.as_slice()
+            && is_one(-*sign)
+            && sum.dates == 0.0
+            && sum.is_whole
+        {
+            return self.age_band(part, whole(sum.plus)?, (width, factor), rows).map(Some);
+        }
         let of = self.single(&sum).ok_or_else(|| refused(Form::Group))?;
         let (first, last) = self.whole_ends(&of).ok_or_else(|| {
             refused(match self.known.levels(&of) {
@@ -105,6 +112,39 @@ impl Lowering<'_> {
         }
         let ends = (Value::Int(first), Value::Int(last));
         self.open_group(of, OpenSpans { spans, ends }, rows).map(Some)
+    }
+
+    /// Bands of a constant minus a year or a whole number, such as ages in a year. What is beyond the edges is in the first and the last band.
+    fn age_band(&mut self, part: &Part, at: i64, (width, factor): (i64, i64), rows: &Condition) -> Result<Group> {
+        let label = |band: i64| band.checked_mul(factor).map(Value::Int);
+        let of = match part {
+            Part::Year(day) => {
+                let of = day.quantity();
+                let label = |_: i32, year: i64, _: i64| label(at.checked_sub(year)?.checked_div(width)?);
+                let spans = self.months(&of, 12, &label)?;
+                return self.open_group(of, spans, rows);
+            }
+            Part::Number(of) => of.clone(),
+            Part::Date(..) | Part::Epoch(_) => return Err(refused(Form::Group)),
+        };
+        let (first, last) = self.whole_ends(&of).ok_or_else(|| refused(Form::Group))?;
+        let band_of = |value: i64| at.checked_sub(value)?.checked_div(width);
+        let bands = band_of(last).zip(band_of(first.saturating_sub(1)));
+        let (youngest, oldest) = bands.ok_or_else(|| refused(Form::Literal))?;
+        let mut spans = Vec::new();
+        // The oldest have the least values, which are first.
+        for band in (youngest..=oldest).rev() {
+            let span = || {
+                let (least, most) = truncated(band, width)?;
+                let from = at.checked_sub(most)?;
+                let to = at.checked_sub(least)?.checked_add(1)?;
+                Some((label(band)?, Value::Int(from), Value::Int(to)))
+            };
+            spans.push(span().ok_or_else(|| refused(Form::Literal))?);
+            at_most(spans.len(), MAX_BUCKETS, "bands")?;
+        }
+        let ends = (Value::Int(first), Value::Int(last));
+        self.open_group(of, OpenSpans { spans, ends }, rows)
     }
 
     /// Why the levels do not decide in which group a value is.
@@ -211,6 +251,16 @@ impl Lowering<'_> {
         }
         buckets(of, sets, None)
     }
+}
+
+/// The least and the greatest whole number whose quotient by the width, rounded toward zero, is this band: the one of zero has numbers of both
+/// signs. `None` beyond 64 bits.
+fn truncated(band: i64, width: i64) -> Option<(i64, i64)> {
+    let inner = band.checked_mul(width)?;
+    let more = width.checked_sub(1)?;
+    let least = if band <= 0 { inner.checked_sub(more)? } else { inner };
+    let most = if band >= 0 { inner.checked_add(more)? } else { inner };
+    Some((least, most))
 }
 
 /// Whether rows for which a condition is true have none of these atoms.
@@ -356,5 +406,24 @@ pub(super) fn months_of(part: &str) -> Option<i64> {
         "quarter" => Some(3),
         "month" => Some(1),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn band_has_the_numbers_with_its_quotient() {
+        for width in [1, 5, 10] {
+            for number in -60_i64..60 {
+                let holds = |band: i64| {
+                    let (least, most) = truncated(band, width).unwrap();
+                    (least..=most).contains(&number)
+                };
+                let found: Vec<i64> = (-70..70).filter(|band| holds(*band)).collect();
+                assert_eq!(found, [number / width], "{number} / {width}");
+            }
+        }
     }
 }

@@ -94,6 +94,44 @@ const SAME: [Pair; 22] = [
     ),
 ];
 
+/// Quoted constants, and constants of the type of what they are compared with.
+const QUOTED: [Pair; 13] = [
+    ("p.year_of_birth < '1950'", "p.year_of_birth < 1950"),
+    ("'1950' <= p.year_of_birth", "p.year_of_birth >= 1950"),
+    ("p.gender_concept_id = '8507'", "p.gender_concept_id = 8507"),
+    ("p.gender_concept_id <> '8507'", "p.gender_concept_id <> 8507"),
+    (
+        "p.gender_concept_id IN ('8507', 8532)",
+        "p.gender_concept_id IN (8507, 8532)",
+    ),
+    (
+        "c.condition_concept_id NOT IN ('5', '7')",
+        "c.condition_concept_id NOT IN (5, 7)",
+    ),
+    (
+        "p.gender_concept_id IS DISTINCT FROM '8507'",
+        "p.gender_concept_id IS DISTINCT FROM 8507",
+    ),
+    (
+        "p.year_of_birth BETWEEN '1950' AND '1959'",
+        "p.year_of_birth BETWEEN 1950 AND 1959",
+    ),
+    (
+        "c.condition_start_date >= '2010-01-01'",
+        "c.condition_start_date >= DATE '2010-01-01'",
+    ),
+    (
+        "c.condition_start_date BETWEEN '2010-01-01' AND '2010-12-31'",
+        "c.condition_start_date BETWEEN DATE '2010-01-01' AND DATE '2010-12-31'",
+    ),
+    ("f.first < '2010-01-01'", "f.first < DATE '2010-01-01'"),
+    ("2000 - p.year_of_birth > '50'", "2000 - p.year_of_birth > 50"),
+    (
+        "EXTRACT(YEAR FROM c.condition_start_date) IN ('2010', '2011')",
+        "EXTRACT(YEAR FROM c.condition_start_date) IN (2010, 2011)",
+    ),
+];
+
 /// Conditions that are true for the same rows.
 const SAME_WHERE_TRUE: [Pair; 5] = [
     ("p.year_of_birth < 1950", "(p.year_of_birth < 1950) IS TRUE"),
@@ -260,6 +298,31 @@ fn equal_conditions_are_one_statistic() {
             [first, second].map(|condition| format!("SELECT {condition}, count(*) {FROM} GROUP BY 1"));
         is_one(&omop, &first, &second);
     }
+}
+
+#[test]
+fn quoted_constants_have_the_type_of_the_column() {
+    let omop = Collection::named("omop");
+    for (quoted, typed) in QUOTED {
+        for query in [
+            "SELECT count(*) {FROM} WHERE {IS}",
+            "SELECT count(*) FILTER (WHERE {IS}) {FROM}",
+            "SELECT CASE WHEN {IS} THEN 'yes' ELSE 'no' END AS g, count(*) {FROM} GROUP BY 1",
+        ] {
+            let [quoted, typed] = [quoted, typed].map(|is| query.replace("{FROM}", FROM).replace("{IS}", is));
+            is_one(&omop, &quoted, &typed);
+        }
+    }
+    is_one(
+        &omop,
+        "SELECT CASE gender_concept_id WHEN '8507' THEN 'm' END AS g, count(*) FROM person GROUP BY 1",
+        "SELECT CASE gender_concept_id WHEN 8507 THEN 'm' END AS g, count(*) FROM person GROUP BY 1",
+    );
+    is_one(
+        &omop,
+        "SELECT count(*) FROM condition_occurrence c JOIN person p ON p.person_id = c.person_id AND p.year_of_birth < '1950'",
+        "SELECT count(*) FROM condition_occurrence c JOIN person p ON p.person_id = c.person_id AND p.year_of_birth < 1950",
+    );
 }
 
 #[test]

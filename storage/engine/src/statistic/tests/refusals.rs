@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use concordat_protocol::scope::{Generalization, Transform};
 
-use super::{Collection, refusal};
+use super::{Collection, NotCountable, refusal};
 
 const OMOP: [&str; 53] = [
     "SELECT person_id FROM omop.person",
@@ -79,6 +79,51 @@ fn statistic_refusals_are_as_reviewed() {
         include_str!("refusals.golden"),
         "the refusals are now\n{sentences}"
     );
+}
+
+/// A text is a value of the column without loss, or the query is refused: nothing is rounded, cut or compared as text.
+#[test]
+fn quoted_constant_of_another_type_is_refused() {
+    let omop = Collection::named("omop");
+    for (condition, notation) in [
+        ("year_of_birth < '1950.5'", "a whole number"),
+        ("year_of_birth < 'old'", "a whole number"),
+        ("year_of_birth < '1950 '", "a whole number"),
+        ("'' = year_of_birth", "a whole number"),
+        ("year_of_birth IN (1950, '19 50')", "a whole number"),
+        ("gender_concept_id = '8507a'", "a whole number"),
+        ("2000 - year_of_birth > 'fifty'", "a whole number"),
+    ] {
+        let sql = format!("SELECT count(*) FROM omop.person WHERE {condition}");
+        let expected = NotCountable::Unread {
+            column: String::new(),
+            contains: "whole numbers",
+            notation,
+        };
+        is_unread(&omop, &sql, &expected);
+    }
+    for day in ["2010-02-30", "2010-1-1", "2010", "2010-01-01 00:00:00", "01.01.2010"] {
+        let sql = format!("SELECT count(*) FROM omop.condition_occurrence WHERE condition_start_date >= '{day}'");
+        let expected = NotCountable::Unread {
+            column: String::new(),
+            contains: "dates",
+            notation: "a date, written `yyyy-mm-dd`",
+        };
+        is_unread(&omop, &sql, &expected);
+    }
+}
+
+/// Whether a text of the query is not what is expected, of whatever column.
+fn is_unread(collection: &Collection, sql: &str, expected: &NotCountable) {
+    let found = match collection.lower(sql) {
+        Err(NotCountable::Unread { contains, notation, .. }) => NotCountable::Unread {
+            column: String::new(),
+            contains,
+            notation,
+        },
+        other => panic!("{sql} is {other:?}"),
+    };
+    assert_eq!(found, *expected, "{sql}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use concordat_protocol::collection::{AtomId, Comparison};
 
 use super::{Collection, only};
-use crate::statistic::{Beyond, Condition, Group, print};
+use crate::statistic::{Beyond, Condition, Group, NotCountable, print};
 
 const EDGES: &str = "condition_start_date >= DATE '1980-01-01' AND condition_start_date < DATE '2020-01-01'";
 
@@ -171,6 +171,60 @@ fn months_between_the_edges_are_groups() {
                 let of_atom = buckets.iter().filter(|bucket| bucket.atoms.contains(&atom));
                 assert_eq!(of_atom.count(), 1, "{condition}: {atom:?}");
             }
+        }
+    }
+}
+
+/// The years of birth have an edge every five years from 1900 to 2000. Quotients are rounded toward zero, also those of who is born later.
+#[test]
+fn ages_in_a_year_are_groups_of_bands() {
+    let omop = Collection::named("omop");
+    let by = |group: &str, from: &str| only(&omop, &format!("SELECT {group} AS g, count(*) FROM {from} GROUP BY 1"));
+    for (at, width) in [(2019, 10), (2019, 5), (2024, 10), (1999, 10)] {
+        let label = |born: i64| (at - born) / width * width;
+        let edges = (1900..=2000).rev().filter(|born| born % 5 == 0);
+        let cases = edges.map(|born| format!(" WHEN year_of_birth >= {born} THEN {}", label(born)));
+        let cases = cases.collect::<Vec<_>>().concat();
+        let written = format!("CASE{cases} WHEN year_of_birth < 1900 THEN {} END", label(1899));
+        let expected = by(&written, "person");
+        for group in [
+            "floor(({} - year_of_birth) / {w}) * {w}",
+            "({} - year_of_birth) / {w} * {w}",
+        ] {
+            let group = group.replace("{}", &at.to_string()).replace("{w}", &width.to_string());
+            assert_eq!(by(&group, "person"), expected, "{group}");
+        }
+    }
+    assert_eq!(
+        by(
+            "floor((2019 - EXTRACT(YEAR FROM condition_start_date)) / 10) * 10",
+            "condition_occurrence"
+        ),
+        by(
+            "CASE WHEN condition_start_date >= DATE '2010-01-01' THEN 0 WHEN condition_start_date >= DATE '2000-01-01' THEN 10 \
+             WHEN condition_start_date >= DATE '1990-01-01' THEN 20 WHEN condition_start_date >= DATE '1980-01-01' THEN 30 \
+             WHEN condition_start_date < DATE '1980-01-01' THEN 40 END",
+            "condition_occurrence"
+        )
+    );
+}
+
+/// Ages whose bands begin between two edges are refused with the nearest ones, and so are those whose quotients are not whole.
+#[test]
+fn ages_between_the_edges_are_no_groups() {
+    let omop = Collection::named("omop");
+    for (group, is_between) in [
+        ("floor((2020 - year_of_birth) / 10) * 10", true),
+        ("floor((2019 - year_of_birth) / 7) * 7", true),
+        ("floor((2019.5 - year_of_birth) / 10) * 10", false),
+        ("floor((2019 - 2 * year_of_birth) / 10) * 10", false),
+        ("2019 - year_of_birth", false),
+    ] {
+        let found = omop.lower(&format!("SELECT {group} AS g, count(*) FROM person GROUP BY 1"));
+        match found {
+            Err(NotCountable::GroupOffEdges { .. }) => assert!(is_between, "{group}"),
+            Err(error) => assert!(!is_between, "{group}: {error}"),
+            Ok(_) => panic!("{group} is a group"),
         }
     }
 }
