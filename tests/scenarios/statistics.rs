@@ -225,7 +225,7 @@ fn figures_with_noise_are_used_up() {
     let mut world = granted_under(&[("figures_with_noise = 32", "figures_with_noise = 1")]);
     let answer = world.node("budapest").query(&of_ward("a")).ok().table();
     for _ in 0..2 {
-        assert_is_refused(&world, "b", "the answers for which there is noise are used up (1)");
+        assert_is_refused(&world, "b", "1 figures are allowed to your institution for this collection, 1 were answered");
         restart(&mut world, "cleveland");
         let again = world.node("budapest").query(&of_ward("a")).ok().table();
         assert_eq!(again.rows, answer.rows);
