@@ -3,6 +3,7 @@
 mod nearest;
 mod planner_words;
 mod tables;
+mod unread;
 
 use concordat_arrow_stream::EncodeError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
@@ -11,6 +12,7 @@ use concordat_storage::seal::SealError;
 use datafusion::{error::DataFusionError, sql::sqlparser::ast::ObjectName};
 
 pub use nearest::similar_names;
+pub(crate) use unread::unread_texts;
 
 use super::{error_capture::CapturedError, store_error::store_error_kind};
 
@@ -52,7 +54,7 @@ pub enum QueryError {
     },
     /// A cast that may fail on a value, below tier `records`.
     #[error(
-        "`CAST({operand} AS {target})` can fail on a value, which is not allowed below tier `records`; write `TRY_CAST({operand} AS {target})`, which gives a missing value"
+        "`CAST({operand} AS {target})` can fail on a value, which is not allowed below tier `records`; write `TRY_CAST({operand} AS {target})`, which gives a missing value, and `SELECT count(*) … WHERE {operand} IS NOT NULL AND TRY_CAST({operand} AS {target}) IS NULL` counts those"
     )]
     FallibleCast {
         /// What is cast, as in the query.
@@ -61,7 +63,7 @@ pub enum QueryError {
         target: String,
     },
     /// A cast that the query wrote failed on a value.
-    #[error("a value of the answer cannot be cast to {target}; write `TRY_CAST` to get a missing value")]
+    #[error("a value of the answer cannot be cast to {target}; write `TRY_CAST` to get a missing value, and `IS NULL` after it to count those")]
     CannotCast {
         /// The SQL type.
         target: String,

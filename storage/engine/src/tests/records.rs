@@ -174,7 +174,7 @@ async fn errors_reveal_no_row_and_quote_no_value() {
     let error = fixture.refused(scope(), "SELECT CAST(name AS INT) FROM heart").await;
     assert_eq!(
         error.to_string(),
-        "a value of the answer cannot be cast to INT; write `TRY_CAST` to get a missing value"
+        "a value of the answer cannot be cast to INT; write `TRY_CAST` to get a missing value, and `IS NULL` after it to count those"
     );
     let error = fixture
         .refused(scope(), "SELECT count(*) FROM heart WHERE name > 5")
