@@ -39,6 +39,7 @@ mod limits_below_records;
 mod local;
 mod memory;
 mod outcome;
+mod own_names;
 mod party_limits;
 mod peer;
 mod permit;
