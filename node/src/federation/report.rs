@@ -108,6 +108,15 @@ impl QueryReport {
         }
     }
 
+    /// Adds a remark on the noise of means and sums for each range to which figures of `dataset` limit values.
+    pub(super) fn noise_of_values(&self, dataset: &DatasetRef, scope: &Scope, limited: &BTreeSet<LimitedValues>) {
+        for limited in limited {
+            if let Some(remark) = Remark::of_noise_of_values(dataset, &scope.protection, limited) {
+                self.remark(remark);
+            }
+        }
+    }
+
     /// Adds a remark for each of these orders. `answer` are the columns of the answer.
     pub(super) fn ordered(&self, orders: &BTreeSet<FigureOrder>, answer: &Fields) {
         for order in orders {
