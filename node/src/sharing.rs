@@ -38,6 +38,7 @@ mod hour_counts;
 mod limits_below_records;
 mod local;
 mod memory;
+mod noise_budget;
 mod outcome;
 mod own_names;
 mod party_limits;

@@ -21,7 +21,7 @@ use concordat_protocol::scope::{Purpose, Tier};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-pub use estimate::{EstimatedPart, QueryEstimate};
+pub use estimate::{EstimatedNoise, EstimatedPart, NoiseUnit, QueryEstimate};
 
 use crate::problem::Problem;
 

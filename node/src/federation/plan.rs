@@ -359,6 +359,7 @@ async fn whole(
             grouped: is_grouped(&query),
             sql,
             schema,
+            figures: None,
         },
     })
 }
