@@ -44,6 +44,7 @@ mod known_texts;
 mod local_answer;
 mod local_engine;
 mod merge;
+mod missing_values;
 mod not_granted;
 mod outgoing;
 mod output_names;

@@ -21,7 +21,7 @@ use concordat_protocol::scope::{Purpose, Tier};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-pub use estimate::{EstimatedPart, QueryEstimate};
+pub use estimate::{EstimatedNoise, EstimatedPart, NoiseUnit, QueryEstimate};
 
 use crate::problem::Problem;
 
@@ -108,6 +108,8 @@ pub enum RemarkKind {
     MissingCells,
     /// Cells that a member withheld, or may have withheld.
     WithheldCells,
+    /// Values that are missing from rows of an answer with figures, as its rows show: how many, by column.
+    MissingFigures,
     /// A column with another name than in the query.
     RenamedColumn,
     /// A member's answer whose connection was lost, and which continued after the same rows.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::error::FederationError;
+use super::missing_values::MissingValues;
 use super::report::QueryReport;
 use super::source::{Answer, Batches};
 use crate::iam::IamError;
@@ -26,6 +27,7 @@ pub struct AnswerStream {
     rows: Arc<Mutex<Option<Batches>>>,
     /// Whether the end was read.
     over: bool,
+    missing: MissingValues,
     report: QueryReport,
     tasks: TaskTracker,
     /// Canceled once the requester may act no longer.
@@ -56,6 +58,7 @@ impl AnswerStream {
             schema: answer.schema,
             rows,
             over: false,
+            missing: MissingValues::default(),
             report,
             tasks,
             ended,
@@ -86,13 +89,18 @@ impl AnswerStream {
             },
             None => Some(Err(may_not)),
         };
-        if !matches!(next, Some(Ok(_))) {
+        if let Some(Ok(batch)) = &next {
+            self.missing.add(batch);
+        } else {
             // Dropping the reader stops the exchanges that were not read to their end.
             *rows = None;
             drop(rows);
             self.over = true;
             self.tasks.close();
             self.tasks.wait().await;
+        }
+        if next.is_none() {
+            self.report.missing_values(&self.missing, &self.schema);
         }
         next
     }

@@ -137,6 +137,7 @@ impl<'a> Counted<'a> {
         let (texts, grids) = texts_of(&members, &common, (&computed, &positions, one_member))?;
         let remarks = Remarks::new(self.report, &members);
         remarks.protected();
+        remarks.noise_of_values(&common);
         remarks.levels(common.changed());
         remarks.beyond(&common);
         if one_member {

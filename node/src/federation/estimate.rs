@@ -7,6 +7,7 @@
 //!    rule, follows from them and from the terms ([`cost`], [`suppressed`]).
 
 mod cost;
+mod noise;
 mod suppressed;
 mod would_send;
 

@@ -160,6 +160,7 @@ impl Parts<'_> {
                         sql,
                         schema,
                         grouped: !keys.is_empty(),
+                        figures: None,
                     },
                     institution,
                 },

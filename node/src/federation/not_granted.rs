@@ -1,10 +1,7 @@
 //! What may have been meant by a table for which there is no grant: one of another name that is granted, or another member.
 
-use concordat_engine::similar_names;
+use concordat_engine::{NearestNames, similar_names};
 use concordat_protocol::ids::{DatasetRef, InstitutionId};
-
-/// Most names that are listed.
-const MOST: usize = 12;
 
 /// Why there is no grant for a dataset, and what to do; `None` as the latter if only a request is left.
 pub(super) struct NotGranted {
@@ -20,7 +17,7 @@ pub(super) fn not_granted(dataset: &DatasetRef, granted: &[DatasetRef], members:
         let names: Vec<&str> = members.iter().map(InstitutionId::as_str).collect();
         return NotGranted {
             reason: format!("`{institution}` is not an active member of the consortium"),
-            help: Some(format!("the other members are {}", list(institution.as_str(), &names))),
+            help: list(institution.as_str(), &names).map(|there| format!("the other members are {there}")),
         };
     }
     let reason = "none was ever agreed".to_owned();
@@ -29,8 +26,7 @@ pub(super) fn not_granted(dataset: &DatasetRef, granted: &[DatasetRef], members:
         .filter(|other| other.collection() == dataset.collection())
         .map(|other| other.dataset.as_str())
         .collect();
-    if !beside.is_empty() {
-        let datasets = list(dataset.dataset.as_str(), &beside);
+    if let Some(datasets) = list(dataset.dataset.as_str(), &beside) {
         let help = format!("your grants of `{}` are for {datasets}", dataset.collection());
         return NotGranted {
             reason,
@@ -43,18 +39,28 @@ pub(super) fn not_granted(dataset: &DatasetRef, granted: &[DatasetRef], members:
     }
 }
 
-/// What to do about a table of all members that no grant is for: the tables of all members with similar names; `None` without any.
-pub(super) fn similar_of_all(table: &str, granted: &[DatasetRef]) -> Option<String> {
+/// What to do about a table of all members that no grant is for: the tables of all members that are granted; `None` without any.
+pub(super) fn tables_of_all(table: &str, granted: &[DatasetRef]) -> Option<String> {
     let of_all = |dataset: &DatasetRef| {
         let shown = dataset.to_string();
         shown.split_once('.').map(|(_, rest)| format!("consortium.{rest}"))
     };
     let names: Vec<String> = granted.iter().filter_map(of_all).collect();
-    let similar = similar_names(table, names.iter().map(String::as_str));
-    (!similar.is_empty()).then(|| format!("did you mean `{}`?", similar.join("` or `")))
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let there = list(table, &names)?;
+    Some(format!("your grants are for {there}"))
 }
 
-/// The datasets of other collections of the institution with this name, or with a similar one.
+/// What to do about a name that no own dataset has: the names that there are.
+pub(super) fn own_help(name: &str, own: &[String]) -> String {
+    let names: Vec<&str> = own.iter().map(String::as_str).collect();
+    match list(name, &names) {
+        Some(there) => format!("see `concordat dataset list`: there are {there}"),
+        None => "see `concordat dataset list` for its datasets".to_owned(),
+    }
+}
+
+/// The datasets of other collections of the institution with this name, or with a similar one, or else all datasets that are granted.
 fn elsewhere(dataset: &DatasetRef, granted: &[DatasetRef]) -> Option<String> {
     let there = granted.iter().filter(|other| other.institution == dataset.institution);
     let there: Vec<&DatasetRef> = there.collect();
@@ -66,36 +72,35 @@ fn elsewhere(dataset: &DatasetRef, granted: &[DatasetRef]) -> Option<String> {
     }
     meant.sort_unstable();
     meant.dedup();
-    if meant.is_empty() {
-        return None;
-    }
     let request = format!(
         "concordat grant request {}/{} --purpose PURPOSE --until DATE",
         dataset.institution, dataset.collection
     );
+    if meant.is_empty() {
+        let names: Vec<String> = granted.iter().map(ToString::to_string).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let there = list(&dataset.to_string(), &names)?;
+        return Some(format!("your grants are for {there}; for this one `{request}`"));
+    }
     Some(format!(
         "did you mean `{}`? otherwise `{request}`",
         meant.join("` or `")
     ))
 }
 
-/// Names in backticks, with those that are similar to `name`.
-fn list(name: &str, known: &[&str]) -> String {
-    let mut names = known.to_vec();
-    names.sort_unstable();
-    names.dedup();
-    let similar = similar_names(name, names.iter().copied());
-    let shown: Vec<&str> = names.iter().copied().take(MOST).collect();
-    let more = match names.len().saturating_sub(shown.len()) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+/// Names in backticks, the nearest to `name` first, with those that are similar to it; `None` if there are none.
+fn list(name: &str, known: &[&str]) -> Option<String> {
+    let there = NearestNames::of(name, known.iter().copied());
+    if there.is_empty() {
+        return None;
+    }
+    let similar = similar_names(name, known.iter().copied());
     let meant = if similar.is_empty() {
         String::new()
     } else {
         format!("; did you mean `{}`?", similar.join("` or `"))
     };
-    format!("`{}`{more}{meant}", shown.join("`, `"))
+    Some(format!("{there}{meant}"))
 }
 
 #[cfg(test)]
@@ -125,7 +130,8 @@ mod tests {
         );
         assert_eq!(
             help("cleveland.k9.labs").unwrap(),
-            "your grants of `cleveland.k9` are for `patient`, `stay`"
+            "your grants of `cleveland.k9` are for `stay`, `patient`",
+            "without a similar one, those that there are"
         );
         let elsewhere = help("cleveland.stay").unwrap();
         assert!(
@@ -134,20 +140,40 @@ mod tests {
         );
         let similar = help("cleveland.hearts").unwrap();
         assert!(similar.starts_with("did you mean `cleveland.heart`?"), "{similar}");
-        assert_eq!(help("budapest.heart"), None);
+        let other = help("budapest.lung").unwrap();
+        assert!(other.starts_with("your grants are for `cleveland."), "{other}");
+        assert!(
+            other.contains("for this one `concordat grant request budapest/lung"),
+            "{other}"
+        );
+        assert_eq!(not_granted(&"budapest.lung".parse().unwrap(), &[], &[]).help, None);
     }
 
     #[test]
     fn table_of_all_members_names_similar_ones() {
         let granted: [DatasetRef; 2] =
             ["cleveland.heart", "budapest.omop.person"].map(|dataset| dataset.parse().unwrap());
-        let help = |table: &str| similar_of_all(table, &granted);
-        assert_eq!(help("consortium.hart").unwrap(), "did you mean `consortium.heart`?");
+        let help = |table: &str| tables_of_all(table, &granted).unwrap();
         assert_eq!(
-            help("consortium.omop.persons").unwrap(),
-            "did you mean `consortium.omop.person`?"
+            help("consortium.hart"),
+            "your grants are for `consortium.heart`, `consortium.omop.person`; did you mean `consortium.heart`?"
         );
-        assert_eq!(help("consortium.lung"), None);
+        assert_eq!(
+            help("consortium.omop.persons"),
+            "your grants are for `consortium.omop.person`, `consortium.heart`; did you mean `consortium.omop.person`?"
+        );
+        assert!(!help("consortium.lung").contains("did you mean"));
+        assert_eq!(tables_of_all("consortium.lung", &[]), None);
+    }
+
+    #[test]
+    fn own_table_that_does_not_exist_names_those_that_there_are() {
+        let own = ["stays", "heart"].map(str::to_owned);
+        assert_eq!(
+            own_help("hart", &own),
+            "see `concordat dataset list`: there are `heart`, `stays`; did you mean `heart`?"
+        );
+        assert_eq!(own_help("hart", &[]), "see `concordat dataset list` for its datasets");
     }
 
     #[test]
@@ -156,7 +182,7 @@ mod tests {
         assert!(reason.contains("`clevland` is not an active member"), "{reason}");
         assert_eq!(
             help.unwrap(),
-            "the other members are `budapest`, `cleveland`; did you mean `cleveland`?"
+            "the other members are `cleveland`, `budapest`; did you mean `cleveland`?"
         );
         // Without a roster no institution is known.
         assert_eq!(found("nowhere.heart", &[]).0, "none was ever agreed");

@@ -118,7 +118,10 @@ impl Planner {
         let whole = if let Some(joined) = Joined::of(&parsed.tables, &self.tables, &query) {
             let whole = joined.whole(&query, &self.tables).await.map(|(query, known)| {
                 if let Some(declared) = self.tables.declared(joined.target) {
-                    self.report.protected(joined.target, &declared.statistics.scope);
+                    let scope = &declared.statistics.scope;
+                    self.report.protected(joined.target, scope);
+                    self.report
+                        .noise_of_values(&joined.target.dataset, scope, &known.limited);
                 }
                 self.report.limited(&joined.target.dataset, &known.limited);
                 self.report.ordered(&known.orders, query.schema.fields());
@@ -356,6 +359,7 @@ async fn whole(
             grouped: is_grouped(&query),
             sql,
             schema,
+            figures: None,
         },
     })
 }

@@ -34,6 +34,8 @@ pub(super) struct PlannedPart {
     pub(super) row_bytes: Option<u64>,
     /// How many cells it has by the declarations of its columns, if it is a part of figures over several members.
     pub(super) cells: Option<u64>,
+    /// How many figures of each group are requested, as [`MemberQuery::figures`].
+    pub(super) figures: Option<u64>,
 }
 
 impl PlannedPart {
@@ -45,6 +47,7 @@ impl PlannedPart {
             rows,
             row_bytes: Some(row_bytes(&query.schema)),
             cells: None,
+            figures: query.figures,
         }
     }
 
@@ -56,6 +59,7 @@ impl PlannedPart {
             rows: AnswerRows::Records,
             row_bytes: None,
             cells: None,
+            figures: None,
         }
     }
 }
@@ -149,6 +153,9 @@ mod tests {
             summary(&grouped),
             [(0, true, AnswerRows::Groups), (1, true, AnswerRows::Groups)]
         );
+        // Each figure is one of the holder's, and records have none.
+        let figures: Vec<Option<u64>> = grouped.iter().map(|part| part.figures).collect();
+        assert_eq!(figures, [Some(1), None], "{grouped:?}");
         // One listed value, all others, and missing ones.
         assert!(grouped.iter().all(|part| part.cells == Some(3)), "{grouped:?}");
         let total = parts("SELECT count(*) AS n FROM consortium.heart", Tier::Aggregate).await;

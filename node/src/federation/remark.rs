@@ -32,6 +32,7 @@ impl Remark {
             RemarkKind::FormerMember
             | RemarkKind::MissingCells
             | RemarkKind::WithheldCells
+            | RemarkKind::MissingFigures
             | RemarkKind::RenamedColumn
             | RemarkKind::ContinuedAnswer
             | RemarkKind::CombinedParts
@@ -48,6 +49,11 @@ impl Remark {
     pub(super) fn is_of_missing(&self, dataset: &DatasetName) -> bool {
         let is_missing = self.is_incomplete() || self.0.kind == RemarkKind::FormerMember;
         is_missing && self.0.dataset.as_ref() == Some(dataset)
+    }
+
+    /// Whether the answer has figures of a holder that withholds some of them, or adds noise.
+    pub(super) fn is_of_figures(&self) -> bool {
+        self.0.kind == RemarkKind::WithheldCells || self.0.kind == RemarkKind::Noise
     }
 
     /// Its sentence.

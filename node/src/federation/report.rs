@@ -11,9 +11,10 @@ use concordat_protocol::ids::{DatasetName, DatasetRef, Digest32};
 use concordat_protocol::query::Receipt;
 use concordat_protocol::scope::{Scope, Tier};
 use concordat_protocol::wire::messages::Refusal;
-use datafusion::arrow::datatypes::Fields;
+use datafusion::arrow::datatypes::{Fields, Schema};
 
 use super::error::FederationError;
+use super::missing_values::MissingValues;
 use super::remark::Remark;
 
 /// The summary while it is being written; clones share it.
@@ -101,10 +102,28 @@ impl QueryReport {
         }
     }
 
+    /// Adds a remark on the values that are missing from the rows with these columns, if the answer has figures of a holder. Missing values of
+    /// records are as they are stored.
+    pub(super) fn missing_values(&self, missing: &MissingValues, schema: &Schema) {
+        let has_figures = self.with(|written| written.remarks.iter().any(Remark::is_of_figures));
+        if let Some(remark) = missing.remark(schema).filter(|_| has_figures) {
+            self.remark(remark);
+        }
+    }
+
     /// Adds a remark for each range to which figures of `dataset` limit values, and for quantiles within bands.
     pub(super) fn limited(&self, dataset: &DatasetRef, limited: &BTreeSet<LimitedValues>) {
         for limited in limited {
             self.remark(Remark::of_limits(dataset, limited));
+        }
+    }
+
+    /// Adds a remark on the noise of means and sums for each range to which figures of `dataset` limit values.
+    pub(super) fn noise_of_values(&self, dataset: &DatasetRef, scope: &Scope, limited: &BTreeSet<LimitedValues>) {
+        for limited in limited {
+            if let Some(remark) = Remark::of_noise_of_values(dataset, &scope.protection, limited) {
+                self.remark(remark);
+            }
         }
     }
 
@@ -211,6 +230,9 @@ impl QueryReport {
 
 #[cfg(test)]
 mod tests {
+    use concordat_documents::query::RemarkKind;
+    use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
     use super::*;
     use crate::federation::remark::CellName;
 
@@ -228,6 +250,26 @@ mod tests {
             assert_eq!(note.contains("is false"), tier == Tier::Exists, "{note}");
         }
         assert!(notes(Tier::Records).is_empty());
+    }
+
+    /// Of figures that may be withheld and not of records, whose missing values are as they are stored.
+    #[test]
+    fn report_counts_missing_values_of_figures_only() {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(12)]));
+        let rows = RecordBatch::try_from_iter([("n", column)]).unwrap();
+        let mut missing = MissingValues::default();
+        missing.add(&rows);
+        for (tier, expected) in [(Tier::Records, 0), (Tier::Aggregate, 1)] {
+            let report = QueryReport::default();
+            report.withheld(&"budapest.stays".parse().unwrap(), tier, 10);
+            report.missing_values(&missing, &rows.schema());
+            let remarks = report.summary().remarks;
+            let found = remarks
+                .iter()
+                .filter(|remark| remark.kind == RemarkKind::MissingFigures);
+            assert_eq!(found.count(), expected, "{tier}: {remarks:?}");
+            assert!(report.require_complete().is_ok());
+        }
     }
 
     #[test]

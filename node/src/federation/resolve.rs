@@ -8,7 +8,7 @@ use concordat_protocol::scope::{DatasetScope, Purpose, Scope, Tier};
 use concordat_protocol::time::Timestamp;
 
 use super::error::FederationError;
-use super::not_granted::{NotGranted, not_granted, similar_of_all};
+use super::not_granted::{NotGranted, not_granted, own_help, tables_of_all};
 use super::remark::Remark;
 use super::report::QueryReport;
 use super::source::{Access, Target};
@@ -167,8 +167,9 @@ impl ResolveContext<'_> {
         })
     }
 
-    /// The error for a table that no member shares: why none of the grants for it can be used, if there are any.
-    pub(super) fn no_provider(&self, table: &TableName) -> FederationError {
+    /// The error for a table that no member shares: why none of the grants for it can be used, if there are any. `own` are the names that there are
+    /// at this institution, as far as the person may list them.
+    pub(super) fn no_provider(&self, table: &TableName, own: &[String]) -> FederationError {
         let providers = match table.institution {
             None => self.providers(table),
             Some(_) => Vec::new(),
@@ -188,12 +189,12 @@ impl ResolveContext<'_> {
             // A dataset of one's own institution is never requested.
             return FederationError::usage_with(
                 format!("there is no dataset `{}` at your own institution", table.dataset),
-                "see `concordat dataset list` for its datasets",
+                own_help(&own_name(table), own),
             );
         }
         if reasons.is_empty() {
             let refused = no_grant("no member shares it with you");
-            return match similar_of_all(&table.to_string(), &self.granted()) {
+            return match tables_of_all(&table.to_string(), &self.granted()) {
                 Some(help) => refused.with_help(help),
                 None => refused,
             };
@@ -244,6 +245,14 @@ impl ResolveContext<'_> {
                 "the grant does not cover it".to_owned(),
             )
         })
+    }
+}
+
+/// An own table without its institution.
+fn own_name(table: &TableName) -> String {
+    match &table.collection {
+        Some(collection) => format!("{collection}.{}", table.dataset),
+        None => table.dataset.to_string(),
     }
 }
 

@@ -53,6 +53,9 @@ pub(super) struct MemberQuery {
     pub(super) schema: SchemaRef,
     /// Whether the rows of the answer are groups.
     pub(super) grouped: bool,
+    /// How many figures of each group are requested below tier `records`, each of which has noise if figures are perturbed; `None` if they are not
+    /// known, and for records.
+    pub(super) figures: Option<u64>,
 }
 
 /// Rows as they arrive; an error is the last item.

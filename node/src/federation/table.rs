@@ -184,6 +184,7 @@ fn member_query(
         sql: member_text(member, columns, conditions, limit),
         schema,
         grouped: false,
+        figures: None,
     };
     let by_name = query(&names.join(", "), Arc::clone(&requested));
     if by_name.sql.len() <= MAX_SQL {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
+use concordat_protocol::ids::{CollectionName, DatasetName, DatasetRef, InstitutionId};
 use concordat_protocol::scope::{Purpose, Scope, Tier};
 use concordat_protocol::wire::messages::Refusal;
 
@@ -188,7 +188,8 @@ impl Federation {
                 }
             };
             if found.is_empty() {
-                return Err(context.no_provider(table));
+                let own = self.own_names(table, requester).await;
+                return Err(context.no_provider(table, &own));
             }
             let version = table.version;
             let found = found.into_iter().map(|target| Target { version, ..target });
@@ -222,6 +223,16 @@ impl Federation {
         }
         targets.sort_by(|a, b| a.dataset.cmp(&b.dataset));
         Ok(targets)
+    }
+
+    /// The names of our own datasets, if the table is one of this institution.
+    async fn own_names(&self, table: &TableName, requester: &Requester) -> Vec<String> {
+        let parts = &self.0.parts;
+        if table.institution.as_ref() != Some(&parts.identity.institution) {
+            return Vec::new();
+        }
+        let collection = CollectionName::from(&table.collection_name());
+        parts.sharing.own_names(requester, &collection).await
     }
 
     /// The error for a refusal by this node itself.

@@ -5,7 +5,8 @@
 //!    person and of the institution have not been reached.
 //! 2. None of them uses anything up: no query and no text is counted, no decision is entered, and that a limit has been reached is not held
 //!    against the person. There is no permit, so nothing can open the engine.
-//! 3. No version is opened. The reply has terms and counts of queries, and no figure that depends on data.
+//! 3. No version is opened. The reply has terms, counts of queries and what earlier answers used of the noise ([`super::noise_budget`]), and no figure
+//!    that depends on data.
 //!
 //! A refusal of a peer is entered in the ledger in limited number ([`super::early`]), so that a member that tries out what it could get is
 //! seen. An institution gets one decision at a time, as for its queries.
@@ -19,7 +20,9 @@ use concordat_protocol::policy_set::Settings;
 use concordat_protocol::query::{Parties, ValidAssertion};
 use concordat_protocol::scope::{Purpose, Scope, Tier};
 use concordat_protocol::time::Timestamp;
-use concordat_protocol::wire::messages::{EstimateReply, EstimateRequest, EstimatedTerms, Reason, Refusal};
+use concordat_protocol::wire::messages::{
+    EstimateReply, EstimateRequest, EstimatedTerms, NoiseBudget, Reason, Refusal,
+};
 use concordat_storage::catalog::{CatalogError, CollectionManifest};
 
 use super::catalog::two_digits;
@@ -89,7 +92,9 @@ impl Sharing {
         let (scope, limits) = self.decide_estimate(&query).await?;
         let who = (&lease.terms().consumer, &person.assertion().actor);
         let below_records = self.left_below_records((&scope, limits), who, now);
-        Ok(terms(&scope, fewest(Some(under_grant), below_records.await?)))
+        let left = fewest(Some(under_grant), below_records.await?);
+        let noise = self.noise_budget(&scope, &lease.terms().consumer).await;
+        Ok(terms(&scope, left, noise))
     }
 
     /// How many more queries there may be under the grant today.
@@ -143,7 +148,8 @@ impl Sharing {
         let limits = self.policy().limits(&release, scope.tier);
         let who = (&parts.identity.institution, person);
         let left = self.left_below_records((&scope, limits), who, now).await?;
-        Ok(terms(&scope, left))
+        let noise = self.noise_budget(&scope, &parts.identity.institution).await;
+        Ok(terms(&scope, left, noise))
     }
 
     /// The rows of each dataset of an own collection, rounded as peers see them; none if it does not exist. Only the manifest is read.
@@ -181,12 +187,13 @@ fn fewest(one: Option<u32>, other: Option<u32>) -> Option<u32> {
     }
 }
 
-fn terms(scope: &Scope, queries_left: Option<u32>) -> EstimatedTerms {
+fn terms(scope: &Scope, queries_left: Option<u32>, noise: Option<NoiseBudget>) -> EstimatedTerms {
     EstimatedTerms {
         tier: scope.tier,
         protection: scope.protection,
         limits: scope.limits,
         queries_left,
+        noise,
     }
 }
 

@@ -18,7 +18,7 @@ use concordat_protocol::audit::EntryBody;
 use concordat_protocol::collection::CollectionRules;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::grant::{Effective, Party};
-use concordat_protocol::ids::CreationId;
+use concordat_protocol::ids::{CreationId, InstitutionId};
 use concordat_protocol::scope::{Loss, Protection, Scope};
 use concordat_protocol::wire::messages::Refusal;
 use concordat_storage::answers::MemoryOwner;
@@ -237,14 +237,7 @@ async fn memory_of(
     (case, scope, version): (&Case, &Scope, &OpenCollection),
     created: CreationId,
 ) -> CollectionMemory {
-    let granted = granted_limits(sharing, case, scope).await;
-    let least = |cells: u32, (min_cell, _): &(u32, u32)| cells.max(*min_cell);
-    let fewest = |sets: u32, (_, distinctions): &(u32, u32)| sets.min(*distinctions);
-    let limits = SpaceLimits {
-        k: granted.iter().fold(scope.limits.min_cell, least),
-        distinctions: granted.iter().fold(distinctions_of(scope), fewest),
-        bytes: MEMORY_BYTES,
-    };
+    let limits = limits_of(sharing, case.consumer(), scope).await;
     let key = MemoryKey {
         name: version.manifest().collection().into(),
         created,
@@ -253,15 +246,27 @@ async fn memory_of(
     sharing.0.memories.of(key, version.manifest().version(), limits)
 }
 
+/// The limits of all answers to the institution about the collection.
+pub(super) async fn limits_of(sharing: &Sharing, consumer: &InstitutionId, scope: &Scope) -> SpaceLimits {
+    let granted = granted_limits(sharing, consumer, scope).await;
+    let least = |cells: u32, (min_cell, _): &(u32, u32)| cells.max(*min_cell);
+    let fewest = |sets: u32, (_, distinctions): &(u32, u32)| sets.min(*distinctions);
+    SpaceLimits {
+        k: granted.iter().fold(scope.limits.min_cell, least),
+        distinctions: granted.iter().fold(distinctions_of(scope), fewest),
+        bytes: MEMORY_BYTES,
+    }
+}
+
 /// Smallest cell and distinctions of each grant by which the institution can query the collection now.
-async fn granted_limits(sharing: &Sharing, case: &Case, scope: &Scope) -> Vec<(u32, u32)> {
+async fn granted_limits(sharing: &Sharing, consumer: &InstitutionId, scope: &Scope) -> Vec<(u32, u32)> {
     let parts = &sharing.0.parts;
     let now = parts.clock.now();
     let granted = parts.grants.list().await.into_iter().filter(|view| {
         let terms = &view.terms;
         view.party == Party::Provider
             && view.effective(now) == Effective::Active
-            && terms.consumer == *case.consumer()
+            && terms.consumer == *consumer
             && terms.scope.collection == scope.collection
     });
     granted

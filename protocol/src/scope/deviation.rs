@@ -22,6 +22,13 @@ impl Noise {
             None => 1.0,
         }
     }
+
+    /// The standard deviation of a number of rows, in rows, if the subject with most of them has at most `most`, a power of two: of the deviation, which
+    /// is in proportion to it, and of the rounding.
+    pub fn rows_deviation(&self, most: u32) -> f64 {
+        let deviation = self.sum_deviation() * f64::from(most);
+        (deviation * deviation + self.rounding_variance()).sqrt()
+    }
 }
 
 impl Loss {
@@ -46,5 +53,9 @@ mod tests {
         near(stated.count_deviation(), 1.73);
         near(stated.sum_deviation(), 1.0);
         near(Loss::DEFAULT.count_deviation(), 7.07);
+        near(Noise::default().rows_deviation(1), Noise::default().count_deviation());
+        near(Noise::default().rows_deviation(4), 93.31);
+        near(stated.rows_deviation(1), 1.0);
+        near(stated.rows_deviation(2), 2.0);
     }
 }

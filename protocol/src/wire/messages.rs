@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 pub use answer_digest::AnswerDigest;
-pub use estimate::{EstimateReply, EstimateRequest, EstimatedTerms};
+pub use estimate::{EstimateReply, EstimateRequest, EstimatedTerms, NoiseBudget};
 pub use hello::{Hello, HelloClosing, HelloRefusal, HelloReply, HelloStatement};
 pub use probe::{ProbeReply, ProbeRequest};
 pub use refusal::{Reason, Refusal, RefusalCode};

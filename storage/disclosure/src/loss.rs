@@ -37,10 +37,17 @@ pub enum Spent {
     )]
     Query,
     /// More than is left.
-    #[error("the budget for the loss of privacy is used up: {left} millionths of rho are left")]
+    #[error(
+        "the budget for the loss of privacy is used up: {left} millionths of rho are left of {total}, and this query would lose {asked}; a query \
+         that was answered is answered again and loses nothing, and for others negotiate with the holder"
+    )]
     Total {
         /// What is left, in millionths of `rho`.
         left: u64,
+        /// What all queries may lose together, in millionths of `rho`.
+        total: u64,
+        /// What the query would lose, in millionths of `rho`.
+        asked: u64,
     },
 }
 
@@ -66,7 +73,11 @@ impl LossBudget {
         }
         let left = self.left();
         if rho.get() > left {
-            return Err(Spent::Total { left });
+            return Err(Spent::Total {
+                left,
+                total: self.limits.total().get(),
+                asked: rho.get(),
+            });
         }
         // At most the total, because `rho` is at most what is left of it.
         self.spent = self.spent.saturating_add(rho.get());

@@ -3,6 +3,7 @@
 mod nearest;
 mod planner_words;
 mod tables;
+mod unread;
 
 use concordat_arrow_stream::EncodeError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
@@ -10,7 +11,8 @@ use concordat_protocol::{ids::DatasetRef, scope::Tier};
 use concordat_storage::seal::SealError;
 use datafusion::{error::DataFusionError, sql::sqlparser::ast::ObjectName};
 
-pub use nearest::similar_names;
+pub use nearest::{NearestNames, similar_names};
+pub(crate) use unread::unread_texts;
 
 use super::{error_capture::CapturedError, store_error::store_error_kind};
 
@@ -52,7 +54,7 @@ pub enum QueryError {
     },
     /// A cast that may fail on a value, below tier `records`.
     #[error(
-        "`CAST({operand} AS {target})` can fail on a value, which is not allowed below tier `records`; write `TRY_CAST({operand} AS {target})`, which gives a missing value"
+        "`CAST({operand} AS {target})` can fail on a value, which is not allowed below tier `records`; write `TRY_CAST({operand} AS {target})`, which gives a missing value, and `SELECT count(*) … WHERE {operand} IS NOT NULL AND TRY_CAST({operand} AS {target}) IS NULL` counts those"
     )]
     FallibleCast {
         /// What is cast, as in the query.
@@ -61,7 +63,9 @@ pub enum QueryError {
         target: String,
     },
     /// A cast that the query wrote failed on a value.
-    #[error("a value of the answer cannot be cast to {target}; write `TRY_CAST` to get a missing value")]
+    #[error(
+        "a value of the answer cannot be cast to {target}; write `TRY_CAST` to get a missing value, and `IS NULL` after it to count those"
+    )]
     CannotCast {
         /// The SQL type.
         target: String,
@@ -103,7 +107,7 @@ pub enum QueryError {
         max: usize,
     },
     /// A column that is not visible, either because it does not exist or because it is hidden.
-    #[error("no column `{column}` in `{}`{}", tables.join("` or `"), suggested(nearest))]
+    #[error("no column `{column}` in `{}`{}", tables.join("` or `"), named(nearest, visible))]
     UnknownColumn {
         /// The name as in the query.
         column: String,
@@ -111,14 +115,18 @@ pub enum QueryError {
         tables: Vec<String>,
         /// Visible columns with similar names.
         nearest: Vec<String>,
+        /// Visible columns, the nearest first.
+        visible: NearestNames,
     },
-    /// A table other than the one dataset.
-    #[error("no dataset `{table}` under this permission, which is for `{dataset}`")]
+    /// A table other than the one dataset, or than those of the collection.
+    #[error("no dataset `{table}` under this permission, which is for `{dataset}`{}", named(&[], visible))]
     UnknownTable {
         /// The name as in the query.
         table: String,
         /// The dataset of the permission.
         dataset: DatasetRef,
+        /// The datasets of a collection that the permission covers, the nearest first; none of a dataset alone.
+        visible: NearestNames,
     },
     /// The text names another version of the dataset than the query states, or only one of the two names a version.
     #[error("`VERSION AS OF` in the text differs from the version that the query states")]
@@ -251,18 +259,26 @@ impl QueryError {
 
     /// A name that is not among the `visible` columns of any of `tables`.
     fn unknown_in<'a>(name: &str, tables: Vec<String>, visible: impl IntoIterator<Item = &'a str>) -> Self {
+        let visible: Vec<&str> = visible.into_iter().collect();
         Self::UnknownColumn {
             column: name.chars().take(64).collect(),
             tables,
-            nearest: similar_names(name, visible),
+            nearest: similar_names(name, visible.iter().copied()),
+            visible: NearestNames::of(name, visible),
         }
     }
 
     /// A table that is not under the permission, or does not exist: which of the two, the error does not show.
-    pub(crate) fn unknown_table(name: &ObjectName, dataset: &DatasetRef) -> Self {
+    pub(crate) fn unknown_table<'a>(
+        name: &ObjectName,
+        dataset: &DatasetRef,
+        visible: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let written = name.0.last().map_or_else(String::new, ToString::to_string);
         Self::UnknownTable {
             table: name.to_string().chars().take(128).collect(),
             dataset: dataset.clone(),
+            visible: NearestNames::of(&written, visible),
         }
     }
 
@@ -333,11 +349,16 @@ fn nearest_form(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!("; {nearest}"))
 }
 
-/// The visible columns with similar names, as a suggestion.
-fn suggested(nearest: &[String]) -> String {
-    match nearest {
-        [] => String::new(),
+/// The names that are similar, as a suggestion, and those that there are.
+fn named(nearest: &[String], visible: &NearestNames) -> String {
+    let suggested = match nearest {
+        [] => ";".to_owned(),
         names => format!("; did you mean `{}`?", names.join("` or `")),
+    };
+    match (visible.is_empty(), nearest) {
+        (false, _) => format!("{suggested} there are {visible}"),
+        (true, []) => String::new(),
+        (true, _) => suggested,
     }
 }
 

@@ -102,7 +102,7 @@ pub use average::mean_of;
 pub use canary::CanaryCollection;
 pub use cast_rule::Casts;
 pub use domains::Domains;
-pub use error::{QueryError, similar_names};
+pub use error::{NearestNames, QueryError, similar_names};
 pub use exact::is_comparison;
 pub use executable::executable;
 pub use foreseen::{foreseen, foreseen_in_collection};

@@ -81,6 +81,7 @@ fn is_about_this_answer(remark: &AnswerRemark) -> bool {
         | RemarkKind::FormerMember
         | RemarkKind::MissingColumn
         | RemarkKind::MissingCells
+        | RemarkKind::MissingFigures
         | RemarkKind::RenamedColumn
         | RemarkKind::ContinuedAnswer
         | RemarkKind::CombinedParts
@@ -147,6 +148,7 @@ mod tests {
             RemarkKind::FormerMember,
             RemarkKind::MissingColumn,
             RemarkKind::MissingCells,
+            RemarkKind::MissingFigures,
             RemarkKind::RenamedColumn,
             RemarkKind::ContinuedAnswer,
             RemarkKind::CombinedParts,

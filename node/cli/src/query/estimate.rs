@@ -2,7 +2,7 @@
 
 use concordat_documents::decision::Decision;
 use concordat_documents::problem::Problem;
-use concordat_documents::query::{EstimatedPart, QueryEstimate, QueryRequest};
+use concordat_documents::query::{EstimatedNoise, EstimatedPart, NoiseUnit, QueryEstimate, QueryRequest};
 use concordat_protocol::scope::Tier;
 use serde::Serialize;
 
@@ -77,7 +77,8 @@ fn notes(estimate: &QueryEstimate) -> Vec<String> {
         let refused = part.reasons.iter().map(|reason| format!("{about}: refused: {reason}"));
         let help = part.help.iter().map(|help| format!("{about}: what to do: {help}"));
         let suppressed = part.suppressed.iter().map(|sentence| format!("{about}: {sentence}"));
-        for note in refused.chain(help).chain(suppressed) {
+        let noise = part.noise.iter().map(|noise| format!("{about}: {}", budget(noise)));
+        for note in refused.chain(help).chain(suppressed).chain(noise) {
             if !notes.contains(&note) {
                 notes.push(note);
             }
@@ -92,6 +93,22 @@ fn notes(estimate: &QueryEstimate) -> Vec<String> {
         }
     });
     notes
+}
+
+/// How much of the noise is used, and what the query would use.
+fn budget(noise: &EstimatedNoise) -> String {
+    let unit = match noise.unit {
+        NoiseUnit::Figures => "figures with noise",
+        NoiseUnit::MillionthsOfRho => "millionths of rho",
+    };
+    let query = match noise.query {
+        Some(query) => format!("this part of the query would use {query}, and none if it was answered before"),
+        None => "what the query would use is not known".to_owned(),
+    };
+    format!(
+        "your institution has {} {unit} for it, of which {} are used and {} are left; {query}",
+        noise.allowed, noise.used, noise.left
+    )
 }
 
 #[cfg(test)]
@@ -115,6 +132,7 @@ mod tests {
             protection: Some("exact".to_owned()),
             suppressed: vec!["figures about fewer than 10 subjects are withheld".to_owned()],
             queries_left: Some(3),
+            noise: None,
             about_rows_read: Some(60),
             about_rows: Some(1),
             about_bytes: Some(8),
@@ -148,6 +166,27 @@ mod tests {
         assert_eq!(denied[0], "budapest.stays: refused: the grant is suspended");
         assert_eq!(denied[1], "budapest.stays: what to do: wait");
         assert!(denied.last().unwrap().starts_with("the query would be refused"));
+    }
+
+    #[test]
+    fn estimate_notes_state_the_noise_that_is_left() {
+        let noisy = |query| EstimatedPart {
+            noise: Some(EstimatedNoise {
+                unit: NoiseUnit::Figures,
+                allowed: 32,
+                used: 5,
+                left: 27,
+                query,
+            }),
+            ..part(Decision::Permit, &[])
+        };
+        for (query, expected) in [(Some(4), "would use 4, and none if"), (None, "is not known")] {
+            let notes = notes(&estimate(vec![noisy(query)], Decision::Permit)).join("\n");
+            let budget = "budapest.stays: your institution has 32 figures with noise for it, of which 5 are used and 27 are left; ";
+            assert!(notes.contains(budget) && notes.contains(expected), "{notes}");
+        }
+        let exact = notes(&estimate(vec![part(Decision::Permit, &[])], Decision::Permit)).join("\n");
+        assert!(!exact.contains("noise"), "{exact}");
     }
 
     #[test]

@@ -56,6 +56,9 @@ pub struct EstimatedPart {
     pub suppressed: Vec<String>,
     /// How many more queries the holder answers today, before this one; `null` if they are not limited, and if it would be refused.
     pub queries_left: Option<u32>,
+    /// How much of the noise your institution may use for the collection, and how much the query would use; `null` if that is not limited, or not
+    /// known.
+    pub noise: Option<EstimatedNoise>,
     /// About how many rows the holder would read, by its catalog; `null` if it lists none.
     pub about_rows_read: Option<u64>,
     /// About how many rows the answer would have at most; `null` if nothing limits them.
@@ -64,4 +67,31 @@ pub struct EstimatedPart {
     pub about_bytes: Option<u64>,
     /// In about how many milliseconds the holder would have answered at most: 32, or twice, four times and so on; `null` as for its rows.
     pub about_ms: Option<u64>,
+}
+
+/// How much of the noise for an institution and a collection is used, by all its people and under all its grants. A query that was answered is answered again
+/// and uses none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EstimatedNoise {
+    /// What is counted.
+    pub unit: NoiseUnit,
+    /// How much all queries may use.
+    pub allowed: u64,
+    /// How much those before used.
+    pub used: u64,
+    /// How much further ones may use: less than the difference if figures before had less noise.
+    pub left: u64,
+    /// How much this part of the query would use; `null` if that is not known before it is sent.
+    pub query: Option<u64>,
+}
+
+/// What a budget of noise counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoiseUnit {
+    /// Figures with noise, each for all of its groups.
+    Figures,
+    /// Millionths of `rho`, the loss of privacy.
+    MillionthsOfRho,
 }

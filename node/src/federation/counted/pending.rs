@@ -1,5 +1,6 @@
 //! A grouping that was cut out of a plan, before its texts are checked.
 
+use concordat_protocol::scope::Tier;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::federation::cell_table::{CellOutput, CellTable};
@@ -45,8 +46,13 @@ impl Pending {
         let mut queries = Vec::new();
         let columns: Vec<Vec<usize>> = cells.members.iter().map(|grid| grid.columns.clone()).collect();
         for ((target, declared, sql), columns) in texts.into_iter().zip(columns) {
-            let schema = declared.answer(&sql, &target).await;
-            let schema = schema.map_err(|error| FederationError::query(&target.dataset, error))?;
+            let refused = |error| FederationError::query(&target.dataset, error);
+            let (schema, figures) = if target.tier < Tier::Records {
+                let foreseen = declared.figures(&sql, &target).await.map_err(refused)?;
+                (foreseen.columns, Some(foreseen.figures))
+            } else {
+                (declared.answer(&sql, &target).await.map_err(refused)?, None)
+            };
             let mut columns = columns.into_iter();
             if columns.any(|at| schema.index_of(&format!("a{at}")).is_err()) {
                 return Err(FederationError::Tier {
@@ -60,6 +66,7 @@ impl Pending {
                     sql,
                     schema,
                     grouped: !cells.labels.is_empty(),
+                    figures,
                 },
                 target,
                 institution: Vec::new(),

@@ -33,6 +33,18 @@ impl<'a> Remarks<'a> {
         }
     }
 
+    /// The noise of means and sums of each member, by the range that it declares.
+    pub(super) fn noise_of_values(&self, common: &CommonGrouping) {
+        for (member, part) in self.members.iter().zip(common.members()) {
+            let grouping = part.grouping();
+            if member.target.tier < Tier::Records {
+                let limited = LimitedValues::of(grouping.statistic(), grouping.known());
+                let scope = &member.declared.statistics.scope;
+                self.report.noise_of_values(&member.target.dataset, scope, &limited);
+            }
+        }
+    }
+
     /// Columns that are distinguished in another way than a member declares.
     pub(super) fn levels(&self, changed: &[ChangedLevels]) {
         for ChangedLevels {

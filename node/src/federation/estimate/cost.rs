@@ -102,6 +102,7 @@ mod tests {
                 ..Limits::default()
             },
             queries_left: None,
+            noise: None,
         }
     }
 

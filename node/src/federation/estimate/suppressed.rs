@@ -77,6 +77,7 @@ mod tests {
                 ..Limits::default()
             },
             queries_left: None,
+            noise: None,
         }
     }
 

@@ -1,6 +1,6 @@
 use concordat_documents::query::EstimatedPart;
-use concordat_protocol::scope::{Limits, Protection, Tier};
-use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
+use concordat_protocol::scope::{Limits, Noise, Protection, Tier};
+use concordat_protocol::wire::messages::{NoiseBudget, Reason, Refusal, RefusalCode};
 
 use super::would_send::rows_of_whole;
 use super::*;
@@ -31,6 +31,7 @@ fn part(target: usize, rows: AnswerRows) -> PlannedPart {
         rows,
         row_bytes: Some(20),
         cells: None,
+        figures: Some(2),
     }
 }
 
@@ -49,6 +50,7 @@ fn terms(queries_left: u32) -> EstimatedTerms {
         protection: Protection::Exact,
         limits: Limits::default(),
         queries_left: Some(queries_left),
+        noise: None,
     }
 }
 
@@ -140,6 +142,41 @@ fn estimate_of_more_queries_than_are_left_is_denied() {
     );
 }
 
+/// Two queries of two figures each: what is left has to suffice for both, and a query that was answered before is no refusal.
+#[test]
+fn estimate_states_the_figures_with_noise_that_are_left() {
+    let tables = tables(GROUPED);
+    let with_left = |left| {
+        let parts = [0, 1, 0, 1].map(|target| part(target, AnswerRows::One));
+        let sent = would_send(&tables, parts.to_vec());
+        let noisy = EstimatedTerms {
+            protection: Protection::Perturbed(Noise::default()),
+            noise: Some(NoiseBudget {
+                allowed: 32,
+                used: 32 - left,
+                left,
+            }),
+            ..terms(9)
+        };
+        let decisions = decided(&sent, Ok(noisy), Ok(terms(9)));
+        sent.document(&decisions, &BTreeMap::new())
+    };
+    let is_stated = |part: &EstimatedPart| part.suppressed.iter().any(|text| text.contains("4 figures with noise"));
+    for (left, is_beyond) in [(4, false), (3, true)] {
+        let estimate = with_left(left);
+        assert_eq!(estimate.decision, Decision::Permit);
+        let aachen = &estimate.parts[0];
+        let noise = aachen.noise.as_ref().unwrap();
+        assert_eq!(
+            (noise.allowed, noise.used, noise.left, noise.query),
+            (32, 32 - left, left, Some(2))
+        );
+        assert_eq!(is_stated(aachen), is_beyond, "{:?}", aachen.suppressed);
+        let basel = estimate.parts.iter().find(|part| part.institution.as_str() == "basel");
+        assert_eq!(basel.unwrap().noise, None, "its figures are exact");
+    }
+}
+
 #[test]
 fn estimate_with_wider_terms_than_the_grant_is_not_accepted() {
     let tables = tables(GROUPED);
@@ -158,6 +195,7 @@ fn estimate_of_a_whole_query_has_the_rows_of_its_form() {
             sql: sql.to_owned(),
             schema: std::sync::Arc::new(datafusion::arrow::datatypes::Schema::empty()),
             grouped,
+            figures: None,
         };
         let target = Target { tier, ..target.clone() };
         rows_of_whole(&target, &query, &ParsedQuery::parse(sql).unwrap().query_tables())

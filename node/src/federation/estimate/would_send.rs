@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_documents::decision::Decision;
-use concordat_documents::query::{EstimatedPart, QueryEstimate};
+use concordat_documents::query::{EstimatedNoise, EstimatedPart, NoiseUnit, QueryEstimate};
 use concordat_protocol::ids::{CollectionRef, DatasetRef};
 use concordat_protocol::scope::Tier;
 use concordat_protocol::wire::messages::EstimatedTerms;
 
 use super::cost::{Answer, Cost, cost};
+use super::noise::{beyond, noise};
 use super::suppressed::suppressed;
 use crate::federation::description::describe_query;
 use crate::federation::error::FederationError;
@@ -35,6 +36,8 @@ pub(super) struct Permission {
     pub(super) sql_bytes: usize,
     /// How many queries would be sent under it.
     queries: u32,
+    /// How many figures they have together, if that is known of all.
+    figures: Option<u64>,
 }
 
 impl Permission {
@@ -42,6 +45,14 @@ impl Permission {
         let own = &self.target;
         own.dataset.collection() == target.dataset.collection()
             && (own.access, own.version, &own.purpose) == (target.access, target.version, &target.purpose)
+    }
+
+    /// What its queries would use of the noise together.
+    fn needs(&self, noise: &EstimatedNoise) -> Option<u64> {
+        match noise.unit {
+            NoiseUnit::Figures => self.figures,
+            NoiseUnit::MillionthsOfRho => noise.query.map(|query| query.saturating_mul(self.queries.into())),
+        }
     }
 }
 
@@ -107,11 +118,14 @@ impl<'a> WouldSend<'a> {
                 Some(permission) => {
                     permission.sql_bytes = permission.sql_bytes.max(sql_bytes);
                     permission.queries = permission.queries.saturating_add(1);
+                    let figures = permission.figures.zip(part.figures);
+                    permission.figures = figures.map(|(before, more)| before.saturating_add(more));
                 }
                 None => permissions.push(Permission {
                     target: target.clone(),
                     sql_bytes,
                     queries: 1,
+                    figures: part.figures,
                 }),
             }
         }
@@ -178,6 +192,7 @@ impl<'a> WouldSend<'a> {
             protection: verdict.protection,
             suppressed: verdict.suppressed,
             queries_left: verdict.queries_left,
+            noise: verdict.noise,
             about_rows_read: answer.rows_read,
             about_rows: rows,
             about_bytes: bytes,
@@ -200,6 +215,7 @@ struct Verdict {
     protection: Option<String>,
     suppressed: Vec<String>,
     queries_left: Option<u32>,
+    noise: Option<EstimatedNoise>,
     cost: Cost,
 }
 
@@ -214,13 +230,19 @@ impl Verdict {
         let reasons = too_many.map(|left| {
             format!("{queries} queries would be sent under the same permission, and {left} more are answered today")
         });
+        let noise = noise(terms, part.figures);
+        let needed = noise.as_ref().and_then(|noise| decided.permission.needs(noise));
+        let beyond = noise.as_ref().and_then(|noise| beyond(noise, needed));
+        let mut suppressed = suppressed(target, (part.rows, part.sql.as_deref()), terms);
+        suppressed.extend(beyond);
         Self {
             tier: terms.tier,
             reasons: reasons.into_iter().collect(),
             help: too_many.map(|_| "send the query tomorrow, or query one dataset at a time".to_owned()),
             protection: (terms.tier < Tier::Records).then(|| terms.protection.to_string()),
-            suppressed: suppressed(target, (part.rows, part.sql.as_deref()), terms),
+            suppressed,
             queries_left: terms.queries_left,
+            noise,
             cost: cost(answer, terms),
         }
     }
@@ -237,6 +259,7 @@ impl Verdict {
             protection: None,
             suppressed: Vec::new(),
             queries_left: None,
+            noise: None,
             cost: Cost::default(),
         }
     }

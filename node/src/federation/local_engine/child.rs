@@ -90,6 +90,7 @@ impl FederatedEngine {
                     target: members.number_of(&target)?,
                     sql: query.sql,
                     grouped: query.grouped,
+                    figures: query.figures,
                     remarks: report.remarks(),
                 };
                 return send(sender, &whole, &columns(&query.schema)?).await;

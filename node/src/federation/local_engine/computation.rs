@@ -90,13 +90,19 @@ async fn planned(
             target,
             sql,
             grouped,
+            figures,
             remarks,
         } => {
             report.decided(remarks);
             let target = targets.into_iter().nth(target).ok_or_else(engine_failed)?;
             let schema = columns_of(columns)?;
             sharing.keep_computation(computation);
-            let query = MemberQuery { sql, schema, grouped };
+            let query = MemberQuery {
+                sql,
+                schema,
+                grouped,
+                figures,
+            };
             Ok(Planned::Whole { target, query })
         }
         FromEngine::Local { steps, parts, remarks } => {
@@ -269,7 +275,13 @@ impl Pump {
                 grouped,
             } => {
                 let schema = columns_of(bytes)?;
-                self.query_member(number, target, MemberQuery { sql, schema, grouped })?;
+                let query = MemberQuery {
+                    sql,
+                    schema,
+                    grouped,
+                    figures: None,
+                };
+                self.query_member(number, target, query)?;
             }
             FromEngine::More { number } => {
                 if let Some(answer) = self.answers.get(&number) {

@@ -132,6 +132,7 @@ mod tests {
                 sql: "SELECT x FROM heart".to_owned(),
                 schema: heart.schema(),
                 grouped: false,
+                figures: None,
             },
         }
     }

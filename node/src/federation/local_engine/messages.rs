@@ -114,6 +114,7 @@ pub(super) enum FromEngine {
         target: usize,
         sql: String,
         grouped: bool,
+        figures: Option<u64>,
         remarks: Vec<Remark>,
     },
     /// The query is computed from several answers, in these steps; what each member is queried for.

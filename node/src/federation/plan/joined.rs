@@ -71,7 +71,7 @@ impl<'a> Joined<'a> {
         }
         separate_signs(&mut query);
         let sql = query.to_string();
-        let (schema, known) = if self.target.tier < Tier::Records {
+        let (schema, known, number) = if self.target.tier < Tier::Records {
             let declared = tables.declared(self.target).ok_or_else(nothing_declared)?;
             let figures = declared.figures(&sql, self.target).await?;
             let known = KnownOfText {
@@ -79,18 +79,19 @@ impl<'a> Joined<'a> {
                 beyond: figures.beyond,
                 limited: figures.limited,
             };
-            (figures.columns, known)
+            (figures.columns, known, Some(figures.figures))
         } else {
             let dataset = |(name, member): &(&TableName, &Member)| (name.dataset.clone(), Arc::clone(&member.schema));
             let shown: BTreeMap<_, _> = self.tables.iter().map(dataset).collect();
             let collection = self.target.dataset.collection();
             let schema = foreseen_in_collection(&sql, &collection, None, &shown).await?;
-            (schema, KnownOfText::default())
+            (schema, KnownOfText::default(), None)
         };
         let query = MemberQuery {
             grouped: is_grouped(&query),
             sql,
             schema,
+            figures: number,
         };
         Ok((query, known))
     }

@@ -68,6 +68,21 @@ impl Remark {
         Self::about(RemarkKind::WithheldCells, dataset, text)
     }
 
+    /// Values are missing in these columns of `rows` rows: in how many of them. It states what the rows show and nothing else, so that it is about no
+    /// one of whom they do not state as much: not which of the reasons it is.
+    pub(in crate::federation) fn missing_figures(columns: &[(String, u64)], rows: u64) -> Self {
+        let each = columns
+            .iter()
+            .map(|(column, missing)| format!("`{column}` ({missing} of {rows} rows)"));
+        let text = format!(
+            "values are missing in {}: a figure is missing if it is about fewer subjects than its holder shows or about no one, if it would reveal \
+             others, or if it is computed from one that is missing; a group without a value is that of the rows without one; which of these it \
+             is, is not stated",
+            listed(each, ", ")
+        );
+        Self::new(RemarkKind::MissingFigures, text)
+    }
+
     /// `dataset` states that there are rows only about so many subjects. It is the same whether there are fewer.
     pub(in crate::federation) fn withheld_existence(dataset: &DatasetRef, min_cell: u32) -> Self {
         let text =

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use concordat_disclosure::{Entropy, OwnersOf, Reserved, Spent};
+use concordat_disclosure::{AnsweredFigures, Entropy, OwnersOf, Reserved, Spent};
 use concordat_engine::{LockedMemory, NewMemory, QueryError, UnitMemory};
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::scope::{Loss, MicroRho};
@@ -60,6 +60,11 @@ impl Locked {
     /// Reserves loss of privacy; see [`UnitMemory::reserve`].
     pub(super) fn reserve(&mut self, limits: Loss, rho: MicroRho) -> Result<(Reserved, Vec<u8>), Spent> {
         self.restored.reserve(limits, rho)
+    }
+
+    /// The figures with noise that were released so far.
+    pub(super) fn answered(&self) -> AnsweredFigures {
+        self.restored.subjects.known().answered()
     }
 
     /// The loss of privacy that was reserved so far, in millionths of `rho`.

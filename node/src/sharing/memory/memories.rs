@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use concordat_disclosure::{Reserved, SpaceLimits};
+use concordat_disclosure::{AnsweredFigures, Reserved, SpaceLimits};
 use concordat_engine::{AnswerMemory, LockedMemory, NewMemory, QueryError};
 use concordat_protocol::ids::{CreationId, DatasetName};
 use concordat_protocol::schema::VersionNumber;
@@ -129,6 +129,15 @@ impl CollectionMemory {
                 Err(spent.into())
             }
         }
+    }
+
+    /// The figures with noise that were released to the owner, and the loss that was reserved, in millionths of `rho`. Nothing changes.
+    ///
+    /// # Errors
+    /// As [`AnswerMemory::locked`].
+    pub(in crate::sharing) async fn used(&self) -> Result<(AnsweredFigures, u64), MemoryError> {
+        let locked = self.lock(None).await?;
+        Ok((locked.answered(), locked.spent()))
     }
 
     /// Waits until no other answer is decided for the owner, and restores the memory unless it is.

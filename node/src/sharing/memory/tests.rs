@@ -231,7 +231,7 @@ async fn loss_reserved_at_the_same_time_is_spent_once() {
     node.restart();
     let refused = node.memory().reserve(limits, rho(3)).await.unwrap_err();
     assert!(
-        matches!(refused, MemoryError::Spent(Spent::Total { left: 2 })),
+        matches!(refused, MemoryError::Spent(Spent::Total { left: 2, .. })),
         "{refused}"
     );
     assert!(node.memory().reserve(limits, rho(2)).await.is_ok());

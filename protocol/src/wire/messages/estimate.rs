@@ -57,6 +57,21 @@ pub struct EstimatedTerms {
     /// How many more queries the holder answers today: the fewest that are left under the grant, and below tier `records` to the person and to
     /// the person's institution. `None` if they are not limited.
     pub queries_left: Option<u32>,
+    /// How much of the noise below tier `records` is used; `None` if it is not limited, and if that is not known in time.
+    pub noise: Option<NoiseBudget>,
+}
+
+/// What the consumer's institution may be answered about a collection with noise. It follows from the queries that it has sent, of all its people and
+/// under all its grants. Perturbed figures are counted in figures, private ones in millionths of `rho`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseBudget {
+    /// How much all queries may use.
+    pub allowed: u64,
+    /// How much those before used.
+    pub used: u64,
+    /// How much further ones may use: less than the difference if figures before had less noise.
+    pub left: u64,
 }
 
 #[cfg(test)]
@@ -70,14 +85,21 @@ mod tests {
             protection: Protection::Exact,
             limits: Limits::default(),
             queries_left: None,
+            noise: None,
         }
     }
 
     #[test]
     fn estimate_reply_survives_encoding() {
-        for left in [None, Some(0), Some(u32::MAX)] {
+        let noise = NoiseBudget {
+            allowed: 32,
+            used: 5,
+            left: 27,
+        };
+        for (left, noise) in [(None, None), (Some(0), Some(noise)), (Some(u32::MAX), None)] {
             let reply = EstimateReply::Permitted(EstimatedTerms {
                 queries_left: left,
+                noise,
                 ..terms()
             });
             let frame = encode(&reply).unwrap();
@@ -95,6 +117,6 @@ mod tests {
             .iter()
             .map(|(key, _)| key.as_text().unwrap())
             .collect();
-        assert_eq!(fields, ["tier", "protection", "limits", "queries_left"]);
+        assert_eq!(fields, ["tier", "protection", "limits", "queries_left", "noise"]);
     }
 }

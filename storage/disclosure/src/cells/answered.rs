@@ -19,16 +19,30 @@ impl AnsweredFigures {
 
     /// Adds figures with noise of this variance, of one subject.
     pub fn add(&mut self, figures: u64, variance: u16) {
-        let all = Self::ALL.saturating_mul(Noise::FOR_AN_ANSWER.into());
-        let each = all.checked_div(variance.into()).unwrap_or(u64::MAX);
         self.figures = self.figures.saturating_add(figures);
-        self.precision = self.precision.saturating_add(figures.saturating_mul(each));
+        self.precision = self
+            .precision
+            .saturating_add(figures.saturating_mul(Self::each(variance)));
+    }
+
+    /// The precision of one figure with this variance.
+    fn each(variance: u16) -> u64 {
+        let all = Self::ALL.saturating_mul(Noise::FOR_AN_ANSWER.into());
+        all.checked_div(variance.into()).unwrap_or(u64::MAX)
     }
 
     /// How many there are.
     #[must_use]
     pub const fn figures(&self) -> u64 {
         self.figures
+    }
+
+    /// How many more figures with this variance may be released, where there is noise for `answers`.
+    #[must_use]
+    pub fn left(&self, answers: u8, variance: u16) -> u64 {
+        let precision = Self::ALL.saturating_sub(self.precision);
+        let precise = precision.checked_div(Self::each(variance)).unwrap_or(u64::MAX);
+        u64::from(answers).saturating_sub(self.figures).min(precise)
     }
 
     /// Whether so many figures may be released with noise for `answers`, besides which there are others with more noise or less.
@@ -61,6 +75,37 @@ mod tests {
                 "{answers}"
             );
         }
+    }
+
+    /// What is left is what may be released, and one more may not.
+    #[test]
+    fn figures_left_are_those_that_may_be_released() {
+        for (before, variance_before, answers) in [
+            (0, 32, 32),
+            (5, 32, 32),
+            (32, 32, 32),
+            (4, 8, 64),
+            (1, 2, 64),
+            (8, 8, 64),
+            (63, 64, 8),
+            (3, 64, 8),
+        ] {
+            let mut answered = AnsweredFigures::default();
+            answered.add(before, variance_for(variance_before));
+            let left = answered.left(answers, variance_for(answers));
+            for (more, is_free) in [(left, true), (left + 1, false)] {
+                let mut then = answered;
+                then.add(more, variance_for(answers));
+                let is_within = then.are_within(answers) || more == 0;
+                assert_eq!(
+                    is_within, is_free,
+                    "{before} for {variance_before}, {more} for {answers}"
+                );
+            }
+        }
+        let mut half = AnsweredFigures::default();
+        half.add(4, variance_for(8));
+        assert_eq!(half.left(64, variance_for(64)), 32, "half of the precision is left");
     }
 
     /// A number that is raised again and again gives no more than one number: in all, the figures are as one with the variance 17.

@@ -20,16 +20,29 @@ pub enum DecideError {
     #[error("what was released before cannot be compared with the answer")]
     Space(#[from] SpaceError),
     /// The budget of distinctions is used up.
-    #[error("the budget of distinctions for this collection is used up ({limit})")]
+    #[error(
+        "the budget of distinctions for this collection is used up ({limit}); a query that was answered is answered again and uses none, and \
+         for other groups and conditions negotiate with the holder"
+    )]
     NoDistinctions {
         /// How many there were.
         limit: u32,
     },
-    /// As many figures were released as the noise is for.
-    #[error("the answers for which there is noise are used up ({limit})")]
+    /// More figures would be released than the noise is for.
+    #[error(
+        "the answers for which there is noise are used up: {limit} figures are allowed to your institution for this collection, {answered} were \
+         answered, {left} are left, and this query has {asked}; {}",
+        next_step(*left)
+    )]
     NoAnswers {
-        /// How many there were.
+        /// How many there may be.
         limit: u32,
+        /// How many were released, with this noise or with other noise.
+        answered: u64,
+        /// How many more may be released with this noise.
+        left: u64,
+        /// How many the query has in each cell.
+        asked: u64,
     },
     /// The range of a sum is too small or too large for noise.
     #[error("a measured value has a range for which there is no noise")]
@@ -43,4 +56,18 @@ pub enum DecideError {
     /// These rules are those of another mode.
     #[error("the figures are protected in another way")]
     OtherMode,
+}
+
+/// What to do where so many figures are left. Those that were answered count under every grant, so another one is no way around them.
+const fn next_step(left: u64) -> &'static str {
+    match left {
+        0 => {
+            "a query that was answered is answered again and uses none; for other figures negotiate a grant with another protection, because \
+             those that were answered count under every grant of the collection"
+        }
+        _ => {
+            "request fewer aggregates in one query; a query that was answered is answered again and uses none; more than are left need \
+             another negotiation with the holder"
+        }
+    }
 }

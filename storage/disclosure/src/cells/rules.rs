@@ -70,16 +70,22 @@ impl DisclosureRules {
     ///
     /// # Errors
     /// [`DecideError::NoAnswers`]
-    pub fn within_answers(&self, mut answered: AnsweredFigures, sets: u64) -> Result<(), DecideError> {
+    pub fn within_answers(&self, answered: AnsweredFigures, sets: u64) -> Result<(), DecideError> {
         let noise = self.perturbation();
         let Some((noise, limit)) = noise.and_then(|noise| Some((noise, noise.answers()?))) else {
             return Ok(());
         };
-        answered.add(sets, noise.variance());
-        if answered.are_within(limit) {
+        let mut then = answered;
+        then.add(sets, noise.variance());
+        if then.are_within(limit) {
             Ok(())
         } else {
-            Err(DecideError::NoAnswers { limit: limit.into() })
+            Err(DecideError::NoAnswers {
+                limit: limit.into(),
+                answered: answered.figures(),
+                left: answered.left(limit, noise.variance()),
+                asked: sets,
+            })
         }
     }
 
@@ -150,7 +156,12 @@ mod tests {
             let expected = if is_free {
                 Ok(())
             } else {
-                Err(DecideError::NoAnswers { limit: 4 })
+                Err(DecideError::NoAnswers {
+                    limit: 4,
+                    answered,
+                    left: 4 - answered,
+                    asked: sets,
+                })
             };
             let mut before = AnsweredFigures::default();
             before.add(answered, noise.variance());
@@ -162,12 +173,44 @@ mod tests {
         before.add(4, noise.variance());
         assert_eq!(
             more.within_answers(before, 1),
-            Err(DecideError::NoAnswers { limit: 64 })
+            Err(DecideError::NoAnswers {
+                limit: 64,
+                answered: 4,
+                left: 0,
+                asked: 1
+            })
         );
         assert_eq!(rules.variance(), NonZeroU16::new(68));
         let exact = DisclosureRules::new(10, &Protection::Exact).unwrap();
         before.add(u64::MAX, 17);
         assert_eq!((exact.within_answers(before, 1), exact.variance()), (Ok(()), None));
+    }
+
+    /// The refusal has the numbers that its reader needs, and what to do: another step if nothing is left.
+    #[test]
+    fn answers_that_are_used_up_are_stated_in_numbers() {
+        let noise = Noise::for_answers(4).unwrap();
+        let rules = DisclosureRules::new(10, &Protection::Perturbed(noise)).unwrap();
+        let refusal = |before: u64, sets: u64| {
+            let mut answered = AnsweredFigures::default();
+            answered.add(before, noise.variance());
+            rules.within_answers(answered, sets).unwrap_err().to_string()
+        };
+        let some = refusal(3, 2);
+        for part in [
+            "4 figures are allowed",
+            "3 were answered",
+            "1 are left",
+            "this query has 2",
+            "fewer aggregates",
+        ] {
+            assert!(some.contains(part), "{part}: {some}");
+        }
+        let none = refusal(4, 1);
+        for part in ["0 are left", "answered again and uses none", "under every grant"] {
+            assert!(none.contains(part), "{part}: {none}");
+        }
+        assert!(!none.contains("fewer aggregates"), "{none}");
     }
 
     #[test]

@@ -16,10 +16,18 @@ fn loss_is_spent_and_never_returned() {
     let rho = |millionths| MicroRho::new(millionths).unwrap();
     drop(loss.spend(rho(60)).unwrap());
     assert_eq!((loss.spent(), loss.left()), (60, 40));
-    assert_eq!(loss.spend(rho(41)).unwrap_err(), Spent::Total { left: 40 });
+    let spent = |left, asked| Spent::Total {
+        left,
+        total: 100,
+        asked,
+    };
+    assert_eq!(loss.spend(rho(41)).unwrap_err(), spent(40, 41));
     assert_eq!(loss.spent(), 60, "a refusal reserves nothing");
     assert_eq!(loss.spend(rho(40)).unwrap().rho(), rho(40));
-    assert_eq!(loss.spend(rho(1)).unwrap_err(), Spent::Total { left: 0 });
+    assert_eq!(loss.spend(rho(1)).unwrap_err(), spent(0, 1));
+    for part in ["40 millionths", "of 100", "would lose 41", "answered again"] {
+        assert!(spent(40, 41).to_string().contains(part), "{part}");
+    }
 }
 
 #[test]

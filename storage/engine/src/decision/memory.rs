@@ -139,7 +139,12 @@ impl UnitMemory {
         let record = Record::Spent(rho.get());
         let bytes = record.to_bytes();
         // What is spent is at most the limit, so the sum is a number.
-        self.known.add(record).map_err(|_| Spent::Total { left: 0 })?;
+        let beyond = Spent::Total {
+            left: 0,
+            total: limits.total().get(),
+            asked: rho.get(),
+        };
+        self.known.add(record).map_err(|_| beyond)?;
         Ok((reserved, bytes))
     }
 

@@ -12,11 +12,12 @@ use datafusion::{
 use super::{
     QueryError,
     tables::{tables_of, visible_to},
+    unread_texts,
 };
 use crate::visit;
 
 /// Maximum length of a repeated planner message about the query, in characters.
-const MAX_DETAIL: usize = 300;
+const MAX_DETAIL: usize = 600;
 
 impl QueryError {
     /// An error of the planner. The planner has seen the query and the visible columns but no data, so its message may
@@ -148,7 +149,8 @@ fn known(text: &str, statement: Option<&Statement>) -> Option<String> {
             .and_then(|statement| argument_of(&name, statement));
         return Some(match operand {
             Some(operand) => format!(
-                "`{name}` does not take these arguments; if `{operand}` is text, write `{name}(TRY_CAST({operand} AS DOUBLE))`"
+                "`{name}` does not take these arguments; if `{operand}` is text, write `{name}(TRY_CAST({operand} AS DOUBLE))`{}",
+                unread_texts(&operand, "a number", "DOUBLE")
             ),
             None => format!("`{name}` does not take these arguments"),
         });

@@ -13,7 +13,10 @@ use super::{
     expressions::refused,
     literals,
 };
-use crate::types::{MAX_DIGITS, UTC};
+use crate::{
+    error::unread_texts,
+    types::{MAX_DIGITS, UTC},
+};
 
 /// Two operands of one class.
 pub(super) fn pair(left: Expr, right: Expr, op: &str, schema: &DFSchema) -> Result<[Expr; 2]> {
@@ -120,7 +123,8 @@ fn mismatch(first: &Expr, class: Class, second: &Expr, other: Class, op: &str, s
         (true, false) => format!("{one} {op} {cast}"),
         (false, _) => cast,
     };
-    refused(format!("`{text}` is text; write `{form}`"))
+    let unread = unread_texts(text, target.label(), target.sql_type());
+    refused(format!("`{text}` is text; write `{form}`{unread}"))
 }
 
 /// Whether all numbers among the operands are whole numbers.

@@ -21,7 +21,7 @@ use super::{
     expressions::refused,
     literals, operands,
 };
-use crate::{positions::unchanged, shown::Shape};
+use crate::{error::unread_texts, positions::unchanged, shown::Shape};
 
 /// A function of one row.
 pub(super) fn scalar(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
@@ -228,10 +228,11 @@ fn text(arg: &Expr, target: &DataType, function: &str) -> Result<Expr> {
     let whole = target.is_integer();
     let Some(text) = text_literal(arg) else {
         return Err(refused(format!(
-            "`{0}` is text, and `{function}` needs {1}; write `{function}(TRY_CAST({0} AS {2}))`",
+            "`{0}` is text, and `{function}` needs {1}; write `{function}(TRY_CAST({0} AS {2}))`{3}",
             shown(arg),
             class.label(),
-            class.sql_type()
+            class.sql_type(),
+            unread_texts(&shown(arg), class.label(), class.sql_type())
         )));
     };
     match literals::read(text, class, whole) {

@@ -12,7 +12,7 @@ use super::{
     expressions::{operation, refused},
     literals,
 };
-use crate::{floats::canonical_literal, shown::Shape};
+use crate::{error::unread_texts, floats::canonical_literal, shown::Shape};
 
 /// `left op right`, where `op` computes.
 pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Result<Expr> {
@@ -30,8 +30,9 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &DFSchem
             .find(|(_, class)| *class == Class::Text);
         return Err(match text {
             Some((operand, _)) => refused(format!(
-                "`{0}` is text; write `TRY_CAST({0} AS DOUBLE)` to compute with it",
-                shown(operand)
+                "`{0}` is text; write `TRY_CAST({0} AS DOUBLE)` to compute with it{1}",
+                shown(operand),
+                unread_texts(&shown(operand), "a number", "DOUBLE")
             )),
             None => refused(format!(
                 "`{}` is {}, and `{}` is {}: there is no `{op}` of them",

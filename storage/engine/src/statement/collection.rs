@@ -355,7 +355,8 @@ impl Checker<'_> {
     }
 
     fn unknown_table(&self, name: &ObjectName) -> QueryError {
-        QueryError::unknown_table(name, &DatasetRef::only(self.collection.clone()))
+        let visible = self.visible.keys().map(DatasetName::as_str);
+        QueryError::unknown_table(name, &DatasetRef::only(self.collection.clone()), visible)
     }
 }
 

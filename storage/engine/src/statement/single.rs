@@ -85,7 +85,7 @@ fn is_dataset(name: &ObjectName, dataset: &DatasetRef) -> Result<(), QueryError>
     match parts.as_deref() {
         Some([one]) if *one == table => Ok(()),
         Some([of, one]) if *of == institution && *one == table => Ok(()),
-        _ => Err(QueryError::unknown_table(name, dataset)),
+        _ => Err(QueryError::unknown_table(name, dataset, [])),
     }
 }
 

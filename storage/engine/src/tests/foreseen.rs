@@ -187,6 +187,7 @@ async fn refusals_state_what_works() {
     for (sql, part) in [
         ("SELECT power(sex, 2) FROM heart", "`concordat query --functions` lists"),
         ("SELECT nmae FROM heart", "did you mean `name`?"),
+        ("SELECT nmae FROM heart", "there are `name`, "),
         (
             "SELECT age, age FROM heart",
             "two columns have the name `age`; name one of them with `AS`",

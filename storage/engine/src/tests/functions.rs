@@ -273,7 +273,8 @@ async fn functions_are_missing_where_they_have_no_value() {
         ),
         (
             "SELECT avg(v) FROM t",
-            "if `v` is text, write `avg(TRY_CAST(v AS DOUBLE))`",
+            "if `v` is text, write `avg(TRY_CAST(v AS DOUBLE))`; a text that is not a number is missing then, and \
+             `SELECT count(*) … WHERE v IS NOT NULL AND TRY_CAST(v AS DOUBLE) IS NULL` counts those",
         ),
         (
             "SELECT n, count(*) FROM t",

@@ -19,14 +19,22 @@ async fn column_that_the_dataset_has_lost_is_unknown() {
         "SELECT missing, count(*) FROM heart GROUP BY missing",
     ] {
         let error = fixture.refused(scope(), sql).await;
-        assert_eq!(error.to_string(), "no column `missing` in `budapest.heart`", "{sql}");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("no column `missing` in `budapest.heart`; there are "),
+            "{sql}: {text}"
+        );
+        assert_eq!(text.matches("missing").count(), 1, "{sql}: {text}");
     }
     let rows = fixture.rows(clear(Tier::Records, &["age", "missing"]), "SELECT * FROM heart LIMIT 1");
     assert_eq!(rows.await.unwrap()[0].len(), 1);
     let hidden = fixture
         .refused(clear(Tier::Records, &["age"]), "SELECT missing FROM heart")
         .await;
-    assert_eq!(hidden.to_string(), "no column `missing` in `budapest.heart`");
+    assert_eq!(
+        hidden.to_string(),
+        "no column `missing` in `budapest.heart`; there are `age`"
+    );
 }
 
 #[tokio::test]

@@ -25,8 +25,8 @@ use crate::{Bounds, QueryError, Table, source::AnswerKeys};
 pub(super) const MAX_READS: usize = 4;
 /// Maximum bytes that one read request may ask for.
 pub(super) const MAX_READ_BYTES: u64 = 16 << 20;
-/// Maximum length of a repeated error message, in characters.
-const MAX_TEXT: usize = 500;
+/// Maximum length of a repeated error message, in characters: one that lists ten of the longest names is not cut.
+const MAX_TEXT: usize = 1_200;
 
 /// One query, as sent to an engine process.
 #[derive(Serialize, Deserialize)]

@@ -158,6 +158,7 @@ async fn opened(provider: &Arc<Provider>, target: &Target, continuation: Continu
         sql: "SELECT * FROM heart".to_owned(),
         schema: table().schema(),
         grouped: false,
+        figures: None,
     };
     let first = provider.query(target, query.clone()).await.unwrap();
     continuation.follow(first, target, query)

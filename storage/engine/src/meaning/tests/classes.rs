@@ -382,7 +382,7 @@ async fn refusals_name_the_form_that_works() {
     for (sql, part) in [
         (
             "SELECT * FROM t WHERE v > 100",
-            "`v` is text; write `TRY_CAST(v AS DOUBLE) > 100`",
+            "`v` is text; write `TRY_CAST(v AS DOUBLE) > 100`; a text that is not a number is missing then",
         ),
         (
             "SELECT * FROM t WHERE 100 < v",
@@ -390,7 +390,8 @@ async fn refusals_name_the_form_that_works() {
         ),
         (
             "SELECT * FROM t WHERE v = d",
-            "`v` is text; write `TRY_CAST(v AS DATE) = d`",
+            "`v` is text; write `TRY_CAST(v AS DATE) = d`; a text that is not a date is missing then, and \
+             `SELECT count(*) … WHERE v IS NOT NULL AND TRY_CAST(v AS DATE) IS NULL` counts those",
         ),
         (
             "SELECT * FROM t WHERE v IN (1, 2)",
@@ -418,13 +419,14 @@ async fn refusals_name_the_form_that_works() {
         ),
         (
             "SELECT v + 1 FROM t",
-            "`v` is text; write `TRY_CAST(v AS DOUBLE)` to compute with it",
+            "`v` is text; write `TRY_CAST(v AS DOUBLE)` to compute with it; a text that is not a number is missing then",
         ),
         (
             "SELECT sqrt(v) FROM t",
             "if `v` is text, write `sqrt(TRY_CAST(v AS DOUBLE))`",
         ),
         ("SELECT date_part('year', v) FROM t", "`v` is text"),
+        ("SELECT date_part('year', v) FROM t", "is missing then, and `SELECT count(*)"),
         ("SELECT * FROM t WHERE n LIKE '5%'", "write `CAST(n AS TEXT) LIKE …`"),
         ("SELECT * FROM t WHERE NOT n", "`NOT` needs a condition"),
         ("SELECT CAST(n AS DATE) FROM t", "a number has no unit of time"),

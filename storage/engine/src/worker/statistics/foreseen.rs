@@ -52,6 +52,8 @@ pub struct ForeseenFigures {
     pub beyond: BTreeSet<Beyond>,
     /// The ranges to which values are limited, and the quantiles within bands.
     pub limited: BTreeSet<LimitedValues>,
+    /// How many figures of each cell are computed, over all groupings: as many as count where the number of figures with noise is limited.
+    pub figures: u64,
 }
 
 /// [`ShownStatistics`] as it is sent to a process.
@@ -108,12 +110,18 @@ pub async fn foreseen_statistic(
     let Planned { lowered, known, state } = planned(&planning).await?;
     let statistics: Vec<Statistic> = lowered.blocks.iter().map(|block| block.statistic.clone()).collect();
     check_tier(shown.scope.tier, &statistics)?;
+    let figures = statistics
+        .iter()
+        .map(|statistic| statistic.cells().len())
+        .sum::<usize>();
+    let figures = u64::try_from(figures).unwrap_or(u64::MAX);
     if shown.scope.tier == Tier::Exists {
         return Ok(ForeseenFigures {
             columns: existence_columns(),
             orders: BTreeSet::new(),
             beyond: BTreeSet::new(),
             limited: BTreeSet::new(),
+            figures,
         });
     }
     let limited = statistics.iter().map(|statistic| LimitedValues::of(statistic, &known));
@@ -129,5 +137,6 @@ pub async fn foreseen_statistic(
         orders: lowered.orders,
         beyond: lowered.beyond,
         limited,
+        figures,
     })
 }
