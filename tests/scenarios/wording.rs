@@ -95,10 +95,7 @@ const NOUNS: [(&str, &[Step]); 9] = [
             (Researcher, "query \"SELECT * FROM budapest.stays\""),
             (Researcher, "query \"SELECT count(*) AS n FROM budapest.unknown\""),
             (Researcher, "query \"SELECT street FROM cleveland.stays\""),
-            (
-                Researcher,
-                "query \"SELECT count(*) AS n FROM cleveland.stay\"",
-            ),
+            (Researcher, "query \"SELECT count(*) AS n FROM cleveland.stay\""),
             (Researcher, "query \"DELETE FROM cleveland.stays\""),
             (Researcher, "query \"SELECT 1; SELECT 2\""),
             (Researcher, "query \"SELECT 1\" --out answer.csv.gz"),

@@ -6,6 +6,7 @@ use super::decide::{Decision, SetVerdict};
 use super::error::DecideError;
 use super::grid::{Counted, Grid, Outline, ReportedSet, ReportedSum, SumOutline};
 use super::rules::DisclosureRules;
+use super::set_keys::SetKeys;
 use crate::perturbation::{Measured, Noisy, Perturbation, Scale};
 
 /// The released figures of one set; `None` is withheld.

@@ -467,12 +467,24 @@ fn noise_is_another_one_when_a_reference_dataset_changes() {
     let without = import(None, persons, ImportMode::Create);
     let first = import(Some(SITES), persons, ImportMode::Replace);
     assert_ne!(without, first, "it has one more");
-    assert_eq!(import(Some(SITES), persons, ImportMode::Replace), first, "it is the same file");
+    assert_eq!(
+        import(Some(SITES), persons, ImportMode::Replace),
+        first,
+        "it is the same file"
+    );
     let others = "person_id,sex\n1,f\n2,f\n3,m\n";
-    assert_eq!(import(Some(SITES), others, ImportMode::Replace), first, "subjects have record keys");
+    assert_eq!(
+        import(Some(SITES), others, ImportMode::Replace),
+        first,
+        "subjects have record keys"
+    );
     let renamed = import(Some("site_id,city\n5,Buda\n"), persons, ImportMode::Replace);
     assert_ne!(renamed, first);
-    assert_eq!(import(Some(SITES), persons, ImportMode::Replace), first, "it is as it was");
+    assert_eq!(
+        import(Some(SITES), persons, ImportMode::Replace),
+        first,
+        "it is as it was"
+    );
     let added = vec![node.part("site", DatasetKind::Reference, "site_id,city\n6,Pest\n")];
     node.import_parts(added, ImportMode::Append).unwrap();
     assert_ne!(node.clinic().cell_secret(), first);

@@ -426,7 +426,10 @@ async fn refusals_name_the_form_that_works() {
             "if `v` is text, write `sqrt(TRY_CAST(v AS DOUBLE))`",
         ),
         ("SELECT date_part('year', v) FROM t", "`v` is text"),
-        ("SELECT date_part('year', v) FROM t", "is missing then, and `SELECT count(*)"),
+        (
+            "SELECT date_part('year', v) FROM t",
+            "is missing then, and `SELECT count(*)",
+        ),
         ("SELECT * FROM t WHERE n LIKE '5%'", "write `CAST(n AS TEXT) LIKE …`"),
         ("SELECT * FROM t WHERE NOT n", "`NOT` needs a condition"),
         ("SELECT CAST(n AS DATE) FROM t", "a number has no unit of time"),

@@ -345,6 +345,7 @@ impl Lowering<'_> {
             | NotCountable::Undecided { .. }
             | NotCountable::GroupOffEdges { .. }
             | NotCountable::OnlyYear { .. }
+            | NotCountable::Unread { .. }
             | NotCountable::SameLabel { .. }
             | NotCountable::TooManyRunning { .. }
             | NotCountable::Beyond { .. }
