@@ -126,6 +126,8 @@ class Outcomes:
         return {fields[0] for fields in lines if fields[1] == KILLED}
 
     def add(self, mutant, outcome):
+        if outcome == TOO_LONG and mutant.entry.get("hangs", False):
+            outcome = KILLED
         self.alive += outcome != KILLED
         print(mutant.line(outcome), flush=True)
         if self.path:

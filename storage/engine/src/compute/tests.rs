@@ -2,6 +2,7 @@
 
 mod absorbed;
 mod bounds;
+mod code_lists;
 pub(crate) mod collection;
 mod forms;
 mod known_values;

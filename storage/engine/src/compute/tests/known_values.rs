@@ -348,7 +348,7 @@ fn events_are_related_to_the_row_around_them() {
 
 #[test]
 fn key_of_several_rows_leads_to_none() {
-    let found = subjects_with_a_visit(&[(0, 1), (0, 2), (0, 2)], &[(0, 1), (1, 2), (2, 3)]);
+    let found = subjects_with_a_visit(&[(0, 1), (1, 2), (1, 2)], &[(0, 1), (1, 2), (2, 3)]);
     assert_eq!(found, BTreeSet::from([0]));
 }
 

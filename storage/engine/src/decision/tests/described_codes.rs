@@ -1,10 +1,18 @@
 //! Sets of codes are one set for the audit, whatever text they are from.
 
+use concordat_protocol::scope::Value;
+
 use super::{
     described::{described, scope},
     statistic,
 };
-use crate::{decision::boxes::SetBoxes, statistic::tests::collections::Collection};
+use crate::{
+    decision::{
+        boxes::{Boxes, SetBoxes},
+        code_lists::CodeLists,
+    },
+    statistic::{code_lists, tests::collections::Collection},
+};
 
 const BY_CODE: &str =
     "SELECT drug_concept_id AS g, count(DISTINCT person_id) AS n FROM drug_era GROUP BY drug_concept_id";
@@ -29,6 +37,48 @@ fn cells(collection: &Collection, sql: &str) -> Vec<SetBoxes> {
 /// The description of a query of one cell.
 fn of(collection: &Collection, sql: &str) -> SetBoxes {
     described(collection, sql, 0, &scope())
+}
+
+/// The description of a query of one cell whose lists have these codes.
+fn resolved(collection: &Collection, sql: &str, codes: Option<&[i64]>) -> SetBoxes {
+    let statistic = statistic(collection, sql);
+    let lists = code_lists(&statistic, &collection.known);
+    let found = codes.map(|codes| codes.iter().copied().map(Value::Int).collect());
+    let found = lists.iter().map(|_| found.clone()).collect();
+    let boxes = Boxes::new(&statistic, &collection.known, &scope());
+    let boxes = boxes.with_code_lists(CodeLists::new(lists, found, &collection.known));
+    boxes.set(0, statistic.cells()[0].filter(), None)
+}
+
+/// A condition on the row that a code leads to, and a subquery, are the codes for which they are true.
+#[test]
+fn cell_by_a_list_is_that_of_its_codes() {
+    let collection = Collection::named("omop");
+    let rows = |condition: &str| format!("SELECT count(*) FROM condition_occurrence c {condition}");
+    let joined = "JOIN concept k ON k.concept_id = c.condition_concept_id WHERE k.concept_name";
+    let subquery = "(SELECT concept_id FROM concept WHERE concept_name = 'x')";
+    for (of_list, of_codes) in [
+        (format!("{joined} = 'x'"), "IN (5, 9)"),
+        (format!("WHERE c.condition_concept_id IN {subquery}"), "IN (9, 5)"),
+        (
+            format!("WHERE c.condition_concept_id NOT IN {subquery}"),
+            "NOT IN (5, 9)",
+        ),
+    ] {
+        let codes = of(&collection, &rows(&format!("WHERE c.condition_concept_id {of_codes}")));
+        let sql = rows(&of_list);
+        assert_eq!(resolved(&collection, &sql, Some(&[5, 9])), codes, "{sql}");
+        assert_ne!(resolved(&collection, &sql, Some(&[5])), codes, "{sql}");
+        assert_ne!(resolved(&collection, &sql, None), codes, "{sql}");
+    }
+    let events = |condition: &str| {
+        format!(
+            "SELECT count(*) FROM person p WHERE EXISTS (SELECT 1 FROM condition_occurrence c {condition} AND c.person_id = p.person_id)"
+        )
+    };
+    let codes = of(&collection, &events("WHERE c.condition_concept_id IN (5, 9)"));
+    let by_name = events(&format!("{joined} = 'x'"));
+    assert_eq!(resolved(&collection, &by_name, Some(&[5, 9])), codes);
 }
 
 /// The same people by the codes and by their names.
